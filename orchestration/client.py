@@ -1,0 +1,266 @@
+"""The door: the one way in for Slack, SMS, the HTTP API and the command line.
+
+Raising an event on an instance that has ended succeeds in silence on every hub, so a raise is never taken for a
+result: the orchestrator publishes a verdict for each command ID, and the door reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+
+from orchestration import policy as rules
+from orchestration.errors import (
+    HubUnavailableError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    UnknownRequestError,
+)
+from orchestration.models import (
+    APPROVAL,
+    EVENT_CANCELLED,
+    EVENT_DECISION,
+    VERSION,
+    ApprovalInput,
+    ApprovalRequest,
+    Cancellation,
+    Choice,
+    Decision,
+    Outcome,
+    Progress,
+    Reason,
+    Status,
+    Verdict,
+    Via,
+)
+
+T = TypeVar("T")
+
+COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
+CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the verdict in a few milliseconds
+SLOWEST_LOOK: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body."""
+
+    id: str
+    via: Via
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A command that is on disk. Its verdict follows."""
+
+    request_id: str
+    command_id: str
+    known: Verdict | None = None
+
+
+class Door:
+    """`start`, `decide`, `cancel`, `status`, `wait`; each may raise `HubUnavailableError`: nothing was recorded.
+
+    `policies` is called for each new request, so that it may be reloaded; requests already open keep their snapshot.
+    """
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, policies: Callable[[], rules.Policies]) -> None:
+        self._client = client
+        self.policies = policies
+
+    # ---- asking ------------------------------------------------------------------------------------------
+
+    async def start(self, request: ApprovalRequest) -> str:
+        """Starts the approval of `request` and returns its ID, on disk. `request.requester` was stamped by the caller.
+
+        With an idempotency key the same request starts once, and its ID is returned each time.
+        Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
+        """
+        policy = self.policies().get(request.policy)
+        if policy is None:
+            known = ", ".join(sorted(self.policies()))
+            raise InvalidRequestError(
+                f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
+            )
+        request = rules.check_request(request, policy)
+        request_id = new_request_id(request)
+        try:
+            await _within_budget(
+                self._client.schedule_new_orchestration(
+                    APPROVAL,
+                    input=ApprovalInput(request=request, policy=policy),
+                    instance_id=request_id,
+                    version=VERSION,
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise _ours(error) from error
+            await self._check_same(request_id, request)
+        return request_id
+
+    async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
+        state = await self._state(request_id)
+        given = state.get_input(ApprovalInput) if state else None
+        if given is None or given.request.digest() != request.digest():
+            raise IdempotencyConflictError
+
+    # ---- deciding ----------------------------------------------------------------------------------------
+
+    async def decide(  # noqa: PLR0913 - the parts of one decision, each named by its caller
+        self,
+        request_id: str,
+        actor: Actor,
+        choice: Choice,
+        *,
+        round: int,
+        comment: str = "",
+        command_id: str | None = None,
+    ) -> Ticket:
+        """Records a decision durably; `verdict` tells what became of it. The same `command_id` is handled once."""
+        decision = Decision(
+            command_id=command_id or str(uuid.uuid4()),
+            actor=actor.id,
+            via=actor.via,
+            round=round,
+            choice=choice,
+            comment=comment.strip(),
+        )
+        return await self._submit(request_id, EVENT_DECISION, decision)
+
+    async def cancel(
+        self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
+    ) -> Ticket:
+        """Records the requester's wish to withdraw the request; as `decide`."""
+        wish = Cancellation(
+            command_id=command_id or str(uuid.uuid4()), actor=actor.id, via=actor.via, reason=reason.strip()
+        )
+        return await self._submit(request_id, EVENT_CANCELLED, wish)
+
+    async def _submit(self, request_id: str, event: str, command: Decision | Cancellation) -> Ticket:
+        progress = await self.status(request_id)
+        if progress.status.ended:
+            known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
+            return Ticket(request_id, command.command_id, known)
+        try:
+            await _within_budget(self._client.raise_orchestration_event(request_id, event, data=command))
+        except grpc.RpcError as error:
+            raise _ours(error) from error
+        return Ticket(request_id, command.command_id)
+
+    async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
+        """What became of the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds."""
+        if ticket.known:
+            return ticket.known
+        deadline = asyncio.get_running_loop().time() + timeout
+        pause = FIRST_LOOK
+        while True:
+            progress = await self.status(ticket.request_id)
+            if found := _find(progress, ticket.command_id):
+                return found
+            if progress.status.ended:
+                return _too_late(ticket.command_id, progress.status)
+            if asyncio.get_running_loop().time() + pause > deadline:
+                return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+    # ---- looking -----------------------------------------------------------------------------------------
+
+    async def status(self, request_id: str) -> Progress:
+        """Where the request stands. Raises `UnknownRequestError`."""
+        state = await self._state(request_id)
+        if state is None or state.name != APPROVAL:
+            raise UnknownRequestError
+        return _progress(state)
+
+    async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
+        """The outcome as soon as the request is decided; None when `timeout` seconds pass first."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        pause = FIRST_LOOK
+        while True:
+            progress = await self.status(request_id)
+            if progress.outcome:
+                return progress.outcome
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return None
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+    async def _state(self, request_id: str) -> OrchestrationState | None:
+        try:
+            return await _within_budget(self._client.get_orchestration_state(request_id))
+        except grpc.RpcError as error:
+            if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
+                return None
+            raise _ours(error) from error
+
+
+def new_request_id(request: ApprovalRequest) -> str:
+    """`<policy>-<8 characters of Crockford base32>`: random, or derived from requester and idempotency key."""
+    if request.idempotency_key is None:
+        number = secrets.randbits(40)
+    else:
+        seed = f"{request.policy}\0{request.requester}\0{request.idempotency_key}"
+        number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:5], "big")
+    return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
+
+
+def _progress(state: OrchestrationState) -> Progress:
+    """The published progress; made up from the start's input before the first turn, and where no turn could run."""
+    published = state.get_custom_status(Progress)
+    ended = {OrchestrationStatus.FAILED: Status.FAILED, OrchestrationStatus.TERMINATED: Status.TERMINATED}
+    final = ended.get(state.runtime_status)
+    if published is None:
+        given = state.get_input(ApprovalInput)
+        if given is None:
+            raise UnknownRequestError
+        published = Progress(
+            request_id=state.instance_id,
+            status=Status.PENDING,
+            policy=given.policy.key,
+            title=given.request.title,
+            requester=given.request.requester,
+            round=0,
+        )
+    return (
+        published.model_copy(update={"status": final}) if final and not published.status.ended else published
+    )
+
+
+def _find(progress: Progress, command_id: str) -> Verdict | None:
+    return next((verdict for verdict in progress.verdicts if verdict.command_id == command_id), None)
+
+
+def _too_late(command_id: str, status: Status) -> Verdict:
+    return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
+
+
+async def _within_budget(call: Awaitable[T]) -> T:
+    """The call's result, or `HubUnavailableError` when the hub has not answered in time to tell the person so."""
+    try:
+        async with asyncio.timeout(COMMIT_BUDGET):
+            return await call
+    except TimeoutError as error:
+        raise HubUnavailableError from error
+
+
+def _ours(error: grpc.RpcError) -> Exception:
+    """The hub's error as one of ours; the person gets its sentence."""
+    if error.code() is grpc.StatusCode.NOT_FOUND:
+        return UnknownRequestError()
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return HubUnavailableError(
+            "The task hub's disk is full, so nothing was recorded. Please tell its operator."
+        )
+    return HubUnavailableError()

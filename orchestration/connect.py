@@ -1,0 +1,166 @@
+"""Which task hub, by one setting: the embedded one, a hub process on this machine, or Durable Task Scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
+from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
+from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
+from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
+from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
+
+from orchestration.converter import PydanticConverter
+from orchestration.errors import CountersignError
+from orchestration.hub import Hub, SkippableClock
+
+THREADS: Final = 16
+AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
+HUB_FILE: Final = "hub.db"
+
+
+class HubSettingError(CountersignError):
+    """COUNTERSIGN_HUB is not valid: use "embedded", "grpc://HOST:PORT" or a scheduler's connection string."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """What a Durable Task Scheduler connection string says."""
+
+    host: str
+    secure: bool
+    task_hub: str
+    authentication: str
+    client_id: str | None
+
+
+def parse_scheduler(text: str) -> Scheduler:
+    """`Endpoint=https://…;Authentication=ManagedIdentity|DefaultAzure|None;TaskHub=…[;ClientID=…]`.
+
+    Raises `HubSettingError` naming the part that is missing or wrong.
+    """
+    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    known = {name.strip().lower(): value.strip() for name, value in parts.items()}
+    for name in ("endpoint", "authentication", "taskhub"):
+        if not known.get(name):
+            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name.capitalize()}=….")
+    endpoint = urlsplit(known["endpoint"])
+    if endpoint.scheme not in {"http", "https"} or not endpoint.netloc:
+        raise HubSettingError(
+            "COUNTERSIGN_HUB: Endpoint must be an https:// (or, for an emulator, http://) address."
+        )
+    authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
+    if authentication is None:
+        raise HubSettingError(f"COUNTERSIGN_HUB: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
+    secure = endpoint.scheme == "https"
+    host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
+    return Scheduler(host, secure, known["taskhub"], authentication, known.get("clientid") or None)
+
+
+class Connection:
+    """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped."""
+
+    def __init__(self, address: str, *, hub: Hub | None = None, scheduler: Scheduler | None = None) -> None:
+        self._address = address
+        self._hub = hub
+        self._scheduler = scheduler
+
+    def client(self) -> AsyncTaskHubGrpcClient:
+        """A client. Needs a running event loop; the caller closes it."""
+        if self._scheduler is None:
+            return AsyncTaskHubGrpcClient(
+                host_address=self._address, data_converter=PydanticConverter(), emit_trace_spans=False
+            )
+        return AsyncDurableTaskSchedulerClient(
+            host_address=self._scheduler.host,
+            taskhub=self._scheduler.task_hub,
+            token_credential=self._async_credential(self._scheduler),
+            secure_channel=self._scheduler.secure,
+            data_converter=PydanticConverter(),
+        )
+
+    def worker(self) -> TaskHubGrpcWorker:
+        """A worker on which nothing is registered yet.
+
+        It takes no more activities than it has threads: work it had queued could outlive its lease.
+        """
+        concurrency = ConcurrencyOptions(
+            maximum_concurrent_activity_work_items=THREADS,
+            maximum_concurrent_orchestration_work_items=THREADS,
+            maximum_thread_pool_workers=THREADS,
+        )
+        if self._scheduler is None:
+            return TaskHubGrpcWorker(
+                host_address=self._address,
+                data_converter=PydanticConverter(),
+                concurrency_options=concurrency,
+                emit_trace_spans=False,
+            )
+        return DurableTaskSchedulerWorker(
+            host_address=self._scheduler.host,
+            taskhub=self._scheduler.task_hub,
+            token_credential=self._credential(self._scheduler),
+            secure_channel=self._scheduler.secure,
+            data_converter=PydanticConverter(),
+            concurrency_options=concurrency,
+        )
+
+    def now(self) -> datetime:
+        """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
+        return self._hub.clock.now() if self._hub else datetime.now(UTC)
+
+    def close(self) -> None:
+        """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
+        if self._hub:
+            self._hub.stop()
+
+    @staticmethod
+    def _credential(scheduler: Scheduler) -> TokenCredential | None:
+        match scheduler.authentication:
+            case "ManagedIdentity":
+                return ManagedIdentityCredential(client_id=scheduler.client_id)
+            case "DefaultAzure":
+                return DefaultAzureCredential()
+            case _:
+                return None
+
+    @staticmethod
+    def _async_credential(scheduler: Scheduler) -> AsyncTokenCredential | None:
+        match scheduler.authentication:
+            case "ManagedIdentity":
+                return AsyncManagedIdentityCredential(client_id=scheduler.client_id)
+            case "DefaultAzure":
+                return AsyncDefaultAzureCredential()
+            case _:
+                return None
+
+
+def connect(setting: str, data_dir: Path, *, skippable_clock: bool = False) -> Connection:
+    """Connects to the hub that COUNTERSIGN_HUB names.
+
+    `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
+    `skippable_clock` lets the demo and the tests skip its time. Raises `HubSettingError`, or the hub's own `HubError`.
+    """
+    if setting == "embedded":
+        hub = Hub(data_dir / HUB_FILE, clock=SkippableClock() if skippable_clock else None)
+        hub.start()
+        return Connection(hub.address, hub=hub)
+    if setting.startswith("grpc://"):
+        place = urlsplit(setting)
+        if not place.hostname or not place.port:
+            raise HubSettingError(
+                "COUNTERSIGN_HUB: grpc:// needs a host and a port, such as grpc://127.0.0.1:4001."
+            )
+        return Connection(place.netloc)
+    if "=" in setting:
+        scheduler = parse_scheduler(setting)
+        return Connection(scheduler.host, scheduler=scheduler)
+    raise HubSettingError

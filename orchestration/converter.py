@@ -1,0 +1,38 @@
+"""The one place where our models become JSON on the wire and models again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from durabletask.serialization import DataConverter
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_json
+
+
+class PydanticConverter(DataConverter):
+    """Writes pydantic models (and plain JSON values) and reads them back when a model type is asked for.
+
+    Reading validates: a payload that does not fit raises `pydantic.ValidationError`. So event payloads, which
+    anyone may raise, are taken raw and validated by the orchestrator, where a bad one is answered instead.
+    """
+
+    def serialize(self, value: Any) -> str | None:
+        """`None` stays `None`; equal values give equal strings, as replay needs."""
+        return None if value is None else to_json(value).decode()
+
+    def deserialize(self, data: str | None, target_type: type | None = None) -> Any:
+        """Plain JSON values, or `target_type` validated."""
+        if not data:
+            return None
+        return json.loads(data) if target_type is None else TypeAdapter(target_type).validate_json(data)
+
+    def coerce(self, value: Any, target_type: type | None = None) -> Any:
+        """`value` as `target_type`, validated; as it is when no type is asked for."""
+        if target_type is None or value is None:
+            return value
+        return TypeAdapter(target_type).validate_python(value)
+
+    def can_reconstruct(self, target_type: Any) -> bool:
+        """Only our models are rebuilt from a signature; everything else arrives as plain JSON."""
+        return isinstance(target_type, type) and issubclass(target_type, BaseModel)

@@ -1,0 +1,49 @@
+"""Every error this package raises on purpose; each docstring is its default message, fit for a person."""
+
+from __future__ import annotations
+
+import inspect
+
+
+class CountersignError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+
+
+class PolicyError(CountersignError):
+    """The policy file is not valid."""
+
+
+class InvalidRequestError(CountersignError):
+    """The request is not valid."""
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnknownRequestError(CountersignError):
+    """There is no request with that ID."""
+
+
+class IdempotencyConflictError(CountersignError):
+    """That idempotency key was already used for a different request."""
+
+
+class HubUnavailableError(CountersignError):
+    """The task hub cannot be reached just now, so nothing was recorded. Please try again in a moment."""
+
+
+class DeliveryError(CountersignError):
+    """The message cannot be delivered. Trying again will not help."""
+
+
+class ThrottledError(CountersignError):
+    """The chat system asks us to wait."""
+
+    def __init__(self, retry_after: float, message: str | None = None) -> None:
+        """retry_after: seconds until the next try may succeed."""
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,33 @@
+"""The one list of what a worker runs."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from durabletask.task import Orchestrator
+from durabletask.worker import (
+    TaskHubGrpcWorker,
+    VersionFailureStrategy,
+    VersioningOptions,
+    VersionMatchStrategy,
+)
+
+from orchestration.activities import Activities
+from orchestration.approval import approval
+from orchestration.models import VERSION, ApprovalInput, Outcome
+
+
+def register(worker: TaskHubGrpcWorker, activities: Activities) -> None:
+    """Registers every orchestration and activity. Instances of a newer release are left to a newer worker."""
+    # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", approval))
+    for activity in (activities.post_card, activities.edit_card, activities.tell, activities.members):
+        worker.add_activity(activity)
+    worker.use_versioning(
+        VersioningOptions(
+            version=VERSION,
+            default_version=VERSION,
+            match_strategy=VersionMatchStrategy.CURRENT_OR_OLDER,
+            failure_strategy=VersionFailureStrategy.REJECT,
+        )
+    )
