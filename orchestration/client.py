@@ -176,6 +176,11 @@ class Door:
 
     # ---- looking -----------------------------------------------------------------------------------------
 
+    async def reachable(self) -> bool:
+        """Whether the hub answers. Raises `HubUnavailableError` when it does not."""
+        await self._state("countersign-readiness")
+        return True
+
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""
         state = await self._state(request_id)

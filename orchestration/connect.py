@@ -20,11 +20,13 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.converter import PydanticConverter
 from orchestration.errors import CountersignError
-from orchestration.hub import Hub, SkippableClock
+from orchestration.hub import Hub, HubError, SkippableClock
 
 THREADS: Final = 16
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
+# Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
+HUB_ADDRESS_FILE: Final = "hub.address"
 
 
 class HubSettingError(CountersignError):
@@ -147,11 +149,16 @@ def connect(setting: str, data_dir: Path, *, skippable_clock: bool = False) -> C
     """Connects to the hub that COUNTERSIGN_HUB names.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
-    `skippable_clock` lets the demo and the tests skip its time. Raises `HubSettingError`, or the hub's own `HubError`.
+    `skippable_clock` lets the demo and the tests skip its time. Raises `HubSettingError`.
     """
     if setting == "embedded":
         hub = Hub(data_dir / HUB_FILE, clock=SkippableClock() if skippable_clock else None)
-        hub.start()
+        try:
+            hub.start()
+        except HubError as error:
+            raise HubSettingError(str(error)) from error
+        if skippable_clock:
+            (data_dir / HUB_ADDRESS_FILE).write_text(hub.address)
         return Connection(hub.address, hub=hub)
     if setting.startswith("grpc://"):
         place = urlsplit(setting)

@@ -1,0 +1,94 @@
+"""The one composition root: settings in, a running Countersign out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from slack_bolt.async_app import AsyncApp
+from slack_sdk import WebClient
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.config import Settings
+from bot.slack import listeners
+from bot.slack.directory import SlackDirectory
+from bot.slack.link import SlackLink
+from bot.slack.notifier import SlackNotifier
+from bot.web import serving
+from orchestration import policy
+from orchestration.activities import Activities
+from orchestration.client import Door
+from orchestration.connect import Connection, connect
+from orchestration.worker import register
+
+log = logging.getLogger(__name__)
+
+SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
+
+
+@dataclass(frozen=True)
+class Countersign:
+    """A running process: its door, its port, its connection to the hub, and the task that connects to Slack.
+
+    `connecting` ends well once Slack is connected; it raises when Slack refuses a token.
+    """
+
+    door: Door
+    port: int
+    connection: Connection
+    connecting: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Countersign]:
+    """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
+
+    Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
+    Raises `CountersignError` with a sentence when something that is ours is wrong.
+    """
+    policies = policy.load(settings.policies)
+    async with AsyncExitStack() as closing:
+        connection = connect(settings.hub, settings.data_dir, skippable_clock=settings.skippable_clock)
+        closing.callback(connection.close)
+        client = connection.client()
+        closing.push_async_callback(client.close)
+        door = Door(client, lambda: policies)
+
+        worker = connection.worker()
+        register(worker, _activities(settings, connection))
+        worker.start()
+        closing.push_async_callback(asyncio.to_thread, worker.stop)
+
+        link = SlackLink(_bolt(settings, door), settings.app_token)
+        closing.push_async_callback(link.close)
+        port = await closing.enter_async_context(serving(settings, door, link))
+        log.info("listening on http://%s:%d", settings.host, port)
+        connecting = asyncio.create_task(link.connect(), name="connect to Slack")
+        closing.push_async_callback(_end, connecting)
+        yield Countersign(door, port, connection, connecting)
+
+
+def _activities(settings: Settings, connection: Connection) -> Activities:
+    client = WebClient(
+        settings.bot_token,
+        base_url=settings.slack_api_url,
+        timeout=SLACK_TIMEOUT,
+        retry_handlers=[],  # the orchestration retries, durably
+    )
+    return Activities(SlackNotifier(client), SlackDirectory(client), started_at=connection.now())
+
+
+def _bolt(settings: Settings, door: Door) -> AsyncApp:
+    client = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
+    app = AsyncApp(client=client, signing_secret=settings.signing_secret)
+    listeners.register(app, door)
+    return app
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""The `countersign` command. Every failure is one line on standard error that says what to do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot import config
+from orchestration import hub
+from orchestration.errors import CountersignError
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, or 2 when it could not be done as asked."""
+    given = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    logging.getLogger("durabletask").setLevel(logging.WARNING)
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    try:
+        status: int = given.command(given)
+    except CountersignError as error:
+        print(f"countersign: {error}", file=sys.stderr)  # noqa: T201 - a command speaks on its standard error
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="serve Slack and decide approvals; settings are in the environment")
+    run.set_defaults(command=_run)
+
+    demo = commands.add_parser("demo", help="a workspace in your browser, with nothing to sign up for")
+    demo.add_argument("--data", type=Path, default=None, help="where the demo keeps its state")
+    demo.add_argument("--port", type=int, default=3030, help="the page's port (default 3030)")
+    demo.set_defaults(command=_demo)
+
+    serve = commands.add_parser(
+        "hub", help="the task hub as a process of its own, on loopback", add_help=False
+    )
+    serve.add_argument("arguments", nargs=argparse.REMAINDER)
+    serve.set_defaults(command=lambda given: hub.main(given.arguments))
+    return parser
+
+
+def _run(_: argparse.Namespace) -> int:
+    return asyncio.run(_serve(config.read(os.environ)))
+
+
+async def _serve(settings: config.Settings) -> int:
+    """Runs until SIGINT or SIGTERM, or until Slack refuses a token."""
+    # Imported late: `countersign --help` and `hub` need none of Slack.
+    from bot.app import running  # noqa: PLC0415
+
+    stop = stop_signal()
+    async with running(settings) as app:
+        await asyncio.wait([app.connecting, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.done():
+            app.connecting.result()
+            await stop
+    return 0
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from bot.demo import run_demo  # noqa: PLC0415 - the simulator is only the demo's
+
+    return asyncio.run(run_demo(given.data, given.port))
+
+
+def stop_signal() -> asyncio.Future[None]:
+    """Done at the first SIGINT or SIGTERM; a second one ends the process at once, as people expect."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def on_signal(number: int) -> None:
+        if stop.done():
+            os._exit(128 + number)
+        stop.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop

@@ -1,0 +1,172 @@
+"""The settings: from the environment, or from the TOML file that COUNTERSIGN_CONFIG names. The environment wins.
+
+Every fault is one line that names the setting and says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from orchestration.errors import CountersignError
+
+SLACK_API_URL: Final = "https://slack.com/api/"
+LISTEN: Final = "127.0.0.1:3000"
+HUB: Final = "embedded"
+CLOCKS: Final = ("system", "skippable")
+
+SETTINGS: Final = frozenset(
+    {
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "COUNTERSIGN_SLACK_API_URL",
+        "COUNTERSIGN_LISTEN",
+        "COUNTERSIGN_PUBLIC_URL",
+        "COUNTERSIGN_DATA_DIR",
+        "COUNTERSIGN_HUB",
+        "COUNTERSIGN_HUB_CLOCK",
+        "COUNTERSIGN_POLICIES",
+    }
+)
+SECRETS: Final = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN")
+
+
+class SettingError(CountersignError):
+    """A setting is missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `countersign run` needs, checked."""
+
+    bot_token: str
+    signing_secret: str | None
+    app_token: str | None
+    slack_api_url: str
+    host: str
+    port: int
+    public_url: str | None
+    data_dir: Path
+    hub: str
+    skippable_clock: bool
+    policies: Path
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether Slack is reached over a WebSocket that we open, instead of calling us over HTTP."""
+        return self.app_token is not None
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The checked settings. Raises `SettingError`."""
+    given = _gather(environment)
+    bot_token = _require(given, "SLACK_BOT_TOKEN", 'copy the "Bot User OAuth Token" from your Slack app')
+    if not bot_token.startswith("xoxb-"):
+        raise SettingError('SLACK_BOT_TOKEN: is not a bot token; those start with "xoxb-".')
+    app_token = given.get("SLACK_APP_TOKEN")
+    if app_token is not None and not app_token.startswith("xapp-"):
+        raise SettingError('SLACK_APP_TOKEN: is not an app-level token; those start with "xapp-".')
+    signing_secret = given.get("SLACK_SIGNING_SECRET")
+    if app_token is None and signing_secret is None:
+        raise SettingError(
+            "SLACK_SIGNING_SECRET: is not set; copy it from your Slack app's Basic Information, "
+            "or set SLACK_APP_TOKEN for Socket Mode."
+        )
+    host, port = _listen(given.get("COUNTERSIGN_LISTEN", LISTEN))
+    clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
+    if clock not in CLOCKS:
+        raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
+    return Settings(
+        bot_token=bot_token,
+        signing_secret=signing_secret,
+        app_token=app_token,
+        slack_api_url=_url("COUNTERSIGN_SLACK_API_URL", given.get("COUNTERSIGN_SLACK_API_URL", SLACK_API_URL))
+        + "/",
+        host=host,
+        port=port,
+        public_url=_url("COUNTERSIGN_PUBLIC_URL", given["COUNTERSIGN_PUBLIC_URL"])
+        if "COUNTERSIGN_PUBLIC_URL" in given
+        else None,
+        data_dir=_data_dir(given),
+        hub=given.get("COUNTERSIGN_HUB", HUB),
+        skippable_clock=clock == "skippable",
+        policies=Path(
+            _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
+        ).expanduser(),
+    )
+
+
+def _gather(environment: Mapping[str, str]) -> dict[str, str]:
+    """The file's values, then the environment's, then those of secrets kept in files of their own."""
+    given: dict[str, str] = {}
+    if config := environment.get("COUNTERSIGN_CONFIG"):
+        given |= _config_file(Path(config).expanduser())
+    given |= {name: value for name in SETTINGS if (value := environment.get(name, "").strip())}
+    for name in SECRETS:
+        if place := environment.get(f"{name}_FILE") or given.pop(f"{name}_FILE", None):
+            if environment.get(name):
+                raise SettingError(f"{name}: is set, and so is {name}_FILE; keep one of them.")
+            try:
+                given[name] = Path(place).expanduser().read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingError(f"{name}_FILE: {place} cannot be read ({error}).") from error
+            if not given[name]:
+                raise SettingError(f"{name}_FILE: {place} is empty.")
+    return given
+
+
+def _config_file(path: Path) -> dict[str, str]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"COUNTERSIGN_CONFIG: {path} cannot be read ({error}).") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML ({error}).") from error
+    known = SETTINGS | {f"{name}_FILE" for name in SECRETS}
+    for name, value in table.items():
+        if name not in known:
+            raise SettingError(f"COUNTERSIGN_CONFIG: {path} has {name}, which is not a setting.")
+        if not isinstance(value, str):
+            raise SettingError(f"COUNTERSIGN_CONFIG: {name} in {path} must be a string in quotes.")
+    return table
+
+
+def _require(given: Mapping[str, str], name: str, remedy: str) -> str:
+    try:
+        return given[name]
+    except KeyError:
+        raise SettingError(f"{name}: is not set; {remedy}.") from None
+
+
+def _listen(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise SettingError(f"COUNTERSIGN_LISTEN: {text!r} is not HOST:PORT, such as {LISTEN}.")
+    return host.strip("[]"), int(port)
+
+
+def _url(name: str, text: str) -> str:
+    """The URL without its last slash."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise SettingError(f"{name}: {text!r} is not an http:// or https:// address.")
+    return text.rstrip("/")
+
+
+def _data_dir(given: Mapping[str, str]) -> Path:
+    """Made here, readable by its owner alone: it holds every request and its decisions."""
+    default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "countersign"
+    path = Path(given.get("COUNTERSIGN_DATA_DIR") or default).expanduser().absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"COUNTERSIGN_DATA_DIR: {path} cannot be made ({error.strerror}).") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SettingError(f"COUNTERSIGN_DATA_DIR: {path} cannot be written to by this user.")
+    return path

@@ -1,0 +1,133 @@
+"""The bot as a child process: started, killed and started again under a workspace that stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from asyncio.subprocess import Process
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from orchestration.hub import ClockClient
+
+import bot
+from orchestration.connect import HUB_ADDRESS_FILE
+from orchestration.errors import CountersignError
+
+START_LIMIT: Final = 30.0  # seconds until the bot must be ready
+STOP_LIMIT: Final = 10.0  # seconds that it may take to stop by itself
+POLL: Final = 0.05
+BOT_TOKEN: Final = "xoxb-demo"  # noqa: S105 - the simulator's, made up
+SIGNING_SECRET: Final = secrets.token_hex(16)
+POLICIES: Final = Path(bot.__file__).with_name("policies.toml")
+
+
+class BotProcess:
+    """Runs the real bot against a Web API at `slack_api_url`. It is the simulator's `Controls` too."""
+
+    def __init__(self, data_dir: Path, slack_api_url: str) -> None:
+        self._data_dir = data_dir
+        self._port = _free_port()
+        self._environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("SLACK_", "COUNTERSIGN_"))
+            },
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+            "COUNTERSIGN_SLACK_API_URL": slack_api_url,
+            "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}",
+            "COUNTERSIGN_DATA_DIR": str(data_dir),
+            "COUNTERSIGN_HUB_CLOCK": "skippable",
+            "COUNTERSIGN_POLICIES": str(POLICIES),
+        }
+        self._process: Process | None = None
+
+    @property
+    def request_url(self) -> str:
+        """Where Slack delivers to."""
+        return f"http://127.0.0.1:{self._port}/slack/events"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Starts it and waits until it is ready. Raises `CountersignError` when it ends or hangs instead."""
+        if self.running:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.demo.child",
+            stdin=asyncio.subprocess.PIPE,
+            env=self._environment,
+            # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
+                while not await self._ready(http):
+                    await asyncio.sleep(POLL)
+        except TimeoutError:
+            await self.kill()
+            raise CountersignError(
+                f"The bot was not ready after {START_LIMIT:.0f} s; its log is above."
+            ) from None
+
+    async def _ready(self, http: aiohttp.ClientSession) -> bool:
+        if not self.running:
+            raise CountersignError("The bot did not start; its log is above.")
+        try:
+            async with http.get(f"http://127.0.0.1:{self._port}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is tidied up, as when a machine loses power."""
+        if self._process is not None and self.running:
+            self._process.kill()
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL when that is not heeded."""
+        if self._process is None or not self.running:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_LIMIT):
+                await self._process.wait()
+        except TimeoutError:
+            await self.kill()
+
+    # ---- the hub's clock ---------------------------------------------------------------------------------
+
+    def _clock(self) -> ClockClient:
+        return ClockClient((self._data_dir / HUB_ADDRESS_FILE).read_text())
+
+    async def now(self) -> datetime:
+        """The hub's time."""
+        return await asyncio.to_thread(self._clock().now)
+
+    async def advance(self, by: timedelta) -> datetime:
+        """Skips time. What was due in between happens now."""
+        return await asyncio.to_thread(self._clock().advance, by)
+
+    async def next_deadline(self) -> datetime | None:
+        """When the next timer of the hub is due; None when nothing waits for a time."""
+        return await asyncio.to_thread(self._clock().next_timer)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

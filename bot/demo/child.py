@@ -1,0 +1,24 @@
+"""The demo's bot: `countersign run`, ended also when its supervisor is gone.
+
+An orphan would keep the hub's file locked, and the next demo could not start. The supervisor holds the other end
+of our standard input, so the end of that file is the end of the supervisor, however it died.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from bot.cli import main
+
+
+def _end_with_supervisor() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    sys.exit(main(["run"]))

@@ -1,0 +1,55 @@
+"""The HTTP port: health for whoever runs the process, and Slack's requests when Socket Mode is not used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from bot.config import SettingError, Settings
+from bot.slack.link import SlackLink
+from orchestration.client import Door
+from orchestration.errors import CountersignError
+
+BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
+
+
+@asynccontextmanager
+async def serving(settings: Settings, door: Door, link: SlackLink) -> AsyncIterator[int]:
+    """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
+    runner = web.AppRunner(_routes(settings, door, link), access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            raise SettingError(
+                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({error.strerror})."
+            ) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _routes(settings: Settings, door: Door, link: SlackLink) -> web.Application:
+    async def alive(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(_: web.Request) -> web.Response:
+        """200 once the hub answers and Slack is connected; else 503 that says which is down."""
+        try:
+            hub_up = await door.reachable()
+        except CountersignError:
+            hub_up = False
+        checks = {"hub": hub_up, "slack": await link.ready()}
+        body = {name: "up" if up else "down" for name, up in checks.items()}
+        return web.json_response(body, status=200 if all(checks.values()) else 503)
+
+    application = web.Application(client_max_size=BODY_LIMIT)
+    application.router.add_get("/healthz", alive)
+    application.router.add_get("/readyz", ready)
+    if not settings.socket_mode:
+        application.router.add_post("/slack/events", link.receive)
+    return application
