@@ -68,11 +68,14 @@ def parse_scheduler(text: str) -> Scheduler:
 
 
 class Connection:
-    """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped."""
+    """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
+
+    `hub` is the embedded hub where this process serves it, None otherwise.
+    """
 
     def __init__(self, address: str, *, hub: Hub | None = None, scheduler: Scheduler | None = None) -> None:
         self._address = address
-        self._hub = hub
+        self.hub = hub
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
@@ -117,12 +120,12 @@ class Connection:
 
     def now(self) -> datetime:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
-        return self._hub.clock.now() if self._hub else datetime.now(UTC)
+        return self.hub.clock.now() if self.hub else datetime.now(UTC)
 
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
-        if self._hub:
-            self._hub.stop()
+        if self.hub:
+            self.hub.stop()
 
     @staticmethod
     def _credential(scheduler: Scheduler) -> TokenCredential | None:

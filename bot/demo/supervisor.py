@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -51,10 +50,11 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
     try:
         await simulator.start(port=port)
     except OSError as error:
-        raise CountersignError(f"Port {port} cannot be listened on ({error.strerror}); choose another with --port.") from error
+        raise CountersignError(
+            f"Port {port} cannot be listened on ({error.strerror}); choose another with --port."
+        ) from error
     bot = BotProcess(place / "bot", simulator.api_url)
     try:
-        ...
         yield simulator.url
     finally:
         await bot.stop()

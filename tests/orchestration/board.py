@@ -1,0 +1,78 @@
+"""A notice board: the smallest chat system there is, behind the same ports as Slack."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from orchestration.cards import Card
+from orchestration.models import CardRef, Status
+
+
+class Board:
+    """Holds what was posted. `problems` are raised, in turn, by the next calls of a method."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.cards: dict[tuple[str, str], Card] = {}
+        self.told: list[tuple[str, Status]] = []
+        self.pinged: list[str] = []
+        self.edits = 0
+        self.posts = 0
+        self.lookups = 0
+        self.groups: dict[str, list[str]] = {"S0MANAGERS": ["U0ADA", "U0FAY"], "S0DIRECTORS": ["U0DIRK"]}
+        self.problems: defaultdict[str, list[Exception]] = defaultdict(list)
+
+    def _maybe_fail(self, method: str) -> None:
+        with self.lock:
+            problems = self.problems[method]
+            if problems:
+                raise problems.pop(0)
+
+    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+        self._maybe_fail("post")
+        with self.lock:
+            self.posts += 1
+            self.pinged += notify
+            ts = f"1.{self.posts:06}"
+            self.cards[channel, ts] = card
+        # A reply that is lost after the post was made.
+        self._maybe_fail("after post")
+        return CardRef(channel=channel, ts=ts, round=card.round)
+
+    def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+        assert since.tzinfo is not None
+        with self.lock:
+            self.lookups += 1
+            for (place, ts), card in self.cards.items():
+                if (place, card.request_id, card.round) == (channel, request_id, round):
+                    return CardRef(channel=channel, ts=ts, round=round)
+        return None
+
+    def edit(self, ref: CardRef, card: Card) -> None:
+        self._maybe_fail("edit")
+        with self.lock:
+            self.edits += 1
+            self.cards[ref.channel, ref.ts] = card
+
+    def tell(self, user: str, card: Card, where: CardRef | None) -> None:
+        self._maybe_fail("tell")
+        with self.lock:
+            self.told.append((user, card.status))
+
+    def members(self, group: str) -> list[str]:
+        self._maybe_fail("members")
+        return self.groups[group]
+
+    def card(self, channel: str) -> Card:
+        """The one card of a channel."""
+        with self.lock:
+            found = [card for (place, _), card in self.cards.items() if place == channel]
+        assert len(found) == 1, found
+        return found[0]
+
+    def has(self, channel: str) -> bool:
+        with self.lock:
+            return any(place == channel for place, _ in self.cards)

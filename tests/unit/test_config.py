@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from bot import config
+from bot.config import SettingError
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "SLACK_BOT_TOKEN": "xoxb-1",
+        "SLACK_SIGNING_SECRET": "secret",
+        "COUNTERSIGN_POLICIES": "policies.toml",
+        "COUNTERSIGN_DATA_DIR": str(tmp_path / "data"),
+    }
+
+
+def test_the_defaults(environment: dict[str, str]) -> None:
+    settings = config.read(environment)
+    assert (settings.host, settings.port, settings.hub) == ("127.0.0.1", 3000, "embedded")
+    assert settings.slack_api_url == "https://slack.com/api/"
+    assert not settings.socket_mode
+    assert not settings.skippable_clock
+
+
+def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) -> None:
+    assert stat.S_IMODE(config.read(environment).data_dir.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN: is not set; copy"),
+        ({"SLACK_BOT_TOKEN": "xoxp-1"}, "SLACK_BOT_TOKEN: is not a bot token"),
+        ({"SLACK_SIGNING_SECRET": ""}, "SLACK_SIGNING_SECRET: is not set"),
+        ({"SLACK_APP_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN: is not an app-level token"),
+        ({"COUNTERSIGN_LISTEN": "3000"}, "COUNTERSIGN_LISTEN: '3000' is not HOST:PORT"),
+        ({"COUNTERSIGN_LISTEN": "127.0.0.1:99999"}, "COUNTERSIGN_LISTEN"),
+        ({"COUNTERSIGN_SLACK_API_URL": "slack.com"}, "COUNTERSIGN_SLACK_API_URL: 'slack.com' is not an http"),
+        ({"COUNTERSIGN_PUBLIC_URL": "ftp://x"}, "COUNTERSIGN_PUBLIC_URL"),
+        ({"COUNTERSIGN_POLICIES": ""}, "COUNTERSIGN_POLICIES: is not set; give the path"),
+        ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
+        ({"SLACK_BOT_TOKEN_FILE": "/nowhere"}, "SLACK_BOT_TOKEN: is set, and so is SLACK_BOT_TOKEN_FILE"),
+        (
+            {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "/nowhere"},
+            "SLACK_BOT_TOKEN_FILE: /nowhere cannot be read",
+        ),
+        ({"COUNTERSIGN_CONFIG": "/nowhere"}, "COUNTERSIGN_CONFIG: /nowhere cannot be read"),
+        ({"COUNTERSIGN_DATA_DIR": "/dev/null/x"}, "COUNTERSIGN_DATA_DIR: /dev/null/x cannot be made"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    environment: dict[str, str], change: dict[str, str], words: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        config.read(environment | change)
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_socket_mode_needs_no_signing_secret(environment: dict[str, str]) -> None:
+    settings = config.read(environment | {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-1"})
+    assert settings.socket_mode
+
+
+def test_a_secret_can_be_kept_in_a_file(environment: dict[str, str], tmp_path: Path) -> None:
+    place = tmp_path / "token"
+    place.write_text("xoxb-from-file\n")
+    settings = config.read(environment | {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": str(place)})
+    assert settings.bot_token == "xoxb-from-file"
+
+
+def test_the_environment_wins_over_the_file(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "countersign.toml"
+    file.write_text('SLACK_BOT_TOKEN = "xoxb-file"\nCOUNTERSIGN_LISTEN = "127.0.0.1:4000"\n')
+    settings = config.read(environment | {"COUNTERSIGN_CONFIG": str(file)})
+    assert (settings.bot_token, settings.port) == ("xoxb-1", 4000)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SLACK_BOT = 'x'", "has SLACK_BOT, which is not a setting"),
+        ("COUNTERSIGN_LISTEN = 3000", "COUNTERSIGN_LISTEN in .* must be a string in quotes"),
+        ("COUNTERSIGN_LISTEN = ", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_config_file_is_one_line_too(
+    environment: dict[str, str], tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "countersign.toml"
+    file.write_text(text)
+    with pytest.raises(SettingError, match=words):
+        config.read(environment | {"COUNTERSIGN_CONFIG": str(file)})
