@@ -1,0 +1,36 @@
+// Square avatars drawn from a person's colour and initials; an app gets a seal.
+
+import { h } from "./dom.js";
+import { seal } from "./icons.js";
+
+/** @param {{real_name?: string, name?: string, color?: string, is_bot?: boolean}|null} who null draws a blank. */
+export function avatar(who, size = 36) {
+  const node = h("span", { class: `avatar${who?.is_bot ? " avatar--app" : ""}`, "aria-hidden": "true" });
+  node.style.setProperty("--size", `${size}px`);
+  if (who?.is_bot) node.append(seal(size));
+  else {
+    const color = hex(who?.color);
+    node.style.backgroundColor = color;
+    node.style.color = luminance(color) > 0.18 ? "#14201d" : "#ffffff";
+    node.append(initials(who?.real_name || who?.name || "?"));
+  }
+  return node;
+}
+
+function hex(color) {
+  const text = String(color || "").replace(/^#/, "");
+  return /^[0-9a-f]{6}$/i.test(text) ? `#${text}` : "#7a8288";
+}
+
+function initials(name) {
+  const words = name.trim().split(/\s+/);
+  return (words[0][0] + (words.length > 1 ? words[words.length - 1][0] : "")).toUpperCase();
+}
+
+function luminance(color) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(color.slice(at, at + 2), 16) / 255;
+    return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}

@@ -1,0 +1,40 @@
+// The event stream: follows changes, and comes back by itself when the simulator went away.
+
+import { state, update } from "./state.js";
+import { follow, loadAll, loadWaiting } from "./sync.js";
+
+const FIRST_WAIT = 400; // milliseconds; doubled at each failure
+const LONGEST_WAIT = 8000;
+const WAITING_EVERY = 6000; // others' direct messages are not in my stream, so their dots are asked for
+
+let source = null;
+let wait = FIRST_WAIT;
+let timer = null;
+
+/** Listens as the acting person, from now on; a stream that was open is closed. */
+export function listen() {
+  source?.close();
+  clearTimeout(timer);
+  const stream = new EventSource(`/sim/events?as=${encodeURIComponent(state.as)}`);
+  source = stream;
+  stream.addEventListener("open", () => {
+    wait = FIRST_WAIT;
+    update({ online: true });
+    // What happened while nobody listened is not sent again.
+    loadAll();
+  });
+  stream.addEventListener("change", (event) => follow(JSON.parse(event.data)));
+  stream.addEventListener("error", () => {
+    if (stream !== source) return;
+    stream.close();
+    update({ online: false });
+    timer = setTimeout(listen, wait);
+    wait = Math.min(wait * 2, LONGEST_WAIT);
+  });
+}
+
+export function keepWaiting() {
+  setInterval(() => {
+    if (!document.hidden && state.online) loadWaiting();
+  }, WAITING_EVERY);
+}

@@ -1,0 +1,50 @@
+// Puts the page together.
+
+import "./theme.js";
+import { startControls } from "./controls.js";
+import { startConversation } from "./conversation.js";
+import { keepWaiting, listen } from "./live.js";
+import { startModals } from "./modal.js";
+import { followHash, fromHash, openChannel } from "./navigate.js";
+import { startShell } from "./shell.js";
+import { startSidebar } from "./sidebar.js";
+import { state, update } from "./state.js";
+import { loadState, loadWaiting, readOpen } from "./sync.js";
+
+const FIRST_PERSON = "U0RITA";
+const RETRY = 1000; // milliseconds
+
+const byId = (id) => document.getElementById(id);
+
+async function start() {
+  startShell(byId("scrim"), byId("skip"));
+  startSidebar(byId("sidebar"));
+  startConversation(byId("main"), byId("thread"));
+  startControls(byId("panel"));
+  startModals();
+
+  const wanted = fromHash();
+  await arrive(wanted.as || FIRST_PERSON);
+  const first = state.channels.find((channel) => channel.id === wanted.channel) || state.channels[0];
+  await openChannel(first?.id, wanted);
+  listen();
+  keepWaiting();
+  loadWaiting();
+  window.addEventListener("hashchange", followHash);
+  document.addEventListener("visibilitychange", readOpen);
+  document.body.dataset.ready = "true";
+}
+
+// An address may name someone who is not in this workspace; the page may be opened before the simulator is up.
+async function arrive(id) {
+  update({ as: id });
+  while (!state.me) {
+    await loadState();
+    if (state.me) return;
+    update({ online: false });
+    if (id !== FIRST_PERSON) update({ as: FIRST_PERSON });
+    await new Promise((resolve) => setTimeout(resolve, RETRY));
+  }
+}
+
+start();

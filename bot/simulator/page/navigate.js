@@ -1,0 +1,86 @@
+// Who is acting and what is on screen, kept in the address so that it can be shared and restored.
+
+import { post } from "./api.js";
+import { listen } from "./live.js";
+import { state, update } from "./state.js";
+import { loadHome, loadMessages, loadState, loadThread, readOpen } from "./sync.js";
+import { toast } from "./toast.js";
+
+const KEY = "countersign.as";
+
+/** Reads #as=U0ADA&channel=C0PURCHASES&thread=…&tab=home&ts=…; `as` is by default who acted here last. */
+export function fromHash() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  return {
+    as: given.get("as") || localStorage.getItem(KEY), channel: given.get("channel"), thread: given.get("thread"),
+    tab: given.get("tab") === "home" ? "home" : "messages", ts: given.get("ts"),
+  };
+}
+
+/** Writes where we are into the address, without a step in the history for each change. */
+export function writeHash() {
+  const { as, channel, thread, tab } = state;
+  localStorage.setItem(KEY, as);
+  const parts = { as, channel, thread, tab: tab === "home" ? "home" : null };
+  const query = new URLSearchParams(Object.entries(parts).filter(([, value]) => value));
+  if (location.hash.slice(1) !== query.toString()) history.replaceState(null, "", `#${query}`);
+}
+
+/** Becomes another person; stays in the channel where they may see it. */
+export async function become(id) {
+  if (id === state.as) return;
+  const wasIm = state.channels.find((channel) => channel.id === state.channel)?.is_im;
+  update({ as: id, thread: null, replies: null, views: [], home: undefined, messages: null });
+  await loadState();
+  const mine = state.channels.find((channel) => (wasIm ? channel.is_im : channel.id === state.channel));
+  await openChannel((mine || state.channels[0])?.id, { tab: mine ? state.tab : "messages" });
+  listen();
+}
+
+/** Shows a channel, and in it the message `ts` if one is named. */
+export async function openChannel(id, { tab = "messages", thread = null, ts = null } = {}) {
+  const channel = state.channels.find((one) => one.id === id);
+  if (!channel) return;
+  update({
+    channel: id, tab: channel.is_im ? tab : "messages", thread, replies: null,
+    messages: null, unreadAtOpening: channel.unread, newFrom: null,
+  });
+  writeHash();
+  if (state.tab === "home") await openHome();
+  await Promise.all([loadMessages(), loadThread()]);
+  await readOpen();
+  if (ts) document.querySelector(`.main .message[data-ts="${CSS.escape(ts)}"]`)?.focus();
+}
+
+/** Shows a tab of the app's direct message; opening Home tells the app, as Slack does. */
+export async function openTab(tab) {
+  update({ tab, thread: null, replies: null });
+  writeHash();
+  if (tab === "home") await openHome();
+  else await Promise.all([loadMessages(), readOpen()]);
+}
+
+async function openHome() {
+  await loadHome();
+  try {
+    await post("home/open", { as: state.as });
+  } catch (error) {
+    toast(error.message, "error");
+  }
+  await loadHome();
+}
+
+/** Shows a thread beside the conversation; null closes it. */
+export async function openThread(ts) {
+  update({ thread: ts, replies: null });
+  writeHash();
+  await loadThread();
+}
+
+/** Follows an address that was edited or clicked. */
+export async function followHash() {
+  const wanted = fromHash();
+  if (wanted.as && wanted.as !== state.as) await become(wanted.as);
+  if (wanted.channel && (wanted.channel !== state.channel || wanted.tab !== state.tab || wanted.ts)) await openChannel(wanted.channel, wanted);
+  if (wanted.channel && wanted.thread !== state.thread) await openThread(wanted.thread);
+}

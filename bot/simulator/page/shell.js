@@ -1,0 +1,53 @@
+// The frame: which of the side columns are shown, remembered between visits. On a narrow screen they are drawers.
+
+const KEY = "countersign.panel";
+const NARROW = matchMedia("(max-width: 1099px)");
+
+let opener = null;
+
+export function togglePanel() {
+  if (NARROW.matches) return drawer("panel");
+  const closed = document.body.classList.toggle("panel-closed");
+  localStorage.setItem(KEY, closed ? "closed" : "open");
+  return undefined;
+}
+
+export function toggleSidebar() {
+  drawer("sidebar");
+}
+
+/** Opens a drawer, or closes the one that is open. */
+function drawer(name) {
+  const open = document.body.dataset.drawer === name;
+  closeDrawer();
+  if (open) return;
+  opener = document.activeElement;
+  document.body.dataset.drawer = name;
+  document.getElementById(name).querySelector('button, [tabindex="0"]')?.focus();
+}
+
+export function closeDrawer() {
+  if (!document.body.dataset.drawer) return;
+  delete document.body.dataset.drawer;
+  opener?.focus?.();
+  opener = null;
+}
+
+export function startShell(scrim, skip) {
+  skip.addEventListener("click", () => document.querySelector('#main [tabindex="0"], #main textarea')?.focus());
+  document.body.classList.toggle("panel-closed", localStorage.getItem(KEY) === "closed");
+  scrim.addEventListener("click", closeDrawer);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) closeDrawer();
+    if (event.key === "F6") nextRegion(event);
+  });
+}
+
+// F6 walks through the page's regions, as it does in browsers and in Slack.
+function nextRegion(event) {
+  const regions = ["sidebar", "main", "thread", "panel"].map((id) => document.getElementById(id)).filter((node) => node.offsetParent !== null);
+  const at = regions.findIndex((node) => node.contains(document.activeElement));
+  const next = regions[(at + (event.shiftKey ? -1 : 1) + regions.length) % regions.length];
+  next.querySelector('[aria-current], [aria-pressed="true"], textarea:not([hidden]), button, [tabindex="0"]')?.focus();
+  event.preventDefault();
+}

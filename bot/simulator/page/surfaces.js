@@ -1,0 +1,55 @@
+// Where blocks live: a message, a modal, App Home. Each gives elements.js what it needs (see there), and each
+// remembers what was put into its inputs until the surface itself is gone.
+
+import { post } from "./api.js";
+import { openChannel } from "./navigate.js";
+import { names, state } from "./state.js";
+import { toast } from "./toast.js";
+import { collect, initialState } from "./values.js";
+
+const remembered = new Map(); // surface key -> Map of "block/action" -> entry
+
+/** The surface of a message. */
+export function messageSurface(message) {
+  const place = { channel: message.channel, ts: message.ts };
+  return surface(`${state.as} ${message.channel} ${message.ts}`, message, place, 3);
+}
+
+/** The surface of a modal or of App Home. */
+export function viewSurface(view) {
+  return surface(`${state.as} ${view.id}`, view, { view_id: view.id }, view.type === "home" ? 2 : 3);
+}
+
+/** Forgets what was put into a view that is closed. */
+export function forgetView(view) {
+  remembered.delete(`${state.as} ${view.id}`);
+}
+
+function surface(key, { blocks, state: known }, place, headingLevel) {
+  const as = state.as;
+  if (!remembered.has(key)) remembered.set(key, new Map());
+  const entries = remembered.get(key);
+  const at = (block, element) => `${block.block_id}/${element.action_id}`;
+  const value = (block, element) => {
+    const entry = entries.get(at(block, element)) || known?.values?.[block.block_id]?.[element.action_id];
+    return entry?.type === element.type ? entry : initialState(element);
+  };
+  return {
+    headingLevel,
+    names: names(openChannel),
+    people: () => state.people.filter((person) => !person.is_bot),
+    conversations: () => state.channels,
+    value,
+    set: (block, element, entry) => entries.set(at(block, element), entry),
+    state: () => collect(blocks, value),
+    act: async (block, element, entry) => {
+      const { type, ...chosen } = entry;
+      const body = { as, ...place, block_id: block.block_id, action_id: element.action_id, ...chosen, state: collect(blocks, value) };
+      try {
+        await post("action", body);
+      } catch (error) {
+        toast(error.message, "error");
+      }
+    },
+  };
+}

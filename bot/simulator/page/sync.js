@@ -1,0 +1,145 @@
+// Keeps the state equal to the simulator's: fetches what a change concerns, and only that.
+
+import { Refused, Unreachable, get, post } from "./api.js";
+import { state, update } from "./state.js";
+
+/** Fetches who I am, the channels, my modals, the clock and the app. */
+export const loadState = single(async () => {
+  const as = state.as;
+  const fresh = await get("state", { as });
+  if (as !== state.as) return;
+  const waiting = new Set(state.waiting);
+  mark(waiting, as, fresh.channels);
+  update({
+    me: fresh.me,
+    people: same(state.people, fresh.people),
+    groups: same(state.groups, fresh.groups),
+    channels: same(state.channels, fresh.channels),
+    views: same(state.views, fresh.views),
+    clock: fresh.clock,
+    clockRead: performance.now() / 1000,
+    app: same(state.app, fresh.app),
+    controls: same(state.controls, fresh.controls),
+    workspace: same(state.workspace, fresh.workspace),
+    waiting,
+  });
+});
+
+/** Fetches the open channel's messages. */
+export const loadMessages = single(async () => {
+  const { as, channel } = state;
+  if (!channel) return;
+  const { messages } = await get("messages", { as, channel });
+  if (as !== state.as || channel !== state.channel) return;
+  const newFrom = state.messages ? state.newFrom : firstUnread(messages, as, state.unreadAtOpening);
+  update({ messages: same(state.messages, messages), newFrom });
+});
+
+// Where the line "New" stands: above the oldest of the last `count` messages by others.
+function firstUnread(messages, as, count) {
+  if (!count) return null;
+  const others = messages.filter((message) => message.user !== as);
+  return others[Math.max(0, others.length - count)]?.ts ?? null;
+}
+
+/** Fetches the open thread. */
+export const loadThread = single(async () => {
+  const { as, channel, thread } = state;
+  if (!thread) return;
+  const { messages } = await get("messages", { as, channel, thread_ts: thread });
+  if (as === state.as && channel === state.channel && thread === state.thread) update({ replies: same(state.replies, messages) });
+});
+
+/** Fetches my App Home, when it is on screen. */
+export const loadHome = single(async () => {
+  if (state.tab !== "home") return;
+  const as = state.as;
+  const { view } = await get("home", { as });
+  if (as === state.as) update({ home: same(state.home, view) });
+});
+
+/** Finds out for whom else something is unread: the dots on the person switcher. */
+export const loadWaiting = single(async () => {
+  const others = state.people.filter((one) => !one.is_bot && one.id !== state.as);
+  const answers = await Promise.all(others.map((one) => get("state", { as: one.id })));
+  const waiting = new Set(state.waiting);
+  others.forEach((one, at) => mark(waiting, one.id, answers[at].channels));
+  update({ waiting: same(state.waiting, waiting, (set) => [...set].sort().join()) });
+});
+
+export async function loadAll() {
+  await loadState();
+  await Promise.all([loadMessages(), loadThread(), loadHome(), loadWaiting()]);
+  await readOpen();
+}
+
+/** Marks the open channel as read, if someone is looking at it. */
+export async function readOpen() {
+  const { as, channel, channels, tab } = state;
+  const unread = channels.find((one) => one.id === channel)?.unread;
+  if (!unread || document.hidden || tab !== "messages") return;
+  await post("read", { as, channel });
+}
+
+/** Fetches what one change of the event stream concerns. */
+export async function follow(change) {
+  const here = change.channel === state.channel;
+  const jobs = { message: conversation, ephemeral: conversation, view: loadState, read: loadState, clock: loadState, app: loadState, home: loadHome };
+  const job = jobs[change.kind] || loadAll;
+  await job(here);
+  if (change.kind === "message" || change.kind === "clock") soonWaiting();
+}
+
+// The state first: whether the open channel holds something unread decides whether it is marked as read.
+async function conversation(here) {
+  if (!here) return loadState();
+  await Promise.all([loadState(), loadThread(), loadMessages()]);
+  return readOpen();
+}
+
+let timer = null;
+
+function soonWaiting() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    loadWaiting();
+  }, 250);
+}
+
+function mark(waiting, id, channels) {
+  if (channels.some((channel) => channel.unread)) waiting.add(id);
+  else waiting.delete(id);
+}
+
+// Keeps the old value when the new one says the same, so that nothing is drawn again for it.
+function same(old, fresh, print = JSON.stringify) {
+  return old !== undefined && print(old) === print(fresh) ? old : fresh;
+}
+
+/**
+ * Makes a loader of which one run is under way at a time. A call during a run asks for one more run after it, since
+ * the one under way may have read too early; the promise covers both. Failing to reach the simulator is no error
+ * here: the event stream notices it too and says so.
+ */
+function single(load) {
+  let running = null;
+  let again = false;
+  const run = async () => {
+    do {
+      again = false;
+      try {
+        await load();
+      } catch (error) {
+        if (error instanceof Refused) console.warn(error.message);
+        else if (!(error instanceof Unreachable)) throw error;
+      }
+    } while (again);
+  };
+  return () => {
+    again = true;
+    running ??= run().finally(() => {
+      running = null;
+    });
+    return running;
+  };
+}

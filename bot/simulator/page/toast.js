@@ -1,0 +1,39 @@
+// Short notices at the foot of the page, and words for screen readers.
+
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+
+const STAYS = 7000; // milliseconds
+
+/** Says a sentence on screen; `kind` is "error" or "info". */
+export function toast(sentence, kind = "info") {
+  const node = h(
+    "div",
+    { class: `toast toast--${kind}`, role: kind === "error" ? "alert" : "status", dataset: { testid: "toast" } },
+    icon(kind === "error" ? "warning" : "check", 18),
+    h("span", null, sentence),
+    h("button", { type: "button", class: "iconbtn iconbtn--small", "aria-label": "Dismiss", on: { click: () => node.remove() } }, icon("close", 14)),
+  );
+  stack().append(node);
+  setTimeout(() => node.remove(), STAYS);
+}
+
+// Inside the open dialog, if any: what is outside one is inert and hidden behind it.
+function stack() {
+  const parent = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  let region = [...parent.children].find((child) => child.classList.contains("toasts"));
+  if (!region) {
+    region = h("div", { class: "toasts" });
+    parent.append(region);
+  }
+  return region;
+}
+
+const voice = h("div", { class: "unseen", "aria-live": "polite", dataset: { testid: "announcer" } });
+document.body.append(voice);
+
+/** Says a sentence to screen readers only, politely. */
+export function announce(sentence) {
+  voice.append(h("p", null, sentence));
+  while (voice.children.length > 5) voice.firstChild.remove();
+}

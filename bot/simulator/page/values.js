@@ -1,0 +1,63 @@
+// The state of interactive elements, in the shape Slack sends it. What may be submitted is the simulator's to say.
+
+const FIELD = {
+  static_select: "selected_option", external_select: "selected_option", radio_buttons: "selected_option",
+  overflow: "selected_option", users_select: "selected_user", conversations_select: "selected_conversation",
+  channels_select: "selected_channel", multi_static_select: "selected_options", checkboxes: "selected_options",
+  multi_users_select: "selected_users", multi_conversations_select: "selected_conversations",
+  multi_channels_select: "selected_channels", datepicker: "selected_date", timepicker: "selected_time",
+  datetimepicker: "selected_date_time", plain_text_input: "value", number_input: "value",
+  email_text_input: "value", url_text_input: "value", button: "value",
+};
+
+const INITIAL = {
+  selected_option: "initial_option", selected_user: "initial_user", selected_conversation: "initial_conversation",
+  selected_channel: "initial_channel", selected_options: "initial_options", selected_users: "initial_users",
+  selected_conversations: "initial_conversations", selected_channels: "initial_channels",
+  selected_date: "initial_date", selected_time: "initial_time", selected_date_time: "initial_date_time",
+  value: "initial_value",
+};
+
+const TEXT_INPUTS = new Set(["plain_text_input", "number_input", "email_text_input", "url_text_input"]);
+
+/** The name of the field that carries this element's value. */
+export function fieldOf(element) {
+  return FIELD[element.type];
+}
+
+/** An element that keeps a value between two acts; buttons and overflow menus only fire. */
+export function isStateful(element) {
+  return Boolean(FIELD[element.type]) && element.type !== "button" && element.type !== "overflow";
+}
+
+export function isTextInput(element) {
+  return TEXT_INPUTS.has(element.type);
+}
+
+/** The state entry of an untouched element. */
+export function initialState(element) {
+  const field = fieldOf(element);
+  const many = field.endsWith("s");
+  return { type: element.type, [field]: element[INITIAL[field]] ?? (many ? [] : null) };
+}
+
+/** Every interactive element of the blocks, as {block, element}. */
+export function elementsOf(blocks) {
+  const found = [];
+  for (const block of blocks || []) {
+    const elements = block.type === "input" ? [block.element] : block.type === "section" ? [block.accessory] : block.elements;
+    for (const element of elements || []) if (element?.action_id && FIELD[element.type]) found.push({ block, element });
+  }
+  return found;
+}
+
+/** `state.values` of the blocks: {block_id: {action_id: entry}}; `current(block, element)` gives each entry. */
+export function collect(blocks, current) {
+  const values = {};
+  for (const { block, element } of elementsOf(blocks)) {
+    if (!isStateful(element)) continue;
+    values[block.block_id] ??= {};
+    values[block.block_id][element.action_id] = current(block, element);
+  }
+  return values;
+}
