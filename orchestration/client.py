@@ -116,7 +116,7 @@ class Door:
 
     # ---- deciding ----------------------------------------------------------------------------------------
 
-    async def decide(  # noqa: PLR0913 - the parts of one decision, each named by its caller
+    async def decide(
         self,
         request_id: str,
         actor: Actor,

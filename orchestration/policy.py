@@ -106,7 +106,7 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
     return request.model_copy(update={"currency": policy.currency})
 
 
-def may_decide(  # noqa: PLR0913 - each argument is one fact that the answer depends on, and all are named
+def may_decide(
     decision: Decision,
     *,
     request: ApprovalRequest,

@@ -28,10 +28,11 @@ POLICIES: Final = Path(bot.__file__).with_name("policies.toml")
 
 
 class BotProcess:
-    """Runs the real bot against a Web API at `slack_api_url`. It is the simulator's `Controls` too."""
+    """Runs the real bot, with its data in `data_dir`, against the Web API at `slack_api_url` (set before `start`)."""
 
-    def __init__(self, data_dir: Path, slack_api_url: str) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
+        self.slack_api_url = ""
         self._port = _free_port()
         self._environment = {
             **{
@@ -41,7 +42,6 @@ class BotProcess:
             },
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,
-            "COUNTERSIGN_SLACK_API_URL": slack_api_url,
             "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}",
             "COUNTERSIGN_DATA_DIR": str(data_dir),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
@@ -68,13 +68,13 @@ class BotProcess:
             "-m",
             "bot.demo.child",
             stdin=asyncio.subprocess.PIPE,
-            env=self._environment,
+            env=self._environment | {"COUNTERSIGN_SLACK_API_URL": self.slack_api_url},
             # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
             start_new_session=True,
         )
         try:
             async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
-                while not await self._ready(http):
+                while not await self._ready(http):  # noqa: ASYNC110 - another process is watched, which sets no event
                     await asyncio.sleep(POLL)
         except TimeoutError:
             await self.kill()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -39,23 +40,68 @@ async def run_demo(data: Path | None, port: int) -> int:
 async def demo(place: Path, port: int) -> AsyncIterator[str]:
     """The workspace and the bot, with their state in `place`; yields the page's URL. Port 0 takes any free one."""
     clock = _Clock()
-    workspace = Workspace.open(place / "workspace.db")
+    workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
+    bot = BotProcess(place / "bot")
     simulator = Simulator(
         workspace,
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
         signing_secret=SIGNING_SECRET,
-        now=clock.now,
+        request_url=bot.request_url,
+        controls=_Controls(bot, clock),
     )
-    try:
-        await simulator.start(port=port)
-    except OSError as error:
-        raise CountersignError(
-            f"Port {port} cannot be listened on ({error.strerror}); choose another with --port."
-        ) from error
-    bot = BotProcess(place / "bot", simulator.api_url)
-    try:
+    async with AsyncExitStack() as closing:
+        closing.callback(workspace.close)
+        try:
+            await simulator.start(port=port)
+        except OSError as error:
+            raise CountersignError(
+                f"Port {port} cannot be used ({error.strerror}); choose another with --port."
+            ) from error
+        closing.push_async_callback(simulator.stop)
+        bot.slack_api_url = simulator.api_url
+        closing.push_async_callback(bot.stop)
+        await bot.start()
+        clock.set(await bot.now())
         yield simulator.url
-    finally:
-        await bot.stop()
-        await simulator.stop()
+
+
+class _Clock:
+    """The workspace's time: real time, moved along with the hub's."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+
+    def set(self, now: datetime) -> None:
+        """From here on it is `now`."""
+        self._ahead = now - datetime.now(UTC)
+
+    def seconds(self) -> float:
+        """Seconds since the epoch."""
+        return (datetime.now(UTC) + self._ahead).timestamp()
+
+
+class _Controls:
+    """The page's buttons: skipping time moves the hub's clock and the workspace's together."""
+
+    def __init__(self, bot: BotProcess, clock: _Clock) -> None:
+        self._bot = bot
+        self._clock = clock
+
+    @property
+    def running(self) -> bool:
+        return self._bot.running
+
+    async def advance(self, delta: timedelta) -> datetime:
+        now = await self._bot.advance(delta)
+        self._clock.set(now)
+        return now
+
+    async def next_deadline(self) -> datetime | None:
+        return await self._bot.next_deadline()
+
+    async def kill(self) -> None:
+        await self._bot.kill()
+
+    async def start(self) -> None:
+        await self._bot.start()

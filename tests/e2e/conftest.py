@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bot.simulator import Simulator, Workspace
-from bot.simulator.person import Person
 
 import bot
 from bot import config
 from bot.app import Countersign, running
+from bot.simulator import Simulator, Workspace
+from bot.simulator.person import Person
 
 POLICIES = Path(bot.__file__).with_name("policies.toml")
 SECRET = secrets.token_hex(16)

@@ -1,6 +1,5 @@
 """What the workspace remembers, and across what."""
 
-import os
 import signal
 import subprocess
 import sys
