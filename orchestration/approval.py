@@ -7,34 +7,52 @@ from __future__ import annotations
 
 from durabletask.task import OrchestrationContext
 
-from orchestration.case import Case, Durable
-from orchestration.models import ApprovalInput, Level, OnTimeout, Outcome, Status
+from orchestration.case import Case, Durable, TurnOver
+from orchestration.models import Outcome, Status
+from orchestration.policies import OnTimeout
+from orchestration.policy import auto_approves
+from orchestration.state import ApprovalInput
 
 
-def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome]:
+def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
     """Asks level by level; the first level that is not approved ends the request. Returns the Outcome."""
     case = Case(ctx, given)
-    for level in given.policy.levels:
-        yield from decide_level(case, level)
-        if case.record.status.ended:
-            break
-    else:
-        last = case.settled_by
-        case.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
-    yield from case.finish()
+    reason = auto_approves(given.request, given.policy)
+    try:
+        if reason is not None:
+            case.end(Status.AUTO_APPROVED, reason=reason)
+        else:
+            yield from ask_each_level(case)
+        yield from case.finish()
+    except TurnOver:
+        ctx.continue_as_new(case.carried(), save_events=True)
+        return None
     return case.record.outcome()
 
 
-def decide_level(case: Case, level: Level) -> Durable[None]:
-    """One level: post, wait, and on silence escalate, expire or reject as the policy says."""
-    case.open_level(level)
-    yield from case.wait_for_answers()
-    if case.silent and level.on_timeout is OnTimeout.ESCALATE:
+def ask_each_level(case: Case) -> Durable[None]:
+    """From the level where an earlier generation stopped, or the first."""
+    state = case.record.state
+    for index in range(state.level_index, len(case.record.policy.levels)):
+        if not state.level_open:
+            yield from case.open_level(index)
+        yield from decide_level(case)
+        if case.record.ended:
+            return
+    last = state.settled_by
+    case.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
+
+
+def decide_level(case: Case) -> Durable[None]:
+    """One level: wait, and on silence escalate, expire or reject as the policy says."""
+    answered = yield from case.wait_for_answers()
+    on_timeout = case.record.level.on_timeout
+    if not answered and on_timeout is OnTimeout.ESCALATE and not case.record.state.escalated:
         case.escalate()
-        yield from case.wait_for_answers()
-    if not case.silent:
+        answered = yield from case.wait_for_answers()
+    if answered:
         return
-    if level.on_timeout is OnTimeout.REJECT:
+    if on_timeout is OnTimeout.REJECT:
         case.end(Status.REJECTED, reason="Nobody answered in time, which this policy takes for a no.")
     else:
         case.end(Status.TIMED_OUT, reason="Nobody answered in time.")

@@ -1,13 +1,14 @@
-"""What a card says, as data. The chat system decides how it looks; this side decides what is true."""
+"""What people are shown, as data. The chat system decides how it looks; this side decides what is true."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from pydantic import Field
 
-from orchestration.models import CardRef, LevelState, Recorded, Status
+from orchestration.models import ActionState, CardRef, Choice, LevelState, Recorded, Remark, Status
 
 
 class Shown(Recorded):
@@ -31,15 +32,70 @@ class Card(Recorded):
     fields: list[Shown] = Field(default_factory=list)
     requester: str
     asked_at: datetime
-    levels: list[LevelState]
+    levels: list[LevelState] = Field(default_factory=list)
+    upcoming: list[str] = Field(default_factory=list, description="The names of the levels still to come")
+    remarks: list[Remark] = Field(default_factory=list, description="The last few, newest last")
+    actions: list[ActionState] = Field(default_factory=list)
     open: bool = Field(description="Whether this copy takes decisions")
     escalation: bool = Field(default=False, description="Whether this copy was posted for the escalation")
-    escalated_at: datetime | None = None
-    escalated_to: str | None = None
     ended_at: datetime | None = None
     ended_by: str | None = None
     comments: str = ""
     reason: str = ""
+
+
+class StepKind(StrEnum):
+    """What happened, for the thread."""
+
+    VOTED = "voted"
+    DELEGATED = "delegated"
+    STANDS_IN = "stands_in"
+    COMMENT = "comment"
+    QUESTION = "question"
+    ANSWER = "answer"
+    REMINDED = "reminded"
+    ESCALATED = "escalated"
+    LEVEL_PASSED = "level_passed"
+    ACTION_DONE = "action_done"
+    ACTION_FAILED = "action_failed"
+    CARD_STALE = "card_stale"
+    ENDED = "ended"
+
+
+class Step(Recorded):
+    """One line of the trail under a card. `number` is unique within the request."""
+
+    number: int
+    kind: StepKind
+    at: datetime
+    actor: str | None = None
+    to: str | None = None
+    choice: Choice | None = None
+    status: Status | None = None
+    text: str = ""
+
+
+class Notice(StrEnum):
+    """Why a person gets a direct message."""
+
+    PROGRESS = "progress"
+    QUESTION = "question"
+    ANSWER = "answer"
+    ASKED = "asked"
+    REMINDER = "reminder"
+    DIGEST = "digest"
+    ACTION_FAILED = "action_failed"
+    CARD_STALE = "card_stale"
+    OUTCOME = "outcome"
+
+
+class Waiting(Recorded):
+    """One request that waits for a person."""
+
+    request_id: str
+    title: str
+    deadline: datetime | None = None
+    where: CardRef | None = None
 
 
 class PostCard(Recorded):
@@ -60,12 +116,35 @@ class EditCard(Recorded):
     attempt: int = Field(ge=1)
 
 
+class Reply(Recorded):
+    """Input of `reply`: one more line in the thread under `ref`."""
+
+    ref: CardRef
+    request_id: str
+    step: Step
+    attempt: int = Field(ge=1)
+    scheduled_at: datetime
+
+
 class Tell(Recorded):
-    """Input of `tell`: a direct message to one person that their request has come to `card.status`."""
+    """Input of `tell`: a direct message to `user` (or a post to a channel), about the request of `card`."""
 
     user: str
+    notice: Notice
     card: Card
     where: CardRef | None = None
+    step: Step | None = None
+    waiting: list[Waiting] = Field(default_factory=list)
+    attempt: int = Field(ge=1)
+
+
+class RunAction(Recorded):
+    """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries."""
+
+    post: str | None = None
+    activity: str | None = None
+    key: str
+    event: dict[str, object]
     attempt: int = Field(ge=1)
 
 
@@ -82,8 +161,9 @@ class Membership(Recorded):
 
 
 class Delivery(Recorded):
-    """Result of an effect: done (with the card it made), asked to wait, or impossible (with the reason)."""
+    """Result of an effect: done (with what it made or answered), asked to wait, or impossible (with the reason)."""
 
     card: CardRef | None = None
+    answer: str = ""
     retry_after: float | None = Field(default=None, description="Seconds")
     impossible: str | None = None

@@ -12,18 +12,15 @@ import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 APPROVAL: Final = "approval"
+SETTLE: Final = "settle"
+PERSON: Final = "person"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
-
-EVENT_DECISION: Final = "ApprovalDecision"
-EVENT_CANCELLED: Final = "ApprovalCancelled"
-
-MESSAGE_EVENT_TYPE: Final = "approval_requested"
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
@@ -46,7 +43,7 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0
 
 
 class Model(BaseModel):
-    """The base of all that is written to the task hub: immutable, and strict about unknown names."""
+    """What comes from a person or a program now: immutable, and strict about unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,65 +54,7 @@ class Recorded(Model):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-# ---- policy ----------------------------------------------------------------------------------------------
-
-
-class OnTimeout(StrEnum):
-    """What silence leads to. It is never taken for consent."""
-
-    ESCALATE = "escalate"
-    EXPIRE = "expire"
-    REJECT = "reject"
-
-
-class FieldSpec(Recorded):
-    """One more thing a requester fills in, shown on the card."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    label: str | None = Field(default=None, max_length=48)
-    required: bool = False
-
-    @property
-    def title(self) -> str:
-        """The words beside the field, for a person."""
-        return self.label or self.name.replace("_", " ").capitalize()
-
-
-class Level(Recorded):
-    """One stage of deciding: who, how many of them, and for how long."""
-
-    name: str = Field(min_length=1, max_length=40)
-    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
-    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
-    quorum: int = Field(default=1, ge=1, le=50)
-    timeout: Duration
-    on_timeout: OnTimeout = OnTimeout.EXPIRE
-
-
-class Escalation(Recorded):
-    """Where silence goes: another channel, other people, one more wait."""
-
-    channel: ChannelId
-    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
-    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
-    timeout: Duration
-
-
-class Policy(Recorded):
-    """How one kind of request is decided. A copy travels in each instance, so a later edit changes no open request."""
-
-    key: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
-    title: str = Field(min_length=1, max_length=60)
-    channel: ChannelId
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    fields: list[FieldSpec] = Field(default_factory=list, max_length=10)
-    levels: list[Level] = Field(min_length=1, max_length=10)
-    escalation: Escalation | None = None
-    allow_self_approval: bool = False
-    require_reason: bool = True
-
-
-# ---- request ---------------------------------------------------------------------------------------------
+# ---- asking ----------------------------------------------------------------------------------------------
 
 
 class ApprovalRequest(Model):
@@ -141,14 +80,26 @@ class ApprovalRequest(Model):
         ).hexdigest()
 
 
-class ApprovalInput(Recorded):
-    """The input of the `approval` orchestration. The requester is stamped by the door, never by a message body."""
-
-    request: ApprovalRequest
-    policy: Policy
+# ---- deciding --------------------------------------------------------------------------------------------
 
 
-# ---- commands and verdicts -------------------------------------------------------------------------------
+class Status(StrEnum):
+    """Where a request stands: the first two while it runs, the rest when it has ended."""
+
+    PENDING = "pending"
+    ESCALATED = "escalated"
+    APPROVED = "approved"
+    AUTO_APPROVED = "auto_approved"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    TERMINATED = "terminated"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can change it any more."""
+        return self not in {Status.PENDING, Status.ESCALATED}
 
 
 class Choice(StrEnum):
@@ -166,87 +117,34 @@ class Via(StrEnum):
     SMS = "sms"
 
 
-class Decision(Recorded):
-    """Payload of `ApprovalDecision`. The door stamps `actor`, `via` and `command_id`."""
-
-    command_id: str = Field(min_length=1, max_length=100)
-    actor: UserId
-    via: Via
-    round: int = Field(ge=1)
-    choice: Choice
-    comment: str = Field(default="", max_length=2000)
-
-
-class Cancellation(Recorded):
-    """Payload of `ApprovalCancelled`."""
-
-    command_id: str = Field(min_length=1, max_length=100)
-    actor: UserId
-    via: Via
-    reason: str = Field(default="", max_length=2000)
-
-
-class Reason(StrEnum):
-    """Why a command was accepted or refused. The words for a person are made from it in `orchestration.words`."""
-
-    RECORDED = "recorded"
-    UNCHANGED = "unchanged"
-    NOT_AN_APPROVER = "not_an_approver"
-    SELF_APPROVAL = "self_approval"
-    NOT_THE_REQUESTER = "not_the_requester"
-    ROUND_OVER = "round_over"
-    REASON_REQUIRED = "reason_required"
-    ALREADY_ENDED = "already_ended"
-    MALFORMED = "malformed"
-    DIRECTORY_UNAVAILABLE = "directory_unavailable"
-    UNKNOWN_REQUEST = "unknown_request"
-    NO_ANSWER_YET = "no_answer_yet"
-
-
-ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED})
-
-
-class Verdict(Recorded):
-    """The durable answer to one command."""
-
-    command_id: str
-    reason: Reason
-    ended_as: Status | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the command took effect (now, or the same one before)."""
-        return self.reason in ACCEPTED
-
-
-# ---- state and outcome -----------------------------------------------------------------------------------
-
-
-class Status(StrEnum):
-    """Where a request stands: the first two while it runs, the rest when it has ended."""
-
-    PENDING = "pending"
-    ESCALATED = "escalated"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
-    TERMINATED = "terminated"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing can change it any more."""
-        return self not in {Status.PENDING, Status.ESCALATED}
-
-
 class Vote(Recorded):
-    """One person's answer at one level."""
+    """One person's answer at one level, with the digest of what they were shown."""
 
     actor: UserId
     choice: Choice
     comment: str = ""
     via: Via
+    at: datetime
+    digest: str = ""
+    for_: UserId | None = Field(default=None, alias="for", description="Whose vote it is, when they stand in")
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+
+class RemarkKind(StrEnum):
+    """What a remark is."""
+
+    COMMENT = "comment"
+    QUESTION = "question"
+    ANSWER = "answer"
+
+
+class Remark(Recorded):
+    """Something said about the request. It changes no vote and no digest."""
+
+    actor: UserId
+    kind: RemarkKind
+    text: str
     at: datetime
 
 
@@ -255,9 +153,14 @@ class LevelState(Recorded):
 
     name: str
     status: Status
-    quorum: int = 1
+    needed: int = Field(default=1, description="How many approvals it takes")
+    approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
+    waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
+    stand_ins: dict[str, str] = Field(default_factory=dict, description="Who decides for whom: absent to present")
     deadline: datetime | None = None
     decisions: list[Vote] = Field(default_factory=list)
+    escalated_at: datetime | None = None
+    escalated_to: str | None = None
 
 
 class CardRef(Recorded):
@@ -266,6 +169,14 @@ class CardRef(Recorded):
     channel: str
     ts: str
     round: int
+
+
+class ActionState(Recorded):
+    """What became of one action of the outcome."""
+
+    label: str
+    status: str = Field(default="pending", pattern="^(pending|done|failed)$")
+    answer: str = ""
 
 
 class Outcome(Recorded):
@@ -279,30 +190,3 @@ class Outcome(Recorded):
     reason: str = ""
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
-
-
-class Progress(Recorded):
-    """The custom status of a running or ended `approval`: what the door, the API and the sweep read."""
-
-    request_id: str
-    status: Status
-    policy: str
-    title: str
-    requester: str
-    round: int
-    deadline: datetime | None = None
-    levels: list[LevelState] = Field(default_factory=list)
-    cards: list[CardRef] = Field(default_factory=list)
-    outcome: Outcome | None = Field(
-        default=None, description="Set from the moment it ends, before the cards are edited"
-    )
-    verdicts: list[Verdict] = Field(default_factory=list, description="The last 20, newest last")
-
-
-Verdict.model_rebuild()
-
-
-def to_json(value: Any) -> str:
-    """Canonical JSON (sorted keys, no spaces) of a model or of plain data: equal values give equal strings."""
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,88 +1,31 @@
-"""Who may decide what. Pure: the same arguments always give the same answer, so the orchestrator may ask."""
+"""The rules. Pure: the same arguments always give the same answer, so the orchestrator may ask."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from pydantic import TypeAdapter, ValidationError
+from orchestration.commands import Comment, Decision, Delegation, Reason
+from orchestration.errors import InvalidRequestError
+from orchestration.models import ApprovalRequest, Choice, RemarkKind
+from orchestration.policies import Policy
 
-from orchestration.errors import InvalidRequestError, PolicyError
-from orchestration.models import (
-    ApprovalRequest,
-    Choice,
-    Decision,
-    Escalation,
-    Level,
-    OnTimeout,
-    Policy,
-    Reason,
-)
-
-Policies = Mapping[str, Policy]
+Members = Mapping[str, Collection[str]]
 
 
-def load(path: Path) -> Policies:
-    """The policies of a TOML file, by key. Raises `PolicyError`, one line a fault, each naming its place."""
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror}). Set COUNTERSIGN_POLICIES.") from error
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path}: is not UTF-8 text.") from error
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{path}: {error}.") from error
-    return parse(tables, str(path))
+@dataclass(frozen=True)
+class Bench:
+    """Who may decide a level at this moment.
 
+    `approvers` are its people and groups, `escalation` those it escalated to; `excused` maps a person whose vote is
+    with somebody else to that somebody; `counted` have had their vote at an earlier level.
+    """
 
-def parse(tables: Mapping[str, object], source: str) -> Policies:
-    """As `load`, from tables already read; `source` names them in errors."""
-    raw = tables.get("policies")
-    if not isinstance(raw, dict) or not raw:
-        raise PolicyError(f"{source}: there is no [policies.NAME] table, so nothing could be asked for.")
-    faults: list[str] = [
-        f"{source}: {key}: unknown table; policies live under [policies.NAME]."
-        for key in tables
-        if key != "policies"
-    ]
-    found: dict[str, Policy] = {}
-    for key, table in raw.items():
-        place = f"{source}: policies.{key}"
-        if not isinstance(table, dict):
-            faults.append(f"{place}: is a value, not a table.")
-            continue
-        try:
-            found[key] = TypeAdapter(Policy).validate_python({**table, "key": key}, extra="forbid")
-        except ValidationError as error:
-            faults += [
-                f"{'.'.join([place, *map(str, e['loc'])])}: {e['msg'].removeprefix('Value error, ')}."
-                for e in error.errors()
-            ]
-            continue
-        faults += [f"{place}.{fault}" for fault in _inconsistencies(found[key])]
-    if faults:
-        raise PolicyError("\n".join(faults))
-    return found
-
-
-def _inconsistencies(policy: Policy) -> list[str]:
-    """What each table allows by itself but the policy as a whole does not."""
-    faults = []
-    for index, level in enumerate(policy.levels):
-        if level.on_timeout is OnTimeout.ESCALATE and policy.escalation is None:
-            faults.append(
-                f'levels.{index}.on_timeout: is "escalate", but there is no [policies.{policy.key}.escalation].'
-            )
-    names = [field.name for field in policy.fields]
-    faults += [
-        f"fields: {name!r} is listed twice." for name in sorted({n for n in names if names.count(n) > 1})
-    ]
-    if policy.escalation and all(level.on_timeout is not OnTimeout.ESCALATE for level in policy.levels):
-        faults.append('escalation: is never reached; set on_timeout = "escalate" on a level, or remove it.')
-    return faults
+    approvers: Collection[str]
+    escalation: Collection[str] = ()
+    excused: Mapping[str, str] = field(default_factory=dict)
+    counted: Collection[str] = ()
+    open_rounds: Collection[int] = ()
 
 
 def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
@@ -94,9 +37,9 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
             raise InvalidRequestError(
                 f"{name}: the {policy.title} policy has no such field (it has: {choices}).", field=name
             )
-    for field in policy.fields:
-        if field.required and not request.fields.get(field.name, "").strip():
-            raise InvalidRequestError(f"{field.title}: is required for {policy.title}.", field=field.name)
+    for spec in policy.fields:
+        if spec.required and not request.fields.get(spec.name, "").strip():
+            raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
     if request.currency and policy.currency and request.currency != policy.currency:
         raise InvalidRequestError(f"currency: {policy.title} is in {policy.currency}.", field="currency")
     if request.amount is None or request.currency:
@@ -106,34 +49,82 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
     return request.model_copy(update={"currency": policy.currency})
 
 
+def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
+    """Why nobody needs to be asked, as a sentence; None where somebody does. Every condition given must hold."""
+    reasons = []
+    if policy.auto_approve_below is not None:
+        if request.amount is None or request.amount >= policy.auto_approve_below:
+            return None
+        reasons.append(f"the amount is below {policy.auto_approve_below:,.2f} {policy.currency}")
+    for name, values in policy.auto_approve_when.items():
+        value = request.fields.get(name, "").strip()
+        if value not in values:
+            return None
+        reasons.append(f"{name} is {value}")
+    return f"Nobody needs to be asked, as {' and '.join(reasons)}." if reasons else None
+
+
 def may_decide(
-    decision: Decision,
-    *,
-    request: ApprovalRequest,
-    policy: Policy,
-    level: Level,
-    escalation: Escalation | None,
-    open_rounds: Collection[int],
-    members: Mapping[str, Collection[str]],
+    decision: Decision, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
 ) -> Reason:
     """Whether this decision counts now: `RECORDED`, or the reason why not.
 
-    `escalation` is given once the level has escalated; its approvers may then decide beside the level's own.
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
-    if decision.round not in open_rounds:
-        return Reason.ROUND_OVER
-    if decision.actor == request.requester and not policy.allow_self_approval:
-        return Reason.SELF_APPROVAL
-    principals = [*level.approvers, *(escalation.approvers if escalation else [])]
-    if not belongs(decision.actor, principals, members):
-        return Reason.NOT_AN_APPROVER
+    refusal = _may_sit(decision.actor, decision.round, request=request, policy=policy, bench=bench, members=members)
+    if refusal is not None:
+        return refusal
     if decision.choice is Choice.REJECT and policy.require_reason and not decision.comment.strip():
         return Reason.REASON_REQUIRED
     return Reason.RECORDED
 
 
-def belongs(person: str, principals: Collection[str], members: Mapping[str, Collection[str]]) -> bool:
+def may_delegate(
+    delegation: Delegation, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
+) -> Reason:
+    """Whether `actor` may hand their vote to `to`: one hop, never to the requester, never to themselves."""
+    refusal = _may_sit(
+        delegation.actor, delegation.round, request=request, policy=policy, bench=bench, members=members
+    )
+    if refusal is not None:
+        return refusal
+    if delegation.actor in bench.excused.values():
+        return Reason.ONE_HOP
+    unfit = {delegation.actor, *bench.excused, *bench.counted}
+    if not policy.allow_self_approval:
+        unfit.add(request.requester)
+    return Reason.DELEGATE_UNFIT if delegation.to in unfit else Reason.RECORDED
+
+
+def may_comment(comment: Comment, *, request: ApprovalRequest, bench: Bench, members: Members) -> Reason:
+    """Questions come from those who decide, answers from the requester, comments from either."""
+    is_requester = comment.actor == request.requester
+    decides = belongs(comment.actor, [*bench.approvers, *bench.escalation], members)
+    if comment.kind is RemarkKind.ANSWER:
+        return Reason.RECORDED if is_requester else Reason.NOT_THE_REQUESTER
+    if comment.kind is RemarkKind.QUESTION:
+        return Reason.RECORDED if decides else Reason.NOT_AN_APPROVER
+    return Reason.RECORDED if is_requester or decides else Reason.NOT_INVOLVED
+
+
+def _may_sit(
+    actor: str, round_: int, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
+) -> Reason | None:
+    """Why this person has no vote in this round, or None when they have."""
+    if round_ not in bench.open_rounds:
+        return Reason.ROUND_OVER
+    if actor == request.requester and not policy.allow_self_approval:
+        return Reason.SELF_APPROVAL
+    if actor in bench.excused:
+        return Reason.HANDED_OVER
+    if not belongs(actor, [*bench.approvers, *bench.escalation], members):
+        return Reason.NOT_AN_APPROVER
+    if actor in bench.counted and not policy.allow_repeat_approver:
+        return Reason.COUNTED_BEFORE
+    return None
+
+
+def belongs(person: str, principals: Collection[str], members: Members) -> bool:
     """Whether `person` is among `principals`, by name or through a group."""
     return person in principals or any(person in members.get(group, ()) for group in principals)
 
@@ -141,3 +132,11 @@ def belongs(person: str, principals: Collection[str], members: Mapping[str, Coll
 def groups_of(principals: Collection[str]) -> list[str]:
     """The user groups among them, each once, in order."""
     return list(dict.fromkeys(principal for principal in principals if principal.startswith("S")))
+
+
+def people_of(principals: Collection[str], members: Members) -> list[str]:
+    """Every person among them, by name or through a group, each once, in order."""
+    found: dict[str, None] = {}
+    for principal in principals:
+        found |= dict.fromkeys(members.get(principal, ()) if principal.startswith("S") else [principal])
+    return list(found)

@@ -5,202 +5,266 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from orchestration.cards import Card, Shown
-from orchestration.models import (
-    ApprovalInput,
-    CardRef,
-    Choice,
-    Decision,
-    Escalation,
-    Level,
-    LevelState,
-    Outcome,
-    Progress,
-    Reason,
-    Status,
-    Verdict,
-    Vote,
-)
-from orchestration.policy import belongs
+from orchestration.cards import Card, Shown, Step, StepKind
+from orchestration.commands import Comment, Decision, Delegation, Progress, Reason, Verdict
+from orchestration.models import Choice, LevelState, Outcome, Remark, RemarkKind, Status, Vote
+from orchestration.policies import Level
+from orchestration.policy import Bench, Members, belongs
+from orchestration.state import ApprovalInput, State
 
 VERDICTS_KEPT: Final = 20
+REMARKS_KEPT: Final = 5
 
 
 class Record:
-    """The state of one request. `status` is `pending` or `escalated` until `end` is called, once."""
+    """One request. Its status is `pending` or `escalated` until `end` is called, once."""
 
-    def __init__(self, request_id: str, given: ApprovalInput, asked_at: datetime) -> None:
+    def __init__(self, request_id: str, given: ApprovalInput, now: datetime) -> None:
         self.request_id = request_id
         self.request = given.request
         self.policy = given.policy
-        self.asked_at = asked_at
-        self.status = Status.PENDING
-        self.round = 0
-        self.level: Level = given.policy.levels[0]
-        self.escalation: Escalation | None = None
-        self.escalated_at: datetime | None = None
-        self.deadline: datetime | None = None
-        self.open_rounds: set[int] = set()
-        self.votes: dict[str, Vote] = {}
-        self.past_levels: list[LevelState] = []
-        self.cards: list[CardRef] = []
-        self.verdicts: list[Verdict] = []
-        self.ended_at: datetime | None = None
-        self.ended_by: str | None = None
-        self.comments = ""
-        self.reason = ""
+        self.people = given.people
+        self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
+
+    @property
+    def level(self) -> Level:
+        """The level that is open, or was last."""
+        return self.policy.levels[self.state.level_index]
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is decided, one way or another."""
+        return self.state.status.ended
 
     # ---- rounds ------------------------------------------------------------------------------------------
 
-    def open_level(self, level: Level, now: datetime) -> None:
-        """A new level begins: its own round, nobody has voted, silence ends at `deadline`."""
-        self.level, self.escalation, self.escalated_at = level, None, None
-        self.status = Status.PENDING
-        self.votes = {}
-        self.round += 1
-        self.open_rounds = {self.round}
-        self.deadline = now + min(level.timeout, self.request.timeout or level.timeout)
+    def open_level(self, index: int, excused: dict[str, str], now: datetime) -> None:
+        """The level begins: its own round, nobody has voted, silence ends at `deadline`.
 
-    def escalate(self, escalation: Escalation, now: datetime) -> None:
+        `excused` maps who is away to who stands in for them; the stand-in may decide instead.
+        """
+        state, level = self.state, self.policy.levels[index]
+        state.level_index, state.level_open = index, True
+        state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
+        state.votes, state.excused = {}, dict(excused)
+        state.approvers = list(dict.fromkeys(excused.get(principal, principal) for principal in level.approvers))
+        state.asked = []
+        state.round += 1
+        state.open_rounds = [state.round]
+        state.deadline = now + min(level.timeout, self.request.timeout or level.timeout)
+        state.remind_at = now + level.remind_every if level.remind_every else None
+
+    def ask(self, people: list[str]) -> None:
+        """Who is asked, as known when the level opened: a quorum of all means these."""
+        left_out = set() if self.policy.allow_self_approval else {self.request.requester}
+        if not self.policy.allow_repeat_approver:
+            left_out |= set(self.state.counted)
+        self.state.asked = [person for person in people if person not in left_out]
+
+    def escalate(self, now: datetime) -> None:
         """Nobody decided in time: one more round beside the level's own, which stays open."""
-        self.escalation, self.escalated_at = escalation, now
-        self.status = Status.ESCALATED
-        self.round += 1
-        self.open_rounds.add(self.round)
-        self.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
+        escalation, state = self.policy.escalation, self.state
+        if escalation is None:
+            raise AssertionError("the policy was checked to have an escalation where a level escalates")
+        state.escalated, state.escalated_at, state.status = True, now, Status.ESCALATED
+        state.round += 1
+        state.open_rounds.append(state.round)
+        state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
+        state.remind_at = None
 
     def close_level(self, status: Status) -> None:
-        """The level has ended as `status`; its rounds take no more decisions."""
-        self.past_levels.append(self._level_state(status))
-        self.open_rounds = set()
-        self.deadline = None
+        """The level has ended as `status`, with the votes it got; its rounds take no more decisions."""
+        state = self.state
+        state.past_levels.append(self._level_state(status))
+        state.counted += [vote.actor for vote in state.votes.values() if vote.choice is Choice.APPROVE]
+        state.level_open, state.open_rounds, state.deadline, state.remind_at = False, [], None, None
 
     def end(
         self, status: Status, now: datetime, *, by: str | None = None, comments: str = "", reason: str = ""
     ) -> None:
         """The request has ended. Called once; nothing changes it afterwards."""
-        if self.open_rounds:
+        if self.state.level_open:
             self.close_level(status)
-        self.status, self.ended_at, self.ended_by = status, now, by
-        self.comments, self.reason = comments, reason
+        state = self.state
+        state.status, state.ended_at, state.ended_by = status, now, by
+        state.comments, state.reason = comments, reason
 
-    # ---- votes -------------------------------------------------------------------------------------------
+    # ---- commands that the rules have allowed ------------------------------------------------------------
+
+    def bench(self) -> Bench:
+        """Who may decide now."""
+        state, escalation = self.state, self.policy.escalation
+        return Bench(
+            approvers=state.approvers,
+            escalation=escalation.approvers if escalation and state.escalated else (),
+            excused=state.excused,
+            counted=state.counted,
+            open_rounds=state.open_rounds,
+        )
 
     def vote(self, decision: Decision, now: datetime) -> Reason:
-        """Counts a decision that `may_decide` has allowed. A person's one vote can change while the level is open."""
-        before = self.votes.get(decision.actor)
+        """Counts a decision. A person's one vote can change while the level is open."""
+        votes = self.state.votes
+        before = votes.get(decision.actor)
         if before and (before.choice, before.comment) == (decision.choice, decision.comment):
             return Reason.UNCHANGED
-        self.votes[decision.actor] = Vote(
-            actor=decision.actor, choice=decision.choice, comment=decision.comment, via=decision.via, at=now
+        absent = next((who for who, by in self.state.excused.items() if by == decision.actor), None)
+        votes[decision.actor] = Vote(
+            actor=decision.actor,
+            choice=decision.choice,
+            comment=decision.comment,
+            via=decision.via,
+            at=now,
+            digest=self.request.digest(),
+            for_=absent,
         )
         return Reason.RECORDED
 
-    def decided(self, members: dict[str, list[str]]) -> Vote | None:
+    def decided(self, members: Members) -> Vote | None:
         """The vote that settled the level, or None while it is open.
 
-        One rejection ends it. The level's own people need its quorum; one approval by those it escalated to is enough.
+        Rejections settle it at `reject_quorum`. The level's own people need its quorum; one approval by those it
+        escalated to is enough.
         """
-        approvals = []
-        for vote in self.votes.values():
-            if vote.choice is Choice.REJECT:
+        votes = sorted(self.state.votes.values(), key=lambda vote: vote.at)
+        rejections = [vote for vote in votes if vote.choice is Choice.REJECT]
+        if len(rejections) >= self.level.reject_quorum:
+            return rejections[-1]
+        approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
+        bench = self.bench()
+        for vote in approvals:
+            if belongs(vote.actor, bench.escalation, members) or (vote.for_ in bench.escalation):
                 return vote
-            approvals.append(vote)
-        if self.escalation:
-            for vote in approvals:
-                if belongs(vote.actor, self.escalation.approvers, members):
-                    return vote
-        own = [vote for vote in approvals if belongs(vote.actor, self.level.approvers, members)]
-        return max(own, key=lambda vote: vote.at) if len(own) >= self.level.quorum else None
+        own = [vote for vote in approvals if belongs(vote.actor, bench.approvers, members)]
+        return own[-1] if own and len(own) >= self.needed else None
 
-    # ---- verdicts ----------------------------------------------------------------------------------------
+    @property
+    def needed(self) -> int:
+        """How many approvals the open level takes; of "all", at least one."""
+        return max(len(self.state.asked), 1) if self.level.quorum == "all" else self.level.quorum
+
+    def delegate(self, delegation: Delegation) -> None:
+        """`to` decides instead of `actor`, for this level. A vote that `actor` had given is withdrawn."""
+        state, actor, to = self.state, delegation.actor, delegation.to
+        state.votes.pop(actor, None)
+        state.excused[actor] = to
+        state.approvers = list(dict.fromkeys(to if who == actor else who for who in [*state.approvers, to]))
+        state.asked = list(dict.fromkeys(to if who == actor else who for who in state.asked))
+
+    def remark(self, comment: Comment, now: datetime) -> None:
+        """Keeps what was said for the card; the thread has all of it."""
+        remark = Remark(actor=comment.actor, kind=comment.kind, text=comment.text, at=now)
+        self.state.remarks = [*self.state.remarks, remark][-REMARKS_KEPT:]
+
+    def last_asker(self) -> str | None:
+        """Who put the last question that is still remembered."""
+        asked = [remark.actor for remark in self.state.remarks if remark.kind is RemarkKind.QUESTION]
+        return asked[-1] if asked else None
+
+    # ---- verdicts and steps ------------------------------------------------------------------------------
 
     def answered(self, command_id: str) -> bool:
         """Whether this very command already has its verdict (a delivery that came twice)."""
-        return any(verdict.command_id == command_id for verdict in self.verdicts)
+        return any(verdict.command_id == command_id for verdict in self.state.verdicts)
 
     def answer(self, command_id: str, reason: Reason) -> None:
         """Publishes the verdict on a command; the last 20 are kept."""
-        ended_as = self.status if self.status.ended else None
-        verdict = Verdict(command_id=command_id, reason=reason, ended_as=ended_as)
-        self.verdicts = [*self.verdicts, verdict][-VERDICTS_KEPT:]
+        verdict = Verdict(command_id=command_id, reason=reason, ended_as=self.state.status if self.ended else None)
+        self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
+
+    def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
+        """The next line of the trail."""
+        self.state.steps += 1
+        return Step.model_validate({"number": self.state.steps, "kind": kind, "at": now, **what})
 
     # ---- views -------------------------------------------------------------------------------------------
 
+    def undecided(self) -> list[str]:
+        """Who was asked and has not voted."""
+        return [person for person in self.state.asked if person not in self.state.votes]
+
     def _level_state(self, status: Status) -> LevelState:
+        state, escalation = self.state, self.policy.escalation
         return LevelState(
             name=self.level.name,
             status=status,
-            quorum=self.level.quorum,
-            deadline=self.deadline,
-            decisions=sorted(self.votes.values(), key=lambda vote: vote.at),
+            needed=self.needed,
+            approvers=state.approvers,
+            waiting_for=self.undecided(),
+            stand_ins=state.excused,
+            deadline=state.deadline,
+            decisions=sorted(state.votes.values(), key=lambda vote: vote.at),
+            escalated_at=state.escalated_at,
+            escalated_to=escalation.channel if escalation and state.escalated else None,
         )
 
     def levels(self) -> list[LevelState]:
         """The levels so far: those that ended, then the one that is open."""
-        return (
-            [*self.past_levels, self._level_state(self.status)]
-            if self.open_rounds
-            else list(self.past_levels)
-        )
+        past = list(self.state.past_levels)
+        return [*past, self._level_state(self.state.status)] if self.state.level_open else past
 
     def card(self, round_: int) -> Card:
         """What the copy posted for `round_` must say now."""
-        labels = {field.name: field.title for field in self.policy.fields}
+        state, request = self.state, self.request
+        upcoming = [] if self.ended else [level.name for level in self.policy.levels[state.level_index + 1 :]]
         return Card(
             request_id=self.request_id,
             round=round_,
-            status=self.status,
+            status=state.status,
             policy_title=self.policy.title,
-            title=self.request.title,
-            description=self.request.description,
-            amount=self.request.amount,
-            currency=self.request.currency,
+            title=request.title,
+            description=request.description,
+            amount=request.amount,
+            currency=request.currency,
             fields=[
-                Shown(label=label, value=self.request.fields[name])
-                for name, label in labels.items()
-                if self.request.fields.get(name)
+                Shown(label=spec.title, value=request.fields[spec.name])
+                for spec in self.policy.fields
+                if request.fields.get(spec.name)
             ],
-            requester=self.request.requester,
-            asked_at=self.asked_at,
+            requester=request.requester,
+            asked_at=state.asked_at,
             levels=self.levels(),
-            open=round_ in self.open_rounds,
-            escalation=self.escalation is not None and round_ == self.round,
-            escalated_at=self.escalated_at,
-            escalated_to=self.escalation.channel if self.escalation else None,
-            ended_at=self.ended_at,
-            ended_by=self.ended_by,
-            comments=self.comments,
-            reason=self.reason,
+            upcoming=upcoming,
+            remarks=state.remarks,
+            actions=state.actions,
+            open=round_ in state.open_rounds,
+            escalation=state.escalated and round_ == state.round,
+            ended_at=state.ended_at,
+            ended_by=state.ended_by,
+            comments=state.comments,
+            reason=state.reason,
         )
 
     def progress(self) -> Progress:
         """The custom status: small, and enough to act on from outside."""
+        state = self.state
         return Progress(
             request_id=self.request_id,
-            status=self.status,
+            status=state.status,
             policy=self.policy.key,
             title=self.request.title,
             requester=self.request.requester,
-            round=self.round,
-            deadline=self.deadline,
+            round=state.round,
+            deadline=state.deadline,
             levels=self.levels(),
-            cards=self.cards,
-            outcome=self.outcome() if self.status.ended else None,
-            verdicts=self.verdicts,
+            cards=state.cards,
+            actions=state.actions,
+            outcome=self.outcome() if self.ended else None,
+            verdicts=state.verdicts,
         )
 
     def outcome(self) -> Outcome:
         """The output, once `end` was called."""
-        if self.ended_at is None:
+        state = self.state
+        if state.ended_at is None:
             raise ValueError("the request has not ended")
         return Outcome(
             request_id=self.request_id,
-            status=self.status,
-            processed_by=self.ended_by,
-            processed_at=self.ended_at,
-            comments=self.comments,
-            reason=self.reason,
-            levels=self.past_levels,
+            status=state.status,
+            processed_by=state.ended_by,
+            processed_at=state.ended_at,
+            comments=state.comments,
+            reason=state.reason,
+            levels=state.past_levels,
             digest=self.request.digest(),
         )

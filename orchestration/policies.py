@@ -1,0 +1,286 @@
+"""The policy file: what an operator writes, as models, and the reading of it. Every fault has its line and remedy."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from orchestration.errors import PolicyError
+from orchestration.models import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
+
+
+class OnTimeout(StrEnum):
+    """What silence leads to. It is never taken for consent."""
+
+    ESCALATE = "escalate"
+    EXPIRE = "expire"
+    REJECT = "reject"
+
+
+class FieldSpec(Recorded):
+    """One more thing a requester fills in, shown on the card."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    label: str | None = Field(default=None, max_length=48)
+    required: bool = False
+
+    @property
+    def title(self) -> str:
+        """The words beside the field, for a person."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+
+class Level(Recorded):
+    """One stage of deciding: who, how many of them, and for how long."""
+
+    name: str = Field(min_length=1, max_length=40)
+    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
+    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
+    quorum: Annotated[int, Field(ge=1, le=50)] | Literal["all"] = 1
+    reject_quorum: int = Field(default=1, ge=1, le=50)
+    timeout: Duration
+    remind_every: Duration | None = None
+    channel: ChannelId | None = Field(default=None, description="Where this level's card goes, if not the policy's")
+    on_timeout: OnTimeout = OnTimeout.EXPIRE
+
+
+class Escalation(Recorded):
+    """Where silence goes: another channel, other people, one more wait."""
+
+    channel: ChannelId
+    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
+    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
+    timeout: Duration
+
+
+class Action(Recorded):
+    """What an outcome does: exactly one of the three."""
+
+    post: str | None = Field(
+        default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
+    )
+    notify: str | None = Field(
+        default=None, pattern=r"^[CDGUW][A-Z0-9]{1,30}$", description="A channel or a person"
+    )
+    activity: str | None = Field(
+        default=None, min_length=1, max_length=100, description="The name of an installed action"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if sum(part is not None for part in (self.post, self.notify, self.activity)) != 1:
+            raise ValueError("an action has exactly one of post, notify and activity")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What it is called where its result is told."""
+        return self.post or self.activity or self.notify or ""
+
+
+class Away(Recorded):
+    """From the first day to the last, both included, in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    since: date = Field(alias="from")
+    until: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until < self.since:
+            raise ValueError("until is before from")
+        return self
+
+    def covers(self, day: date) -> bool:
+        """Whether the person is away on that day."""
+        return self.since <= day <= self.until
+
+
+class PersonEntry(Recorded):
+    """What is known of a person: who stands in for them, and when they are away."""
+
+    delegate: UserId | None = None
+    away: Away | None = None
+
+    def stand_in(self, day: date) -> str | None:
+        """Who is asked in their place on that day; None when they are there, or nobody stands in."""
+        return self.delegate if self.away and self.away.covers(day) else None
+
+
+def _listed(value: object) -> object:
+    """One action may be written without its list."""
+    return [value] if isinstance(value, dict) else value
+
+
+Ending = Literal[
+    Status.APPROVED,
+    Status.AUTO_APPROVED,
+    Status.REJECTED,
+    Status.TIMED_OUT,
+    Status.CANCELLED,
+    Status.FAILED,
+    Status.TERMINATED,
+]
+
+
+class Policy(Recorded):
+    """How one kind of request is decided. A copy travels in each instance, so a later edit changes no open request."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    title: str = Field(min_length=1, max_length=60)
+    channel: ChannelId
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    fields: list[FieldSpec] = Field(default_factory=list, max_length=10)
+    levels: list[Level] = Field(min_length=1, max_length=10)
+    escalation: Escalation | None = None
+    auto_approve_below: Annotated[Decimal, Field(gt=0)] | None = None
+    auto_approve_when: dict[str, list[str]] = Field(
+        default_factory=dict, description="A field's name, and the values that need nobody's yes"
+    )
+    allow_self_approval: bool = False
+    allow_repeat_approver: bool = Field(
+        default=False, description="Whether one person may count at several levels"
+    )
+    require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
+    owner: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")] | None = Field(
+        default=None, description="Who hears of what keeps failing, and may have it tried again"
+    )
+    on: dict[Ending, Annotated[list[Action], BeforeValidator(_listed), Field(max_length=5)]] = Field(
+        default_factory=dict
+    )
+    edits_retried_for: Duration = timedelta(days=3)
+    actions_retried_for: Duration = timedelta(days=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = [*self._timeout_faults(), *self._field_faults(), *self._quorum_faults()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _timeout_faults(self) -> list[str]:
+        escalates = [level.name for level in self.levels if level.on_timeout is OnTimeout.ESCALATE]
+        if escalates and self.escalation is None:
+            return [f'level {escalates[0]} has on_timeout = "escalate", but there is no [policies.{self.key}.escalation]']
+        if self.escalation and not escalates:
+            return ['the escalation is never reached; set on_timeout = "escalate" on a level, or remove it']
+        return []
+
+    def _field_faults(self) -> list[str]:
+        names = [field.name for field in self.fields]
+        faults = [f"the field {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        faults += [f"auto_approve_when names {name}, which is no field" for name in self.auto_approve_when if name not in names]
+        if self.auto_approve_below is not None and self.currency is None:
+            faults.append("auto_approve_below needs a currency")
+        return faults
+
+    def _quorum_faults(self) -> list[str]:
+        """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
+        faults = []
+        for level in self.levels:
+            people_only = all(not principal.startswith("S") for principal in level.approvers)
+            if people_only and level.quorum != "all" and level.quorum > len(set(level.approvers)):
+                faults.append(f"level {level.name} needs {level.quorum} approvals of {len(set(level.approvers))} people")
+        return faults
+
+
+class PolicyBook(Recorded):
+    """The whole file: the policies by name, and the people the operator enrolled."""
+
+    policies: dict[str, Policy] = Field(min_length=1)
+    people: dict[UserId, PersonEntry] = Field(default_factory=dict)
+
+    def people_of(self, policy: Policy) -> dict[str, PersonEntry]:
+        """The entries of the people whom this policy names: what an instance takes along."""
+        named = {principal for level in policy.levels for principal in level.approvers}
+        named |= set(policy.escalation.approvers if policy.escalation else [])
+        return {person: entry for person, entry in self.people.items() if person in named}
+
+
+def load(path: Path) -> PolicyBook:
+    """The policy file. Raises `PolicyError`, one line a fault: file, line, place, what to do."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES.") from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: is not UTF-8 text.") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> PolicyBook:
+    """As `load`, from text already read; `source` names it in errors."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        place = f"{source}:{line.group(1)}" if line else source
+        raise PolicyError(f"{place}: is not valid TOML: {error}.") from error
+    if not isinstance(tables.get("policies"), dict) or not tables["policies"]:
+        raise PolicyError(f"{source}:1: there is no [policies.NAME] table, so nothing could be asked for.")
+    try:
+        return PolicyBook.model_validate(_with_keys(tables), extra="forbid")
+    except ValidationError as error:
+        faults = sorted(
+            (locate(text, fault["loc"]), _place(fault["loc"]), fault["msg"].removeprefix("Value error, "))
+            for fault in error.errors()
+        )
+        raise PolicyError("\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in faults)) from error
+
+
+def _with_keys(tables: Mapping[str, object]) -> dict[str, object]:
+    """Each policy knows its own name."""
+    policies = tables["policies"]
+    if not isinstance(policies, dict):
+        raise AssertionError("checked by the caller")
+    named = {key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()}
+    return {**tables, "policies": named}
+
+
+Location = tuple[str | int, ...]
+# Parts that pydantic adds to say which branch of a union it tried; a file has no such place.
+_BRANCHES: Final = re.compile(r"^(constrained-int|int|literal\[.*|function-.*|\[key\])$")
+
+
+def _place(loc: Location) -> str:
+    return ".".join(str(part) for part in loc if not _BRANCHES.match(str(part)))
+
+
+def locate(text: str, loc: Location) -> int:
+    """The 1-based line of the file nearest to that place: its key, or else the header of its table."""
+    parts = [part for part in loc if not _BRANCHES.match(str(part))]
+    lines = text.splitlines()
+    for depth in range(len(parts), 0, -1):
+        start = _header(lines, parts[:depth])
+        if start is not None:
+            rest = [part for part in parts[depth:] if isinstance(part, str)]
+            return (_key(lines, start, rest[0]) if rest else None) or start
+    return 1
+
+
+def _header(lines: list[str], parts: list[str | int]) -> int | None:
+    """The line of `[a.b]`, or of the n-th `[[a.b]]` when the place ends in n."""
+    number = parts[-1] if isinstance(parts[-1], int) else None
+    name = ".".join(str(part) for part in parts if isinstance(part, str))
+    wanted = f"[[{name}]]" if number is not None else f"[{name}]"
+    found = [at for at, line in enumerate(lines, 1) if line.split("#")[0].replace(" ", "").replace('"', "").strip() == wanted]
+    return found[number or 0] if len(found) > (number or 0) else None
+
+
+def _key(lines: list[str], start: int, key: str) -> int | None:
+    """The line of `key =` in the table whose header is on line `start`."""
+    for at in range(start, len(lines)):
+        if lines[at].startswith("["):
+            return None
+        if re.match(rf'\s*"?{re.escape(key)}"?\s*[=.]', lines[at]):
+            return at + 1
+    return None

@@ -1,0 +1,63 @@
+"""What the `approval` orchestration carries: its input, and the state that a later generation goes on from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestration.commands import Verdict
+from orchestration.models import (
+    ActionState,
+    ApprovalRequest,
+    CardRef,
+    LevelState,
+    Recorded,
+    Remark,
+    Status,
+    UserId,
+    Vote,
+)
+from orchestration.policies import PersonEntry, Policy
+
+
+class State(BaseModel):
+    """Everything that changes while a request is decided. Mutable: one orchestration owns it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    asked_at: datetime
+    status: Status = Status.PENDING
+    level_index: int = 0
+    level_open: bool = False
+    escalated: bool = False
+    escalated_at: datetime | None = None
+    round: int = 0
+    open_rounds: list[int] = Field(default_factory=list)
+    deadline: datetime | None = None
+    remind_at: datetime | None = None
+    approvers: list[str] = Field(default_factory=list)
+    asked: list[str] = Field(default_factory=list)
+    excused: dict[str, str] = Field(default_factory=dict)
+    votes: dict[str, Vote] = Field(default_factory=dict)
+    counted: list[str] = Field(default_factory=list)
+    past_levels: list[LevelState] = Field(default_factory=list)
+    cards: list[CardRef] = Field(default_factory=list)
+    remarks: list[Remark] = Field(default_factory=list)
+    verdicts: list[Verdict] = Field(default_factory=list)
+    steps: int = 0
+    settled_by: Vote | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    comments: str = ""
+    reason: str = ""
+    actions: list[ActionState] = Field(default_factory=list)
+
+
+class ApprovalInput(Recorded):
+    """The input of the `approval` orchestration. The requester is stamped by the door, never by a message body."""
+
+    request: ApprovalRequest
+    policy: Policy
+    people: dict[UserId, PersonEntry] = Field(default_factory=dict, description="Those whom the policy names")
+    state: State | None = Field(default=None, description="Where an earlier generation stopped; none at start")
