@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
@@ -22,7 +23,7 @@ from bot.web import serving
 from orchestration import policy
 from orchestration.activities import Activities
 from orchestration.client import Door
-from orchestration.connect import Connection, connect
+from orchestration.connect import SDK_LOG, Connection, connect
 from orchestration.worker import register
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ async def running(settings: Settings) -> AsyncIterator[Countersign]:
         worker = connection.worker()
         register(worker, _activities(settings, connection))
         worker.start()
-        closing.push_async_callback(asyncio.to_thread, worker.stop)
+        closing.push_async_callback(_stop, worker)
 
         link = SlackLink(_bolt(settings, door), settings.app_token)
         closing.push_async_callback(link.close)
@@ -87,6 +88,13 @@ def _bolt(settings: Settings, door: Door) -> AsyncApp:
     app = AsyncApp(client=client, signing_secret=settings.signing_secret)
     listeners.register(app, door)
     return app
+
+
+async def _stop(worker: TaskHubGrpcWorker) -> None:
+    """The SDK warns of the stream that it itself hangs up; that warning is no news."""
+    SDK_LOG.setLevel(logging.ERROR)
+    await asyncio.to_thread(worker.stop)
+    SDK_LOG.setLevel(logging.NOTSET)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,9 @@ from typing import Protocol
 class Controls(Protocol):
     """A supervisor of the app under the page. Times are aware; `running` says whether the app's process lives."""
 
-    running: bool
+    @property
+    def running(self) -> bool:
+        """Whether the process of the app lives."""
 
     async def advance(self, delta: timedelta) -> datetime:
         """Let this much time pass, and give the time it is then."""

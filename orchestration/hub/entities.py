@@ -42,7 +42,7 @@ def _entity(tx: Transaction, entity_id: str, at: int) -> Any:
     return row
 
 
-def _put(  # noqa: PLR0913  # a message's parts
+def _put(  # a message's parts
     tx: Transaction,
     entity_id: str,
     at: int,

@@ -80,7 +80,7 @@ def parse_history(piece: bytes) -> list[pb.HistoryEvent]:
     return list(pb.OrchestratorRequest.FromString(piece).pastEvents)
 
 
-def turn_item(  # noqa: PLR0913, PLR0917 -- the parts of one message
+def turn_item(
     token: str, instance_id: str, execution: str, past: list[bytes], new: list[bytes], trace: bytes | None
 ) -> bytes:
     """The work item of one orchestration turn, as sent to a worker."""
