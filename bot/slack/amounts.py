@@ -10,7 +10,8 @@ from orchestration.errors import InvalidRequestError
 
 # Digits plain or in threes by commas, a point before one or two decimals, and a currency after it.
 _AMOUNT: Final = re.compile(
-    r"^(?P<figure>\d{1,13}|\d{1,3}(?:,\d{3}){1,4})(?P<cents>\.\d{1,2})? ?(?P<currency>[A-Za-z]{3})?$"
+    r"^(?P<figure>\d{1,13}|\d{1,3}(?:,\d{3}){1,4})(?P<cents>\.\d{1,2})? ?(?P<currency>[A-Za-z]{3})?$",
+    re.ASCII,
 )
 _LIKE: Final = re.compile(r"^[-+]?[€$£¥₹]?[-+]?\d[\d.,'’]*(?:[kKmM€$£¥₹]|[A-Za-z]{3})?$")
 _LETTERS: Final = re.compile(r"[A-Za-z]{3}$")
@@ -40,7 +41,7 @@ def is_currency(word: str) -> bool:
 
 
 def read_amount(text: str, currency: str) -> Decimal:
-    """`4200`, `4,200.00`, `4200.50 USD` → the amount in `currency`. Raises `InvalidRequestError` saying what to write."""
+    """`4200`, `4,200.00`, `4200.50 USD` → the amount in `currency`. Raises `InvalidRequestError`: what to write."""
     found = _AMOUNT.match(" ".join(text.split()))
     if found is None:
         raise InvalidRequestError(

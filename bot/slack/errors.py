@@ -1,4 +1,4 @@
-"""What Slack's errors mean to us, in one place: for an activity (wait, give up, try again) and for a person (a sentence)."""
+"""What errors mean, in one place: to an activity (wait, give up, try again) and to a person (a sentence)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from http.client import HTTPException
 from typing import Final
 
 import aiohttp
-from pydantic import ValidationError
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from orchestration import words
@@ -58,7 +57,10 @@ EXPIRED: Final = frozenset({"expired_trigger_id", "trigger_expired", "trigger_ex
 
 SLACK_UNREACHABLE: Final = "Slack did not take the answer just now. Please look at the card, then try again."
 TOO_SLOW: Final = "That took too long for Slack, so no form could be opened. Please press once more."
-FORM_SENT_BEFORE: Final = "This form was already sent once, with other words. Please close it and look in the channel before you ask again."
+FORM_SENT_BEFORE: Final = (
+    "This form was already sent once, with other words. "
+    "Please close it and look in the channel before you ask again."
+)
 UNEXPECTED: Final = (
     "Something went wrong on our side, so this may not have worked. Please look at the card before you try again; "
     "the operators have the details."
@@ -91,7 +93,7 @@ def as_delivery_errors() -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """What to tell the person whose press or command ended in `error`. What is not foreseen is logged with its trace."""
+    """What to tell the person whose press or command ended in `error`. The unforeseen is logged with its trace."""
     match error:
         case IdempotencyConflictError():
             return FORM_SENT_BEFORE
@@ -99,9 +101,6 @@ def sentence(error: BaseException) -> str:
             return words.SENTENCES[Reason.UNKNOWN_REQUEST]
         case CountersignError():
             return str(error)
-        case ValidationError():
-            log.error("a payload did not fit", exc_info=error)
-            return UNEXPECTED
         case SlackApiError() if code_of(error) in EXPIRED:
             return TOO_SLOW
         case SlackClientError() | aiohttp.ClientError():

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.slack import blocks
 from bot.slack.asking import Draft
-from bot.slack.blocks import INPUT, Json
+from bot.slack.blocks import Json
 from bot.slack.target import Target
 from bot.slack.text import bold, mention, plain, safe
 from orchestration.models import Policy, Progress
