@@ -24,7 +24,7 @@ class Retry:
 
 
 class NoAckError(Exception):
-    """The app did not acknowledge. `reason` is Slack's word for it, `status` the HTTP status when there was one."""
+    """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
@@ -43,8 +43,9 @@ class Delivery(Protocol):
 
 
 class HttpDelivery:
-    """Signs and posts to `request_url`, which may change at any time; waits `patience` seconds for the answer.
+    """Signs and posts to `request_url`, which may change at any time.
 
+    The answer is waited for `patience` seconds.
     Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 

@@ -11,9 +11,10 @@ LOG_LENGTH = 2000
 
 @dataclass(slots=True)
 class Fault:
-    """The next `count` calls of `method` ("*" for all; for ever when -1) fail, in `channel` only when it is given.
+    """The next `count` calls of `method` fail; "*" is every method, and -1 for ever.
 
-    `error` is an error code of Slack's, or "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500".
+    With `channel`, only calls about that channel are struck. `error` is an error code of Slack's, or
+    "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500".
     """
 
     method: str

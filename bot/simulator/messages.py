@@ -21,9 +21,10 @@ _MENTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as stored. `author` is a user ID; `bot` says that the app (or Slack itself) speaks through it.
+    """A message as stored.
 
-    `ephemeral_to` names the only person who sees it. `edited` is the ts of the last edit that Slack marks as one.
+    `author` is a user ID; `bot` says that an app, or Slack itself, speaks through it. `ephemeral_to` names
+    the only person who sees it. `edited` is the ts of the last edit that Slack marks as one.
     """
 
     channel: str
@@ -155,7 +156,8 @@ class Messages:
     def thread(self, message: Message) -> Thread | None:
         """Give what a parent shows of its replies; None when it has none."""
         rows = self._store.all(
-            "SELECT ts, author FROM message WHERE channel = ? AND thread_ts = ? AND ephemeral_to IS NULL ORDER BY ts",
+            "SELECT ts, author FROM message"
+            " WHERE channel = ? AND thread_ts = ? AND ephemeral_to IS NULL ORDER BY ts",
             message.channel,
             message.ts,
         )

@@ -1,4 +1,4 @@
-"""`/sim/...`: the JSON API through which the page, the tests and the narrated demo look and act as a person."""
+"""`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -12,13 +12,12 @@ from bot.simulator.channels import Channel
 from bot.simulator.controls import Controls
 from bot.simulator.errors import SimulatorError
 from bot.simulator.faults import Fault
+from bot.simulator.installation import Installation
 from bot.simulator.messages import Message
 from bot.simulator.page_shapes import PageShapes
 from bot.simulator.seed import Member
-from bot.simulator.shapes import Shapes
 from bot.simulator.views import View
 from bot.simulator.web_api import WebApi
-from bot.simulator.workspace import Workspace
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,25 +45,17 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 class PageApi:
-    """Serves /sim. `connected` gives "socket", "http" or None."""
+    """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        acting: Acting,
-        web_api: WebApi,
-        shapes: Shapes,
-        *,
-        controls: Controls | None,
-        connected: Callable[[], str | None],
+        self, installation: Installation, acting: Acting, web_api: WebApi, controls: Controls | None
     ) -> None:
-        self._workspace = workspace
+        self._workspace = installation.workspace
         self._acting = acting
         self._web_api = web_api
-        self._slack = shapes
-        self._shapes = PageShapes(workspace)
+        self._slack = installation.shapes
+        self._shapes = PageShapes(installation.workspace)
         self._controls = controls
-        self._connected = connected
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -107,7 +98,7 @@ class PageApi:
             app={
                 "id": app.id,
                 "name": app.real_name,
-                "connected": self._connected(),
+                "connected": self._acting.courier.connected,
                 "running": controls.running if controls else None,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],

@@ -81,7 +81,7 @@ class SocketMode:
         return socket
 
     async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
-        """See Delivery. Connections take turns; one that breaks while it is handed a payload is passed over."""
+        """See Delivery. Connections take turns; one that breaks as it is handed a payload is passed over."""
         envelope: Json = {
             "envelope_id": str(uuid.uuid4()),
             "type": kind,

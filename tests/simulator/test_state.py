@@ -1,6 +1,7 @@
 """What the workspace remembers, and across what."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -54,8 +55,6 @@ def test_two_simulators_cannot_share_a_file(tmp_path: Path) -> None:
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "other.db"
     if content is None:
-        import sqlite3
-
         database = sqlite3.connect(path)
         database.execute("CREATE TABLE theirs (x)")
         database.close()

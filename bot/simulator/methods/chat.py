@@ -226,7 +226,7 @@ def _addressed(call: Call) -> Channel:
 
 
 def _thread_ts(call: Call, channel: Channel) -> str | None:
-    """Give the parent's ts. One that names a reply means its parent; one that names nothing is dropped, as at Slack."""
+    """Give the parent's ts: of the reply, where one was named; none, as at Slack, where nothing was."""
     if not (wanted := call.args.text("thread_ts")):
         return None
     parent = call.workspace.messages.get(channel.id, wanted)
