@@ -1,0 +1,28 @@
+"""A local Slack workspace: real HTTP, real WebSockets, real signatures.
+
+It knows nothing of the app it serves.
+"""
+
+from bot.simulator.app_config import AppConfig
+from bot.simulator.controls import Controls
+from bot.simulator.errors import SimulatorError
+from bot.simulator.person import Person, RefusedError
+from bot.simulator.seed import SEED, Group, Member, Room, Seed
+from bot.simulator.server import Patience, Simulator
+from bot.simulator.workspace import Workspace
+
+__all__ = [
+    "SEED",
+    "AppConfig",
+    "Controls",
+    "Group",
+    "Member",
+    "Patience",
+    "Person",
+    "RefusedError",
+    "Room",
+    "Seed",
+    "Simulator",
+    "SimulatorError",
+    "Workspace",
+]

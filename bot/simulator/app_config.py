@@ -1,0 +1,45 @@
+"""What the workspace knows of the one app installed in it."""
+
+from dataclasses import dataclass
+
+ALL_SCOPES = frozenset(
+    {
+        "app_mentions:read",
+        "channels:history",
+        "channels:join",
+        "channels:read",
+        "chat:write",
+        "chat:write.customize",
+        "chat:write.public",
+        "commands",
+        "groups:history",
+        "groups:read",
+        "im:history",
+        "im:read",
+        "im:write",
+        "mpim:read",
+        "reactions:read",
+        "reactions:write",
+        "team:read",
+        "usergroups:read",
+        "users:read",
+        "users:read.email",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppConfig:
+    """An app's installation, as its manifest would say it.
+
+    `scopes` are those granted to the bot token; a method outside them answers `missing_scope`. `events` are
+    the bot events it subscribed to, by manifest name (`message.im`, `message.channels`, `app_mention`,
+    `app_home_opened`). `commands` are the slash commands registered for it, each with its leading slash; None
+    takes every command.
+    """
+
+    app_id: str = "A0APP"
+    bot_id: str = "B0BOT"
+    scopes: frozenset[str] = ALL_SCOPES
+    events: frozenset[str] = frozenset({"app_home_opened", "app_mention", "message.im"})
+    commands: frozenset[str] | None = None

@@ -1,0 +1,57 @@
+"""Who wants to know that something in the workspace changed."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+ChangeKind = Literal["message", "ephemeral", "view", "home", "read", "clock", "app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that changed. `audience` None means everyone; otherwise only those people see a difference."""
+
+    kind: ChangeKind
+    channel: str | None = None
+    ts: str | None = None
+    audience: frozenset[str] | None = None
+
+    def concerns(self, person: str) -> bool:
+        """Say whether this person sees anything new."""
+        return self.audience is None or person in self.audience
+
+    def data(self) -> dict[str, str]:
+        """Give the change as the page is told it."""
+        said = {"kind": self.kind, "channel": self.channel, "ts": self.ts}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+class Changes:
+    """Fans changes out to watchers. A watcher that lags is told `None`: it missed some and must look at everything."""
+
+    BACKLOG = 256
+
+    def __init__(self) -> None:
+        self._watchers: set[asyncio.Queue[Change | None]] = set()
+
+    def publish(self, change: Change) -> None:
+        """Tell every watcher, without waiting for any."""
+        for queue in self._watchers:
+            if queue.qsize() >= self.BACKLOG:
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(change)
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Queue[Change | None]]:
+        """Give a queue that receives every change from now on."""
+        queue: asyncio.Queue[Change | None] = asyncio.Queue()
+        self._watchers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._watchers.discard(queue)

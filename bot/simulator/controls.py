@@ -1,0 +1,22 @@
+"""What the page's buttons for time and for the app's process are wired to, when there is something to wire them to."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+class Controls(Protocol):
+    """A supervisor of the app under the page. Times are aware; `running` says whether the app's process lives."""
+
+    running: bool
+
+    async def advance(self, delta: timedelta) -> datetime:
+        """Let this much time pass, and give the time it is then."""
+
+    async def next_deadline(self) -> datetime | None:
+        """Give when something next becomes due; None when nothing waits."""
+
+    async def kill(self) -> None:
+        """End the app's process without warning (SIGKILL)."""
+
+    async def start(self) -> None:
+        """Start the app's process."""

@@ -1,0 +1,115 @@
+"""How a payload reaches the app: by signed HTTP request, or over Socket Mode when it is connected."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from urllib.parse import urlencode
+
+import aiohttp
+
+Json = dict[str, Any]
+Kind = Literal["slash_commands", "interactive", "events_api"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Which attempt again this is, from 1, and Slack's word for why."""
+
+    number: int
+    reason: str
+
+
+class NoAckError(Exception):
+    """The app did not acknowledge. `reason` is Slack's word for it, `status` the HTTP status when there was one."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class Delivery(Protocol):
+    """One way to the app."""
+
+    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
+        """Hand over a payload and give what the app acknowledged it with: an object, a text, or nothing.
+
+        Raises NoAckError when there was no acknowledgement in time.
+        """
+
+
+class HttpDelivery:
+    """Signs and posts to `request_url`, which may change at any time; waits `patience` seconds for the answer.
+
+    Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
+    """
+
+    def __init__(self, request_url: str | None, signing_secret: str, patience: float) -> None:
+        self.request_url = request_url
+        self._secret = signing_secret.encode()
+        self._patience = patience
+        self._session: aiohttp.ClientSession | None = None
+
+    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
+        """See Delivery."""
+        if self.request_url is None:
+            raise NoAckError("connection_failed")
+        body, content_type = _encode(kind, payload)
+        headers = {"Content-Type": content_type, "User-Agent": "Slackbot 1.0", **self._signature(body)}
+        if retry is not None:
+            headers |= {"X-Slack-Retry-Num": str(retry.number), "X-Slack-Retry-Reason": retry.reason}
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        try:
+            async with (
+                asyncio.timeout(self._patience),
+                self._session.post(
+                    self.request_url, data=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                answer = await response.read()
+        except TimeoutError:
+            raise NoAckError("http_timeout") from None
+        except aiohttp.ClientError:
+            raise NoAckError("connection_failed") from None
+        if response.status != 200:
+            raise NoAckError("http_error", response.status)
+        return _decode(answer, response.content_type)
+
+    def _signature(self, body: bytes) -> dict[str, str]:
+        # Real time, not the workspace's: the app compares it with its own clock.
+        timestamp = str(int(time.time()))
+        digest = hmac.new(self._secret, b"v0:%s:%s" % (timestamp.encode(), body), hashlib.sha256).hexdigest()
+        return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
+
+    async def close(self) -> None:
+        """Let go of open connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _encode(kind: Kind, payload: Json) -> tuple[bytes, str]:
+    if kind == "slash_commands":
+        return urlencode(payload).encode(), "application/x-www-form-urlencoded"
+    text = json.dumps(payload, ensure_ascii=False)
+    if kind == "interactive":
+        return urlencode({"payload": text}).encode(), "application/x-www-form-urlencoded"
+    return text.encode(), "application/json"
+
+
+def _decode(body: bytes, content_type: str) -> Json | str | None:
+    text = body.decode(errors="replace").strip()
+    if not text:
+        return None
+    if content_type == "application/json":
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            raise NoAckError("http_error", 200) from None
+        return answer if isinstance(answer, dict) else None
+    return text

@@ -1,0 +1,28 @@
+"""What can go wrong, as the two sides say it: a sentence for a person, a code for an app."""
+
+from typing import Any
+
+
+class SimulatorError(Exception):
+    """The simulator cannot do what was asked; the message is a sentence that says why."""
+
+
+class SlackError(Exception):
+    """A Web API call that ends in ``{"ok": false, "error": code}``, with Slack's own code.
+
+    `details` are the further keys of the body (`needed`, `provided`, `errors`, `response_metadata`).
+    """
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+    def body(self) -> dict[str, Any]:
+        """Give the response body, in Slack's key order."""
+        return {"ok": False, "error": self.code, **self.details}
+
+
+def bad_arguments(*messages: str) -> SlackError:
+    """Give ``invalid_arguments`` with the reasons where Slack puts them."""
+    return SlackError("invalid_arguments", response_metadata={"messages": [f"[ERROR] {m}" for m in messages]})

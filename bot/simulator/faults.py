@@ -1,0 +1,76 @@
+"""Trouble on demand, and a record of what the app called."""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+LOG_LENGTH = 2000
+
+
+@dataclass(slots=True)
+class Fault:
+    """The next `count` calls of `method` ("*" for all; for ever when -1) fail, in `channel` only when it is given.
+
+    `error` is an error code of Slack's, or "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500".
+    """
+
+    method: str
+    error: str
+    count: int = 1
+    retry_after: int = 1
+    channel: str | None = None
+
+    def hits(self, method: str, channel: str | None) -> bool:
+        """Say whether it strikes this call."""
+        return self.count != 0 and self.method in {"*", method} and self.channel in {None, channel}
+
+
+class Faults:
+    """The faults that are planned, struck in the order they were planned."""
+
+    def __init__(self) -> None:
+        self._planned: list[Fault] = []
+
+    def plan(self, fault: Fault) -> None:
+        """Plan a fault."""
+        self._planned.append(fault)
+
+    def clear(self) -> None:
+        """Forget every planned fault."""
+        self._planned.clear()
+
+    def strike(self, method: str, channel: str | None) -> Fault | None:
+        """Give the fault that strikes this call, using it up by one; None when the call may go on."""
+        for fault in self._planned:
+            if fault.hits(method, channel):
+                fault.count -= fault.count > 0
+                return fault
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """One Web API call: its arguments as parsed, when (epoch seconds, workspace time), and how it ended."""
+
+    method: str
+    args: Json
+    at: float
+    ok: bool
+    error: str | None
+
+
+class CallLog:
+    """The last 2,000 Web API calls."""
+
+    def __init__(self) -> None:
+        self._calls: deque[LoggedCall] = deque(maxlen=LOG_LENGTH)
+
+    def add(self, call: LoggedCall) -> None:
+        """Note a call."""
+        self._calls.append(call)
+
+    def of(self, method: str | None = None) -> list[Json]:
+        """Give the calls of one method, or all; newest last."""
+        return [asdict(call) for call in self._calls if method in {None, call.method}]

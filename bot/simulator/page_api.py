@@ -1,0 +1,277 @@
+"""`/sim/...`: the JSON API through which the page, the tests and the narrated demo look and act as a person."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from bot.simulator.acting import Acting, InvalidInputsError
+from bot.simulator.changes import Change
+from bot.simulator.channels import Channel
+from bot.simulator.controls import Controls
+from bot.simulator.errors import SimulatorError
+from bot.simulator.faults import Fault
+from bot.simulator.messages import Message
+from bot.simulator.page_shapes import PageShapes
+from bot.simulator.seed import Member
+from bot.simulator.shapes import Shapes
+from bot.simulator.views import View
+from bot.simulator.web_api import WebApi
+from bot.simulator.workspace import Workspace
+
+Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Unavailable(SimulatorError):  # noqa: N818 — a state of affairs, not somebody's error
+    """Nothing is wired to that button."""
+
+
+@web.middleware
+async def sentences(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal under /sim into ``{"ok": false, "error": sentence}`` with a fitting status."""
+    try:
+        return await handler(request)
+    except InvalidInputsError as error:
+        return web.json_response({"ok": False, "error": str(error), "errors": error.errors})
+    except Unavailable as error:
+        return web.json_response({"ok": False, "error": str(error)}, status=501)
+    except SimulatorError as error:
+        return web.json_response({"ok": False, "error": str(error)}, status=400)
+    except web.HTTPException as error:
+        if not request.path.startswith("/sim/") or error.status < 400:
+            raise
+        return web.json_response({"ok": False, "error": f"{error.reason}."}, status=error.status)
+
+
+class PageApi:
+    """Serves /sim. `connected` gives "socket", "http" or None."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        acting: Acting,
+        web_api: WebApi,
+        shapes: Shapes,
+        *,
+        controls: Controls | None,
+        connected: Callable[[], str | None],
+    ) -> None:
+        self._workspace = workspace
+        self._acting = acting
+        self._web_api = web_api
+        self._slack = shapes
+        self._shapes = PageShapes(workspace)
+        self._controls = controls
+        self._connected = connected
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes to serve."""
+        return [
+            web.get("/sim/state", self.state),
+            web.get("/sim/messages", self.messages),
+            web.post("/sim/message", self.message),
+            web.delete("/sim/messages/{channel}/{ts}", self.delete_message),
+            web.post("/sim/command", self.command),
+            web.post("/sim/action", self.action),
+            web.post("/sim/view/submit", self.submit),
+            web.post("/sim/view/close", self.close),
+            web.post("/sim/read", self.read),
+            web.get("/sim/home", self.home),
+            web.post("/sim/home/open", self.open_home),
+            web.post("/sim/faults", self.plan_fault),
+            web.delete("/sim/faults", self.clear_faults),
+            web.get("/sim/calls", self.calls),
+            web.post("/sim/clock/advance", self.advance),
+            web.post("/sim/app/kill", self.kill),
+            web.post("/sim/app/start", self.start),
+        ]
+
+    async def state(self, request: web.Request) -> web.Response:
+        """Give everything around the conversation, as one person sees it."""
+        me = self._person(request.query.get("as"))
+        people, controls = self._workspace.people, self._controls
+        app = people.app()
+        return _ok(
+            me=self._shapes.person(me),
+            people=[self._shapes.person(person) for person in people.all()],
+            groups=[
+                {"id": group.id, "handle": group.handle, "name": group.name} for group in people.groups()
+            ],
+            channels=[
+                self._shapes.channel(found, me.id) for found in self._workspace.channels.visible_to(me.id)
+            ],
+            views=[self._slack.view(view, with_state=True) for view in self._workspace.views.stack(me.id)],
+            clock={"now": self._workspace.now(), "skippable": controls is not None},
+            app={
+                "id": app.id,
+                "name": app.real_name,
+                "connected": self._connected(),
+                "running": controls.running if controls else None,
+            },
+            controls=["advance", "next_deadline", "kill", "start"] if controls else [],
+            workspace={"name": self._workspace.name},
+        )
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """Give a channel's messages, or a thread's, as one person sees them."""
+        me = self._person(request.query.get("as"))
+        channel = self._channel(request.query.get("channel"), me)
+        if thread_ts := request.query.get("thread_ts"):
+            found = self._workspace.messages.in_thread(channel.id, thread_ts, me.id)
+        else:
+            found = self._workspace.messages.in_channel(channel.id, me.id)
+        return _ok(messages=[self._shapes.message(message) for message in found])
+
+    async def message(self, request: web.Request) -> web.Response:
+        """Say something."""
+        body, me = await self._body(request)
+        channel = self._channel(body.get("channel"), me)
+        said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
+        return _ok(message=self._shapes.message(said))
+
+    async def delete_message(self, request: web.Request) -> web.Response:
+        """Remove a message."""
+        self._acting.delete(self._message(request.match_info["channel"], request.match_info["ts"]))
+        return _ok()
+
+    async def command(self, request: web.Request) -> web.Response:
+        """Run a slash command."""
+        body, me = await self._body(request)
+        await self._acting.command(me, self._channel(body.get("channel"), me), str(body.get("text") or ""))
+        return _ok()
+
+    async def action(self, request: web.Request) -> web.Response:
+        """Act on an element of a message or of a view."""
+        body, me = await self._body(request)
+        action_id = str(body.get("action_id") or "")
+        if body.get("view_id"):
+            await self._acting.act_in_view(me, self._view(body), action_id, body)
+        else:
+            channel = self._channel(body.get("channel"), me)
+            await self._acting.act_on_message(me, self._message(channel.id, body.get("ts")), action_id, body)
+        return _ok()
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Submit a modal."""
+        body, me = await self._body(request)
+        await self._acting.submit(me, self._view(body), body.get("state") or {})
+        return _ok()
+
+    async def close(self, request: web.Request) -> web.Response:
+        """Dismiss a modal."""
+        body, me = await self._body(request)
+        await self._acting.close(me, self._view(body))
+        return _ok()
+
+    async def read(self, request: web.Request) -> web.Response:
+        """Count a channel as read."""
+        body, me = await self._body(request)
+        self._workspace.channels.mark_read(self._channel(body.get("channel"), me).id, me.id)
+        return _ok()
+
+    async def home(self, request: web.Request) -> web.Response:
+        """Give a person's Home tab."""
+        view = self._workspace.views.home(self._person(request.query.get("as")).id)
+        return _ok(view=self._slack.view(view, with_state=True) if view else None)
+
+    async def open_home(self, request: web.Request) -> web.Response:
+        """Open the Home tab."""
+        _, me = await self._body(request)
+        self._acting.open_home(me)
+        return _ok()
+
+    async def plan_fault(self, request: web.Request) -> web.Response:
+        """Plan a fault of the Web API."""
+        body = await _json(request)
+        try:
+            self._web_api.faults.plan(Fault(**{"method": "*", **body}))
+        except TypeError as error:
+            raise SimulatorError("A fault has method, error, count, retry_after and channel.") from error
+        return _ok()
+
+    async def clear_faults(self, _request: web.Request) -> web.Response:
+        """Forget planned faults."""
+        self._web_api.faults.clear()
+        return _ok()
+
+    async def calls(self, request: web.Request) -> web.Response:
+        """Give the Web API calls so far."""
+        return _ok(calls=self._web_api.calls.of(request.query.get("method")))
+
+    async def advance(self, request: web.Request) -> web.Response:
+        """Let time pass: some seconds, or until the next deadline."""
+        controls = self._wired()
+        body = await _json(request)
+        if body.get("to") == "next_deadline":
+            deadline = await controls.next_deadline()
+            if deadline is None:
+                raise SimulatorError("Nothing waits for a deadline.")
+            delta = timedelta(seconds=max(0.0, deadline.timestamp() - self._workspace.now()))
+        elif isinstance(body.get("seconds"), int | float):
+            delta = timedelta(seconds=body["seconds"])
+        else:
+            raise SimulatorError("Say how many seconds, or to: next_deadline.")
+        now = await controls.advance(delta)
+        self._workspace.changes.publish(Change("clock"))
+        return _ok(now=now.timestamp())
+
+    async def kill(self, _request: web.Request) -> web.Response:
+        """Kill the app."""
+        await self._wired().kill()
+        self._workspace.changes.publish(Change("app"))
+        return _ok()
+
+    async def start(self, _request: web.Request) -> web.Response:
+        """Start the app."""
+        await self._wired().start()
+        self._workspace.changes.publish(Change("app"))
+        return _ok()
+
+    async def _body(self, request: web.Request) -> tuple[Json, Member]:
+        body = await _json(request)
+        return body, self._person(body.get("as"))
+
+    def _person(self, person_id: Any) -> Member:
+        person = self._workspace.people.get(str(person_id))
+        if person is None or person.is_bot:
+            raise SimulatorError(f"There is nobody called {person_id!r} to act as.")
+        return person
+
+    def _channel(self, channel_id: Any, viewer: Member) -> Channel:
+        for channel in self._workspace.channels.visible_to(viewer.id):
+            if channel.id == channel_id:
+                return channel
+        raise SimulatorError(f"{viewer.real_name} sees no channel {channel_id!r}.")
+
+    def _message(self, channel_id: str, ts: Any) -> Message:
+        message = self._workspace.messages.get(channel_id, str(ts))
+        if message is None:
+            raise SimulatorError("That message is gone.")
+        return message
+
+    def _view(self, body: Json) -> View:
+        view = self._workspace.views.get(str(body.get("view_id")))
+        if view is None:
+            raise SimulatorError("That view is no longer open.")
+        return view
+
+    def _wired(self) -> Controls:
+        if self._controls is None:
+            raise Unavailable("This workspace runs without a supervisor, so there is nothing to control.")
+        return self._controls
+
+
+async def _json(request: web.Request) -> Json:
+    try:
+        body = await request.json()
+    except ValueError:
+        raise SimulatorError("The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise SimulatorError("The body is not a JSON object.")
+    return body
+
+
+def _ok(**fields: Any) -> web.Response:
+    return web.json_response({"ok": True, **fields})

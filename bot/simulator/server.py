@@ -1,0 +1,165 @@
+"""The simulator: one port that serves Slack's Web API, Socket Mode, response URLs, and the page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from bot.simulator import answers, socket_mode
+from bot.simulator.acting import Acting
+from bot.simulator.app_config import AppConfig
+from bot.simulator.controls import Controls
+from bot.simulator.delivery import Delivery, HttpDelivery
+from bot.simulator.events import RETRY_AFTER, Events
+from bot.simulator.interactions import Interactions
+from bot.simulator.live import Live
+from bot.simulator.page_api import PageApi, sentences
+from bot.simulator.shapes import Shapes
+from bot.simulator.socket_mode import SocketMode
+from bot.simulator.triggers import Triggers
+from bot.simulator.web_api import WebApi
+from bot.simulator.workspace import Workspace
+
+PAGE = Path(__file__).parent / "page"
+MAX_BODY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
+
+    `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream says it
+    is there.
+    """
+
+    acknowledgement: float = 3.0
+    trigger: float = 3.0
+    heartbeat: float = 15.0
+    retries: tuple[float, ...] = RETRY_AFTER
+
+
+class Simulator:
+    """A local Slack workspace that a real app runs against, through the base URL `api_url`.
+
+    Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
+    app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
+    Slack waits.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        bot_token: str,
+        app_token: str,
+        signing_secret: str,
+        request_url: str | None = None,
+        controls: Controls | None = None,
+        app: AppConfig | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        app, patience = app or AppConfig(), patience or Patience()
+        self.workspace = workspace
+        self._http = HttpDelivery(request_url, signing_secret, patience.acknowledgement)
+        self.sockets = SocketMode(app.app_id, workspace.changes, patience.acknowledgement)
+        triggers = Triggers(patience.trigger)
+        self._events = Events(app, Interactions(workspace, app), self._way, patience.retries)
+        self._live = Live(workspace.changes, patience.heartbeat)
+        self._acting = Acting(
+            workspace,
+            app,
+            triggers=triggers,
+            way=self._way,
+            emit=self._events.emit,
+            url=lambda: self.url,
+        )
+        self._web_api = WebApi(
+            workspace,
+            app,
+            tokens={bot_token: "bot", app_token: "app"},
+            triggers=triggers,
+            open_socket=self.sockets.issue_url,
+            emit=self._events.emit,
+        )
+        self._page_api = PageApi(
+            workspace,
+            self._acting,
+            self._web_api,
+            Shapes(workspace, app),
+            controls=controls,
+            connected=self._connected,
+        )
+        self._runner: web.AppRunner | None = None
+        self._url: str | None = None
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Serve on this address; port 0 takes a free one, which `url` then names."""
+        application = web.Application(middlewares=[sentences], client_max_size=MAX_BODY)
+        application.router.add_route("*", "/api/{method}", self._web_api.handle)
+        application.router.add_get(socket_mode.PATH, self.sockets.handle)
+        application.router.add_post(answers.PATH, self._acting.answers.handle)
+        application.router.add_routes(self._page_api.routes())
+        application.router.add_get("/sim/events", self._live.handle)
+        application.router.add_get("/archives/{channel}/p{ts}", _permalink)
+        if PAGE.is_dir():
+            application.router.add_get("/", _index)
+            application.router.add_static("/static/", PAGE)
+        application.on_shutdown.append(self._hang_up)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound_host, bound_port = self._runner.addresses[0][:2]
+        named = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104 — read, not bound
+        self._url = f"http://[{named}]:{bound_port}" if ":" in named else f"http://{named}:{bound_port}"
+
+    async def stop(self) -> None:
+        """Stop serving. The workspace stays open, for its owner to close or to serve again."""
+        await self._events.close()
+        await self._http.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def url(self) -> str:
+        """Give where the page is, without a trailing slash."""
+        if self._url is None:
+            raise RuntimeError("The simulator has not been started.")
+        return self._url
+
+    @property
+    def api_url(self) -> str:
+        """Give the base URL for Slack clients."""
+        return f"{self.url}/api/"
+
+    @property
+    def request_url(self) -> str | None:
+        """Give where commands, interactions and events are posted; set it to change that."""
+        return self._http.request_url
+
+    @request_url.setter
+    def request_url(self, url: str | None) -> None:
+        self._http.request_url = url
+
+    def _way(self) -> Delivery:
+        return self.sockets if self.sockets.connected else self._http
+
+    def _connected(self) -> str | None:
+        if self.sockets.connected:
+            return "socket"
+        return "http" if self._http.request_url else None
+
+    async def _hang_up(self, _application: web.Application) -> None:
+        self._live.close()
+        await self.sockets.close()
+
+
+async def _index(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _permalink(request: web.Request) -> web.Response:
+    digits = request.match_info["ts"]
+    ts = f"{digits[:-6]}.{digits[-6:]}"
+    raise web.HTTPFound(f"/#channel={request.match_info['channel']}&ts={ts}")

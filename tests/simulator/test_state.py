@@ -1,0 +1,109 @@
+"""What the workspace remembers, and across what."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.simulator import Person, SimulatorError, Workspace
+from bot.simulator.messages import Message
+
+
+async def test_a_restart_keeps_everything(tmp_path: Path, start: Any) -> None:
+    path = tmp_path / "slack.db"
+    async with start(Workspace.open(path)) as sim, Person(sim.url, "U0RITA") as rita:
+        said = await rita.say("C0GENERAL", "hello <@U0ADA>")
+        await rita.say("C0GENERAL", "a reply", thread_ts=said["ts"])
+    async with start(Workspace.open(path)) as sim, Person(sim.url, "U0ADA") as ada:
+        [message] = await ada.messages("C0GENERAL")
+        assert (message["ts"], message["reply_count"]) == (said["ts"], 1)
+        channels = {channel["id"]: channel for channel in (await ada.state())["channels"]}
+        assert (channels["C0GENERAL"]["unread"], channels["C0GENERAL"]["mention"]) == (1, True)
+
+
+def test_a_kill_loses_nothing_that_was_stored(tmp_path: Path) -> None:
+    path = tmp_path / "slack.db"
+    program = (
+        "import os, signal, sys; from pathlib import Path; from bot.simulator import Workspace;"
+        "from bot.simulator.messages import Message;"
+        f"ws = Workspace.open(Path({str(path)!r}));"
+        "print(ws.messages.post(Message('C0GENERAL', 'U0RITA', text='kept')).ts, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    workspace = Workspace.open(path)
+    [message] = workspace.messages.in_channel("C0GENERAL")
+    assert (message.ts, message.text) == (ended.stdout.strip(), "kept")
+    workspace.close()
+
+
+def test_two_simulators_cannot_share_a_file(tmp_path: Path) -> None:
+    first = Workspace.open(tmp_path / "slack.db")
+    with pytest.raises(SimulatorError, match="in use by another simulator"):
+        Workspace.open(tmp_path / "slack.db")
+    first.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, None])
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "other.db"
+    if content is None:
+        import sqlite3
+
+        database = sqlite3.connect(path)
+        database.execute("CREATE TABLE theirs (x)")
+        database.close()
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(SimulatorError):
+        Workspace.open(path)
+    assert path.read_bytes() == before
+
+
+def test_timestamps_increase_although_the_clock_stands_still() -> None:
+    workspace = Workspace.open(None, now=lambda: 1_700_000_000.0)
+    stamps = [workspace.messages.post(Message("C0GENERAL", "U0RITA", text="x")).ts for _ in range(3)]
+    assert stamps == ["1700000000.000000", "1700000000.000001", "1700000000.000002"]
+    workspace.close()
+
+
+def test_unread_counts_what_others_said_and_calls_by_name() -> None:
+    workspace = Workspace.open(None)
+    post, unread = workspace.messages.post, workspace.channels.unread
+
+    post(Message("C0GENERAL", "U0RITA", text="plain"))
+    assert unread("C0GENERAL", "U0ADA") == (1, False)
+    assert unread("C0GENERAL", "U0RITA") == (0, False), "one's own words are not unread"
+    post(Message("C0GENERAL", "U0RITA", text="<!subteam^S0FINANCE|@finance> look"))
+    assert unread("C0GENERAL", "U0FIN") == (2, True)
+    assert unread("C0GENERAL", "U0ADA") == (2, False)
+    workspace.channels.mark_read("C0GENERAL", "U0FIN")
+    assert unread("C0GENERAL", "U0FIN") == (0, False)
+
+    block = {"type": "section", "block_id": "b", "text": {"type": "mrkdwn", "text": "<@U0FIN> please"}}
+    post(Message("C0GENERAL", "U0BOT", bot=True, text="fallback", blocks=[block]))
+    assert unread("C0GENERAL", "U0FIN") == (1, True), "a mention in a block counts"
+    post(Message("D0ADA", "U0BOT", bot=True, text="psst"))
+    assert unread("D0ADA", "U0ADA") == (1, True), "a direct message always calls"
+    assert unread("C0ESCALATIONS", "U0SAM") == (0, False)
+    workspace.close()
+
+
+def test_a_reply_is_unread_only_for_those_with_a_part_in_the_thread() -> None:
+    workspace = Workspace.open(None)
+    parent = workspace.messages.post(Message("C0GENERAL", "U0RITA", text="who?"))
+    for person in ("U0RITA", "U0ADA", "U0FIN"):
+        workspace.channels.mark_read("C0GENERAL", person)
+    workspace.messages.post(Message("C0GENERAL", "U0SAM", text="me, says <@U0FIN>", thread_ts=parent.ts))
+    assert workspace.channels.unread("C0GENERAL", "U0RITA") == (1, False)
+    assert workspace.channels.unread("C0GENERAL", "U0FIN") == (1, True)
+    assert workspace.channels.unread("C0GENERAL", "U0ADA") == (0, False)
+    workspace.close()
