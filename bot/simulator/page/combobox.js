@@ -71,6 +71,8 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
       })
     : list;
   const pop = h("div", { class: "options-pop" }, searchable ? driver : null, list);
+  // The field keeps the focus, and with it the keys, when a row is pressed.
+  list.addEventListener("mousedown", (event) => event.preventDefault());
   let rows = [];
   let active = 0;
 

@@ -1,11 +1,12 @@
 // Where a person writes: messages and slash commands. Enter sends, Shift+Enter breaks the line.
 
-import { post } from "./api.js";
+import { Refused, post } from "./api.js";
 import { fill, h, uid } from "./dom.js";
 import { icon } from "./icons.js";
 import { escape } from "./mrkdwn.js";
 import { channelById, channelName, state } from "./state.js";
 import { suggestionList } from "./suggest.js";
+import { loadMessages } from "./sync.js";
 
 const TALLEST = 220; // pixels
 
@@ -52,7 +53,10 @@ export function createComposer({ testid, place }) {
       if (from === key && !field.value) field.value = text;
       touched();
       list.hide();
-      if (from === key) say(problem.message);
+      await loadMessages();
+      // Slack's own words about a command stand in the conversation already.
+      const told = state.messages?.some((message) => message.ephemeral && message.text === problem.message);
+      if (from === key && !told) say(problem.message);
     } finally {
       node.removeAttribute("aria-busy");
     }
@@ -102,6 +106,7 @@ export function createComposer({ testid, place }) {
 /** Sends a line as the acting person: a command when it starts with a slash, else a message. */
 async function deliver(text, { channel, thread }) {
   const as = state.as;
+  if (text.startsWith("/") && thread) throw new Refused(`${text.split(/\s/)[0]} is not supported in threads. Sorry!`);
   if (text.startsWith("/")) return post("command", { as, channel, text: text.replace(/^(\/\S+)\s+/, "$1 ") });
   return post("message", { as, channel, text: referenced(text), ...(thread ? { thread_ts: thread } : {}) });
 }

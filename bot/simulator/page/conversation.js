@@ -38,27 +38,39 @@ export function startConversation(main, aside) {
 
 function watchMessages(list, scroller) {
   let shown = { channel: null, as: null, last: null };
+  const end = stickToEnd(scroller, list);
   watch(["messages", "people", "channels", "clock"], () => {
     const { messages, channel, as } = state;
     list.classList.toggle("messages--loading", messages === null);
     if (!messages) return;
     const moved = shown.channel !== channel || shown.as !== as;
-    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
     drawMessages(list, messages, { newFrom: state.newFrom });
     drawEmpty(list, messages);
     const last = messages[messages.length - 1];
     const news = !moved && last && (!shown.last || Number(last.ts) > Number(shown.last));
-    if (moved) toNewest(list, scroller);
-    else if (atEnd || (news && last.user === as)) scroller.scrollTop = scroller.scrollHeight;
+    if (moved || (news && last.user === as)) end();
     if (news && last.user !== as) announce(spokenMessage(last));
     shown = { channel, as, last: last?.ts ?? null };
   });
 }
 
-function toNewest(list, scroller) {
-  const line = list.querySelector(".new-line");
-  if (line && scroller.scrollHeight - line.offsetTop > scroller.clientHeight) scroller.scrollTop = line.offsetTop - 60;
-  else scroller.scrollTop = scroller.scrollHeight;
+/**
+ * Keeps the end in sight whenever the list or the room for it changes size, for as long as the reader is there.
+ * Returns a function that goes to the end.
+ */
+function stickToEnd(scroller, list) {
+  let atEnd = true;
+  const end = () => {
+    atEnd = true;
+    scroller.scrollTop = scroller.scrollHeight;
+  };
+  scroller.addEventListener("scroll", () => {
+    atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+  });
+  const observer = new ResizeObserver(() => atEnd && end());
+  observer.observe(scroller);
+  observer.observe(list);
+  return end;
 }
 
 function drawEmpty(list, messages) {
@@ -116,8 +128,10 @@ function startThread(aside) {
   const close = h("button", { type: "button", class: "iconbtn", "aria-label": "Close thread", dataset: { testid: "close-thread" }, on: { click: () => openThread(null) } }, icon("close"));
   const composer = createComposer({ testid: "thread-composer", place: () => ({ channel: state.channel, thread: state.thread }) });
   fill(aside, h("header", { class: "bar" }, h("div", { class: "bar__text" }, h("h2", { class: "bar__title" }, "Thread"), where), close), scroller, composer.node);
+  const end = stickToEnd(scroller, list);
   let opener = null;
   let shown = null;
+  let last = null;
   aside.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) openThread(null);
   });
@@ -137,6 +151,8 @@ function startThread(aside) {
     list.classList.toggle("messages--loading", state.replies === null);
     if (!state.replies) return;
     drawMessages(list, state.replies, { inThread: true });
-    scroller.scrollTop = scroller.scrollHeight;
+    const newest = state.replies[state.replies.length - 1]?.ts;
+    if (newest !== last) end();
+    last = newest;
   });
 }

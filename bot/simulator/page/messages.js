@@ -19,8 +19,9 @@ const TOGETHER = 300; // seconds within which messages of one author share a hea
 
 /** Who speaks: the person, under the name the app chose for this message if it did. */
 export function authorOf(message) {
-  const known = person(message.user) || { name: message.username || "unknown", is_bot: message.bot };
-  return { ...known, real_name: message.username || known.real_name || known.name, is_bot: message.bot || known.is_bot };
+  // Slack itself speaks through Slackbot, who is nobody's app.
+  const known = person(message.user) || { real_name: "Slackbot", is_bot: false };
+  return { ...known, real_name: message.username || known.real_name };
 }
 
 /**
@@ -37,7 +38,7 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
     const day = wall(Number(message.ts), tz).days;
     const newDay = !before || wall(Number(before.ts), tz).days !== day;
     if (newDay && !inThread) items.push(dayItem(message.ts, day, today));
-    if (message.ts === newFrom) items.push({ key: "new", sig: "new", build: () => h("li", { class: "new-line", role: "separator" }, h("span", null, "New")) });
+    if (message.ts === newFrom) items.push({ key: "new", sig: "new", build: () => h("li", { class: "new-line" }, h("span", null, "New")) });
     const follows = !newDay && message.ts !== newFrom && joins(before, message);
     items.push({
       key: `${message.ts}`,
@@ -54,12 +55,12 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
 
 function dayItem(ts, day, today) {
   const label = dayLabel(Number(ts), { tz: state.me?.tz, now: now() });
-  return { key: `day ${day}`, sig: `${label} ${today}`, build: () => h("li", { class: "day", role: "separator" }, h("span", null, label)) };
+  return { key: `day ${day}`, sig: `${label} ${today}`, build: () => h("li", { class: "day" }, h("span", null, label)) };
 }
 
 function repliesLine(count) {
   const label = `${count} ${count === 1 ? "reply" : "replies"}`;
-  return { key: "replies", sig: label, build: () => h("li", { class: "day day--replies", role: "separator" }, h("span", null, label)) };
+  return { key: "replies", sig: label, build: () => h("li", { class: "day day--replies" }, h("span", null, label)) };
 }
 
 function joins(before, message) {

@@ -111,11 +111,12 @@ async function submit(view, surface, form) {
   try {
     await post("view/submit", { as: state.as, view_id: view.id, state: surface.state() });
     await loadState();
+    busy(form, false);
   } catch (error) {
+    // An inert form takes no focus, and the first error wants it.
+    busy(form, false);
     if (error.errors) showErrors(view, form, error.errors);
     else toast(error.message, "error");
-  } finally {
-    busy(form, false);
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { h } from "./dom.js";
 import { emoji } from "./emoji.js";
+import { drawn } from "./icons.js";
 import { formatDate, fullMoment } from "./time.js";
 
 const STYLES = { "*": "strong", _: "em", "~": "s" };
@@ -207,7 +208,7 @@ export function link(href, children) {
 export function glyph(name) {
   const character = emoji(name);
   if (!character) return document.createTextNode(`:${name}:`);
-  return h("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` }, character);
+  return h("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` }, drawn(name) || character);
 }
 
 function unescape(text) {

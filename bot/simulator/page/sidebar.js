@@ -16,7 +16,7 @@ export function startSidebar(nav) {
   fill(
     nav,
     h(
-      "div",
+      "header",
       { class: "workspace" },
       h("span", { class: "workspace__mark", "aria-hidden": "true" }, ""),
       h("div", { class: "workspace__text" }, name, h("p", { class: "workspace__line" }, "A local workspace, simulated by Countersign")),
@@ -31,7 +31,7 @@ export function startSidebar(nav) {
     document.title = `${state.workspace?.name || "Workspace"} · Countersign`;
   });
   watch(["people", "as", "waiting"], () => keepingFocus(people, () => drawPeople(people)));
-  watch(["me"], () => fill(me, state.me ? ["You are ", h("strong", null, state.me.real_name), state.me.title ? `, ${state.me.title}` : ""] : []));
+  watch(["me"], () => fill(me, state.me ? ["You are ", h("strong", null, state.me.real_name), h("span", { class: "unseen" }, ", "), h("span", { class: "me__title" }, state.me.title || "")] : []));
   watch(["channels", "channel", "people", "as"], () => keepingFocus(lists, () => drawChannels(lists)));
 }
 
