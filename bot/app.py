@@ -11,14 +11,13 @@ from typing import Final
 
 from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
-from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import Settings
-from bot.slack import listeners
 from bot.slack.directory import SlackDirectory
 from bot.slack.link import SlackLink
-from bot.slack.notifier import SlackNotifier
+from bot.slack.listeners import register as register_listeners
+from bot.slack.notifier import SlackNotifier, web_client
 from bot.web import serving
 from orchestration import policy
 from orchestration.activities import Activities
@@ -61,7 +60,7 @@ async def running(settings: Settings) -> AsyncIterator[Countersign]:
 
         worker = connection.worker()
         register(worker, _activities(settings, connection))
-        worker.start()
+        worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
         link = SlackLink(_bolt(settings, door), settings.app_token)
@@ -74,19 +73,14 @@ async def running(settings: Settings) -> AsyncIterator[Countersign]:
 
 
 def _activities(settings: Settings, connection: Connection) -> Activities:
-    client = WebClient(
-        settings.bot_token,
-        base_url=settings.slack_api_url,
-        timeout=SLACK_TIMEOUT,
-        retry_handlers=[],  # the orchestration retries, durably
-    )
+    client = web_client(settings.bot_token, settings.slack_api_url)
     return Activities(SlackNotifier(client), SlackDirectory(client), started_at=connection.now())
 
 
 def _bolt(settings: Settings, door: Door) -> AsyncApp:
     client = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
     app = AsyncApp(client=client, signing_secret=settings.signing_secret)
-    listeners.register(app, door)
+    register_listeners(app, door)
     return app
 
 

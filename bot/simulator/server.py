@@ -44,7 +44,7 @@ class Simulator:
     Slack waits.
     """
 
-    def __init__(  # noqa: PLR0913 — an app is configured by just these
+    def __init__(
         self,
         workspace: Workspace,
         *,

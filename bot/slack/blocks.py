@@ -59,7 +59,7 @@ def button(action_id: str, label: str, value: str, *, style: str, spoken: str) -
     }
 
 
-def text_input(  # noqa: PLR0913 - each names one property of Slack's own element
+def text_input(
     block_id: str,
     label: str,
     *,
