@@ -1,7 +1,7 @@
 // The middle of the page: the open channel's header, its messages or the app's Home, and the thread beside it.
 
 import { createComposer } from "./composer.js";
-import { fill, h } from "./dom.js";
+import { fill, h, keepingFocus } from "./dom.js";
 import { drawHome } from "./home.js";
 import { icon } from "./icons.js";
 import { drawMessages, spokenMessage } from "./messages.js";
@@ -14,7 +14,7 @@ const NEAR_END = 80; // pixels from the end that still count as reading the newe
 
 /** Builds the conversation into `main` and the thread pane into `aside`, and keeps them up to date. */
 export function startConversation(main, aside) {
-  const header = h("header", { class: "bar" });
+  const { header, draw } = channelBar();
   const banner = h("div", { class: "banner", role: "status", hidden: true }, "The simulator cannot be reached. Trying again…");
   const list = h("ol", { class: "messages", "aria-label": "Messages" });
   const scroller = h("div", { class: "scroller" }, list);
@@ -22,7 +22,7 @@ export function startConversation(main, aside) {
   const composer = createComposer({ testid: "composer", place: () => ({ channel: state.channel, thread: null }) });
   fill(main, header, banner, scroller, home, composer.node);
 
-  watch(["channel", "channels", "people", "as", "tab"], () => drawHeader(header));
+  watch(["channel", "channels", "people", "as", "tab"], draw);
   watch(["online"], () => (banner.hidden = state.online));
   watch(["channel", "channels", "as", "tab"], () => {
     const onHome = state.tab === "home";
@@ -31,7 +31,7 @@ export function startConversation(main, aside) {
     composer.node.hidden = onHome || !state.channel;
     composer.retarget();
   });
-  watch(["home", "tab", "people"], () => state.tab === "home" && drawHome(home));
+  watch(["home", "tab", "people", "today"], () => state.tab === "home" && drawHome(home));
   watchMessages(list, scroller);
   startThread(aside);
 }
@@ -39,7 +39,7 @@ export function startConversation(main, aside) {
 function watchMessages(list, scroller) {
   let shown = { channel: null, as: null, last: null };
   const end = stickToEnd(scroller, list);
-  watch(["messages", "people", "channels", "clock"], () => {
+  watch(["messages", "people", "channels", "today"], () => {
     const { messages, channel, as } = state;
     list.classList.toggle("messages--loading", messages === null);
     if (!messages) return;
@@ -82,17 +82,25 @@ function drawEmpty(list, messages) {
   list.append(h("li", { class: "empty" }, h("h2", null, title), h("p", null, "Write something, or type / to see what the app can do.")));
 }
 
-function drawHeader(header) {
-  const channel = channelById(state.channel);
-  if (!channel) return;
-  const title = h("h1", { class: "bar__title" }, channel.is_im ? null : icon("hash", 18), h("span", null, channelName(channel)));
-  fill(
-    header,
+function channelBar() {
+  const text = h("div", { class: "bar__text" });
+  const tablist = h("div");
+  const header = h(
+    "header",
+    { class: "bar" },
     h("button", { type: "button", class: "iconbtn bar__menu", "aria-label": "People and channels", dataset: { testid: "open-sidebar" }, on: { click: toggleSidebar } }, icon("menu")),
-    h("div", { class: "bar__text" }, title, channel.topic ? h("p", { class: "bar__topic" }, channel.topic) : null),
-    channel.is_im ? tabs() : null,
+    text,
+    tablist,
     h("button", { type: "button", class: "iconbtn bar__panel", "aria-label": "Clock and app", title: "Clock and app", dataset: { testid: "toggle-panel" }, on: { click: togglePanel } }, icon("panel")),
   );
+  const draw = () => {
+    const channel = channelById(state.channel);
+    if (!channel) return;
+    const title = h("h1", { class: "bar__title" }, channel.is_im ? null : icon("hash", 18), h("span", null, channelName(channel)));
+    fill(text, title, channel.topic ? h("p", { class: "bar__topic" }, channel.topic) : null);
+    keepingFocus(tablist, () => fill(tablist, channel.is_im ? tabs() : null));
+  };
+  return { header, draw };
 }
 
 function tabs() {
@@ -107,10 +115,11 @@ function tabs() {
           type: "button", class: "tab", role: "tab", "aria-selected": String(on), tabindex: on ? 0 : -1, dataset: { testid: `tab-${tab}` },
           on: {
             click: () => openTab(tab),
-            keydown: async (event) => {
+            keydown: (event) => {
               if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-              await openTab(tab === "home" ? "messages" : "home");
-              document.querySelector('.tab[aria-selected="true"]')?.focus();
+              const other = tab === "home" ? "messages" : "home";
+              openTab(other);
+              document.querySelector(`[data-testid="tab-${other}"]`).focus();
             },
           },
         },
@@ -147,7 +156,7 @@ function startThread(aside) {
     where.textContent = channel ? (channel.is_im ? channelName(channel) : `#${channel.name}`) : "";
     composer.retarget();
   });
-  watch(["replies", "people", "clock"], () => {
+  watch(["replies", "people", "today"], () => {
     list.classList.toggle("messages--loading", state.replies === null);
     if (!state.replies) return;
     drawMessages(list, state.replies, { inThread: true });

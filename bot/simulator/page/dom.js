@@ -56,6 +56,16 @@ export function fill(node, ...children) {
   return node;
 }
 
+/**
+ * Redraws `node` and gives the focus back to the entry that had it, by its test id; where that entry is gone, to the
+ * first button.
+ */
+export function keepingFocus(node, draw) {
+  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
+  draw();
+  if (held) (node.querySelector(`[data-testid="${held}"]`) || node.querySelector("button"))?.focus({ preventScroll: true });
+}
+
 let serial = 0;
 
 /** A document-unique id, for labels and descriptions. */

@@ -30,7 +30,7 @@ export function authorOf(message) {
  */
 export function drawMessages(list, messages, { inThread = false, newFrom = null } = {}) {
   const tz = state.me?.tz;
-  const today = wall(now(), tz).days;
+  const { today } = state;
   const setting = `${state.as} ${today} ${tz} ${state.people.length} ${state.channels.length} ${inThread}`;
   const items = [];
   let before = null;

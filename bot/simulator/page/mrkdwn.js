@@ -9,6 +9,7 @@ import { formatDate, fullMoment } from "./time.js";
 const STYLES = { "*": "strong", _: "em", "~": "s" };
 const WORD = /[\p{L}\p{N}]/u;
 const BARE_URL = /^https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)'"\]]/;
+const PERMALINK = new RegExp(`^${location.origin}/archives/(\\w+)/p(\\d+)(\\d{6})$`);
 const SHORTCODE = /^:([a-z0-9_+'-]+):(?::skin-tone-[2-6]:)?/;
 
 /**
@@ -200,7 +201,10 @@ export function safeUrl(url) {
   return /^(https?:\/\/|mailto:|tel:)/i.test(url) ? url : null;
 }
 
+/** A link. One to a message of this workspace leads there in this page, any other to a new tab. */
 export function link(href, children) {
+  const [, channel, seconds, fraction] = PERMALINK.exec(href) || [];
+  if (channel) return h("a", { href: `#channel=${channel}&ts=${seconds}.${fraction}` }, children);
   return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, children);
 }
 

@@ -1,7 +1,7 @@
 // The left column: the workspace, who I am, channels and direct messages.
 
 import { avatar } from "./avatar.js";
-import { fill, h } from "./dom.js";
+import { fill, h, keepingFocus } from "./dom.js";
 import { icon } from "./icons.js";
 import { become, openChannel } from "./navigate.js";
 import { closeDrawer } from "./shell.js";
@@ -33,13 +33,6 @@ export function startSidebar(nav) {
   watch(["people", "as", "waiting"], () => keepingFocus(people, () => drawPeople(people)));
   watch(["me"], () => fill(me, state.me ? ["You are ", h("strong", null, state.me.real_name), h("span", { class: "unseen" }, ", "), h("span", { class: "me__title" }, state.me.title || "")] : []));
   watch(["channels", "channel", "people", "as"], () => keepingFocus(lists, () => drawChannels(lists)));
-}
-
-/** Redraws and gives the focus back to the entry that had it. */
-function keepingFocus(node, draw) {
-  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
-  draw();
-  if (held) node.querySelector(`[data-testid="${held}"]`)?.focus({ preventScroll: true });
 }
 
 function drawPeople(node) {
