@@ -104,6 +104,11 @@ class Person:
         messages: list[Json] = (await self._get("messages", channel=channel, thread_ts=thread_ts))["messages"]
         return messages
 
+    async def delete(self, channel: str, ts: str) -> None:
+        """Delete a message, as somebody who may does."""
+        async with self._session.delete(f"{self._base}/sim/messages/{channel}/{ts}") as response:
+            _checked(await response.json())
+
     async def read(self, channel: str) -> None:
         """Mark a channel as read."""
         await self._post("read", channel=channel)
@@ -117,7 +122,7 @@ class Person:
         view: Json | None = (await self._get("home"))["view"]
         return view
 
-    async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 5.0) -> Any:  # noqa: ASYNC109
+    async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 15.0) -> Any:  # noqa: ASYNC109
         """Give what `look(self)` gives, awaited, as soon as that is truthy.
 
         It is asked at once, and again after every change this person can see.
@@ -133,7 +138,7 @@ class Person:
             raise TimeoutError(f"Nothing came of it within {timeout} s; last seen: {seen!r}") from None
         raise SimulatorError("The workspace went away.")
 
-    async def wait_for_view(self, callback_id: str | None = None, timeout: float = 5.0) -> Json:  # noqa: ASYNC109
+    async def wait_for_view(self, callback_id: str | None = None, timeout: float = 15.0) -> Json:  # noqa: ASYNC109
         """Give the modal in front, once one (with this callback_id) is."""
 
         async def look(person: Person) -> Json | None:
@@ -147,7 +152,7 @@ class Person:
         self,
         channel: str,
         matches: Callable[[Json], bool],
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 15.0,  # noqa: ASYNC109
     ) -> Json:
         """Give the newest message of a channel that `matches`, once there is one."""
 
