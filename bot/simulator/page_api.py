@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from bot.simulator.acting import Acting, InvalidInputsError
 from bot.simulator.changes import Change
@@ -175,11 +176,11 @@ class PageApi:
 
     async def plan_fault(self, request: web.Request) -> web.Response:
         """Plan a fault of the Web API."""
-        body = await _json(request)
         try:
-            self._web_api.faults.plan(Fault(**{"method": "*", **body}))
-        except TypeError as error:
-            raise SimulatorError("A fault has method, error, count, retry_after and channel.") from error
+            self._web_api.faults.plan(Fault.model_validate(await _json(request)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SimulatorError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
         return _ok()
 
     async def clear_faults(self, _request: web.Request) -> web.Response:

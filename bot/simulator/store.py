@@ -29,7 +29,10 @@ class Store:
         self._path = path
         # Not bound to the opening thread: a test may open the workspace and serve it from another one.
         self._db = sqlite3.connect(
-            path if path is not None else ":memory:", timeout=1, isolation_level=None, check_same_thread=False
+            path if path is not None else ":memory:",
+            timeout=0.3,
+            isolation_level=None,
+            check_same_thread=False,
         )
         self._db.row_factory = sqlite3.Row
         self._depth = 0
