@@ -14,6 +14,9 @@ from bot.simulator.store import Store
 
 Json = dict[str, Any]
 
+# Slack drops them as it sees fit; a day is long enough to be read.
+EPHEMERAL_LIFETIME = 24 * 3600.0
+
 _MENTION = re.compile(
     r"<(?:@(?P<person>[A-Z0-9]+)|!subteam\^(?P<group>[A-Z0-9]+)|!(?P<all>here|channel|everyone))[|>]"
 )
@@ -84,6 +87,8 @@ class Messages:
                 posted.ephemeral_to,
                 _body(posted),
             )
+            if posted.ephemeral:
+                self._forget_ephemerals(before=float(posted.ts) - EPHEMERAL_LIFETIME)
             self._index_mentions(posted)
             self._announce(posted)
         return posted
@@ -189,6 +194,11 @@ class Messages:
             ephemeral_to=row["ephemeral_to"],
             reactions=reactions,
             **json.loads(row["body"]),
+        )
+
+    def _forget_ephemerals(self, before: float) -> None:
+        self._store.execute(
+            "DELETE FROM message WHERE ephemeral_to IS NOT NULL AND CAST(ts AS REAL) < ?", before
         )
 
     def _announce(self, message: Message) -> None:

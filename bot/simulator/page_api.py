@@ -137,6 +137,7 @@ class PageApi:
     async def action(self, request: web.Request) -> web.Response:
         """Act on an element of a message or of a view."""
         body, me = await self._body(request)
+        body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
             await self._acting.act_in_view(me, self._view(body), action_id, body)
@@ -148,7 +149,7 @@ class PageApi:
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a modal."""
         body, me = await self._body(request)
-        await self._acting.submit(me, self._view(body), body.get("state") or {})
+        await self._acting.submit(me, self._view(body), _object(body, "state"))
         return _ok()
 
     async def close(self, request: web.Request) -> web.Response:
@@ -263,6 +264,13 @@ async def _json(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise SimulatorError("The body is not a JSON object.")
     return body
+
+
+def _object(body: Json, key: str) -> Json:
+    value = body.get(key) or {}
+    if not (isinstance(value, dict) and all(isinstance(held, dict) for held in value.values())):
+        raise SimulatorError(f"{key} is not an object of objects, by block_id and action_id.")
+    return value
 
 
 def _ok(**fields: Any) -> web.Response:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.simulator.blocks_check import check_blocks, with_ids
 from bot.simulator.errors import SlackError
@@ -203,6 +205,51 @@ def test_absent_ids_are_made_up() -> None:
     assert named["block_id"]
     assert named["elements"][0]["action_id"]
     assert with_ids([named]) == [named], "given IDs stay"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["button", "mrkdwn", "input"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "text", "fields", "elements", "element", "options", "confirm", "block_id"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=4,
+)
+BLOCK = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["section", "actions", "context", "header", "input", "image", "divider"])
+        | JSON
+    },
+    optional={
+        "text": JSON,
+        "fields": JSON,
+        "elements": JSON,
+        "element": JSON,
+        "accessory": JSON,
+        "label": JSON,
+        "block_id": JSON,
+        "alt_text": JSON,
+        "image_url": JSON,
+    },
+)
+
+
+@given(st.lists(BLOCK, max_size=3) | JSON)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_sent_is_refused_in_words_or_taken(blocks: Any) -> None:
+    """An app's mistake must come back as a reason, never as a breakdown of the simulator."""
+    if blocks is not None and not check_blocks(blocks):
+        assert all(block["block_id"] for block in with_ids(blocks))
 
 
 def modal(**changes: Any) -> dict[str, Any]:

@@ -35,9 +35,7 @@ class Recorder:
             made: web.StreamResponse = await self.answer()
             return made
         # A response can be sent once only; each request gets its own copy.
-        return web.Response(
-            body=self.answer.body, status=self.answer.status, content_type=self.answer.content_type
-        )
+        return web.Response(body=self.answer.body, status=self.answer.status, headers=self.answer.headers)
 
     def payload(self, index: int = -1) -> dict[str, Any]:
         _, body = self.requests[index]
@@ -297,6 +295,21 @@ async def test_an_unanswered_event_is_sent_again_three_times(start: Any, serve: 
     ]
     assert tries == [(None, None), ("1", "http_error"), ("2", "http_error"), ("3", "http_error")]
     assert len({json.loads(body)["event_id"] for _, body in app.requests}) == 1, "it is the same event"
+
+
+async def test_an_app_may_ask_not_to_be_told_again(start: Any, serve: Any) -> None:
+    async with (
+        start(patience=Patience(retries=(0.0, 0.0))) as sim,
+        recorded(sim, serve) as app,
+        Person(sim.url, "U0RITA") as rita,
+    ):
+        app.answer = web.Response(status=503, headers={"X-Slack-No-Retry": "1"})
+        await rita.say("D0RITA", "one")
+        await app.wait(1)
+        app.answer = web.Response()
+        await rita.say("D0RITA", "two")
+        await app.wait(2)
+    assert [json.loads(body)["event"]["text"] for _, body in app.requests] == ["one", "two"]
 
 
 async def test_message_changes_are_events_too(start: Any, serve: Any) -> None:
