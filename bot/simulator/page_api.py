@@ -114,14 +114,14 @@ class PageApi:
             found = self._workspace.messages.in_thread(channel.id, thread_ts, me.id)
         else:
             found = self._workspace.messages.in_channel(channel.id, me.id)
-        return _ok(messages=[self._shapes.message(message) for message in found])
+        return _ok(messages=self._shapes.messages(channel.id, found))
 
     async def message(self, request: web.Request) -> web.Response:
         """Say something."""
         body, me = await self._body(request)
         channel = self._channel(body.get("channel"), me)
         said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
-        return _ok(message=self._shapes.message(said))
+        return _ok(message=self._shapes.messages(channel.id, [said])[0])
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Remove a message."""

@@ -185,7 +185,7 @@ class Shapes:
             if parent := self._workspace.messages.get(message.channel, message.thread_ts):
                 shape["parent_user_id"] = parent.author
             return shape | ({"subtype": "thread_broadcast"} if message.broadcast else {})
-        thread = self._workspace.messages.thread(message)
+        thread = self._workspace.messages.threads(message.channel, message.ts).get(message.ts)
         if thread is None:
             return {}
         return {
