@@ -64,8 +64,9 @@ class Acting:
             self._workspace.channels.mark_read(channel.id, person.id)
         event = message_event(channel, self._installation.shapes.message(message))
         app = self._installation.bot
-        if self._workspace.channels.has_member(channel.id, app):
-            self.courier.emit(event)
+        if not self._workspace.channels.has_member(channel.id, app):
+            return message
+        self.courier.emit(event)
         if f"<@{app}>" in text and not channel.is_im:
             self.courier.emit(
                 {key: value for key, value in event.items() if key != "channel_type"}
@@ -106,15 +107,14 @@ class Acting:
     async def act_on_message(self, person: Member, message: Message, action_id: str, given: Json) -> None:
         """Press a button of a message, or choose something in it.
 
-        `given` has the choice, and where wanted the `block_id` and the `state` of other elements at that
-        moment.
+        `given` has the choice, the `state` of other elements at that moment, and `block_id` where wanted.
         """
         channel = self._workspace.channels.get(message.channel)
         if channel is None or message.ephemeral_to not in {None, person.id}:
             raise SimulatorError("That message is gone.")
         found = elements.find(message.blocks, action_id, given.get("block_id"))
         action = elements.action(found, given, self._workspace.next_ts())
-        values = elements.state(message.blocks, _with_choice(given.get("state") or {}, found, action))
+        values = elements.state(message.blocks, _with_choice(given["state"], found, action))
         await self._interact(
             self._installation.interactions.message_action(
                 person,
@@ -128,11 +128,11 @@ class Acting:
         )
 
     async def act_in_view(self, person: Member, view: View, action_id: str, given: Json) -> None:
-        """Press a button in a modal or App Home, or choose something in it."""
+        """Press a button in a modal or App Home, or choose something in it; `given` as for a message."""
         self._own(person, view)
         found = elements.find(view.blocks, action_id, given.get("block_id"))
         action = elements.action(found, given, self._workspace.next_ts())
-        values = _with_choice(_merged(view.values, given.get("state") or {}), found, action)
+        values = _with_choice(_merged(view.values, given["state"]), found, action)
         view = self._workspace.views.put_values(view, values)
         if found.is_input and not found.block.get("dispatch_action"):
             return
@@ -246,4 +246,6 @@ def _with_choice(values: Json, found: elements.Placed, action: Json) -> Json:
 def _fits(view: View, errors: Any) -> bool:
     """Say whether these are errors about input blocks the view has; Slack takes no others."""
     known = {block["block_id"] for block in view.blocks if block["type"] == "input"}
-    return isinstance(errors, dict) and bool(errors) and errors.keys() <= known
+    if not isinstance(errors, dict) or not errors or not errors.keys() <= known:
+        return False
+    return all(isinstance(text, str) for text in errors.values())

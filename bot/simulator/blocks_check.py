@@ -45,12 +45,9 @@ def check_blocks(blocks: Any, *, at: str = "", limit: int = MESSAGE_BLOCKS) -> l
     findings.distinct(placed, "block_id")
     for pointer, block in placed:
         findings.text(block, "block_id", pointer, 255)
-        if not findings.require(block, "type", pointer):
-            continue
-        if rule := _RULES.get(block["type"]):
-            rule(findings, block, pointer)
-        elif block["type"] not in UNCHECKED:
-            findings.add(f"unsupported type: {block['type']}", f"{pointer}/type")
+        kind = findings.kind(block, pointer, UNCHECKED | _RULES.keys())
+        if kind in _RULES:
+            _RULES[kind](findings, block, pointer)
     return findings.reasons
 
 
@@ -100,8 +97,7 @@ def _check_section(findings: Findings, block: Json, at: str) -> None:
     fields = findings.objects(block, "fields", at, 10) if block.get("fields") else []
     for index in range(len(fields)):
         findings.text_object(block["fields"], index, f"{at}/fields", 2000)
-    if isinstance(block.get("accessory"), dict):
-        check_element(findings, block["accessory"], f"{at}/accessory", "section")
+    _check_slot(findings, block, "accessory", at)
 
 
 def _check_header(findings: Findings, block: Json, at: str) -> None:
@@ -131,11 +127,16 @@ def _check_input(findings: Findings, block: Json, at: str) -> None:
     findings.require(block, "label", at)
     findings.text_object(block, "label", at, 2000, plain=True)
     findings.text_object(block, "hint", at, 2000, plain=True)
-    if findings.require(block, "element", at):
-        if isinstance(block["element"], dict):
-            check_element(findings, block["element"], f"{at}/element", "input")
-        else:
-            findings.add("must be an object", f"{at}/element")
+    findings.require(block, "element", at)
+    _check_slot(findings, block, "element", at)
+
+
+def _check_slot(findings: Findings, block: Json, slot: str, at: str) -> None:
+    element = block.get(slot)
+    if isinstance(element, dict):
+        check_element(findings, element, f"{at}/{slot}", block["type"])
+    elif element is not None:
+        findings.add("must be an object", f"{at}/{slot}")
 
 
 def _check_image(findings: Findings, block: Json, at: str) -> None:

@@ -56,11 +56,12 @@ class Courier:
             try:
                 await self.deliver("events_api", envelope, retry)
             except NoAckError as failure:
+                if pause is None or not failure.retry:
+                    return
                 retry = Retry(number, failure.reason)
+                await asyncio.sleep(pause)
             else:
                 return
-            if pause is not None:
-                await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Drop the events under way and let go of connections."""

@@ -24,12 +24,16 @@ class Retry:
 
 
 class NoAckError(Exception):
-    """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one."""
+    """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one.
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    `retry` is False when the app asked, by `X-Slack-No-Retry: 1`, not to be sent the same again.
+    """
+
+    def __init__(self, reason: str, status: int | None = None, *, retry: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.retry = retry
 
 
 class Delivery(Protocol):
@@ -78,7 +82,8 @@ class HttpDelivery:
         except aiohttp.ClientError:
             raise NoAckError("connection_failed") from None
         if response.status != 200:
-            raise NoAckError("http_error", response.status)
+            again = response.headers.get("X-Slack-No-Retry") != "1"
+            raise NoAckError("http_error", response.status, retry=again)
         return _decode(answer, response.content_type)
 
     def _signature(self, body: bytes) -> dict[str, str]:

@@ -36,11 +36,8 @@ _OPTIONS = {
 
 def check_element(findings: Findings, element: Json, at: str, block: str) -> None:
     """Note what Slack would refuse about an element of a block of this type."""
-    if not findings.require(element, "type", at):
-        return
-    kind = element["type"]
-    if kind not in ELEMENTS_OF[block]:
-        findings.add(f"unsupported type: {kind}", f"{at}/type")
+    kind = findings.kind(element, at, ELEMENTS_OF[block])
+    if kind is None:
         return
     findings.text(element, "action_id", at, 255)
     findings.text_object(element, "placeholder", at, 150, plain=True)
@@ -70,7 +67,7 @@ def _check_button(findings: Findings, button: Json, at: str) -> None:
 
 
 def _check_style(findings: Findings, holder: Json, at: str) -> None:
-    if holder.get("style") not in {None, "primary", "danger"}:
+    if holder.get("style") not in (None, "primary", "danger"):
         findings.add(f"invalid style: {holder['style']}", f"{at}/style")
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from bot.simulator.acting import Acting, InvalidInputsError
 from bot.simulator.changes import Change
@@ -113,14 +114,14 @@ class PageApi:
             found = self._workspace.messages.in_thread(channel.id, thread_ts, me.id)
         else:
             found = self._workspace.messages.in_channel(channel.id, me.id)
-        return _ok(messages=[self._shapes.message(message) for message in found])
+        return _ok(messages=self._shapes.messages(channel.id, found))
 
     async def message(self, request: web.Request) -> web.Response:
         """Say something."""
         body, me = await self._body(request)
         channel = self._channel(body.get("channel"), me)
         said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
-        return _ok(message=self._shapes.message(said))
+        return _ok(message=self._shapes.messages(channel.id, [said])[0])
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Remove a message."""
@@ -136,6 +137,7 @@ class PageApi:
     async def action(self, request: web.Request) -> web.Response:
         """Act on an element of a message or of a view."""
         body, me = await self._body(request)
+        body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
             await self._acting.act_in_view(me, self._view(body), action_id, body)
@@ -147,7 +149,7 @@ class PageApi:
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a modal."""
         body, me = await self._body(request)
-        await self._acting.submit(me, self._view(body), body.get("state") or {})
+        await self._acting.submit(me, self._view(body), _object(body, "state"))
         return _ok()
 
     async def close(self, request: web.Request) -> web.Response:
@@ -175,11 +177,11 @@ class PageApi:
 
     async def plan_fault(self, request: web.Request) -> web.Response:
         """Plan a fault of the Web API."""
-        body = await _json(request)
         try:
-            self._web_api.faults.plan(Fault(**{"method": "*", **body}))
-        except TypeError as error:
-            raise SimulatorError("A fault has method, error, count, retry_after and channel.") from error
+            self._web_api.faults.plan(Fault.model_validate(await _json(request)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SimulatorError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
         return _ok()
 
     async def clear_faults(self, _request: web.Request) -> web.Response:
@@ -262,6 +264,13 @@ async def _json(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise SimulatorError("The body is not a JSON object.")
     return body
+
+
+def _object(body: Json, key: str) -> Json:
+    value = body.get(key) or {}
+    if not (isinstance(value, dict) and all(isinstance(held, dict) for held in value.values())):
+        raise SimulatorError(f"{key} is not an object of objects, by block_id and action_id.")
+    return value
 
 
 def _ok(**fields: Any) -> web.Response:

@@ -1,5 +1,6 @@
 """Collecting what is wrong with a JSON structure, in Slack's words."""
 
+from collections.abc import Container
 from typing import Any
 
 Json = dict[str, Any]
@@ -22,6 +23,16 @@ class Findings:
         self.add(f"missing required field: {key}", at)
         return False
 
+    def kind(self, holder: Json, at: str, allowed: Container[str]) -> str | None:
+        """Give the `type` of an object; None, and noted, when it is missing or not allowed here."""
+        if not self.require(holder, "type", at):
+            return None
+        kind = holder["type"]
+        if isinstance(kind, str) and kind in allowed:
+            return kind
+        self.add(f"unsupported type: {kind}", f"{at}/type")
+        return None
+
     def text(self, holder: Json, key: str, at: str, at_most: int, *, at_least: int = 1) -> None:
         """Note a text, where one is given, that is no text, too short, or too long."""
         value, pointer = holder.get(key), f"{at}/{key}"
@@ -43,11 +54,9 @@ class Findings:
             self.add("must be an object", pointer)
             return
         before = len(self.reasons)
-        if self.require(value, "type", pointer):
-            if value["type"] not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
-                self.add(f"unsupported type: {value['type']}", f"{pointer}/type")
-            if self.require(value, "text", pointer):
-                self.text(value, "text", pointer, at_most)
+        self.kind(value, pointer, {"plain_text"} if plain else {"plain_text", "mrkdwn"})
+        self.require(value, "text", pointer)
+        self.text(value, "text", pointer, at_most)
         if len(self.reasons) > before:
             # Slack says first that the object as a whole fits nothing it knows, then why.
             self.reasons.insert(before, f"failed to match all allowed schemas [json-pointer:{pointer}]")
@@ -76,8 +85,9 @@ class Findings:
         """Note an ID that two of these objects share."""
         seen: set[str] = set()
         for pointer, item in pointers:
-            if item.get(key) is None:
+            name = item.get(key)
+            if not isinstance(name, str):
                 continue
-            if item[key] in seen:
-                self.add(f"{key} `{item[key]}` already exists", f"{pointer}/{key}")
-            seen.add(item[key])
+            if name in seen:
+                self.add(f"{key} `{name}` already exists", f"{pointer}/{key}")
+            seen.add(name)

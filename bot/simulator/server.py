@@ -11,6 +11,7 @@ from bot.simulator.app_config import AppConfig
 from bot.simulator.controls import Controls
 from bot.simulator.courier import RETRY_AFTER, Courier
 from bot.simulator.delivery import HttpDelivery
+from bot.simulator.errors import SimulatorError
 from bot.simulator.installation import Installation
 from bot.simulator.live import Live
 from bot.simulator.page_api import PageApi, sentences
@@ -70,7 +71,12 @@ class Simulator:
         self._url: str | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve on this address; port 0 takes a free one, which `url` then names."""
+        """Serve on this address; port 0 takes a free one, which `url` then names.
+
+        Raises SimulatorError when the address cannot be had.
+        """
+        if self._runner is not None:
+            raise RuntimeError("The simulator is running already.")
         application = web.Application(middlewares=[sentences], client_max_size=MAX_BODY)
         application.router.add_route("*", "/api/{method}", self._web_api.handle)
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
@@ -81,12 +87,19 @@ class Simulator:
         if PAGE.is_dir():
             application.router.add_get("/", _index)
             application.router.add_static("/static/", PAGE)
+        application.on_response_prepare.append(_revalidated)
         application.on_shutdown.append(self._hang_up)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound_host, bound_port = self._runner.addresses[0][:2]
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise SimulatorError(
+                f"The simulator cannot listen on {host}:{port}: {error.strerror}."
+            ) from error
+        self._runner = runner
+        bound_host, bound_port = runner.addresses[0][:2]
         named = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104 — read, not bound
         self._url = f"http://[{named}]:{bound_port}" if ":" in named else f"http://{named}:{bound_port}"
 
@@ -124,7 +137,12 @@ class Simulator:
 
 
 async def _index(_request: web.Request) -> web.FileResponse:
-    return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+    return web.FileResponse(PAGE / "index.html")
+
+
+async def _revalidated(_request: web.Request, response: web.StreamResponse) -> None:
+    # A browser asks again each time, so that no module of an older version meets one of a newer.
+    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 async def _permalink(request: web.Request) -> web.Response:

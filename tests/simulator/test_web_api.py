@@ -198,7 +198,7 @@ async def test_delete_permalink_and_reaction(client: AsyncWebClient, sim: Simula
 
 async def test_a_long_text_is_cut_off_when_posted_and_refused_as_an_update(client: AsyncWebClient) -> None:
     posted = await client.chat_postMessage(channel="C0GENERAL", text="x" * 40_001)
-    assert len(posted["message"]["text"]) == 40_000
+    assert (len(posted["message"]["text"]), posted["warning"]) == (40_000, "message_truncated")
     too_long = client.chat_update(channel="C0GENERAL", ts=posted["ts"], text="x" * 4_001)
     assert (await refusal(too_long))["error"] == "msg_too_long"
 
