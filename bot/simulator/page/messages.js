@@ -83,7 +83,7 @@ function drawMessage(message, { follows, inThread }) {
   return h(
     "li",
     {
-      class: classes.filter(Boolean).join(" "), tabindex: -1, "aria-label": `${author.real_name}, ${clockTime(Number(message.ts), tz)}`,
+      class: classes.filter(Boolean).join(" "), tabindex: -1, "aria-label": `${spokenMessage(message)} (${clockTime(Number(message.ts), tz)})`,
       dataset: { testid: `message-${message.ts}`, ts: message.ts, ephemeral: message.ephemeral ? "true" : null },
       on: { keydown: (event) => onKey(event) },
     },
