@@ -154,7 +154,7 @@ function toolbar(message, inThread) {
 
 function menuItems(message) {
   return [
-    { label: [icon("braces", 16), "Show what Slack received"], act: () => showText("Message", JSON.stringify(message, null, 2)) },
+    { label: [icon("braces", 16), "Show its JSON"], act: () => showText("Message", JSON.stringify(message, null, 2)) },
     { label: [icon("trash", 16), "Delete message…"], danger: true, act: () => askDelete(message) },
   ];
 }
