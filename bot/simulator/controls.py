@@ -1,11 +1,11 @@
-"""What the page's buttons for time and for the app's process are wired to, when there is something to wire them to."""
+"""What the page's buttons for time and for the app's process are wired to, where something is."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Controls(Protocol):
-    """A supervisor of the app under the page. Times are aware; `running` says whether the app's process lives."""
+    """A supervisor of the app under the page. Times are aware; `running` says whether the process lives."""
 
     running: bool
 

@@ -13,6 +13,8 @@ from bot.simulator.methods.table import Call, Json, method
 # Longer texts are cut off when posted, and refused when they come as an update.
 POSTED_TEXT = 40_000
 UPDATED_TEXT = 4_000
+# Slack does not say how large is too large; this is small enough to be safe, and far above what a reference
+# needs.
 METADATA_BYTES = 8_000
 
 
@@ -36,7 +38,11 @@ def post_message(call: Call) -> Json:
     posted = call.workspace.messages.post(message)
     shape = call.shapes.message(posted)
     call.emit(message_event(channel, shape))
-    return {"channel": channel.id, "ts": posted.ts, "message": shape}
+    answer = {"channel": channel.id, "ts": posted.ts, "message": shape}
+    if len(call.args.text("text")) > POSTED_TEXT:
+        warning = "message_truncated"
+        answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
+    return answer
 
 
 @method("chat.postEphemeral", "chat:write")
@@ -226,7 +232,7 @@ def _addressed(call: Call) -> Channel:
 
 
 def _thread_ts(call: Call, channel: Channel) -> str | None:
-    """Give the parent's ts. One that names a reply means its parent; one that names nothing is dropped, as at Slack."""
+    """Give the parent's ts: of the reply, where one was named; none, as at Slack, where nothing was."""
     if not (wanted := call.args.text("thread_ts")):
         return None
     parent = call.workspace.messages.get(channel.id, wanted)
