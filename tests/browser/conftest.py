@@ -1,21 +1,23 @@
-from __future__ import annotations
+"""The page in a real Chromium, over a real simulator and a small real Bolt app. One browser for all tests."""
 
-import asyncio
-import os
-import re
 import shutil
-import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# A browser that is let loose looks for its maker's hosts at every start.
-QUIET = [
+from bot.simulator import Simulator, Workspace
+
+BOT_TOKEN = "xoxb-test"
+SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+NOON = 1796382000.0  # Friday 4 December 2026, 12:00 in Berlin
+CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -25,71 +27,185 @@ QUIET = [
     "--disable-sync",
 ]
 
-
-class Demo:
-    """`countersign demo` as a person runs it: a process of its own, ended by Ctrl-C."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        self.url = ""
-        self._process: Process | None = None
-
-    async def start(self) -> None:
-        port = self.url.rpartition(":")[2] or "0"
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "demo", "--data", str(self.data), "--port", port, stdout=PIPE
-        )
-        assert self._process.stdout is not None
-        async with asyncio.timeout(60):
-            async for line in self._process.stdout:
-                if found := re.search(rb"http://\S+", line):
-                    self.url = found.group().decode()
-                    return
-        raise AssertionError("the demo ended before it said where it is")
-
-    async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(how)
-            await asyncio.wait_for(self._process.wait(), 30)
+Json = dict[str, Any]
+Open = Callable[..., Awaitable[Page]]
 
 
-@pytest.fixture
-async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
-    found = Demo(tmp_path / "demo")
-    await found.start()
-    yield found
-    await found.stop()
+def plain(text: str) -> Json:
+    return {"type": "plain_text", "text": text}
 
 
-@pytest.fixture
+def field(block_id: str, **element: Any) -> Json:
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(block_id.capitalize()),
+        "element": {"type": "plain_text_input", "action_id": block_id, **element},
+    }
+
+
+def form(*, vendor: bool = False) -> Json:
+    kinds = [{"text": plain(kind), "value": kind.lower()} for kind in ("Purchase", "Deploy")]
+    chooser = field("kind", type="static_select", options=kinds, placeholder=plain("Choose"))
+    return {
+        "type": "modal",
+        "callback_id": "form",
+        "title": plain("Ask for approval"),
+        "submit": plain("Ask"),
+        "blocks": [chooser | {"dispatch_action": True}, field("title")]
+        + ([field("vendor")] if vendor else []),
+    }
+
+
+CARD = [
+    {"type": "section", "block_id": "what", "text": {"type": "mrkdwn", "text": "*Laptops*"}},
+    {
+        "type": "actions",
+        "block_id": "decide",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": "approve",
+                "style": "primary",
+                "text": plain("Approve"),
+                "value": "1",
+            },
+            {
+                "type": "button",
+                "action_id": "drop",
+                "text": plain("Drop"),
+                "confirm": {
+                    "title": plain("Sure?"),
+                    "text": plain("It is gone."),
+                    "confirm": plain("Drop it"),
+                    "deny": plain("Keep it"),
+                },
+            },
+        ],
+    },
+]
+
+
+def serve_form(app: AsyncApp) -> None:
+    """`/ask` opens a form: its kind adds a field, its title may not be "no"."""
+
+    @app.command("/ask")
+    async def ask(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=form())
+
+    @app.action("kind")
+    async def kind(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_update(view_id=body["view"]["id"], view=form(vendor=True))
+
+    @app.view("form")
+    async def submitted(ack: Any, view: Json, client: AsyncWebClient) -> None:
+        title = view["state"]["values"]["title"]["title"]["value"]
+        if title == "no":
+            await ack(response_action="errors", errors={"title": "Say what you need."})
+            return
+        await ack()
+        await client.chat_postMessage(channel="C0PURCHASES", text=f"Asked: {title}")
+
+
+def serve_card(app: AsyncApp) -> None:
+    """`/card` posts a card that everyone but Sam may approve."""
+
+    @app.command("/card")
+    async def card(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        await client.chat_postMessage(channel=body["channel_id"], text="Laptops", blocks=CARD)
+
+    @app.action("approve")
+    async def approve(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        user, channel = body["user"]["id"], body["channel"]["id"]
+        if user == "U0SAM":
+            await client.chat_postEphemeral(channel=channel, user=user, text="That is not yours to decide.")
+            return
+        ts, words = body["message"]["ts"], f"Approved by <@{user}>"
+        await client.chat_update(channel=channel, ts=ts, text=words, blocks=[])
+
+    @app.action("drop")
+    async def drop(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        await client.chat_delete(channel=body["channel"]["id"], ts=body["message"]["ts"])
+
+
+def serve_home(app: AsyncApp) -> None:
+    """Publishes a Home to whoever looks at it."""
+
+    @app.event("app_home_opened")
+    async def home(event: Json, client: AsyncWebClient) -> None:
+        blocks = [{"type": "header", "text": plain("What waits for you")}]
+        await client.views_publish(user_id=event["user"], view={"type": "home", "blocks": blocks})
+
+
+def bolt_app(simulator: Simulator) -> AsyncApp:
+    client = AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url)
+    app = AsyncApp(client=client, signing_secret=SIGNING_SECRET)
+    for serve in (serve_form, serve_card, serve_home):
+        serve(app)
+    return app
+
+
+def chromium(bundled: str) -> str | None:
+    """Playwright's own browser where it is installed, else the machine's."""
+    return bundled if Path(bundled).exists() else shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
-        if os.environ.get("CI"):
-            pytest.fail("CI has no Chromium; .ci/run installs it.")
-        pytest.skip("there is no Chromium on this machine")
     async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        await found.close()
+        found = chromium(playwright.chromium.executable_path)
+        if found is None:
+            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
+        launched = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield launched
+        await launched.close()
 
 
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A laptop's window. Whatever the page complains about in its console fails the test.
-
-    That a server which a test has stopped cannot be reached is the browser's own remark, and no fault of the page.
-    """
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
-    found = await context.new_page()
-    complaints: list[str] = []
-    found.on(
-        "console",
-        lambda said: (
-            complaints.append(said.text) if said.type == "error" and "net::ERR_" not in said.text else None
-        ),
+@pytest_asyncio.fixture(loop_scope="session")
+async def sim() -> AsyncIterator[Simulator]:
+    """A workspace whose clock stands at noon, with the app behind it."""
+    workspace = Workspace.open(None, now=lambda: NOON)
+    simulator = Simulator(
+        workspace, bot_token=BOT_TOKEN, app_token="xapp-test", signing_secret=SIGNING_SECRET
     )
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    yield found
-    await context.close()
-    assert complaints == []
+    await simulator.start()
+    runner = web.AppRunner(bolt_app(simulator).web_app("/slack/events"), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    simulator.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    yield simulator
+    await runner.cleanup()
+    await simulator.stop()
+    workspace.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def show(browser: Browser, sim: Simulator) -> AsyncIterator[Open]:
+    """Opens the page as someone, somewhere. What goes wrong in its scripts fails the test."""
+    faults: list[str] = []
+    contexts = []
+
+    async def open_page(
+        person: str = "U0RITA", channel: str = "C0PURCHASES", *, width: int = 1280, **options: Any
+    ) -> Page:
+        # Playwright's own waiting needs eval, which the page's content security policy refuses to everyone.
+        context = await browser.new_context(
+            viewport={"width": width, "height": 800}, bypass_csp=True, **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(8000)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await page.goto(f"{sim.url}/#as={person}&channel={channel}")
+        await page.locator("body[data-ready]").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        await context.close()
+    assert faults == []

@@ -41,7 +41,7 @@ function watchMessages(list, scroller) {
   const end = stickToEnd(scroller, list);
   watch(["messages", "people", "channels", "today"], () => {
     const { messages, channel, as } = state;
-    list.classList.toggle("messages--loading", messages === null);
+    standBy(list, messages);
     if (!messages) return;
     const moved = shown.channel !== channel || shown.as !== as;
     drawMessages(list, messages, { newFrom: state.newFrom });
@@ -52,6 +52,12 @@ function watchMessages(list, scroller) {
     if (news && last.user !== as) announce(spokenMessage(last));
     shown = { channel, as, last: last?.ts ?? null };
   });
+}
+
+// What still shows the previous place or person must not be acted on.
+function standBy(list, messages) {
+  list.classList.toggle("messages--loading", messages === null);
+  list.inert = messages === null;
 }
 
 /**
@@ -157,7 +163,7 @@ function startThread(aside) {
     composer.retarget();
   });
   watch(["replies", "people", "today"], () => {
-    list.classList.toggle("messages--loading", state.replies === null);
+    standBy(list, state.replies);
     if (!state.replies) return;
     drawMessages(list, state.replies, { inThread: true });
     const newest = state.replies[state.replies.length - 1]?.ts;

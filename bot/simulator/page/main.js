@@ -37,12 +37,13 @@ async function start() {
 
 // An address may name someone who is not in this workspace; the page may be opened before the simulator is up.
 async function arrive(id) {
-  update({ as: id });
-  while (!state.me) {
-    await loadState();
-    if (state.me) return;
+  for (;;) {
+    for (const candidate of [id, FIRST_PERSON]) {
+      update({ as: candidate });
+      await loadState();
+      if (state.me) return;
+    }
     update({ online: false });
-    if (id !== FIRST_PERSON) update({ as: FIRST_PERSON });
     await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
 }

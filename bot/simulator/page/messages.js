@@ -83,7 +83,7 @@ function drawMessage(message, { follows, inThread }) {
   return h(
     "li",
     {
-      class: classes.filter(Boolean).join(" "), tabindex: -1, "aria-label": `${author.real_name}, ${clockTime(Number(message.ts), tz)}`,
+      class: classes.filter(Boolean).join(" "), tabindex: -1, "aria-label": `${spokenMessage(message)} (${clockTime(Number(message.ts), tz)})`,
       dataset: { testid: `message-${message.ts}`, ts: message.ts, ephemeral: message.ephemeral ? "true" : null },
       on: { keydown: (event) => onKey(event) },
     },
@@ -154,7 +154,7 @@ function toolbar(message, inThread) {
 
 function menuItems(message) {
   return [
-    { label: [icon("braces", 16), "Show what Slack received"], act: () => showText("Message", JSON.stringify(message, null, 2)) },
+    { label: [icon("braces", 16), "Show its JSON"], act: () => showText("Message", JSON.stringify(message, null, 2)) },
     { label: [icon("trash", 16), "Delete message…"], danger: true, act: () => askDelete(message) },
   ];
 }

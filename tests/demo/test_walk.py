@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.conftest import Demo
+from tests.demo.conftest import Demo
 
 PICTURES = os.environ.get("COUNTERSIGN_PICTURES")
 
