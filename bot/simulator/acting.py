@@ -10,8 +10,8 @@ from bot.simulator.courier import Courier
 from bot.simulator.delivery import NoAckError
 from bot.simulator.errors import SimulatorError, SlackError
 from bot.simulator.installation import Installation
+from bot.simulator.message_events import deleted_event, message_event
 from bot.simulator.messages import Message
-from bot.simulator.methods.chat import deleted_event, message_event
 from bot.simulator.response_urls import ResponseUrl
 from bot.simulator.seed import Member
 from bot.simulator.views import MAX_STACK, View

@@ -354,6 +354,8 @@ async def test_form_bodies_carry_structures_as_text(sim: Simulator) -> None:
         body = await response.json()
     assert body["message"]["blocks"][0]["type"] == "divider"
     assert body["message"]["metadata"]["event_type"] == "made"
+    async with aiohttp.ClientSession() as session, session.get(f"{sim.url}/sim/calls") as response:
+        assert "xoxb" not in await response.text(), "a token in a form is nobody's to read back"
 
 
 @pytest.mark.parametrize(
