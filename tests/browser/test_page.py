@@ -144,6 +144,16 @@ async def test_the_address_says_who_and_where(show: Open) -> None:
     await expect(page.get_by_test_id("person-U0ADA")).to_have_attribute("aria-pressed", "true")
 
 
+async def test_a_permalink_leads_there_in_this_page(show: Open, sim: Simulator) -> None:
+    async with Person(sim.url, "U0ADA") as ada:
+        target = await ada.say("C0DOCS", "Here it is.")
+        await ada.say("C0PURCHASES", f"See {sim.url}/archives/C0DOCS/p{target['ts'].replace('.', '')}")
+    page = await show()
+    await page.locator(".main .message__text a").click()
+    await expect(page.locator(".main").get_by_test_id(f"message-{target['ts']}")).to_be_focused()
+    await expect(page.get_by_test_id("me")).to_contain_text("Rita Moreno")
+
+
 async def test_a_command_that_fails_is_said_and_not_lost(show: Open, sim: Simulator) -> None:
     page = await show()
     sim.request_url = "http://127.0.0.1:1/slack/events"
