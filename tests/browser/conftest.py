@@ -109,7 +109,7 @@ CARD = [
 
 
 def serve_form(app: AsyncApp) -> None:
-    """`/ask` opens a form whose title may not be "no" and whose kind adds a field; `/everything` one of every element."""
+    """`/ask` opens a form whose title may not be "no"; `/everything` one with every element."""
 
     @app.command("/ask")
     async def ask(ack: Any, body: Json, client: AsyncWebClient) -> None:

@@ -126,7 +126,9 @@ async def test_a_thread_opens_beside_the_conversation(show: Open, sim: Simulator
     await expect(page.locator("#thread .message").last).to_contain_text("The small one.")
     await page.keyboard.press("Escape")
     await expect(page.locator("#thread")).to_be_hidden()
-    await expect(page.get_by_test_id(f"thread-{parent['ts']}")).to_contain_text("2 replies")
+    opener = page.get_by_test_id(f"thread-{parent['ts']}")
+    await expect(opener).to_contain_text("2 replies")
+    await expect(opener).to_be_focused()
 
 
 async def test_home_is_asked_for_when_it_is_looked_at(show: Open) -> None:
