@@ -57,6 +57,28 @@ def form(*, vendor: bool = False) -> Json:
     }
 
 
+OPTIONS = [{"text": plain(f"Option {number}"), "value": f"o{number}"} for number in range(1, 9)]
+EVERYTHING = {
+    "type": "modal",
+    "callback_id": "everything",
+    "title": plain("Everything"),
+    "submit": plain("Save"),
+    "blocks": [
+        field("needed"),
+        field("one", type="static_select", options=OPTIONS),
+        field("many", type="multi_static_select", options=OPTIONS),
+        field("person", type="users_select"),
+        field("people", type="multi_users_select", initial_users=["U0FIN"]),
+        field("place", type="conversations_select"),
+        field("either", type="radio_buttons", options=OPTIONS[:3]),
+        field("some", type="checkboxes", options=OPTIONS[:3], initial_options=OPTIONS[:1]),
+        field("day", type="datepicker"),
+        field("time", type="timepicker"),
+        field("moment", type="datetimepicker"),
+        field("count", type="number_input", is_decimal_allowed=False),
+    ],
+}
+
 CARD = [
     {"type": "section", "block_id": "what", "text": {"type": "mrkdwn", "text": "*Laptops*"}},
     {
@@ -87,12 +109,17 @@ CARD = [
 
 
 def serve_form(app: AsyncApp) -> None:
-    """`/ask` opens a form: its kind adds a field, its title may not be "no"."""
+    """`/ask` opens a form whose title may not be "no"; `/everything` one with every element."""
 
     @app.command("/ask")
     async def ask(ack: Any, body: Json, client: AsyncWebClient) -> None:
         await ack()
         await client.views_open(trigger_id=body["trigger_id"], view=form())
+
+    @app.command("/everything")
+    async def everything(ack: Any, body: Json, client: AsyncWebClient) -> None:
+        await ack()
+        await client.views_open(trigger_id=body["trigger_id"], view=EVERYTHING)
 
     @app.action("kind")
     async def kind(ack: Any, body: Json, client: AsyncWebClient) -> None:

@@ -126,7 +126,9 @@ async def test_a_thread_opens_beside_the_conversation(show: Open, sim: Simulator
     await expect(page.locator("#thread .message").last).to_contain_text("The small one.")
     await page.keyboard.press("Escape")
     await expect(page.locator("#thread")).to_be_hidden()
-    await expect(page.get_by_test_id(f"thread-{parent['ts']}")).to_contain_text("2 replies")
+    opener = page.get_by_test_id(f"thread-{parent['ts']}")
+    await expect(opener).to_contain_text("2 replies")
+    await expect(opener).to_be_focused()
 
 
 async def test_home_is_asked_for_when_it_is_looked_at(show: Open) -> None:
@@ -142,6 +144,16 @@ async def test_the_address_says_who_and_where(show: Open) -> None:
     await page.reload()
     await expect(page.get_by_test_id("channel-C0ACCESS")).to_have_attribute("aria-current", "page")
     await expect(page.get_by_test_id("person-U0ADA")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_a_permalink_leads_there_in_this_page(show: Open, sim: Simulator) -> None:
+    async with Person(sim.url, "U0ADA") as ada:
+        target = await ada.say("C0DOCS", "Here it is.")
+        await ada.say("C0PURCHASES", f"See {sim.url}/archives/C0DOCS/p{target['ts'].replace('.', '')}")
+    page = await show()
+    await page.locator(".main .message__text a").click()
+    await expect(page.locator(".main").get_by_test_id(f"message-{target['ts']}")).to_be_focused()
+    await expect(page.get_by_test_id("me")).to_contain_text("Rita Moreno")
 
 
 async def test_a_command_that_fails_is_said_and_not_lost(show: Open, sim: Simulator) -> None:

@@ -10,6 +10,7 @@ import { startShell } from "./shell.js";
 import { startSidebar } from "./sidebar.js";
 import { state, update } from "./state.js";
 import { loadState, loadWaiting, readOpen } from "./sync.js";
+import { startThread } from "./thread.js";
 
 const FIRST_PERSON = "U0RITA";
 const RETRY = 1000; // milliseconds
@@ -19,7 +20,8 @@ const byId = (id) => document.getElementById(id);
 async function start() {
   startShell(byId("scrim"), byId("skip"));
   startSidebar(byId("sidebar"));
-  startConversation(byId("main"), byId("thread"));
+  startConversation(byId("main"));
+  startThread(byId("thread"));
   startControls(byId("panel"));
   startModals();
 
