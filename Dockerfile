@@ -17,7 +17,7 @@ ENV PATH=/opt/countersign/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     COUNTERSIGN_LISTEN=0.0.0.0:3000 \
     COUNTERSIGN_DATA_DIR=/var/lib/countersign
-USER countersign
+USER 10001
 VOLUME /var/lib/countersign
 EXPOSE 3000
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench proof lock clean
+.PHONY: help demo test lint bench proof pictures lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -18,7 +18,7 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
-	$(BIN)/countersign demo
+	$(BIN)/countersign demo --data data/demo
 
 test: lint ## everything that must hold, in under five minutes
 	$(BIN)/pytest -n 2
@@ -32,6 +32,9 @@ lint: $(STAMP) ## style, types, layers, Dockerfile
 
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
+
+pictures: $(STAMP) ## the pictures of the README, taken by the tests that walk the demo
+	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/demo
 
 proof: $(STAMP) ## the long forms of what test runs briefly
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest

@@ -9,20 +9,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
-from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.config import Settings
-from bot.slack import listeners
 from bot.slack.directory import SlackDirectory
 from bot.slack.link import SlackLink
-from bot.slack.notifier import SlackNotifier
+from bot.slack.listeners import register as register_listeners
+from bot.slack.notifier import SlackNotifier, web_client
 from bot.web import serving
 from orchestration import policy
 from orchestration.activities import Activities
 from orchestration.client import Door
-from orchestration.connect import Connection, connect
+from orchestration.connect import SDK_LOG, Connection, connect
 from orchestration.worker import register
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ async def running(settings: Settings) -> AsyncIterator[Countersign]:
 
         worker = connection.worker()
         register(worker, _activities(settings, connection))
-        worker.start()
-        closing.push_async_callback(asyncio.to_thread, worker.stop)
+        worker.start()  # type: ignore[no-untyped-call]  # the SDK's
+        closing.push_async_callback(_stop, worker)
 
         link = SlackLink(_bolt(settings, door), settings.app_token)
         closing.push_async_callback(link.close)
@@ -73,20 +73,22 @@ async def running(settings: Settings) -> AsyncIterator[Countersign]:
 
 
 def _activities(settings: Settings, connection: Connection) -> Activities:
-    client = WebClient(
-        settings.bot_token,
-        base_url=settings.slack_api_url,
-        timeout=SLACK_TIMEOUT,
-        retry_handlers=[],  # the orchestration retries, durably
-    )
+    client = web_client(settings.bot_token, settings.slack_api_url)
     return Activities(SlackNotifier(client), SlackDirectory(client), started_at=connection.now())
 
 
 def _bolt(settings: Settings, door: Door) -> AsyncApp:
     client = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
     app = AsyncApp(client=client, signing_secret=settings.signing_secret)
-    listeners.register(app, door)
+    register_listeners(app, door)
     return app
+
+
+async def _stop(worker: TaskHubGrpcWorker) -> None:
+    """The SDK warns of the stream that it itself hangs up; that warning is no news."""
+    SDK_LOG.setLevel(logging.ERROR)
+    await asyncio.to_thread(worker.stop)
+    SDK_LOG.setLevel(logging.NOTSET)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from orchestration.errors import CountersignError
 from orchestration.hub import Hub, HubError, SkippableClock
 
 THREADS: Final = 16
+SDK_LOG: Final = logging.getLogger("durabletask")
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
@@ -82,7 +84,10 @@ class Connection:
         """A client. Needs a running event loop; the caller closes it."""
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
-                host_address=self._address, data_converter=PydanticConverter(), emit_trace_spans=False
+                host_address=self._address,
+                data_converter=PydanticConverter(),
+                logger=SDK_LOG,
+                emit_trace_spans=False,
             )
         return AsyncDurableTaskSchedulerClient(
             host_address=self._scheduler.host,
@@ -90,6 +95,7 @@ class Connection:
             token_credential=self._async_credential(self._scheduler),
             secure_channel=self._scheduler.secure,
             data_converter=PydanticConverter(),
+            logger=SDK_LOG,
         )
 
     def worker(self) -> TaskHubGrpcWorker:
@@ -107,6 +113,7 @@ class Connection:
                 host_address=self._address,
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
+                logger=SDK_LOG,
                 emit_trace_spans=False,
             )
         return DurableTaskSchedulerWorker(
@@ -116,6 +123,7 @@ class Connection:
             secure_channel=self._scheduler.secure,
             data_converter=PydanticConverter(),
             concurrency_options=concurrency,
+            logger=SDK_LOG,
         )
 
     def now(self) -> datetime:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-from orchestration.hub import ClockClient
 
 import bot
 from orchestration.connect import HUB_ADDRESS_FILE
 from orchestration.errors import CountersignError
+from orchestration.hub.clock_client import ClockClient
 
 START_LIMIT: Final = 30.0  # seconds until the bot must be ready
 STOP_LIMIT: Final = 10.0  # seconds that it may take to stop by itself

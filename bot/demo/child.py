@@ -15,7 +15,9 @@ from bot.cli import main
 
 
 def _end_with_supervisor() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: the interpreter cannot shut down while a thread holds its lock.
+    while os.read(0, 1024):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

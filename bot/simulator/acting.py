@@ -5,20 +5,17 @@ from typing import Any
 
 from bot.simulator import elements, inputs
 from bot.simulator.answers import PATH, Answers
-from bot.simulator.app_config import AppConfig
 from bot.simulator.channels import Channel
-from bot.simulator.delivery import Delivery, NoAckError
+from bot.simulator.courier import Courier
+from bot.simulator.delivery import NoAckError
 from bot.simulator.errors import SimulatorError, SlackError
-from bot.simulator.interactions import Interactions
+from bot.simulator.installation import Installation
+from bot.simulator.message_events import deleted_event, message_event
 from bot.simulator.messages import Message
-from bot.simulator.methods.chat import deleted_event, message_event
 from bot.simulator.response_urls import ResponseUrl
 from bot.simulator.seed import Member
-from bot.simulator.shapes import Shapes
-from bot.simulator.triggers import Triggers
 from bot.simulator.views import MAX_STACK, View
 from bot.simulator.views_check import checked_view
-from bot.simulator.workspace import Workspace
 
 Json = dict[str, Any]
 
@@ -41,30 +38,17 @@ class InvalidInputsError(SimulatorError):
 
 
 class Acting:
-    """Carries out what people do. `way` gives the way to the app; `url` where this server is reached.
+    """Carries out what people do. `url` gives where this server is reached.
 
     Every method raises SimulatorError, with the sentence the person is shown, when it comes to nothing.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        app: AppConfig,
-        *,
-        triggers: Triggers,
-        way: Callable[[], Delivery],
-        emit: Callable[[Json], None],
-        url: Callable[[], str],
-    ) -> None:
-        self._workspace = workspace
-        self._app = app
-        self._triggers = triggers
-        self._way = way
-        self._emit = emit
+    def __init__(self, installation: Installation, courier: Courier, url: Callable[[], str]) -> None:
+        self._workspace = installation.workspace
+        self._installation = installation
+        self.courier = courier
         self._url = url
-        self._interactions = Interactions(workspace, app)
-        self._shapes = Shapes(workspace, app)
-        self.answers = Answers(workspace)
+        self.answers = Answers(installation.workspace)
 
     def say(self, person: Member, channel: Channel, text: str, thread_ts: str | None = None) -> Message:
         """Post a message; the person joins the channel with it."""
@@ -78,12 +62,13 @@ class Acting:
             root = (parent.thread_ts or parent.ts) if parent else None
             message = self._workspace.messages.post(Message(channel.id, person.id, text=text, thread_ts=root))
             self._workspace.channels.mark_read(channel.id, person.id)
-        event = message_event(channel, self._shapes.message(message))
-        app = self._workspace.people.app().id
-        if self._workspace.channels.has_member(channel.id, app):
-            self._emit(event)
+        event = message_event(channel, self._installation.shapes.message(message))
+        app = self._installation.bot
+        if not self._workspace.channels.has_member(channel.id, app):
+            return message
+        self.courier.emit(event)
         if f"<@{app}>" in text and not channel.is_im:
-            self._emit(
+            self.courier.emit(
                 {key: value for key, value in event.items() if key != "channel_type"}
                 | {"type": "app_mention"}
             )
@@ -94,24 +79,24 @@ class Acting:
         self._workspace.messages.delete(message)
         channel = self._workspace.channels.get(message.channel)
         if channel is not None and not message.ephemeral:
-            self._emit(deleted_event(channel, message.ts, self._workspace.next_ts()))
+            self.courier.emit(deleted_event(channel, message.ts, self._workspace.next_ts()))
 
     async def command(self, person: Member, channel: Channel, line: str) -> None:
         """Run a slash command and show what the app acknowledges it with."""
         command, _, text = line.strip().partition(" ")
-        if self._app.commands is not None and command not in self._app.commands:
+        if self._installation.app.commands is not None and command not in self._installation.app.commands:
             raise SimulatorError(self._tell(person, channel, NOT_A_COMMAND.format(command=command)))
         where = ResponseUrl(channel.id, person.id, None)
-        payload = self._interactions.command(
+        payload = self._installation.interactions.command(
             person,
             channel,
             command,
             text.strip(),
-            trigger_id=self._triggers.issue(person.id),
+            trigger_id=self._installation.triggers.issue(person.id),
             response_url=self._response_url(where),
         )
         try:
-            answer = await self._way().deliver("slash_commands", payload)
+            answer = await self.courier.deliver("slash_commands", payload)
             if answer:
                 self.answers.put(answer, where)
         except (NoAckError, SlackError) as failure:
@@ -120,49 +105,57 @@ class Acting:
             raise SimulatorError(self._tell(person, channel, words)) from failure
 
     async def act_on_message(self, person: Member, message: Message, action_id: str, given: Json) -> None:
-        """Press a button of a message, or choose something in it. `given` has block_id, state and the choice."""
+        """Press a button of a message, or choose something in it.
+
+        `given` has the choice, the `state` of other elements at that moment, and `block_id` where wanted.
+        """
         channel = self._workspace.channels.get(message.channel)
         if channel is None or message.ephemeral_to not in {None, person.id}:
             raise SimulatorError("That message is gone.")
         found = elements.find(message.blocks, action_id, given.get("block_id"))
         action = elements.action(found, given, self._workspace.next_ts())
-        values = elements.state(message.blocks, _with_choice(given.get("state") or {}, found, action))
+        values = elements.state(message.blocks, _with_choice(given["state"], found, action))
         await self._interact(
-            self._interactions.message_action(
+            self._installation.interactions.message_action(
                 person,
                 message,
                 channel,
                 action,
                 values,
-                trigger_id=self._triggers.issue(person.id),
+                trigger_id=self._installation.triggers.issue(person.id),
                 response_url=self._response_url(ResponseUrl(channel.id, person.id, message.ts)),
             )
         )
 
     async def act_in_view(self, person: Member, view: View, action_id: str, given: Json) -> None:
-        """Press a button in a modal or App Home, or choose something in it."""
+        """Press a button in a modal or App Home, or choose something in it; `given` as for a message."""
         self._own(person, view)
         found = elements.find(view.blocks, action_id, given.get("block_id"))
         action = elements.action(found, given, self._workspace.next_ts())
-        values = _with_choice(_merged(view.values, given.get("state") or {}), found, action)
+        values = _with_choice(_merged(view.values, given["state"]), found, action)
         view = self._workspace.views.put_values(view, values)
         if found.is_input and not found.block.get("dispatch_action"):
             return
-        trigger_id = self._triggers.issue(person.id, None if view.is_home else view.id)
-        await self._interact(self._interactions.view_action(person, view, action, trigger_id=trigger_id))
+        trigger_id = self._installation.triggers.issue(person.id, None if view.is_home else view.id)
+        await self._interact(
+            self._installation.interactions.view_action(person, view, action, trigger_id=trigger_id)
+        )
 
     async def submit(self, person: Member, view: View, given: Json) -> None:
-        """Submit a modal with these values and do what the app says to; raises InvalidInputsError for its `errors`."""
+        """Submit a modal with these values, and do what the app answers.
+
+        Raises InvalidInputsError for what Slack or the app finds wrong with them.
+        """
         self._own(person, view)
         merged = _merged(view.values, given)
         values = elements.state(view.blocks, merged)
         view = self._workspace.views.put_values(view, values)
         if errors := inputs.complaints(view.blocks, values):
             raise InvalidInputsError(errors)
-        trigger_id = self._triggers.issue(person.id, view.id)
-        payload = self._interactions.view_submission(person, view, trigger_id=trigger_id)
+        trigger_id = self._installation.triggers.issue(person.id, view.id)
+        payload = self._installation.interactions.view_submission(person, view, trigger_id=trigger_id)
         try:
-            answer = await self._way().deliver("interactive", payload)
+            answer = await self.courier.deliver("interactive", payload)
             self._follow(view, answer if isinstance(answer, dict) else {})
         except (NoAckError, SlackError) as failure:
             raise SimulatorError(TROUBLE) from failure
@@ -185,10 +178,13 @@ class Acting:
                 raise SlackError("invalid_response_action")
 
     async def close(self, person: Member, view: View) -> None:
-        """Dismiss a modal; with `clear_on_close` the whole stack goes. The app hears of it where it asked to."""
+        """Dismiss a modal; with `clear_on_close` the whole stack goes.
+
+        The app hears of it where the modal has `notify_on_close`.
+        """
         self._own(person, view)
         is_cleared = bool(view.content["clear_on_close"])
-        payload = self._interactions.view_closed(person, view, is_cleared=is_cleared)
+        payload = self._installation.interactions.view_closed(person, view, is_cleared=is_cleared)
         if is_cleared:
             self._workspace.views.close_all(person.id)
         else:
@@ -198,7 +194,7 @@ class Acting:
 
     def open_home(self, person: Member) -> None:
         """Look at the app's Home tab; the app is told, and may publish a view."""
-        channel, _ = self._workspace.channels.open_im(person.id, self._workspace.people.app().id)
+        channel, _ = self._workspace.channels.open_im(person.id, self._installation.bot)
         event: Json = {
             "type": "app_home_opened",
             "user": person.id,
@@ -207,12 +203,12 @@ class Acting:
             "event_ts": self._workspace.next_ts(),
         }
         if home := self._workspace.views.home(person.id):
-            event["view"] = self._shapes.view(home, with_state=True)
-        self._emit(event)
+            event["view"] = self._installation.shapes.view(home, with_state=True)
+        self.courier.emit(event)
 
     async def _interact(self, payload: Json) -> None:
         try:
-            await self._way().deliver("interactive", payload)
+            await self.courier.deliver("interactive", payload)
         except NoAckError as failure:
             words = APP_STATUS.format(status=failure.status) if failure.status else APP_SILENT
             raise SimulatorError(words) from failure
@@ -250,4 +246,6 @@ def _with_choice(values: Json, found: elements.Placed, action: Json) -> Json:
 def _fits(view: View, errors: Any) -> bool:
     """Say whether these are errors about input blocks the view has; Slack takes no others."""
     known = {block["block_id"] for block in view.blocks if block["type"] == "input"}
-    return isinstance(errors, dict) and bool(errors) and errors.keys() <= known
+    if not isinstance(errors, dict) or not errors or not errors.keys() <= known:
+        return False
+    return all(isinstance(text, str) for text in errors.values())

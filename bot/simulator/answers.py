@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from bot.simulator.errors import SlackError
+from bot.simulator.message_content import read_content
 from bot.simulator.messages import Message
-from bot.simulator.methods.chat import read_content
 from bot.simulator.response_urls import ResponseUrl
 from bot.simulator.workspace import Workspace
 

@@ -11,7 +11,7 @@ ChangeKind = Literal["message", "ephemeral", "view", "home", "read", "clock", "a
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that changed. `audience` None means everyone; otherwise only those people see a difference."""
+    """One thing that changed. Only the people in `audience` see a difference; None means everyone does."""
 
     kind: ChangeKind
     channel: str | None = None
@@ -29,7 +29,7 @@ class Change:
 
 
 class Changes:
-    """Fans changes out to watchers. A watcher that lags is told `None`: it missed some and must look at everything."""
+    """Fans changes out to watchers. One that lags is given None: it missed some, and must look anew."""
 
     BACKLOG = 256
 

@@ -31,6 +31,24 @@ class Channel:
         return "private_channel" if self.is_private else "public_channel"
 
 
+# What came after the read mark, was said by others and is seen by ?1. A reply counts where it names them, was
+# broadcast, or belongs to a thread they have a part in.
+_UNREAD = """
+SELECT count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
+    SELECT m.*, m.ephemeral_to = ?1 OR EXISTS (
+        SELECT 1 FROM mention n WHERE n.channel = m.channel AND n.ts = m.ts AND n.person = ?1
+    ) AS named
+    FROM message m JOIN channel_member c ON c.channel = m.channel AND c.person = ?1
+    WHERE m.channel = ?2 AND m.ts > c.last_read AND m.author != ?1
+      AND (m.ephemeral_to IS NULL OR m.ephemeral_to = ?1)
+) AS m
+WHERE thread_ts IS NULL OR broadcast OR named OR EXISTS (
+    SELECT 1 FROM message t
+    WHERE t.channel = m.channel AND t.author = ?1 AND (t.ts = m.thread_ts OR t.thread_ts = m.thread_ts)
+)
+"""
+
+
 class Channels:
     """Reads and writes channels and memberships."""
 
@@ -61,7 +79,7 @@ class Channels:
             )
             self.join(channel_id, person)
             self.join(channel_id, app)
-        return Channel(channel_id, person, "", is_private=True, im_with=person), False
+        return Channel(channel_id, person, "", is_private=False, im_with=person), False
 
     def get(self, channel_id: str) -> Channel | None:
         """Give a channel by ID, or None."""
@@ -83,7 +101,7 @@ class Channels:
         ]
 
     def visible_to(self, person: str) -> list[Channel]:
-        """Give what this person sees: their channels, their direct messages, and the public ones they may join."""
+        """Give what this person sees: their channels, their direct messages, and those they may join."""
         return [
             channel
             for channel in self.all()
@@ -93,7 +111,8 @@ class Channels:
     def members(self, channel_id: str) -> list[str]:
         """Give the IDs of a channel's members, in the order they joined the workspace."""
         rows = self._store.all(
-            "SELECT m.person FROM channel_member m JOIN person p ON p.id = m.person WHERE m.channel = ? ORDER BY p.joined",
+            "SELECT m.person FROM channel_member m JOIN person p ON p.id = m.person"
+            " WHERE m.channel = ? ORDER BY p.joined",
             channel_id,
         )
         return [row["person"] for row in rows]
@@ -120,8 +139,8 @@ class Channels:
         with self._store.transaction():
             self._store.execute(
                 "UPDATE channel_member SET last_read ="
-                " (SELECT coalesce(max(ts), '0') FROM message WHERE channel = ?) WHERE channel = ? AND person = ?",
-                channel_id,
+                " (SELECT coalesce(max(ts), '0') FROM message WHERE channel = ?1)"
+                " WHERE channel = ?1 AND person = ?2",
                 channel_id,
                 person,
             )
@@ -141,21 +160,7 @@ class Channels:
         channels nothing waits for anyone.
         """
         row = self._store.one(
-            """
-            SELECT count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
-                SELECT m.ephemeral_to = ?1 OR EXISTS (
-                           SELECT 1 FROM mention n WHERE n.channel = m.channel AND n.ts = m.ts AND n.person = ?1
-                       ) AS named,
-                       m.*
-                FROM message m JOIN channel_member c ON c.channel = m.channel AND c.person = ?1
-                WHERE m.channel = ?2 AND m.ts > c.last_read AND m.author != ?1
-                  AND (m.ephemeral_to IS NULL OR m.ephemeral_to = ?1)
-            ) AS m
-            WHERE thread_ts IS NULL OR broadcast OR named OR EXISTS (
-                SELECT 1 FROM message t
-                WHERE t.channel = m.channel AND t.author = ?1 AND (t.ts = m.thread_ts OR t.thread_ts = m.thread_ts)
-            )
-            """,
+            _UNREAD,
             person,
             channel_id,
         )

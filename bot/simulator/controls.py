@@ -1,13 +1,15 @@
-"""What the page's buttons for time and for the app's process are wired to, when there is something to wire them to."""
+"""What the page's buttons for time and for the app's process are wired to, where something is."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Controls(Protocol):
-    """A supervisor of the app under the page. Times are aware; `running` says whether the app's process lives."""
+    """A supervisor of the app under the page. Times are aware; `running` says whether the process lives."""
 
-    running: bool
+    @property
+    def running(self) -> bool:
+        """Whether the process of the app lives."""
 
     async def advance(self, delta: timedelta) -> datetime:
         """Let this much time pass, and give the time it is then."""

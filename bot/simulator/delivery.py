@@ -24,12 +24,16 @@ class Retry:
 
 
 class NoAckError(Exception):
-    """The app did not acknowledge. `reason` is Slack's word for it, `status` the HTTP status when there was one."""
+    """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one.
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    `retry` is False when the app asked, by `X-Slack-No-Retry: 1`, not to be sent the same again.
+    """
+
+    def __init__(self, reason: str, status: int | None = None, *, retry: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.retry = retry
 
 
 class Delivery(Protocol):
@@ -43,8 +47,9 @@ class Delivery(Protocol):
 
 
 class HttpDelivery:
-    """Signs and posts to `request_url`, which may change at any time; waits `patience` seconds for the answer.
+    """Signs and posts to `request_url`, which may change at any time.
 
+    The answer is waited for `patience` seconds.
     Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
@@ -77,7 +82,8 @@ class HttpDelivery:
         except aiohttp.ClientError:
             raise NoAckError("connection_failed") from None
         if response.status != 200:
-            raise NoAckError("http_error", response.status)
+            again = response.headers.get("X-Slack-No-Retry") != "1"
+            raise NoAckError("http_error", response.status, retry=again)
         return _decode(answer, response.content_type)
 
     def _signature(self, body: bytes) -> dict[str, str]:

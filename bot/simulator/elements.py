@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One type of element that holds something: `key` is where the choice goes, `initial` what it starts from."""
+    """A type of element that holds something: the choice goes under `key`, and starts from `initial`."""
 
     key: str
     initial: str
@@ -91,7 +91,7 @@ def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None)
 
 
 def state(blocks: list[Json] | None, values: Json) -> Json:
-    """Give `state.values` for these blocks: what was put in (`values`), and what elements start from otherwise."""
+    """Give `state.values` for these blocks: what was put in (`values`), else what elements start from."""
     result: Json = {}
     for found in placed(blocks):
         kind = HOLDERS.get(found.element["type"])
@@ -101,7 +101,7 @@ def state(blocks: list[Json] | None, values: Json) -> Json:
         choice = (
             held[kind.key] if kind.key in held else found.element.get(kind.initial, [] if kind.many else None)
         )
-        entry = {"type": found.element["type"], kind.key: _full(found.element, choice)}
+        entry = {"type": found.element["type"], kind.key: _still_there(found.element, choice)}
         result.setdefault(found.block_id, {})[found.action_id] = entry
     return result
 
@@ -135,16 +135,38 @@ def _chosen(found: Placed, given: Json, key: str) -> Any:
 
 
 def _full(element: Json, choice: Any) -> Any:
-    """Give an option as the element has it, where the choice names one by value."""
+    """Give a choice with its options as the element has them; raises SimulatorError where it has not."""
     if isinstance(choice, list):
         return [_full(element, one) for one in choice]
-    if choice is None or not (element.get("options") or element.get("option_groups")):
+    if choice is None or not _has_options(element):
         return choice
+    if option := _option(element, choice):
+        return option
+    raise SimulatorError(f"{element['action_id']!r} has no option {_value(choice)!r}.")
+
+
+def _still_there(element: Json, choice: Any) -> Any:
+    """Give a choice as it stands after an update may have taken its options away."""
+    if not _has_options(element):
+        return choice
+    if isinstance(choice, list):
+        return [option for one in choice if (option := _option(element, one))]
+    return _option(element, choice) if choice is not None else None
+
+
+def _has_options(element: Json) -> bool:
+    return bool(element.get("options") or element.get("option_groups"))
+
+
+def _option(element: Json, choice: Any) -> Json | None:
     options = [*element.get("options", ())]
     for group in element.get("option_groups", ()):
         options += group["options"]
-    wanted = choice["value"] if isinstance(choice, dict) else choice
     for option in options:
-        if option["value"] == wanted:
+        if option["value"] == _value(choice):
             return {key: option[key] for key in ("text", "value", "description") if key in option}
-    raise SimulatorError(f"{element['action_id']!r} has no option {wanted!r}.")
+    return None
+
+
+def _value(choice: Any) -> Any:
+    return choice.get("value") if isinstance(choice, dict) else choice

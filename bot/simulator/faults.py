@@ -4,22 +4,27 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 Json = dict[str, Any]
 
 LOG_LENGTH = 2000
 
 
-@dataclass(slots=True)
-class Fault:
-    """The next `count` calls of `method` ("*" for all; for ever when -1) fail, in `channel` only when it is given.
+class Fault(BaseModel):
+    """The next `count` calls of `method` fail; "*" is every method, and -1 for ever.
 
-    `error` is an error code of Slack's, or "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500".
+    With `channel`, only calls about that channel are struck. `error` is an error code of Slack's, or
+    "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500". Raises pydantic's ValidationError when
+    it makes no sense.
     """
 
-    method: str
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    method: str = "*"
     error: str
-    count: int = 1
-    retry_after: int = 1
+    count: int = Field(default=1, ge=-1)
+    retry_after: int = Field(default=1, ge=0)
     channel: str | None = None
 
     def hits(self, method: str, channel: str | None) -> bool:

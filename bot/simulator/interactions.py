@@ -18,17 +18,18 @@ VERIFICATION_TOKEN = "deprecated-verification-token"  # noqa: S105 — a public 
 
 
 class Interactions:
-    """Builds payloads. Source: https://docs.slack.dev/reference/interaction-payloads and the Events API reference."""
+    """Builds payloads.
+
+    Source: https://docs.slack.dev/reference/interaction-payloads and the references of commands and events.
+    """
 
     def __init__(self, workspace: Workspace, app: AppConfig) -> None:
         self._workspace = workspace
         self._app = app
         self._shapes = Shapes(workspace, app)
 
-    def command(
-        self, person: Member, channel: Channel, command: str, text: str, *, trigger_id: str, response_url: str
-    ) -> Json:
-        """Give the form of a slash command."""
+    def command(self, person: Member, channel: Channel, command: str, text: str, **links: str) -> Json:
+        """Give the form of a slash command. `links` are trigger_id and response_url."""
         return {
             "token": VERIFICATION_TOKEN,
             "team_id": self._workspace.team_id,
@@ -41,14 +42,13 @@ class Interactions:
             "text": text,
             "api_app_id": self._app.app_id,
             "is_enterprise_install": "false",
-            "response_url": response_url,
-            "trigger_id": trigger_id,
+            **links,
         }
 
     def message_action(
         self, person: Member, message: Message, channel: Channel, action: Json, values: Json, **links: str
     ) -> Json:
-        """Give the block_actions payload for an element of a message. `links` are trigger_id and response_url."""
+        """Give the block_actions payload for an element of a message; `links` as for a command."""
         container: Json = {
             "type": "message",
             "message_ts": message.ts,

@@ -11,7 +11,7 @@ RECONNECT = 500
 
 
 class Live:
-    """Streams changes to watchers. A watcher that fell behind is sent `{"kind": "all"}`: fetch everything again."""
+    """Streams changes to watchers. One that fell behind is sent `{"kind": "all"}`: fetch everything again."""
 
     def __init__(self, changes: Changes, heartbeat: float) -> None:
         self._changes = changes

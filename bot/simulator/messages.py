@@ -14,6 +14,9 @@ from bot.simulator.store import Store
 
 Json = dict[str, Any]
 
+# Slack drops them as it sees fit; a day is long enough to be read.
+EPHEMERAL_LIFETIME = 24 * 3600.0
+
 _MENTION = re.compile(
     r"<(?:@(?P<person>[A-Z0-9]+)|!subteam\^(?P<group>[A-Z0-9]+)|!(?P<all>here|channel|everyone))[|>]"
 )
@@ -21,9 +24,10 @@ _MENTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as stored. `author` is a user ID; `bot` says that the app (or Slack itself) speaks through it.
+    """A message as stored.
 
-    `ephemeral_to` names the only person who sees it. `edited` is the ts of the last edit that Slack marks as one.
+    `author` is a user ID; `bot` says that an app, or Slack itself, speaks through it. `ephemeral_to` names
+    the only person who sees it. `edited` is the ts of the last edit that Slack marks as one.
     """
 
     channel: str
@@ -83,6 +87,8 @@ class Messages:
                 posted.ephemeral_to,
                 _body(posted),
             )
+            if posted.ephemeral:
+                self._forget_ephemerals(before=float(posted.ts) - EPHEMERAL_LIFETIME)
             self._index_mentions(posted)
             self._announce(posted)
         return posted
@@ -128,7 +134,7 @@ class Messages:
     def get(self, channel: str, ts: str) -> Message | None:
         """Give a message, or None."""
         row = self._store.one("SELECT * FROM message WHERE channel = ? AND ts = ?", channel, ts)
-        return self._message(row) if row else None
+        return self._messages(channel, [row])[0] if row else None
 
     def in_channel(self, channel: str, viewer: str | None = None) -> list[Message]:
         """Give what stands in the channel itself, oldest first, with the ephemerals of `viewer`."""
@@ -138,7 +144,7 @@ class Messages:
             channel,
             viewer,
         )
-        return [self._message(row) for row in rows]
+        return self._messages(channel, rows)
 
     def in_thread(self, channel: str, thread_ts: str, viewer: str | None = None) -> list[Message]:
         """Give a parent and its replies, oldest first, with the ephemerals of `viewer`."""
@@ -150,18 +156,24 @@ class Messages:
             thread_ts,
             viewer,
         )
-        return [self._message(row) for row in rows]
+        return self._messages(channel, rows)
 
-    def thread(self, message: Message) -> Thread | None:
-        """Give what a parent shows of its replies; None when it has none."""
+    def threads(self, channel: str, parent: str | None = None) -> dict[str, Thread]:
+        """Give by the parent's ts what parents show of their replies: one `parent`, or all in the channel."""
         rows = self._store.all(
-            "SELECT ts, author FROM message WHERE channel = ? AND thread_ts = ? AND ephemeral_to IS NULL ORDER BY ts",
-            message.channel,
-            message.ts,
+            "SELECT thread_ts, ts, author FROM message"
+            " WHERE channel = ?1 AND thread_ts IS NOT NULL AND ephemeral_to IS NULL"
+            " AND (?2 IS NULL OR thread_ts = ?2) ORDER BY ts",
+            channel,
+            parent,
         )
-        if not rows:
-            return None
-        return Thread(len(rows), list(dict.fromkeys(row["author"] for row in rows)), rows[-1]["ts"])
+        replies: dict[str, list[sqlite3.Row]] = {}
+        for row in rows:
+            replies.setdefault(row["thread_ts"], []).append(row)
+        return {
+            ts: Thread(len(found), list(dict.fromkeys(row["author"] for row in found)), found[-1]["ts"])
+            for ts, found in replies.items()
+        }
 
     def last_ts(self, channel: str) -> str | None:
         """Give the ts of the newest message everyone sees in the channel itself."""
@@ -172,21 +184,33 @@ class Messages:
         )
         return row["ts"] if row else None
 
-    def _message(self, row: sqlite3.Row) -> Message:
-        reactions: dict[str, list[str]] = {}
+    def _messages(self, channel: str, rows: list[sqlite3.Row]) -> list[Message]:
+        # One query for the reactions of one message, or of the whole channel: never one for each of many.
+        only = rows[0]["ts"] if len(rows) == 1 else None
+        reactions: dict[str, dict[str, list[str]]] = {}
         for found in self._store.all(
-            "SELECT name, person FROM reaction WHERE channel = ? AND ts = ?", row["channel"], row["ts"]
+            "SELECT ts, name, person FROM reaction WHERE channel = ?1 AND (?2 IS NULL OR ts = ?2)",
+            channel,
+            only,
         ):
-            reactions.setdefault(found["name"], []).append(found["person"])
-        return Message(
-            channel=row["channel"],
-            ts=row["ts"],
-            author=row["author"],
-            thread_ts=row["thread_ts"],
-            broadcast=bool(row["broadcast"]),
-            ephemeral_to=row["ephemeral_to"],
-            reactions=reactions,
-            **json.loads(row["body"]),
+            reactions.setdefault(found["ts"], {}).setdefault(found["name"], []).append(found["person"])
+        return [
+            Message(
+                channel=row["channel"],
+                ts=row["ts"],
+                author=row["author"],
+                thread_ts=row["thread_ts"],
+                broadcast=bool(row["broadcast"]),
+                ephemeral_to=row["ephemeral_to"],
+                reactions=reactions.get(row["ts"], {}),
+                **json.loads(row["body"]),
+            )
+            for row in rows
+        ]
+
+    def _forget_ephemerals(self, before: float) -> None:
+        self._store.execute(
+            "DELETE FROM message WHERE ephemeral_to IS NOT NULL AND CAST(ts AS REAL) < ?", before
         )
 
     def _announce(self, message: Message) -> None:

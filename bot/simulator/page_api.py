@@ -1,10 +1,11 @@
-"""`/sim/...`: the JSON API through which the page, the tests and the narrated demo look and act as a person."""
+"""`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from bot.simulator.acting import Acting, InvalidInputsError
 from bot.simulator.changes import Change
@@ -12,13 +13,12 @@ from bot.simulator.channels import Channel
 from bot.simulator.controls import Controls
 from bot.simulator.errors import SimulatorError
 from bot.simulator.faults import Fault
+from bot.simulator.installation import Installation
 from bot.simulator.messages import Message
 from bot.simulator.page_shapes import PageShapes
 from bot.simulator.seed import Member
-from bot.simulator.shapes import Shapes
 from bot.simulator.views import View
 from bot.simulator.web_api import WebApi
-from bot.simulator.workspace import Workspace
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,25 +46,17 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 class PageApi:
-    """Serves /sim. `connected` gives "socket", "http" or None."""
+    """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501."""
 
     def __init__(
-        self,
-        workspace: Workspace,
-        acting: Acting,
-        web_api: WebApi,
-        shapes: Shapes,
-        *,
-        controls: Controls | None,
-        connected: Callable[[], str | None],
+        self, installation: Installation, acting: Acting, web_api: WebApi, controls: Controls | None
     ) -> None:
-        self._workspace = workspace
+        self._workspace = installation.workspace
         self._acting = acting
         self._web_api = web_api
-        self._slack = shapes
-        self._shapes = PageShapes(workspace)
+        self._slack = installation.shapes
+        self._shapes = PageShapes(installation.workspace)
         self._controls = controls
-        self._connected = connected
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -107,7 +99,7 @@ class PageApi:
             app={
                 "id": app.id,
                 "name": app.real_name,
-                "connected": self._connected(),
+                "connected": self._acting.courier.connected,
                 "running": controls.running if controls else None,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
@@ -122,14 +114,14 @@ class PageApi:
             found = self._workspace.messages.in_thread(channel.id, thread_ts, me.id)
         else:
             found = self._workspace.messages.in_channel(channel.id, me.id)
-        return _ok(messages=[self._shapes.message(message) for message in found])
+        return _ok(messages=self._shapes.messages(channel.id, found))
 
     async def message(self, request: web.Request) -> web.Response:
         """Say something."""
         body, me = await self._body(request)
         channel = self._channel(body.get("channel"), me)
         said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
-        return _ok(message=self._shapes.message(said))
+        return _ok(message=self._shapes.messages(channel.id, [said])[0])
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Remove a message."""
@@ -145,6 +137,7 @@ class PageApi:
     async def action(self, request: web.Request) -> web.Response:
         """Act on an element of a message or of a view."""
         body, me = await self._body(request)
+        body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
             await self._acting.act_in_view(me, self._view(body), action_id, body)
@@ -156,7 +149,7 @@ class PageApi:
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a modal."""
         body, me = await self._body(request)
-        await self._acting.submit(me, self._view(body), body.get("state") or {})
+        await self._acting.submit(me, self._view(body), _object(body, "state"))
         return _ok()
 
     async def close(self, request: web.Request) -> web.Response:
@@ -184,11 +177,11 @@ class PageApi:
 
     async def plan_fault(self, request: web.Request) -> web.Response:
         """Plan a fault of the Web API."""
-        body = await _json(request)
         try:
-            self._web_api.faults.plan(Fault(**{"method": "*", **body}))
-        except TypeError as error:
-            raise SimulatorError("A fault has method, error, count, retry_after and channel.") from error
+            self._web_api.faults.plan(Fault.model_validate(await _json(request)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SimulatorError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
         return _ok()
 
     async def clear_faults(self, _request: web.Request) -> web.Response:
@@ -271,6 +264,13 @@ async def _json(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise SimulatorError("The body is not a JSON object.")
     return body
+
+
+def _object(body: Json, key: str) -> Json:
+    value = body.get(key) or {}
+    if not (isinstance(value, dict) and all(isinstance(held, dict) for held in value.values())):
+        raise SimulatorError(f"{key} is not an object of objects, by block_id and action_id.")
+    return value
 
 
 def _ok(**fields: Any) -> web.Response:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bot.simulator.channels import Channel
-from bot.simulator.messages import Message
+from bot.simulator.messages import Message, Thread
 from bot.simulator.seed import Member
 from bot.simulator.workspace import Workspace
 
@@ -37,9 +37,12 @@ class PageShapes:
             "last_ts": self._workspace.messages.last_ts(channel.id),
         }
 
-    def message(self, message: Message) -> Json:
-        """Give a message with what its thread shows of itself."""
-        thread = self._workspace.messages.thread(message) if message.thread_ts is None else None
+    def messages(self, channel: str, messages: list[Message]) -> list[Json]:
+        """Give messages of one channel, each with what its thread shows of itself."""
+        threads = self._workspace.messages.threads(channel)
+        return [self._message(message, threads.get(message.ts)) for message in messages]
+
+    def _message(self, message: Message, thread: Thread | None) -> Json:
         author = self._workspace.people.get(message.author)
         return {
             "ts": message.ts,

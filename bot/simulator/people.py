@@ -12,9 +12,12 @@ class People:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Every message shown names its author, so people are read once; only `add` changes who there is.
+        self._known: dict[str, Member] | None = None
 
     def add(self, person: Member) -> None:
         """Let a person join the workspace."""
+        self._known = None
         self._store.execute(
             "INSERT INTO person (id, body) VALUES (?, ?)", person.id, json.dumps(asdict(person))
         )
@@ -29,19 +32,21 @@ class People:
 
     def get(self, person_id: str) -> Member | None:
         """Give a person by ID, or None."""
-        row = self._store.one("SELECT body FROM person WHERE id = ?", person_id)
-        return Member(**json.loads(row["body"])) if row else None
+        return self._everyone().get(person_id)
 
     def all(self) -> list[Member]:
         """Give everyone, in the order they joined; the app included."""
-        return [
-            Member(**json.loads(row["body"]))
-            for row in self._store.all("SELECT body FROM person ORDER BY joined")
-        ]
+        return list(self._everyone().values())
 
     def app(self) -> Member:
         """Give the app's bot user."""
-        return next(person for person in self.all() if person.is_bot)
+        return next(person for person in self._everyone().values() if person.is_bot)
+
+    def _everyone(self) -> dict[str, Member]:
+        if self._known is None:
+            rows = self._store.all("SELECT id, body FROM person ORDER BY joined")
+            self._known = {row["id"]: Member(**json.loads(row["body"])) for row in rows}
+        return self._known
 
     def groups(self) -> list[Group]:
         """Give every user group with its members."""

@@ -1,4 +1,4 @@
-"""A person at the workspace, for tests and narrated demonstrations: does what the page does, without a browser."""
+"""A person at the workspace, for tests and demonstrations: does what the page does, without a browser."""
 
 import asyncio
 import json
@@ -25,9 +25,9 @@ class RefusedError(SimulatorError):
 
 
 class Person:
-    """Acts as one person of the workspace at `base_url` (a Simulator's `url`). Use it as an async context manager.
+    """Acts as one person of the workspace at `base_url`, a Simulator's `url`.
 
-    Whatever the workspace refuses raises RefusedError with its sentence.
+    Use it as an async context manager. Whatever the workspace refuses raises RefusedError with its sentence.
     """
 
     def __init__(self, base_url: str, user_id: str) -> None:
@@ -65,7 +65,10 @@ class Person:
     async def click(
         self, channel: str, ts: str, action_id: str, *, block_id: str | None = None, **choice: Any
     ) -> None:
-        """Press a button of a message, or choose: `selected_option="value"`, `selected_user="U…"`, `value="text"`…"""
+        """Press a button of a message, or choose something in it.
+
+        A choice is named as Slack does: `selected_option="value"`, `selected_user="U…"`, `value="text"`.
+        """
         await self._post("action", channel=channel, ts=ts, action_id=action_id, block_id=block_id, **choice)
 
     async def click_in_view(
@@ -75,9 +78,10 @@ class Person:
         await self._post("action", view_id=view["id"], action_id=action_id, block_id=block_id, **choice)
 
     async def submit(self, view: Json, values: dict[str, Any] | None = None) -> None:
-        """Submit a modal. `values` are what is put in, by action_id (or by block_id): a text, an option's value, an ID.
+        """Submit a modal.
 
-        Raises RefusedError with `errors` when Slack or the app complains about them.
+        `values` are what is put in, by action_id or block_id: a text, an option's value, an ID, a list of
+        these. Raises RefusedError with `errors` when Slack or the app complains about them.
         """
         await self._post("view/submit", view_id=view["id"], state=filled_in(view, values or {}))
 
@@ -100,6 +104,11 @@ class Person:
         messages: list[Json] = (await self._get("messages", channel=channel, thread_ts=thread_ts))["messages"]
         return messages
 
+    async def delete(self, channel: str, ts: str) -> None:
+        """Delete a message, as somebody who may does."""
+        async with self._session.delete(f"{self._base}/sim/messages/{channel}/{ts}") as response:
+            _checked(await response.json())
+
     async def read(self, channel: str) -> None:
         """Mark a channel as read."""
         await self._post("read", channel=channel)
@@ -113,9 +122,10 @@ class Person:
         view: Json | None = (await self._get("home"))["view"]
         return view
 
-    async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 5.0) -> Any:  # noqa: ASYNC109
-        """Give what `look(self)` gives, awaited, as soon as that is truthy; it is asked again after every change.
+    async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 15.0) -> Any:  # noqa: ASYNC109
+        """Give what `look(self)` gives, awaited, as soon as that is truthy.
 
+        It is asked at once, and again after every change this person can see.
         Raises TimeoutError, saying what `look` gave last, after `timeout` seconds.
         """
         seen: Any = None
@@ -128,7 +138,7 @@ class Person:
             raise TimeoutError(f"Nothing came of it within {timeout} s; last seen: {seen!r}") from None
         raise SimulatorError("The workspace went away.")
 
-    async def wait_for_view(self, callback_id: str | None = None, timeout: float = 5.0) -> Json:  # noqa: ASYNC109
+    async def wait_for_view(self, callback_id: str | None = None, timeout: float = 15.0) -> Json:  # noqa: ASYNC109
         """Give the modal in front, once one (with this callback_id) is."""
 
         async def look(person: Person) -> Json | None:
@@ -142,7 +152,7 @@ class Person:
         self,
         channel: str,
         matches: Callable[[Json], bool],
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 15.0,  # noqa: ASYNC109
     ) -> Json:
         """Give the newest message of a channel that `matches`, once there is one."""
 
@@ -176,7 +186,10 @@ class Person:
 
 
 def filled_in(view: Json, values: dict[str, Any]) -> Json:
-    """Give `state.values` for a view from plain values by action_id or block_id; raises SimulatorError for a stray one."""
+    """Give `state.values` for a view from plain values by action_id or block_id.
+
+    Raises SimulatorError for a value the view has no place for.
+    """
     state: Json = {}
     left = dict(values)
     for found in placed(view["blocks"]):

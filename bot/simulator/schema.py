@@ -1,12 +1,13 @@
 """Collecting what is wrong with a JSON structure, in Slack's words."""
 
+from collections.abc import Container
 from typing import Any
 
 Json = dict[str, Any]
 
 
 class Findings:
-    """The reasons found so far, in order."""
+    """The reasons found so far, in order. Checks look at `holder[key]`; `at` is the pointer to `holder`."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
@@ -15,8 +16,28 @@ class Findings:
         """Note one reason and where it applies."""
         self.reasons.append(f"{reason} [json-pointer:{pointer}]")
 
-    def text(self, value: Any, pointer: str, at_most: int, *, at_least: int = 1) -> None:
-        """Note a text that is no text, too short, or too long."""
+    def require(self, holder: Json, key: str, at: str) -> bool:
+        """Say whether a required key is there; note it when it is absent or null."""
+        if holder.get(key) is not None:
+            return True
+        self.add(f"missing required field: {key}", at)
+        return False
+
+    def kind(self, holder: Json, at: str, allowed: Container[str]) -> str | None:
+        """Give the `type` of an object; None, and noted, when it is missing or not allowed here."""
+        if not self.require(holder, "type", at):
+            return None
+        kind = holder["type"]
+        if isinstance(kind, str) and kind in allowed:
+            return kind
+        self.add(f"unsupported type: {kind}", f"{at}/type")
+        return None
+
+    def text(self, holder: Json, key: str, at: str, at_most: int, *, at_least: int = 1) -> None:
+        """Note a text, where one is given, that is no text, too short, or too long."""
+        value, pointer = holder.get(key), f"{at}/{key}"
+        if value is None:
+            return
         if not isinstance(value, str):
             self.add("must be a string", pointer)
         elif len(value) > at_most:
@@ -24,49 +45,49 @@ class Findings:
         elif len(value) < at_least:
             self.add(f"must be more than {at_least - 1} characters", pointer)
 
-    def items(self, holder: Json, key: str, at: str, at_most: int, *, at_least: int = 1) -> list[Any]:
-        """Give the array under `key`; note it when it is missing, too short or too long."""
-        if missing(holder, key):
-            self.add(f"missing required field: {key}", at)
+    def text_object(self, holder: Any, key: str | int, at: str, at_most: int, *, plain: bool = False) -> None:
+        """Note what is wrong with a text object, where there is one; `plain` where Slack takes no mrkdwn."""
+        value, pointer = holder.get(key) if isinstance(key, str) else holder[key], f"{at}/{key}"
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            self.add("must be an object", pointer)
+            return
+        before = len(self.reasons)
+        self.kind(value, pointer, {"plain_text"} if plain else {"plain_text", "mrkdwn"})
+        self.require(value, "text", pointer)
+        self.text(value, "text", pointer, at_most)
+        if len(self.reasons) > before:
+            # Slack says first that the object as a whole fits nothing it knows, then why.
+            self.reasons.insert(before, f"failed to match all allowed schemas [json-pointer:{pointer}]")
+
+    def objects(self, holder: Json, key: str, at: str, at_most: int) -> list[tuple[str, Json]]:
+        """Give the objects in an array, each with its pointer; note an empty, long or impure array."""
+        items, pointer = holder.get(key), f"{at}/{key}"
+        if items is None:
             return []
-        items = holder[key]
         if not isinstance(items, list):
-            self.add("must be an array", f"{at}/{key}")
+            self.add("must be an array", pointer)
             return []
         if len(items) > at_most:
-            self.add(f"no more than {at_most} items allowed", f"{at}/{key}")
-        if len(items) < at_least:
-            self.add(f"no fewer than {at_least} items allowed", f"{at}/{key}")
-        return items
+            self.add(f"no more than {at_most} items allowed", pointer)
+        if not items:
+            self.add("no fewer than 1 items allowed", pointer)
+        found: list[tuple[str, Json]] = []
+        for index, item in enumerate(items):
+            if isinstance(item, dict):
+                found.append((f"{pointer}/{index}", item))
+            else:
+                self.add("must be an object", f"{pointer}/{index}")
+        return found
 
-
-def missing(holder: Json, key: str) -> bool:
-    """Say whether a required key is absent or null."""
-    return holder.get(key) is None
-
-
-def text_object(
-    findings: Findings, holder: Any, key: str | int, at: str, at_most: int, *, plain: bool = False
-) -> None:
-    """Check the text object at `holder[key]`; `plain` when Slack takes no mrkdwn there."""
-    pointer = f"{at}/{key}"
-    if isinstance(key, str) and missing(holder, key):
-        findings.add(f"missing required field: {key}", at)
-        return
-    value = holder[key]
-    if not isinstance(value, dict):
-        findings.add("must be an object", pointer)
-        return
-    kind = value.get("type")
-    before = len(findings.reasons)
-    if kind is None:
-        findings.add("missing required field: type", pointer)
-    elif kind not in ({"plain_text"} if plain else {"plain_text", "mrkdwn"}):
-        findings.add(f"unsupported type: {kind}", f"{pointer}/type")
-    if missing(value, "text"):
-        findings.add("missing required field: text", pointer)
-    else:
-        findings.text(value["text"], f"{pointer}/text", at_most)
-    if len(findings.reasons) > before:
-        # Slack says first that the object as a whole fits nothing it knows, then why.
-        findings.reasons.insert(before, f"failed to match all allowed schemas [json-pointer:{pointer}]")
+    def distinct(self, pointers: list[tuple[str, Json]], key: str) -> None:
+        """Note an ID that two of these objects share."""
+        seen: set[str] = set()
+        for pointer, item in pointers:
+            name = item.get(key)
+            if not isinstance(name, str):
+                continue
+            if name in seen:
+                self.add(f"{key} `{name}` already exists", f"{pointer}/{key}")
+            seen.add(name)

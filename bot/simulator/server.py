@@ -9,14 +9,13 @@ from bot.simulator import answers, socket_mode
 from bot.simulator.acting import Acting
 from bot.simulator.app_config import AppConfig
 from bot.simulator.controls import Controls
-from bot.simulator.delivery import Delivery, HttpDelivery
-from bot.simulator.events import RETRY_AFTER, Events
-from bot.simulator.interactions import Interactions
+from bot.simulator.courier import RETRY_AFTER, Courier
+from bot.simulator.delivery import HttpDelivery
+from bot.simulator.errors import SimulatorError
+from bot.simulator.installation import Installation
 from bot.simulator.live import Live
 from bot.simulator.page_api import PageApi, sentences
-from bot.simulator.shapes import Shapes
 from bot.simulator.socket_mode import SocketMode
-from bot.simulator.triggers import Triggers
 from bot.simulator.web_api import WebApi
 from bot.simulator.workspace import Workspace
 
@@ -58,42 +57,26 @@ class Simulator:
         app: AppConfig | None = None,
         patience: Patience | None = None,
     ) -> None:
-        app, patience = app or AppConfig(), patience or Patience()
+        patience = patience or Patience()
         self.workspace = workspace
+        installation = Installation(workspace, app or AppConfig(), patience.trigger)
+        self.sockets = SocketMode(installation.app.app_id, workspace.changes, patience.acknowledgement)
         self._http = HttpDelivery(request_url, signing_secret, patience.acknowledgement)
-        self.sockets = SocketMode(app.app_id, workspace.changes, patience.acknowledgement)
-        triggers = Triggers(patience.trigger)
-        self._events = Events(app, Interactions(workspace, app), self._way, patience.retries)
+        self._courier = Courier(installation, self._http, self.sockets, patience.retries)
+        self._acting = Acting(installation, self._courier, lambda: self.url)
+        self._web_api = WebApi(installation, self._courier, {bot_token: "bot", app_token: "app"})
+        self._page_api = PageApi(installation, self._acting, self._web_api, controls)
         self._live = Live(workspace.changes, patience.heartbeat)
-        self._acting = Acting(
-            workspace,
-            app,
-            triggers=triggers,
-            way=self._way,
-            emit=self._events.emit,
-            url=lambda: self.url,
-        )
-        self._web_api = WebApi(
-            workspace,
-            app,
-            tokens={bot_token: "bot", app_token: "app"},
-            triggers=triggers,
-            open_socket=self.sockets.issue_url,
-            emit=self._events.emit,
-        )
-        self._page_api = PageApi(
-            workspace,
-            self._acting,
-            self._web_api,
-            Shapes(workspace, app),
-            controls=controls,
-            connected=self._connected,
-        )
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Serve on this address; port 0 takes a free one, which `url` then names."""
+        """Serve on this address; port 0 takes a free one, which `url` then names.
+
+        Raises SimulatorError when the address cannot be had.
+        """
+        if self._runner is not None:
+            raise RuntimeError("The simulator is running already.")
         application = web.Application(middlewares=[sentences], client_max_size=MAX_BODY)
         application.router.add_route("*", "/api/{method}", self._web_api.handle)
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
@@ -104,19 +87,25 @@ class Simulator:
         if PAGE.is_dir():
             application.router.add_get("/", _index)
             application.router.add_static("/static/", PAGE)
+        application.on_response_prepare.append(_revalidated)
         application.on_shutdown.append(self._hang_up)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        bound_host, bound_port = self._runner.addresses[0][:2]
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise SimulatorError(
+                f"The simulator cannot listen on {host}:{port}: {error.strerror}."
+            ) from error
+        self._runner = runner
+        bound_host, bound_port = runner.addresses[0][:2]
         named = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104 — read, not bound
         self._url = f"http://[{named}]:{bound_port}" if ":" in named else f"http://{named}:{bound_port}"
 
     async def stop(self) -> None:
         """Stop serving. The workspace stays open, for its owner to close or to serve again."""
-        await self._events.close()
-        await self._http.close()
+        await self._courier.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -142,21 +131,18 @@ class Simulator:
     def request_url(self, url: str | None) -> None:
         self._http.request_url = url
 
-    def _way(self) -> Delivery:
-        return self.sockets if self.sockets.connected else self._http
-
-    def _connected(self) -> str | None:
-        if self.sockets.connected:
-            return "socket"
-        return "http" if self._http.request_url else None
-
     async def _hang_up(self, _application: web.Application) -> None:
         self._live.close()
         await self.sockets.close()
 
 
 async def _index(_request: web.Request) -> web.FileResponse:
-    return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+    return web.FileResponse(PAGE / "index.html")
+
+
+async def _revalidated(_request: web.Request, response: web.StreamResponse) -> None:
+    # A browser asks again each time, so that no module of an older version meets one of a newer.
+    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 async def _permalink(request: web.Request) -> web.Response:

@@ -1,6 +1,8 @@
 """How Slack writes down people, channels, messages and views."""
 
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.simulator.app_config import AppConfig
 from bot.simulator.channels import Channel
@@ -48,9 +50,7 @@ class Shapes:
             "deleted": False,
             "color": person.color,
             "real_name": person.real_name,
-            "tz": person.tz,
-            "tz_label": person.tz,
-            "tz_offset": 0,
+            **self._zone(person),
             "profile": profile,
             "is_admin": False,
             "is_owner": False,
@@ -61,6 +61,15 @@ class Shapes:
             "is_app_user": False,
             "updated": LONG_AGO,
         }
+
+    def _zone(self, person: Member) -> Json:
+        try:
+            there = datetime.fromtimestamp(self._workspace.now(), ZoneInfo(person.tz))
+        except ZoneInfoNotFoundError:
+            # A slim machine may have no time zones; the name alone is still true.
+            return {"tz": person.tz, "tz_label": person.tz, "tz_offset": 0}
+        offset = there.utcoffset() or timedelta()
+        return {"tz": person.tz, "tz_label": there.tzname(), "tz_offset": int(offset.total_seconds())}
 
     def group(self, group: Group, *, with_users: bool) -> Json:
         """Give a user group object."""
@@ -176,7 +185,7 @@ class Shapes:
             if parent := self._workspace.messages.get(message.channel, message.thread_ts):
                 shape["parent_user_id"] = parent.author
             return shape | ({"subtype": "thread_broadcast"} if message.broadcast else {})
-        thread = self._workspace.messages.thread(message)
+        thread = self._workspace.messages.threads(message.channel, message.ts).get(message.ts)
         if thread is None:
             return {}
         return {

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 PATH = "/socket-mode/link"
 TICKET_LIFETIME = 30.0
 MAX_CONNECTIONS = 10
+# An app that was killed answers no closing handshake; stopping does not wait for it.
+CLOSE_TIMEOUT = 1.0
 
 
 class SocketMode:
@@ -52,36 +54,29 @@ class SocketMode:
         """Serve one connection until either side ends it."""
         if self._tickets.pop(request.query.get("ticket", ""), 0.0) < time.monotonic():
             raise web.HTTPForbidden(text="This ticket is unknown, used or expired.")
-        socket = web.WebSocketResponse(heartbeat=20)
-        await socket.prepare(request)
+        socket = web.WebSocketResponse(heartbeat=20, timeout=CLOSE_TIMEOUT)
+        with contextlib.suppress(ConnectionError):
+            await socket.prepare(request)
+            await self._serve(socket)
+        return socket
+
+    async def _serve(self, socket: web.WebSocketResponse) -> None:
         if len(self._connections) >= MAX_CONNECTIONS:
             await self._disconnect(socket, "too_many_websockets")
-            return socket
+            return
         self._connections.append(socket)
         self._changes.publish(Change("app"))
         try:
-            await socket.send_json(
-                {
-                    "type": "hello",
-                    "num_connections": len(self._connections),
-                    "debug_info": {
-                        "host": "simulator",
-                        "build_number": 1,
-                        "approximate_connection_time": 18060,
-                    },
-                    "connection_info": {"app_id": self._app_id},
-                }
-            )
+            await socket.send_json(self._hello())
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
                     self._acknowledge(frame.data)
         finally:
             self._connections.remove(socket)
             self._changes.publish(Change("app"))
-        return socket
 
     async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
-        """See Delivery. Connections take turns; one that breaks while it is handed a payload is passed over."""
+        """See Delivery. Connections take turns; one that breaks as it is handed a payload is passed over."""
         envelope: Json = {
             "envelope_id": str(uuid.uuid4()),
             "type": kind,
@@ -113,9 +108,10 @@ class SocketMode:
 
     async def close(self) -> None:
         """Close every connection."""
-        for socket in [*self._connections]:
-            with contextlib.suppress(ConnectionError):
-                await socket.close(code=WSCloseCode.GOING_AWAY)
+        await asyncio.gather(
+            *(socket.close(code=WSCloseCode.GOING_AWAY) for socket in [*self._connections]),
+            return_exceptions=True,
+        )
 
     async def _send(self, envelope: Json) -> None:
         for _ in range(len(self._connections)):
@@ -125,6 +121,15 @@ class SocketMode:
                 await socket.send_json(envelope)
                 return
         raise NoAckError("connection_failed")
+
+    def _hello(self) -> Json:
+        return {
+            "type": "hello",
+            "num_connections": len(self._connections),
+            # Seconds until a refresh at Slack; here none comes unasked.
+            "debug_info": {"host": "simulator", "build_number": 1, "approximate_connection_time": 18060},
+            "connection_info": {"app_id": self._app_id},
+        }
 
     def _acknowledge(self, text: str) -> None:
         try:

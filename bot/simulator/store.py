@@ -27,10 +27,11 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        # Not bound to the opening thread: a test may open the workspace and serve it from another one.
-        self._db = sqlite3.connect(
-            path if path is not None else ":memory:", timeout=1, isolation_level=None, check_same_thread=False
-        )
+        try:
+            # Not bound to the opening thread: a test may open the workspace and serve it from another one.
+            self._db = sqlite3.connect(path or ":memory:", 0.3, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise SimulatorError(f"{path} cannot be opened; does its directory exist?") from error
         self._db.row_factory = sqlite3.Row
         self._depth = 0
         self._after: list[Callable[[], None]] = []

@@ -42,7 +42,10 @@ class Triggers:
         return trigger_id
 
     def spend(self, trigger_id: str) -> Trigger:
-        """Give what the trigger stands for and use it up; raises SlackError with Slack's code when it is no good."""
+        """Give what the trigger stands for, and use it up.
+
+        Raises SlackError with Slack's code when it is unknown, used or expired.
+        """
         trigger = self._issued.get(trigger_id)
         if trigger is None:
             raise SlackError("invalid_trigger_id")

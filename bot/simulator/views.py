@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.simulator.changes import Change, Changes
+from bot.simulator.errors import SlackError
 from bot.simulator.store import Store
 
 Json = dict[str, Any]
@@ -38,7 +39,7 @@ class View:
 
 
 class Views:
-    """Reads and writes views."""
+    """Reads and writes views. Showing one raises SlackError when another holds its external ID."""
 
     def __init__(self, store: Store, changes: Changes) -> None:
         self._store = store
@@ -94,8 +95,11 @@ class Views:
         return self._save(replace(view, content=content, values=kept, hash=_fresh_hash()))
 
     def put_values(self, view: View, values: Json) -> View:
-        """Remember what the person has put in so far."""
-        return self._save(replace(view, values=values))
+        """Remember what the person has put in so far. Nobody is told: the one who did it sees it."""
+        kept = replace(view, values=values)
+        with self._store.transaction():
+            self._store.execute("UPDATE view SET body = ? WHERE id = ?", _body(kept), kept.id)
+        return kept
 
     def close(self, view: View) -> None:
         """Close one modal; the one below it is in front again."""
@@ -111,12 +115,13 @@ class Views:
 
     def _insert(self, person: str, position: int | None, content: Json) -> View:
         view = View("V0" + secrets.token_hex(5).upper(), person, position, content, {}, _fresh_hash())
+        self._claim(view)
         self._store.execute(
             "INSERT INTO view (id, person, position, external_id, body) VALUES (?, ?, ?, ?, ?)",
             view.id,
             person,
             position,
-            content.get("external_id") or None,
+            content["external_id"] or None,
             _body(view),
         )
         self._announce(view)
@@ -124,14 +129,21 @@ class Views:
 
     def _save(self, view: View) -> View:
         with self._store.transaction():
+            self._claim(view)
             self._store.execute(
                 "UPDATE view SET external_id = ?, body = ? WHERE id = ?",
-                view.content.get("external_id") or None,
+                view.content["external_id"] or None,
                 _body(view),
                 view.id,
             )
             self._announce(view)
         return view
+
+    def _claim(self, view: View) -> None:
+        """Raise SlackError when another view has this one's external ID."""
+        holder = self.by_external_id(view.content["external_id"]) if view.content["external_id"] else None
+        if holder is not None and holder.id != view.id:
+            raise SlackError("duplicate_external_id")
 
     def _announce(self, view: View) -> None:
         change = Change("home" if view.is_home else "view", audience=frozenset({view.person}))

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.simulator.blocks_check import VIEW_BLOCKS, check_blocks, with_ids
 from bot.simulator.errors import SlackError, bad_arguments
-from bot.simulator.schema import Findings, missing, text_object
+from bot.simulator.schema import Findings
 
 Json = dict[str, Any]
 
@@ -18,30 +18,11 @@ def checked_view(view: Any, kind: str) -> Json:
     `kind` is "modal" or "home". Raises SlackError: `invalid_arguments` with the reasons, or `view_too_large`.
     """
     if not isinstance(view, dict):
-        raise bad_arguments("must provide an object [json-pointer:/view]")
+        raise bad_arguments("must be an object [json-pointer:/view]")
     if len(json.dumps(view)) > VIEW_BYTES:
         raise SlackError("view_too_large")
-    findings = Findings()
-    if view.get("type") != kind:
-        findings.add(f"unsupported type: {view.get('type')}", "/view/type")
-    for key, limit in (("private_metadata", 3000), ("callback_id", 255), ("external_id", 255)):
-        if view.get(key) is not None:
-            findings.text(view[key], f"/view/{key}", limit, at_least=0)
-    if kind == "modal":
-        text_object(findings, view, "title", "/view", 24, plain=True)
-        for key in ("submit", "close"):
-            if view.get(key) is not None:
-                text_object(findings, view, key, "/view", 24, plain=True)
-    if missing(view, "blocks"):
-        findings.add("missing required field: blocks", "/view")
-    else:
-        findings.reasons += check_blocks(view["blocks"], at="/view/blocks", limit=VIEW_BLOCKS)
-    if not findings.reasons:
-        has_input = any(block["type"] == "input" for block in view["blocks"])
-        if kind == "modal" and has_input and missing(view, "submit"):
-            findings.add("missing required field: submit (a modal with input blocks needs one)", "/view")
-    if findings.reasons:
-        raise bad_arguments(*findings.reasons)
+    if reasons := _reasons(view, kind):
+        raise bad_arguments(*reasons)
     return {
         "type": kind,
         "title": view.get("title"),
@@ -54,3 +35,23 @@ def checked_view(view: Any, kind: str) -> Json:
         "clear_on_close": bool(view.get("clear_on_close")),
         "notify_on_close": bool(view.get("notify_on_close")),
     }
+
+
+def _reasons(view: Json, kind: str) -> list[str]:
+    findings = Findings()
+    if view.get("type") != kind:
+        findings.add(f"unsupported type: {view.get('type')}", "/view/type")
+    for key, limit in (("private_metadata", 3000), ("callback_id", 255), ("external_id", 255)):
+        findings.text(view, key, "/view", limit, at_least=0)
+    if kind == "modal":
+        findings.require(view, "title", "/view")
+        for key in ("title", "submit", "close"):
+            findings.text_object(view, key, "/view", 24, plain=True)
+    if findings.require(view, "blocks", "/view"):
+        findings.reasons += check_blocks(view["blocks"], at="/view", limit=VIEW_BLOCKS)
+    # Only a list of sound blocks can be searched for inputs.
+    if kind == "modal" and not findings.reasons and view.get("submit") is None:
+        inputs = [block for block in view["blocks"] if block["type"] == "input"]
+        if inputs:
+            findings.add("missing required field: submit (needed with input blocks)", "/view")
+    return findings.reasons

@@ -1,19 +1,16 @@
 """`/api/<method>`: Slack's Web API over HTTP."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.app_config import AppConfig
+from bot.simulator.courier import Courier
 from bot.simulator.errors import SlackError
 from bot.simulator.faults import CallLog, Fault, Faults, LoggedCall
+from bot.simulator.installation import Installation
 from bot.simulator.methods import METHODS, Call, Method
 from bot.simulator.methods.table import Args
-from bot.simulator.shapes import Shapes
-from bot.simulator.triggers import Triggers
-from bot.simulator.workspace import Workspace
 
 Json = dict[str, Any]
 
@@ -21,26 +18,15 @@ Json = dict[str, Any]
 class WebApi:
     """Answers Web API calls: planned faults first, then the token, the scopes, and the method itself.
 
+    `tokens` maps each token to its kind, "bot" or "app".
+
     Like Slack's, every refusal but a rate limit and a breakdown is HTTP 200 with `"ok": false`.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        app: AppConfig,
-        *,
-        tokens: dict[str, str],
-        triggers: Triggers,
-        open_socket: Callable[[str], str],
-        emit: Callable[[Json], None],
-    ) -> None:
-        self._workspace = workspace
-        self._app = app
+    def __init__(self, installation: Installation, courier: Courier, tokens: dict[str, str]) -> None:
+        self._installation = installation
+        self._courier = courier
         self._tokens = tokens
-        self._triggers = triggers
-        self._open_socket = open_socket
-        self._emit = emit
-        self._shapes = Shapes(workspace, app)
         self.faults = Faults()
         self.calls = CallLog()
 
@@ -67,38 +53,29 @@ class WebApi:
         if method is None:
             raise SlackError("unknown_method", req_method=name)
         self._authorise(method, token)
-        call = Call(
-            workspace=self._workspace,
-            app=self._app,
-            args=Args(args),
-            shapes=self._shapes,
-            triggers=self._triggers,
-            origin=origin,
-            open_socket=lambda: self._open_socket(origin),
-            emit=self._emit,
-        )
+        call = Call(self._installation, self._courier, Args(args), origin)
         call.needs(*method.scopes)
-        with self._workspace.store.transaction():
+        with self._installation.workspace.store.transaction():
             body = method.handler(call)
         self._log(name, args, None)
         return web.json_response({"ok": True, **body}, headers=self._headers(method))
 
     def _authorise(self, method: Method, token: str) -> None:
-        if method.token == "none":  # noqa: S105 — the kind of token, not one
+        if method.takes == "none":
             return
         if not token:
             raise SlackError("not_authed")
         kind = self._tokens.get(token)
         if kind is None:
             raise SlackError("invalid_auth")
-        if kind != method.token:
+        if kind != method.takes:
             raise SlackError("not_allowed_token_type")
 
     def _headers(self, method: Method) -> dict[str, str]:
-        if method.token != "bot":  # noqa: S105 — the kind of token, not one
+        if method.takes != "bot":
             return {}
         return {
-            "X-OAuth-Scopes": ",".join(sorted(self._app.scopes)),
+            "X-OAuth-Scopes": ",".join(sorted(self._installation.app.scopes)),
             "X-Accepted-OAuth-Scopes": ",".join(method.scopes),
         }
 
@@ -118,7 +95,9 @@ class WebApi:
         return web.json_response(error.body())
 
     def _log(self, name: str, args: Json, error: str | None) -> None:
-        self.calls.add(LoggedCall(name, args, self._workspace.now(), ok=error is None, error=error))
+        self.calls.add(
+            LoggedCall(name, args, self._installation.workspace.now(), ok=error is None, error=error)
+        )
 
 
 async def _arguments(request: web.Request) -> Json:

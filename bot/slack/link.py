@@ -49,7 +49,7 @@ class SlackLink:
                     log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
                 if self._app_token:
                     self._socket = self._socket or AsyncSocketModeHandler(self._app, self._app_token)
-                    await self._socket.connect_async()
+                    await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
             except SlackApiError as error:
                 problem = error.response.get("error", "no reason given")
                 if problem in BAD_TOKEN:
@@ -73,7 +73,7 @@ class SlackLink:
     async def close(self) -> None:
         """Hangs up the socket, if any."""
         if self._socket is not None:
-            await self._socket.close_async()
+            await self._socket.close_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     async def receive(self, request: web.Request) -> web.Response:
         """`POST /slack/events`: Bolt checks the signature and its age, and answers 401 where they do not hold."""

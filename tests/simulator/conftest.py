@@ -1,4 +1,4 @@
-"""A simulator on port 0, people to act in it, and a small real Bolt app behind it, over HTTP or Socket Mode."""
+"""A simulator on port 0, people to act in it, and a real Bolt app behind it, over HTTP or Socket Mode."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -1,6 +1,7 @@
 """What the workspace remembers, and across what."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -54,8 +55,6 @@ def test_two_simulators_cannot_share_a_file(tmp_path: Path) -> None:
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "other.db"
     if content is None:
-        import sqlite3
-
         database = sqlite3.connect(path)
         database.execute("CREATE TABLE theirs (x)")
         database.close()
@@ -106,3 +105,50 @@ def test_a_reply_is_unread_only_for_those_with_a_part_in_the_thread() -> None:
     assert workspace.channels.unread("C0GENERAL", "U0FIN") == (1, True)
     assert workspace.channels.unread("C0GENERAL", "U0ADA") == (0, False)
     workspace.close()
+
+
+def test_ephemerals_are_forgotten_after_a_day() -> None:
+    workspace = Workspace.open(None, now=lambda: 1_700_000_000.0)
+
+    def whisper(text: str) -> None:
+        workspace.messages.post(Message("C0GENERAL", "U0BOT", text=text, ephemeral_to="U0ADA"))
+
+    whisper("old")
+    workspace.now = lambda: 1_700_000_000.0 + 24 * 3600 + 1
+    whisper("new")
+    assert [message.text for message in workspace.messages.in_channel("C0GENERAL", "U0ADA")] == ["new"]
+    workspace.close()
+
+
+def test_a_place_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(SimulatorError, match="does its directory exist"):
+        Workspace.open(tmp_path / "missing" / "slack.db")
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "slack.db"
+    Workspace.open(path).close()
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(SimulatorError, match="newer version"):
+        Workspace.open(path)
+
+
+async def test_a_stopped_simulator_serves_the_same_workspace_again(start: Any) -> None:
+    async with start() as sim:
+        async with Person(sim.url, "U0RITA") as rita:
+            await rita.say("C0GENERAL", "still here?")
+        await sim.stop()
+        await sim.start()
+        async with Person(sim.url, "U0RITA") as rita:
+            assert [message["text"] for message in await rita.messages("C0GENERAL")] == ["still here?"]
+
+
+async def test_a_taken_port_is_named(start: Any) -> None:
+    async with start() as first:
+        taken = int(first.url.rsplit(":", 1)[1])
+        async with start() as other:
+            await other.stop()
+            with pytest.raises(SimulatorError, match=f"cannot listen on 127.0.0.1:{taken}"):
+                await other.start(port=taken)

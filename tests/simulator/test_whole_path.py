@@ -1,4 +1,4 @@
-"""A real Bolt app, unmodified: command, modal, message, click with metadata, update; in both of Slack's ways."""
+"""A real Bolt app, unmodified: command, modal, message, click, update. By HTTP and by socket."""
 
 import json
 from typing import Any

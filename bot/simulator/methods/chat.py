@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
-from bot.simulator.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks, with_ids
 from bot.simulator.channels import Channel
 from bot.simulator.errors import SlackError
+from bot.simulator.message_content import POSTED_TEXT, checked_blocks, read_content
+from bot.simulator.message_events import deleted_event, message_event
 from bot.simulator.messages import Message
 from bot.simulator.methods.table import Call, Json, method
 
-# Longer texts are cut off when posted, and refused when they come as an update.
-POSTED_TEXT = 40_000
+# What would be cut off when posted is refused, and much earlier, when it comes as an update.
 UPDATED_TEXT = 4_000
+# Slack does not say how large is too large; this is small enough to be safe, and far above what a reference
+# needs.
 METADATA_BYTES = 8_000
 
 
@@ -36,7 +37,11 @@ def post_message(call: Call) -> Json:
     posted = call.workspace.messages.post(message)
     shape = call.shapes.message(posted)
     call.emit(message_event(channel, shape))
-    return {"channel": channel.id, "ts": posted.ts, "message": shape}
+    answer = {"channel": channel.id, "ts": posted.ts, "message": shape}
+    if len(call.args.text("text")) > POSTED_TEXT:
+        warning = "message_truncated"
+        answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
+    return answer
 
 
 @method("chat.postEphemeral", "chat:write")
@@ -132,41 +137,6 @@ def reactions_add(call: Call) -> Json:
     return {}
 
 
-def message_event(channel: Channel, shape: Json) -> Json:
-    """Give the Events API's event for a message in this channel."""
-    kind = {"im": "im", "private_channel": "group"}.get(channel.kind, "channel")
-    return {**shape, "channel": channel.id, "channel_type": kind, "event_ts": shape["ts"]}
-
-
-def deleted_event(channel: Channel, ts: str, event_ts: str) -> Json:
-    """Give the Events API's event for a message that is gone."""
-    shape = {
-        "type": "message",
-        "subtype": "message_deleted",
-        "hidden": True,
-        "deleted_ts": ts,
-        "ts": event_ts,
-    }
-    return message_event(channel, shape)
-
-
-def read_content(text: str, blocks: Any, attachments: Any) -> Json:
-    """Give text, blocks and attachments as they are stored.
-
-    Raises SlackError: `invalid_blocks`, `msg_blocks_too_long`, `invalid_attachments`, `too_many_attachments`,
-    `no_text`.
-    """
-    if blocks is not None:
-        blocks = _checked_blocks(blocks)
-    if attachments is not None and not isinstance(attachments, list):
-        raise SlackError("invalid_attachments")
-    if attachments and len(attachments) > 100:
-        raise SlackError("too_many_attachments")
-    if not (text or blocks or attachments):
-        raise SlackError("no_text")
-    return {"text": text[:POSTED_TEXT], "blocks": blocks or None, "attachments": attachments or None}
-
-
 def _content(call: Call) -> Json:
     blocks = call.args.json("blocks", SlackError("invalid_blocks_format"))
     return read_content(call.args.text("text"), blocks, _attachments(call))
@@ -174,19 +144,7 @@ def _content(call: Call) -> Json:
 
 def _blocks(call: Call) -> list[Json] | None:
     blocks = call.args.json("blocks", SlackError("invalid_blocks_format"))
-    return None if blocks is None else _checked_blocks(blocks)
-
-
-def _checked_blocks(blocks: Any) -> list[Json]:
-    if reasons := check_blocks(blocks):
-        raise SlackError(
-            "invalid_blocks",
-            errors=reasons,
-            response_metadata={"messages": [f"[ERROR] {reason}" for reason in reasons]},
-        )
-    if characters(blocks) > MESSAGE_CHARACTERS:
-        raise SlackError("msg_blocks_too_long")
-    return with_ids(blocks)
+    return None if blocks is None else checked_blocks(blocks)
 
 
 def _attachments(call: Call) -> list[Json] | None:
@@ -226,7 +184,7 @@ def _addressed(call: Call) -> Channel:
 
 
 def _thread_ts(call: Call, channel: Channel) -> str | None:
-    """Give the parent's ts. One that names a reply means its parent; one that names nothing is dropped, as at Slack."""
+    """Give the parent's ts: of the reply, where one was named; none, as at Slack, where nothing was."""
     if not (wanted := call.args.text("thread_ts")):
         return None
     parent = call.workspace.messages.get(channel.id, wanted)

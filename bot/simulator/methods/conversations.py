@@ -93,7 +93,7 @@ def conversations_history(call: Call) -> Json:
 
 @method("conversations.replies", "channels:history", "groups:history", "im:history")
 def conversations_replies(call: Call) -> Json:
-    """Give a message and the replies to it, oldest first. The parent opens every page, as it does at Slack."""
+    """Give a message and the replies to it, oldest first; the parent opens every page, as at Slack."""
     channel = _readable(call)
     thread_ts = call.args.required("ts")
     found = call.workspace.messages.get(channel.id, thread_ts)

@@ -4,21 +4,24 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from bot.simulator.app_config import AppConfig
 from bot.simulator.channels import Channel
+from bot.simulator.courier import Courier
 from bot.simulator.errors import SlackError, bad_arguments
+from bot.simulator.installation import Installation
 from bot.simulator.shapes import Shapes
 from bot.simulator.triggers import Triggers
 from bot.simulator.workspace import Workspace
 
 Json = dict[str, Any]
+TokenKind = Literal["bot", "app", "none"]
 T = TypeVar("T")
 
 
 class Args:
-    """The arguments of one call, from a form or from JSON: forms carry numbers, flags and structures as text."""
+    """The arguments of one call. Forms carry numbers, flags and structures as text."""
 
     def __init__(self, given: Json) -> None:
         self.given = {name: value for name, value in given.items() if value is not None}
@@ -61,34 +64,55 @@ class Args:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a method: who is asked, with what, and how the answer is written."""
+    """One call of a method."""
 
-    workspace: Workspace
-    app: AppConfig
+    installation: Installation
+    courier: Courier
     args: Args
-    shapes: Shapes
-    triggers: Triggers
     origin: str
     """Where this server is reached, without a trailing slash."""
-    open_socket: Callable[[], str]
-    """Issues a Socket Mode URL."""
-    emit: Callable[[Json], None]
-    """Sends an event to the app, if it subscribed to it."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """Give the workspace."""
+        return self.installation.workspace
+
+    @property
+    def app(self) -> AppConfig:
+        """Give the app's configuration."""
+        return self.installation.app
+
+    @property
+    def shapes(self) -> Shapes:
+        """Give Slack's manner of writing."""
+        return self.installation.shapes
+
+    @property
+    def triggers(self) -> Triggers:
+        """Give the trigger IDs."""
+        return self.installation.triggers
 
     @property
     def bot(self) -> str:
         """Give the user ID of the app's bot."""
-        return self.workspace.people.app().id
+        return self.installation.bot
+
+    def emit(self, event: Json) -> None:
+        """Send an event to the app once this call is on disk, if the app subscribed to it."""
+        self.workspace.store.after_commit(lambda: self.courier.emit(event))
 
     def needs(self, *scopes: str) -> None:
-        """Raise `missing_scope` unless one of the scopes was granted; no scopes are needed when none are named."""
+        """Raise `missing_scope` unless one of the named scopes was granted, or none is named."""
         if scopes and not self.app.scopes.intersection(scopes):
             raise SlackError(
                 "missing_scope", needed=",".join(scopes), provided=",".join(sorted(self.app.scopes))
             )
 
     def channel(self, name: str = "channel") -> Channel:
-        """Give the channel an argument names by ID; raises `channel_not_found`, also for one the bot cannot see."""
+        """Give the channel an argument names by ID.
+
+        Raises `channel_not_found`, also for one the bot cannot see.
+        """
         channel = self.workspace.channels.get(self.args.required(name))
         if channel is None or (channel.is_private and not self.is_member(channel)):
             raise SlackError("channel_not_found")
@@ -99,7 +123,7 @@ class Call:
         return self.workspace.channels.has_member(channel.id, self.bot)
 
     def page(self, items: Sequence[T], *, default: int, at_most: int) -> tuple[list[T], str]:
-        """Give the page of `items` that `cursor` and `limit` ask for, and the cursor of the next, "" at the end.
+        """Give the page of `items` the arguments ask for, and the cursor of the next page, "" at the end.
 
         Raises `invalid_cursor` for one that this server did not make.
         """
@@ -116,23 +140,26 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One entry of the table. `token` is the kind of token it takes: "bot", "app", or "none"."""
+    """One entry of the table."""
 
     handler: Callable[[Call], Json]
     scopes: tuple[str, ...]
-    token: str
+    takes: TokenKind
 
 
 METHODS: dict[str, Method] = {}
 
 
 def method(
-    name: str, *scopes: str, token: str = "bot"
+    name: str, *scopes: str, takes: TokenKind = "bot"
 ) -> Callable[[Callable[[Call], Json]], Callable[[Call], Json]]:
-    """Enter a function in the table. Any one of `scopes` is enough; the function gives the body without `ok`."""
+    """Enter a function in the table; it gives the body of the response, without `ok`.
+
+    Any one of `scopes` is enough to call it. `takes` is the kind of token it takes: "bot", "app" or "none".
+    """
 
     def enter(handler: Callable[[Call], Json]) -> Callable[[Call], Json]:
-        METHODS[name] = Method(handler, scopes, token)
+        METHODS[name] = Method(handler, scopes, takes)
         return handler
 
     return enter

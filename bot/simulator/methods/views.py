@@ -10,7 +10,6 @@ from bot.simulator.views_check import checked_view
 def views_open(call: Call) -> Json:
     """Open a modal for the person behind the trigger."""
     content = _content(call, "modal")
-    _external_id_is_free(call, content, None)
     trigger = call.triggers.spend(call.args.required("trigger_id"))
     return {"view": call.shapes.view(call.workspace.views.open(trigger.person, content))}
 
@@ -19,7 +18,6 @@ def views_open(call: Call) -> Json:
 def views_push(call: Call) -> Json:
     """Lay a modal over the one the trigger came from."""
     content = _content(call, "modal")
-    _external_id_is_free(call, content, None)
     trigger = call.triggers.spend(call.args.required("trigger_id"))
     stack = call.workspace.views.stack(trigger.person)
     if trigger.view_id not in {view.id for view in stack}:
@@ -41,7 +39,6 @@ def views_update(call: Call) -> Json:
     if view is None:
         raise SlackError("not_found")
     content = _content(call, "home" if view.is_home else "modal")
-    _external_id_is_free(call, content, view)
     _hash_is_current(call, view)
     return {"view": call.shapes.view(call.workspace.views.update(view, content))}
 
@@ -54,7 +51,6 @@ def views_publish(call: Call) -> Json:
     if person is None or person.is_bot:
         raise SlackError("invalid_arguments", response_metadata={"messages": ["invalid `user_id`"]})
     home = call.workspace.views.home(person.id)
-    _external_id_is_free(call, content, home)
     if home is not None:
         _hash_is_current(call, home)
     return {"view": call.shapes.view(call.workspace.views.publish(person.id, content))}
@@ -65,12 +61,6 @@ def _content(call: Call, kind: str) -> Json:
     if view is None:
         raise bad_arguments("missing required field: view")
     return checked_view(view, kind)
-
-
-def _external_id_is_free(call: Call, content: Json, replaced: View | None) -> None:
-    holder = call.workspace.views.by_external_id(content["external_id"]) if content["external_id"] else None
-    if holder is not None and (replaced is None or holder.id != replaced.id):
-        raise SlackError("duplicate_external_id")
 
 
 def _hash_is_current(call: Call, view: View) -> None:

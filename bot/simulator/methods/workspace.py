@@ -4,7 +4,7 @@ from bot.simulator.errors import SlackError
 from bot.simulator.methods.table import Call, Json, method
 
 
-@method("api.test", token="none")  # noqa: S106 — the kind of token, not one
+@method("api.test", takes="none")
 def api_test(call: Call) -> Json:
     """Answer with the arguments, or with the error they ask for."""
     if error := call.args.text("error"):
@@ -43,7 +43,7 @@ def team_info(call: Call) -> Json:
     }
 
 
-@method("apps.connections.open", token="app")  # noqa: S106 — the kind of token, not one
+@method("apps.connections.open", takes="app")
 def connections_open(call: Call) -> Json:
     """Issue the URL of one Socket Mode connection."""
-    return {"url": call.open_socket()}
+    return {"url": call.courier.sockets.issue_url(call.origin)}

@@ -16,12 +16,18 @@ export class Unreachable extends Error {
 }
 
 export async function get(path, params = {}) {
-  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== null && value !== undefined));
+  const query = new URLSearchParams(
+    Object.entries(params).filter(([, value]) => value !== null && value !== undefined),
+  );
   return call(`/sim/${path}?${query}`, { method: "GET" });
 }
 
 export async function post(path, body) {
-  return call(`/sim/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return call(`/sim/${path}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
 }
 
 export async function remove(path) {

@@ -8,7 +8,11 @@ import { richText } from "./richtext.js";
 
 /** Renders a list of blocks for a surface (see elements.js). */
 export function renderBlocks(blocks, surface) {
-  return h("div", { class: "blocks" }, (blocks || []).map((block) => renderBlock(block, surface)));
+  return h(
+    "div",
+    { class: "blocks" },
+    (blocks || []).map((block) => renderBlock(block, surface)),
+  );
 }
 
 function renderBlock(block, surface) {
@@ -19,30 +23,57 @@ function renderBlock(block, surface) {
   return node;
 }
 
-const RENDERERS = { section, header, divider: () => h("hr", { class: "divider" }), context, actions, input, image: imageBlock, rich_text: (block, surface) => richText(block, surface.names) };
+const RENDERERS = {
+  section,
+  header,
+  divider: () => h("hr", { class: "divider" }),
+  context,
+  actions,
+  input,
+  image: imageBlock,
+  rich_text: (block, surface) => richText(block, surface.names),
+};
 
 function section(block, surface) {
-  const text = block.text ? h("div", { class: "section__text" }, textObject(block.text, surface.names)) : null;
-  const fields = block.fields?.length
-    ? h("div", { class: "fields" }, block.fields.map((field) => h("div", { class: "field" }, textObject(field, surface.names))))
+  const text = block.text
+    ? h("div", { class: "section__text" }, textObject(block.text, surface.names))
     : null;
-  const accessory = block.accessory ? h("div", { class: "section__accessory" }, renderElement(block.accessory, block, surface)) : null;
+  const fields = block.fields?.length
+    ? h(
+        "div",
+        { class: "fields" },
+        block.fields.map((field) => h("div", { class: "field" }, textObject(field, surface.names))),
+      )
+    : null;
+  const accessory = block.accessory
+    ? h("div", { class: "section__accessory" }, renderElement(block.accessory, block, surface))
+    : null;
   return h("div", { class: "section" }, h("div", { class: "section__main" }, text, fields), accessory);
 }
 
 function header(block, surface) {
-  return h("div", { class: "header", role: "heading", "aria-level": surface.headingLevel }, textObject(block.text, surface.names));
+  return h(
+    "div",
+    { class: "header", role: "heading", "aria-level": surface.headingLevel },
+    textObject(block.text, surface.names),
+  );
 }
 
 function context(block, surface) {
   const parts = (block.elements || []).map((element) =>
-    element.type === "image" ? image(element) : h("span", { class: "context__text" }, textObject(element, surface.names)),
+    element.type === "image"
+      ? image(element)
+      : h("span", { class: "context__text" }, textObject(element, surface.names)),
   );
   return h("div", { class: "context" }, parts);
 }
 
 function actions(block, surface) {
-  return h("div", { class: "actions" }, (block.elements || []).map((element) => renderElement(element, block, surface)));
+  return h(
+    "div",
+    { class: "actions" },
+    (block.elements || []).map((element) => renderElement(element, block, surface)),
+  );
 }
 
 function imageBlock(block) {
@@ -58,7 +89,9 @@ function input(block, surface) {
     textObject(block.label, surface.names),
     block.optional ? h("span", { class: "label__optional" }, " (optional)") : null,
   );
-  const hint = block.hint ? h("div", { class: "hint", id: uid("hint") }, textObject(block.hint, surface.names)) : null;
+  const hint = block.hint
+    ? h("div", { class: "hint", id: uid("hint") }, textObject(block.hint, surface.names))
+    : null;
   const control = renderElement(block.element, block, surface, labelId);
   if (hint) control.setAttribute("aria-describedby", hint.id);
   label.addEventListener("click", () => control.focus());

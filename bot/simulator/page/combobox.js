@@ -26,7 +26,11 @@ export function combobox(given) {
   const button = h(
     "button",
     {
-      type: "button", class: "select", "aria-haspopup": "listbox", "aria-expanded": "false", ...given.attributes,
+      type: "button",
+      class: "select",
+      "aria-haspopup": "listbox",
+      "aria-expanded": "false",
+      ...given.attributes,
       on: {
         click: () => open(),
         keydown: (event) => {
@@ -57,20 +61,41 @@ export function combobox(given) {
 }
 
 function chip(choice, multi) {
-  return h("span", { class: multi ? "chip" : "select__one" }, choice.picture?.(), h("span", null, choice.text));
+  return h(
+    "span",
+    { class: multi ? "chip" : "select__one" },
+    choice.picture?.(),
+    h("span", null, choice.text),
+  );
 }
 
 function openList({ choices, chosen, multi, max, clearable, label, button, changed }) {
   const listId = uid("list");
-  const list = h("div", { class: "options", role: "listbox", id: listId, "aria-label": label, "aria-multiselectable": multi ? "true" : null });
+  const list = h("div", {
+    class: "options",
+    role: "listbox",
+    id: listId,
+    "aria-label": label,
+    "aria-multiselectable": multi ? "true" : null,
+  });
   const searchable = choices.length >= SEARCH_FROM;
   const driver = searchable
     ? h("input", {
-        class: "options__search", type: "text", role: "combobox", "aria-label": `Search ${label}`, "aria-controls": listId,
-        "aria-expanded": "true", "aria-autocomplete": "list", placeholder: "Search", autocomplete: "off", spellcheck: "false",
+        class: "options__search",
+        type: "text",
+        role: "combobox",
+        "aria-label": `Search ${label}`,
+        "aria-controls": listId,
+        "aria-expanded": "true",
+        "aria-autocomplete": "list",
+        placeholder: "Search",
+        autocomplete: "off",
+        spellcheck: "false",
       })
     : list;
   const pop = h("div", { class: "options-pop" }, searchable ? driver : null, list);
+  // The field keeps the focus, and with it the keys, when a row is pressed.
+  list.addEventListener("mousedown", (event) => event.preventDefault());
   let rows = [];
   let active = 0;
 
@@ -105,13 +130,17 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
     if (clearable && !multi && chosen.size && !query) rows.push(clearRow(choose));
     nodes.push(...rows);
     for (const choice of found) {
-      if (choice.group && choice.group !== group) nodes.push(h("div", { class: "options__group", role: "presentation" }, choice.group));
+      if (choice.group && choice.group !== group)
+        nodes.push(h("div", { class: "options__group", role: "presentation" }, choice.group));
       group = choice.group;
       const row = optionRow(choice, chosen.has(choice.value), choose);
       rows.push(row);
       nodes.push(row);
     }
-    fill(list, nodes.length ? nodes : h("div", { class: "options__none", role: "presentation" }, "Nothing found"));
+    fill(
+      list,
+      nodes.length ? nodes : h("div", { class: "options__none", role: "presentation" }, "Nothing found"),
+    );
     rows.forEach((row, at) => row.addEventListener("pointermove", () => at !== active && highlight(at)));
     const first = rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
     highlight(query || first < 0 ? 0 : first);
@@ -140,11 +169,20 @@ function optionRow(choice, selected, choose) {
   return h(
     "div",
     {
-      class: "option", role: "option", id: uid("option"), "aria-selected": String(selected), dataset: { value: choice.value },
+      class: "option",
+      role: "option",
+      id: uid("option"),
+      "aria-selected": String(selected),
+      dataset: { value: choice.value },
       on: { click: () => choose(choice.value) },
     },
     choice.picture?.(),
-    h("span", { class: "option__text" }, h("span", null, choice.text), choice.hint?.length ? h("span", { class: "option__hint" }, choice.hint) : null),
+    h(
+      "span",
+      { class: "option__text" },
+      h("span", null, choice.text),
+      choice.hint?.length ? h("span", { class: "option__hint" }, choice.hint) : null,
+    ),
     icon("check", 16),
   );
 }
@@ -152,7 +190,13 @@ function optionRow(choice, selected, choose) {
 function clearRow(choose) {
   return h(
     "div",
-    { class: "option option--clear", role: "option", id: uid("option"), "aria-selected": "false", on: { click: () => choose(null) } },
+    {
+      class: "option option--clear",
+      role: "option",
+      id: uid("option"),
+      "aria-selected": "false",
+      on: { click: () => choose(null) },
+    },
     h("span", { class: "option__text" }, "No selection"),
   );
 }

@@ -1,11 +1,12 @@
 // Where a person writes: messages and slash commands. Enter sends, Shift+Enter breaks the line.
 
-import { post } from "./api.js";
+import { Refused, post } from "./api.js";
 import { fill, h, uid } from "./dom.js";
 import { icon } from "./icons.js";
 import { escape } from "./mrkdwn.js";
 import { channelById, channelName, state } from "./state.js";
 import { suggestionList } from "./suggest.js";
+import { loadMessages } from "./sync.js";
 
 const TALLEST = 220; // pixels
 
@@ -18,9 +19,24 @@ export function createComposer({ testid, place }) {
   const drafts = new Map();
   let key = null;
   const errorId = uid("composer-error");
-  const error = h("p", { class: "composer__error", id: errorId, role: "alert", dataset: { testid: `${testid}-error` } });
-  const field = h("textarea", { class: "composer__field", rows: 1, dataset: { testid }, "aria-describedby": errorId, spellcheck: "true" });
-  const send = h("button", { type: "submit", class: "composer__send", "aria-label": "Send", title: "Send (Enter)", disabled: true }, icon("send", 18));
+  const error = h("p", {
+    class: "composer__error",
+    id: errorId,
+    role: "alert",
+    dataset: { testid: `${testid}-error` },
+  });
+  const field = h("textarea", {
+    class: "composer__field",
+    rows: 1,
+    dataset: { testid },
+    "aria-describedby": errorId,
+    spellcheck: "true",
+  });
+  const send = h(
+    "button",
+    { type: "submit", class: "composer__send", "aria-label": "Send", title: "Send (Enter)", disabled: true },
+    icon("send", 18),
+  );
 
   const list = suggestionList(field, ({ insert }, from) => {
     field.setRangeText(insert, from, field.selectionStart, "end");
@@ -52,7 +68,10 @@ export function createComposer({ testid, place }) {
       if (from === key && !field.value) field.value = text;
       touched();
       list.hide();
-      if (from === key) say(problem.message);
+      await loadMessages();
+      // Slack's own words about a command stand in the conversation already.
+      const told = state.messages?.some((message) => message.ephemeral && message.text === problem.message);
+      if (from === key && !told) say(problem.message);
     } finally {
       node.removeAttribute("aria-busy");
     }
@@ -76,7 +95,18 @@ export function createComposer({ testid, place }) {
     list.node,
     error,
     h("div", { class: "composer__box" }, field, send),
-    h("p", { class: "composer__help", "aria-hidden": "true" }, h("kbd", null, "Enter"), " to send · ", h("kbd", null, "Shift"), " ", h("kbd", null, "Enter"), " for a new line · ", h("kbd", null, "/"), " for commands"),
+    h(
+      "p",
+      { class: "composer__help", "aria-hidden": "true" },
+      h("kbd", null, "Enter"),
+      " to send · ",
+      h("kbd", null, "Shift"),
+      " ",
+      h("kbd", null, "Enter"),
+      " for a new line · ",
+      h("kbd", null, "/"),
+      " for commands",
+    ),
   );
 
   return {
@@ -102,6 +132,8 @@ export function createComposer({ testid, place }) {
 /** Sends a line as the acting person: a command when it starts with a slash, else a message. */
 async function deliver(text, { channel, thread }) {
   const as = state.as;
+  if (text.startsWith("/") && thread)
+    throw new Refused(`${text.split(/\s/)[0]} is not supported in threads. Sorry!`);
   if (text.startsWith("/")) return post("command", { as, channel, text: text.replace(/^(\/\S+)\s+/, "$1 ") });
   return post("message", { as, channel, text: referenced(text), ...(thread ? { thread_ts: thread } : {}) });
 }

@@ -29,16 +29,29 @@ export function ask({ title, body, confirm, deny, danger }) {
       answer = value;
       dialog.close();
     };
-    const no = h("button", { type: "button", class: "btn", on: { click: () => close(false) } }, deny?.length ? deny : "Cancel");
+    const no = h(
+      "button",
+      { type: "button", class: "btn", on: { click: () => close(false) } },
+      deny?.length ? deny : "Cancel",
+    );
     const yes = h(
       "button",
-      { type: "button", class: `btn ${danger ? "btn--danger" : "btn--primary"}`, dataset: { testid: "confirm" }, on: { click: () => close(true) } },
+      {
+        type: "button",
+        class: `btn ${danger ? "btn--danger" : "btn--primary"}`,
+        dataset: { testid: "confirm" },
+        on: { click: () => close(true) },
+      },
       confirm?.length ? confirm : "Yes",
     );
     const dialog = h(
       "dialog",
       { class: "dialog dialog--small", "aria-labelledby": titleId, "aria-describedby": bodyId },
-      h("div", { class: "dialog__head" }, h("h2", { class: "dialog__title", id: titleId }, title?.length ? title : "Are you sure?")),
+      h(
+        "div",
+        { class: "dialog__head" },
+        h("h2", { class: "dialog__title", id: titleId }, title?.length ? title : "Are you sure?"),
+      ),
       h("div", { class: "dialog__body", id: bodyId }, body),
       h("div", { class: "dialog__foot" }, no, yes),
     );
@@ -58,9 +71,17 @@ export function showText(title, text) {
       "div",
       { class: "dialog__head" },
       h("h2", { class: "dialog__title", id: titleId }, title),
-      h("button", { type: "button", class: "iconbtn", "aria-label": "Close", on: { click: () => dialog.close() } }, icon("close")),
+      h(
+        "button",
+        { type: "button", class: "iconbtn", "aria-label": "Close", on: { click: () => dialog.close() } },
+        icon("close"),
+      ),
     ),
-    h("div", { class: "dialog__body" }, h("pre", { class: "code-block code-block--tall", tabindex: 0 }, text)),
+    h(
+      "div",
+      { class: "dialog__body" },
+      h("pre", { class: "code-block code-block--tall", tabindex: 0 }, text),
+    ),
   );
   show(dialog);
 }

@@ -22,14 +22,16 @@ function assign(node, props) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "class") node.className = value;
     else if (name === "dataset") setData(node, value);
-    else if (name === "on") for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    else if (name === "on")
+      for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
     else if (name === "value") node.value = value;
     else node.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
 function setData(node, data) {
-  for (const [key, value] of Object.entries(data)) if (value !== null && value !== undefined) node.dataset[key] = value;
+  for (const [key, value] of Object.entries(data))
+    if (value !== null && value !== undefined) node.dataset[key] = value;
 }
 
 function flat(children) {
@@ -54,6 +56,19 @@ export function svg(attributes, shapes) {
 export function fill(node, ...children) {
   node.replaceChildren(...flat(children));
   return node;
+}
+
+/**
+ * Redraws `node` and gives the focus back to the entry that had it, by its test id; where that entry is gone, to the
+ * first button.
+ */
+export function keepingFocus(node, draw) {
+  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
+  draw();
+  if (held)
+    (node.querySelector(`[data-testid="${held}"]`) || node.querySelector("button"))?.focus({
+      preventScroll: true,
+    });
 }
 
 let serial = 0;
@@ -101,7 +116,9 @@ function swap(old, fresh) {
   const action = focused?.closest("[data-action-id]")?.dataset.actionId;
   old.replaceWith(fresh);
   if (!focused) return;
-  const twin = action && [...fresh.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === action);
+  const twin =
+    action &&
+    [...fresh.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === action);
   if (wasRoot || !twin) {
     if (!fresh.hasAttribute("tabindex")) fresh.tabIndex = -1;
     fresh.focus({ preventScroll: true });

@@ -33,10 +33,21 @@ export function unsupported(what, type) {
 }
 
 const RENDERERS = {
-  button, overflow, radio_buttons: choiceList, checkboxes: choiceList, datepicker: dateInput, timepicker: dateInput,
-  datetimepicker: dateInput, static_select: select, multi_static_select: select, users_select: select,
-  multi_users_select: select, conversations_select: select, multi_conversations_select: select,
-  channels_select: select, multi_channels_select: select,
+  button,
+  overflow,
+  radio_buttons: choiceList,
+  checkboxes: choiceList,
+  datepicker: dateInput,
+  timepicker: dateInput,
+  datetimepicker: dateInput,
+  static_select: select,
+  multi_static_select: select,
+  users_select: select,
+  multi_users_select: select,
+  conversations_select: select,
+  multi_conversations_select: select,
+  channels_select: select,
+  multi_channels_select: select,
 };
 
 function hooks(element, block) {
@@ -71,7 +82,12 @@ function button(element, block, surface) {
   const href = element.url && safeUrl(element.url);
   const entry = { type: "button", value: element.value ?? null };
   const click = () => fire(element, block, surface, entry, node);
-  const props = { class: `btn${style}`, "aria-label": element.accessibility_label, dataset: hooks(element, block), on: { click } };
+  const props = {
+    class: `btn${style}`,
+    "aria-label": element.accessibility_label,
+    dataset: hooks(element, block),
+    on: { click },
+  };
   const text = h("span", { class: "btn__text" }, textObject(element.text, surface.names));
   const node = href
     ? h("a", { ...props, href, target: "_blank", rel: "noopener noreferrer" }, text)
@@ -83,7 +99,11 @@ function overflow(element, block, surface) {
   const node = h(
     "button",
     {
-      type: "button", class: "btn btn--icon", "aria-label": "More actions", "aria-haspopup": "menu", "aria-expanded": "false",
+      type: "button",
+      class: "btn btn--icon",
+      "aria-label": "More actions",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
       dataset: hooks(element, block),
       on: { click: () => openMenu(node, element.options.map(item), "More actions") },
     },
@@ -108,17 +128,37 @@ function choiceList(element, block, surface, label) {
   const on = new Set((many ? current || [] : [current]).filter(Boolean).map((option) => option.value));
   const group = uid("choice");
   const node = h("div", {
-    class: "choices", role: many ? "group" : "radiogroup", "aria-labelledby": label, "aria-label": label ? null : "Choices",
+    class: "choices",
+    role: many ? "group" : "radiogroup",
+    "aria-labelledby": label,
+    "aria-label": label ? null : "Choices",
     dataset: hooks(element, block),
   });
   const pick = () => {
-    const ticked = [...node.querySelectorAll("input")].map((box, at) => (box.checked ? element.options[at] : null)).filter(Boolean);
+    const ticked = [...node.querySelectorAll("input")]
+      .map((box, at) => (box.checked ? element.options[at] : null))
+      .filter(Boolean);
     changed(element, block, surface, many ? ticked : ticked[0] || null, node);
   };
   for (const option of element.options) {
-    const box = h("input", { type: many ? "checkbox" : "radio", name: group, checked: on.has(option.value), value: option.value, on: { change: pick } });
-    const hint = option.description ? h("span", { class: "choice__hint" }, textObject(option.description, surface.names)) : null;
-    node.append(h("label", { class: "choice" }, box, h("span", null, h("span", { class: "choice__text" }, textObject(option.text, surface.names)), hint)));
+    const box = h("input", {
+      type: many ? "checkbox" : "radio",
+      name: group,
+      checked: on.has(option.value),
+      value: option.value,
+      on: { change: pick },
+    });
+    const hint = option.description
+      ? h("span", { class: "choice__hint" }, textObject(option.description, surface.names))
+      : null;
+    node.append(
+      h(
+        "label",
+        { class: "choice" },
+        box,
+        h("span", null, h("span", { class: "choice__text" }, textObject(option.text, surface.names)), hint),
+      ),
+    );
   }
   return node;
 }
@@ -131,8 +171,12 @@ function dateInput(element, block, surface, label) {
   const moments = element.type === "datetimepicker";
   const held = surface.value(block, element)[fieldOf(element)];
   const node = h("input", {
-    type: NATIVE[element.type], class: "input input--date", value: moments && held ? toLocalInput(held, tz) : held ?? "",
-    "aria-labelledby": label, "aria-label": label ? null : element.placeholder?.text || WORDS[element.type], dataset: hooks(element, block),
+    type: NATIVE[element.type],
+    class: "input input--date",
+    value: moments && held ? toLocalInput(held, tz) : (held ?? ""),
+    "aria-labelledby": label,
+    "aria-label": label ? null : element.placeholder?.text || WORDS[element.type],
+    dataset: hooks(element, block),
     on: {
       change: () => {
         // A year is typed digit by digit, and each digit is a change: 0002 is on its way to 2026.
@@ -154,41 +198,65 @@ function select(element, block, surface, label) {
   const selected = (multi ? held || [] : [held]).filter(Boolean).map((item) => (objects ? item.value : item));
   const node = combobox({
     choices: choices.map(({ choice }) => choice),
-    selected, multi, max: element.max_selected_items, clearable: Boolean(block.optional),
+    selected,
+    multi,
+    max: element.max_selected_items,
+    clearable: Boolean(block.optional),
     label: (label ? block.label.text : element.placeholder?.text) || "Select",
-    placeholder: element.placeholder ? textObject(element.placeholder, surface.names) : [multi ? "Select options" : "Select an option"],
+    placeholder: element.placeholder
+      ? textObject(element.placeholder, surface.names)
+      : [multi ? "Select options" : "Select an option"],
     attributes: { dataset: hooks(element, block) },
     onChange: (values) => {
-      const picked = values.map((value) => (objects ? choices.find(({ choice }) => choice.value === value)?.option : value));
-      changed(element, block, surface, multi ? picked : picked[0] ?? null, node);
+      const picked = values.map((value) =>
+        objects ? choices.find(({ choice }) => choice.value === value)?.option : value,
+      );
+      changed(element, block, surface, multi ? picked : (picked[0] ?? null), node);
     },
   });
   return node;
 }
 
 function choicesOf(element, surface) {
-  if (element.type.includes("users")) return surface.people().map((person) => ({ choice: personChoice(person) }));
+  if (element.type.includes("users"))
+    return surface.people().map((person) => ({ choice: personChoice(person) }));
   if (/conversations|channels/.test(element.type)) {
     const wanted = element.type.includes("channels") ? ["public"] : element.filter?.include;
     const fits = (channel) => !wanted || wanted.includes(channel.is_im ? "im" : "public");
-    return surface.conversations().filter(fits).map((channel) => ({ choice: channelChoice(channel) }));
+    return surface
+      .conversations()
+      .filter(fits)
+      .map((channel) => ({ choice: channelChoice(channel) }));
   }
   const groups = element.option_groups || [{ options: element.options || [] }];
   return groups.flatMap((group) =>
     group.options.map((option) => ({
       option,
       choice: {
-        value: option.value, label: option.text.text, text: textObject(option.text, surface.names),
-        hint: textObject(option.description, surface.names), group: group.label?.text,
+        value: option.value,
+        label: option.text.text,
+        text: textObject(option.text, surface.names),
+        hint: textObject(option.description, surface.names),
+        group: group.label?.text,
       },
     })),
   );
 }
 
 function personChoice(person) {
-  return { value: person.id, label: person.real_name, text: [person.real_name], hint: person.title ? [person.title] : [], picture: () => avatar(person, 20) };
+  return {
+    value: person.id,
+    label: person.real_name,
+    text: [person.real_name],
+    hint: person.title ? [person.title] : [],
+    picture: () => avatar(person, 20),
+  };
 }
 
 function channelChoice(channel) {
-  return { value: channel.id, label: channel.name, text: [channel.is_im ? channel.name : `#${channel.name}`] };
+  return {
+    value: channel.id,
+    label: channel.name,
+    text: [channel.is_im ? channel.name : `#${channel.name}`],
+  };
 }

@@ -22,10 +22,12 @@ bust_in_silhouette 👤|busts_in_silhouette 👥|male-office-worker 👨‍💼|
 triangular_flag_on_post 🚩|mag 🔍|hand ✋|raised_hand ✋|stop_sign 🛑|octagonal_sign 🛑|new 🆕|ok 🆗|sos 🆘`;
 
 const BY_NAME = new Map(
-  TABLE.trim().split(/[|\n]/).map((entry) => {
-    const gap = entry.indexOf(" ");
-    return [entry.slice(0, gap), entry.slice(gap + 1)];
-  }),
+  TABLE.trim()
+    .split(/[|\n]/)
+    .map((entry) => {
+      const gap = entry.indexOf(" ");
+      return [entry.slice(0, gap), entry.slice(gap + 1)];
+    }),
 );
 
 /** The character of a shortcode without its colons, or null. */

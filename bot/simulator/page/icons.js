@@ -33,8 +33,15 @@ const PATHS = {
 export function icon(name, size = 20) {
   return svg(
     {
-      viewBox: "0 0 20 20", width: size, height: size, fill: "none", stroke: "currentColor", class: "icon",
-      "stroke-width": name === "more" ? 2.6 : 1.6, "stroke-linecap": "round", "stroke-linejoin": "round",
+      viewBox: "0 0 20 20",
+      width: size,
+      height: size,
+      fill: "none",
+      stroke: "currentColor",
+      class: "icon",
+      "stroke-width": name === "more" ? 2.6 : 1.6,
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
     },
     [["path", { d: PATHS[name] }]],
   );
@@ -48,7 +55,107 @@ export function seal(size) {
     return `${(20 + radius * Math.sin(angle)).toFixed(2)},${(20 - radius * Math.cos(angle)).toFixed(2)}`;
   });
   return svg({ viewBox: "0 0 40 40", width: size, height: size }, [
-    ["polygon", { points: points.join(" "), fill: "#f4efe2", stroke: "#f4efe2", "stroke-width": 1.6, "stroke-linejoin": "round" }],
-    ["path", { d: "m14.6 20.4 3.8 3.8 7.2-8", fill: "none", stroke: "#0f4f43", "stroke-width": 3, "stroke-linecap": "round", "stroke-linejoin": "round" }],
+    [
+      "polygon",
+      {
+        points: points.join(" "),
+        fill: "#f4efe2",
+        stroke: "#f4efe2",
+        "stroke-width": 1.6,
+        "stroke-linejoin": "round",
+      },
+    ],
+    [
+      "path",
+      {
+        d: "m14.6 20.4 3.8 3.8 7.2-8",
+        fill: "none",
+        stroke: "#0f4f43",
+        "stroke-width": 3,
+        "stroke-linecap": "round",
+        "stroke-linejoin": "round",
+      },
+    ],
   ]);
+}
+
+// The emoji that carry a state look the same everywhere, also where no emoji font is installed.
+const WHITE = {
+  fill: "none",
+  stroke: "#fff",
+  "stroke-width": 2.2,
+  "stroke-linecap": "round",
+  "stroke-linejoin": "round",
+};
+const square = (fill) => ["rect", { x: 1.5, y: 1.5, width: 17, height: 17, rx: 4, fill }];
+const disc = (fill) => ["circle", { cx: 10, cy: 10, r: 8.5, fill }];
+const glass = [
+  ["path", { d: "M5 2.5h10M5 17.5h10", stroke: "#8a6a2f", "stroke-width": 2, "stroke-linecap": "round" }],
+  [
+    "path",
+    {
+      d: "M6 3.5c0 4 2.8 5 2.8 6.5S6 12.5 6 16.5h8c0-4-2.8-5-2.8-6.5S14 7.5 14 3.5z",
+      fill: "#cfe0ea",
+      stroke: "#8a6a2f",
+      "stroke-width": 1,
+    },
+  ],
+  ["path", { d: "M7.2 6.2h5.6L10 9.4zM7 16c.6-2 2-2.6 3-2.6s2.4.6 3 2.6z", fill: "#e0a63c" }],
+];
+const DRAWN = {
+  white_check_mark: [square("#2f9e62"), ["path", { d: "m5.8 10.3 2.9 2.9 5.5-6.2", ...WHITE }]],
+  heavy_check_mark: [["path", { d: "m4 10.5 4 4 8-9", ...WHITE, stroke: "#2f9e62", "stroke-width": 2.8 }]],
+  x: [["path", { d: "m4.5 4.5 11 11M15.5 4.5l-11 11", ...WHITE, stroke: "#d0473c", "stroke-width": 3.2 }]],
+  no_entry: [disc("#d0473c"), ["path", { d: "M5.8 10h8.4", ...WHITE, "stroke-width": 3 }]],
+  no_entry_sign: [
+    ["circle", { cx: 10, cy: 10, r: 7.4, fill: "none", stroke: "#d0473c", "stroke-width": 2.4 }],
+    ["path", { d: "m5 5 10 10", ...WHITE, stroke: "#d0473c", "stroke-width": 2.4 }],
+  ],
+  hourglass: glass,
+  hourglass_flowing_sand: glass,
+  warning: [
+    [
+      "path",
+      {
+        d: "M10 2.2 18.6 17.4H1.4z",
+        fill: "#e8b23a",
+        stroke: "#e8b23a",
+        "stroke-width": 1.6,
+        "stroke-linejoin": "round",
+      },
+    ],
+    ["path", { d: "M10 7.5v4.5M10 14.7h.01", ...WHITE, stroke: "#3d2f0a" }],
+  ],
+  information_source: [square("#3b78b8"), ["path", { d: "M10 9.5v4.5M10 6.2h.01", ...WHITE }]],
+  large_green_circle: [disc("#2f9e62")],
+  large_yellow_circle: [disc("#e8b23a")],
+  large_orange_circle: [disc("#dd7d2c")],
+  red_circle: [disc("#d0473c")],
+  large_blue_circle: [disc("#3b78b8")],
+  white_circle: [
+    ["circle", { cx: 10, cy: 10, r: 7.6, fill: "#f2f4f3", stroke: "#b9c1bf", "stroke-width": 1.6 }],
+  ],
+  bell: [
+    [
+      "path",
+      {
+        d: "M10 2.5c-3.3 0-5 2.5-5 5.2 0 3.6-1.6 4.6-1.6 6h13.2c0-1.4-1.6-2.4-1.6-6 0-2.7-1.7-5.2-5-5.2z",
+        fill: "#e8b23a",
+      },
+    ],
+    ["path", { d: "M8 16a2 2 0 0 0 4 0z", fill: "#b9801b" }],
+  ],
+  lock: [
+    ["path", { d: "M6.5 9V6.5a3.5 3.5 0 0 1 7 0V9", fill: "none", stroke: "#8b949a", "stroke-width": 2 }],
+    ["rect", { x: 4, y: 8.5, width: 12, height: 9, rx: 2, fill: "#e0a63c" }],
+  ],
+  iphone: [
+    ["rect", { x: 5.5, y: 1.5, width: 9, height: 17, rx: 2.2, fill: "#39424a" }],
+    ["rect", { x: 6.8, y: 3.8, width: 6.4, height: 11.5, fill: "#9cc7e8" }],
+  ],
+};
+
+/** The page's own drawing of an emoji, or null where the font's will do. */
+export function drawn(name) {
+  return DRAWN[name] ? svg({ viewBox: "0 0 20 20", class: "emoji__drawn" }, DRAWN[name]) : null;
 }

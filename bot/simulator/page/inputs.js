@@ -3,7 +3,12 @@
 import { h } from "./dom.js";
 import { isTextInput } from "./values.js";
 
-const MODES = { number_input: "decimal", email_text_input: "email", url_text_input: "url", plain_text_input: "text" };
+const MODES = {
+  number_input: "decimal",
+  email_text_input: "email",
+  url_text_input: "url",
+  plain_text_input: "text",
+};
 
 /** A one-line or many-line field that remembers what is typed, and tells the app when its block asks for it. */
 export function textInput(element, block, surface, label) {
@@ -23,7 +28,12 @@ export function textInput(element, block, surface, label) {
     "aria-labelledby": label,
     "aria-required": block.optional ? null : "true",
     value: held ?? "",
-    dataset: { actionId: element.action_id, blockId: block.block_id, type: element.type, autofocus: element.focus_on_load ? "yes" : null },
+    dataset: {
+      actionId: element.action_id,
+      blockId: block.block_id,
+      type: element.type,
+      autofocus: element.focus_on_load ? "yes" : null,
+    },
     on: {
       input: () => {
         surface.set(block, element, entry());
@@ -44,10 +54,19 @@ export function textInput(element, block, surface, label) {
 /** An image element or block; only web addresses are loaded. */
 export function image({ image_url: url, alt_text: alt }, big = false) {
   if (!/^https?:\/\//i.test(url || "")) return h("span", { class: "unsupported" }, alt || "image");
-  return h("img", { class: big ? "picture" : "thumb", src: url, alt: alt || "", loading: "lazy", referrerpolicy: "no-referrer" });
+  return h("img", {
+    class: big ? "picture" : "thumb",
+    src: url,
+    alt: alt || "",
+    loading: "lazy",
+    referrerpolicy: "no-referrer",
+  });
 }
 
 /** The field to focus first: the one that asks for it, else the first that can be typed in. */
 export function firstField(root) {
-  return root.querySelector("[data-autofocus]") || [...root.querySelectorAll("[data-action-id]")].find((node) => isTextInput({ type: node.dataset.type }));
+  return (
+    root.querySelector("[data-autofocus]") ||
+    [...root.querySelectorAll("[data-action-id]")].find((node) => isTextInput({ type: node.dataset.type }))
+  );
 }

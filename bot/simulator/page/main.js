@@ -10,6 +10,7 @@ import { startShell } from "./shell.js";
 import { startSidebar } from "./sidebar.js";
 import { state, update } from "./state.js";
 import { loadState, loadWaiting, readOpen } from "./sync.js";
+import { startThread } from "./thread.js";
 
 const FIRST_PERSON = "U0RITA";
 const RETRY = 1000; // milliseconds
@@ -19,7 +20,8 @@ const byId = (id) => document.getElementById(id);
 async function start() {
   startShell(byId("scrim"), byId("skip"));
   startSidebar(byId("sidebar"));
-  startConversation(byId("main"), byId("thread"));
+  startConversation(byId("main"));
+  startThread(byId("thread"));
   startControls(byId("panel"));
   startModals();
 
@@ -37,12 +39,13 @@ async function start() {
 
 // An address may name someone who is not in this workspace; the page may be opened before the simulator is up.
 async function arrive(id) {
-  update({ as: id });
-  while (!state.me) {
-    await loadState();
-    if (state.me) return;
+  for (;;) {
+    for (const candidate of [id, FIRST_PERSON]) {
+      update({ as: candidate });
+      await loadState();
+      if (state.me) return;
+    }
     update({ online: false });
-    if (id !== FIRST_PERSON) update({ as: FIRST_PERSON });
     await new Promise((resolve) => setTimeout(resolve, RETRY));
   }
 }

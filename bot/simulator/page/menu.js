@@ -13,7 +13,10 @@ export function openMenu(anchor, items, label) {
     h(
       "button",
       {
-        type: "button", role: "menuitem", tabindex: -1, class: `menu__item${danger ? " menu__item--danger" : ""}`,
+        type: "button",
+        role: "menuitem",
+        tabindex: -1,
+        class: `menu__item${danger ? " menu__item--danger" : ""}`,
         on: {
           click: () => {
             menu.hidePopover();

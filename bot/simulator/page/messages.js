@@ -19,8 +19,9 @@ const TOGETHER = 300; // seconds within which messages of one author share a hea
 
 /** Who speaks: the person, under the name the app chose for this message if it did. */
 export function authorOf(message) {
-  const known = person(message.user) || { name: message.username || "unknown", is_bot: message.bot };
-  return { ...known, real_name: message.username || known.real_name || known.name, is_bot: message.bot || known.is_bot };
+  // Slack itself speaks through Slackbot, who is nobody's app.
+  const known = person(message.user) || { real_name: "Slackbot", is_bot: false };
+  return { ...known, real_name: message.username || known.real_name };
 }
 
 /**
@@ -29,7 +30,7 @@ export function authorOf(message) {
  */
 export function drawMessages(list, messages, { inThread = false, newFrom = null } = {}) {
   const tz = state.me?.tz;
-  const today = wall(now(), tz).days;
+  const { today } = state;
   const setting = `${state.as} ${today} ${tz} ${state.people.length} ${state.channels.length} ${inThread}`;
   const items = [];
   let before = null;
@@ -37,14 +38,20 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
     const day = wall(Number(message.ts), tz).days;
     const newDay = !before || wall(Number(before.ts), tz).days !== day;
     if (newDay && !inThread) items.push(dayItem(message.ts, day, today));
-    if (message.ts === newFrom) items.push({ key: "new", sig: "new", build: () => h("li", { class: "new-line", role: "separator" }, h("span", null, "New")) });
+    if (message.ts === newFrom)
+      items.push({
+        key: "new",
+        sig: "new",
+        build: () => h("li", { class: "new-line" }, h("span", null, "New")),
+      });
     const follows = !newDay && message.ts !== newFrom && joins(before, message);
     items.push({
       key: `${message.ts}`,
       sig: `${setting} ${follows} ${JSON.stringify(message)}`,
       build: () => drawMessage(message, { follows, inThread }),
     });
-    if (inThread && message === messages[0] && messages.length > 1) items.push(repliesLine(messages.length - 1));
+    if (inThread && message === messages[0] && messages.length > 1)
+      items.push(repliesLine(messages.length - 1));
     before = message;
   }
   reconcile(list, items);
@@ -54,23 +61,45 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
 
 function dayItem(ts, day, today) {
   const label = dayLabel(Number(ts), { tz: state.me?.tz, now: now() });
-  return { key: `day ${day}`, sig: `${label} ${today}`, build: () => h("li", { class: "day", role: "separator" }, h("span", null, label)) };
+  return {
+    key: `day ${day}`,
+    sig: `${label} ${today}`,
+    build: () => h("li", { class: "day" }, h("span", null, label)),
+  };
 }
 
 function repliesLine(count) {
   const label = `${count} ${count === 1 ? "reply" : "replies"}`;
-  return { key: "replies", sig: label, build: () => h("li", { class: "day day--replies", role: "separator" }, h("span", null, label)) };
+  return {
+    key: "replies",
+    sig: label,
+    build: () => h("li", { class: "day day--replies" }, h("span", null, label)),
+  };
 }
 
 function joins(before, message) {
   const sameAuthor = before.user === message.user && before.username === message.username;
-  return sameAuthor && !before.ephemeral && !message.ephemeral && !before.reply_count && Number(message.ts) - Number(before.ts) < TOGETHER;
+  return (
+    sameAuthor &&
+    !before.ephemeral &&
+    !message.ephemeral &&
+    !before.reply_count &&
+    Number(message.ts) - Number(before.ts) < TOGETHER
+  );
 }
 
 function drawMessage(message, { follows, inThread }) {
   const author = authorOf(message);
   const tz = state.me?.tz;
-  const time = h("time", { class: "message__time", datetime: new Date(message.ts * 1000).toISOString(), title: fullMoment(Number(message.ts), tz) }, clockTime(Number(message.ts), tz));
+  const time = h(
+    "time",
+    {
+      class: "message__time",
+      datetime: new Date(message.ts * 1000).toISOString(),
+      title: fullMoment(Number(message.ts), tz),
+    },
+    clockTime(Number(message.ts), tz),
+  );
   const head = h(
     "div",
     { class: "message__head" },
@@ -78,12 +107,23 @@ function drawMessage(message, { follows, inThread }) {
     author.is_bot ? h("span", { class: "badge" }, "APP") : null,
     time,
   );
-  const classes = ["message", follows && "message--follows", message.ephemeral && "message--ephemeral", message.blocks?.length && "message--blocks"];
+  const classes = [
+    "message",
+    follows && "message--follows",
+    message.ephemeral && "message--ephemeral",
+    message.blocks?.length && "message--blocks",
+  ];
   return h(
     "li",
     {
-      class: classes.filter(Boolean).join(" "), tabindex: -1, "aria-label": `${author.real_name}, ${clockTime(Number(message.ts), tz)}`,
-      dataset: { testid: `message-${message.ts}`, ts: message.ts, ephemeral: message.ephemeral ? "true" : null },
+      class: classes.filter(Boolean).join(" "),
+      tabindex: -1,
+      "aria-label": `${spokenMessage(message)} (${clockTime(Number(message.ts), tz)})`,
+      dataset: {
+        testid: `message-${message.ts}`,
+        ts: message.ts,
+        ephemeral: message.ephemeral ? "true" : null,
+      },
       on: { keydown: (event) => onKey(event) },
     },
     h("div", { class: "message__gutter" }, follows ? time.cloneNode(true) : avatar(author, 36)),
@@ -101,13 +141,20 @@ function drawMessage(message, { follows, inThread }) {
 }
 
 function body(message) {
-  const edited = message.edited ? h("span", { class: "edited", title: fullMoment(Number(message.edited.ts), state.me?.tz) }, "(edited)") : null;
+  const edited = message.edited
+    ? h("span", { class: "edited", title: fullMoment(Number(message.edited.ts), state.me?.tz) }, "(edited)")
+    : null;
   if (message.blocks?.length) {
     const blocks = renderBlocks(message.blocks, messageSurface(message));
     if (message.bot && message.blocks.length > 1) blocks.classList.add("blocks--card");
     return [blocks, edited && h("div", { class: "edited-line" }, edited)];
   }
-  return h("div", { class: "message__text" }, mrkdwn(message.text, names(openChannel)), edited && [" ", edited]);
+  return h(
+    "div",
+    { class: "message__text" },
+    mrkdwn(message.text, names(openChannel)),
+    edited && [" ", edited],
+  );
 }
 
 function reactions(message) {
@@ -117,7 +164,12 @@ function reactions(message) {
     "div",
     { class: "reactions" },
     given.map(([name, users]) =>
-      h("span", { class: "reaction", title: users.map((id) => person(id)?.real_name || id).join(", ") }, mrkdwn(`:${name}:`, names(openChannel)), ` ${users.length}`),
+      h(
+        "span",
+        { class: "reaction", title: users.map((id) => person(id)?.real_name || id).join(", ") },
+        mrkdwn(`:${name}:`, names(openChannel)),
+        ` ${users.length}`,
+      ),
     ),
   );
 }
@@ -127,10 +179,21 @@ function threadLink(message) {
   const label = `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`;
   return h(
     "button",
-    { type: "button", class: "thread-link", dataset: { testid: `thread-${message.ts}` }, on: { click: () => openThread(message.ts) } },
-    h("span", { class: "thread-link__faces" }, (message.reply_users || []).slice(0, 3).map((id) => avatar(person(id), 22))),
+    {
+      type: "button",
+      class: "thread-link",
+      dataset: { testid: `thread-${message.ts}` },
+      on: { click: () => openThread(message.ts) },
+    },
+    h(
+      "span",
+      { class: "thread-link__faces" },
+      (message.reply_users || []).slice(0, 3).map((id) => avatar(person(id), 22)),
+    ),
     h("span", { class: "thread-link__count" }, label),
-    message.latest_reply ? h("span", { class: "thread-link__last" }, `Last ${moment(Number(message.latest_reply), names())}`) : null,
+    message.latest_reply
+      ? h("span", { class: "thread-link__last" }, `Last ${moment(Number(message.latest_reply), names())}`)
+      : null,
   );
 }
 
@@ -138,14 +201,24 @@ function toolbar(message, inThread) {
   const more = h(
     "button",
     {
-      type: "button", class: "iconbtn iconbtn--small", "aria-label": "More about this message", "aria-haspopup": "menu", "aria-expanded": "false",
+      type: "button",
+      class: "iconbtn iconbtn--small",
+      "aria-label": "More about this message",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
       on: { click: () => openMenu(more, menuItems(message), "Message") },
     },
     icon("more", 16),
   );
   const reply = h(
     "button",
-    { type: "button", class: "iconbtn iconbtn--small", "aria-label": "Reply in thread", title: "Reply in thread", on: { click: () => openThread(message.thread_ts || message.ts) } },
+    {
+      type: "button",
+      class: "iconbtn iconbtn--small",
+      "aria-label": "Reply in thread",
+      title: "Reply in thread",
+      on: { click: () => openThread(message.thread_ts || message.ts) },
+    },
     icon("reply", 16),
   );
   return h("div", { class: "message__tools" }, inThread ? null : reply, more);
@@ -153,7 +226,10 @@ function toolbar(message, inThread) {
 
 function menuItems(message) {
   return [
-    { label: [icon("braces", 16), "Show what Slack received"], act: () => showText("Message", JSON.stringify(message, null, 2)) },
+    {
+      label: [icon("braces", 16), "Show its JSON"],
+      act: () => showText("Message", JSON.stringify(message, null, 2)),
+    },
     { label: [icon("trash", 16), "Delete message…"], danger: true, act: () => askDelete(message) },
   ];
 }

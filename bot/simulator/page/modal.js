@@ -44,12 +44,22 @@ function draw(view) {
   contents(view);
   const body = dialog.querySelector(".dialog__body");
   body.scrollTop = scroll;
-  const again = held && [...body.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === held);
-  (again || (same ? null : firstField(body)) || dialog.querySelector('[data-testid="modal-submit"]') || dialog.querySelector("button")).focus({ preventScroll: same });
+  const again =
+    held && [...body.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === held);
+  (
+    again ||
+    (same ? null : firstField(body)) ||
+    dialog.querySelector('[data-testid="modal-submit"]') ||
+    dialog.querySelector("button")
+  ).focus({ preventScroll: same });
 }
 
 function open() {
-  const node = h("dialog", { class: "dialog modal", dataset: { testid: "modal" }, "aria-labelledby": "modal-title" });
+  const node = h("dialog", {
+    class: "dialog modal",
+    dataset: { testid: "modal" },
+    "aria-labelledby": "modal-title",
+  });
   // Closing is the simulator's to do: it tells the app. The dialog goes when the view is gone.
   node.addEventListener("cancel", (event) => {
     if (event.target !== node) return;
@@ -70,11 +80,17 @@ function contents(view) {
   const text = names();
   const depth = state.views.length;
   const surface = viewSurface(view);
-  const close = h("button", { type: "button", class: "iconbtn", "aria-label": depth > 1 ? "Back" : "Close", on: { click: closeTop } }, icon(depth > 1 ? "back" : "close"));
+  const close = h(
+    "button",
+    { type: "button", class: "iconbtn", "aria-label": depth > 1 ? "Back" : "Close", on: { click: closeTop } },
+    icon(depth > 1 ? "back" : "close"),
+  );
   const form = h(
     "form",
     {
-      class: "modal__form", novalidate: true, dataset: { viewId: view.id },
+      class: "modal__form",
+      novalidate: true,
+      dataset: { viewId: view.id },
       on: {
         submit: (event) => {
           event.preventDefault();
@@ -98,10 +114,23 @@ function contents(view) {
 
 function footer(view, text) {
   const submittable = view.submit || view.blocks.some((block) => block.type === "input");
-  const deny = h("button", { type: "button", class: "btn", dataset: { testid: "modal-close" }, on: { click: closeTop } }, view.close ? textObject(view.close, text) : submittable ? "Cancel" : "Close");
+  const deny = h(
+    "button",
+    { type: "button", class: "btn", dataset: { testid: "modal-close" }, on: { click: closeTop } },
+    view.close ? textObject(view.close, text) : submittable ? "Cancel" : "Close",
+  );
   if (!submittable) return h("div", { class: "dialog__foot" }, deny);
   const label = view.submit ? textObject(view.submit, text) : "Submit";
-  return h("div", { class: "dialog__foot" }, deny, h("button", { type: "submit", class: "btn btn--primary", dataset: { testid: "modal-submit" } }, h("span", { class: "btn__text" }, label)));
+  return h(
+    "div",
+    { class: "dialog__foot" },
+    deny,
+    h(
+      "button",
+      { type: "submit", class: "btn btn--primary", dataset: { testid: "modal-submit" } },
+      h("span", { class: "btn__text" }, label),
+    ),
+  );
 }
 
 async function submit(view, surface, form) {
@@ -111,18 +140,22 @@ async function submit(view, surface, form) {
   try {
     await post("view/submit", { as: state.as, view_id: view.id, state: surface.state() });
     await loadState();
+    busy(form, false);
   } catch (error) {
+    // An inert form takes no focus, and the first error wants it.
+    busy(form, false);
     if (error.errors) showErrors(view, form, error.errors);
     else toast(error.message, "error");
-  } finally {
-    busy(form, false);
   }
 }
 
 /** Shows each error at its block and moves to the first; `{}` clears them all. */
 function showErrors(view, form, errors) {
-  for (const block of view.blocks) if (block.type === "input") showError(form, block.block_id, errors[block.block_id]);
-  const stray = Object.entries(errors).filter(([id]) => !view.blocks.some((block) => block.type === "input" && block.block_id === id));
+  for (const block of view.blocks)
+    if (block.type === "input") showError(form, block.block_id, errors[block.block_id]);
+  const stray = Object.entries(errors).filter(
+    ([id]) => !view.blocks.some((block) => block.type === "input" && block.block_id === id),
+  );
   for (const [, sentence] of stray) toast(sentence, "error");
   const wrong = form.querySelector(".field-block--wrong");
   wrong?.scrollIntoView({ block: "nearest" });

@@ -3,11 +3,13 @@
 
 import { h } from "./dom.js";
 import { emoji } from "./emoji.js";
+import { drawn } from "./icons.js";
 import { formatDate, fullMoment } from "./time.js";
 
 const STYLES = { "*": "strong", _: "em", "~": "s" };
 const WORD = /[\p{L}\p{N}]/u;
 const BARE_URL = /^https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)'"\]]/;
+const PERMALINK = new RegExp(`^${location.origin}/archives/(\\w+)/p(\\d+)(\\d{6})$`);
 const SHORTCODE = /^:([a-z0-9_+'-]+):(?::skin-tone-[2-6]:)?/;
 
 /**
@@ -26,7 +28,7 @@ export function textObject(text, names) {
 /** Plain text with its shortcodes turned to characters and its line breaks kept. */
 export function plain(text, withEmoji = true) {
   const out = new Leaves();
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const code = withEmoji && text[at] === ":" && SHORTCODE.exec(text.slice(at, at + 60));
     if (code && emoji(code[1])) {
       out.push(glyph(code[1]));
@@ -92,7 +94,7 @@ function quoted(text, names, verbatim) {
 
 function inline(text, names, verbatim) {
   const out = new Leaves();
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const [node, length] = match(text, at, names, verbatim);
     if (length) {
       out.push(node);
@@ -121,7 +123,8 @@ function match(text, at, names, verbatim) {
   }
   if (STYLES[char] && !WORD.test(before)) {
     const end = closing(text, at);
-    if (end > 0) return [h(STYLES[char], null, inline(text.slice(at + 1, end), names, verbatim)), end - at + 1];
+    if (end > 0)
+      return [h(STYLES[char], null, inline(text.slice(at + 1, end), names, verbatim)), end - at + 1];
   }
   if (char === ":") {
     const code = SHORTCODE.exec(text.slice(at, at + 60));
@@ -161,14 +164,22 @@ function reference(body, names) {
 function mention(id, label, names) {
   const person = names.person(id);
   const name = person?.real_name || person?.name || label || id;
-  return h("span", { class: `mention${id === names.me ? " mention--me" : ""}`, dataset: { user: id } }, `@${unescape(name)}`);
+  return h(
+    "span",
+    { class: `mention${id === names.me ? " mention--me" : ""}`, dataset: { user: id } },
+    `@${unescape(name)}`,
+  );
 }
 
 function channelLink(id, label, names) {
   const channel = names.channel(id);
   const name = `#${unescape(channel?.name || label || id)}`;
   if (!channel) return h("span", { class: "mention" }, name);
-  return h("button", { type: "button", class: "mention mention--link", on: { click: () => names.open(id) } }, name);
+  return h(
+    "button",
+    { type: "button", class: "mention mention--link", on: { click: () => names.open(id) } },
+    name,
+  );
 }
 
 function special(body, label, names) {
@@ -176,9 +187,14 @@ function special(body, label, names) {
   if (kind === "date") return date(rest, label, names);
   if (kind === "subteam") {
     const handle = names.group(rest[0])?.handle;
-    return h("span", { class: "mention", dataset: { group: rest[0] } }, handle ? `@${handle}` : unescape(label || `@${rest[0]}`));
+    return h(
+      "span",
+      { class: "mention", dataset: { group: rest[0] } },
+      handle ? `@${handle}` : unescape(label || `@${rest[0]}`),
+    );
   }
-  if (["here", "channel", "everyone"].includes(kind)) return h("span", { class: "mention mention--me" }, `@${kind}`);
+  if (["here", "channel", "everyone"].includes(kind))
+    return h("span", { class: "mention mention--me" }, `@${kind}`);
   return h("span", { class: "mention" }, unescape(label || kind));
 }
 
@@ -199,7 +215,10 @@ export function safeUrl(url) {
   return /^(https?:\/\/|mailto:|tel:)/i.test(url) ? url : null;
 }
 
+/** A link. One to a message of this workspace leads there in this page, any other to a new tab. */
 export function link(href, children) {
+  const [, channel, seconds, fraction] = PERMALINK.exec(href) || [];
+  if (channel) return h("a", { href: `#channel=${channel}&ts=${seconds}.${fraction}` }, children);
   return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, children);
 }
 
@@ -207,7 +226,11 @@ export function link(href, children) {
 export function glyph(name) {
   const character = emoji(name);
   if (!character) return document.createTextNode(`:${name}:`);
-  return h("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` }, character);
+  return h(
+    "span",
+    { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` },
+    drawn(name) || character,
+  );
 }
 
 function unescape(text) {

@@ -12,8 +12,11 @@ const KEY = "countersign.as";
 export function fromHash() {
   const given = new URLSearchParams(location.hash.slice(1));
   return {
-    as: given.get("as") || localStorage.getItem(KEY), channel: given.get("channel"), thread: given.get("thread"),
-    tab: given.get("tab") === "home" ? "home" : "messages", ts: given.get("ts"),
+    as: given.get("as") || localStorage.getItem(KEY),
+    channel: given.get("channel"),
+    thread: given.get("thread"),
+    tab: given.get("tab") === "home" ? "home" : "messages",
+    ts: given.get("ts"),
   };
 }
 
@@ -42,8 +45,13 @@ export async function openChannel(id, { tab = "messages", thread = null, ts = nu
   const channel = state.channels.find((one) => one.id === id);
   if (!channel) return;
   update({
-    channel: id, tab: channel.is_im ? tab : "messages", thread, replies: null,
-    messages: null, unreadAtOpening: channel.unread, newFrom: null,
+    channel: id,
+    tab: channel.is_im ? tab : "messages",
+    thread,
+    replies: null,
+    messages: null,
+    unreadAtOpening: channel.unread,
+    newFrom: null,
   });
   writeHash();
   if (state.tab === "home") await openHome();
@@ -81,6 +89,7 @@ export async function openThread(ts) {
 export async function followHash() {
   const wanted = fromHash();
   if (wanted.as && wanted.as !== state.as) await become(wanted.as);
-  if (wanted.channel && (wanted.channel !== state.channel || wanted.tab !== state.tab || wanted.ts)) await openChannel(wanted.channel, wanted);
+  if (wanted.channel && (wanted.channel !== state.channel || wanted.tab !== state.tab || wanted.ts))
+    await openChannel(wanted.channel, wanted);
   if (wanted.channel && wanted.thread !== state.thread) await openThread(wanted.thread);
 }

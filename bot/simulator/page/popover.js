@@ -15,8 +15,8 @@ export function openPopover(pop, anchor, { align = "start", matchWidth = false, 
   if (pressed.has(anchor)) return;
   pop.popover = "auto";
   pop.classList.add("popover");
-  // Inside the anchor's dialog, if any: what is outside an open dialog is inert.
-  (anchor.closest("dialog") || document.body).append(pop);
+  // In the anchor's own region; outside an open dialog all is inert.
+  (anchor.closest("dialog, main, aside") || document.body).append(pop);
   const position = () => place(pop, anchor, align, matchWidth);
   const away = (event) => {
     if (!pop.contains(event.target)) position();
@@ -26,13 +26,16 @@ export function openPopover(pop, anchor, { align = "start", matchWidth = false, 
     window.addEventListener("pointerup", () => setTimeout(() => pressed.delete(anchor)), { once: true });
   };
   anchor.addEventListener("pointerdown", press);
+  let hadFocus = false;
+  pop.addEventListener("beforetoggle", (event) => {
+    if (event.newState === "closed") hadFocus = pop.contains(document.activeElement);
+  });
   pop.addEventListener("toggle", (event) => {
     if (event.newState !== "closed") return;
     window.removeEventListener("scroll", away, true);
     window.removeEventListener("resize", position);
     anchor.removeEventListener("pointerdown", press);
     anchor.setAttribute("aria-expanded", "false");
-    const hadFocus = pop.contains(document.activeElement) || document.activeElement === document.body;
     pop.remove();
     if (hadFocus) anchor.focus({ preventScroll: true });
     onClose?.();

@@ -12,14 +12,19 @@ function grouped(elements, names) {
   return elements.map((element) => {
     if (element.type === "rich_text_list") return list(element, names);
     if (element.type === "rich_text_quote") return h("blockquote", null, runs(element, names));
-    if (element.type === "rich_text_preformatted") return h("pre", { class: "code-block" }, runs(element, names));
+    if (element.type === "rich_text_preformatted")
+      return h("pre", { class: "code-block" }, runs(element, names));
     return h("p", null, runs(element, names));
   });
 }
 
 function list(element, names) {
   const items = (element.elements || []).map((item) => h("li", null, runs(item, names)));
-  const node = h(element.style === "ordered" ? "ol" : "ul", { start: element.offset ? element.offset + 1 : null }, items);
+  const node = h(
+    element.style === "ordered" ? "ol" : "ul",
+    { start: element.offset ? element.offset + 1 : null },
+    items,
+  );
   node.style.setProperty("--indent", element.indent || 0);
   return node;
 }
@@ -57,5 +62,8 @@ function leaf(element, names) {
 
 function styled(nodes, style) {
   const tags = { bold: "strong", italic: "em", strike: "s", code: "code", underline: "u" };
-  return Object.entries(tags).reduce((inner, [name, tag]) => (style?.[name] ? [h(tag, null, inner)] : inner), nodes);
+  return Object.entries(tags).reduce(
+    (inner, [name, tag]) => (style?.[name] ? [h(tag, null, inner)] : inner),
+    nodes,
+  );
 }

@@ -34,7 +34,9 @@ export function closeDrawer() {
 }
 
 export function startShell(scrim, skip) {
-  skip.addEventListener("click", () => document.querySelector('#main [tabindex="0"], #main textarea')?.focus());
+  skip.addEventListener("click", () =>
+    document.querySelector('#main [tabindex="0"], #main textarea')?.focus(),
+  );
   document.body.classList.toggle("panel-closed", localStorage.getItem(KEY) === "closed");
   scrim.addEventListener("click", closeDrawer);
   document.addEventListener("keydown", (event) => {
@@ -45,9 +47,13 @@ export function startShell(scrim, skip) {
 
 // F6 walks through the page's regions, as it does in browsers and in Slack.
 function nextRegion(event) {
-  const regions = ["sidebar", "main", "thread", "panel"].map((id) => document.getElementById(id)).filter((node) => node.offsetParent !== null);
+  const regions = ["sidebar", "main", "thread", "panel"]
+    .map((id) => document.getElementById(id))
+    .filter((node) => node.offsetParent !== null);
   const at = regions.findIndex((node) => node.contains(document.activeElement));
   const next = regions[(at + (event.shiftKey ? -1 : 1) + regions.length) % regions.length];
-  next.querySelector('[aria-current], [aria-pressed="true"], textarea:not([hidden]), button, [tabindex="0"]')?.focus();
+  next
+    .querySelector('[aria-current], [aria-pressed="true"], textarea:not([hidden]), button, [tabindex="0"]')
+    ?.focus();
   event.preventDefault();
 }

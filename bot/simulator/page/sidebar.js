@@ -1,7 +1,7 @@
 // The left column: the workspace, who I am, channels and direct messages.
 
 import { avatar } from "./avatar.js";
-import { fill, h } from "./dom.js";
+import { fill, h, keepingFocus } from "./dom.js";
 import { icon } from "./icons.js";
 import { become, openChannel } from "./navigate.js";
 import { closeDrawer } from "./shell.js";
@@ -16,10 +16,15 @@ export function startSidebar(nav) {
   fill(
     nav,
     h(
-      "div",
+      "header",
       { class: "workspace" },
       h("span", { class: "workspace__mark", "aria-hidden": "true" }, ""),
-      h("div", { class: "workspace__text" }, name, h("p", { class: "workspace__line" }, "A local workspace, simulated by Countersign")),
+      h(
+        "div",
+        { class: "workspace__text" },
+        name,
+        h("p", { class: "workspace__line" }, "A local workspace, simulated by Countersign"),
+      ),
       themeButton(),
     ),
     h("section", { class: "acting", "aria-label": "You" }, people, me),
@@ -31,20 +36,28 @@ export function startSidebar(nav) {
     document.title = `${state.workspace?.name || "Workspace"} · Countersign`;
   });
   watch(["people", "as", "waiting"], () => keepingFocus(people, () => drawPeople(people)));
-  watch(["me"], () => fill(me, state.me ? ["You are ", h("strong", null, state.me.real_name), state.me.title ? `, ${state.me.title}` : ""] : []));
+  watch(["me"], () =>
+    fill(
+      me,
+      state.me
+        ? [
+            "You are ",
+            h("strong", null, state.me.real_name),
+            h("span", { class: "unseen" }, ", "),
+            h("span", { class: "me__title" }, state.me.title || ""),
+          ]
+        : [],
+    ),
+  );
   watch(["channels", "channel", "people", "as"], () => keepingFocus(lists, () => drawChannels(lists)));
-}
-
-/** Redraws and gives the focus back to the entry that had it. */
-function keepingFocus(node, draw) {
-  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
-  draw();
-  if (held) node.querySelector(`[data-testid="${held}"]`)?.focus({ preventScroll: true });
 }
 
 function drawPeople(node) {
   const humans = state.people.filter((one) => !one.is_bot);
-  fill(node, humans.map((one) => personButton(one)));
+  fill(
+    node,
+    humans.map((one) => personButton(one)),
+  );
   node.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
@@ -61,7 +74,12 @@ function personButton(one) {
   return h(
     "button",
     {
-      type: "button", class: "person", "aria-pressed": String(on), "aria-label": label, title: label, dataset: { testid: `person-${one.id}` },
+      type: "button",
+      class: "person",
+      "aria-pressed": String(on),
+      "aria-label": label,
+      title: label,
+      dataset: { testid: `person-${one.id}` },
       on: { click: () => become(one.id) },
     },
     h("span", { class: "person__face" }, avatar(one, 34), waits ? h("span", { class: "dot" }) : null),
@@ -90,18 +108,27 @@ function group(title, channels) {
     "section",
     { class: "channel-group", "aria-labelledby": heading },
     h("h2", { id: heading }, title),
-    h("ul", null, channels.map((channel) => h("li", null, channelButton(channel)))),
+    h(
+      "ul",
+      null,
+      channels.map((channel) => h("li", null, channelButton(channel))),
+    ),
   );
 }
 
 function channelButton(channel) {
   const here = channel.id === state.channel;
   const unread = here ? 0 : channel.unread;
-  const badge = unread && (channel.mention || channel.is_im) ? h("span", { class: "count", "aria-hidden": "true" }, unread) : null;
+  const badge =
+    unread && (channel.mention || channel.is_im)
+      ? h("span", { class: "count", "aria-hidden": "true" }, unread)
+      : null;
   return h(
     "button",
     {
-      type: "button", class: `channel${unread ? " channel--unread" : ""}`, "aria-current": here ? "page" : null,
+      type: "button",
+      class: `channel${unread ? " channel--unread" : ""}`,
+      "aria-current": here ? "page" : null,
       dataset: { testid: `channel-${channel.id}` },
       on: {
         click: async () => {

@@ -11,6 +11,7 @@ export const state = {
   channels: [],
   views: [], // my open modals, the one in front last
   clock: null,
+  today: 0, // the simulated day, as days since 1970 where I am
   clockRead: 0, // performance.now() / 1000 when `clock` was read
   app: null,
   controls: [],

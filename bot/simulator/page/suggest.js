@@ -30,20 +30,34 @@ export function suggestions(text, caret) {
 }
 
 function commands(typed) {
-  return COMMANDS
-    .filter((command) => command.command.slice(1).startsWith(typed))
-    .map((command) => ({
-      insert: `${command.command} `, title: command.command, hint: command.usage_hint, detail: command.description,
-      picture: avatar(theApp(), 24),
-    }));
+  return COMMANDS.filter((command) => command.command.slice(1).startsWith(typed)).map((command) => ({
+    insert: `${command.command} `,
+    title: command.command,
+    hint: command.usage_hint,
+    detail: command.description,
+    picture: avatar(theApp(), 24),
+  }));
 }
 
 function people(typed) {
   const wanted = typed.toLowerCase();
   return state.people
-    .filter((one) => one.name.toLowerCase().startsWith(wanted) || one.real_name.toLowerCase().split(/\s+/).some((part) => part.startsWith(wanted)))
+    .filter(
+      (one) =>
+        one.name.toLowerCase().startsWith(wanted) ||
+        one.real_name
+          .toLowerCase()
+          .split(/\s+/)
+          .some((part) => part.startsWith(wanted)),
+    )
     .slice(0, MOST)
-    .map((one) => ({ insert: `@${one.name} `, title: one.real_name, hint: `@${one.name}`, detail: one.title || "", picture: avatar(one, 24) }));
+    .map((one) => ({
+      insert: `@${one.name} `,
+      title: one.real_name,
+      hint: `@${one.name}`,
+      detail: one.title || "",
+      picture: avatar(one, 24),
+    }));
 }
 
 function channels(typed) {
@@ -68,7 +82,10 @@ export function suggestionList(field, pick) {
 
   const draw = () => {
     node.hidden = !found.length;
-    fill(node, found.map((one, at) => row(one, at === active, () => choose(at))));
+    fill(
+      node,
+      found.map((one, at) => row(one, at === active, () => choose(at))),
+    );
     const row_ = node.children[active];
     if (row_) {
       field.setAttribute("aria-activedescendant", row_.id);
@@ -114,7 +131,10 @@ function row(one, active, choose) {
   return h(
     "div",
     {
-      class: `suggest__row${active ? " suggest__row--active" : ""}`, role: "option", id: uid("suggestion"), "aria-selected": String(active),
+      class: `suggest__row${active ? " suggest__row--active" : ""}`,
+      role: "option",
+      id: uid("suggestion"),
+      "aria-selected": String(active),
       // The field keeps the focus.
       on: { mousedown: (event) => event.preventDefault(), click: choose },
     },

@@ -44,7 +44,14 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
     state: () => collect(blocks, value),
     act: async (block, element, entry) => {
       const { type, ...chosen } = entry;
-      const body = { as, ...place, block_id: block.block_id, action_id: element.action_id, ...chosen, state: collect(blocks, value) };
+      const body = {
+        as,
+        ...place,
+        block_id: block.block_id,
+        action_id: element.action_id,
+        ...chosen,
+        state: collect(blocks, value),
+      };
       try {
         await post("action", body);
       } catch (error) {

@@ -47,7 +47,8 @@ export const loadThread = single(async () => {
   const { as, channel, thread } = state;
   if (!thread) return;
   const { messages } = await get("messages", { as, channel, thread_ts: thread });
-  if (as === state.as && channel === state.channel && thread === state.thread) update({ replies: same(state.replies, messages) });
+  if (as === state.as && channel === state.channel && thread === state.thread)
+    update({ replies: same(state.replies, messages) });
 });
 
 /** Fetches my App Home, when it is on screen. */
@@ -84,7 +85,15 @@ export async function readOpen() {
 /** Fetches what one change of the event stream concerns. */
 export async function follow(change) {
   const here = change.channel === state.channel;
-  const jobs = { message: conversation, ephemeral: conversation, view: loadState, read: loadState, clock: loadState, app: loadState, home: loadHome };
+  const jobs = {
+    message: conversation,
+    ephemeral: conversation,
+    view: loadState,
+    read: loadState,
+    clock: loadState,
+    app: loadState,
+    home: loadHome,
+  };
   const job = jobs[change.kind] || loadAll;
   await job(here);
   if (change.kind === "message" || change.kind === "clock") soonWaiting();

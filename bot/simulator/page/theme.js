@@ -5,7 +5,11 @@ import { icon } from "./icons.js";
 
 const KEY = "countersign.theme";
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
-const LOOK = { auto: ["auto", "Theme: as the system"], light: ["sun", "Theme: light"], dark: ["moon", "Theme: dark"] };
+const LOOK = {
+  auto: ["auto", "Theme: as the system"],
+  light: ["sun", "Theme: light"],
+  dark: ["moon", "Theme: dark"],
+};
 
 function current() {
   const kept = localStorage.getItem(KEY);
@@ -29,7 +33,12 @@ export function themeButton() {
     apply(theme);
     draw();
   };
-  const node = h("button", { type: "button", class: "iconbtn iconbtn--nav", dataset: { testid: "theme" }, on: { click: turn } });
+  const node = h("button", {
+    type: "button",
+    class: "iconbtn iconbtn--nav",
+    dataset: { testid: "theme" },
+    on: { click: turn },
+  });
   draw();
   return node;
 }

@@ -1,6 +1,19 @@
 // Instants in a person's own zone, and Slack's date tokens. An instant is epoch seconds everywhere.
 
-const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+];
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const DAY = 86400;
 const formatters = new Map();
@@ -8,8 +21,14 @@ const formatters = new Map();
 function formatter(tz) {
   if (!formatters.has(tz)) {
     const options = {
-      timeZone: tz, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit",
-      hour: "2-digit", minute: "2-digit", second: "2-digit",
+      timeZone: tz,
+      hourCycle: "h23",
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+      hour: "2-digit",
+      minute: "2-digit",
+      second: "2-digit",
     };
     try {
       formatters.set(tz, new Intl.DateTimeFormat("en-CA", options));
@@ -23,7 +42,8 @@ function formatter(tz) {
 /** The wall clock of `tz` at `epoch`; `days` counts days since 1970 there, `weekday` is 0 on a Sunday. */
 export function wall(epoch, tz) {
   const found = {};
-  for (const { type, value } of formatter(tz || "UTC").formatToParts(new Date(epoch * 1000))) found[type] = Number(value);
+  for (const { type, value } of formatter(tz || "UTC").formatToParts(new Date(epoch * 1000)))
+    found[type] = Number(value);
   const days = Date.UTC(found.year, found.month - 1, found.day) / (DAY * 1000);
   return { ...found, days, weekday: (((days + 4) % 7) + 7) % 7 };
 }
@@ -92,7 +112,11 @@ function ordinal(day) {
 /** "3 hours ago", "in 2 days". */
 export function ago(epoch, now) {
   const seconds = Math.abs(now - epoch);
-  const [size, unit] = [[DAY, "day"], [3600, "hour"], [60, "minute"]].find(([length]) => seconds >= length) || [1, "second"];
+  const [size, unit] = [
+    [DAY, "day"],
+    [3600, "hour"],
+    [60, "minute"],
+  ].find(([length]) => seconds >= length) || [1, "second"];
   const count = Math.floor(seconds / size);
   if (unit === "second" && count < 10) return "just now";
   const words = `${count} ${unit}${count === 1 ? "" : "s"}`;

@@ -9,10 +9,23 @@ const STAYS = 7000; // milliseconds
 export function toast(sentence, kind = "info") {
   const node = h(
     "div",
-    { class: `toast toast--${kind}`, role: kind === "error" ? "alert" : "status", dataset: { testid: "toast" } },
+    {
+      class: `toast toast--${kind}`,
+      role: kind === "error" ? "alert" : "status",
+      dataset: { testid: "toast" },
+    },
     icon(kind === "error" ? "warning" : "check", 18),
     h("span", null, sentence),
-    h("button", { type: "button", class: "iconbtn iconbtn--small", "aria-label": "Dismiss", on: { click: () => node.remove() } }, icon("close", 14)),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "iconbtn iconbtn--small",
+        "aria-label": "Dismiss",
+        on: { click: () => node.remove() },
+      },
+      icon("close", 14),
+    ),
   );
   stack().append(node);
   setTimeout(() => node.remove(), STAYS);

@@ -1,20 +1,40 @@
 // The state of interactive elements, in the shape Slack sends it. What may be submitted is the simulator's to say.
 
 const FIELD = {
-  static_select: "selected_option", external_select: "selected_option", radio_buttons: "selected_option",
-  overflow: "selected_option", users_select: "selected_user", conversations_select: "selected_conversation",
-  channels_select: "selected_channel", multi_static_select: "selected_options", checkboxes: "selected_options",
-  multi_users_select: "selected_users", multi_conversations_select: "selected_conversations",
-  multi_channels_select: "selected_channels", datepicker: "selected_date", timepicker: "selected_time",
-  datetimepicker: "selected_date_time", plain_text_input: "value", number_input: "value",
-  email_text_input: "value", url_text_input: "value", button: "value",
+  static_select: "selected_option",
+  external_select: "selected_option",
+  radio_buttons: "selected_option",
+  overflow: "selected_option",
+  users_select: "selected_user",
+  conversations_select: "selected_conversation",
+  channels_select: "selected_channel",
+  multi_static_select: "selected_options",
+  checkboxes: "selected_options",
+  multi_users_select: "selected_users",
+  multi_conversations_select: "selected_conversations",
+  multi_channels_select: "selected_channels",
+  datepicker: "selected_date",
+  timepicker: "selected_time",
+  datetimepicker: "selected_date_time",
+  plain_text_input: "value",
+  number_input: "value",
+  email_text_input: "value",
+  url_text_input: "value",
+  button: "value",
 };
 
 const INITIAL = {
-  selected_option: "initial_option", selected_user: "initial_user", selected_conversation: "initial_conversation",
-  selected_channel: "initial_channel", selected_options: "initial_options", selected_users: "initial_users",
-  selected_conversations: "initial_conversations", selected_channels: "initial_channels",
-  selected_date: "initial_date", selected_time: "initial_time", selected_date_time: "initial_date_time",
+  selected_option: "initial_option",
+  selected_user: "initial_user",
+  selected_conversation: "initial_conversation",
+  selected_channel: "initial_channel",
+  selected_options: "initial_options",
+  selected_users: "initial_users",
+  selected_conversations: "initial_conversations",
+  selected_channels: "initial_channels",
+  selected_date: "initial_date",
+  selected_time: "initial_time",
+  selected_date_time: "initial_date_time",
   value: "initial_value",
 };
 
@@ -45,8 +65,14 @@ export function initialState(element) {
 export function elementsOf(blocks) {
   const found = [];
   for (const block of blocks || []) {
-    const elements = block.type === "input" ? [block.element] : block.type === "section" ? [block.accessory] : block.elements;
-    for (const element of elements || []) if (element?.action_id && FIELD[element.type]) found.push({ block, element });
+    const elements =
+      block.type === "input"
+        ? [block.element]
+        : block.type === "section"
+          ? [block.accessory]
+          : block.elements;
+    for (const element of elements || [])
+      if (element?.action_id && FIELD[element.type]) found.push({ block, element });
   }
   return found;
 }

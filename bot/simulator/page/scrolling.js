@@ -1,0 +1,28 @@
+// Lists of messages: which end is in sight, and when they may be acted on.
+
+const NEAR_END = 80; // pixels from the end that still count as reading the newest message
+
+/** Fades a list that is being loaded; what still shows the previous place or person must not be acted on. */
+export function standBy(list, messages) {
+  list.classList.toggle("messages--loading", messages === null);
+  list.inert = messages === null;
+}
+
+/**
+ * Keeps the end in sight whenever the list or the room for it changes size, for as long as the reader is there.
+ * Returns a function that goes to the end.
+ */
+export function stickToEnd(scroller, list) {
+  let atEnd = true;
+  const end = () => {
+    atEnd = true;
+    scroller.scrollTop = scroller.scrollHeight;
+  };
+  scroller.addEventListener("scroll", () => {
+    atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+  });
+  const observer = new ResizeObserver(() => atEnd && end());
+  observer.observe(scroller);
+  observer.observe(list);
+  return end;
+}

@@ -1,0 +1,88 @@
+"""Block Kit, the few pieces that are used. Text is verbatim: Slack is to read no mention into what it is given."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+# Slack's limits, of https://docs.slack.dev/reference/block-kit, in characters.
+BUTTON: Final = 75
+HEADER: Final = 150
+PLAIN_INPUT: Final = 3000
+OPTION: Final = 75
+OPTIONS: Final = 100
+MODAL_TITLE: Final = 24
+
+INPUT: Final = "value"  # the action_id of every field
+
+
+def mrkdwn(text: str) -> Json:
+    """Text that was made with `bot.slack.text`."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def plain(text: str) -> Json:
+    """Text that is shown as it is."""
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def header(text: str) -> Json:
+    """A title of 1 to 150 characters."""
+    return {"type": "header", "text": plain(text)}
+
+
+def section(text: str) -> Json:
+    """A paragraph of mrkdwn, 1 to 3000 characters."""
+    return {"type": "section", "text": mrkdwn(text)}
+
+
+def context(*parts: str) -> Json:
+    """Small print: up to ten pieces of mrkdwn."""
+    return {"type": "context", "elements": [mrkdwn(part) for part in parts]}
+
+
+def actions(block_id: str, *elements: Json) -> Json:
+    """A row of buttons."""
+    return {"type": "actions", "block_id": block_id, "elements": list(elements)}
+
+
+def button(action_id: str, label: str, value: str, *, style: str, spoken: str) -> Json:
+    """A button; `style` is `primary` or `danger`, `spoken` is what a screen reader says."""
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": plain(label),
+        "value": value,
+        "style": style,
+        "accessibility_label": spoken,
+    }
+
+
+def text_input(
+    block_id: str,
+    label: str,
+    *,
+    limit: int,
+    initial: str = "",
+    hint: str | None = None,
+    optional: bool = False,
+    multiline: bool = False,
+) -> Json:
+    """A labelled field for text of at most `limit` characters; its value is under `block_id`, action `value`."""
+    element: Json = {
+        "type": "plain_text_input",
+        "action_id": INPUT,
+        "multiline": multiline,
+        "max_length": min(limit, PLAIN_INPUT),
+    }
+    if initial:
+        element["initial_value"] = initial[: element["max_length"]]
+    block: Json = {
+        "type": "input",
+        "block_id": block_id,
+        "label": plain(label),
+        "optional": optional,
+        "element": element,
+    }
+    return block if hint is None else {**block, "hint": plain(hint)}

@@ -1,0 +1,20 @@
+"""What people do in Slack, as commands at the door.
+
+The order is always: commit to the hub, then ack, so that a press that Slack took is on disk. Only a form that is to
+be opened is acked first. Whatever goes wrong, the person is told where they acted.
+"""
+
+from __future__ import annotations
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack.listeners import actions, commands, failures, views
+from orchestration.client import Door
+
+
+def register(app: AsyncApp, door: Door) -> None:
+    """Registers every listener, and what is said when one fails."""
+    commands.register(app, door)
+    actions.register(app, door)
+    views.register(app, door)
+    failures.register(app)

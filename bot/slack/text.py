@@ -1,0 +1,122 @@
+"""Text for Slack. What people typed goes through `safe` or `quoted`: it can mention nobody and forge no line.
+
+Slack counts its limits after escaping, where one `&` is five characters, so each cut minds both lengths: the
+`limit` that a person sees, and the `room` on the wire.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+ELLIPSIS: Final = "…"
+
+# ISO 4217's currencies without a minor unit: "4,200 JPY" has no cents to show.
+WHOLE: Final = frozenset(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905 - reads as the list it is
+)
+
+# Direction overrides can make an amount read backwards; they are not text.
+_DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_TOKEN: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"*_~`]|.", re.DOTALL)
+_PERSON: Final = re.compile(r"^[UW][A-Z0-9]+$")
+_GROUP: Final = re.compile(r"^S[A-Z0-9]+$")
+_CHANNEL: Final = re.compile(r"^[CDG][A-Z0-9]+$")
+
+
+def escape(text: str) -> str:
+    """Slack's three control characters as entities; nothing else may be."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def unescape(text: str) -> str:
+    """The inverse of `escape`, for what Slack hands over escaped."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def plain(text: str, limit: int) -> str:
+    """One line for a `plain_text` object, which parses nothing: at most `limit` characters."""
+    line = _one_line(text)
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
+
+
+def safe(text: str, limit: int, *, room: int = 2000) -> str:
+    """One line of user text as mrkdwn. Links stay links, backticks become quotes: they could swallow what follows."""
+    return _cut(_one_line(text).replace("`", "'"), limit, room)
+
+
+def quoted(text: str, limit: int, *, lines: int = 12, room: int = 2500) -> str:
+    """User text as a quote, each line marked, so that it cannot pass for ours; "" when nothing is left to say."""
+    kept = [line.rstrip() for line in _clean(text).strip().split("\n")]
+    shown = "\n".join(kept[:lines])
+    if len(kept) > lines:
+        shown = shown[: limit - 1] + ELLIPSIS
+    marked = room - 2 * lines  # what "> " before every line takes
+    return "\n".join(f"> {line}" for line in _cut(shown, limit, marked).split("\n")) if shown.strip() else ""
+
+
+def bold(text: str) -> str:
+    """The mrkdwn in bold; as it is where its own formatting would make that come out wrong."""
+    return text if not text or re.search(r"[*_~<]", text) else f"*{text}*"
+
+
+def mention(principal: str) -> str:
+    """A person, a user group or a channel by ID, in each reader's own rendering. Anything else is only text."""
+    if _PERSON.match(principal):
+        return f"<@{principal}>"
+    if _GROUP.match(principal):
+        return f"<!subteam^{principal}>"
+    return f"<#{principal}>" if _CHANNEL.match(principal) else safe(principal, 40)
+
+
+def when(moment: datetime) -> str:
+    """A time in each reader's own zone; in UTC where a client cannot."""
+    fallback = moment.strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def money(amount: Decimal, currency: str | None) -> str:
+    """`4,200.00 USD`: thousands separated, cents always shown where the currency has them."""
+    decimals = 0 if currency in WHOLE and amount == amount.to_integral_value() else 2
+    figure = f"{amount:,.{decimals}f}"
+    return f"{figure} {safe(currency, 3)}" if currency else figure
+
+
+def within(pieces: Iterable[str], separator: str, room: int) -> str:
+    """The pieces joined, as many as fit into `room` characters; whole ones only, and "…" for the rest."""
+    shown, left = [], room
+    for piece in pieces:
+        left -= len(piece) + len(separator)
+        if left < len(ELLIPSIS):
+            shown.append(ELLIPSIS)
+            break
+        shown.append(piece)
+    return separator.join(shown)
+
+
+def _clean(text: str) -> str:
+    """Without control characters and direction overrides; every kind of line end is one."""
+    lines = "\n".join(_DIRECTION.sub("", text).splitlines())
+    return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_clean(text).split())
+
+
+def _cut(text: str, limit: int, room: int) -> str:
+    """Escaped, at most `limit` characters seen and `room` on the wire. A link is whole or not there."""
+    out: list[str] = []
+    seen = used = 0
+    for token in _TOKEN.findall(text):
+        piece = f"<{escape(token)}>" if len(token) > 1 else escape(token)
+        seen += len(token)
+        used += len(piece)
+        if seen > limit or used > room - len(ELLIPSIS):
+            return "".join(out).rstrip() + ELLIPSIS
+        out.append(piece)
+    return "".join(out)

@@ -1,0 +1,5 @@
+import sys
+
+from orchestration.hub.command import main
+
+sys.exit(main())

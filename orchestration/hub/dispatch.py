@@ -1,0 +1,278 @@
+"""Dealing work to the connected workers: who gets what, by which token, and until when.
+
+Everything here is memory, and may be lost: what is unfinished stands in the file and is dealt again. A token
+names one dealing. It stays good until the work is done or dealt again, so that a worker which is shutting
+down, and has already hung up, may still hand in what it finished.
+"""
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import activities, batches, turns
+from orchestration.hub.errors import StaleError
+from orchestration.hub.store import Effects, Kind, Ready, Transaction
+
+_log: Final = logging.getLogger(__name__)
+
+# Bounds how long one round of dealing keeps the event loop from its sockets.
+_ROUND: Final = 64
+
+# An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered again after a
+# pause that doubles, so that it does not spin between the hub and a worker that will never take it.
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 30.0
+
+_Key = tuple[Kind, int]
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One connected stream: its capacity, what it accepts, and what is on its way to it."""
+
+    capacity: dict[Kind, int]
+    accepts: dict[Kind, dict[str, frozenset[str]]] | None
+    outgoing: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    tokens: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
+
+    def free(self, kind: Kind) -> int:
+        """How many more items of this kind it takes."""
+        return self.capacity[kind] - len(self.tokens[kind])
+
+    def takes(self, kind: Kind, name: str, version: str | None) -> bool:
+        """Whether its filters let this through; a worker without filters takes everything."""
+        if self.accepts is None:
+            return True
+        versions = self.accepts[kind].get(name)
+        return versions is not None and (not versions or (version or "") in versions)
+
+
+@dataclass(slots=True)
+class Dealt:
+    """An item in a worker's hands. `work` is what its completion must be applied to.
+
+    The key stands for an activity.
+    """
+
+    ready: Ready
+    worker: Worker | None
+    expires: float
+    work: turns.Turn | batches.Batch | int
+
+
+class Dispatcher:
+    """Who does what. Lives on the event loop; not thread-safe."""
+
+    def __init__(self, lease_s: float) -> None:
+        self._lease_s = lease_s
+        self._workers: list[Worker] = []
+        self._waiting: dict[Kind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
+            kind: {} for kind in Kind
+        }
+        self._queued: set[_Key] = set()
+        self._order = 0
+        self._dealt: dict[str, Dealt] = {}
+        self._token_of: dict[_Key, str] = {}
+        self._abandoned: dict[_Key, float] = {}
+        self.too_long: list[int] = []
+
+    # What is to be done.
+
+    def apply(self, effects: Effects) -> None:
+        """Take in what a commit brought: finished work first, for it may have made its successor ready."""
+        for token in effects.settled:
+            self._settle(token)
+        for ready in effects.ready:
+            self.offer(ready)
+
+    def offer(self, ready: Ready) -> None:
+        """Queue an item, unless it is queued already, or is in hands whose completion will look again."""
+        item = (ready.kind, ready.key)
+        if item in self._queued:
+            return
+        token = self._token_of.get(item)
+        if token is not None and self._dealt[token].worker is not None:
+            return
+        self._queued.add(item)
+        self._order += 1
+        lane = self._waiting[ready.kind].setdefault((ready.name, ready.version), deque())
+        lane.append((self._order, ready.key))
+
+    def _settle(self, token: str) -> None:
+        dealt = self._dealt.pop(token, None)
+        if dealt is None:
+            return
+        item = (dealt.ready.kind, dealt.ready.key)
+        if self._token_of.get(item) == token:
+            del self._token_of[item]
+        self._abandoned.pop(item, None)
+        if dealt.worker is not None:
+            dealt.worker.tokens[dealt.ready.kind].discard(token)
+
+    # Workers.
+
+    def connect(self, request: pb.GetWorkItemsRequest) -> Worker:
+        """Add a worker."""
+        capacity = {
+            Kind.TURN: request.maxConcurrentOrchestrationWorkItems or 100,
+            Kind.ACTIVITY: request.maxConcurrentActivityWorkItems or 100,
+            Kind.ENTITY: request.maxConcurrentEntityWorkItems
+            or request.maxConcurrentOrchestrationWorkItems
+            or 100,
+        }
+        worker = Worker(capacity, _filters(request))
+        self._workers.append(worker)
+        return worker
+
+    def disconnect(self, worker: Worker) -> None:
+        """Remove a worker and queue what it held.
+
+        Its tokens stay good until somebody else is dealt the work.
+        """
+        if worker not in self._workers:
+            return
+        self._workers.remove(worker)
+        for tokens in worker.tokens.values():
+            for token in tokens:
+                self._let_go(token)
+            tokens.clear()
+
+    def _let_go(self, token: str) -> None:
+        dealt = self._dealt[token]
+        dealt.worker = None
+        self.offer(dealt.ready)
+
+    def workers(self) -> Iterator[Worker]:
+        """The connected workers."""
+        return iter(list(self._workers))
+
+    # Tokens.
+
+    def held(self, token: str, kind: Kind) -> Dealt:
+        """What was dealt under a token.
+
+        Raises StaleError where it was dealt again, finished, or never dealt.
+        """
+        dealt = self._dealt.get(token)
+        if dealt is None or dealt.ready.kind is not kind:
+            raise StaleError(
+                "This completion token is no longer good: the work was finished, or dealt to somebody else."
+            )
+        return dealt
+
+    def drop(self, token: str) -> None:
+        """Forget a dealing that turned out to be stale."""
+        self._settle(token)
+
+    def abandon(self, token: str, kind: Kind) -> float:
+        """Take an item back.
+
+        After how many seconds it should be offered again with `offer`. Raises StaleError.
+        """
+        dealt = self.held(token, kind)
+        item = (kind, dealt.ready.key)
+        pause = min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
+        self._settle(token)
+        self._abandoned[item] = pause
+        return pause
+
+    def expire(self) -> bool:
+        """Queue what was held for longer than a lease; whether there was any."""
+        now = time.monotonic()
+        late = [
+            token for token, dealt in self._dealt.items() if dealt.worker is not None and dealt.expires <= now
+        ]
+        for token in late:
+            dealt = self._dealt[token]
+            _log.warning(
+                "A worker held a %s for longer than the lease; dealing it again.",
+                dealt.ready.kind.name.lower(),
+            )
+            if dealt.worker is not None:
+                dealt.worker.tokens[dealt.ready.kind].discard(token)
+            self._let_go(token)
+        return bool(late)
+
+    # Dealing.
+
+    def deal(self, tx: Transaction) -> bool:
+        """Deal up to a round of what is queued; whether there may be more to deal at once."""
+        dealt = 0
+        for kind in Kind:
+            while dealt < _ROUND:
+                chosen = self._choose(kind)
+                if chosen is None:
+                    break
+                worker, ready = chosen
+                dealt += 1
+                self._hand(tx, worker, ready)
+        return dealt >= _ROUND
+
+    def _choose(self, kind: Kind) -> tuple[Worker, Ready] | None:
+        """The item that waited longest among those a worker has room for, and the least busy such worker."""
+        lanes = self._waiting[kind]
+        candidates = [worker for worker in self._workers if worker.free(kind) > 0]
+        if not lanes or not candidates:
+            return None
+        for name, version in (
+            sorted(lanes, key=lambda lane: lanes[lane][0]) if len(lanes) > 1 else list(lanes)
+        ):
+            fitting = [worker for worker in candidates if worker.takes(kind, name, version)]
+            if fitting:
+                lane = lanes[name, version]
+                _, key = lane.popleft()
+                if not lane:
+                    del lanes[name, version]
+                self._queued.discard((kind, key))
+                worker = max(fitting, key=lambda one: one.free(kind))
+                return worker, Ready(kind, key, name, version)
+        return None
+
+    def _hand(self, tx: Transaction, worker: Worker, ready: Ready) -> None:
+        token = secrets.token_hex(16)
+        work: turns.Turn | batches.Batch | int
+        try:
+            if ready.kind is Kind.ACTIVITY:
+                request = activities.deal(tx, ready.key, token)
+                item, work = request, ready.key
+            else:
+                found = (turns if ready.kind is Kind.TURN else batches).deal(tx, ready.key, token)
+                item, work = found if found is not None else (None, 0)
+        except turns.TooLongError:
+            self.too_long.append(ready.key)
+            return
+        except sqlite3.Error:
+            self.offer(ready)
+            raise
+        if item is None:
+            return
+        before = self._token_of.get((ready.kind, ready.key))
+        if before is not None:
+            self._dealt.pop(before, None)
+        self._dealt[token] = Dealt(ready, worker, time.monotonic() + self._lease_s, work)
+        self._token_of[ready.kind, ready.key] = token
+        worker.tokens[ready.kind].add(token)
+        worker.outgoing.put_nowait(item)
+
+
+def _filters(request: pb.GetWorkItemsRequest) -> dict[Kind, dict[str, frozenset[str]]] | None:
+    if not request.HasField("workItemFilters"):
+        return None
+    filters = request.workItemFilters
+    out: dict[Kind, dict[str, frozenset[str]]] = {kind: {} for kind in Kind}
+    for kind, listed in ((Kind.TURN, filters.orchestrations), (Kind.ACTIVITY, filters.activities)):
+        for one in listed:
+            before = out[kind].get(one.name)
+            # A name listed once without versions takes every version, whatever else is listed.
+            every = not one.versions or (before is not None and not before)
+            out[kind][one.name] = frozenset() if every else frozenset(one.versions) | (before or frozenset())
+    out[Kind.ENTITY] = {one.name: frozenset() for one in filters.entities}
+    return out

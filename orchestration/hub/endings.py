@@ -1,0 +1,74 @@
+"""How an instance ends, and how it is forgotten."""
+
+from typing import Any, NamedTuple
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import entities, mailbox, wire
+from orchestration.hub.sql import Q
+from orchestration.hub.store import Transaction
+
+
+class Ending(NamedTuple):
+    """How an execution ended for good."""
+
+    status: pb.OrchestrationStatus
+    output: str | None
+    failure: pb.TaskFailureDetails | None
+
+
+def end(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
+    """Record the end of the instance of this row, drop what it waited for, and tell its parent.
+
+    The parent hears of it only in the execution that started it. Writing the history is left to the caller.
+    Entity locks that the instance still holds are released: nobody else ever could.
+    """
+    key = row["key"]
+    failure = ending.failure.SerializeToString() if ending.failure is not None else None
+    tx.do(Q.instance_end, ending.status, at, at, ending.output, failure, key)
+    tx.do(Q.inbox_delete, key)
+    tx.do(Q.timer_delete, key)
+    tx.effects.changed.add(row["id"])
+    entities.release_all(tx, row["id"], row["execution"], at)
+    if row["parent"] is not None:
+        _tell_parent(tx, row, ending, at)
+
+
+def _tell_parent(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
+    task = row["parent_task"]
+    if ending.status == pb.ORCHESTRATION_STATUS_COMPLETED:
+        done = pb.SubOrchestrationInstanceCompletedEvent(
+            taskScheduledId=task, result=wire.text(ending.output)
+        )
+        event = wire.event(at, subOrchestrationInstanceCompleted=done)
+    else:
+        event = child_failed(at, task, ending.failure or _unexplained(row["id"], ending.status))
+    parent = tx.one(Q.instance_by_key, row["parent"])
+    mailbox.put_bound(tx, parent, row["parent_execution"], at, event)
+
+
+def completed_event(at: int, ending: Ending) -> bytes:
+    """The last event of an execution's history."""
+    done = pb.ExecutionCompletedEvent(
+        orchestrationStatus=ending.status, result=wire.text(ending.output), failureDetails=ending.failure
+    )
+    return wire.event(at, executionCompleted=done)
+
+
+def _unexplained(instance_id: str, status: pb.OrchestrationStatus) -> pb.TaskFailureDetails:
+    how = pb.OrchestrationStatus.Name(status).removeprefix("ORCHESTRATION_STATUS_").lower()
+    return pb.TaskFailureDetails(
+        errorType="SubOrchestrationEnded", errorMessage=f"The sub-orchestration {instance_id!r} was {how}."
+    )
+
+
+def child_failed(at: int, task: int, failure: pb.TaskFailureDetails) -> bytes:
+    """The event that tells a parent of a sub-orchestration's failure, with all its causes."""
+    failed = pb.SubOrchestrationInstanceFailedEvent(taskScheduledId=task, failureDetails=failure)
+    return wire.event(at, subOrchestrationInstanceFailed=failed)
+
+
+def forget(tx: Transaction, key: int) -> None:
+    """Delete an instance with everything that belongs to it, whatever its status."""
+    for statement in (Q.history_delete, Q.inbox_delete, Q.timer_delete, Q.activity_delete, Q.instance_delete):
+        tx.do(statement, key)

@@ -1,0 +1,156 @@
+"""Opening the hub's file: whose it is, whether it is whole, and that nobody else has it open."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO, Final
+
+from orchestration.hub import sql
+from orchestration.hub.errors import HubError
+
+# "Csgn": says in the file's header that it is a hub's.
+_APPLICATION_ID: Final = 0x4373676E
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER: Final = 100
+
+# Each brings the file from the version that is its index to the next. Never change one that was released.
+MIGRATIONS: Final = (sql.script("schema_0001.sql"),)
+
+# A file up to this size is verified page by page at every start, which takes under a tenth of a second; of a
+# larger one the size, the header and the log are.
+_VERIFIED_WHOLE: Final = 16 * 1024 * 1024
+
+_CACHE_KIB: Final = 16 * 1024
+_OLDEST_SQLITE: Final = (3, 37, 0)
+
+
+class Lock:
+    """The exclusive right to a hub's file, held until closed or until the process dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] | None = None
+        lock_path = path.with_name(path.name + ".lock")
+        file = _private(lock_path).open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise HubError(
+                f"Another hub has {path} open. Stop it first, or connect to it: one file has one hub, "
+                "which serves many workers."
+            ) from None
+        self._file = file
+
+    def close(self) -> None:
+        """Give the right back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _private(path: Path) -> Path:
+    """The path, where a missing file was created readable by its owner only."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise HubError(
+            f"The hub cannot write {path}: {error.strerror}. Name a file in a directory it may write."
+        ) from error
+    return path
+
+
+def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
+    """The writer's connection to a hub's file, created where there is none and brought to the newest schema.
+
+    Raises HubError on a file that is foreign, damaged, or of a newer schema; such a file is not changed.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise HubError(f"SQLite {sqlite3.sqlite_version} is too old; the hub needs 3.37 or newer.")
+    _refuse_foreign(_private(path))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.row_factory = sqlite3.Row
+    try:
+        _refuse_newer(db, path, len(migrations))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        _refuse_torn(db, path)
+        _migrate(db, migrations)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise _damaged(path, str(error)) from error
+        raise HubError(f"The hub cannot open {path}: {error}.") from error
+    except HubError:
+        db.close()
+        raise
+    return db
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read, for one thread."""
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA cache_size = -4096")
+    return db
+
+
+def _damaged(path: Path, how: str) -> HubError:
+    return HubError(
+        f"{path} is damaged ({how}). It was not changed. Restore it from a backup, or "
+        "name another file to begin anew."
+    )
+
+
+def _refuse_foreign(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if not header:
+        return
+    if len(header) < _HEADER and _MAGIC.startswith(header[: len(_MAGIC)]):
+        raise _damaged(path, "its header is cut off")
+    application = int.from_bytes(header[68:72], "big")
+    # A file whose creation was interrupted has a header, and its first migration in the log or nowhere.
+    unfinished = application == 0 and path.stat().st_size <= 4096
+    if not header.startswith(_MAGIC) or (application != _APPLICATION_ID and not unfinished):
+        raise HubError(f"{path} is not a hub's file. It was not changed. Name another file for the hub.")
+
+
+def _refuse_newer(db: sqlite3.Connection, path: Path, newest: int) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > newest:
+        raise HubError(
+            f"{path} has schema {version}, and this program knows up to {newest}. It was not changed. "
+            "Run the version that wrote it, or a newer one."
+        )
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise HubError(f"{path} is not a hub's file. It was not changed. Name another file for the hub.")
+
+
+def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
+    """Compare the file with what it says of itself, once its log has been written back into it."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
+    size = path.stat().st_size
+    if size < expected:
+        raise _damaged(path, f"{size:,} bytes where there should be {expected:,}")
+    if size <= _VERIFIED_WHOLE:
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _damaged(path, verdict.splitlines()[-1])
+
+
+def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version, len(migrations)):
+        # One transaction each, its version included: an interrupted migration never happened.
+        db.executescript(
+            f"BEGIN; {migrations[number]}; PRAGMA application_id = {_APPLICATION_ID}; "
+            f"PRAGMA user_version = {number + 1}; COMMIT;"
+        )

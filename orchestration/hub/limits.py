@@ -1,0 +1,63 @@
+"""The sizes and names the hub accepts.
+
+Those of Durable Task Scheduler, so that a program that fits here fits there.
+"""
+
+import re
+from typing import Final
+
+from google.protobuf.wrappers_pb2 import StringValue
+
+from orchestration.hub.errors import InvalidError
+
+# Of each input, output, event, custom status and entity state, in bytes of UTF-8.
+PAYLOAD: Final = 1024 * 1024
+
+# The SDK's worker takes messages of 4 MiB; a longer history could never be delivered to it.
+WORK_ITEM: Final = 4 * 1024 * 1024 - 64 * 1024
+
+# Of the new events of one turn; the rest waits for the next.
+TURN_EVENTS: Final = 2 * 1024 * 1024
+
+_ID: Final = re.compile(r"[!-?A-~ ][ -~]{0,99}")
+
+
+def too_large(payload: str | None) -> int | None:
+    """The payload's size in bytes where it exceeds the limit, else None."""
+    if payload is None or len(payload) * 4 <= PAYLOAD:
+        return None
+    size = len(payload.encode())
+    return size if size > PAYLOAD else None
+
+
+def too_large_words(what: str, size: int) -> str:
+    """The sentence about a payload of `size` bytes."""
+    return f"The {what} is {size:,} bytes; at most {PAYLOAD:,} are allowed. Pass a reference to it instead."
+
+
+def payload(what: str, value: StringValue | None) -> str | None:
+    """The string in an optional field. Raises InvalidError where it exceeds the limit."""
+    if value is None:
+        return None
+    size = too_large(value.value)
+    if size is not None:
+        raise InvalidError(too_large_words(what, size))
+    return value.value
+
+
+def id_problem(instance_id: str) -> str | None:
+    """What is wrong with an instance ID, as a sentence, or None."""
+    if _ID.fullmatch(instance_id):
+        return None
+    return (
+        f"The instance ID {instance_id[:120]!r} is not allowed: it must be 1 to 100 printable ASCII "
+        "characters, the first of them not '@'."
+    )
+
+
+def instance_id(value: str) -> str:
+    """The ID, checked. Raises InvalidError."""
+    problem = id_problem(value)
+    if problem is not None:
+        raise InvalidError(problem)
+    return value

@@ -1,0 +1,162 @@
+"""Lists and histories, read on a connection and a thread of their own.
+
+However long they take, no turn waits for them.
+"""
+
+import base64
+import binascii
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import instances, wire
+from orchestration.hub.errors import InvalidError
+from orchestration.hub.sql import Q
+
+_PAGE: Final = 100
+_LARGEST_PAGE: Final = 1000
+# Payloads are up to 1 MiB each and a client takes 4 MiB at a time: a page is cut short where it grows beyond
+# this.
+_PAGE_BYTES: Final = 3 * 1024 * 1024
+
+
+class _Filters:
+    """Clauses and their values.
+
+    Clauses are this module's own words; what callers send is only ever a value.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.clauses: list[str] = []
+        self.values = values
+
+    def add(self, clause: str, **values: Any) -> None:
+        self.clauses.append(f" AND {clause}")
+        self.values |= values
+
+    def statuses(self, statuses: list[int]) -> None:
+        if statuses:
+            self.add("status IN (SELECT value FROM json_each(:statuses))", statuses=json.dumps(statuses))
+
+    def times(self, column: str, request: Any, since: str, until: str) -> None:
+        if request.HasField(since):
+            self.add(f"{column} >= :since", since=wire.unstamp(getattr(request, since)))
+        if request.HasField(until):
+            self.add(f"{column} < :until", until=wire.unstamp(getattr(request, until)))
+
+    def prefix(self, prefix: str) -> None:
+        if prefix:
+            # A range, so that the index on IDs can serve it, and a case-sensitive one; IDs are ASCII.
+            self.add("id >= :prefix AND id < :beyond", prefix=prefix, beyond=prefix + "\x7f")
+
+    def run(self, db: sqlite3.Connection, statement: str) -> list[Any]:
+        return db.execute(statement % {"filters": "".join(self.clauses)}, self.values).fetchall()
+
+
+def _token(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def _parts(token: str, *default: Any) -> list[Any]:
+    if not token:
+        return list(default)
+    try:
+        parts = json.loads(base64.urlsafe_b64decode(token))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or [type(part) for part in parts] != [type(part) for part in default]:
+        raise InvalidError("This continuation token was not given by this hub.")
+    return parts
+
+
+def _limit(asked: int) -> int:
+    return min(asked, _LARGEST_PAGE) if asked > 0 else _LARGEST_PAGE
+
+
+def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
+    """A page of instances, oldest first, with a token where there are more. Raises InvalidError."""
+    asked = request.query
+    after_at, after_key = _parts(asked.continuationToken.value, -1, -1)
+    limit = _limit(asked.maxInstanceCount)
+    filters = _Filters(after_at=after_at, after_key=after_key, limit=limit + 1)
+    filters.statuses(list(asked.runtimeStatus))
+    filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
+    filters.prefix(asked.instanceIdPrefix.value)
+    rows = filters.run(db, Q.list_instances)
+    response = pb.QueryInstancesResponse()
+    size = 0
+    for index, row in enumerate(rows):
+        state = instances.state(row, payloads=asked.fetchInputsAndOutputs)
+        size += state.ByteSize()
+        if index == limit or (index and size > _PAGE_BYTES):
+            last = rows[index - 1]
+            response.continuationToken.value = _token(last["created_at"], last["key"])
+            break
+        response.orchestrationState.append(state)
+    return response
+
+
+def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
+    """A page of the IDs of ended instances, by the time at which they ended. Raises InvalidError."""
+    after_at, after_id = _parts(request.lastInstanceKey.value, -1, "")
+    limit = min(request.pageSize, _LARGEST_PAGE) if request.pageSize > 0 else _PAGE
+    filters = _Filters(after_at=after_at, after_id=after_id, limit=limit + 1)
+    filters.statuses(list(request.runtimeStatus))
+    filters.times("completed_at", request, "completedTimeFrom", "completedTimeTo")
+    rows = filters.run(db, Q.list_ended)
+    response = pb.ListInstanceIdsResponse(instanceIds=[row["id"] for row in rows[:limit]])
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        response.lastInstanceKey.value = _token(last["completed_at"], last["id"])
+    return response
+
+
+def purgeable(
+    db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int, limit: int
+) -> list[tuple[int, str]]:
+    """Up to `limit` ended instances that the filter lets through, as (key, ID), with keys above `after`."""
+    filters = _Filters(after_key=after, limit=limit)
+    filters.statuses(list(asked.runtimeStatus))
+    filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
+    return [(row["key"], row["id"]) for row in filters.run(db, Q.list_purgeable)]
+
+
+def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
+    """A page of entities, by ID.
+
+    Those without a state are left out unless transient ones are asked for too.
+    """
+    asked = request.query
+    (after_id,) = _parts(asked.continuationToken.value, "")
+    limit = _limit(asked.pageSize.value)
+    filters = _Filters(after_id=after_id, limit=limit + 1)
+    filters.prefix(asked.instanceIdStartsWith.value)
+    filters.times("updated_at", asked, "lastModifiedFrom", "lastModifiedTo")
+    if not asked.includeTransient:
+        filters.add("e.state IS NOT NULL")
+    rows = filters.run(db, Q.list_entities)
+    response = pb.QueryEntitiesResponse()
+    for row in rows[:limit]:
+        entity = response.entities.add(
+            instanceId=row["id"],
+            lastModifiedTime=wire.stamp(row["updated_at"]),
+            backlogQueueSize=row["backlog"],
+            lockedBy=wire.text(row["lock_owner"]),
+        )
+        if asked.includeState and row["state"] is not None:
+            entity.serializedState.value = row["state"]
+    if len(rows) > limit:
+        response.continuationToken.value = _token(rows[limit - 1]["id"])
+    return response
+
+
+def history(db: sqlite3.Connection, instance_id: str) -> Iterator[pb.HistoryChunk]:
+    """The history of the instance's current execution, in chunks of one turn. Raises NotFoundError."""
+    row = db.execute(Q.instance_brief, (instance_id,)).fetchone()
+    if row is None:
+        raise instances.unknown(instance_id)
+    pieces = db.execute(Q.history_of, (row["key"],)).fetchall()
+    return (pb.HistoryChunk(events=wire.parse_history(piece["events"])) for piece in pieces)

@@ -1,0 +1,182 @@
+-- Every statement that the hub runs while it serves. Times are microseconds; see the schema for the columns.
+
+-- name: instance_by_id
+SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
+       input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
+FROM instance WHERE id = ?;
+
+-- name: instance_by_key
+SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
+       input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
+FROM instance WHERE key = ?;
+
+-- name: instance_brief
+-- Without payloads, for whoever only needs to know where an event goes.
+SELECT key, id, execution, name, version, status, scheduled_at, turns FROM instance WHERE id = ?;
+
+-- name: instance_add
+INSERT INTO instance (id, execution, name, version, status, created_at, updated_at, scheduled_at, input, tags,
+                      parent, parent_id, parent_execution, parent_task)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: instance_delete
+DELETE FROM instance WHERE key = ?;
+
+-- name: instance_status
+UPDATE instance SET status = ?, updated_at = ? WHERE key = ?;
+
+-- name: instance_touch
+UPDATE instance SET updated_at = ? WHERE key = ?;
+
+-- name: instance_end
+UPDATE instance SET status = ?, updated_at = ?, completed_at = ?, output = ?, failure = ? WHERE key = ?;
+
+-- name: instance_turned
+-- The fence: takes effect once for each turn, and only in the execution that it was dealt for.
+UPDATE instance
+SET turns = turns + 1, turned_at = :at, updated_at = :now, status = iif(status = :pending, :running, status),
+    custom_status = coalesce(:custom_status, custom_status), trace = coalesce(:trace, trace)
+WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at IS NULL;
+
+-- name: instance_continue
+UPDATE instance SET execution = ?, version = ?, input = ?, tags = ?, trace = NULL, scheduled_at = NULL WHERE key = ?;
+
+-- name: children
+SELECT key, id FROM instance WHERE parent = ?;
+
+-- name: history_add
+INSERT INTO history (instance, turn, events) VALUES (?, ?, ?);
+
+-- name: history_of
+SELECT events FROM history WHERE instance = ? ORDER BY turn;
+
+-- name: history_delete
+DELETE FROM history WHERE instance = ?;
+
+-- name: inbox_add
+INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
+
+-- name: inbox_of
+SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY at, seq;
+
+-- name: inbox_take
+DELETE FROM inbox WHERE seq = ?;
+
+-- name: inbox_delete
+DELETE FROM inbox WHERE instance = ?;
+
+-- name: inbox_deliverable
+SELECT 1 FROM inbox WHERE instance = ? AND (kind = 2 OR NOT ?) LIMIT 1;
+
+-- name: inbox_waking
+-- What a hub that starts has to deal: instances with undelivered events, not those that merely wait.
+SELECT i.key, i.name, i.version
+FROM (SELECT instance, max(kind) AS kind FROM inbox GROUP BY instance) AS m
+JOIN instance AS i ON i.key = m.instance
+WHERE i.completed_at IS NULL AND (m.kind = 2 OR i.status <> ?)
+  AND (i.turns > 0 OR i.scheduled_at IS NULL OR i.scheduled_at <= ?)
+ORDER BY i.key;
+
+-- name: activity_add
+INSERT INTO activity (instance, execution, task, name, version, at, request) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: activity_request
+SELECT request FROM activity WHERE key = ?;
+
+-- name: activity_take
+DELETE FROM activity WHERE key = ? RETURNING instance, execution, task, at;
+
+-- name: activity_delete
+DELETE FROM activity WHERE instance = ?;
+
+-- name: activity_all
+SELECT key, name, version FROM activity ORDER BY key;
+
+-- name: timer_add
+INSERT OR REPLACE INTO timer (instance, task, fire_at) VALUES (?, ?, ?);
+
+-- name: timer_due
+SELECT instance, task, fire_at FROM timer WHERE fire_at <= ? ORDER BY fire_at, instance, task LIMIT 256;
+
+-- name: timer_take
+DELETE FROM timer WHERE instance = ? AND task = ?;
+
+-- name: timer_delete
+DELETE FROM timer WHERE instance = ?;
+
+-- name: timer_next
+SELECT min(fire_at) FROM (SELECT min(fire_at) AS fire_at FROM timer UNION ALL SELECT min(fire_at) FROM entity_later);
+
+-- name: entity_by_id
+SELECT key, id, updated_at, batches, state, lock_section, lock_owner, lock_owner_execution FROM entity WHERE id = ?;
+
+-- name: entity_by_key
+SELECT key, id, updated_at, batches, state, lock_section, lock_owner, lock_owner_execution FROM entity WHERE key = ?;
+
+-- name: entity_add
+INSERT INTO entity (id, updated_at) VALUES (?, ?);
+
+-- name: entity_applied
+-- The fence of entities, as instance_turned is that of instances.
+UPDATE entity SET batches = batches + 1, state = ?, updated_at = ? WHERE key = ? AND batches = ?;
+
+-- name: entity_lock
+UPDATE entity SET lock_section = ?, lock_owner = ?, lock_owner_execution = ?, updated_at = ? WHERE key = ?;
+
+-- name: entity_unlock
+UPDATE entity SET lock_section = NULL, lock_owner = NULL, lock_owner_execution = NULL, updated_at = ?
+WHERE id = ? AND lock_section = ?
+RETURNING key, id;
+
+-- name: entity_locks_of
+SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_execution = ?;
+
+-- name: entity_inbox_add
+INSERT INTO entity_inbox (entity, at, caller, caller_execution, section, event) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: entity_inbox_of
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq;
+
+-- name: entity_inbox_size
+SELECT count(*) FROM entity_inbox WHERE entity = ?;
+
+-- name: entity_inbox_take
+DELETE FROM entity_inbox WHERE seq = ?;
+
+-- name: entity_waking
+SELECT DISTINCT e.key, e.id FROM entity_inbox AS m JOIN entity AS e ON e.key = m.entity ORDER BY e.key;
+
+-- name: entity_later_add
+INSERT INTO entity_later (fire_at, entity, event) VALUES (?, ?, ?);
+
+-- name: entity_later_due
+SELECT seq, fire_at, entity, event FROM entity_later WHERE fire_at <= ? ORDER BY fire_at, seq LIMIT 256;
+
+-- name: entity_later_take
+DELETE FROM entity_later WHERE seq = ?;
+
+-- name: skip_add
+INSERT INTO skip (from_at, to_at) VALUES (?, ?);
+
+-- name: skip_all
+SELECT from_at, to_at FROM skip ORDER BY seq;
+
+-- name: list_instances
+-- One page, oldest first; %(filters)s is made of fixed clauses only.
+SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
+       input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
+FROM instance WHERE (created_at, key) > (:after_at, :after_key) %(filters)s
+ORDER BY created_at, key LIMIT :limit;
+
+-- name: list_ended
+SELECT completed_at, id FROM instance
+WHERE completed_at IS NOT NULL AND (completed_at, id) > (:after_at, :after_id) %(filters)s
+ORDER BY completed_at, id LIMIT :limit;
+
+-- name: list_purgeable
+SELECT key, id FROM instance WHERE completed_at IS NOT NULL AND key > :after_key %(filters)s ORDER BY key LIMIT :limit;
+
+-- name: list_entities
+SELECT e.key, e.id, e.updated_at, e.state, e.lock_owner,
+       (SELECT count(*) FROM entity_inbox AS m WHERE m.entity = e.key) AS backlog
+FROM entity AS e WHERE e.id > :after_id %(filters)s ORDER BY e.id LIMIT :limit;

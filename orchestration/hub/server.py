@@ -1,0 +1,280 @@
+"""The hub as a whole: file, lock, threads and sockets, from start to stop."""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import grpc
+
+from orchestration.hub import address, clock_service, file, mailbox, service, timers, turns, wire
+from orchestration.hub import clock as clocks
+from orchestration.hub.dispatch import Dispatcher
+from orchestration.hub.errors import HubError
+from orchestration.hub.sql import Q
+from orchestration.hub.store import Effects, Kind, Ready, Store, Transaction
+from orchestration.hub.waiters import Waiters
+
+_log: Final = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# The SDK's worker takes a connection for dead after 120 s without a message.
+_PING_S: Final = 30.0
+# How long calls in progress may take to finish when the hub stops.
+_GRACE_S: Final = 1.0
+# An answer carries several payloads of up to 1 MiB.
+_MESSAGE: Final = 64 * 1024 * 1024
+
+
+class Hub:
+    """A durable task hub on one file, for the durabletask SDK's clients and workers.
+
+    `listen` is a loopback HOST:PORT (port 0 takes a free one); without it the hub listens on a Unix socket
+    beside the file that only its owner can open. `lease` is how long a connected worker may hold an item
+    before it is dealt again, in real time whatever the clock says.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        listen: str | None = None,
+        clock: clocks.Clock | None = None,
+        lease: timedelta = timedelta(minutes=5),
+    ) -> None:
+        self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
+        self._path = Path(path)
+        self._listen = listen
+        self._lease_s = lease.total_seconds()
+        self._address: str | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._store: Store | None = None
+        self._alarm: timers.Alarm | None = None
+
+    @property
+    def address(self) -> str:
+        """What the SDK's clients and workers take as `host_address`.
+
+        Raises HubError before the hub has started.
+        """
+        if self._address is None:
+            raise HubError("The hub has not been started.")
+        return self._address
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Open the file and listen; returns once calls are served.
+
+        Raises HubError on a file that is foreign, damaged, newer or in use, and on an address that is not
+        loopback.
+        """
+        if self._thread is not None:
+            raise HubError("The hub was started already.")
+        started = threading.Event()
+        failure: list[BaseException] = []
+
+        def serve() -> None:
+            try:
+                asyncio.run(self._serve(started))
+            except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits for the start
+                failure.append(error)
+                if started.is_set():
+                    _log.exception("The hub has failed.")
+            finally:
+                started.set()
+
+        thread = threading.Thread(target=serve, name="hub", daemon=True)
+        thread.start()
+        started.wait()
+        if failure:
+            thread.join()
+            raise failure[0]
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Finish what was accepted, close the file, and return; does nothing where the hub is not running."""
+        thread, loop, stopping = self._thread, self._loop, self._stopping
+        if thread is None or loop is None or stopping is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+        self._thread = None
+        self._address = None
+
+    def advance(self, delta: timedelta) -> datetime:
+        """Move the clock on by `delta`, durably, and fire what falls due; the new time.
+
+        Raises HubError where the hub does not have a SkippableClock, or `delta` is negative.
+        """
+        return self._call(self._advance(delta))
+
+    def next_timer(self) -> datetime | None:
+        """When the first timer in the file is due, or None where there is none."""
+        return self._call(self._next_timer())
+
+    def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        if self._loop is None or self._thread is None:
+            coroutine.close()
+            raise HubError("The hub is not running.")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _advance(self, delta: timedelta) -> datetime:
+        clock, store, alarm = self.clock, self._store, self._alarm
+        if not isinstance(clock, clocks.SkippableClock) or store is None or alarm is None:
+            raise HubError("This hub runs on the machine's clock, which cannot be moved.")
+        if delta < timedelta():
+            raise HubError("A clock can only be moved forward.")
+
+        def add(tx: Transaction) -> list[tuple[int, int]]:
+            tx.add(Q.skip_add, tx.now, tx.now + delta // timedelta(microseconds=1))
+            return _skips(tx)
+
+        clock.restore(await store.run(add))
+        alarm.look()
+        return clock.now()
+
+    async def _next_timer(self) -> datetime | None:
+        if self._store is None:
+            raise HubError("The hub is not running.")
+        due = await self._store.run(timers.next_due)
+        return None if due is None else wire.moment(due)
+
+    async def _serve(self, started: threading.Event) -> None:
+        with contextlib.ExitStack() as stack:
+            listen = address.loopback(self._listen) if self._listen is not None else None
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = file.Lock(self._path)
+            stack.callback(lock.close)
+            db = file.connect(self._path)
+            stack.callback(db.close)
+            reader = file.reader(self._path)
+            stack.callback(reader.close)
+            self._restore_clock(db)
+            if listen is None:
+                socket = address.Socket(self._path)
+                stack.callback(socket.remove)
+                listen = f"unix:{socket.path}"
+            await self._run(db, reader, listen, started)
+
+    def _restore_clock(self, db: sqlite3.Connection) -> None:
+        skips = _skips(Transaction(db, self.clock, Effects()))
+        if isinstance(self.clock, clocks.SkippableClock):
+            self.clock.restore(skips)
+        elif skips:
+            raise HubError(
+                f"The clock of {self._path} was moved ahead. Start the hub with a skippable clock, or name "
+                "another file."
+            )
+
+    async def _run(
+        self, db: sqlite3.Connection, reader: sqlite3.Connection, listen: str, started: threading.Event
+    ) -> None:
+        store = Store(db, self.clock)
+        dispatcher = Dispatcher(self._lease_s)
+        waiters = Waiters()
+        alarm = timers.Alarm(store, self.clock)
+        self._store, self._alarm = store, alarm
+
+        def on_commit(effects: Effects) -> None:
+            dispatcher.apply(effects)
+            waiters.changed(effects.changed)
+            if effects.alarm is not None:
+                alarm.no_later_than(effects.alarm)
+
+        store.on_commit = on_commit
+        failing: set[asyncio.Task[None]] = set()
+
+        def on_idle(tx: Transaction) -> bool:
+            more = dispatcher.deal(tx)
+            while dispatcher.too_long:
+                task = asyncio.create_task(
+                    store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop()))
+                )
+                failing.add(task)
+                task.add_done_callback(failing.discard)
+            return more
+
+        store.on_idle = on_idle
+        _wake(Transaction(db, self.clock, Effects()), dispatcher)
+        calls = service.Service(store, dispatcher, waiters, reader)
+        server = grpc.aio.server(
+            options=[("grpc.max_receive_message_length", _MESSAGE), ("grpc.so_reuseport", 0)],
+            compression=None,
+        )
+        server.add_generic_rpc_handlers(
+            (service.handler(calls), clock_service.handler(self.clock, self._advance, self._next_timer))
+        )
+        try:
+            port = server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise HubError(f"The hub cannot listen on {listen}: is the address in use?") from error
+        storing = asyncio.create_task(store.serve())
+        chores = [
+            asyncio.create_task(alarm.serve()),
+            asyncio.create_task(_care(store, dispatcher, self._lease_s)),
+        ]
+        await server.start()
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._address = (
+            f"unix://{listen.removeprefix('unix:')}"
+            if listen.startswith("unix:")
+            else f"{listen.rpartition(':')[0]}:{port}"
+        )
+        started.set()
+        await self._stopping.wait()
+        for worker in dispatcher.workers():
+            worker.outgoing.put_nowait(None)
+        await server.stop(_GRACE_S)
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        await store.close()
+        await storing
+        calls.close()
+
+
+def _skips(tx: Transaction) -> list[tuple[int, int]]:
+    return [(row["from_at"], row["to_at"]) for row in tx.all(Q.skip_all)]
+
+
+def _wake(tx: Transaction, dispatcher: Dispatcher) -> None:
+    """Queue what was unfinished when the hub last stopped. What merely waits is not read."""
+    for row in tx.all(Q.inbox_waking, mailbox.SUSPENDED, tx.now):
+        dispatcher.offer(Ready(Kind.TURN, row["key"], row["name"], row["version"]))
+    for row in tx.all(Q.activity_all):
+        dispatcher.offer(Ready(Kind.ACTIVITY, row["key"], row["name"], row["version"]))
+    for row in tx.all(Q.entity_waking):
+        dispatcher.offer(Ready(Kind.ENTITY, row["key"], row["id"].split("@")[1], None))
+
+
+async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
+    """Ping workers, deal again what was held too long, and fail what no worker can take."""
+    step = min(_PING_S, max(lease_s / 4, 0.05))
+    since_ping = 0.0
+    while True:
+        await asyncio.sleep(step)
+        since_ping += step
+        if since_ping >= _PING_S:
+            since_ping = 0.0
+            for worker in dispatcher.workers():
+                worker.outgoing.put_nowait(wire.HEALTH_PING)
+        if dispatcher.expire():
+            store.poke()

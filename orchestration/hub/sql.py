@@ -1,0 +1,23 @@
+"""The named statements of `queries.sql`, as attributes: `sql.Q.get_instance`."""
+
+from importlib import resources
+from typing import Final
+
+
+class _Queries:
+    def __init__(self, source: str) -> None:
+        for block in source.split("-- name: ")[1:]:
+            name, _, body = block.partition("\n")
+            lines = [line for line in body.splitlines() if not line.startswith("--")]
+            setattr(self, name.strip(), " ".join(" ".join(lines).split()).rstrip("; "))
+
+    def __getattr__(self, name: str) -> str:
+        raise AttributeError(f"queries.sql has no statement named {name!r}")
+
+
+def script(name: str) -> str:
+    """The text of a `.sql` file of this package."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+Q: Final = _Queries(script("queries.sql"))

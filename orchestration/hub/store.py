@@ -1,0 +1,239 @@
+"""One writer, many requests, one fsync: the group commit that every change goes through.
+
+An operation is a function of a `Transaction`. Operations that arrive while a commit is being written are run
+together in the next transaction, on the event loop's own thread; only the COMMIT, which waits for the disk,
+runs on another. So no lock is needed, and no two threads fight for the interpreter over every statement. What
+an operation wants to happen in memory (work to deal, waiters to wake) it records in `Effects`, carried out
+only once the disk has it.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, NamedTuple, TypeVar
+
+from orchestration.hub import clock as clocks
+from orchestration.hub.errors import DamagedError, FullError, HubError, RefusedError
+
+_log: Final = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# Bounds how long one transaction keeps the event loop from its sockets: about 10 ms.
+_BATCH: Final = 128
+
+
+class Kind(IntEnum):
+    """What a worker can be asked to do."""
+
+    TURN = 0
+    ACTIVITY = 1
+    ENTITY = 2
+
+
+class Ready(NamedTuple):
+    """Work to deal: `key` is that of the instance, activity or entity; name and version choose the worker."""
+
+    kind: Kind
+    key: int
+    name: str
+    version: str | None
+
+
+@dataclass(slots=True)
+class Effects:
+    """What follows in memory once a transaction is on disk."""
+
+    ready: list[Ready] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    alarm: int | None = None
+
+
+class Transaction:
+    """One operation's view of the file."""
+
+    __slots__ = ("_db", "clock", "effects", "now")
+
+    def __init__(self, db: sqlite3.Connection, clock: clocks.Clock, effects: Effects) -> None:
+        self._db = db
+        self.clock = clock
+        self.effects = effects
+        self.now = clocks.now(clock)
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """The first row, or None."""
+        return self._db.execute(statement, values).fetchone()
+
+    def all(self, statement: str, *values: Any) -> list[Any]:
+        """Every row."""
+        return self._db.execute(statement, values).fetchall()
+
+    def do(self, statement: str, *values: Any) -> int:
+        """Run a change; the number of rows it touched."""
+        return self._db.execute(statement, values).rowcount
+
+    def do_named(self, statement: str, **values: Any) -> int:
+        """Run a change with named values; the number of rows it touched."""
+        return self._db.execute(statement, values).rowcount
+
+    def add(self, statement: str, *values: Any) -> int:
+        """Insert a row; its key."""
+        key = self._db.execute(statement, values).lastrowid
+        return key if key is not None else 0
+
+    def as_of(self, at: int) -> int:
+        """When something that was due or sent at `at` counts as arrived.
+
+        Then, if that time was skipped, else now.
+        """
+        return at if clocks.skipped(self.clock, at) else self.now
+
+    def alarm(self, at: int) -> None:
+        """Have the timers looked at no later than `at`."""
+        if self.effects.alarm is None or at < self.effects.alarm:
+            self.effects.alarm = at
+
+
+@dataclass(slots=True)
+class _Pending:
+    operation: Callable[[Transaction], Any]
+    reply: asyncio.Future[Any]
+
+
+class Store:
+    """Runs operations in the order in which they came; lives on one event loop."""
+
+    def __init__(self, db: sqlite3.Connection, clock: clocks.Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self._queue: deque[_Pending] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="hub-commit")
+        self.on_commit: Callable[[Effects], None] = lambda _effects: None
+        self.on_idle: Callable[[Transaction], bool] = lambda _transaction: False
+
+    async def run(self, operation: Callable[[Transaction], _T]) -> _T:
+        """Run an operation; its result, once whatever it changed is on disk.
+
+        An operation refuses (raises `RefusedError`) before it changes anything. Raises FullError when the
+        disk is.
+        """
+        if self._closing:
+            raise HubError("The hub is shutting down; try again when it is back.")
+        pending = _Pending(operation, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        self._wake.set()
+        result: _T = await pending.reply
+        return result
+
+    def poke(self) -> None:
+        """Call `on_idle` soon, although nothing was changed."""
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Refuse new operations; the queue is finished by `serve`, which then returns."""
+        self._closing = True
+        self._wake.set()
+
+    async def serve(self) -> None:
+        """Run what is queued until closed."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+                    await self._run_batch(batch)
+                    self._idle()
+                self._idle()
+                if self._closing and not self._queue:
+                    return
+        finally:
+            self._committer.shutdown()
+
+    def _idle(self) -> None:
+        try:
+            if self.on_idle(Transaction(self._db, self._clock, Effects())):
+                self._wake.set()
+        except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
+            _log.exception("Dealing work failed; it is tried again with the next request.")
+
+    async def _run_batch(self, batch: list[_Pending]) -> None:
+        effects = Effects()
+        try:
+            outcomes = await self._transact(batch, effects)
+        except Exception as error:  # noqa: BLE001  # whatever happened, each caller is told, and the hub lives on
+            if len(batch) > 1:
+                # One operation broke the transaction of all. Alone, each gets its own answer and harms
+                # nobody.
+                for pending in batch:
+                    await self._run_batch([pending])
+            else:
+                self._answer(batch[0], _explain(error))
+            return
+        self.on_commit(effects)
+        for pending, outcome in zip(batch, outcomes, strict=True):
+            self._answer(pending, outcome)
+
+    @staticmethod
+    def _answer(pending: _Pending, outcome: Any) -> None:
+        # A caller that went away (a deadline, a closed connection) has cancelled its future.
+        if pending.reply.done():
+            return
+        if isinstance(outcome, Exception):
+            pending.reply.set_exception(outcome)
+        else:
+            pending.reply.set_result(outcome)
+
+    async def _transact(self, batch: list[_Pending], effects: Effects) -> list[Any]:
+        db = self._db
+        outcomes: list[Any] = []
+        before = changed = db.total_changes
+        db.execute("BEGIN")
+        try:
+            for pending in batch:
+                try:
+                    outcomes.append(pending.operation(Transaction(db, self._clock, effects)))
+                except RefusedError as refusal:
+                    if db.total_changes != changed:
+                        raise
+                    outcomes.append(refusal)
+                changed = db.total_changes
+            if changed == before:
+                db.execute("COMMIT")
+                await asyncio.sleep(0)
+            else:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._committer, db.execute, "COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+        return outcomes
+
+
+def _explain(error: Exception) -> Exception:
+    """The error as the hub's own, where the disk is to blame."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        if not isinstance(error, HubError):
+            _log.error("An operation failed.", exc_info=error)
+        return error
+    if code & 0xFF == sqlite3.SQLITE_FULL or code in {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }:
+        return FullError(
+            "The hub's disk is full: nothing was recorded. Free some space and send the request again."
+        )
+    _log.error("The hub's file failed.", exc_info=error)
+    if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return DamagedError("The hub's file is damaged. Stop the hub and restore the file from a backup.")
+    return error

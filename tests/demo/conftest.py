@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# A browser that is let loose looks for its maker's hosts at every start.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Demo:
+    """`countersign demo` as a person runs it: a process of its own, ended by Ctrl-C."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.url = ""
+        self._process: Process | None = None
+
+    async def start(self) -> None:
+        port = self.url.rpartition(":")[2] or "0"
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bot", "demo", "--data", str(self.data), "--port", port, stdout=PIPE
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            async for line in self._process.stdout:
+                if found := re.search(rb"http://\S+", line):
+                    self.url = found.group().decode()
+                    return
+        raise AssertionError("the demo ended before it said where it is")
+
+    async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(how)
+            await asyncio.wait_for(self._process.wait(), 30)
+
+
+@pytest.fixture
+async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
+    found = Demo(tmp_path / "demo")
+    await found.start()
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
+        if os.environ.get("CI"):
+            pytest.fail("CI has no Chromium; .ci/run installs it.")
+        pytest.skip("there is no Chromium on this machine")
+    async with async_playwright() as playwright:
+        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield found
+        await found.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A laptop's window. Whatever the page complains about in its console fails the test.
+
+    That a server which a test has stopped cannot be reached is the browser's own remark, and no fault of the page.
+    """
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
+    found = await context.new_page()
+    complaints: list[str] = []
+    found.on(
+        "console",
+        lambda said: (
+            complaints.append(said.text) if said.type == "error" and "net::ERR_" not in said.text else None
+        ),
+    )
+    found.on("pageerror", lambda error: complaints.append(str(error)))
+    yield found
+    await context.close()
+    assert complaints == []
