@@ -11,13 +11,13 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
-from orchestration.cards import Delivery, EditCard, Members, Membership, PostCard, Tell
+from orchestration.cards import Delivery, EditCard, Members, Membership, PostCard, Reply, RunAction, Tell
 from orchestration.errors import DeliveryError, ThrottledError
 from orchestration.models import CardRef
-from orchestration.ports import Directory, Notifier
+from orchestration.ports import Actions, Directory, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
-POSTS_REMEMBERED: Final = 10_000
+DELIVERIES_REMEMBERED: Final = 10_000
 
 
 class Activities:
@@ -27,45 +27,83 @@ class Activities:
     another process, so it is looked for before it is done again.
     """
 
-    def __init__(self, notifier: Notifier, directory: Directory, *, started_at: datetime) -> None:
+    def __init__(
+        self, notifier: Notifier, directory: Directory, actions: Actions, *, started_at: datetime
+    ) -> None:
         self._notifier = notifier
         self._directory = directory
+        self._actions = actions
         self._started_at = started_at
         self._lock = threading.Lock()
-        self._posted: OrderedDict[tuple[str, int], CardRef] = OrderedDict()
+        self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
         self._members: dict[str, tuple[float, list[str]]] = {}
 
     def post_card(self, _: ActivityContext, given: PostCard) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
-        key = (given.card.request_id, given.card.round)
-        with self._lock:
-            known = self._posted.get(key)
-        if known is None:
-            maybe_tried = given.attempt > 1 or given.scheduled_at <= self._started_at
-            delivery = _deliver(lambda: self._find_or_post(given, look=maybe_tried))
-            if delivery.card is None:
-                return delivery
-            known = delivery.card
-            with self._lock:
-                self._posted[key] = known
-                while len(self._posted) > POSTS_REMEMBERED:
-                    self._posted.popitem(last=False)
-        return Delivery(card=known)
+        card, channel = given.card, given.channel
 
-    def _find_or_post(self, given: PostCard, *, look: bool) -> CardRef:
-        card = given.card
-        found = (
-            self._notifier.find(given.channel, card.request_id, card.round, card.asked_at) if look else None
-        )
-        return found or self._notifier.post(given.channel, card, given.notify)
+        def post() -> CardRef:
+            look = self._maybe_tried(given)
+            found = self._notifier.find(channel, card.request_id, card.round, card.asked_at) if look else None
+            return found or self._notifier.post(channel, card, given.notify)
+
+        return self._once((card.request_id, f"card {card.round}"), lambda: Delivery(card=post()))
 
     def edit_card(self, _: ActivityContext, given: EditCard) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
-        return _deliver(lambda: self._notifier.edit(given.ref, given.card))
+
+        def edit() -> Delivery:
+            self._notifier.edit(given.ref, given.card)
+            return Delivery()
+
+        return _deliver(edit)
+
+    def reply(self, _: ActivityContext, given: Reply) -> Delivery:
+        """Adds a line to the trail once; as `post_card`."""
+
+        def reply() -> Delivery:
+            place = (given.ref, given.request_id, given.step)
+            if not (self._maybe_tried(given) and self._notifier.has_reply(*place)):
+                self._notifier.reply(*place)
+            return Delivery()
+
+        return self._once((given.request_id, f"step {given.step.number}"), reply)
 
     def tell(self, _: ActivityContext, given: Tell) -> Delivery:
         """Tells one person. After a crash at the wrong moment they may be told twice, which harms nobody."""
-        return _deliver(lambda: self._notifier.tell(given.user, given.card, given.where))
+
+        def tell() -> Delivery:
+            self._notifier.tell(given)
+            return Delivery()
+
+        return _deliver(tell)
+
+    def run_action(self, _: ActivityContext, given: RunAction) -> Delivery:
+        """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
+
+        def run() -> Delivery:
+            if given.post is not None:
+                return Delivery(answer=self._actions.post(given.post, given.key, given.event))
+            return Delivery(answer=self._actions.call(given.activity or "", given.key, given.event))
+
+        return _deliver(run)
+
+    def _maybe_tried(self, given: PostCard | Reply) -> bool:
+        return given.attempt > 1 or given.scheduled_at <= self._started_at
+
+    def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
+        """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
+        with self._lock:
+            known = self._done.get(key)
+        if known is not None:
+            return known
+        delivery = _deliver(act)
+        if delivery.impossible is None and delivery.retry_after is None:
+            with self._lock:
+                self._done[key] = delivery
+                while len(self._done) > DELIVERIES_REMEMBERED:
+                    self._done.popitem(last=False)
+        return delivery
 
     def members(self, _: ActivityContext, given: Members) -> Membership:
         """Who is in these groups, at most a minute old. A group that does not exist has nobody in it."""
@@ -86,10 +124,10 @@ class Activities:
         return people
 
 
-def _deliver(act: Callable[[], CardRef | None]) -> Delivery:
+def _deliver(act: Callable[[], Delivery]) -> Delivery:
     """The outcome as data, so that "wait" and "never" are in the history by name; anything else fails the try."""
     try:
-        return Delivery(card=act())
+        return act()
     except ThrottledError as error:
         return Delivery(retry_after=error.retry_after)
     except DeliveryError as error:

@@ -20,7 +20,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     reason = auto_approves(given.request, given.policy)
     try:
         if reason is not None:
-            case.end(Status.AUTO_APPROVED, reason=reason)
+            case.announce(reason)
         else:
             yield from ask_each_level(case)
         yield from case.finish()

@@ -15,7 +15,6 @@ from orchestration import policy as rules
 from orchestration.cards import Members, Membership, Notice, StepKind, Waiting
 from orchestration.commands import (
     COMMANDS,
-    EVENT_RETRY,
     Cancellation,
     Command,
     Comment,
@@ -84,6 +83,12 @@ class Case:
         for absent, present in away.items():
             self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
             self._effects.tell(present, Notice.ASKED)
+
+    def announce(self, reason: str) -> None:
+        """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
+        self.record.state.round = 1
+        self.end(Status.AUTO_APPROVED, reason=reason)
+        self._effects.post_card(self.record.policy.channel, [], lost=lambda _: None)
 
     def escalate(self) -> None:
         """Silence: the escalation channel gets a card, and the first one says so and stays open."""
@@ -196,7 +201,11 @@ class Case:
             "%s: malformed %s passed over (%d faults)", self.record.request_id, name, error.error_count()
         )
         command_id = payload.get("command_id") if isinstance(payload, dict) else None
-        if isinstance(command_id, str) and 0 < len(command_id) <= 100 and not self.record.answered(command_id):
+        if (
+            isinstance(command_id, str)
+            and 0 < len(command_id) <= 100
+            and not self.record.answered(command_id)
+        ):
             self.record.answer(command_id, Reason.MALFORMED)
 
     def _obey(self, command: Command) -> Durable[Reason]:
@@ -207,16 +216,17 @@ class Case:
             return Reason.ALREADY_ENDED
         if isinstance(command, Cancellation):
             return self._cancel(command)
-        members = yield from self._members([*self.record.bench().approvers, *self.record.bench().escalation])
+        bench = self.record.bench()
+        members = yield from self._members([*bench.approvers, *bench.escalation])
         if members is None:
             return Reason.DIRECTORY_UNAVAILABLE
-        match command:
-            case Decision():
-                return self._decide(command, members)
-            case Delegation():
-                return self._delegate(command, members)
-            case Comment():
-                return self._comment(command, members)
+        if isinstance(command, Decision):
+            return self._decide(command, members)
+        return (
+            self._delegate(command, members)
+            if isinstance(command, Delegation)
+            else self._comment(command, members)
+        )
 
     def _decide(self, decision: Decision, members: rules.Members) -> Reason:
         record = self.record
@@ -227,7 +237,9 @@ class Case:
             reason = record.vote(decision, self.now())
         if reason is not Reason.RECORDED:
             return reason
-        self._effects.trail(StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment)
+        self._effects.trail(
+            StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
+        )
         settled = record.decided(members)
         if settled is None:
             self._effects.refresh_cards()
@@ -307,7 +319,9 @@ class Case:
             own: Any = yield self._ctx.call_entity(EntityInstanceId(PERSON, person), "entry")
             entry = PersonEntry.model_validate(own) if own else self.record.people.get(person, PersonEntry())
             present = entry.stand_in(self.now().date())
-            if present and (present != self.record.request.requester or self.record.policy.allow_self_approval):
+            if present and (
+                present != self.record.request.requester or self.record.policy.allow_self_approval
+            ):
                 found[person] = present
         return found
 

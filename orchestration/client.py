@@ -12,12 +12,26 @@ import secrets
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from datetime import UTC
+from typing import Final, TypedDict, TypeVar
 
 import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+from durabletask.entities import EntityInstanceId
 
 from orchestration import policy as rules
+from orchestration.commands import (
+    EVENTS,
+    Cancellation,
+    Command,
+    Comment,
+    Decision,
+    Delegation,
+    Progress,
+    Reason,
+    Retry,
+    Verdict,
+)
 from orchestration.errors import (
     HubUnavailableError,
     IdempotencyConflictError,
@@ -26,25 +40,24 @@ from orchestration.errors import (
 )
 from orchestration.models import (
     APPROVAL,
-    EVENT_CANCELLED,
-    EVENT_DECISION,
+    PERSON,
     VERSION,
-    ApprovalInput,
     ApprovalRequest,
-    Cancellation,
     Choice,
-    Decision,
     Outcome,
-    Progress,
-    Reason,
+    RemarkKind,
     Status,
-    Verdict,
     Via,
 )
+from orchestration.policies import PersonEntry, Policy, PolicyBook
+from orchestration.state import ApprovalInput
 
 T = TypeVar("T")
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
+_OVER: Final = frozenset(
+    {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
+)
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the verdict in a few milliseconds
 SLOWEST_LOOK: Final = 0.5
@@ -68,14 +81,15 @@ class Ticket:
 
 
 class Door:
-    """`start`, `decide`, `cancel`, `status`, `wait`; each may raise `HubUnavailableError`: nothing was recorded.
+    """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
 
-    `policies` is called for each new request, so that it may be reloaded; requests already open keep their snapshot.
+    Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the
+    policies may be reloaded; requests already open keep their snapshot.
     """
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, policies: Callable[[], rules.Policies]) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> None:
         self._client = client
-        self.policies = policies
+        self.book = book
 
     # ---- asking ------------------------------------------------------------------------------------------
 
@@ -85,9 +99,10 @@ class Door:
         With an idempotency key the same request starts once, and its ID is returned each time.
         Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
         """
-        policy = self.policies().get(request.policy)
+        book = self.book()
+        policy = book.policies.get(request.policy)
         if policy is None:
-            known = ", ".join(sorted(self.policies()))
+            known = ", ".join(sorted(book.policies))
             raise InvalidRequestError(
                 f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
             )
@@ -97,7 +112,7 @@ class Door:
             await _within_budget(
                 self._client.schedule_new_orchestration(
                     APPROVAL,
-                    input=ApprovalInput(request=request, policy=policy),
+                    input=ApprovalInput(request=request, policy=policy, people=book.people_of(policy)),
                     instance_id=request_id,
                     version=VERSION,
                 )
@@ -114,7 +129,7 @@ class Door:
         if given is None or given.request.digest() != request.digest():
             raise IdempotencyConflictError
 
-    # ---- deciding ----------------------------------------------------------------------------------------
+    # ---- commands: each is on disk when its ticket is returned, and `verdict` tells what became of it ------
 
     async def decide(
         self,
@@ -126,33 +141,51 @@ class Door:
         comment: str = "",
         command_id: str | None = None,
     ) -> Ticket:
-        """Records a decision durably; `verdict` tells what became of it. The same `command_id` is handled once."""
-        decision = Decision(
-            command_id=command_id or str(uuid.uuid4()),
-            actor=actor.id,
-            via=actor.via,
-            round=round,
-            choice=choice,
-            comment=comment.strip(),
+        """Approves or rejects. The same `command_id` is handled once, here as in every other command."""
+        stamp = _stamp(actor, command_id)
+        return await self._submit(
+            request_id, Decision(**stamp, round=round, choice=choice, comment=comment.strip())
         )
-        return await self._submit(request_id, EVENT_DECISION, decision)
+
+    async def delegate(
+        self, request_id: str, actor: Actor, to: str, *, round: int, command_id: str | None = None
+    ) -> Ticket:
+        """Hands the actor's vote at the open level to `to`."""
+        return await self._submit(request_id, Delegation(**_stamp(actor, command_id), round=round, to=to))
+
+    async def comment(
+        self, request_id: str, actor: Actor, kind: RemarkKind, text: str, *, command_id: str | None = None
+    ) -> Ticket:
+        """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`)."""
+        if not text.strip():
+            raise InvalidRequestError("Please write a few words.", field="text")
+        return await self._submit(
+            request_id, Comment(**_stamp(actor, command_id), kind=kind, text=text.strip()[:2000])
+        )
 
     async def cancel(
         self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
     ) -> Ticket:
-        """Records the requester's wish to withdraw the request; as `decide`."""
-        wish = Cancellation(
-            command_id=command_id or str(uuid.uuid4()), actor=actor.id, via=actor.via, reason=reason.strip()
+        """Withdraws the request, for the one who asked."""
+        return await self._submit(
+            request_id, Cancellation(**_stamp(actor, command_id), reason=reason.strip()[:2000])
         )
-        return await self._submit(request_id, EVENT_CANCELLED, wish)
 
-    async def _submit(self, request_id: str, event: str, command: Decision | Cancellation) -> Ticket:
-        progress = await self.status(request_id)
-        if progress.status.ended:
+    async def retry(self, request_id: str, actor: Actor, *, command_id: str | None = None) -> Ticket:
+        """Has the outcome's failed actions tried again, for the policy's owner."""
+        return await self._submit(request_id, Retry(**_stamp(actor, command_id)))
+
+    async def _submit(self, request_id: str, command: Command) -> Ticket:
+        state = await self._known(request_id)
+        progress = _progress(state)
+        over = state.runtime_status in _OVER or (progress.status.ended and not isinstance(command, Retry))
+        if over:
             known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
             return Ticket(request_id, command.command_id, known)
         try:
-            await _within_budget(self._client.raise_orchestration_event(request_id, event, data=command))
+            await _within_budget(
+                self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
+            )
         except grpc.RpcError as error:
             raise _ours(error) from error
         return Ticket(request_id, command.command_id)
@@ -164,10 +197,11 @@ class Door:
         deadline = asyncio.get_running_loop().time() + timeout
         pause = FIRST_LOOK
         while True:
-            progress = await self.status(ticket.request_id)
+            state = await self._known(ticket.request_id)
+            progress = _progress(state)
             if found := _find(progress, ticket.command_id):
                 return found
-            if progress.status.ended:
+            if state.runtime_status in _OVER:
                 return _too_late(ticket.command_id, progress.status)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
@@ -183,10 +217,21 @@ class Door:
 
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""
-        state = await self._state(request_id)
-        if state is None or state.name != APPROVAL:
+        return _progress(await self._known(request_id))
+
+    async def policy_of(self, request_id: str) -> Policy:
+        """The policy as it was when the request was made. Raises `UnknownRequestError`."""
+        given = (await self._known(request_id)).get_input(ApprovalInput)
+        if given is None:
             raise UnknownRequestError
-        return _progress(state)
+        return given.policy
+
+    async def asked(self, request_id: str) -> ApprovalRequest:
+        """The request as it was asked. Raises `UnknownRequestError`."""
+        given = (await self._known(request_id)).get_input(ApprovalInput)
+        if given is None:
+            raise UnknownRequestError
+        return given.request
 
     async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
         """The outcome as soon as the request is decided; None when `timeout` seconds pass first."""
@@ -201,6 +246,27 @@ class Door:
                 return None
             await asyncio.sleep(min(pause, left))
             pause = min(pause * 2, SLOWEST_LOOK)
+
+    # ---- people ------------------------------------------------------------------------------------------
+
+    async def set_away(self, person: str, entry: PersonEntry | None) -> None:
+        """Says that a person is away and who stands in; None takes it back, to what the policy file says."""
+        try:
+            await _within_budget(
+                self._client.signal_entity(
+                    EntityInstanceId(PERSON, person),
+                    "set_entry",
+                    entry.model_dump(mode="json", by_alias=True) if entry else None,
+                )
+            )
+        except grpc.RpcError as error:
+            raise _ours(error) from error
+
+    async def _known(self, request_id: str) -> OrchestrationState:
+        state = await self._state(request_id)
+        if state is None or state.name != APPROVAL:
+            raise UnknownRequestError
+        return state
 
     async def _state(self, request_id: str) -> OrchestrationState | None:
         try:
@@ -236,11 +302,22 @@ def _progress(state: OrchestrationState) -> Progress:
             policy=given.policy.key,
             title=given.request.title,
             requester=given.request.requester,
+            asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
             round=0,
         )
     return (
         published.model_copy(update={"status": final}) if final and not published.status.ended else published
     )
+
+
+class _Stamp(TypedDict):
+    command_id: str
+    actor: str
+    via: Via
+
+
+def _stamp(actor: Actor, command_id: str | None) -> _Stamp:
+    return {"command_id": command_id or str(uuid.uuid4()), "actor": actor.id, "via": actor.via}
 
 
 def _find(progress: Progress, command_id: str) -> Verdict | None:

@@ -130,7 +130,9 @@ class Progress(Recorded):
     policy: str
     title: str
     requester: str
+    asked_at: datetime
     round: int
+    steps: int = 0
     deadline: datetime | None = None
     levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)

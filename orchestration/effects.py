@@ -59,7 +59,8 @@ class Effects:
             if self._record.card(round_) != shown[0]:  # something happened while the post was under way
                 self._refresh(delivery.card)
 
-        give_up = (state.deadline or self._now()) - self._now()
+        # While nobody can see the card nobody can decide, so there is no use in trying past the deadline.
+        give_up = state.deadline - self._now() if state.deadline else self._record.policy.edits_retried_for
         self._outbox.put(
             f"card:{round_}", Effect("post_card", build, give_up=give_up, done=posted, failed=lost)
         )
@@ -110,7 +111,11 @@ class Effects:
         self._outbox.put("thread", Effect("reply", build, give_up=WORDS_RETRIED_FOR))
 
     def tell(
-        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
+        self,
+        user: str,
+        notice: Notice,
+        step: Step | None = None,
+        waiting: list[Waiting] | None = None,
     ) -> None:
         """A direct message to one person, about the request as it is now."""
         card = self._record.card(self._record.state.round)
@@ -183,8 +188,12 @@ class Effects:
             if action.notify:
                 where = record.state.cards[0] if record.state.cards else None
                 card = record.card(record.state.round)
-                return Tell(user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt)
-            return RunAction(post=action.post, activity=action.activity, key=key, event=event, attempt=attempt)
+                return Tell(
+                    user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
+                )
+            return RunAction(
+                post=action.post, activity=action.activity, key=key, event=event, attempt=attempt
+            )
 
         self._outbox.put(
             f"action:{index}",

@@ -156,7 +156,9 @@ class LevelState(Recorded):
     needed: int = Field(default=1, description="How many approvals it takes")
     approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
-    stand_ins: dict[str, str] = Field(default_factory=dict, description="Who decides for whom: absent to present")
+    stand_ins: dict[str, str] = Field(
+        default_factory=dict, description="Who decides for whom: absent to present"
+    )
     deadline: datetime | None = None
     decisions: list[Vote] = Field(default_factory=list)
     escalated_at: datetime | None = None

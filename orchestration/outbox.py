@@ -70,6 +70,10 @@ class Outbox:
         """What is under way; empty when nothing is left to do."""
         return [task for lane in self._lanes.values() if (task := lane.running or lane.pausing)]
 
+    def busy(self) -> bool:
+        """Whether anything is under way or still to do."""
+        return bool(self._lanes)
+
     def step(self) -> None:
         """Settles what finished and starts what can start."""
         for lane in list(self._lanes.values()):
@@ -106,6 +110,7 @@ class Outbox:
         else:
             problem = delivery.impossible if delivery else None
             if delivery and delivery.retry_after is not None:
+                lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
                 pause = max(timedelta(seconds=delivery.retry_after), timedelta(milliseconds=100))
                 problem = "the chat system kept asking us to wait"
         if (

@@ -48,7 +48,9 @@ class Level(Recorded):
     reject_quorum: int = Field(default=1, ge=1, le=50)
     timeout: Duration
     remind_every: Duration | None = None
-    channel: ChannelId | None = Field(default=None, description="Where this level's card goes, if not the policy's")
+    channel: ChannelId | None = Field(
+        default=None, description="Where this level's card goes, if not the policy's"
+    )
     on_timeout: OnTimeout = OnTimeout.EXPIRE
 
 
@@ -170,15 +172,23 @@ class Policy(Recorded):
     def _timeout_faults(self) -> list[str]:
         escalates = [level.name for level in self.levels if level.on_timeout is OnTimeout.ESCALATE]
         if escalates and self.escalation is None:
-            return [f'level {escalates[0]} has on_timeout = "escalate", but there is no [policies.{self.key}.escalation]']
+            return [
+                f'level {escalates[0]} has on_timeout = "escalate", but there is no [policies.{self.key}.escalation]'
+            ]
         if self.escalation and not escalates:
             return ['the escalation is never reached; set on_timeout = "escalate" on a level, or remove it']
         return []
 
     def _field_faults(self) -> list[str]:
         names = [field.name for field in self.fields]
-        faults = [f"the field {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})]
-        faults += [f"auto_approve_when names {name}, which is no field" for name in self.auto_approve_when if name not in names]
+        faults = [
+            f"the field {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})
+        ]
+        faults += [
+            f"auto_approve_when names {name}, which is no field"
+            for name in self.auto_approve_when
+            if name not in names
+        ]
         if self.auto_approve_below is not None and self.currency is None:
             faults.append("auto_approve_below needs a currency")
         return faults
@@ -189,7 +199,9 @@ class Policy(Recorded):
         for level in self.levels:
             people_only = all(not principal.startswith("S") for principal in level.approvers)
             if people_only and level.quorum != "all" and level.quorum > len(set(level.approvers)):
-                faults.append(f"level {level.name} needs {level.quorum} approvals of {len(set(level.approvers))} people")
+                faults.append(
+                    f"level {level.name} needs {level.quorum} approvals of {len(set(level.approvers))} people"
+                )
         return faults
 
 
@@ -211,7 +223,9 @@ def load(path: Path) -> PolicyBook:
     try:
         text = path.read_bytes().decode()
     except OSError as error:
-        raise PolicyError(f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES.") from error
+        raise PolicyError(
+            f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES."
+        ) from error
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path}: is not UTF-8 text.") from error
     return parse(text, str(path))
@@ -234,15 +248,17 @@ def parse(text: str, source: str) -> PolicyBook:
             (locate(text, fault["loc"]), _place(fault["loc"]), fault["msg"].removeprefix("Value error, "))
             for fault in error.errors()
         )
-        raise PolicyError("\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in faults)) from error
+        raise PolicyError(
+            "\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in faults)
+        ) from error
 
 
 def _with_keys(tables: Mapping[str, object]) -> dict[str, object]:
     """Each policy knows its own name."""
-    policies = tables["policies"]
-    if not isinstance(policies, dict):
-        raise AssertionError("checked by the caller")
-    named = {key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()}
+    policies: dict[str, object] = dict(tables["policies"])  # type: ignore[call-overload]  # checked by the caller
+    named = {
+        key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()
+    }
     return {**tables, "policies": named}
 
 
@@ -272,7 +288,11 @@ def _header(lines: list[str], parts: list[str | int]) -> int | None:
     number = parts[-1] if isinstance(parts[-1], int) else None
     name = ".".join(str(part) for part in parts if isinstance(part, str))
     wanted = f"[[{name}]]" if number is not None else f"[{name}]"
-    found = [at for at, line in enumerate(lines, 1) if line.split("#")[0].replace(" ", "").replace('"', "").strip() == wanted]
+    found = [
+        at
+        for at, line in enumerate(lines, 1)
+        if line.split("#")[0].replace(" ", "").replace('"', "").strip() == wanted
+    ]
     return found[number or 0] if len(found) > (number or 0) else None
 
 

@@ -71,7 +71,9 @@ def may_decide(
 
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
-    refusal = _may_sit(decision.actor, decision.round, request=request, policy=policy, bench=bench, members=members)
+    refusal = _may_sit(
+        decision.actor, decision.round, request=request, policy=policy, bench=bench, members=members
+    )
     if refusal is not None:
         return refusal
     if decision.choice is Choice.REJECT and policy.require_reason and not decision.comment.strip():

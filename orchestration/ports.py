@@ -1,21 +1,21 @@
-"""What the activities need of the outside. `bot` implements these; the core knows no chat system."""
+"""What the activities need of the outside. `bot` implements these; the core knows no chat system.
+
+Every method is called from worker threads, blocks at most about ten seconds, and raises `ThrottledError` (nothing was
+done; wait, then try again), `DeliveryError` (never try again) or anything else (it may have been done; try again).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from orchestration.cards import Card
+from orchestration.cards import Card, Step, Tell
 from orchestration.models import CardRef
 
 
 class Notifier(Protocol):
-    """Shows cards and messages to people.
-
-    Every method is called from worker threads, blocks at most about ten seconds, and raises
-    `ThrottledError` (wait, then try again), `DeliveryError` (never try again) or anything else (try again).
-    """
+    """Shows cards and messages to people."""
 
     def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         """Post `card` to `channel`, pinging `notify` (people and groups)."""
@@ -29,8 +29,16 @@ class Notifier(Protocol):
         """Make the posted copy say what `card` says. A copy that somebody deleted is no error."""
         ...
 
-    def tell(self, user: str, card: Card, where: CardRef | None) -> None:
-        """Send `user` a direct message about the state of `card`, pointing at `where`."""
+    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        """Add a line to the thread under `ref`. A copy that somebody deleted is no error."""
+        ...
+
+    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
+        """Whether that line is in the thread already; False also when there is no way to look."""
+        ...
+
+    def tell(self, message: Tell) -> None:
+        """Send a direct message to the person, or a message to the channel, that `message.user` names."""
         ...
 
 
@@ -38,5 +46,17 @@ class Directory(Protocol):
     """Knows who belongs to which group."""
 
     def members(self, group: str) -> list[str]:
-        """The IDs of the group's present members. Raises as `Notifier` does; an unknown group is a `DeliveryError`."""
+        """The IDs of the group's present members. An unknown group is a `DeliveryError`."""
+        ...
+
+
+class Actions(Protocol):
+    """Does what a policy says an outcome does."""
+
+    def post(self, url: str, key: str, event: dict[str, Any]) -> str:
+        """POST the event as JSON, with `key` as its idempotency key; returns a short answer for people."""
+        ...
+
+    def call(self, name: str, key: str, event: dict[str, Any]) -> str:
+        """Call the installed action of that name; returns a short answer for people."""
         ...

@@ -47,7 +47,9 @@ class Record:
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
         state.votes, state.excused = {}, dict(excused)
-        state.approvers = list(dict.fromkeys(excused.get(principal, principal) for principal in level.approvers))
+        state.approvers = list(
+            dict.fromkeys(excused.get(principal, principal) for principal in level.approvers)
+        )
         state.asked = []
         state.round += 1
         state.open_rounds = [state.round]
@@ -169,7 +171,9 @@ class Record:
 
     def answer(self, command_id: str, reason: Reason) -> None:
         """Publishes the verdict on a command; the last 20 are kept."""
-        verdict = Verdict(command_id=command_id, reason=reason, ended_as=self.state.status if self.ended else None)
+        verdict = Verdict(
+            command_id=command_id, reason=reason, ended_as=self.state.status if self.ended else None
+        )
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
@@ -244,7 +248,9 @@ class Record:
             policy=self.policy.key,
             title=self.request.title,
             requester=self.request.requester,
+            asked_at=state.asked_at,
             round=state.round,
+            steps=state.steps,
             deadline=state.deadline,
             levels=self.levels(),
             cards=state.cards,

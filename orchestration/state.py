@@ -60,4 +60,6 @@ class ApprovalInput(Recorded):
     request: ApprovalRequest
     policy: Policy
     people: dict[UserId, PersonEntry] = Field(default_factory=dict, description="Those whom the policy names")
-    state: State | None = Field(default=None, description="Where an earlier generation stopped; none at start")
+    state: State | None = Field(
+        default=None, description="Where an earlier generation stopped; none at start"
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from orchestration.models import Reason, Status, Verdict
+from orchestration.commands import Reason, Verdict
+from orchestration.models import Status
 
 ENDED = {
     Status.APPROVED: "approved",
+    Status.AUTO_APPROVED: "approved by rule",
     Status.REJECTED: "rejected",
     Status.TIMED_OUT: "timed out",
     Status.CANCELLED: "cancelled",
@@ -18,7 +20,14 @@ SENTENCES = {
     Reason.UNCHANGED: "Your decision was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
-    Reason.NOT_THE_REQUESTER: "Only the person who asked can cancel this request.",
+    Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
+    Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
+    Reason.DELEGATE_UNFIT: "That person cannot decide this for you: they asked for it, have decided, or are away.",
+    Reason.ONE_HOP: "You decide this for somebody else, and cannot hand it on.",
+    Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
+    Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",
+    Reason.NOT_THE_OWNER: "Only the owner of this policy can have that tried again.",
+    Reason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
     Reason.ROUND_OVER: "This card belongs to a round that is over, so nothing changed.",
     Reason.REASON_REQUIRED: "This policy asks for a reason when you reject. Please press Reject again and give one.",
     Reason.ALREADY_ENDED: "This request has already ended, so nothing changed.",

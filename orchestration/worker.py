@@ -14,14 +14,26 @@ from durabletask.worker import (
 
 from orchestration.activities import Activities
 from orchestration.approval import approval
-from orchestration.models import VERSION, ApprovalInput, Outcome
+from orchestration.models import PERSON, VERSION, Outcome
+from orchestration.people import person
+from orchestration.settle import settle
+from orchestration.state import ApprovalInput
 
 
 def register(worker: TaskHubGrpcWorker, activities: Activities) -> None:
-    """Registers every orchestration and activity. Instances of a newer release are left to a newer worker."""
+    """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
-    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", approval))
-    for activity in (activities.post_card, activities.edit_card, activities.tell, activities.members):
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", settle))
+    worker.add_entity(person, PERSON)
+    for activity in (
+        activities.post_card,
+        activities.edit_card,
+        activities.reply,
+        activities.tell,
+        activities.run_action,
+        activities.members,
+    ):
         worker.add_activity(activity)
     worker.use_versioning(
         VersioningOptions(

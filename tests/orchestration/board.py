@@ -6,8 +6,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from orchestration.cards import Card
+from orchestration.cards import Card, Step, Tell
+from orchestration.errors import DeliveryError
 from orchestration.models import CardRef, Status
 
 
@@ -17,7 +19,9 @@ class Board:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.cards: dict[tuple[str, str], Card] = {}
-        self.told: list[tuple[str, Status]] = []
+        self.messages: list[Tell] = []
+        self.trail: list[tuple[str, Step]] = []
+        self.acted: list[tuple[str, str, dict[str, Any]]] = []
         self.pinged: list[str] = []
         self.edits = 0
         self.posts = 0
@@ -57,14 +61,44 @@ class Board:
             self.edits += 1
             self.cards[ref.channel, ref.ts] = card
 
-    def tell(self, user: str, card: Card, where: CardRef | None) -> None:
+    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        self._maybe_fail("reply")
+        with self.lock:
+            self.trail.append((ref.ts, step))
+        self._maybe_fail("after reply")
+
+    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
+        with self.lock:
+            self.lookups += 1
+            return any(ts == ref.ts and said.number == step.number for ts, said in self.trail)
+
+    def tell(self, message: Tell) -> None:
         self._maybe_fail("tell")
         with self.lock:
-            self.told.append((user, card.status))
+            self.messages.append(message)
+
+    @property
+    def told(self) -> list[tuple[str, Status]]:
+        """Whom the board has told how a request stands, in turn."""
+        with self.lock:
+            return [(m.user, m.card.status) for m in self.messages if m.notice == "progress"]
+
+    def steps(self) -> list[str]:
+        """The kinds of the trail's lines, in turn."""
+        with self.lock:
+            return [step.kind.value for _, step in self.trail]
 
     def members(self, group: str) -> list[str]:
         self._maybe_fail("members")
+        if group not in self.groups:
+            raise DeliveryError(f"There is no group {group}.")
         return self.groups[group]
+
+    def act(self, where: str, key: str, event: dict[str, Any]) -> str:
+        self._maybe_fail("action")
+        with self.lock:
+            self.acted.append((where, key, event))
+        return f"ok {len(self.acted)}"
 
     def card(self, channel: str) -> Card:
         """The one card of a channel."""
@@ -76,3 +110,16 @@ class Board:
     def has(self, channel: str) -> bool:
         with self.lock:
             return any(place == channel for place, _ in self.cards)
+
+
+class BoardActions:
+    """The outside systems of the same office: they too write on the board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def post(self, url: str, key: str, event: dict[str, Any]) -> str:
+        return self._board.act(url, key, event)
+
+    def call(self, name: str, key: str, event: dict[str, Any]) -> str:
+        return self._board.act(name, key, event)

@@ -8,48 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestration import policy
+from orchestration import policies
 from orchestration.activities import Activities
 from orchestration.client import Actor, Door
+from orchestration.commands import Progress, Verdict
 from orchestration.connect import Connection, connect
-from orchestration.models import ApprovalRequest, Choice, Outcome, Progress, Verdict, Via
+from orchestration.models import ApprovalRequest, Choice, Outcome, Via
 from orchestration.worker import register
-from tests.orchestration.board import Board
+from tests.orchestration.board import Board, BoardActions
 
-POLICIES = policy.parse(
-    {
-        "policies": {
-            "purchase": {
-                "title": "Purchase",
-                "channel": "C0PURCHASES",
-                "currency": "USD",
-                "levels": [
-                    {
-                        "name": "Manager",
-                        "approvers": ["S0MANAGERS", "U0FIN"],
-                        "notify": ["S0MANAGERS"],
-                        "timeout": "2d",
-                        "on_timeout": "escalate",
-                    }
-                ],
-                "escalation": {"channel": "C0ESCALATIONS", "approvers": ["S0DIRECTORS"], "timeout": "1d"},
-            },
-            "deploy": {
-                "title": "Deploy",
-                "channel": "C0DEPLOYS",
-                "levels": [{"name": "On call", "approvers": ["U0ADA"], "timeout": "30m"}],
-            },
-            "document": {
-                "title": "Document review",
-                "channel": "C0DOCS",
-                "levels": [
-                    {"name": "Reviewer", "approvers": ["U0ADA"], "timeout": "72h", "on_timeout": "reject"}
-                ],
-            },
-        }
-    },
-    "tests",
-)
+BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
 
 class Office:
@@ -126,9 +94,9 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 @pytest.fixture
 async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
     worker = connection.worker()
-    register(worker, Activities(board, board, started_at=connection.now()))
+    register(worker, Activities(board, board, BoardActions(board), started_at=connection.now()))
     worker.start()
     client = connection.client()
-    yield Office(connection, Door(client, lambda: POLICIES), board)
+    yield Office(connection, Door(client, lambda: BOOK), board)
     await client.close()
     await asyncio.to_thread(worker.stop)

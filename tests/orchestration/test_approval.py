@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from orchestration.client import Actor
+from orchestration.commands import EVENT_CANCELLED, EVENT_DECISION, Reason
 from orchestration.errors import (
     DeliveryError,
     IdempotencyConflictError,
@@ -16,7 +17,7 @@ from orchestration.errors import (
     ThrottledError,
     UnknownRequestError,
 )
-from orchestration.models import EVENT_CANCELLED, EVENT_DECISION, ApprovalRequest, Choice, Reason, Status, Via
+from orchestration.models import ApprovalRequest, Choice, Status, Via
 from tests.orchestration.conftest import Office
 
 RITA = Actor(id="U0RITA", via=Via.SLACK)
@@ -103,7 +104,7 @@ async def test_silence_escalates_and_then_times_out_on_every_card(office: Office
     await office.eventually(lambda: office.board.card("C0PURCHASES").status is Status.ESCALATED)
     first = office.board.card("C0PURCHASES")
     assert first.open
-    assert (first.escalated_to, first.escalation) == ("C0ESCALATIONS", False)
+    assert (first.levels[0].escalated_to, first.escalation) == ("C0ESCALATIONS", False)
     assert office.board.card("C0ESCALATIONS").escalation
 
     await office.skip(days=1)
@@ -177,7 +178,7 @@ async def test_an_idempotency_key_asks_once(office: Office) -> None:
 
 async def test_an_unknown_policy_or_request_is_said_by_name(office: Office) -> None:
     with pytest.raises(
-        InvalidRequestError, match="there is no 'coffee'; there is deploy, document, purchase"
+        InvalidRequestError, match="there is no 'coffee'; there is all, budget, deploy"
     ):
         await office.door.start(ApprovalRequest(policy="coffee", title="Beans", requester="U0RITA"))
     with pytest.raises(UnknownRequestError):

@@ -1,0 +1,78 @@
+"""The `settle` orchestration: makes the cards of a request true that ended without running a line of its own.
+
+Terminating an instance, or a crash of its code, runs nothing of ours. This does what it would have done last.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from durabletask.task import OrchestrationContext, when_any
+
+from orchestration.cards import Notice, StepKind
+from orchestration.case import Durable
+from orchestration.commands import Progress
+from orchestration.effects import Effects
+from orchestration.models import Outcome, Recorded, Status
+from orchestration.outbox import Outbox
+from orchestration.record import Record
+from orchestration.state import ApprovalInput, State
+
+WORDS = {
+    Status.TERMINATED: "It was stopped by an operator.",
+    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+}
+
+
+class SettleInput(Recorded):
+    """What is known of the ended instance: its input, its last published progress, and how it ended."""
+
+    given: ApprovalInput
+    progress: Progress
+    status: Status
+
+
+def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
+    """Edits every posted card, tells the requester, runs the outcome's actions. Returns the Outcome."""
+
+    def now() -> datetime:
+        return ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+    record = _record(ended)
+    outbox = Outbox(ctx, now)
+    effects = Effects(record, outbox, now)
+    if not record.ended:
+        record.end(ended.status, now(), reason=WORDS[ended.status])
+    step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
+    effects.refresh_cards()
+    effects.tell_requester(Notice.PROGRESS, step)
+    effects.run_actions()
+    while True:
+        outbox.step()
+        waits = outbox.waits()
+        if not waits:
+            return record.outcome()
+        yield when_any(waits)
+
+
+def _record(ended: SettleInput) -> Record:
+    """The record as far as the outside saw it."""
+    seen = ended.progress
+    past = [
+        level if level.status.ended else level.model_copy(update={"status": ended.status})
+        for level in seen.levels
+    ]
+    state = State(
+        asked_at=seen.asked_at,
+        round=seen.round,
+        level_index=max(len(past) - 1, 0),
+        past_levels=past,
+        cards=seen.cards,
+        steps=seen.steps,
+    )
+    if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
+        state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at
+        state.ended_by, state.comments = seen.outcome.processed_by, seen.outcome.comments
+        state.reason = seen.outcome.reason
+    given = ended.given.model_copy(update={"state": state})
+    return Record(seen.request_id, given, seen.asked_at)
