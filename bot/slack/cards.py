@@ -92,10 +92,8 @@ def headline(card: Card) -> str:
 
 def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    parts = [blocks.header(title), blocks.section(_asked(card))]
-    if description := quoted(card.description, DESCRIPTION):
-        parts.append(blocks.section(description))
-    parts.append(blocks.section(_levels(card)))
+    said = [_asked(card), quoted(card.description, DESCRIPTION), _levels(card)]
+    parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
     if pings := within([mention(who) for who in notify], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
     parts.append(
@@ -111,12 +109,8 @@ def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    lines = [bold(_title(card)), _asked(card)]
-    return [
-        blocks.section("\n".join(lines)),
-        blocks.section(_levels(card)),
-        blocks.context(_small_print(card)),
-    ]
+    said = [f"{bold(_title(card))}\n{_asked(card)}", _levels(card)]
+    return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
 def _ended(card: Card) -> list[Json]:
@@ -130,11 +124,8 @@ def _ended(card: Card) -> list[Json]:
         lines.append(why)
     history = _levels(card) if _tells_more(card) else ""
     asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
-    parts = [blocks.section("\n".join(lines))]
-    if history:
-        parts.append(blocks.context(history))
-    parts.append(blocks.context(asked + DOT + _small_print(card)))
-    return parts
+    small = [history, DOT.join([asked, _small_print(card)])]
+    return [blocks.section("\n".join(lines)), *map(blocks.context, filter(None, small))]
 
 
 # ---- lines -----------------------------------------------------------------------------------------------

@@ -1,0 +1,179 @@
+"""The Slack half of the bot at work: simulated workspace, embedded hub, real worker, real HTTP and Socket Mode."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.simulator import AppConfig, Person, Simulator, Workspace
+from bot.slack.directory import SlackDirectory
+from bot.slack.listeners import register
+from bot.slack.notifier import SlackNotifier, web_client
+from orchestration.activities import Activities
+from orchestration.client import Door
+from orchestration.connect import Connection, connect
+from orchestration.policy import Policies
+from orchestration.worker import register as register_worker
+
+BOT_TOKEN = "xoxb-test"
+APP_TOKEN = "xapp-test"
+SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+
+PURCHASES = "C0PURCHASES"
+ESCALATIONS = "C0ESCALATIONS"
+
+
+@dataclass
+class House:
+    """Everything that runs, and the people in it."""
+
+    simulator: Simulator
+    connection: Connection
+    door: Door
+    notifier: SlackNotifier
+    directory: SlackDirectory
+    stack: AsyncExitStack
+
+    async def person(self, user: str) -> Person:
+        return await self.stack.enter_async_context(Person(self.simulator.url, user))
+
+    def skip(self, **delta: float) -> None:
+        """Lets time pass, without waiting for it."""
+        assert self.connection._hub is not None
+        self.connection._hub.advance(timedelta(**delta))
+
+    async def ask(self, person: Person, text: str = "purchase 4200 New laptops") -> dict[str, Any]:
+        """The card that came of a command."""
+        await person.command(PURCHASES, f"/request-approval {text}")
+        return await person.wait_for_message(PURCHASES, has_button("approve"))
+
+    async def fault(self, method: str, error: str, **options: Any) -> None:
+        """The next call of `method` fails with `error`."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                f"{self.simulator.url}/sim/faults", json={"method": method, "error": error, **options}
+            ) as answer,
+        ):
+            assert (await answer.json())["ok"]
+
+    async def calls(self, method: str) -> list[dict[str, Any]]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.simulator.url}/sim/calls", params={"method": method}) as answer,
+        ):
+            calls: list[dict[str, Any]] = (await answer.json())["calls"]
+            return calls
+
+
+def has_button(action_id: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda message: action_id in action_ids(message)
+
+
+def action_ids(message: dict[str, Any]) -> list[str]:
+    return [e["action_id"] for b in message["blocks"] or [] if b["type"] == "actions" for e in b["elements"]]
+
+
+def whole_text(message: dict[str, Any]) -> str:
+    """All that a card says, block by block."""
+    texts = []
+    for block in message["blocks"] or [{"text": {"text": message["text"]}}]:
+        parts = block.get("elements") if block.get("type") == "context" else [block.get("text") or {}]
+        texts += [part.get("text", "") for part in parts]
+    return "\n".join(texts)
+
+
+def private(said: str) -> Callable[[dict[str, Any]], bool]:
+    """Something that only the person who looks sees."""
+    return lambda message: message["ephemeral"] and said in message["text"]
+
+
+@asynccontextmanager
+async def attached(app: AsyncApp, simulator: Simulator, mode: str) -> AsyncIterator[None]:
+    """The app, reachable in one of Slack's two ways."""
+    if mode == "socket":
+        handler = AsyncSocketModeHandler(app, APP_TOKEN, ping_interval=1)
+        await handler.connect_async()
+        try:
+            yield
+        finally:
+            await handler.close_async()
+        return
+    runner = web.AppRunner(app.web_app("/slack/events"), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        simulator.request_url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def built(
+    data_dir: Path, policies: Policies, scopes: frozenset[str], *, mode: str = "http", work: bool = True
+) -> AsyncIterator[House]:
+    """The house, open; without `work` nothing handles what is committed to the hub."""
+    async with AsyncExitStack() as stack:
+        workspace = Workspace.open(None)
+        stack.callback(workspace.close)
+        simulator = Simulator(
+            workspace,
+            bot_token=BOT_TOKEN,
+            app_token=APP_TOKEN,
+            signing_secret=SIGNING_SECRET,
+            app=AppConfig(scopes=scopes, commands=frozenset({"/request-approval"})),
+        )
+        await simulator.start()
+        stack.push_async_callback(simulator.stop)
+        connection = connect("embedded", data_dir, skippable_clock=True)
+        stack.callback(connection.close)
+        workspace.now = lambda: connection.now().timestamp()
+        sync_client = web_client(BOT_TOKEN, simulator.api_url)
+        notifier, directory = SlackNotifier(sync_client), SlackDirectory(sync_client)
+        if work:
+            worker = connection.worker()
+            register_worker(worker, Activities(notifier, directory, started_at=connection.now()))
+            worker.start()
+            stack.push_async_callback(asyncio.to_thread, worker.stop)
+        client = connection.client()
+        stack.push_async_callback(client.close)
+        door = Door(client, lambda: policies)
+        app = AsyncApp(
+            client=AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url), signing_secret=SIGNING_SECRET
+        )
+        register(app, door)
+        await stack.enter_async_context(attached(app, simulator, mode))
+        yield House(simulator, connection, door, notifier, directory, stack)
+
+
+@pytest.fixture(scope="session")
+def scopes() -> frozenset[str]:
+    """What the manifest asks for: what needs more fails here as it would in Slack."""
+    manifest = yaml.safe_load((Path(__file__).parents[3] / "manifest.yml").read_text())
+    return frozenset(manifest["oauth_config"]["scopes"]["bot"])
+
+
+@pytest.fixture
+def build(
+    tmp_path: Path, policies: Policies, scopes: frozenset[str]
+) -> Callable[..., AbstractAsyncContextManager[House]]:
+    """For a test that needs a house of its own kind."""
+    return lambda **kind: built(tmp_path, kind.pop("policies", policies), kind.pop("scopes", scopes), **kind)
+
+
+@pytest.fixture
+async def house(build: Callable[..., AbstractAsyncContextManager[House]]) -> AsyncIterator[House]:
+    async with build() as open_house:
+        yield open_house
