@@ -11,7 +11,7 @@ from bot.slack.cards import Rendered, render
 from bot.slack.notices import asked, notice
 from orchestration.models import Choice, Status, Via
 from orchestration.policy import Policies
-from tests.slack.conftest import Story
+from tests.slack.conftest import Story, mrkdwn_of
 
 MakeStory = Callable[..., Story]
 
@@ -24,12 +24,6 @@ def clock(text: str) -> str:
         return f"{{{moment:%-H:%M}}}" if moment.day == 1 else f"{{{moment:%-d %b %-H:%M}}}"
 
     return re.sub(r"<!date\^(\d+)\^[^|]*\|[^>]*>", shown, text)
-
-
-def mrkdwn_of(rendered: Rendered) -> list[str]:
-    """Every text in which Slack looks for mentions."""
-    parts = [part for block in rendered.blocks for part in (block.get("text"), *block.get("elements", []))]
-    return [part["text"] for part in parts if part and part["type"] == "mrkdwn"]
 
 
 def lines(rendered: Rendered) -> list[str]:

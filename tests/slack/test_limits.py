@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +28,7 @@ from orchestration.models import (
     Via,
     Vote,
 )
+from tests.slack.conftest import mrkdwn_of
 
 NASTY = [
     "&",
@@ -117,18 +117,9 @@ def test_any_card_is_within_the_limits(card: Card, notify: list[str]) -> None:
     assert characters(rendered.blocks) <= MESSAGE_CHARACTERS
     assert 0 < len(rendered.text) <= 4000
     assert 0 < len(notice(card, "https://acme.example/archives/C0/p1")) <= 4000
-    for text in mrkdwn_of(rendered.blocks):
+    for text in mrkdwn_of(rendered):
         assert "<!channel" not in text
         assert "\u202e" not in text
-
-
-def mrkdwn_of(blocks: list[dict[str, Any]]) -> list[str]:
-    found = []
-    for block in blocks:
-        for part in [block.get("text"), *block.get("elements", [])]:
-            if part and part["type"] == "mrkdwn":
-                found.append(part["text"])
-    return found
 
 
 policies = st.builds(

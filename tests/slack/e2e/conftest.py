@@ -1,12 +1,15 @@
 """The Slack half of the bot at work: simulated workspace, embedded hub, real worker, real HTTP and Socket Mode."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -14,6 +17,7 @@ import yaml
 from aiohttp import web
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import AppConfig, Person, Simulator, Workspace
@@ -23,12 +27,41 @@ from bot.slack.notifier import SlackNotifier, web_client
 from orchestration.activities import Activities
 from orchestration.client import Door
 from orchestration.connect import Connection, connect
+from orchestration.models import Escalation, FieldSpec, Level, OnTimeout, Policy
 from orchestration.policy import Policies
 from orchestration.worker import register as register_worker
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+
+DAY = timedelta(days=1)
+POLICIES = {
+    "purchase": Policy(
+        key="purchase",
+        title="Purchase",
+        channel="C0PURCHASES",
+        currency="USD",
+        fields=[FieldSpec(name="vendor")],
+        levels=[
+            Level(
+                name="Manager",
+                approvers=["S0MANAGERS"],
+                notify=["S0MANAGERS"],
+                timeout=DAY,
+                on_timeout=OnTimeout.ESCALATE,
+            )
+        ],
+        escalation=Escalation(channel="C0ESCALATIONS", approvers=["S0DIRECTORS"], timeout=DAY),
+    ),
+    "access": Policy(
+        key="access",
+        title="Access",
+        channel="C0ACCESS",
+        fields=[FieldSpec(name="system", required=True)],
+        levels=[Level(name="Owner", approvers=["U0FIN"], timeout=DAY)],
+    ),
+}
 
 PURCHASES = "C0PURCHASES"
 ESCALATIONS = "C0ESCALATIONS"
@@ -58,23 +91,66 @@ class House:
         await person.command(PURCHASES, f"/request-approval {text}")
         return await person.wait_for_message(PURCHASES, has_button("approve"))
 
-    async def fault(self, method: str, error: str, **options: Any) -> None:
-        """The next call of `method` fails with `error`."""
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(
-                f"{self.simulator.url}/sim/faults", json={"method": method, "error": error, **options}
-            ) as answer,
-        ):
-            assert (await answer.json())["ok"]
 
-    async def calls(self, method: str) -> list[dict[str, Any]]:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"{self.simulator.url}/sim/calls", params={"method": method}) as answer,
-        ):
-            calls: list[dict[str, Any]] = (await answer.json())["calls"]
-            return calls
+async def fault(simulator: Simulator, method: str, error: str, **options: Any) -> None:
+    """The next call of `method` fails with `error`."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{simulator.url}/sim/faults", json={"method": method, "error": error, **options}
+        ) as answer,
+    ):
+        assert (await answer.json())["ok"]
+
+
+async def calls(simulator: Simulator, method: str) -> list[dict[str, Any]]:
+    """What was asked of `method`, newest last."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{simulator.url}/sim/calls", params={"method": method}) as answer,
+    ):
+        found: list[dict[str, Any]] = (await answer.json())["calls"]
+        return found
+
+
+async def deliver(house: House, **form: str) -> tuple[int, str]:
+    """Signs and sends what Slack would send, for what the page no longer offers: an old button, a second delivery."""
+    url = house.simulator.request_url
+    assert url is not None
+    body = urlencode(form)
+    stamp = str(int(time.time()))
+    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": signature or "",
+    }
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+def pressed(person: str, card: dict[str, Any], action_id: str = "approve", **message: Any) -> dict[str, str]:
+    """The form of a press on `card` as it was when it was read; `message` replaces parts of it."""
+    [button] = [
+        e
+        for b in card["blocks"]
+        if b["type"] == "actions"
+        for e in b["elements"]
+        if e["action_id"] == action_id
+    ]
+    where = {"channel_id": card["channel"], "message_ts": card["ts"], "type": "message"}
+    payload = {
+        "type": "block_actions",
+        "user": {"id": person, "team_id": "T0ACME"},
+        "team": {"id": "T0ACME"},
+        "api_app_id": "A0APP",
+        "container": where,
+        "channel": {"id": card["channel"], "name": "purchases"},
+        "trigger_id": "1.2.3",
+        "message": {"type": "message", "ts": card["ts"], "metadata": card["metadata"], **message},
+        "actions": [{**button, "block_id": "decision", "action_ts": "1.000001"}],
+    }
+    return {"payload": json.dumps(payload)}
 
 
 def has_button(action_id: str) -> Callable[[dict[str, Any]], bool]:
@@ -121,25 +197,34 @@ async def attached(app: AsyncApp, simulator: Simulator, mode: str) -> AsyncItera
 
 
 @asynccontextmanager
+async def workspace_with(scopes: frozenset[str]) -> AsyncIterator[Simulator]:
+    """A workspace in which the app has been granted `scopes`."""
+    workspace = Workspace.open(None)
+    simulator = Simulator(
+        workspace,
+        bot_token=BOT_TOKEN,
+        app_token=APP_TOKEN,
+        signing_secret=SIGNING_SECRET,
+        app=AppConfig(scopes=scopes, commands=frozenset({"/request-approval"})),
+    )
+    await simulator.start()
+    try:
+        yield simulator
+    finally:
+        await simulator.stop()
+        workspace.close()
+
+
+@asynccontextmanager
 async def built(
     data_dir: Path, policies: Policies, scopes: frozenset[str], *, mode: str = "http", work: bool = True
 ) -> AsyncIterator[House]:
     """The house, open; without `work` nothing handles what is committed to the hub."""
     async with AsyncExitStack() as stack:
-        workspace = Workspace.open(None)
-        stack.callback(workspace.close)
-        simulator = Simulator(
-            workspace,
-            bot_token=BOT_TOKEN,
-            app_token=APP_TOKEN,
-            signing_secret=SIGNING_SECRET,
-            app=AppConfig(scopes=scopes, commands=frozenset({"/request-approval"})),
-        )
-        await simulator.start()
-        stack.push_async_callback(simulator.stop)
+        simulator = await stack.enter_async_context(workspace_with(scopes))
         connection = connect("embedded", data_dir, skippable_clock=True)
         stack.callback(connection.close)
-        workspace.now = lambda: connection.now().timestamp()
+        simulator.workspace.now = lambda: connection.now().timestamp()
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
         notifier, directory = SlackNotifier(sync_client), SlackDirectory(sync_client)
         if work:
@@ -163,6 +248,12 @@ def scopes() -> frozenset[str]:
     """What the manifest asks for: what needs more fails here as it would in Slack."""
     manifest = yaml.safe_load((Path(__file__).parents[3] / "manifest.yml").read_text())
     return frozenset(manifest["oauth_config"]["scopes"]["bot"])
+
+
+@pytest.fixture
+def policies() -> Policies:
+    """Of one level each: what happens between levels is the orchestration's to test."""
+    return POLICIES
 
 
 @pytest.fixture
