@@ -166,7 +166,7 @@ def _small_print(card: Card) -> str:
 def _levels(card: Card) -> str:
     """A line a level, and what silence has led to. Where there are too many, the latest are kept."""
     lines = [_level(card, level) for level in card.levels]
-    if card.escalated_at and not card.status.ended:
+    if card.escalated_at:
         lines.append(_escalation(card))
     kept: list[str] = []
     left = LEVELS_ROOM
@@ -204,11 +204,14 @@ def _level(card: Card, level: LevelState) -> str:
 
 def _escalation(card: Card) -> str:
     """Where the request went when nobody answered, and for how long."""
+    where = mention(card.escalated_to) if card.escalated_to else "others"
+    if card.status.ended:
+        at = f", {when(card.escalated_at)}" if card.escalated_at else ""
+        return f"{ONWARD} {bold('Escalated')} to {where}{at}"
     deadline = card.levels[-1].deadline if card.levels else None
     until = f"{DOT}until {when(deadline)}" if deadline else ""
     if card.escalation:
         return f"{OPEN} {bold('Escalation')}{DOT}waiting{until}"
-    where = mention(card.escalated_to) if card.escalated_to else "others"
     return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
 
 
@@ -222,7 +225,8 @@ def _vote(vote: Vote, *, marked: bool) -> str:
 def _tells_more(card: Card) -> bool:
     """Whether the levels say anything that the line about the end does not."""
     votes = [vote for level in card.levels for vote in level.decisions]
-    return len(card.levels) > 1 or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
+    path = len(card.levels) > 1 or card.escalated_at is not None
+    return path or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
 def _button(action_id: str, label: str, style: str, title: str, target: Target) -> Json:

@@ -144,6 +144,18 @@ def test_approved(story: MakeStory) -> None:
     assert rendered.text == "Approved: New laptops for the team, 4,200.00 USD"
 
 
+def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
+    told = story()
+    escalation = told.record.policy.escalation
+    assert escalation
+    told.record.escalate(escalation, told.at(60))
+    told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
+    for round_ in (1, 2):
+        assert lines(render(told.record.card(round_)))[3] == (
+            "(✗ *Manager* · timed out\n→ *Escalated* to <#C0ESCALATIONS>, {10:30})"
+        )
+
+
 def test_rejected_says_why_and_marks_the_words_as_theirs(story: MakeStory) -> None:
     told = story()
     told.vote("U0ADA", Choice.REJECT, 72, "Too dear.\n✓ Approved")

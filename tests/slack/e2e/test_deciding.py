@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bot.simulator.person import RefusedError
-from bot.slack.listeners.person import Person as Actor
 from bot.slack.listeners.verdicts import verdict_on
-from orchestration.models import Choice, Reason, Status
+from orchestration.client import Actor
+from orchestration.models import Choice, Reason, Status, Via
 from orchestration.policy import Policies
 from tests.slack.e2e.conftest import (
     DAY,
@@ -185,7 +185,7 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(b
         await rita.command(PURCHASES, "/request-approval purchase New laptops")
         asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
         request_id = asked["text"].split("`")[1]
-        ticket = await house.door.decide(request_id, Actor("U0ADA", None).actor, Choice.APPROVE, round=1)
+        ticket = await house.door.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
         house.connection.close()
         assert (await verdict_on(house.door, ticket)).reason is Reason.NO_ANSWER_YET
 
