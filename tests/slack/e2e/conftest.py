@@ -3,20 +3,18 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
 import yaml
 from aiohttp import web
-from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
@@ -65,8 +63,6 @@ POLICIES = {
     ),
 }
 
-Retire: TypeAlias = Callable[[TaskHubGrpcWorker], object]
-
 PURCHASES = "C0PURCHASES"
 ESCALATIONS = "C0ESCALATIONS"
 
@@ -81,6 +77,15 @@ class House:
     notifier: SlackNotifier
     directory: SlackDirectory
     stack: AsyncExitStack
+
+    def work(self) -> None:
+        """Starts a worker."""
+        worker = self.connection.worker()
+        started_at = self.connection.now()
+        register_worker(worker, Activities(self.notifier, self.directory, started_at=started_at))
+        worker.start()
+        # Waited for, though its queues look up only once a second: what it is about to send needs someone to take it.
+        self.stack.push_async_callback(asyncio.to_thread, worker.stop)
 
     async def person(self, user: str) -> Person:
         return await self.stack.enter_async_context(Person(self.simulator.url, user))
@@ -227,7 +232,6 @@ async def built(
     data_dir: Path,
     policies: Policies,
     scopes: frozenset[str],
-    retire: Retire,
     *,
     mode: str = "http",
     work: bool = True,
@@ -240,11 +244,6 @@ async def built(
         simulator.workspace.now = lambda: connection.now().timestamp()
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
         notifier, directory = SlackNotifier(sync_client), SlackDirectory(sync_client)
-        if work:
-            worker = connection.worker()
-            register_worker(worker, Activities(notifier, directory, started_at=connection.now()))
-            worker.start()
-            stack.callback(retire, worker)
         client = connection.client()
         stack.push_async_callback(client.close)
         door = Door(client, lambda: policies)
@@ -253,7 +252,10 @@ async def built(
         )
         register(app, door)
         await stack.enter_async_context(attached(app, simulator, mode))
-        yield House(simulator, connection, door, notifier, directory, stack)
+        house = House(simulator, connection, door, notifier, directory, stack)
+        if work:
+            house.work()
+        yield house
 
 
 @pytest.fixture(scope="session")
@@ -261,13 +263,6 @@ def scopes() -> frozenset[str]:
     """What the manifest asks for: what needs more fails here as it would in Slack."""
     manifest = yaml.safe_load((Path(__file__).parents[3] / "manifest.yml").read_text())
     return frozenset(manifest["oauth_config"]["scopes"]["bot"])
-
-
-@pytest.fixture(scope="session")
-def retire() -> Iterator[Retire]:
-    """Stops a worker without waiting for it: the SDK's looks up from its queues only once a second."""
-    with ThreadPoolExecutor() as pool:
-        yield lambda worker: pool.submit(worker.stop)
 
 
 @pytest.fixture
@@ -278,10 +273,17 @@ def policies() -> Policies:
 
 @pytest.fixture
 def build(
-    tmp_path: Path, policies: Policies, scopes: frozenset[str], retire: Retire
+    tmp_path: Path, policies: Policies, scopes: frozenset[str]
 ) -> Callable[..., AbstractAsyncContextManager[House]]:
     """For a test that needs a house of its own kind."""
-    return lambda **kind: built(tmp_path, kind.pop("policies", policies), scopes, retire, **kind)
+    return lambda **kind: built(tmp_path, kind.pop("policies", policies), scopes, **kind)
+
+
+@pytest.fixture
+async def idle_house(build: Callable[..., AbstractAsyncContextManager[House]]) -> AsyncIterator[House]:
+    """Nothing is worked off: for what is over before any work begins."""
+    async with build(work=False) as open_house:
+        yield open_house
 
 
 @pytest.fixture

@@ -87,18 +87,18 @@ async def test_the_form_is_filled_in_where_a_field_is_still_missing(house: House
     ],
 )
 async def test_a_command_that_cannot_be_meant_is_explained_in_private(
-    house: House, text: str, said: str
+    idle_house: House, text: str, said: str
 ) -> None:
-    rita = await house.person("U0RITA")
+    rita = await idle_house.person("U0RITA")
     await rita.command("C0GENERAL", f"/request-approval {text}")
     explained = await rita.wait_for_message("C0GENERAL", private(said))
     assert "• `purchase` Purchase, in <#C0PURCHASES>" in explained["text"]
-    assert await calls(house.simulator, "chat.postMessage") == []
-    sam = await house.person("U0SAM")
+    assert await calls(idle_house.simulator, "chat.postMessage") == []
+    sam = await idle_house.person("U0SAM")
     assert await sam.messages("C0GENERAL") == []
 
 
-async def test_a_command_delivered_twice_asks_once(house: House) -> None:
+async def test_a_command_delivered_twice_asks_once(idle_house: House) -> None:
     form = {
         "command": "/request-approval",
         "text": "purchase 4200 New laptops",
@@ -106,12 +106,12 @@ async def test_a_command_delivered_twice_asks_once(house: House) -> None:
         "team_id": "T0ACME",
         "channel_id": PURCHASES,
         "trigger_id": "1.2.3",
-        "response_url": f"{house.simulator.url}/nowhere",
+        "response_url": f"{idle_house.simulator.url}/nowhere",
     }
-    first, second = await deliver(house, **form), await deliver(house, **form)
+    first, second = await deliver(idle_house, **form), await deliver(idle_house, **form)
     assert first == second
     assert "Asked:" in first[1]
-    third = await deliver(house, **{**form, "trigger_id": "4.5.6"})
+    third = await deliver(idle_house, **{**form, "trigger_id": "4.5.6"})
     assert third != first
 
 
@@ -141,11 +141,11 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(house
     assert len([m for m in await rita.messages(PURCHASES) if has_button("approve")(m)]) == 1
 
 
-async def test_a_hub_that_is_gone_is_said_where_it_was_asked(house: House) -> None:
-    rita = await house.person("U0RITA")
+async def test_a_hub_that_is_gone_is_said_where_it_was_asked(idle_house: House) -> None:
+    rita = await idle_house.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
-    house.connection.close()
+    idle_house.connection.close()
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     await rita.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again"))
     with pytest.raises(RefusedError) as refused:

@@ -10,6 +10,7 @@ import pytest
 
 from bot.simulator.person import RefusedError
 from bot.slack.listeners.verdicts import verdict_on
+from bot.slack.target import Target
 from orchestration.client import Actor
 from orchestration.models import Choice, Reason, Status, Via
 from orchestration.policy import Policies
@@ -188,6 +189,46 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(b
         ticket = await house.door.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
         house.connection.close()
         assert (await verdict_on(house.door, ticket)).reason is Reason.NO_ANSWER_YET
+
+
+async def test_a_press_that_slack_took_is_on_disk(build: Build) -> None:
+    """The ack waits for the commit and for nothing else: with no worker at all it comes, and the vote counts later."""
+    async with build(work=False) as house:
+        rita = await house.person("U0RITA")
+        await rita.command(PURCHASES, "/request-approval purchase New laptops")
+        asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
+        target = Target(instance_id=asked["text"].split("`")[1], round=1)
+        card = {
+            "channel": PURCHASES,
+            "ts": "1.000001",
+            "metadata": target.metadata(),
+            "blocks": [{"type": "actions", "elements": [{"action_id": "approve", "value": target.value()}]}],
+        }
+        assert await deliver(house, **pressed("U0ADA", card)) == (200, "")
+        house.work()
+        outcome = await house.door.wait(target.instance_id, timeout=5)
+        assert outcome
+        assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+
+
+async def test_a_card_of_a_round_that_is_over_says_so(build: Build, policies: Policies) -> None:
+    manager = policies["purchase"].levels[0]
+    finance = manager.model_copy(update={"name": "Finance", "approvers": ["U0FIN"]})
+    two = policies["purchase"].model_copy(update={"levels": [manager, finance]})
+    async with build(policies={"purchase": two}) as house:
+        rita, ada, fay = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
+        first = await house.ask(rita)
+        await ada.click(PURCHASES, first["ts"], "approve")
+        second = await rita.wait_for_message(
+            PURCHASES, lambda message: has_button("approve")(message) and message["ts"] != first["ts"]
+        )
+        assert second["metadata"]["event_payload"]["round"] == 2
+        for action in ("approve", "reject"):
+            assert await deliver(house, **pressed("U0FAY", first, action)) == (200, "")
+        await fay.wait_for(lambda person: two_private(person, "This card belongs to a round that is over"))
+        assert await fay.views() == []
+        settled = await rita.wait_for_message(PURCHASES, lambda message: message["ts"] == first["ts"])
+        assert (action_ids(settled), "✓ *Manager* · <@U0ADA>" in whole_text(settled)) == ([], True)
 
 
 async def test_a_reason_that_is_needed_after_all_is_asked_for_in_the_form(
