@@ -33,6 +33,7 @@ from orchestration.commands import (
     Verdict,
 )
 from orchestration.errors import (
+    HubSilentError,
     HubUnavailableError,
     IdempotencyConflictError,
     InvalidRequestError,
@@ -106,22 +107,31 @@ class Door:
             raise InvalidRequestError(
                 f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
             )
-        request = rules.check_request(request, policy)
-        request_id = new_request_id(request)
+        given = ApprovalInput(
+            request=rules.check_request(request, policy), policy=policy, people=book.people_of(policy)
+        )
+        while True:
+            request_id = new_request_id(request)
+            if await self._begin(request_id, given):
+                return request_id
+            if request.idempotency_key is not None:
+                await self._check_same(request_id, given.request)
+                return request_id
+            # Chance has drawn an ID that is taken, as it does once in some 2^40 times as many as there are: draw again.
+
+    async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
+        """Starts the orchestration; False when there is one of that ID."""
         try:
             await _within_budget(
                 self._client.schedule_new_orchestration(
-                    APPROVAL,
-                    input=ApprovalInput(request=request, policy=policy, people=book.people_of(policy)),
-                    instance_id=request_id,
-                    version=VERSION,
+                    APPROVAL, input=given, instance_id=request_id, version=VERSION
                 )
             )
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise _ours(error) from error
-            await self._check_same(request_id, request)
-        return request_id
+            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                return False
+            raise _ours(error) from error
+        return True
 
     async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
         state = await self._state(request_id)
@@ -176,16 +186,17 @@ class Door:
         return await self._submit(request_id, Retry(**_stamp(actor, command_id)))
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
+        """Looks and raises within one budget: Slack waits for no longer."""
+        return await _within_budget(self._look_and_raise(request_id, command))
+
+    async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = _progress(state)
-        over = state.runtime_status in _OVER or (progress.status.ended and not isinstance(command, Retry))
-        if over:
+        if state.runtime_status in _OVER or (progress.status.ended and not isinstance(command, Retry)):
             known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
             return Ticket(request_id, command.command_id, known)
         try:
-            await _within_budget(
-                self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
-            )
+            await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
         except grpc.RpcError as error:
             raise _ours(error) from error
         return Ticket(request_id, command.command_id)
@@ -329,12 +340,15 @@ def _too_late(command_id: str, status: Status) -> Verdict:
 
 
 async def _within_budget(call: Awaitable[T]) -> T:
-    """The call's result, or `HubUnavailableError` when the hub has not answered in time to tell the person so."""
+    """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
+
+    What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
+    """
     try:
         async with asyncio.timeout(COMMIT_BUDGET):
             return await call
     except TimeoutError as error:
-        raise HubUnavailableError from error
+        raise HubSilentError from error
 
 
 def _ours(error: grpc.RpcError) -> Exception:

@@ -36,6 +36,10 @@ class HubUnavailableError(CountersignError):
     """The task hub cannot be reached just now, so nothing was recorded. Please try again in a moment."""
 
 
+class HubSilentError(HubUnavailableError):
+    """The task hub did not answer in time, so I cannot tell whether that counts. Please do it again: it counts once."""
+
+
 class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 
