@@ -28,7 +28,7 @@ from orchestration.inbox import Inbox
 from orchestration.models import PERSON, Choice, RemarkKind, Status
 from orchestration.outbox import Outbox
 from orchestration.people import Reminder, Wait
-from orchestration.policies import PersonEntry
+from orchestration.policies import KnownPerson, PersonEntry
 from orchestration.record import Record
 from orchestration.state import ApprovalInput
 
@@ -317,7 +317,9 @@ class Case:
             if person.startswith("S"):
                 continue
             own: Any = yield self._ctx.call_entity(EntityInstanceId(PERSON, person), "entry")
-            entry = PersonEntry.model_validate(own) if own else self.record.people.get(person, PersonEntry())
+            entry: PersonEntry = self.record.people.get(person, KnownPerson())
+            if own:
+                entry = PersonEntry.model_validate(own)
             present = entry.stand_in(self.now().date())
             if present and (
                 present != self.record.request.requester or self.record.policy.allow_self_approval

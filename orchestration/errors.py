@@ -44,6 +44,18 @@ class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 
 
+class SealError(CountersignError):
+    """That phone number cannot be read: it was sealed under a secret that is no longer known."""
+
+
+class SmsRefusedError(DeliveryError):
+    """The SMS cannot be sent, and trying again will not help. `trouble` is one of the challenge's own words for why."""
+
+    def __init__(self, trouble: str, message: str | None = None) -> None:
+        super().__init__(message)
+        self.trouble = trouble
+
+
 class ThrottledError(CountersignError):
     """The chat system asks us to wait."""
 

@@ -19,6 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 APPROVAL: Final = "approval"
 SETTLE: Final = "settle"
 PERSON: Final = "person"
+PHONE: Final = "phone"
+SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 
@@ -117,6 +119,12 @@ class Via(StrEnum):
     SMS = "sms"
 
 
+class Factor(StrEnum):
+    """A second factor that confirmed an act."""
+
+    SMS = "sms"
+
+
 class Vote(Recorded):
     """One person's answer at one level, with the digest of what they were shown."""
 
@@ -126,6 +134,9 @@ class Vote(Recorded):
     via: Via
     at: datetime
     digest: str = ""
+    factor: Factor | None = Field(
+        default=None, description="What confirmed it beside the session it came from"
+    )
     for_: UserId | None = Field(default=None, alias="for", description="Whose vote it is, when they stand in")
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)

@@ -11,10 +11,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+import phonenumbers
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from orchestration.errors import PolicyError
 from orchestration.models import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
+
+
+def _e164(number: str) -> str:
+    """A number as `+12025550142`, and one that can exist."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("a phone number is written in E.164, such as +12025550142") from error
+    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if written != number or not phonenumbers.is_possible_number(parsed):
+        raise ValueError("a phone number is written in E.164, such as +12025550142")
+    return number
 
 
 class OnTimeout(StrEnum):
@@ -48,10 +61,25 @@ class Level(Recorded):
     reject_quorum: int = Field(default=1, ge=1, le=50)
     timeout: Duration
     remind_every: Duration | None = None
+    sms: bool = Field(
+        default=False, description="Whether an approval needs a code sent to the approver's phone"
+    )
+    sms_above: Annotated[Decimal, Field(ge=0)] | None = Field(
+        default=None, description="The same, above this amount"
+    )
     channel: ChannelId | None = Field(
         default=None, description="Where this level's card goes, if not the policy's"
     )
     on_timeout: OnTimeout = OnTimeout.EXPIRE
+
+    @property
+    def confirms(self) -> bool:
+        """Whether this level may need a code."""
+        return self.sms or self.sms_above is not None
+
+    def needs_code(self, amount: Decimal | None) -> bool:
+        """Whether an approval of that amount needs a code at this level."""
+        return self.sms or (self.sms_above is not None and amount is not None and amount > self.sms_above)
 
 
 class Escalation(Recorded):
@@ -116,6 +144,22 @@ class PersonEntry(Recorded):
     def stand_in(self, day: date) -> str | None:
         """Who is asked in their place on that day; None when they are there, or nobody stands in."""
         return self.delegate if self.away and self.away.covers(day) else None
+
+
+class KnownPerson(PersonEntry):
+    """What an instance may know of a person: not their number, only whether there is one."""
+
+    enrolled: bool = False
+
+
+class EnrolledPerson(PersonEntry):
+    """A `[people.U…]` table. The number never leaves the process that reads the file."""
+
+    phone: Annotated[str, AfterValidator(_e164)] | None = None
+
+    def known(self) -> KnownPerson:
+        """What an instance may know of them."""
+        return KnownPerson(delegate=self.delegate, away=self.away, enrolled=self.phone is not None)
 
 
 def _listed(value: object) -> object:
@@ -209,13 +253,40 @@ class PolicyBook(Recorded):
     """The whole file: the policies by name, and the people the operator enrolled."""
 
     policies: dict[str, Policy] = Field(min_length=1)
-    people: dict[UserId, PersonEntry] = Field(default_factory=dict)
+    people: dict[UserId, EnrolledPerson] = Field(default_factory=dict)
 
-    def people_of(self, policy: Policy) -> dict[str, PersonEntry]:
+    @model_validator(mode="after")
+    def _can_confirm(self) -> Self:
+        """Whoever is named where a code is needed has a phone to get it on."""
+        for policy in self.policies.values():
+            for level in policy.levels:
+                for person in level.approvers:
+                    if level.confirms and not person.startswith("S") and not self._phone(person):
+                        raise ValueError(
+                            f"policies.{policy.key}: level {level.name} needs a code by SMS, but {person} "
+                            f"has no phone; add one under [people.{person}]"
+                        )
+        return self
+
+    def _phone(self, person: str) -> str | None:
+        found = self.people.get(person)
+        return found.phone if found else None
+
+    def confirms(self) -> bool:
+        """Whether any policy needs a code by SMS."""
+        return any(level.confirms for policy in self.policies.values() for level in policy.levels)
+
+    def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
         """The entries of the people whom this policy names: what an instance takes along."""
         named = {principal for level in policy.levels for principal in level.approvers}
         named |= set(policy.escalation.approvers if policy.escalation else [])
-        return {person: entry for person, entry in self.people.items() if person in named}
+        confirms = any(level.confirms for level in policy.levels)
+        return {
+            person: enrolled.known()
+            for person, enrolled in self.people.items()
+            # Where codes are needed, anyone enrolled may be delegated to or be in a group.
+            if person in named or (confirms and enrolled.phone)
+        }
 
 
 def load(path: Path) -> PolicyBook:

@@ -60,3 +60,34 @@ class Actions(Protocol):
     def call(self, name: str, key: str, event: dict[str, Any]) -> str:
         """Call the installed action of that name; returns a short answer for people."""
         ...
+
+
+class Phones(Protocol):
+    """Knows the numbers that the operator enrolled, and which numbers may be sent to."""
+
+    def number_of(self, user: str) -> str | None:
+        """The enrolled number of a person, in E.164; None when there is none."""
+        ...
+
+    def allowed(self, number: str) -> bool:
+        """Whether the number's country is one that this installation sends to (a guard against toll fraud)."""
+        ...
+
+
+class SmsSender(Protocol):
+    """Sends text messages."""
+
+    def send(self, number: str, text: str, challenge_id: str) -> None:
+        """Hands `text` to the provider. `SmsRefusedError` says why it never will be sent.
+
+        The provider's later word that it did not arrive comes back by `challenge_id`.
+        """
+        ...
+
+
+class Alerts(Protocol):
+    """Tells a channel what its operators should know."""
+
+    def locked(self, channel: str, masked: str, user: str | None) -> None:
+        """A number had too many challenges and is locked for an hour."""
+        ...

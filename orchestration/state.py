@@ -18,7 +18,7 @@ from orchestration.models import (
     UserId,
     Vote,
 )
-from orchestration.policies import PersonEntry, Policy
+from orchestration.policies import KnownPerson, Policy
 
 
 class State(BaseModel):
@@ -59,7 +59,7 @@ class ApprovalInput(Recorded):
 
     request: ApprovalRequest
     policy: Policy
-    people: dict[UserId, PersonEntry] = Field(default_factory=dict, description="Those whom the policy names")
+    people: dict[UserId, KnownPerson] = Field(default_factory=dict, description="Those whom the policy names")
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )
