@@ -34,6 +34,7 @@ class Card(Recorded):
     asked_at: datetime
     levels: list[LevelState] = Field(default_factory=list)
     upcoming: list[str] = Field(default_factory=list, description="The names of the levels still to come")
+    confirming: list[str] = Field(default_factory=list, description="Whose code is awaited")
     remarks: list[Remark] = Field(default_factory=list, description="The last few, newest last")
     actions: list[ActionState] = Field(default_factory=list)
     open: bool = Field(description="Whether this copy takes decisions")
@@ -59,6 +60,8 @@ class StepKind(StrEnum):
     ACTION_DONE = "action_done"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    CODE_SENT = "code_sent"
+    CODE_FAILED = "code_failed"
     ENDED = "ended"
 
 
@@ -86,6 +89,7 @@ class Notice(StrEnum):
     DIGEST = "digest"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    CODE_FAILED = "code_failed"
     OUTCOME = "outcome"
 
 

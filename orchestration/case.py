@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from orchestration import policy as rules
 from orchestration.cards import Members, Membership, Notice, StepKind, Waiting
+from orchestration.challenges import Trouble
 from orchestration.commands import (
     COMMANDS,
     Cancellation,
@@ -25,12 +26,13 @@ from orchestration.commands import (
 )
 from orchestration.effects import Effects
 from orchestration.inbox import Inbox
-from orchestration.models import PERSON, Choice, RemarkKind, Status
+from orchestration.models import PERSON, Choice, Factor, RemarkKind, Status
 from orchestration.outbox import Outbox
 from orchestration.people import Reminder, Wait
 from orchestration.policies import KnownPerson, PersonEntry
 from orchestration.record import Record
 from orchestration.state import ApprovalInput
+from orchestration.stepup import StepUp
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Case:
         self._outbox = Outbox(ctx, self.now)
         self.record = Record(ctx.instance_id, given, self.now())
         self._effects = Effects(self.record, self._outbox, self.now)
+        self._step_up = StepUp(ctx, self.record)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -125,21 +128,27 @@ class Case:
         reminder = self._timer(state.remind_at) if state.remind_at else None
         while self._busy() and state.level_open:
             timers = [deadline] if reminder is None else [deadline, reminder]
-            yield when_any([*self._inbox.waits(), *timers, *self._outbox.waits()])
+            yield when_any([*self._inbox.waits(), *timers, *self._step_up.waits(), *self._outbox.waits()])
             if (event := self._inbox.take()) is not None:
                 yield from self._handle(*event)
+            elif (confirmed := self._step_up.take()) is not None:
+                yield from self._confirmed(*confirmed)
             elif deadline.is_complete:
                 return False
             elif reminder is not None and reminder.is_complete:
                 reminder = yield from self._remind()
-            if self._happened >= TURN_OVER_AFTER and state.level_open and not self._outbox.waits():
+            if self._happened >= TURN_OVER_AFTER and self._quiet():
                 yield from self._take_all()
-                if state.level_open and not self._outbox.busy():
+                if self._quiet():
                     raise TurnOver
         deadline.cancel()
         if reminder is not None:
             reminder.cancel()
         return True
+
+    def _quiet(self) -> bool:
+        """Whether nothing is outstanding that a new generation could not take over."""
+        return self.record.state.level_open and not self._outbox.busy() and not self._step_up.busy()
 
     def _take_all(self) -> Durable[None]:
         """An event that a waiter already holds is not carried over, so none may be left in one."""
@@ -228,13 +237,16 @@ class Case:
             else self._comment(command, members)
         )
 
-    def _decide(self, decision: Decision, members: rules.Members) -> Reason:
+    def _decide(self, decision: Decision, members: rules.Members, factor: Factor | None = None) -> Reason:
         record = self.record
         reason = rules.may_decide(
             decision, request=record.request, policy=record.policy, bench=record.bench(), members=members
         )
-        if reason is Reason.RECORDED:
-            reason = record.vote(decision, self.now())
+        if reason is not Reason.RECORDED:
+            return reason
+        if factor is None and self._step_up.needed(decision):
+            return self._begin_step_up(decision)
+        reason = record.vote(decision, self.now(), factor)
         if reason is not Reason.RECORDED:
             return reason
         self._effects.trail(
@@ -251,16 +263,47 @@ class Case:
             record.close_level(Status.APPROVED)
         return reason
 
-    def _delegate(self, delegation: Delegation, members: rules.Members) -> Reason:
+    def _begin_step_up(self, act: Decision | Delegation) -> Reason:
+        reason = self._step_up.begin(act)
+        if reason is Reason.CODE_SENT:
+            self._effects.trail(StepKind.CODE_SENT, actor=act.actor)
+            self._effects.refresh_cards()
+        return reason
+
+    def _confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
+        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
+        if trouble is None:
+            bench = self.record.bench()
+            members = yield from self._members([*bench.approvers, *bench.escalation])
+            if members is None:
+                trouble = Trouble.UNSENT
+            elif isinstance(act, Decision):
+                self._decide(act, members, Factor.SMS)
+            else:
+                self._delegate(act, members, Factor.SMS)
+        if trouble is not None:
+            step = self._effects.trail(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
+            self._effects.tell(act.actor, Notice.CODE_FAILED, step)
+        self._effects.refresh_cards()
+
+    def _delegate(
+        self, delegation: Delegation, members: rules.Members, factor: Factor | None = None
+    ) -> Reason:
         record = self.record
         reason = rules.may_delegate(
             delegation, request=record.request, policy=record.policy, bench=record.bench(), members=members
         )
-        if reason is Reason.RECORDED:
-            record.delegate(delegation)
-            self._effects.refresh_cards()
-            step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
-            self._effects.tell(delegation.to, Notice.ASKED, step)
+        if reason is not Reason.RECORDED:
+            return reason
+        if self._step_up.needed(delegation):
+            if not record.enrolled(delegation.to):
+                return Reason.DELEGATE_UNFIT
+            if factor is None:
+                return self._begin_step_up(delegation)
+        record.delegate(delegation)
+        self._effects.refresh_cards()
+        step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
+        self._effects.tell(delegation.to, Notice.ASKED, step)
         return reason
 
     def _comment(self, comment: Comment, members: rules.Members) -> Reason:
@@ -341,7 +384,8 @@ class Case:
             self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
 
     def _close_waits(self) -> None:
-        """Nobody waits for these people any more."""
+        """Nobody waits for these people any more, nor for their codes."""
+        self._step_up.drop_all()
         for person in self.record.state.asked:
             self._ctx.signal_entity(EntityInstanceId(PERSON, person), "done", self.record.request_id)
 

@@ -40,6 +40,7 @@ class Trouble(StrEnum):
     UNDELIVERABLE = "undeliverable"
     UNSENT = "unsent"
     WRONG = "wrong"
+    EXPIRED = "expired"
     CANCELLED = "cancelled"
 
 

@@ -86,6 +86,9 @@ class Reason(StrEnum):
     """Why a command was accepted or refused. The words for a person are made from it in `orchestration.words`."""
 
     RECORDED = "recorded"
+    CODE_SENT = "code_sent"
+    CODE_ON_ITS_WAY = "code_on_its_way"
+    NOT_ENROLLED = "not_enrolled"
     UNCHANGED = "unchanged"
     NOT_AN_APPROVER = "not_an_approver"
     SELF_APPROVAL = "self_approval"
@@ -137,6 +140,9 @@ class Progress(Recorded):
     levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)
     actions: list[ActionState] = Field(default_factory=list)
+    confirming: dict[str, str] = Field(
+        default_factory=dict, description="Person to the challenge they have to answer"
+    )
     outcome: Outcome | None = Field(
         default=None, description="Set from the moment it ends, before the cards are edited"
     )

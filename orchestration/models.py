@@ -77,9 +77,7 @@ class ApprovalRequest(Model):
         asked = self.model_dump(
             mode="json", include={"policy", "title", "description", "amount", "currency", "fields"}
         )
-        return hashlib.sha256(
-            json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        ).hexdigest()
+        return hashlib.sha256(to_json(asked).encode()).hexdigest()
 
 
 # ---- deciding --------------------------------------------------------------------------------------------
@@ -203,3 +201,8 @@ class Outcome(Recorded):
     reason: str = ""
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
+
+
+def to_json(value: object) -> str:
+    """Canonical JSON of plain data (sorted keys, no spaces): equal values give equal strings."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestration.cards import Card, Shown, Step, StepKind
 from orchestration.commands import Comment, Decision, Delegation, Progress, Reason, Verdict
-from orchestration.models import Choice, LevelState, Outcome, Remark, RemarkKind, Status, Vote
+from orchestration.models import Choice, Factor, LevelState, Outcome, Remark, RemarkKind, Status, Vote
 from orchestration.policies import Level
 from orchestration.policy import Bench, Members, belongs
 from orchestration.state import ApprovalInput, State
@@ -104,7 +104,21 @@ class Record:
             open_rounds=state.open_rounds,
         )
 
-    def vote(self, decision: Decision, now: datetime) -> Reason:
+    def needs_code(self) -> bool:
+        """Whether an approval needs a code now. An escalation inherits what any level so far asked for."""
+        levels = self.policy.levels[: self.state.level_index + 1] if self.state.escalated else [self.level]
+        return any(level.needs_code(self.request.amount) for level in levels)
+
+    def enrolled(self, person: str) -> bool:
+        """Whether the operator has enrolled a phone for them."""
+        known = self.people.get(person)
+        return known is not None and known.enrolled
+
+    def alert_channel(self) -> str:
+        """Who hears of a locked number: the escalation's channel, or the policy's where there is none."""
+        return self.policy.escalation.channel if self.policy.escalation else self.policy.channel
+
+    def vote(self, decision: Decision, now: datetime, factor: Factor | None = None) -> Reason:
         """Counts a decision. A person's one vote can change while the level is open."""
         votes = self.state.votes
         before = votes.get(decision.actor)
@@ -118,6 +132,7 @@ class Record:
             via=decision.via,
             at=now,
             digest=self.request.digest(),
+            factor=factor,
             for_=absent,
         )
         return Reason.RECORDED
@@ -230,6 +245,7 @@ class Record:
             levels=self.levels(),
             upcoming=upcoming,
             remarks=state.remarks,
+            confirming=list(state.confirming),
             actions=state.actions,
             open=round_ in state.open_rounds,
             escalation=state.escalated and round_ == state.round,
@@ -255,6 +271,7 @@ class Record:
             levels=self.levels(),
             cards=state.cards,
             actions=state.actions,
+            confirming=state.confirming,
             outcome=self.outcome() if self.ended else None,
             verdicts=state.verdicts,
         )

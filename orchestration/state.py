@@ -40,6 +40,10 @@ class State(BaseModel):
     asked: list[str] = Field(default_factory=list)
     excused: dict[str, str] = Field(default_factory=dict)
     votes: dict[str, Vote] = Field(default_factory=dict)
+    confirming: dict[str, str] = Field(
+        default_factory=dict, description="Person to the challenge they have to answer"
+    )
+    challenges: int = 0
     counted: list[str] = Field(default_factory=list)
     past_levels: list[LevelState] = Field(default_factory=list)
     cards: list[CardRef] = Field(default_factory=list)

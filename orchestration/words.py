@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestration.challenges import Trouble
 from orchestration.commands import Reason, Verdict
 from orchestration.models import Status
 
@@ -17,6 +18,13 @@ ENDED = {
 
 SENTENCES = {
     Reason.RECORDED: "Thanks, your decision is recorded.",
+    Reason.CODE_SENT: (
+        "I have sent a code to your phone. Reply to it there, or press Enter code here; then your decision counts."
+    ),
+    Reason.CODE_ON_ITS_WAY: "A code is on its way to your phone already. Reply to it there, or press Enter code here.",
+    Reason.NOT_ENROLLED: (
+        "This needs a code sent to your phone, and no number is enrolled for you. Please ask who runs Countersign."
+    ),
     Reason.UNCHANGED: "Your decision was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
@@ -45,3 +53,24 @@ def sentence(verdict: Verdict) -> str:
     if verdict.reason is Reason.ALREADY_ENDED and verdict.ended_as is not None:
         return f"This request was already {ENDED[verdict.ended_as]}, so nothing changed."
     return SENTENCES[verdict.reason]
+
+
+TROUBLES = {
+    Trouble.NOT_ENROLLED: "no phone number is enrolled for you; please ask who runs Countersign",
+    Trouble.COUNTRY: "your number is in a country that codes are not sent to; please ask who runs Countersign",
+    Trouble.LOCKED: "too many codes were sent to your number, so it is locked for an hour",
+    Trouble.NOT_A_NUMBER: "your enrolled number is not a phone number; please ask who runs Countersign",
+    Trouble.OPTED_OUT: "your phone has opted out of our messages; text START to our number, then press again",
+    Trouble.NOT_MOBILE: "your enrolled number cannot receive text messages; please ask who runs Countersign",
+    Trouble.REGION: "the SMS provider does not send to your country; please ask who runs Countersign",
+    Trouble.UNDELIVERABLE: "the message could not be delivered to your phone; please press again",
+    Trouble.UNSENT: "the SMS provider could not be reached; please press again in a minute",
+    Trouble.WRONG: "three wrong codes came in; please press again for a new one",
+    Trouble.EXPIRED: "no code came back in time; please press again for a new one",
+    Trouble.CANCELLED: "the code was withdrawn, as it is no longer needed",
+}
+
+
+def unconfirmed(trouble: Trouble) -> str:
+    """Why an act that needed a code did not happen, in one sentence."""
+    return f"Your decision does not count: {TROUBLES[trouble]}."
