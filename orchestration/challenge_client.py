@@ -122,8 +122,7 @@ class ChallengeDoor:
             found = await within_budget(
                 self._client.get_entity(EntityInstanceId(PHONE, self.codes.number_key(number)))
             )
-        raw = found.get_state(dict) if found else None
-        state = PhoneState.model_validate(raw or {})
+        state = (found.get_typed_state(PhoneState) if found else None) or PhoneState()
         waiting: dict[str, str] = {}
         for challenge in state.open:
             with translated():

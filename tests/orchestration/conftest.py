@@ -10,12 +10,15 @@ import pytest
 
 from orchestration import policies
 from orchestration.activities import Activities
+from orchestration.challenge_activities import ChallengeActivities
+from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Actor, Door
+from orchestration.codes import Codes
 from orchestration.commands import Progress, Verdict
 from orchestration.connect import Connection, connect
 from orchestration.models import ApprovalRequest, Choice, Outcome, Via
 from orchestration.worker import register
-from tests.orchestration.board import Board, BoardActions
+from tests.orchestration.board import Board, BoardActions, Carrier
 
 BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
@@ -23,10 +26,14 @@ BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "po
 class Office:
     """A hub, a worker, the door and the board, with a clock that skips."""
 
-    def __init__(self, connection: Connection, door: Door, board: Board) -> None:
+    def __init__(
+        self, connection: Connection, door: Door, board: Board, challenges: ChallengeDoor, carrier: Carrier
+    ) -> None:
         self.connection = connection
         self.door = door
         self.board = board
+        self.challenges = challenges
+        self.carrier = carrier
 
     async def ask(self, policy: str = "purchase", **changes: object) -> str:
         """Asks, and returns once the card is on the board."""
@@ -94,9 +101,15 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 @pytest.fixture
 async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
     worker = connection.worker()
-    register(worker, Activities(board, board, BoardActions(board), started_at=connection.now()))
+    carrier = Carrier()
+    codes = Codes([b"a secret of at least thirty-two bytes"])
+    register(
+        worker,
+        Activities(board, board, BoardActions(board), started_at=connection.now()),
+        ChallengeActivities(codes, carrier, carrier, carrier),
+    )
     worker.start()
     client = connection.client()
-    yield Office(connection, Door(client, lambda: BOOK), board)
+    yield Office(connection, Door(client, lambda: BOOK), board, ChallengeDoor(client, codes), carrier)
     await client.close()
     await asyncio.to_thread(worker.stop)
