@@ -216,7 +216,11 @@ class Hub:
         _wake(Transaction(db, self.clock, Effects()), dispatcher)
         calls = service.Service(store, dispatcher, waiters, reader)
         server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _MESSAGE), ("grpc.so_reuseport", 0)],
+            options=[
+                ("grpc.max_receive_message_length", _MESSAGE),
+                ("grpc.so_reuseport", 0),
+                ("grpc.http2.bdp_probe", 0),
+            ],
             compression=None,
         )
         server.add_generic_rpc_handlers(
