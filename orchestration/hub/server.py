@@ -210,6 +210,7 @@ class Hub:
                 )
                 failing.add(task)
                 task.add_done_callback(failing.discard)
+            alarm.idle.clear() if dispatcher.busy else alarm.idle.set()
             return more
 
         store.on_idle = on_idle

@@ -131,7 +131,8 @@ class Bench:
     def close(self) -> None:
         """Tell the workers to stop, and close the connections.
 
-        The SDK's worker takes a second to stop, whatever it does; `stopped` waits for all of them at the end of the run.
+        The SDK's worker takes a second to stop, whatever it does; `stopped` waits for all of them at the end
+        of the run.
         """
         for worker in self._workers:
             thread = threading.Thread(target=worker.stop)

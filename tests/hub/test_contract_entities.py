@@ -140,7 +140,9 @@ def test_entities_are_listed(bench: Bench) -> None:
     bench.work(entities=(Counter,))
     for key in ("b", "a", "c"):
         bench.client.signal_entity(EntityInstanceId("Counter", key), "add", 1)
-    eventually(lambda: all(state(bench, EntityInstanceId("Counter", key)) == "1" for key in "abc"), "the states")
+    eventually(
+        lambda: all(state(bench, EntityInstanceId("Counter", key)) == "1" for key in "abc"), "the states"
+    )
     query = EntityQuery(instance_id_starts_with="@counter@", page_size=2)
     found = bench.client.get_all_entities(query)
     assert [one.id.key for one in found] == ["a", "b", "c"]
