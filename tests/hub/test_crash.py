@@ -78,7 +78,9 @@ def running(hub: Hub) -> Iterator[TaskHubGrpcClient]:
     """A client, and two workers, that outlive every hub."""
     hub.start()
     channels = [grpc.insecure_channel(hub.address, options=CHANNEL) for _ in range(3)]
-    patience = GrpcWorkerResiliencyOptions(reconnect_backoff_base_seconds=0.05, reconnect_backoff_cap_seconds=0.1)
+    patience = GrpcWorkerResiliencyOptions(
+        reconnect_backoff_base_seconds=0.05, reconnect_backoff_cap_seconds=0.1
+    )
     workers = [TaskHubGrpcWorker(channel=channel, resiliency_options=patience) for channel in channels[1:]]
     for worker in workers:
         worker.add_orchestrator(collector)
