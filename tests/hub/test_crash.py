@@ -1,6 +1,6 @@
 """The hub is killed with SIGKILL at random moments, while instances are started, sent events, and worked on.
 
-COUNTERSIGN_PROOF=1 kills a hundred times instead of ten; COUNTERSIGN_SEED replays the moments of a failed run.
+COUNTERSIGN_PROOF=1 kills a hundred times, not ten; COUNTERSIGN_SEED replays the moments of a failed run.
 """
 
 import json
@@ -31,7 +31,8 @@ SEED = int(os.environ.get("COUNTERSIGN_SEED") or random.SystemRandom().randrange
 ITEMS = 3
 DRIVERS = 4
 
-# A killed hub is back within a second; the defaults of gRPC and the SDK would have everybody wait longer than that.
+# A killed hub is back within a second; the defaults of gRPC and the SDK would have everybody wait longer than
+# that.
 CHANNEL = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)]
 
 
@@ -107,10 +108,10 @@ def until_acknowledged(call: Callable[[], Any]) -> int:
         try:
             call()
         except grpc.RpcError as error:
-            assert isinstance(error, grpc.Call)
-            if error.code() is grpc.StatusCode.ALREADY_EXISTS and sent > 1:
+            code = error.code()  # type: ignore[attr-defined]  # every such error is a grpc.Call too
+            if code is grpc.StatusCode.ALREADY_EXISTS and sent > 1:
                 return sent
-            if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
+            if code not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
                 raise
             time.sleep(0.02)
         else:
@@ -144,7 +145,7 @@ class Driver(threading.Thread):
 
 
 def check(client: TaskHubGrpcClient, instance: str, sent: dict[str, int]) -> None:
-    """Everything acknowledged was taken, in order, no oftener than it was sent; nothing was scheduled twice."""
+    """What was acknowledged was taken, in order, no oftener than it was sent; nothing was scheduled twice."""
     state = client.wait_for_orchestration_completion(instance, timeout=30)
     assert state is not None, f"{instance} was acknowledged and is gone"
     assert state.runtime_status.name == "COMPLETED", f"{instance}: {state.failure_details}"

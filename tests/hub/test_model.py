@@ -1,6 +1,7 @@
 """Random interleavings of all that can happen to instances, against a model small enough to be believed.
 
-Operations, dispatcher and file are the hub's own; only sockets and threads are left out, so that a failure replays exactly.
+Operations, dispatcher and file are the hub's own; only sockets and threads are left out, so that a failure
+replays exactly.
 """
 
 import shutil
@@ -288,5 +289,5 @@ class Interleavings(RuleBasedStateMachine):
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(
-    max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
