@@ -183,13 +183,11 @@ def signal(tx: Transaction, request: pb.SignalEntityRequest) -> None:
     post_signal(tx, request.instanceId, signaled, due, tx.now)
 
 
-def signal_due(tx: Transaction) -> int:
-    """Deliver the delayed signals that are due; how many there were."""
-    due = tx.all(Q.entity_later_due, tx.now)
-    for row in due:
+def signal_due(tx: Transaction, until: int) -> None:
+    """Deliver the delayed signals that are due by `until`, up to a batch."""
+    for row in tx.all(Q.entity_later_due, until):
         tx.do(Q.entity_later_take, row["seq"])
         _put(tx, row["entity"], tx.as_of(row["fire_at"]), row["event"])
-    return len(due)
 
 
 def failure(message: str, kind: str = "InvalidEntityID") -> pb.OperationResult:

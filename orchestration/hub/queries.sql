@@ -59,6 +59,9 @@ INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
 -- name: inbox_of
 SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY at, seq;
 
+-- name: inbox_defer
+UPDATE inbox SET at = max(at, ?) WHERE instance = ?;
+
 -- name: inbox_take
 DELETE FROM inbox WHERE seq = ?;
 

@@ -210,13 +210,18 @@ class Hub:
                 )
                 failing.add(task)
                 task.add_done_callback(failing.discard)
+            alarm.idle.clear() if dispatcher.busy else alarm.idle.set()
             return more
 
         store.on_idle = on_idle
-        _wake(Transaction(db, self.clock, Effects()), dispatcher)
+        wake(Transaction(db, self.clock, Effects()), dispatcher)
         calls = service.Service(store, dispatcher, waiters, reader)
         server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _MESSAGE), ("grpc.so_reuseport", 0)],
+            options=[
+                ("grpc.max_receive_message_length", _MESSAGE),
+                ("grpc.so_reuseport", 0),
+                ("grpc.http2.bdp_probe", 0),
+            ],
             compression=None,
         )
         server.add_generic_rpc_handlers(
@@ -255,7 +260,7 @@ def _skips(tx: Transaction) -> list[tuple[int, int]]:
     return [(row["from_at"], row["to_at"]) for row in tx.all(Q.skip_all)]
 
 
-def _wake(tx: Transaction, dispatcher: Dispatcher) -> None:
+def wake(tx: Transaction, dispatcher: Dispatcher) -> None:
     """Queue what was unfinished when the hub last stopped. What merely waits is not read."""
     for row in tx.all(Q.inbox_waking, mailbox.SUSPENDED, tx.now):
         dispatcher.offer(Ready(Kind.TURN, row["key"], row["name"], row["version"]))

@@ -12,7 +12,6 @@ import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeVar
@@ -115,7 +114,6 @@ class Store:
         self._queue: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._closing = False
-        self._committer = ThreadPoolExecutor(1, thread_name_prefix="hub-commit")
         self.on_commit: Callable[[Effects], None] = lambda _effects: None
         self.on_idle: Callable[[Transaction], bool] = lambda _transaction: False
 
@@ -144,19 +142,19 @@ class Store:
 
     async def serve(self) -> None:
         """Run what is queued until closed."""
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._queue:
-                    batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
-                    await self._run_batch(batch)
-                    self._idle()
-                self._idle()
-                if self._closing and not self._queue:
-                    return
-        finally:
-            self._committer.shutdown()
+        while True:
+            await self._wake.wait()
+            # Whatever else has arrived by now joins the batch, before the disk is waited for.
+            await asyncio.sleep(0)
+            self._wake.clear()
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            if batch:
+                self._run_batch(batch)
+            self._idle()
+            if self._queue:
+                self._wake.set()
+            elif self._closing:
+                return
 
     def _idle(self) -> None:
         try:
@@ -165,16 +163,16 @@ class Store:
         except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             _log.exception("Dealing work failed; it is tried again with the next request.")
 
-    async def _run_batch(self, batch: list[_Pending]) -> None:
+    def _run_batch(self, batch: list[_Pending]) -> None:
         effects = Effects()
         try:
-            outcomes = await self._transact(batch, effects)
+            outcomes = self._transact(batch, effects)
         except Exception as error:  # noqa: BLE001  # whatever happened, each caller is told, and the hub lives on
             if len(batch) > 1:
                 # One operation broke the transaction of all. Alone, each gets its own answer and harms
                 # nobody.
                 for pending in batch:
-                    await self._run_batch([pending])
+                    self._run_batch([pending])
             else:
                 self._answer(batch[0], _explain(error))
             return
@@ -192,10 +190,10 @@ class Store:
         else:
             pending.reply.set_result(outcome)
 
-    async def _transact(self, batch: list[_Pending], effects: Effects) -> list[Any]:
+    def _transact(self, batch: list[_Pending], effects: Effects) -> list[Any]:
         db = self._db
         outcomes: list[Any] = []
-        before = changed = db.total_changes
+        changed = db.total_changes
         db.execute("BEGIN")
         try:
             for pending in batch:
@@ -206,12 +204,7 @@ class Store:
                         raise
                     outcomes.append(refusal)
                 changed = db.total_changes
-            if changed == before:
-                db.execute("COMMIT")
-                await asyncio.sleep(0)
-            else:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._committer, db.execute, "COMMIT")
+            db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
