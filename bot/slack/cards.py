@@ -92,10 +92,8 @@ def headline(card: Card) -> str:
 
 def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    parts = [blocks.header(title), blocks.section(_asked(card))]
-    if description := quoted(card.description, DESCRIPTION):
-        parts.append(blocks.section(description))
-    parts.append(blocks.section(_levels(card)))
+    said = [_asked(card), quoted(card.description, DESCRIPTION), _levels(card)]
+    parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
     if pings := within([mention(who) for who in notify], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
     parts.append(
@@ -111,12 +109,8 @@ def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    lines = [bold(_title(card)), _asked(card)]
-    return [
-        blocks.section("\n".join(lines)),
-        blocks.section(_levels(card)),
-        blocks.context(_small_print(card)),
-    ]
+    said = [f"{bold(_title(card))}\n{_asked(card)}", _levels(card)]
+    return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
 def _ended(card: Card) -> list[Json]:
@@ -130,11 +124,8 @@ def _ended(card: Card) -> list[Json]:
         lines.append(why)
     history = _levels(card) if _tells_more(card) else ""
     asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
-    parts = [blocks.section("\n".join(lines))]
-    if history:
-        parts.append(blocks.context(history))
-    parts.append(blocks.context(asked + DOT + _small_print(card)))
-    return parts
+    small = [history, DOT.join([asked, _small_print(card)])]
+    return [blocks.section("\n".join(lines)), *map(blocks.context, filter(None, small))]
 
 
 # ---- lines -----------------------------------------------------------------------------------------------
@@ -175,7 +166,7 @@ def _small_print(card: Card) -> str:
 def _levels(card: Card) -> str:
     """A line a level, and what silence has led to. Where there are too many, the latest are kept."""
     lines = [_level(card, level) for level in card.levels]
-    if card.escalated_at and not card.status.ended:
+    if card.escalated_at:
         lines.append(_escalation(card))
     kept: list[str] = []
     left = LEVELS_ROOM
@@ -213,11 +204,14 @@ def _level(card: Card, level: LevelState) -> str:
 
 def _escalation(card: Card) -> str:
     """Where the request went when nobody answered, and for how long."""
+    where = mention(card.escalated_to) if card.escalated_to else "others"
+    if card.status.ended:
+        at = f", {when(card.escalated_at)}" if card.escalated_at else ""
+        return f"{ONWARD} {bold('Escalated')} to {where}{at}"
     deadline = card.levels[-1].deadline if card.levels else None
     until = f"{DOT}until {when(deadline)}" if deadline else ""
     if card.escalation:
         return f"{OPEN} {bold('Escalation')}{DOT}waiting{until}"
-    where = mention(card.escalated_to) if card.escalated_to else "others"
     return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
 
 
@@ -231,7 +225,8 @@ def _vote(vote: Vote, *, marked: bool) -> str:
 def _tells_more(card: Card) -> bool:
     """Whether the levels say anything that the line about the end does not."""
     votes = [vote for level in card.levels for vote in level.decisions]
-    return len(card.levels) > 1 or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
+    path = len(card.levels) > 1 or card.escalated_at is not None
+    return path or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
 def _button(action_id: str, label: str, style: str, title: str, target: Target) -> Json:

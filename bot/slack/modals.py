@@ -70,7 +70,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin) -> Json:
     parts += [
         blocks.text_input(
             FIELD + spec.name,
-            spec.title,
+            plain(spec.title, 48) or spec.name,
             limit=500,
             initial=draft.fields.get(spec.name, ""),
             optional=not spec.required,
@@ -134,7 +134,7 @@ def _policy_chooser(policies: Policies, chosen: Policy | None) -> Json:
 
 
 def _option(policy: Policy) -> Json:
-    return {"text": blocks.plain(plain(policy.title, blocks.OPTION)), "value": policy.key}
+    return {"text": blocks.plain(plain(policy.title, blocks.OPTION) or policy.key), "value": policy.key}
 
 
 # ---- rejecting -------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.slack.cards import Rendered
 from orchestration.models import (
     ApprovalInput,
     ApprovalRequest,
@@ -77,6 +78,12 @@ class Story:
             command_id="c", actor=who, via=via, round=self.record.round, choice=choice, comment=comment
         )
         self.record.vote(decision, self.at(minutes))
+
+
+def mrkdwn_of(rendered: Rendered) -> list[str]:
+    """Every text of a message in which Slack looks for mentions."""
+    parts = [part for block in rendered.blocks for part in (block.get("text"), *block.get("elements", []))]
+    return [part["text"] for part in parts if part and part["type"] == "mrkdwn"]
 
 
 @pytest.fixture

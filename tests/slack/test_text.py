@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -91,7 +91,10 @@ def test_bold_is_left_off_where_it_would_come_out_wrong() -> None:
 
 def test_when() -> None:
     moment = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
-    assert when(moment) == "<!date^1796117400^{date_short_pretty} {time}|2026-12-01 09:30 UTC>"
+    for zone in (UTC, timezone(timedelta(hours=9))):
+        assert when(moment.astimezone(zone)) == (
+            "<!date^1796117400^{date_short_pretty} {time}|2026-12-01 09:30 UTC>"
+        )
 
 
 def test_within_keeps_whole_pieces() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_bolt.async_app import AsyncApp
 
 from bot.slack import grammar
 from bot.slack.asking import to_request
 from bot.slack.grammar import Ask, Explain, Fill
-from bot.slack.listeners.person import act_id, person_of
+from bot.slack.listeners.act import Act
+from bot.slack.listeners.failures import answered
 from bot.slack.modals import Origin, ask_form
 from bot.slack.notices import asked
 from orchestration.client import Door
@@ -21,22 +19,22 @@ def register(app: AsyncApp, door: Door) -> None:
     """Registers the slash command."""
 
     @app.command(grammar.COMMAND)
-    async def request_approval(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
-        person = person_of(body)
+    @answered
+    async def request_approval(act: Act) -> None:
         policies = door.policies()
-        wish = grammar.parse(body.get("text") or "", policies)
+        wish = grammar.parse(act.body.get("text") or "", policies)
         if isinstance(wish, Ask):
             try:
-                request = to_request(wish.draft, policies, requester=person.id, idempotency_key=act_id(body))
+                request = to_request(wish.draft, policies, requester=act.person, idempotency_key=act.id)
                 request_id = await door.start(request)
             except InvalidRequestError as error:
                 wish = Explain(str(error))
             else:
-                await ack(asked(request, request_id, policies[request.policy]))
+                await act.ack(asked(request, request_id, policies[request.policy]))
                 return
         if isinstance(wish, Fill):
-            await ack()
-            form = ask_form(policies, wish.draft, Origin(channel=person.channel))
-            await client.views_open(trigger_id=body["trigger_id"], view=form)
+            await act.ack()
+            form = ask_form(policies, wish.draft, Origin(channel=act.channel))
+            await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
             return
-        await ack(grammar.explanation(wish, policies))
+        await act.ack(grammar.explanation(wish, policies))

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from slack_bolt import BoltResponse
-from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.errors import sentence
-from bot.slack.listeners.person import person_of, tell
+from bot.slack.listeners.act import Act
 from bot.slack.modals import block_of
 
 
-def register(app: AsyncApp) -> None:
-    """One handler for all listeners."""
-    app.error(on_failure)
+def answered(listener: Callable[[Act], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The listener as Bolt calls it, none of whose failures escapes.
+
+    Bolt's own error handler comes too late: it takes back the ack of a listener that acks and then fails at once.
+    """
+
+    async def run(body: dict[str, Any], ack: AsyncAck, client: AsyncWebClient, respond: AsyncRespond) -> None:
+        act = Act(body, ack, client, respond)
+        try:
+            await listener(act)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            await _say(act, sentence(error))
+
+    run.__name__ = listener.__name__  # what Bolt's log calls it
+    return run
 
 
-async def on_failure(
-    error: Exception, body: dict[str, Any], ack: AsyncAck, client: AsyncWebClient, respond: AsyncRespond
-) -> BoltResponse | None:
-    """Acks what the listener did not, carrying the sentence where Slack shows it; else tells the person apart."""
-    words = sentence(error)
-    if ack.response is None:
-        if "command" in body:
-            return await ack(words)
-        if body.get("type") == "view_submission":
-            return await ack(response_action="errors", errors={block_of(None, body["view"]): words})
-        await ack()
-        await tell(client, person_of(body), words, respond)
-        return ack.response
-    await tell(client, person_of(body), words, respond)
-    return None
+async def _say(act: Act, words: str) -> None:
+    """By the ack where that is still to come and Slack shows its words; else apart."""
+    if act.ack.response is None and "command" in act.body:
+        await act.ack(words)
+    elif act.ack.response is None and act.body.get("type") == "view_submission":
+        await act.ack(response_action="errors", errors={block_of(None, act.view): words})
+    else:
+        if act.ack.response is None:
+            await act.ack()
+        await act.tell(words)

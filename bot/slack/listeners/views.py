@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
+from slack_bolt.async_app import AsyncApp
 
 from bot.slack.asking import to_request
-from bot.slack.listeners.person import act_id, form_id, person_of, tell
+from bot.slack.listeners.act import Act
+from bot.slack.listeners.failures import answered
 from bot.slack.listeners.verdicts import verdict_on
 from bot.slack.modals import ASK, REASON, REJECT_REASON, RejectOrigin, block_of, read_ask_form, read_reason
 from bot.slack.notices import asked
@@ -26,38 +26,40 @@ def register(app: AsyncApp, door: Door) -> None:
     """Registers the submissions."""
 
     @app.view(ASK)
-    async def ask(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
-        person, view, policies = person_of(body), body["view"], door.policies()
+    @answered
+    async def ask(act: Act) -> None:
+        policies = door.policies()
         try:
             request = to_request(
-                read_ask_form(view), policies, requester=person.id, idempotency_key=form_id(view)
+                read_ask_form(act.view), policies, requester=act.person, idempotency_key=act.form_id
             )
             request_id = await door.start(request)
         except InvalidRequestError as error:
-            await ack(response_action="errors", errors={block_of(error.field, view): str(error)})
+            errors = {block_of(error.field, act.view): str(error)}
+            await act.ack(response_action="errors", errors=errors)
             return
-        await ack()
-        await tell(client, person, asked(request, request_id, policies[request.policy]))
+        await act.ack()
+        await act.tell(asked(request, request_id, policies[request.policy]))
 
     @app.view(REJECT_REASON)
-    async def reject(ack: AsyncAck, body: dict[str, Any], client: AsyncWebClient) -> None:
-        person, view = person_of(body), body["view"]
-        rejected = RejectOrigin.model_validate_json(view["private_metadata"]).target
+    @answered
+    async def reject(act: Act) -> None:
+        card = RejectOrigin.model_validate_json(act.view["private_metadata"]).target
         ticket = await door.decide(
-            rejected.instance_id,
-            person.actor,
+            card.instance_id,
+            act.actor,
             Choice.REJECT,
-            round=rejected.round,
-            comment=read_reason(view),
-            command_id=act_id(body),
+            round=card.round,
+            comment=read_reason(act.view),
+            command_id=act.id,
         )
         verdict = await verdict_on(door, ticket, within=IN_THE_FORM)
         if verdict.reason is Reason.NO_ANSWER_YET:
-            await ack()
+            await act.ack()
             verdict = await verdict_on(door, ticket)
             if not verdict.accepted:
-                await tell(client, person, sentence(verdict))
+                await act.tell(sentence(verdict))
         elif verdict.accepted:
-            await ack()
+            await act.ack()
         else:
-            await ack(response_action="errors", errors={REASON: sentence(verdict)})
+            await act.ack(response_action="errors", errors={REASON: sentence(verdict)})

@@ -1,0 +1,101 @@
+import logging
+from typing import Any
+
+import pytest
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
+
+from bot.slack.errors import as_delivery_errors, code_of, sentence
+from orchestration.errors import (
+    DeliveryError,
+    HubUnavailableError,
+    IdempotencyConflictError,
+    ThrottledError,
+    UnknownRequestError,
+)
+
+
+def refused(error: str, status: int = 200, headers: dict[str, str] | None = None) -> SlackApiError:
+    response = SlackResponse(
+        client=None,
+        http_verb="POST",
+        api_url="https://slack.com/api/chat.postMessage",
+        req_args={},
+        data={"ok": False, "error": error},
+        headers=headers or {},
+        status_code=status,
+    )
+    return SlackApiError("refused", response)
+
+
+def meant(error: Exception) -> Exception:
+    """What comes out where `error` went in."""
+    with pytest.raises(Exception) as out, as_delivery_errors():  # noqa: PT011 - which one is what is asked
+        raise error
+    return out.value
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "7"}, 7), ({"retry-after": "7"}, 7), ({}, 30), ({"Retry-After": "soon"}, 30)],
+)
+def test_a_429_says_how_long_to_wait(headers: dict[str, str], seconds: float) -> None:
+    out = meant(refused("ratelimited", 429, headers))
+    assert isinstance(out, ThrottledError)
+    assert out.retry_after == seconds
+
+
+@pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "invalid_blocks", "user_not_found"])
+def test_what_trying_again_cannot_cure(error: str) -> None:
+    out = meant(refused(error))
+    assert isinstance(out, DeliveryError)
+    assert str(out).endswith(f"({error}).")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("internal_error"),
+        refused("invalid_auth"),
+        refused("missing_scope"),
+        refused("something_new"),
+        refused("Received a response in a non-JSON format: <html>", 503),
+        TimeoutError(),
+        ConnectionRefusedError(),
+    ],
+)
+def test_what_may_heal_is_tried_again(error: Exception) -> None:
+    assert meant(error) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (HubUnavailableError(), "nothing was recorded"),
+        (UnknownRequestError(), "I don't know this request."),
+        (IdempotencyConflictError(), "This form was already sent once"),
+        (refused("expired_trigger_id"), "Please press once more."),
+        (refused("internal_error"), "Slack did not take the answer just now."),
+        (TimeoutError(), "Something went wrong on our side"),
+        (KeyError("view"), "Something went wrong on our side"),
+    ],
+)
+def test_a_person_gets_a_sentence(error: Exception, said: str) -> None:
+    assert said in sentence(error)
+
+
+def test_the_unforeseen_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        {}["view"]
+    except KeyError as error:
+        sentence(error)
+    [record] = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info
+
+
+def test_an_answer_that_is_not_slacks_has_no_code() -> None:
+    """The async client hands over the HTTP library's own response where the body was no JSON."""
+    response: Any = object()
+    assert code_of(SlackApiError("no JSON", response)) == ""
+    assert code_of(ValueError()) == ""

@@ -1,0 +1,197 @@
+"""Whatever may be asked, voted and typed: what is posted is within Slack's limits, as the simulator checks them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from bot.simulator.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
+from bot.simulator.views_check import checked_view
+from bot.slack.asking import Draft
+from bot.slack.cards import render
+from bot.slack.grammar import explanation, parse
+from bot.slack.modals import Origin, RejectOrigin, ask_form, reject_form
+from bot.slack.notices import notice
+from bot.slack.target import Target
+from orchestration.cards import Card, Shown
+from orchestration.models import (
+    Choice,
+    FieldSpec,
+    Level,
+    LevelState,
+    Policy,
+    Progress,
+    Status,
+    Via,
+    Vote,
+)
+from tests.slack.conftest import mrkdwn_of
+
+NASTY = [
+    "&",
+    "<",
+    ">",
+    "`",
+    "*",
+    "_",
+    "~",
+    "\n",
+    "\r\n",
+    "\u202e",
+    "\0",
+    "😀",
+    "https://a.example/?&",
+    "<!channel>",
+    " ",
+]
+
+
+def texts(longest: int, shortest: int = 0) -> SearchStrategy[str]:
+    """One special piece over and over, up to the longest that the model allows, then a little of anything."""
+
+    def made(piece: str, times: int, tail: str) -> str:
+        return (piece * times + tail)[-longest:].ljust(shortest, "x")
+
+    times = st.sampled_from([0, 1, 7, longest])
+    return st.builds(made, st.sampled_from(NASTY), times, st.text(max_size=5))
+
+
+people = st.sampled_from(["U0RITA", "W0ADA", "U" + "X" * 30])
+channels = st.sampled_from(["C0PURCHASES", "G" + "0" * 30])
+groups = people | st.sampled_from(["S0MANAGERS", "S" + "X" * 30])
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis takes bounds
+currencies = st.sampled_from(["USD", "JPY", "EUR", None])
+
+votes = st.builds(
+    Vote,
+    actor=people,
+    choice=st.sampled_from(Choice),
+    comment=texts(2000),
+    via=st.sampled_from(Via),
+    at=moments,
+)
+levels = st.builds(
+    LevelState,
+    name=texts(40, 1),
+    status=st.sampled_from(Status),
+    quorum=st.integers(1, 50),
+    deadline=st.none() | moments,
+    decisions=st.lists(votes, max_size=2) | votes.map(lambda vote: [vote] * 50),
+)
+fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max_size=2) | st.builds(
+    Shown, label=texts(48, 1), value=texts(500, 1)
+).map(lambda one: [one] * 10)
+cards = st.builds(
+    Card,
+    request_id=st.sampled_from(["p-k7m2x9qd", "p" * 40 + "-k7m2x9qd"]),
+    round=st.integers(1, 1000),
+    status=st.sampled_from(Status),
+    policy_title=texts(60, 1),
+    title=texts(150, 1),
+    description=texts(10_000),
+    amount=st.none() | st.decimals(0, 9_999_999_999_999, places=2),
+    currency=currencies,
+    fields=fields,
+    requester=people,
+    asked_at=moments,
+    levels=st.lists(levels, max_size=2) | levels.map(lambda level: [level] * 20),
+    open=st.booleans(),
+    escalation=st.booleans(),
+    escalated_at=st.none() | moments,
+    escalated_to=st.none() | channels,
+    ended_at=st.none() | moments,
+    ended_by=st.none() | people,
+    comments=texts(2000),
+    reason=texts(2000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(card=cards, notify=groups.map(lambda group: [group] * 20))
+def test_any_card_is_within_the_limits(card: Card, notify: list[str]) -> None:
+    rendered = render(card, notify)
+    assert check_blocks(json.loads(json.dumps(rendered.blocks))) == []
+    assert characters(rendered.blocks) <= MESSAGE_CHARACTERS
+    assert 0 < len(rendered.text) <= 4000
+    assert 0 < len(notice(card, "https://acme.example/archives/C0/p1")) <= 4000
+    for text in mrkdwn_of(rendered):
+        assert "<!channel" not in text
+        assert "\u202e" not in text
+
+
+policies = st.builds(
+    Policy,
+    key=st.sampled_from(["purchase", "p", "p" * 40]),
+    title=texts(60, 1),
+    channel=channels,
+    currency=currencies,
+    fields=st.lists(
+        st.builds(
+            FieldSpec,
+            name=st.sampled_from(["vendor", "title", "n" * 40]),
+            label=st.none() | texts(48, 1),
+            required=st.booleans(),
+        ),
+        max_size=3,
+        unique_by=lambda spec: spec.name,
+    ),
+    levels=st.just([Level(name="x", approvers=["U0ADA"], timeout=timedelta(days=1))]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    listed=st.lists(policies, min_size=1, max_size=2, unique_by=lambda policy: policy.key),
+    title=texts(150),
+    amount=texts(30),
+    description=texts(3000),
+)
+def test_any_form_is_within_the_limits(
+    listed: list[Policy], title: str, amount: str, description: str
+) -> None:
+    known = {policy.key: policy for policy in listed}
+    for key in [None, *known]:
+        form = ask_form(known, Draft(key, title, amount, description), Origin(channel="C0X"))
+        checked_view(json.loads(json.dumps(form)), "modal")
+    assert len(explanation(parse("nonsense", known), known)) < 4000  # type: ignore[arg-type]  # no policy is called so
+
+
+def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one() -> None:
+    level = Level(name="x", approvers=["U0ADA"], timeout=timedelta(days=1))
+    many = {
+        key: Policy(key=key, title=key.upper(), channel="C0X", levels=[level])
+        for key in (f"p{number:03}" for number in range(150))
+    }
+    form = ask_form(many, Draft("p149"), Origin())
+    checked_view(form, "modal")
+    assert form["blocks"][0]["element"]["initial_option"]["value"] == "p149"
+
+
+@settings(max_examples=60, deadline=None)
+@given(title=texts(150, 1), requester=people, required=st.booleans())
+def test_any_reason_form_is_within_the_limits(title: str, requester: str, required: bool) -> None:  # noqa: FBT001 - hypothesis names it
+    progress = Progress(
+        request_id="p-1", status=Status.PENDING, policy="p", title=title, requester=requester, round=1
+    )
+    origin = RejectOrigin(channel="C0X", target=Target(instance_id="p-1", round=1))
+    checked_view(json.loads(json.dumps(reject_form(progress, origin, reason_required=required))), "modal")
+
+
+@pytest.mark.parametrize("title", ["\u202e", " \n ", "\0"])
+def test_a_title_of_nothing_that_can_be_seen_still_makes_a_card(title: str) -> None:
+    moment = datetime(2026, 12, 1, tzinfo=UTC)
+    card = Card(
+        request_id="purchase-k7m2x9qd",
+        round=1,
+        status=Status.PENDING,
+        policy_title="Purchase",
+        title=title,
+        requester="U0RITA",
+        asked_at=moment,
+        levels=[LevelState(name="Manager", status=Status.PENDING)],
+        open=True,
+    )
+    assert render(card).blocks[0]["text"]["text"] == "Purchase"

@@ -1,0 +1,82 @@
+"""The manifest asks for what the code needs: no scope too few, and no call that nobody thought of."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.grammar import COMMAND
+
+ROOT = Path(__file__).parents[2]
+
+# The scopes of each method that is called: https://docs.slack.dev/reference/methods
+SCOPES = {
+    "auth_test": set(),
+    "chat_getPermalink": set(),
+    "chat_postEphemeral": {"chat:write"},
+    "chat_postMessage": {"chat:write", "chat:write.public"},
+    "chat_update": {"chat:write"},
+    "conversations_history": {"channels:history", "groups:history"},
+    "conversations_open": {"im:write"},
+    "usergroups_users_list": {"usergroups:read"},
+    "views_open": set(),
+    "views_update": set(),
+}
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((ROOT / "manifest.yml").read_text())
+    return parsed
+
+
+def methods_called() -> set[str]:
+    """Every Web API method that `bot/slack` names."""
+    named = {
+        node.attr
+        for file in (ROOT / "bot" / "slack").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    return {
+        name for name in named if "_" in name and not name.startswith("_") and hasattr(AsyncWebClient, name)
+    }
+
+
+def test_every_method_has_its_scopes_in_the_manifest(manifest: dict[str, Any]) -> None:
+    assert methods_called() == set(SCOPES)
+    granted = set(manifest["oauth_config"]["scopes"]["bot"])
+    assert set().union(*SCOPES.values(), {"commands"}) <= granted
+
+
+def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
+    assert [command["command"] for command in manifest["features"]["slash_commands"]] == [COMMAND]
+    # Escaping would turn what is typed into IDs; titles are text.
+    assert manifest["features"]["slash_commands"][0]["should_escape"] is False
+    assert manifest["settings"]["interactivity"]["is_enabled"] is True
+    assert manifest["settings"]["socket_mode_enabled"] is True
+    assert manifest["features"]["bot_user"]["display_name"] == "Countersign"
+
+
+def test_slack_takes_its_lengths(manifest: dict[str, Any]) -> None:
+    """https://docs.slack.dev/reference/app-manifest."""
+    about = manifest["display_information"]
+    assert len(about["name"]) <= 35
+    assert len(about["description"]) <= 140
+    assert 174 <= len(about["long_description"]) <= 4000
+    assert len(manifest["features"]["bot_user"]["display_name"]) <= 80
+
+
+def test_switching_to_http_is_uncommenting_two_lines() -> None:
+    text = (ROOT / "manifest.yml").read_text()
+    assert text.count("url: https://countersign.example.com/slack/events") == 2
+    switched = text.replace("# url: https", "url: https").replace(
+        "# request_url: https", "request_url: https"
+    )
+    parsed = yaml.safe_load(switched)
+    address = "https://countersign.example.com/slack/events"
+    assert parsed["features"]["slash_commands"][0]["url"] == address
+    assert parsed["settings"]["interactivity"]["request_url"] == address
