@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import grpc
 
-from orchestration.hub import http2
+from orchestration.hub import frames
 from orchestration.hub.clock import Clock, SkippableClock
 from orchestration.hub.errors import HubError
 
@@ -23,7 +23,7 @@ def routes(
     clock: Clock,
     advance: Callable[[timedelta], Awaitable[datetime]],
     next_timer: Callable[[], Awaitable[datetime | None]],
-) -> http2.Routes:
+) -> frames.Routes:
     """The calls Now, Advance and NextTimer; on a clock that cannot be moved each is refused."""
 
     async def tell(_request: Any) -> datetime | None:
@@ -40,11 +40,11 @@ def routes(
     return {f"/{NAME}/{name}".encode(): _route(call, served=skippable) for name, call in calls.items()}
 
 
-def _route(call: _Call, *, served: bool) -> http2.Unary:
+def _route(call: _Call, *, served: bool) -> frames.Unary:
     async def handle(request: bytes) -> bytes:
         if not served:
-            raise http2.RpcError(
-                http2.status(grpc.StatusCode.UNIMPLEMENTED),
+            raise frames.RpcError(
+                frames.status(grpc.StatusCode.UNIMPLEMENTED),
                 "This hub runs on the machine's clock, which cannot be moved.",
             )
         try:
@@ -55,8 +55,8 @@ def _route(call: _Call, *, served: bool) -> http2.Unary:
             raise _invalid(str(error)) from error
         return json.dumps({"time": None if time is None else time.isoformat()}).encode()
 
-    return http2.Unary(handle)
+    return frames.Unary(handle)
 
 
-def _invalid(words: str) -> http2.RpcError:
-    return http2.RpcError(http2.status(grpc.StatusCode.INVALID_ARGUMENT), words)
+def _invalid(words: str) -> frames.RpcError:
+    return frames.RpcError(frames.status(grpc.StatusCode.INVALID_ARGUMENT), words)

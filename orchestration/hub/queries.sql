@@ -138,7 +138,16 @@ SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_executio
 INSERT INTO entity_inbox (entity, at, caller, caller_execution, section, event) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: entity_inbox_of
-SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq;
+-- As many as one batch takes.
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 256;
+
+-- name: entity_inbox_head
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 1;
+
+-- name: entity_inbox_by
+-- What the owner of the lock has sent; everybody else waits.
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox
+WHERE entity = ? AND caller = ? AND caller_execution = ? AND section IS NULL ORDER BY seq LIMIT 256;
 
 -- name: entity_inbox_size
 SELECT count(*) FROM entity_inbox WHERE entity = ?;

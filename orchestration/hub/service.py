@@ -18,7 +18,17 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import message_factory
 from google.protobuf.empty_pb2 import Empty
 
-from orchestration.hub import activities, batches, entities, errors, http2, instances, listing, mailbox, turns
+from orchestration.hub import (
+    activities,
+    batches,
+    entities,
+    errors,
+    frames,
+    instances,
+    listing,
+    mailbox,
+    turns,
+)
 from orchestration.hub.dispatch import Dispatcher
 from orchestration.hub.store import Kind, Store, Transaction
 from orchestration.hub.waiters import Waiters
@@ -273,18 +283,18 @@ def _instance(row: Any, request: pb.GetInstanceRequest) -> pb.GetInstanceRespons
     return pb.GetInstanceResponse(exists=True, orchestrationState=state)
 
 
-def _explain(error: Exception, name: str) -> http2.RpcError:
+def _explain(error: Exception, name: str) -> frames.RpcError:
     """The error as the status and the sentence that the caller gets."""
     for kind in type(error).__mro__:
         if kind in _STATUS:
-            return http2.RpcError(http2.status(_STATUS[kind]), str(error))
+            return frames.RpcError(frames.status(_STATUS[kind]), str(error))
     _log.error("%s failed.", name, exc_info=error)
-    return http2.RpcError(
-        http2.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
+    return frames.RpcError(
+        frames.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
     )
 
 
-def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> http2.Unary:
+def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> frames.Unary:
     async def handle(request: bytes) -> bytes:
         try:
             answer: bytes = (await call(decode(request))).SerializeToString()
@@ -292,12 +302,12 @@ def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[b
             raise _explain(error, name) from error
         return answer
 
-    return http2.Unary(handle)
+    return frames.Unary(handle)
 
 
 def _stream(
     name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
-) -> http2.Stream:
+) -> frames.Stream:
     async def handle(request: bytes) -> AsyncIterator[bytes]:
         try:
             async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
@@ -307,7 +317,7 @@ def _stream(
         except Exception as error:  # as above
             raise _explain(error, name) from error
 
-    return http2.Stream(handle)
+    return frames.Stream(handle)
 
 
 def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
@@ -317,10 +327,10 @@ def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
     return refuse
 
 
-def routes(service: Service) -> http2.Routes:
+def routes(service: Service) -> frames.Routes:
     """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
     described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
-    out: http2.Routes = {}
+    out: frames.Routes = {}
     for method in described.methods:
         call: Any = getattr(service, method.name, None) or _unserved(method.name)
         decode = message_factory.GetMessageClass(method.input_type).FromString
