@@ -79,7 +79,7 @@ def pump(tx: Transaction, key: int, entity_id: str) -> None:
 
 
 def eligible(tx: Transaction, row: Any) -> list[Any]:
-    """The messages that may be dealt now: the owner's while locked, else those before the next lock request."""
+    """What may be dealt now: the owner's messages while locked, else those before the next lock request."""
     if row["lock_section"] is not None:
         return tx.all(Q.entity_inbox_by, row["key"], row["lock_owner"], row["lock_owner_execution"])
     return list(

@@ -6,8 +6,9 @@ SELECT key, id, execution, name, version, status, created_at, updated_at, comple
 FROM instance WHERE id = ?;
 
 -- name: instance_by_key
+-- Without payloads: a turn must not pay for an input of a mebibyte that it does not look at.
 SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
-       input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
+       tags, trace, parent, parent_id, parent_execution, parent_task
 FROM instance WHERE key = ?;
 
 -- name: instance_brief
