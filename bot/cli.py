@@ -20,7 +20,10 @@ USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, or 2 when it could not be done as asked."""
-    given = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["hub"]:
+        return hub.main(words[1:])  # a program of its own, with options of its own
+    given = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     logging.getLogger("durabletask").setLevel(logging.WARNING)
     logging.getLogger("azure").setLevel(logging.WARNING)
@@ -48,11 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, default=3030, help="the page's port (default 3030)")
     demo.set_defaults(command=_demo)
 
-    serve = commands.add_parser(
-        "hub", help="the task hub as a process of its own, on loopback", add_help=False
-    )
-    serve.add_argument("arguments", nargs=argparse.REMAINDER)
-    serve.set_defaults(command=lambda given: hub.main(given.arguments))
+    commands.add_parser("hub", help="the task hub as a process of its own, on loopback (see hub --help)")
     return parser
 
 
