@@ -1,0 +1,66 @@
+"""Typing a code in Slack instead of replying to the SMS: the button on a card, and the form that it opens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack import target
+from bot.slack.codes import ENTER_CODE, ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
+from bot.slack.listeners.act import Act
+from bot.slack.listeners.failures import answered
+from orchestration.challenge_client import ChallengeDoor
+from orchestration.challenges import ChallengeStatus
+from orchestration.client import Door
+from orchestration.words import unconfirmed
+
+NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
+NOT_A_CODE: Final = "A code is {digits} digits."
+WRONG: Final = "That code isn't right, {left} {tries} left."
+ENDED: Final = "This code has ended. Press Approve again for a new one."
+
+
+def register(app: AsyncApp, door: Door, challenges: ChallengeDoor) -> None:
+    """Registers the button and the form."""
+
+    @app.action(ENTER_CODE)
+    @answered
+    async def enter_code(act: Act) -> None:
+        pressed = target.of_click(act.body)
+        challenge = (await door.status(pressed.instance_id)).confirming.get(act.person)
+        await act.ack()
+        if challenge is None:
+            await act.tell(NO_CODE)
+            return
+        progress = await challenges.status(challenge)
+        form = code_form(
+            progress, CodeOrigin(channel=act.channel, challenge=challenge), challenges.codes.digits
+        )
+        await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
+
+    @app.view(ENTER_CODE_FORM)
+    @answered
+    async def code(act: Act) -> None:
+        challenge = CodeOrigin.model_validate_json(act.view["private_metadata"]).challenge
+        digits = challenges.codes.digits_of(read_code(act.view))
+        if digits is None:
+            words = NOT_A_CODE.format(digits=challenges.codes.digits)
+            await act.ack(response_action="errors", errors={TYPED: words})
+            return
+        if (await challenges.status(challenge)).user != act.person:
+            await act.ack(response_action="errors", errors={TYPED: NO_CODE})
+            return
+        answer = await challenges.answer(challenge, digits, act.id)
+        if answer is not None and answer.right:
+            await act.ack()
+        elif answer is not None and answer.attempts_left > 0:
+            tries = "try" if answer.attempts_left == 1 else "tries"
+            words = WRONG.format(left=answer.attempts_left, tries=tries)
+            await act.ack(response_action="errors", errors={TYPED: words})
+        else:
+            await act.ack()
+            ended = await challenges.status(challenge)
+            verified = ended.status is ChallengeStatus.VERIFIED
+            if not verified:
+                await act.tell(unconfirmed(ended.trouble) if ended.trouble else ENDED)
