@@ -10,7 +10,6 @@ from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError, when_any
 from pydantic import ValidationError
 
-from orchestration.case import Durable
 from orchestration.challenges import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
@@ -27,6 +26,7 @@ from orchestration.challenges import (
     Sent,
     Trouble,
 )
+from orchestration.crew import Durable
 from orchestration.inbox import Inbox
 from orchestration.models import PHONE
 from orchestration.phones import Opened, Opening

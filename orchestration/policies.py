@@ -213,6 +213,14 @@ class Policy(Recorded):
             raise ValueError("; ".join(faults))
         return self
 
+    def confirmers(self) -> list[str]:
+        """The people, by name, who may need a phone to get a code on: an escalation inherits what its levels need."""
+        levels = [level for level in self.levels if level.confirms]
+        named = [person for level in levels for person in level.approvers]
+        if levels and self.escalation:
+            named += self.escalation.approvers
+        return [person for person in dict.fromkeys(named) if not person.startswith("S")]
+
     def _timeout_faults(self) -> list[str]:
         escalates = [level.name for level in self.levels if level.on_timeout is OnTimeout.ESCALATE]
         if escalates and self.escalation is None:
@@ -241,11 +249,13 @@ class Policy(Recorded):
         """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
         faults = []
         for level in self.levels:
-            people_only = all(not principal.startswith("S") for principal in level.approvers)
-            if people_only and level.quorum != "all" and level.quorum > len(set(level.approvers)):
-                faults.append(
-                    f"level {level.name} needs {level.quorum} approvals of {len(set(level.approvers))} people"
-                )
+            if any(principal.startswith("S") for principal in level.approvers):
+                continue
+            people = len(set(level.approvers))
+            if level.quorum != "all" and level.quorum > people:
+                faults.append(f"level {level.name} needs {level.quorum} approvals of {people} people")
+            if level.reject_quorum > people:
+                faults.append(f"level {level.name} needs {level.reject_quorum} rejections of {people} people")
         return faults
 
 
@@ -259,13 +269,12 @@ class PolicyBook(Recorded):
     def _can_confirm(self) -> Self:
         """Whoever is named where a code is needed has a phone to get it on."""
         for policy in self.policies.values():
-            for level in policy.levels:
-                for person in level.approvers:
-                    if level.confirms and not person.startswith("S") and not self._phone(person):
-                        raise ValueError(
-                            f"policies.{policy.key}: level {level.name} needs a code by SMS, but {person} "
-                            f"has no phone; add one under [people.{person}]"
-                        )
+            for person in policy.confirmers():
+                if not self._phone(person):
+                    raise ValueError(
+                        f"policies.{policy.key} needs a code by SMS, but {person} has no phone; "
+                        f"add one under [people.{person}]"
+                    )
         return self
 
     def _phone(self, person: str) -> str | None:
@@ -275,6 +284,13 @@ class PolicyBook(Recorded):
     def confirms(self) -> bool:
         """Whether any policy needs a code by SMS."""
         return any(level.confirms for policy in self.policies.values() for level in policy.levels)
+
+    @model_validator(mode="after")
+    def _others_stand_in(self) -> Self:
+        alone = [person for person, entry in self.people.items() if entry.delegate == person]
+        if alone:
+            raise ValueError(f"{', '.join(alone)} cannot stand in for themselves; name somebody else")
+        return self
 
     def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
         """The entries of the people whom this policy names: what an instance takes along."""

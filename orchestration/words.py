@@ -16,8 +16,14 @@ ENDED = {
     Status.TERMINATED: "stopped by an operator",
 }
 
+# Why a request ended that ended without running a line of its own.
+CUT_SHORT = {
+    Status.TERMINATED: "It was stopped by an operator.",
+    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+}
+
 SENTENCES = {
-    Reason.RECORDED: "Thanks, your decision is recorded.",
+    Reason.RECORDED: "Thanks, that is recorded.",
     Reason.CODE_SENT: (
         "I have sent a code to your phone. Reply to it there, or press Enter code here; then your decision counts."
     ),
@@ -25,7 +31,7 @@ SENTENCES = {
     Reason.NOT_ENROLLED: (
         "This needs a code sent to your phone, and no number is enrolled for you. Please ask who runs Countersign."
     ),
-    Reason.UNCHANGED: "Your decision was already recorded; nothing changed.",
+    Reason.UNCHANGED: "That was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
@@ -44,7 +50,7 @@ SENTENCES = {
         "I could not check just now whether you may decide this, so nothing changed. Please try again in a minute."
     ),
     Reason.UNKNOWN_REQUEST: "I don't know this request. It may have been removed after its retention time.",
-    Reason.NO_ANSWER_YET: "Your decision is recorded and will be handled shortly; the card will say how.",
+    Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card will say how.",
 }
 
 

@@ -27,7 +27,11 @@ class Board:
         self.edits = 0
         self.posts = 0
         self.lookups = 0
-        self.groups: dict[str, list[str]] = {"S0MANAGERS": ["U0ADA", "U0FAY"], "S0DIRECTORS": ["U0DIRK"]}
+        self.groups: dict[str, list[str]] = {
+            "S0MANAGERS": ["U0ADA", "U0FAY"],
+            "S0DIRECTORS": ["U0DIRK"],
+            "S0AUDITORS": ["U0SAM"],
+        }
         self.problems: defaultdict[str, list[Exception]] = defaultdict(list)
 
     def _maybe_fail(self, method: str) -> None:
