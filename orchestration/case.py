@@ -41,7 +41,7 @@ PATIENCE: Final = "patience"
 # After so much the orchestration continues as new. A worker can be sent no history of more than 4 MiB, and a card
 # with a long description and many comments goes into it with each edit.
 TURN_OVER_AFTER: Final = 100  # things that happened
-TURN_OVER_BYTES: Final = 1024 * 1024  # of activity inputs
+TURN_OVER_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
 
 
 class TurnOver(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on

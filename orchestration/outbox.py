@@ -57,7 +57,7 @@ class Outbox:
         self._runner = runner
         self._running: dict[str, Task[Any]] = {}
         self._pausing: dict[str, Task[Any]] = {}
-        self.written = 0  # bytes of activity inputs that this generation has put into its history
+        self.written = 0  # bytes of inputs and failures that its activities have put into this history
 
     def put(self, lane: str, errand: AnyErrand) -> None:
         """Adds an errand behind those of its lane. An edit is not queued while one of that copy still waits there."""
@@ -114,6 +114,7 @@ class Outbox:
             delivery = task.get_result()
         except TaskFailedError as error:
             problem = str(error)
+            self.written += len(problem) + len(error.details.stack_trace or "")
         if delivery and delivery.retry_after is not None:
             lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
             pause = max(timedelta(seconds=delivery.retry_after), SHORTEST_PAUSE)
