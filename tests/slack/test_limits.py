@@ -172,7 +172,7 @@ def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one()
 
 @settings(max_examples=60, deadline=None)
 @given(title=texts(150, 1), requester=people, required=st.booleans())
-def test_any_reason_form_is_within_the_limits(title: str, requester: str, required: bool) -> None:  # noqa: FBT001 - hypothesis names it
+def test_any_reason_form_is_within_the_limits(title: str, requester: str, required: bool) -> None:
     progress = Progress(
         request_id="p-1", status=Status.PENDING, policy="p", title=title, requester=requester, round=1
     )
