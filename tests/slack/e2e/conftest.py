@@ -92,8 +92,8 @@ class House:
 
     def skip(self, **delta: float) -> None:
         """Lets time pass, without waiting for it."""
-        assert self.connection._hub is not None
-        self.connection._hub.advance(timedelta(**delta))
+        assert self.connection.hub is not None
+        self.connection.hub.advance(timedelta(**delta))
 
     async def ask(self, person: Person, text: str = "purchase 4200 New laptops") -> dict[str, Any]:
         """The card that came of a command."""
