@@ -25,7 +25,7 @@ from orchestration.commands import (
 )
 from orchestration.effects import Effects
 from orchestration.inbox import Inbox
-from orchestration.models import PERSON, Choice, RemarkKind, Status
+from orchestration.models import PERSON, CardRef, Choice, RemarkKind, Status
 from orchestration.outbox import Outbox
 from orchestration.people import Reminder, Wait
 from orchestration.policies import PersonEntry
@@ -79,10 +79,14 @@ class Case:
         if level.quorum == "all" or level.remind_every:
             yield from self._ask(must_know=level.quorum == "all")
         self._effects.refresh_cards()
-        self._effects.post_card(level.channel or record.policy.channel, level.notify, lost=self._card_lost)
         for absent, present in away.items():
             self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
-            self._effects.tell(present, Notice.ASKED)
+        self._effects.post_card(
+            level.channel or record.policy.channel,
+            level.notify,
+            lost=self._card_lost,
+            posted=lambda where: self._asked(where, list(away.values())),
+        )
 
     def announce(self, reason: str) -> None:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
@@ -109,6 +113,25 @@ class Case:
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.run_actions()
+
+    def _asked(self, where: CardRef, stand_ins: list[str]) -> None:
+        """There is a card to look at: stand-ins are told of it, and it waits for those who were asked.
+
+        Not before, since both come with a link; and not at all where everything was over by then.
+        """
+        record = self.record
+        if where.round not in record.state.open_rounds:
+            return
+        for present in dict.fromkeys(stand_ins):
+            self._effects.tell(present, Notice.ASKED)
+        wait = Wait(
+            request_id=record.request_id,
+            title=record.request.title,
+            deadline=record.state.deadline,
+            where=where,
+        )
+        for person in record.state.asked:
+            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
 
     def _card_lost(self, problem: str) -> None:
         """Without a level's card nobody could decide."""
@@ -237,6 +260,7 @@ class Case:
             reason = record.vote(decision, self.now())
         if reason is not Reason.RECORDED:
             return reason
+        self._waited_enough([decision.actor])
         self._effects.trail(
             StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
         )
@@ -258,6 +282,7 @@ class Case:
         )
         if reason is Reason.RECORDED:
             record.delegate(delegation)
+            self._waited_enough([delegation.actor])
             self._effects.refresh_cards()
             step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
             self._effects.tell(delegation.to, Notice.ASKED, step)
@@ -334,13 +359,13 @@ class Case:
                 break
             yield self._ctx.create_timer(LOOKUP_PAUSE)
         record.ask(rules.people_of(record.state.approvers, members))
-        wait = Wait(request_id=record.request_id, title=record.request.title, deadline=record.state.deadline)
-        for person in record.state.asked:
-            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
 
     def _close_waits(self) -> None:
         """Nobody waits for these people any more."""
-        for person in self.record.state.asked:
+        self._waited_enough(self.record.state.asked)
+
+    def _waited_enough(self, people: list[str]) -> None:
+        for person in people:
             self._ctx.signal_entity(EntityInstanceId(PERSON, person), "done", self.record.request_id)
 
     def _remind(self) -> Durable[Any]:

@@ -38,8 +38,15 @@ class Effects:
 
     # ---- cards -------------------------------------------------------------------------------------------
 
-    def post_card(self, channel: str, notify: list[str], lost: Callable[[str], None]) -> None:
-        """Posts the newest round's card; `lost` gets the reason when that is impossible."""
+    def post_card(
+        self,
+        channel: str,
+        notify: list[str],
+        *,
+        lost: Callable[[str], None],
+        posted: Callable[[CardRef], None] = lambda _: None,
+    ) -> None:
+        """Posts the newest round's card: `posted` gets its place, `lost` the reason when that is impossible."""
         state, round_ = self._record.state, self._record.state.round
         shown: list[Card] = []
 
@@ -49,7 +56,7 @@ class Effects:
                 channel=channel, card=shown[0], notify=notify, attempt=attempt, scheduled_at=since
             )
 
-        def posted(delivery: Delivery) -> None:
+        def done(delivery: Delivery) -> None:
             if delivery.card is None:
                 raise AssertionError("a card that was posted has a place")
             state.cards = [*state.cards, delivery.card]
@@ -58,11 +65,12 @@ class Effects:
                 self._reply(step)
             if self._record.card(round_) != shown[0]:  # something happened while the post was under way
                 self._refresh(delivery.card)
+            posted(delivery.card)
 
         # While nobody can see the card nobody can decide, so there is no use in trying past the deadline.
         give_up = state.deadline - self._now() if state.deadline else self._record.policy.edits_retried_for
         self._outbox.put(
-            f"card:{round_}", Effect("post_card", build, give_up=give_up, done=posted, failed=lost)
+            f"card:{round_}", Effect("post_card", build, give_up=give_up, done=done, failed=lost)
         )
 
     def refresh_cards(self) -> None:

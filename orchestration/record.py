@@ -46,7 +46,7 @@ class Record:
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
-        state.votes, state.excused = {}, dict(excused)
+        state.votes, state.excused, state.delegated = {}, dict(excused), []
         state.approvers = list(
             dict.fromkeys(excused.get(principal, principal) for principal in level.approvers)
         )
@@ -150,6 +150,7 @@ class Record:
         state, actor, to = self.state, delegation.actor, delegation.to
         state.votes.pop(actor, None)
         state.excused[actor] = to
+        state.delegated = [*state.delegated, actor]
         state.approvers = list(dict.fromkeys(to if who == actor else who for who in [*state.approvers, to]))
         state.asked = list(dict.fromkeys(to if who == actor else who for who in state.asked))
 
@@ -195,7 +196,8 @@ class Record:
             needed=self.needed,
             approvers=state.approvers,
             waiting_for=self.undecided(),
-            stand_ins=state.excused,
+            stand_ins=dict(state.excused),
+            delegated=state.delegated,
             deadline=state.deadline,
             decisions=sorted(state.votes.values(), key=lambda vote: vote.at),
             escalated_at=state.escalated_at,

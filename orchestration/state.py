@@ -39,6 +39,7 @@ class State(BaseModel):
     approvers: list[str] = Field(default_factory=list)
     asked: list[str] = Field(default_factory=list)
     excused: dict[str, str] = Field(default_factory=dict)
+    delegated: list[str] = Field(default_factory=list)
     votes: dict[str, Vote] = Field(default_factory=dict)
     counted: list[str] = Field(default_factory=list)
     past_levels: list[LevelState] = Field(default_factory=list)
