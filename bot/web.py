@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -25,8 +26,10 @@ async def serving(settings: Settings, door: Door, link: SlackLink) -> AsyncItera
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
+            # A bind that fails has asyncio's words around the system's; a name that resolves to nothing has no errno.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise SettingError(
-                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({error.strerror})."
+                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason})."
             ) from error
         yield runner.addresses[0][1]
     finally:
