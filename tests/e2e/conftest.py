@@ -14,6 +14,7 @@ from bot import config
 from bot.app import Countersign, running
 from bot.simulator import Simulator, Workspace
 from bot.simulator.person import Person
+from bot.slack.pace import Pace
 from orchestration.hub import Hub, SkippableClock
 
 POLICIES = Path(bot.__file__).with_name("policies.toml")
@@ -52,7 +53,7 @@ class Office:
                 ),
             }
         )
-        self.app = await self._bot.enter_async_context(running(settings))
+        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01)))
         await self.app.connecting
         self.simulator.request_url = None if self._socket_mode else self.url("/slack/events")
 
