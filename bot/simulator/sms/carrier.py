@@ -49,17 +49,20 @@ class Carrier:
             self._spawn(self._carry(taken))
         return taken
 
-    async def receive(self, number: str, body: str) -> Text:
-        """Take a text from a phone, and give it once the app has had its chance to answer.
-
-        It goes to whichever number wrote last to this phone. Words like STOP are heeded and answered first.
-        The text ends as "received", or "failed" when the app took it in no attempt, or answered nonsense.
-        """
+    def peer(self, number: str) -> str:
+        """Give the account's number that a phone writes to: whichever wrote last to it."""
         written = [
             text.sender for text in self._texts.on_phone(number) if text.sender in self._account.numbers
         ]
-        service_number = written[-1] if written else self._account.numbers[0]
-        text = self._texts.add(Text("inbound", number, service_number, body, status="receiving"))
+        return written[-1] if written else self._account.numbers[0]
+
+    async def receive(self, number: str, body: str) -> Text:
+        """Take a text from a phone, and give it once the app has had its chance to answer.
+
+        Words like STOP are heeded and answered first.
+        The text ends as "received", or "failed" when the app took it in no attempt, or answered nonsense.
+        """
+        text = self._texts.add(Text("inbound", number, self.peer(number), body, status="receiving"))
         self._heed(text)
         return await self.redeliver(text)
 

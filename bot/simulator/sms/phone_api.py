@@ -39,6 +39,7 @@ class PhoneApi:
             {
                 "ok": True,
                 "number": number,
+                "peer": self._carrier.peer(number),
                 "messages": [_shape(text) for text in self._texts.on_phone(number)],
                 "opted_out": self._texts.has_opted_out(number),
                 "unread": self._texts.unread().get(me.id, 0),
