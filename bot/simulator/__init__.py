@@ -1,4 +1,4 @@
-"""A local Slack workspace: real HTTP, real WebSockets, real signatures.
+"""A local Slack workspace, with phones: real HTTP, real WebSockets, real signatures.
 
 It knows nothing of the app it serves.
 """
@@ -9,6 +9,7 @@ from bot.simulator.errors import SimulatorError
 from bot.simulator.person import Person, RefusedError
 from bot.simulator.seed import SEED, Group, Member, Room, Seed
 from bot.simulator.server import Patience, Simulator
+from bot.simulator.sms.account import SmsAccount
 from bot.simulator.workspace import Workspace
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "Seed",
     "Simulator",
     "SimulatorError",
+    "SmsAccount",
     "Workspace",
 ]

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-ChangeKind = Literal["message", "ephemeral", "view", "home", "read", "clock", "app"]
+ChangeKind = Literal["message", "ephemeral", "view", "home", "read", "clock", "app", "phone"]
+# What leaves an unread mark, or takes one away.
+_MARKING = frozenset({"message", "ephemeral", "read", "phone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,13 @@ class Change:
         """Say whether this person sees anything new."""
         return self.audience is None or person in self.audience
 
-    def data(self) -> dict[str, str]:
-        """Give the change as the page is told it."""
+    def data_for(self, person: str) -> dict[str, str] | None:
+        """Give the change as this person's page is told it; None when nothing on it is different.
+
+        Of what only others see, a page is told that it concerns people: whether something waits for them.
+        """
+        if not self.concerns(person):
+            return {"kind": "people"} if self.kind in _MARKING else None
         said = {"kind": self.kind, "channel": self.channel, "ts": self.ts}
         return {name: value for name, value in said.items() if value is not None}
 

@@ -1,6 +1,8 @@
 """Channels, direct messages with the app, and who is in them."""
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.simulator.changes import Change, Changes
@@ -31,22 +33,32 @@ class Channel:
         return "private_channel" if self.is_private else "public_channel"
 
 
-# What came after the read mark, was said by others and is seen by ?1. A reply counts where it names them, was
-# broadcast, or belongs to a thread they have a part in.
+# What came after the read mark of each of the people in ?1, was said by others and is seen by them. A reply counts
+# where it names them, was broadcast, or belongs to a thread they have a part in. One query for all, because whoever
+# looks at the page is shown for whom else something waits.
 _UNREAD = """
-SELECT count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
-    SELECT m.*, m.ephemeral_to = ?1 OR EXISTS (
-        SELECT 1 FROM mention n WHERE n.channel = m.channel AND n.ts = m.ts AND n.person = ?1
+SELECT person, channel, count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
+    SELECT m.*, c.person, m.ephemeral_to = c.person OR EXISTS (
+        SELECT 1 FROM mention n WHERE n.channel = m.channel AND n.ts = m.ts AND n.person = c.person
     ) AS named
-    FROM message m JOIN channel_member c ON c.channel = m.channel AND c.person = ?1
-    WHERE m.channel = ?2 AND m.ts > c.last_read AND m.author != ?1
-      AND (m.ephemeral_to IS NULL OR m.ephemeral_to = ?1)
+    FROM channel_member c JOIN message m ON m.channel = c.channel AND m.ts > c.last_read
+    WHERE c.person IN (SELECT value FROM json_each(?1))
+      AND m.author != c.person AND (m.ephemeral_to IS NULL OR m.ephemeral_to = c.person)
 ) AS m
 WHERE thread_ts IS NULL OR broadcast OR named OR EXISTS (
     SELECT 1 FROM message t
-    WHERE t.channel = m.channel AND t.author = ?1 AND (t.ts = m.thread_ts OR t.thread_ts = m.thread_ts)
+    WHERE t.channel = m.channel AND t.author = m.person AND (t.ts = m.thread_ts OR t.thread_ts = m.thread_ts)
 )
+GROUP BY person, channel
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """How many messages of a channel wait for someone, and whether one of them calls them by name."""
+
+    count: int = 0
+    named: bool = False
 
 
 class Channels:
@@ -153,21 +165,19 @@ class Channels:
         row = self._store.one(query, channel_id, person)
         return row["last_read"] if row else "0"
 
-    def unread(self, channel_id: str, person: str) -> tuple[int, bool]:
-        """Give how many messages wait for this person, and whether one of them calls them by name.
+    def unread(self, people: Iterable[str]) -> dict[tuple[str, str], Unread]:
+        """Give by person and channel what waits for these people; what is absent holds nothing for them.
 
         A reply counts only where it calls them, or where they have a part in the thread. Outside their
-        channels nothing waits for anyone.
+        channels nothing waits for anyone. A direct message always calls by name.
         """
-        row = self._store.one(
-            _UNREAD,
-            person,
-            channel_id,
-        )
-        if row is None or not row["unread"]:
-            return 0, False
-        channel = self.get(channel_id)
-        return row["unread"], bool(row["named"]) or (channel is not None and channel.is_im)
+        direct = {channel.id for channel in self.all() if channel.is_im}
+        return {
+            (row["person"], row["channel"]): Unread(
+                row["unread"], bool(row["named"]) or row["channel"] in direct
+            )
+            for row in self._store.all(_UNREAD, json.dumps(list(people)))
+        }
 
 
 def _channel(row: sqlite3.Row) -> Channel:

@@ -1,8 +1,9 @@
 """Trouble on demand, and a record of what the app called."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,16 +30,25 @@ class Fault(BaseModel):
 
     def hits(self, method: str, channel: str | None) -> bool:
         """Say whether it strikes this call."""
-        return self.count != 0 and self.method in {"*", method} and self.channel in {None, channel}
+        return self.method in {"*", method} and self.channel in {None, channel}
 
 
-class Faults:
-    """The faults that are planned, struck in the order they were planned."""
+class Counted(Protocol):
+    """A fault that strikes `count` times more; -1 is for ever."""
+
+    count: int
+
+
+F = TypeVar("F", bound=Counted)
+
+
+class Faults(Generic[F]):
+    """The faults of one kind that are planned, struck in the order they were planned."""
 
     def __init__(self) -> None:
-        self._planned: list[Fault] = []
+        self._planned: list[F] = []
 
-    def plan(self, fault: Fault) -> None:
+    def plan(self, fault: F) -> None:
         """Plan a fault."""
         self._planned.append(fault)
 
@@ -46,10 +56,10 @@ class Faults:
         """Forget every planned fault."""
         self._planned.clear()
 
-    def strike(self, method: str, channel: str | None) -> Fault | None:
-        """Give the fault that strikes this call, using it up by one; None when the call may go on."""
+    def strike(self, hits: Callable[[F], bool]) -> F | None:
+        """Give the fault that strikes, using it up by one; None when all may go on."""
         for fault in self._planned:
-            if fault.hits(method, channel):
+            if fault.count and hits(fault):
                 fault.count -= fault.count > 0
                 return fault
         return None
@@ -57,7 +67,10 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class LoggedCall:
-    """One Web API call: its arguments as parsed, when (epoch seconds, workspace time), and how it ended."""
+    """One call of Slack's API or Twilio's: its arguments as parsed, when, and how it ended.
+
+    `at` is in epoch seconds of the workspace's time.
+    """
 
     method: str
     args: Json
@@ -67,7 +80,7 @@ class LoggedCall:
 
 
 class CallLog:
-    """The last 2,000 Web API calls."""
+    """The last 2,000 API calls."""
 
     def __init__(self) -> None:
         self._calls: deque[LoggedCall] = deque(maxlen=LOG_LENGTH)

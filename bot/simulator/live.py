@@ -40,9 +40,9 @@ class Live:
                     except TimeoutError:
                         await response.write(b": still here\n\n")
                         continue
-                    if change is None or change.concerns(person):
-                        data = json.dumps(change.data() if change else {"kind": "all"})
-                        await response.write(f"event: change\ndata: {data}\n\n".encode())
+                    data = change.data_for(person) if change else {"kind": "all"}
+                    if data is not None:
+                        await response.write(f"event: change\ndata: {json.dumps(data)}\n\n".encode())
             except (ConnectionError, asyncio.CancelledError):
                 return response
             finally:

@@ -1,24 +1,24 @@
 """`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
-from pydantic import ValidationError
 
 from bot.simulator.acting import Acting, InvalidInputsError
 from bot.simulator.changes import Change
-from bot.simulator.channels import Channel
+from bot.simulator.channels import Channel, Unread
 from bot.simulator.controls import Controls
 from bot.simulator.errors import SimulatorError
-from bot.simulator.faults import Fault
+from bot.simulator.faults import CallLog
 from bot.simulator.installation import Installation
 from bot.simulator.messages import Message
+from bot.simulator.page_requests import find_person, read_as, read_object
 from bot.simulator.page_shapes import PageShapes
 from bot.simulator.seed import Member
 from bot.simulator.views import View
-from bot.simulator.web_api import WebApi
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,17 +46,27 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 class PageApi:
-    """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501."""
+    """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501.
+
+    `calls` are those the app has made; `has_phones` says whether texts reach people.
+    """
 
     def __init__(
-        self, installation: Installation, acting: Acting, web_api: WebApi, controls: Controls | None
+        self,
+        installation: Installation,
+        acting: Acting,
+        calls: CallLog,
+        controls: Controls | None,
+        *,
+        has_phones: bool,
     ) -> None:
         self._workspace = installation.workspace
         self._acting = acting
-        self._web_api = web_api
+        self._calls = calls
         self._slack = installation.shapes
         self._shapes = PageShapes(installation.workspace)
         self._controls = controls
+        self._has_phones = has_phones
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -72,8 +82,6 @@ class PageApi:
             web.post("/sim/read", self.read),
             web.get("/sim/home", self.home),
             web.post("/sim/home/open", self.open_home),
-            web.post("/sim/faults", self.plan_fault),
-            web.delete("/sim/faults", self.clear_faults),
             web.get("/sim/calls", self.calls),
             web.post("/sim/clock/advance", self.advance),
             web.post("/sim/app/kill", self.kill),
@@ -82,17 +90,23 @@ class PageApi:
 
     async def state(self, request: web.Request) -> web.Response:
         """Give everything around the conversation, as one person sees it."""
-        me = self._person(request.query.get("as"))
+        me = find_person(self._workspace.people, request.query.get("as"))
         people, controls = self._workspace.people, self._controls
         app = people.app()
+        humans = [person.id for person in people.all() if not person.is_bot]
+        unread = self._workspace.channels.unread(humans)
+        waiting = Counter(self._workspace.texts.unread() if self._has_phones else {})
+        for (person_id, _), found in unread.items():
+            waiting[person_id] += found.count
         return _ok(
             me=self._shapes.person(me),
-            people=[self._shapes.person(person) for person in people.all()],
+            people=[self._shapes.person(person) | {"unread": waiting[person.id]} for person in people.all()],
             groups=[
                 {"id": group.id, "handle": group.handle, "name": group.name} for group in people.groups()
             ],
             channels=[
-                self._shapes.channel(found, me.id) for found in self._workspace.channels.visible_to(me.id)
+                self._shapes.channel(found, me.id, unread.get((me.id, found.id), Unread()))
+                for found in self._workspace.channels.visible_to(me.id)
             ],
             views=[self._slack.view(view, with_state=True) for view in self._workspace.views.stack(me.id)],
             clock={"now": self._workspace.now(), "skippable": controls is not None},
@@ -103,12 +117,13 @@ class PageApi:
                 "running": controls.running if controls else None,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
+            phones=self._has_phones,
             workspace={"name": self._workspace.name},
         )
 
     async def messages(self, request: web.Request) -> web.Response:
         """Give a channel's messages, or a thread's, as one person sees them."""
-        me = self._person(request.query.get("as"))
+        me = find_person(self._workspace.people, request.query.get("as"))
         channel = self._channel(request.query.get("channel"), me)
         if thread_ts := request.query.get("thread_ts"):
             found = self._workspace.messages.in_thread(channel.id, thread_ts, me.id)
@@ -118,7 +133,7 @@ class PageApi:
 
     async def message(self, request: web.Request) -> web.Response:
         """Say something."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         channel = self._channel(body.get("channel"), me)
         said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
         return _ok(message=self._shapes.messages(channel.id, [said])[0])
@@ -130,13 +145,13 @@ class PageApi:
 
     async def command(self, request: web.Request) -> web.Response:
         """Run a slash command."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         await self._acting.command(me, self._channel(body.get("channel"), me), str(body.get("text") or ""))
         return _ok()
 
     async def action(self, request: web.Request) -> web.Response:
         """Act on an element of a message or of a view."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
@@ -148,55 +163,41 @@ class PageApi:
 
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a modal."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         await self._acting.submit(me, self._view(body), _object(body, "state"))
         return _ok()
 
     async def close(self, request: web.Request) -> web.Response:
         """Dismiss a modal."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         await self._acting.close(me, self._view(body))
         return _ok()
 
     async def read(self, request: web.Request) -> web.Response:
         """Count a channel as read."""
-        body, me = await self._body(request)
+        body, me = await read_as(request, self._workspace.people)
         self._workspace.channels.mark_read(self._channel(body.get("channel"), me).id, me.id)
         return _ok()
 
     async def home(self, request: web.Request) -> web.Response:
         """Give a person's Home tab."""
-        view = self._workspace.views.home(self._person(request.query.get("as")).id)
+        view = self._workspace.views.home(find_person(self._workspace.people, request.query.get("as")).id)
         return _ok(view=self._slack.view(view, with_state=True) if view else None)
 
     async def open_home(self, request: web.Request) -> web.Response:
         """Open the Home tab."""
-        _, me = await self._body(request)
+        _, me = await read_as(request, self._workspace.people)
         self._acting.open_home(me)
         return _ok()
 
-    async def plan_fault(self, request: web.Request) -> web.Response:
-        """Plan a fault of the Web API."""
-        try:
-            self._web_api.faults.plan(Fault.model_validate(await _json(request)))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise SimulatorError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
-        return _ok()
-
-    async def clear_faults(self, _request: web.Request) -> web.Response:
-        """Forget planned faults."""
-        self._web_api.faults.clear()
-        return _ok()
-
     async def calls(self, request: web.Request) -> web.Response:
-        """Give the Web API calls so far."""
-        return _ok(calls=self._web_api.calls.of(request.query.get("method")))
+        """Give the API calls so far."""
+        return _ok(calls=self._calls.of(request.query.get("method")))
 
     async def advance(self, request: web.Request) -> web.Response:
         """Let time pass: some seconds, or until the next deadline."""
         controls = self._wired()
-        body = await _json(request)
+        body = await read_object(request)
         if body.get("to") == "next_deadline":
             deadline = await controls.next_deadline()
             if deadline is None:
@@ -222,16 +223,6 @@ class PageApi:
         self._workspace.changes.publish(Change("app"))
         return _ok()
 
-    async def _body(self, request: web.Request) -> tuple[Json, Member]:
-        body = await _json(request)
-        return body, self._person(body.get("as"))
-
-    def _person(self, person_id: Any) -> Member:
-        person = self._workspace.people.get(str(person_id))
-        if person is None or person.is_bot:
-            raise SimulatorError(f"There is nobody called {person_id!r} to act as.")
-        return person
-
     def _channel(self, channel_id: Any, viewer: Member) -> Channel:
         for channel in self._workspace.channels.visible_to(viewer.id):
             if channel.id == channel_id:
@@ -254,16 +245,6 @@ class PageApi:
         if self._controls is None:
             raise Unavailable("This workspace runs without a supervisor, so there is nothing to control.")
         return self._controls
-
-
-async def _json(request: web.Request) -> Json:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise SimulatorError("The body is not JSON.") from None
-    if not isinstance(body, dict):
-        raise SimulatorError("The body is not a JSON object.")
-    return body
 
 
 def _object(body: Json, key: str) -> Json:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.simulator.channels import Channel
+from bot.simulator.channels import Channel, Unread
 from bot.simulator.messages import Message, Thread
 from bot.simulator.seed import Member
 from bot.simulator.workspace import Workspace
@@ -21,9 +21,8 @@ class PageShapes:
         fields = ("id", "name", "real_name", "title", "tz", "color", "is_bot")
         return {field: getattr(person, field) for field in fields}
 
-    def channel(self, channel: Channel, viewer: str) -> Json:
+    def channel(self, channel: Channel, viewer: str, unread: Unread) -> Json:
         """Give a channel as this person sees it, with what they have not read."""
-        unread, mention = self._workspace.channels.unread(channel.id, viewer)
         app = self._workspace.people.app().id
         return {
             "id": channel.id,
@@ -32,8 +31,8 @@ class PageShapes:
             "is_im": channel.is_im,
             "with": app if channel.im_with == viewer else channel.im_with,
             "is_member": self._workspace.channels.has_member(channel.id, viewer),
-            "unread": unread,
-            "mention": mention,
+            "unread": unread.count,
+            "mention": unread.named,
             "last_ts": self._workspace.messages.last_ts(channel.id),
         }
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import aiohttp
 
@@ -13,7 +13,8 @@ from bot.simulator.elements import HOLDERS, placed
 from bot.simulator.errors import SimulatorError
 
 Json = dict[str, Any]
-T = TypeVar("T")
+
+BURST = 0.02  # seconds
 
 
 class RefusedError(SimulatorError):
@@ -122,6 +123,35 @@ class Person:
         view: Json | None = (await self._get("home"))["view"]
         return view
 
+    async def phone(self) -> Json:
+        """Give what this person's phone shows: number, messages, opted_out, unread."""
+        return await self._get("phone")
+
+    async def texts(self) -> list[Json]:
+        """Give the texts on this person's phone, oldest first; `direction` is "in" or "out".
+
+        One that could not be delivered shows its `status` and `error`, and no words.
+        """
+        texts: list[Json] = (await self.phone())["messages"]
+        return texts
+
+    async def reply_sms(self, text: str) -> Json:
+        """Send a text from this person's phone, and give it once the app has answered.
+
+        Its `status` is "failed", with Twilio's `error`, where the app could not be reached or answered nonsense.
+        """
+        sent: Json = (await self._post("phone/reply", text=text))["message"]
+        return sent
+
+    async def redeliver_last(self) -> Json:
+        """Have the last text of this phone handed to the app once more, as the same message; as `reply_sms`."""
+        sent: Json = (await self._post("phone/redeliver"))["message"]
+        return sent
+
+    async def read_phone(self) -> None:
+        """Count every text on the phone as read."""
+        await self._post("phone/read")
+
     async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 15.0) -> Any:  # noqa: ASYNC109
         """Give what `look(self)` gives, awaited, as soon as that is truthy.
 
@@ -130,10 +160,14 @@ class Person:
         """
         seen: Any = None
         try:
-            async with asyncio.timeout(timeout), aclosing(self._changes()) as changes:
-                async for _ in changes:
+            async with asyncio.timeout(timeout), self._changes() as changes:
+                while changes.go_on:
+                    changes.seen.clear()
                     if seen := await look(self):
                         return seen
+                    await changes.seen.wait()
+                    # Changes come in bursts, and one look answers a whole burst.
+                    await asyncio.sleep(BURST)
         except TimeoutError:
             raise TimeoutError(f"Nothing came of it within {timeout} s; last seen: {seen!r}") from None
         raise SimulatorError("The workspace went away.")
@@ -163,15 +197,33 @@ class Person:
         message: Json = await self.wait_for(look, timeout)
         return message
 
-    async def _changes(self) -> AsyncGenerator[Json]:
-        """Give the changes this person can see; first an empty one, once watching has begun."""
+    async def wait_for_text(self, matches: Callable[[Json], bool], timeout: float = 15.0) -> Json:  # noqa: ASYNC109
+        """Give the newest text that arrived on the phone and `matches`, once there is one."""
+
+        async def look(person: Person) -> Json | None:
+            found = [
+                text
+                for text in await person.texts()
+                if text["direction"] == "in" and text["status"] == "delivered" and matches(text)
+            ]
+            return found[-1] if found else None
+
+        text: Json = await self.wait_for(look, timeout)
+        return text
+
+    @asynccontextmanager
+    async def _changes(self) -> AsyncIterator["_Changes"]:
+        """Watch for changes this person can see, from before the block begins until it ends."""
         url = f"{self._base}/sim/events"
         no_limit = aiohttp.ClientTimeout(total=None)
         async with self._session.get(url, params={"as": self.user_id}, timeout=no_limit) as response:
-            yield {}
-            async for line in response.content:
-                if line.startswith(b"data: "):
-                    yield json.loads(line.removeprefix(b"data: "))
+            changes = _Changes()
+            reader = asyncio.create_task(changes.follow(response))
+            try:
+                yield changes
+            finally:
+                reader.cancel()
+                await asyncio.wait([reader])
 
     async def _get(self, path: str, **query: str) -> Json:
         async with self._session.get(
@@ -183,6 +235,29 @@ class Person:
         given = {"as": self.user_id} | {name: value for name, value in body.items() if value is not None}
         async with self._session.post(f"{self._base}/sim/{path}", json=given) as response:
             return _checked(await response.json())
+
+
+class _Changes:
+    """What is heard of one person's changes: whether any came, and whether more may come."""
+
+    def __init__(self) -> None:
+        self.seen = asyncio.Event()
+        self.go_on = True
+
+    async def follow(self, response: aiohttp.ClientResponse) -> None:
+        try:
+            async for line in response.content:
+                # What only others see leads to nothing new here.
+                if (
+                    line.startswith(b"data: ")
+                    and json.loads(line.removeprefix(b"data: "))["kind"] != "people"
+                ):
+                    self.seen.set()
+        except aiohttp.ClientError:
+            pass
+        finally:
+            self.go_on = False
+            self.seen.set()
 
 
 def filled_in(view: Json, values: dict[str, Any]) -> Json:

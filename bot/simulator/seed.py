@@ -1,6 +1,8 @@
 """The workspace everyone meets first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """What a workspace holds when it is first opened. Exactly one of the people is the app (`is_bot`)."""
+    """What a workspace holds when it is first opened. Exactly one of the people is the app (`is_bot`).
+
+    `phones` are people's numbers (E.164) by ID. They are no part of a profile: a workspace knows no numbers.
+    """
 
     name: str
     domain: str
@@ -48,6 +53,7 @@ class Seed:
     people: tuple[Member, ...]
     groups: tuple[Group, ...] = ()
     rooms: tuple[Room, ...] = field(default=())
+    phones: Mapping[str, str] = field(default_factory=dict)
 
 
 SEED = Seed(
@@ -81,5 +87,16 @@ SEED = Seed(
             "What nobody answered in time",
             ("U0ADA", "U0FIN", "U0DIRK", "U0FAY", "U0BOT"),
         ),
+    ),
+    # 555-0100 to 0199 belong to nobody: they are kept for fiction.
+    phones=MappingProxyType(
+        {
+            "U0ADA": "+12025550142",
+            "U0FIN": "+12025550143",
+            "U0DIRK": "+12025550144",
+            "U0FAY": "+12025550145",
+            "U0SAM": "+12025550146",
+            "U0RITA": "+12025550147",
+        }
     ),
 )

@@ -1,4 +1,4 @@
-"""The simulator: one port that serves Slack's Web API, Socket Mode, response URLs, and the page."""
+"""The simulator: one port for Slack's Web API, Socket Mode and response URLs, Twilio's API, and the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,12 @@ from bot.simulator.controls import Controls
 from bot.simulator.courier import RETRY_AFTER, Courier
 from bot.simulator.delivery import HttpDelivery
 from bot.simulator.errors import SimulatorError
+from bot.simulator.faults_api import FaultsApi
 from bot.simulator.installation import Installation
 from bot.simulator.live import Live
 from bot.simulator.page_api import PageApi, sentences
+from bot.simulator.sms.account import SmsAccount
+from bot.simulator.sms.service import SmsService
 from bot.simulator.socket_mode import SocketMode
 from bot.simulator.web_api import WebApi
 from bot.simulator.workspace import Workspace
@@ -28,13 +31,15 @@ class Patience:
     """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
 
     `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream says it
-    is there.
+    is there. Twilio waits `webhook` for an answer; a text takes `hop` from one status to the next.
     """
 
     acknowledgement: float = 3.0
     trigger: float = 3.0
     heartbeat: float = 15.0
     retries: tuple[float, ...] = RETRY_AFTER
+    webhook: float = 15.0
+    hop: float = 0.05
 
 
 class Simulator:
@@ -42,10 +47,10 @@ class Simulator:
 
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
     app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
-    Slack waits.
+    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
         self,
         workspace: Workspace,
         *,
@@ -56,6 +61,7 @@ class Simulator:
         controls: Controls | None = None,
         app: AppConfig | None = None,
         patience: Patience | None = None,
+        sms: SmsAccount | None = None,
     ) -> None:
         patience = patience or Patience()
         self.workspace = workspace
@@ -65,7 +71,14 @@ class Simulator:
         self._courier = Courier(installation, self._http, self.sockets, patience.retries)
         self._acting = Acting(installation, self._courier, lambda: self.url)
         self._web_api = WebApi(installation, self._courier, {bot_token: "bot", app_token: "app"})
-        self._page_api = PageApi(installation, self._acting, self._web_api, controls)
+        calls = self._web_api.calls
+        self._sms: SmsService | None = None
+        if sms is not None:
+            self._sms = SmsService(workspace, sms, calls, hop=patience.hop, patience=patience.webhook)
+        self._page_api = PageApi(
+            installation, self._acting, calls, controls, has_phones=self._sms is not None
+        )
+        self._faults_api = FaultsApi(self._web_api.faults, self._sms.faults if self._sms else None)
         self._live = Live(workspace.changes, patience.heartbeat)
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
@@ -82,6 +95,9 @@ class Simulator:
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
         application.router.add_post(answers.PATH, self._acting.answers.handle)
         application.router.add_routes(self._page_api.routes())
+        application.router.add_routes(self._faults_api.routes())
+        if self._sms is not None:
+            application.router.add_routes(self._sms.routes())
         application.router.add_get("/sim/events", self._live.handle)
         application.router.add_get("/archives/{channel}/p{ts}", _permalink)
         if PAGE.is_dir():
@@ -102,10 +118,14 @@ class Simulator:
         bound_host, bound_port = runner.addresses[0][:2]
         named = "127.0.0.1" if bound_host in {"0.0.0.0", "::"} else bound_host  # noqa: S104 — read, not bound
         self._url = f"http://[{named}]:{bound_port}" if ":" in named else f"http://{named}:{bound_port}"
+        if self._sms is not None:
+            self._sms.carrier.resume()
 
     async def stop(self) -> None:
         """Stop serving. The workspace stays open, for its owner to close or to serve again."""
         await self._courier.close()
+        if self._sms is not None:
+            await self._sms.carrier.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -130,6 +150,26 @@ class Simulator:
     @request_url.setter
     def request_url(self, url: str | None) -> None:
         self._http.request_url = url
+
+    @property
+    def sms_api_url(self) -> str:
+        """Give what stands for https://api.twilio.com. Raises SimulatorError where there are no phones."""
+        self._company()
+        return self.url
+
+    @property
+    def sms_inbound_url(self) -> str | None:
+        """Give where people's texts are posted; set it to change that. Raises as `sms_api_url` does."""
+        return self._company().carrier.inbound_url
+
+    @sms_inbound_url.setter
+    def sms_inbound_url(self, url: str | None) -> None:
+        self._company().carrier.inbound_url = url
+
+    def _company(self) -> SmsService:
+        if self._sms is None:
+            raise SimulatorError("This workspace has no phones: give the simulator an SmsAccount.")
+        return self._sms
 
     async def _hang_up(self, _application: web.Application) -> None:
         self._live.close()

@@ -9,7 +9,8 @@ from typing import Any
 
 from bot.simulator.errors import SimulatorError
 
-SCHEMA_VERSION = 1
+# Each adds to the one before, so that an older file is brought up to date by those it lacks.
+SCHEMAS = ("schema.sql", "sms/phones.sql")
 # Marks the file as ours ("CsSi"), so that a foreign database is refused instead of being written to.
 APPLICATION_ID = 0x43735369
 
@@ -57,7 +58,7 @@ class Store:
         tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if tables and application != APPLICATION_ID:
             raise SimulatorError(f"{self._path} is not a simulator's workspace; choose another file.")
-        if version > SCHEMA_VERSION:
+        if version > len(SCHEMAS):
             raise SimulatorError(
                 f"{self._path} was written by a newer version; update, or choose another file."
             )
@@ -66,13 +67,12 @@ class Store:
         # cost the last moments of a pretended workspace.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
-        if tables:
-            return False
-        self._db.executescript(
-            f"BEGIN; {files(__package__).joinpath('schema.sql').read_text()}"
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
-        return True
+        for number, name in enumerate(SCHEMAS[version:], start=version + 1):
+            self._db.executescript(
+                f"BEGIN; {files(__package__).joinpath(name).read_text()}"
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            )
+        return not tables
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

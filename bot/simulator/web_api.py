@@ -27,7 +27,7 @@ class WebApi:
         self._installation = installation
         self._courier = courier
         self._tokens = tokens
-        self.faults = Faults()
+        self.faults: Faults[Fault] = Faults()
         self.calls = CallLog()
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ class WebApi:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip() or str(
             args.pop("token", "")
         )
-        if fault := self.faults.strike(name, args.get("channel")):
+        if fault := self.faults.strike(lambda planned: planned.hits(name, args.get("channel"))):
             return self._break(name, args, fault)
         try:
             return self._answer(name, token, args, origin)

@@ -11,12 +11,13 @@ from bot.simulator.messages import Messages
 from bot.simulator.people import People
 from bot.simulator.response_urls import ResponseUrls
 from bot.simulator.seed import SEED, Seed
+from bot.simulator.sms.texts import Texts
 from bot.simulator.store import Store
 from bot.simulator.views import Views
 
 
 class Workspace:
-    """Everything a Slack workspace remembers: people, channels, messages, views, read marks, response URLs.
+    """Everything a workspace remembers: people, channels, messages, views, read marks, response URLs, texts.
 
     `now` gives the workspace's time in epoch seconds; replace it at any time to run the workspace on another
     clock. Use it from one thread at a time.
@@ -31,6 +32,7 @@ class Workspace:
         self.messages = Messages(store, self.changes, self.people, self.channels, self.next_ts)
         self.views = Views(store, self.changes)
         self.response_urls = ResponseUrls(store)
+        self.texts = Texts(store, self.changes, self._time)
 
     @classmethod
     def open(cls, path: Path | None, *, seed: Seed = SEED, now: Callable[[], float] = time.time) -> Self:
@@ -42,6 +44,8 @@ class Workspace:
         workspace = cls(Store(path), now)
         if workspace.store.is_new:
             workspace._plant(seed)
+        # Every time: a workspace from before there were phones gets its phones now.
+        workspace.texts.plant(seed.phones)
         return workspace
 
     def _plant(self, seed: Seed) -> None:
@@ -81,6 +85,10 @@ class Workspace:
             microseconds = max(int(self.now() * 1_000_000), int(self._setting("last_ts", "0")) + 1)
             self.store.execute("INSERT OR REPLACE INTO setting VALUES ('last_ts', ?)", str(microseconds))
         return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"
+
+    def _time(self) -> float:
+        # Looked up each time, because `now` may be replaced.
+        return self.now()
 
     def _setting(self, name: str, default: str = "") -> str:
         row = self.store.one("SELECT value FROM setting WHERE name = ?", name)

@@ -12,10 +12,11 @@ from playwright.async_api import Browser, Page, async_playwright
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Simulator, Workspace
+from bot.simulator import Patience, Simulator, SmsAccount, Workspace
 
 BOT_TOKEN = "xoxb-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+ACCOUNT_SID, AUTH_TOKEN = "AC" + "a1" * 16, "2f" * 16
 NOON = 1796382000.0  # Friday 4 December 2026, 12:00 in Berlin
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -198,7 +199,12 @@ async def sim() -> AsyncIterator[Simulator]:
     """A workspace whose clock stands at noon, with the app behind it."""
     workspace = Workspace.open(None, now=lambda: NOON)
     simulator = Simulator(
-        workspace, bot_token=BOT_TOKEN, app_token="xapp-test", signing_secret=SIGNING_SECRET
+        workspace,
+        bot_token=BOT_TOKEN,
+        app_token="xapp-test",
+        signing_secret=SIGNING_SECRET,
+        patience=Patience(hop=0.005),
+        sms=SmsAccount(ACCOUNT_SID, AUTH_TOKEN),
     )
     await simulator.start()
     runner = web.AppRunner(bolt_app(simulator).web_app("/slack/events"), shutdown_timeout=0.1)

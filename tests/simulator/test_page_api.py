@@ -1,12 +1,14 @@
 """The page's API: state, unread marks, refusals in sentences, and the controls of a supervisor."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 
-from bot.simulator import Person, RefusedError, Simulator, Workspace
+from bot.simulator import Person, RefusedError, Simulator, SimulatorError, Workspace
+from bot.simulator.messages import Message
 
 
 class Supervisor:
@@ -161,6 +163,46 @@ async def test_a_message_can_be_deleted_by_hand(sim: Simulator, rita: Person) ->
 async def test_waiting_says_what_was_seen_last(rita: Person) -> None:
     with pytest.raises(TimeoutError, match="last seen: None"):
         await rita.wait_for_view(timeout=0.05)
+
+
+async def test_whoever_waits_looks_once_at_a_burst(sim: Simulator, rita: Person) -> None:
+    """And not at all for what only others see."""
+    looks, enough = 0, False
+
+    async def look(_: Person) -> bool:
+        nonlocal looks
+        looks += 1
+        return enough
+
+    async def settled(expected: int) -> None:
+        async with asyncio.timeout(3):
+            while looks < expected:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        assert looks == expected
+
+    waiting = asyncio.create_task(rita.wait_for(look))
+    await settled(1)
+    for _ in range(50):
+        sim.workspace.messages.post(Message("C0GENERAL", "U0ADA", text="x"))
+    await settled(2)
+    sim.workspace.messages.post(Message("D0ADA", "U0BOT", text="psst"))
+    await settled(2)
+    enough = True
+    sim.workspace.messages.post(Message("C0GENERAL", "U0ADA", text="x"))
+    assert await waiting is True
+    assert looks == 3
+
+
+async def test_whoever_waits_hears_that_the_workspace_went_away(sim: Simulator, rita: Person) -> None:
+    async def look(_: Person) -> bool:
+        return False
+
+    waiting = asyncio.create_task(rita.wait_for(look))
+    await asyncio.sleep(0.05)
+    await sim.stop()
+    with pytest.raises(SimulatorError, match="went away"):
+        await waiting
 
 
 async def test_a_stray_value_is_a_mistake_of_the_test(rita: Person) -> None:

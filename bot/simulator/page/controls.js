@@ -13,7 +13,7 @@ const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Frida
 export function startControls(panel) {
   const clock = h("section", { class: "card", "aria-labelledby": "clock-title" });
   const app = h("section", { class: "card", "aria-labelledby": "app-title" });
-  fill(panel, h("h2", { class: "unseen" }, "Clock and app"), clock, app);
+  fill(panel, h("h2", { class: "unseen" }, "Clock, app and phone"), clock, app);
   watch(["clock", "me"], tick);
   setInterval(tick, 1000);
   watch(["controls"], () => keepingFocus(clock, () => drawClock(clock)));
@@ -64,8 +64,12 @@ function tick() {
     `${two(at.hour)}:${two(at.minute)}`,
     h("span", { class: "clock__seconds" }, `:${two(at.second)}`),
   );
-  face.day.textContent = `${WEEKDAYS[at.weekday]}, ${at.day} ${MONTHS[at.month - 1]} ${at.year} · ${tz.split("/").pop().replaceAll("_", " ")}`;
-  update({ today: at.days });
+  fill(
+    face.day,
+    `${WEEKDAYS[at.weekday]}, ${at.day} ${MONTHS[at.month - 1]} ${at.year}`,
+    h("span", { class: "clock__zone" }, tz.split("/").pop().replaceAll("_", " ")),
+  );
+  update({ today: at.days, minute: at.hour * 60 + at.minute });
 }
 
 async function advance(body) {

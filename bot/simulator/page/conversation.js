@@ -101,8 +101,8 @@ function channelBar() {
       {
         type: "button",
         class: "iconbtn bar__panel",
-        "aria-label": "Clock and app",
-        title: "Clock and app",
+        id: "panel-toggle",
+        title: "Clock, app and phone",
         dataset: { testid: "toggle-panel" },
         on: { click: togglePanel },
       },

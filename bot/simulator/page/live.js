@@ -1,11 +1,10 @@
 // The event stream: follows changes, and comes back by itself when the simulator went away.
 
 import { state, update } from "./state.js";
-import { follow, loadAll, loadWaiting } from "./sync.js";
+import { follow, loadAll } from "./sync.js";
 
 const FIRST_WAIT = 400; // milliseconds; doubled at each failure
 const LONGEST_WAIT = 8000;
-const WAITING_EVERY = 6000; // others' direct messages are not in my stream, so their dots are asked for
 
 let source = null;
 let wait = FIRST_WAIT;
@@ -31,10 +30,4 @@ export function listen() {
     timer = setTimeout(listen, wait);
     wait = Math.min(wait * 2, LONGEST_WAIT);
   });
-}
-
-export function keepWaiting() {
-  setInterval(() => {
-    if (!document.hidden && state.online) loadWaiting();
-  }, WAITING_EVERY);
 }

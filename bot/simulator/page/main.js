@@ -3,13 +3,14 @@
 import "./theme.js";
 import { startControls } from "./controls.js";
 import { startConversation } from "./conversation.js";
-import { keepWaiting, listen } from "./live.js";
+import { listen } from "./live.js";
 import { startModals } from "./modal.js";
 import { followHash, fromHash, openChannel } from "./navigate.js";
+import { startPhone } from "./phone.js";
 import { startShell } from "./shell.js";
 import { startSidebar } from "./sidebar.js";
 import { state, update } from "./state.js";
-import { loadState, loadWaiting, readOpen } from "./sync.js";
+import { loadPhone, loadState, readOpen } from "./sync.js";
 import { startThread } from "./thread.js";
 
 const FIRST_PERSON = "U0RITA";
@@ -23,15 +24,15 @@ async function start() {
   startConversation(byId("main"));
   startThread(byId("thread"));
   startControls(byId("panel"));
+  startPhone(byId("panel"), byId("panel-toggle"));
   startModals();
 
   const wanted = fromHash();
   await arrive(wanted.as || FIRST_PERSON);
   const first = state.channels.find((channel) => channel.id === wanted.channel) || state.channels[0];
   await openChannel(first?.id, wanted);
+  await loadPhone();
   listen();
-  keepWaiting();
-  loadWaiting();
   window.addEventListener("hashchange", followHash);
   document.addEventListener("visibilitychange", readOpen);
   document.body.dataset.ready = "true";

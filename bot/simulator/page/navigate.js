@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { listen } from "./live.js";
 import { state, update } from "./state.js";
-import { loadHome, loadMessages, loadState, loadThread, readOpen } from "./sync.js";
+import { loadHome, loadMessages, loadPhone, loadState, loadThread, readOpen } from "./sync.js";
 import { toast } from "./toast.js";
 
 const KEY = "countersign.as";
@@ -34,7 +34,7 @@ export async function become(id) {
   if (id === state.as) return;
   const wasIm = state.channels.find((channel) => channel.id === state.channel)?.is_im;
   update({ as: id, thread: null, replies: null, views: [], home: undefined, messages: null });
-  await loadState();
+  await Promise.all([loadState(), loadPhone()]);
   const mine = state.channels.find((channel) => (wasIm ? channel.is_im : channel.id === state.channel));
   await openChannel((mine || state.channels[0])?.id, { tab: mine ? state.tab : "messages" });
   listen();

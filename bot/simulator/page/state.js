@@ -12,6 +12,7 @@ export const state = {
   views: [], // my open modals, the one in front last
   clock: null,
   today: 0, // the simulated day, as days since 1970 where I am
+  minute: 0, // and its minute
   clockRead: 0, // performance.now() / 1000 when `clock` was read
   app: null,
   controls: [],
@@ -22,6 +23,8 @@ export const state = {
   unreadAtOpening: 0, // how many messages were unread when the channel was opened,
   newFrom: null, // and the ts of the first of them
   waiting: new Set(), // people with something unread
+  hasPhones: false,
+  phone: null, // mine; null until it is loaded, and where there are none
   online: true,
 };
 

@@ -3,16 +3,21 @@
 import { Refused, Unreachable, get, post } from "./api.js";
 import { state, update } from "./state.js";
 
+const SOON = 250; // milliseconds
+
 /** Fetches who I am, the channels, my modals, the clock and the app. */
 export const loadState = single(async () => {
   const as = state.as;
   const fresh = await get("state", { as });
   if (as !== state.as) return;
-  const waiting = new Set(state.waiting);
-  mark(waiting, as, fresh.channels);
+  // Whom something waits for is kept apart, so that a mark alone draws no message again.
+  const waiting = new Set(fresh.people.filter((one) => one.unread).map((one) => one.id));
   update({
     me: fresh.me,
-    people: same(state.people, fresh.people),
+    people: same(
+      state.people,
+      fresh.people.map(({ unread, ...one }) => one),
+    ),
     groups: same(state.groups, fresh.groups),
     channels: same(state.channels, fresh.channels),
     views: same(state.views, fresh.views),
@@ -21,7 +26,8 @@ export const loadState = single(async () => {
     app: same(state.app, fresh.app),
     controls: same(state.controls, fresh.controls),
     workspace: same(state.workspace, fresh.workspace),
-    waiting,
+    hasPhones: fresh.phones,
+    waiting: same(state.waiting, waiting, (set) => [...set].sort().join()),
   });
 });
 
@@ -59,18 +65,16 @@ export const loadHome = single(async () => {
   if (as === state.as) update({ home: same(state.home, view) });
 });
 
-/** Finds out for whom else something is unread: the dots on the person switcher. */
-export const loadWaiting = single(async () => {
-  const others = state.people.filter((one) => !one.is_bot && one.id !== state.as);
-  const answers = await Promise.all(others.map((one) => get("state", { as: one.id })));
-  const waiting = new Set(state.waiting);
-  others.forEach((one, at) => mark(waiting, one.id, answers[at].channels));
-  update({ waiting: same(state.waiting, waiting, (set) => [...set].sort().join()) });
+/** Fetches my phone, where there are phones. */
+export const loadPhone = single(async () => {
+  const as = state.as;
+  const phone = state.hasPhones ? await get("phone", { as }).catch(noneIfRefused) : null;
+  if (as === state.as) update({ phone: same(state.phone, phone) });
 });
 
 export async function loadAll() {
   await loadState();
-  await Promise.all([loadMessages(), loadThread(), loadHome(), loadWaiting()]);
+  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone()]);
   await readOpen();
 }
 
@@ -93,10 +97,11 @@ export async function follow(change) {
     clock: loadState,
     app: loadState,
     home: loadHome,
+    phone: loadPhone,
+    people: soonState,
   };
   const job = jobs[change.kind] || loadAll;
   await job(here);
-  if (change.kind === "message" || change.kind === "clock") soonWaiting();
 }
 
 // The state first: whether the open channel holds something unread decides whether it is marked as read.
@@ -108,16 +113,18 @@ async function conversation(here) {
 
 let timer = null;
 
-function soonWaiting() {
-  timer ??= setTimeout(() => {
-    timer = null;
-    loadWaiting();
-  }, 250);
+// Someone without a phone is refused one.
+function noneIfRefused(error) {
+  if (error instanceof Refused) return null;
+  throw error;
 }
 
-function mark(waiting, id, channels) {
-  if (channels.some((channel) => channel.unread)) waiting.add(id);
-  else waiting.delete(id);
+// What only others see makes dots come and go: no haste, and once for many.
+function soonState() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    loadState();
+  }, SOON);
 }
 
 // Keeps the old value when the new one says the same, so that nothing is drawn again for it.

@@ -1,0 +1,190 @@
+"""The way of a text: from the API to a phone, and from a phone to the app."""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.simulator.errors import SimulatorError
+from bot.simulator.sms import twiml
+from bot.simulator.sms.account import SmsAccount
+from bot.simulator.sms.keywords import STANDARD_REPLIES, keyword
+from bot.simulator.sms.segments import count_segments
+from bot.simulator.sms.texts import Text, Texts
+from bot.simulator.sms.webhooks import Form, Webhooks
+
+API_VERSION = "2010-04-01"
+# Twilio tells nobody of the status a text begins with. "sending" passes too quickly to be told of.
+# Source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+_AHEAD = {"accepted": ("queued", "sent"), "queued": ("sent",), "sent": ()}
+# "What became of it" is a matter of the carrier's receipt, which only these statuses come with.
+_RECEIPTED = frozenset({"delivered", "undelivered"})
+_PLACES = ("City", "State", "Zip")
+
+
+class Carrier:
+    """Moves texts along, `hop` seconds between two statuses, and tells the app through webhooks.
+
+    `inbound_url` may change at any time; while it is None, what people write is kept and told to nobody.
+    """
+
+    def __init__(self, texts: Texts, account: SmsAccount, webhooks: Webhooks, hop: float) -> None:
+        self.inbound_url = account.inbound_url
+        self._texts = texts
+        self._account = account
+        self._webhooks = webhooks
+        self._hop = hop
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    def resume(self) -> None:
+        """Go on with what was under way when the last run ended."""
+        for text in self._texts.under_way():
+            self._spawn(self._hand_over(text) if text.inbound else self._carry(text))
+
+    def send(self, text: Text) -> Text:
+        """Take a text from the API, give it as stored, and have it on its way."""
+        taken = self._texts.add(text)
+        if taken.fate.end_status != "dropped":
+            self._spawn(self._carry(taken))
+        return taken
+
+    def peer(self, number: str) -> str:
+        """Give the account's number that a phone writes to: whichever wrote last to it."""
+        written = [
+            text.sender for text in self._texts.on_phone(number) if text.sender in self._account.numbers
+        ]
+        return written[-1] if written else self._account.numbers[0]
+
+    async def receive(self, number: str, body: str) -> Text:
+        """Take a text from a phone, and give it once the app has had its chance to answer.
+
+        Words like STOP are heeded and answered first.
+        The text ends as "received", or "failed" when the app took it in no attempt, or answered nonsense.
+        """
+        text = self._texts.add(Text("inbound", number, self.peer(number), body, status="receiving"))
+        self._heed(text)
+        return await self.redeliver(text)
+
+    async def redeliver(self, text: Text) -> Text:
+        """Hand a text from a phone to the app again, as Twilio does when it is unsure; give it afterwards.
+
+        Raises SimulatorError when all is stopped meanwhile; the next run hands over what was not yet.
+        """
+        handing = self._spawn(self._hand_over(text))
+        await asyncio.wait([handing])
+        if handing.cancelled():
+            raise SimulatorError("The simulator is being stopped.")
+        handed: Text = handing.result()
+        return handed
+
+    async def close(self) -> None:
+        """Leave what is under way for the next run."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._webhooks.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return task
+
+    # ---- to a phone --------------------------------------------------------------------------------------
+
+    async def _carry(self, text: Text) -> None:
+        told: asyncio.Task[Any] | None = None
+        steps = _AHEAD[text.status] if text.fate.end_status != "failed" else ()
+        for status in (*steps, text.fate.end_status):
+            await asyncio.sleep(self._hop)
+            code = text.fate.end_code if status == text.fate.end_status else None
+            text = self._texts.move(text.sid, status, code)
+            if text.callback is not None:
+                told = self._spawn(self._call_back(text, text.callback, after=told))
+
+    async def _call_back(self, text: Text, url: str, after: asyncio.Task[Any] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        else:
+            await asyncio.sleep(text.fate.delay)
+        form = {
+            "AccountSid": self._account.account_sid,
+            "ApiVersion": API_VERSION,
+            "From": text.sender,
+            "MessageSid": text.sid,
+            "MessageStatus": text.status,
+            "SmsSid": text.sid,
+            "SmsStatus": text.status,
+            "To": text.recipient,
+        }
+        if text.service is not None:
+            form["MessagingServiceSid"] = text.service
+        if text.error_code is not None:
+            form["ErrorCode"] = str(text.error_code)
+        if text.status in _RECEIPTED:
+            form["RawDlrDoneDate"] = datetime.fromtimestamp(text.updated, UTC).strftime("%y%m%d%H%M")
+        await self._webhooks.post(url, form, _token(text.sid, text.status))
+
+    # ---- from a phone ------------------------------------------------------------------------------------
+
+    def _heed(self, text: Text) -> None:
+        word = keyword(text.body)
+        scope = self._account.sender_scope(text.recipient)
+        if word == "STOP":
+            is_answered = self._texts.opt_out(text.sender, scope)
+        elif word == "START":
+            is_answered = self._texts.opt_in(text.sender, scope)
+        else:
+            is_answered = word == "HELP" and not self._texts.has_opted_out(text.sender, scope)
+        if word is not None and is_answered:
+            self._answer(text, STANDARD_REPLIES[word])
+
+    async def _hand_over(self, text: Text) -> Text:
+        if self.inbound_url is None:
+            return self._texts.move(text.sid, "received")
+        answer = await self._webhooks.post(self.inbound_url, self._inbound_form(text), _token(text.sid))
+        if answer is None:
+            return self._texts.move(text.sid, "failed", twiml.NO_ANSWER)
+        try:
+            replies = twiml.messages(answer.content_type, answer.text)
+        except twiml.TwimlError as error:
+            return self._texts.move(text.sid, "failed", error.code)
+        received = self._texts.move(text.sid, "received")
+        if not self._texts.has_opted_out(text.sender, self._account.sender_scope(text.recipient)):
+            for reply in replies:
+                self._answer(text, reply)
+        return received
+
+    def _answer(self, text: Text, body: str) -> None:
+        self._texts.add(Text("outbound-reply", text.recipient, text.sender, body, status="delivered"))
+
+    def _inbound_form(self, text: Text) -> Form:
+        form = {
+            "AccountSid": self._account.account_sid,
+            "ApiVersion": API_VERSION,
+            "Body": text.body,
+            "From": text.sender,
+            "MessageSid": text.sid,
+            "NumMedia": "0",
+            "NumSegments": str(count_segments(text.body)),
+            "SmsMessageSid": text.sid,
+            "SmsSid": text.sid,
+            "SmsStatus": "received",
+            "To": text.recipient,
+        }
+        for end, number in (("From", text.sender), ("To", text.recipient)):
+            if (country := self._account.region(number)) is not None:
+                form[f"{end}Country"] = country
+            # Sent though Twilio knows nothing of them, as it does: an empty field is signed like any other.
+            form |= {f"{end}{place}": "" for place in _PLACES}
+        if self._account.messaging_service_sid is not None:
+            form["MessagingServiceSid"] = self._account.messaging_service_sid
+        if self._account.advanced_opt_out and (word := keyword(text.body)) is not None:
+            form["OptOutType"] = word
+        return form
+
+
+def _token(*names: str) -> str:
+    """Give the idempotency token of a request: the same whenever this same thing is told again."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(names)))

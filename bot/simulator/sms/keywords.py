@@ -1,0 +1,32 @@
+"""The words by which a person ends or resumes what a number sends them; Twilio itself answers these."""
+
+from typing import Final, Literal
+
+Keyword = Literal["STOP", "START", "HELP"]
+
+# Source: https://help.twilio.com/articles/223134027 (opt-out keywords)
+_STOP: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"})
+_START: Final = frozenset({"START", "YES", "UNSTOP"})
+_HELP: Final = frozenset({"HELP", "INFO"})
+
+STANDARD_REPLIES: Final[dict[Keyword, str]] = {
+    "STOP": (
+        "You have successfully been unsubscribed. You will not receive any more messages from this number."
+        " Reply START to resubscribe."
+    ),
+    "START": (
+        "You have successfully been re-subscribed to messages from this number. Reply HELP for help."
+        " Reply STOP to unsubscribe. Msg&Data Rates May Apply."
+    ),
+    "HELP": "Reply STOP to unsubscribe. Msg&Data Rates May Apply.",
+}
+
+
+def keyword(body: str) -> Keyword | None:
+    """Give what a text means to Twilio. It must be the one word alone, in any case."""
+    word = body.strip().upper()
+    if word in _STOP:
+        return "STOP"
+    if word in _START:
+        return "START"
+    return "HELP" if word in _HELP else None

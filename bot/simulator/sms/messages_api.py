@@ -1,0 +1,204 @@
+"""`/2010-04-01/Accounts/{sid}/Messages`: Twilio's API for sending texts and asking after them."""
+
+import base64
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bot.simulator.faults import CallLog, Faults, LoggedCall
+from bot.simulator.sms.account import SmsAccount
+from bot.simulator.sms.carrier import API_VERSION, Carrier
+from bot.simulator.sms.faults import SmsFault
+from bot.simulator.sms.numbers import MAGIC, is_e164
+from bot.simulator.sms.rest_errors import RestError
+from bot.simulator.sms.segments import count_segments
+from bot.simulator.sms.texts import Fate, Text, Texts
+
+Json = dict[str, Any]
+
+PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
+LONGEST = 1600  # characters
+# A well-formed number that is nobody's phone here. Source: https://www.twilio.com/docs/api/errors/30005
+UNKNOWN_HANDSET = 30005
+CREATE = "sms.messages.create"
+
+
+class MessagesApi:
+    """Serves the API. Every create is a new text: Twilio knows no idempotency key.
+
+    `calls` notes each create as `sms.messages.create`, with its form.
+    """
+
+    def __init__(self, texts: Texts, account: SmsAccount, carrier: Carrier, calls: CallLog) -> None:
+        self.faults: Faults[SmsFault] = Faults()
+        self._texts = texts
+        self._account = account
+        self._carrier = carrier
+        self._calls = calls
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes to serve."""
+        return [
+            web.post(f"{PREFIX}/Messages.json", self.create),
+            web.get(f"{PREFIX}/Messages/{{sid}}.json", self.fetch),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Take a text to send."""
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        try:
+            self._authenticate(request)
+            text = self._take(form)
+        except RestError as error:
+            self._log(form, str(error.code))
+            return _refused(error)
+        self._log(form, None)
+        return web.json_response(self._resource(text), status=201)
+
+    async def fetch(self, request: web.Request) -> web.Response:
+        """Give a text as it is now, whichever way it went."""
+        try:
+            self._authenticate(request)
+        except RestError as error:
+            return _refused(error)
+        text = self._texts.get(request.match_info["sid"])
+        if text is None:
+            return _refused(RestError(20404, uri=request.path))
+        return web.json_response(self._resource(text))
+
+    def _authenticate(self, request: web.Request) -> None:
+        username, password = _credentials(request.headers.get("Authorization", ""))
+        if not self._account.knows(username, password):
+            raise RestError(20003)
+        if request.match_info["account"] != self._account.account_sid:
+            raise RestError(20404, uri=request.path)
+
+    def _take(self, form: dict[str, str]) -> Text:
+        to, body = form.get("To", ""), form.get("Body", "")
+        fault = self.faults.strike(lambda planned: planned.hits(to))
+        if fault is not None:
+            _strike(fault, to)
+        _check_content(to, body)
+        sender, callback = self._sender(form), form.get("StatusCallback")
+        self._check(to, sender, callback)
+        service = form.get("MessagingServiceSid")
+        text = self._carrier.send(
+            Text(
+                direction="outbound-api",
+                sender=sender,
+                recipient=to,
+                body=body,
+                status="accepted" if service else "queued",
+                service=service,
+                callback=callback or (self._account.status_url if service else None),
+                fate=self._fate(to, fault),
+            )
+        )
+        if fault is not None and fault.kind == "lost_answer":
+            raise RestError(20500)
+        return text
+
+    def _check(self, to: str, sender: str, callback: str | None) -> None:
+        """Refuse what cannot go this way. Raises RestError."""
+        if callback and urlsplit(callback).scheme not in {"http", "https"}:
+            raise RestError(21609, callback=callback)
+        if to in MAGIC:
+            raise RestError(MAGIC[to], to=to)
+        if self._account.region(to) is None:
+            raise RestError(21408, to=to)
+        if self._texts.has_opted_out(to, self._account.sender_scope(sender)):
+            raise RestError(21610)
+
+    def _sender(self, form: dict[str, str]) -> str:
+        """Give the number to send from. Raises RestError."""
+        service = form.get("MessagingServiceSid")
+        if service and service != self._account.messaging_service_sid:
+            raise RestError(21705)
+        sender = form.get("From") or (self._account.numbers[0] if service else "")
+        if not sender:
+            raise RestError(21603)
+        if sender not in self._account.numbers:
+            raise RestError(21606, sender=sender)
+        return sender
+
+    def _fate(self, to: str, fault: SmsFault | None) -> Fate:
+        if fault is not None:
+            return fault.fate()
+        if self._texts.owner_of(to) is None:
+            return Fate("undelivered", UNKNOWN_HANDSET)
+        return Fate()
+
+    def _resource(self, text: Text) -> Json:
+        uri = f"/{API_VERSION}/Accounts/{self._account.account_sid}/Messages/{text.sid}"
+        # A messaging service has not chosen a number yet when it accepts, nor counted.
+        chosen = text.status != "accepted"
+        return {
+            "account_sid": self._account.account_sid,
+            "api_version": API_VERSION,
+            "body": text.body,
+            "date_created": _instant(text.created),
+            "date_sent": _instant(text.created if text.inbound else text.sent),
+            "date_updated": _instant(text.updated),
+            "direction": text.direction,
+            "error_code": text.error_code,
+            "error_message": None,
+            "from": text.sender if chosen else None,
+            "messaging_service_sid": text.service,
+            "num_media": "0",
+            "num_segments": str(count_segments(text.body) if chosen else 0),
+            "price": None,
+            "price_unit": "USD",
+            "sid": text.sid,
+            "status": text.status,
+            "subresource_uris": {"media": f"{uri}/Media.json"},
+            "to": text.recipient,
+            "uri": f"{uri}.json",
+        }
+
+    def _log(self, form: dict[str, str], error: str | None) -> None:
+        self._calls.add(LoggedCall(CREATE, form, self._texts.now(), ok=error is None, error=error))
+
+
+def _credentials(header: str) -> tuple[str, str]:
+    """Give the username and password of HTTP's basic scheme; empty ones where they cannot be read."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode() if scheme.lower() == "basic" else ""
+    except ValueError:
+        decoded = ""
+    username, _, password = decoded.partition(":")
+    return username, password
+
+
+def _check_content(to: str, body: str) -> None:
+    if not to:
+        raise RestError(21604)
+    if not is_e164(to):
+        raise RestError(21211, to=to)
+    if not body:
+        raise RestError(21602)
+    if len(body) > LONGEST:
+        raise RestError(21617)
+
+
+def _strike(fault: SmsFault, to: str) -> None:
+    match fault.kind:
+        case "ratelimited":
+            raise RestError(20429, retry_after=fault.retry_after)
+        case "http_500":
+            raise RestError(20500)
+        case "refuse":
+            raise RestError(fault.refusal, to=to)
+
+
+def _refused(error: RestError) -> web.Response:
+    return web.json_response(error.body(), status=error.status, headers=error.headers())
+
+
+def _instant(epoch: float | None) -> str | None:
+    return (
+        None if epoch is None else format_datetime(datetime.fromtimestamp(epoch, UTC).replace(microsecond=0))
+    )

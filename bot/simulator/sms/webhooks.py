@@ -1,0 +1,80 @@
+"""Twilio's requests to the app: forms, signed over the URL and every field."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+ATTEMPTS = 2  # Twilio may try once more; so an app must expect it
+
+Form = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the app answered, with a 2xx status."""
+
+    content_type: str
+    text: str
+
+
+class Webhooks:
+    """Posts forms to the app, and once more when the answer is no 2xx or does not come.
+
+    An answer is waited for `patience` seconds.
+    """
+
+    def __init__(self, auth_token: str, patience: float) -> None:
+        self._key = auth_token.encode()
+        self._patience = patience
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, form: Form, token: str) -> Answer | None:
+        """Give the app's answer; None when there was none. `token` tells a repetition from a new request."""
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+            "User-Agent": "TwilioProxy/1.1",
+            "I-Twilio-Idempotency-Token": token,
+            "X-Twilio-Signature": signature(self._key, url, form),
+        }
+        for _ in range(ATTEMPTS):
+            answer = await self._attempt(url, urlencode(form).encode(), headers)
+            if answer is not None:
+                return answer
+        return None
+
+    async def _attempt(self, url: str, body: bytes, headers: Form) -> Answer | None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        try:
+            async with (
+                asyncio.timeout(self._patience),
+                # Sent as it was signed: the URL must reach the app letter by letter.
+                self._session.post(
+                    URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                text = await response.text(errors="replace")
+        except (TimeoutError, aiohttp.ClientError, ValueError):
+            return None
+        return Answer(response.content_type, text) if 200 <= response.status < 300 else None
+
+    async def close(self) -> None:
+        """Let go of open connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def signature(key: bytes, url: str, form: Form) -> str:
+    """Give X-Twilio-Signature: HMAC-SHA1, in base64, over the URL and the fields in order of their names.
+
+    Source: https://www.twilio.com/docs/usage/security#validating-requests
+    """
+    signed = url + "".join(name + form[name] for name in sorted(form))
+    return base64.b64encode(hmac.new(key, signed.encode(), hashlib.sha1).digest()).decode()
