@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.actions import InstalledAction, OutcomeActions, installed
+from bot.actions import OutcomeActions, installed
 from bot.config import Settings
 from bot.policy_file import PolicyFile
 from bot.slack.directory import SlackDirectory
@@ -21,8 +21,10 @@ from bot.slack.link import SlackLink
 from bot.slack.listeners import register as register_listeners
 from bot.slack.notifier import SlackNotifier, web_client
 from bot.slack.pace import Pace
+from bot.sms.service import sms_service
 from bot.web import serving
 from orchestration.activities import Activities
+from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
 from orchestration.worker import register
@@ -54,7 +56,8 @@ async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncItera
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
     known = installed()
-    book = PolicyFile(settings.policies, known)
+    sms = sms_service(settings)
+    book = PolicyFile(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
         connection = connect(settings.hub, settings.data_dir, skippable_clock=settings.skippable_clock)
         closing.callback(connection.close)
@@ -63,31 +66,30 @@ async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncItera
         door = Door(client, book)
 
         worker = connection.worker()
-        register(worker, _activities(settings, connection, pace or Pace(), known))
+        slack = web_client(settings.bot_token, settings.slack_api_url)
+        notifier = SlackNotifier(slack, pace or Pace())
+        activities = Activities(
+            notifier, SlackDirectory(slack), OutcomeActions(known), started_at=connection.now()
+        )
+        register(worker, activities, sms.activities(book, notifier) if sms else None)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
-        link = SlackLink(_bolt(settings, door), settings.app_token)
+        challenges = sms.door(client) if sms else None
+        link = SlackLink(_bolt(settings, door, challenges), settings.app_token)
         closing.push_async_callback(link.close)
-        port = await closing.enter_async_context(serving(settings, door, link))
+        webhooks = sms.webhooks(challenges) if sms and challenges else None
+        port = await closing.enter_async_context(serving(settings, door, link, webhooks))
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
         yield Countersign(door, port, connection, connecting)
 
 
-def _activities(
-    settings: Settings, connection: Connection, pace: Pace, known: Mapping[str, InstalledAction]
-) -> Activities:
-    client = web_client(settings.bot_token, settings.slack_api_url)
-    notifier = SlackNotifier(client, pace)
-    return Activities(notifier, SlackDirectory(client), OutcomeActions(known), started_at=connection.now())
-
-
-def _bolt(settings: Settings, door: Door) -> AsyncApp:
+def _bolt(settings: Settings, door: Door, challenges: ChallengeDoor | None) -> AsyncApp:
     client = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
     app = AsyncApp(client=client, signing_secret=settings.signing_secret)
-    register_listeners(app, door)
+    register_listeners(app, door, challenges)
     return app
 
 

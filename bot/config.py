@@ -32,9 +32,28 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_POLICIES",
+        "COUNTERSIGN_SECRET",
+        "COUNTERSIGN_SMS_COUNTRIES",
+        "COUNTERSIGN_SMS_DIGITS",
+        "COUNTERSIGN_TWILIO_API_URL",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_API_KEY",
+        "TWILIO_API_SECRET",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_FROM",
+        "TWILIO_MESSAGING_SERVICE_SID",
     }
 )
-SECRETS: Final = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN")
+SECRETS: Final = (
+    "COUNTERSIGN_SECRET",
+    "SLACK_APP_TOKEN",
+    "SLACK_BOT_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "TWILIO_API_SECRET",
+    "TWILIO_AUTH_TOKEN",
+)
+# Those that `bot.sms` reads, once it is known whether any policy needs it.
+SMS: Final = ("COUNTERSIGN_SECRET", "COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
 
 
 class SettingError(CountersignError):
@@ -56,6 +75,7 @@ class Settings:
     hub: str
     skippable_clock: bool
     policies: Path
+    sms: Mapping[str, str]
 
     @property
     def socket_mode(self) -> bool:
@@ -99,6 +119,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         policies=Path(
             _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
         ).expanduser(),
+        sms={name: value for name, value in given.items() if name.startswith(SMS)},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from bot import actions
 from bot.actions import InstalledAction
@@ -15,10 +16,19 @@ from orchestration.policies import PolicyBook
 log = logging.getLogger(__name__)
 
 
-def load(path: Path, known: Mapping[str, InstalledAction]) -> PolicyBook:
-    """The policies, checked also against the `known` actions. Raises `PolicyError`, one line a fault."""
+NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ settings are given."
+
+
+def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> PolicyBook:
+    """The policies, checked also against the `known` actions, and whether there is `sms` for those that need it.
+
+    Raises `PolicyError`, one line a fault.
+    """
     book = policies.load(path)
-    if faults := list(actions.missing(book.policies, known)):
+    faults = list(actions.missing(book.policies, known))
+    if not sms:
+        faults += [f"policies.{key}: {NEEDS_SMS}" for key, policy in book.policies.items() if policy.confirms]
+    if faults:
         raise PolicyError("\n".join(f"{path}: {fault}" for fault in faults))
     return book
 
@@ -26,11 +36,12 @@ def load(path: Path, known: Mapping[str, InstalledAction]) -> PolicyBook:
 class PolicyFile:
     """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
 
-    def __init__(self, path: Path, known: Mapping[str, InstalledAction]) -> None:
+    def __init__(self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> None:
         self._path = path
         self._known = known
+        self._sms = sms
         self._seen = self._stamp()
-        self._book = load(path, known)
+        self._book = load(path, known, sms=sms)
 
     def __call__(self) -> PolicyBook:
         """The last policies without a fault; the faults of newer ones are logged once, by line."""
@@ -42,7 +53,7 @@ class PolicyFile:
 
     def _reload(self) -> None:
         try:
-            self._book = load(self._path, self._known)
+            self._book = load(self._path, self._known, sms=self._sms)
         except PolicyError as error:
             log.error("the policies are not taken over, and the ones before stay:\n%s", error)  # noqa: TRY400 - the lines say it all
         else:

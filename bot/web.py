@@ -1,4 +1,4 @@
-"""The HTTP port: health for whoever runs the process, and Slack's requests when Socket Mode is not used."""
+"""The HTTP port: health for whoever runs the process, what Twilio calls, and Slack when Socket Mode is not used."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot.config import SettingError, Settings
 from bot.slack.link import SlackLink
+from bot.sms.webhook import TwilioWebhooks
 from orchestration.client import Door
 from orchestration.errors import CountersignError
 
@@ -18,9 +19,11 @@ BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
 
 @asynccontextmanager
-async def serving(settings: Settings, door: Door, link: SlackLink) -> AsyncIterator[int]:
+async def serving(
+    settings: Settings, door: Door, link: SlackLink, twilio: TwilioWebhooks | None
+) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    runner = web.AppRunner(_routes(settings, door, link), access_log=None)
+    runner = web.AppRunner(_routes(settings, door, link, twilio), access_log=None)
     await runner.setup()
     try:
         try:
@@ -36,7 +39,9 @@ async def serving(settings: Settings, door: Door, link: SlackLink) -> AsyncItera
         await runner.cleanup()
 
 
-def _routes(settings: Settings, door: Door, link: SlackLink) -> web.Application:
+def _routes(
+    settings: Settings, door: Door, link: SlackLink, twilio: TwilioWebhooks | None
+) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
@@ -55,4 +60,7 @@ def _routes(settings: Settings, door: Door, link: SlackLink) -> web.Application:
     application.router.add_get("/readyz", ready)
     if not settings.socket_mode:
         application.router.add_post("/slack/events", link.receive)
+    if twilio is not None:
+        application.router.add_post("/twilio/sms", twilio.sms)
+        application.router.add_post("/twilio/status", twilio.status)
     return application

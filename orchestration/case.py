@@ -314,7 +314,8 @@ class Case:
         if trouble is not None:
             step = self._effects.trail(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
             self._effects.tell(act.actor, Notice.CODE_FAILED, step)
-        self._effects.refresh_cards()
+        if self.record.state.level_open:  # else what comes next says more than that the code has come
+            self._effects.refresh_cards()
 
     def _delegate(
         self, delegation: Delegation, members: rules.Members, factor: Factor | None = None

@@ -122,6 +122,10 @@ class Reason(StrEnum):
 ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED})
 
 
+# Nothing counts yet, and something was set going that makes it count.
+BEGUN: Final = frozenset({Reason.CODE_SENT, Reason.CODE_ON_ITS_WAY})
+
+
 class Verdict(Recorded):
     """The durable answer to one command."""
 
@@ -133,6 +137,11 @@ class Verdict(Recorded):
     def accepted(self) -> bool:
         """Whether the command took effect (now, or the same one before)."""
         return self.reason in ACCEPTED
+
+    @property
+    def begun(self) -> bool:
+        """Whether a code is on its way that will make it count."""
+        return self.reason in BEGUN
 
 
 class Progress(Recorded):

@@ -213,6 +213,11 @@ class Policy(Recorded):
             raise ValueError("; ".join(faults))
         return self
 
+    @property
+    def confirms(self) -> bool:
+        """Whether any of its levels may need a code by SMS."""
+        return any(level.confirms for level in self.levels)
+
     def confirmers(self) -> list[str]:
         """The people, by name, who may need a phone to get a code on: an escalation inherits what its levels need."""
         levels = [level for level in self.levels if level.confirms]
@@ -281,10 +286,6 @@ class PolicyBook(Recorded):
         found = self.people.get(person)
         return found.phone if found else None
 
-    def confirms(self) -> bool:
-        """Whether any policy needs a code by SMS."""
-        return any(level.confirms for policy in self.policies.values() for level in policy.levels)
-
     @model_validator(mode="after")
     def _others_stand_in(self) -> Self:
         alone = [person for person, entry in self.people.items() if entry.delegate == person]
@@ -296,12 +297,11 @@ class PolicyBook(Recorded):
         """The entries of the people whom this policy names: what an instance takes along."""
         named = {principal for level in policy.levels for principal in level.approvers}
         named |= set(policy.escalation.approvers if policy.escalation else [])
-        confirms = any(level.confirms for level in policy.levels)
         return {
             person: enrolled.known()
             for person, enrolled in self.people.items()
             # Where codes are needed, anyone enrolled may be delegated to or be in a group.
-            if person in named or (confirms and enrolled.phone)
+            if person in named or (policy.confirms and enrolled.phone)
         }
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
+from bot.slack.codes import ENTER_CODE
 from bot.slack.path import path
 from bot.slack.states import CALLED, DOT, MARKS, NO, OPEN, YES
 from bot.slack.target import Target
@@ -81,7 +82,13 @@ def headline(card: Card) -> str:
 
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    said = [_asked(card), _description(card), path(card, naming=notify is None), _talk(card)]
+    said = [
+        _asked(card),
+        _description(card),
+        path(card, naming=notify is None),
+        _confirming(card),
+        _talk(card),
+    ]
     parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
@@ -90,6 +97,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
             ACTIONS,
             _button(APPROVE, "Approve", "primary", title, target),
             _button(REJECT, "Reject…", "danger", title, target),
+            *([_button(ENTER_CODE, "Enter code…", None, title, target)] if card.confirming else []),
             blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
         )
     )
@@ -170,6 +178,15 @@ def _talk(card: Card) -> str:
     return "\n".join(lines)
 
 
+def _confirming(card: Card) -> str:
+    """Whose code is awaited: nothing counts before it comes, and everybody else can decide meanwhile."""
+    return (
+        f"Waiting for the code of {', '.join(mention(who) for who in card.confirming)}"
+        if card.confirming
+        else ""
+    )
+
+
 def _action(action: ActionState) -> str:
     """What became of one thing that the outcome was to do, in the other system's own words."""
     answer, where = safe(action.answer, ANSWER, room=500), system(action.label)
@@ -193,6 +210,6 @@ def _tells_more(card: Card) -> bool:
     return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
-def _button(action_id: str, label: str, style: str, title: str, target: Target) -> Json:
+def _button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
     spoken = plain(f"{label.rstrip('…')} {title}", blocks.BUTTON)
     return blocks.button(action_id, label, target.value(), style=style, spoken=spoken)

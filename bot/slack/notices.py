@@ -12,8 +12,10 @@ from bot.slack.blocks import Json
 from bot.slack.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
 from orchestration.cards import Card, Notice, Tell
+from orchestration.challenges import Trouble
 from orchestration.models import ApprovalRequest, Status
 from orchestration.policies import Policy
+from orchestration.words import unconfirmed
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
@@ -105,6 +107,10 @@ def _card_stale(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
     )
 
 
+def _code_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    return Message(f"✗ {what}: {unconfirmed(Trouble(_said(tell)))} {_link(tell, links)}".rstrip())
+
+
 def _how_it_stands(card: Card, what: str, link: str) -> str:
     gone_to = next((level.escalated_to for level in reversed(card.levels) if level.escalated_to), None)
     sentence = SENTENCES[card.status].format(
@@ -188,4 +194,5 @@ _NOTICES: Final[Mapping[Notice, Callable[[Tell, str, Mapping[str, str]], Message
     Notice.DIGEST: _digest,
     Notice.ACTION_FAILED: _action_failed,
     Notice.CARD_STALE: _card_stale,
+    Notice.CODE_FAILED: _code_failed,
 }

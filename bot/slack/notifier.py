@@ -19,11 +19,17 @@ from bot.slack.history import History
 from bot.slack.notices import LISTED, notice
 from bot.slack.pace import Pace
 from bot.slack.target import Target, step_metadata
+from bot.slack.text import mention
 from orchestration.cards import Card, Step, Tell
 from orchestration.errors import ThrottledError
 from orchestration.models import CardRef
 
 log = logging.getLogger(__name__)
+
+LOCKED: Final = (
+    "✗ {whose} was sent five codes within an hour and is locked for an hour. If nobody there pressed Approve that "
+    "often, somebody else does."
+)
 
 TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
 
@@ -141,6 +147,11 @@ class SlackNotifier:
             text=said.text,
             blocks=said.blocks,
         )
+
+    def locked(self, channel: str, masked: str, user: str | None) -> None:
+        """Tells the channel of a locked number; see `Alerts`."""
+        whose = f"{mention(user)}'s number {masked}" if user else f"The number {masked}"
+        self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=whose))
 
     def _place(self, user: str) -> str:
         if not user.startswith(("U", "W")):

@@ -8,9 +8,10 @@ from typing import Final
 from bot.slack.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.cards import Card
-from orchestration.models import Choice, LevelState, Status, Via, Vote
+from orchestration.models import Choice, Factor, LevelState, Status, Via, Vote
 
-VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
+VIA: Final = {Via.SLACK: "", Via.SMS: ", by SMS", Via.API: ", by API"}
+FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 
 COMMENT: Final = 150  # characters of a comment beside its vote
@@ -122,4 +123,4 @@ def vote_words(vote: Vote, *, marked: bool, limit: int = COMMENT) -> str:
     whose = f" for {mention(vote.for_)}" if vote.for_ else ""
     comment = safe(vote.comment, limit, room=2 * limit + 100)
     said = f": “{comment}”" if comment else ""
-    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{said}"
+    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{FACTORS[vote.factor]}{said}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bot.slack.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, VOTE_MARKS, YES
+from bot.slack.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
 from bot.slack.text import bold, mention, quoted, referring, safe, system
 from orchestration.cards import Step, StepKind
+from orchestration.challenges import Trouble
 from orchestration.models import Choice
+from orchestration.words import TROUBLES
 
 SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
 SHORT: Final = 300
@@ -51,6 +53,10 @@ def _who(step: Step) -> str:
     return mention(step.actor) if step.actor else "Somebody"
 
 
+def _possessive(step: Step) -> str:
+    return f"{_who(step)}'s"
+
+
 def _whom(step: Step) -> str:
     return mention(step.to) if step.to else "somebody else"
 
@@ -82,5 +88,7 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.CARD_STALE: lambda step: (
         f"{NO} A card could not be brought up to date: {referring(step.text, SHORT)}"
     ),
+    StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
+    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {TROUBLES[Trouble(step.text)]}",
     StepKind.ENDED: _ended,
 }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +24,18 @@ SECRET = secrets.token_hex(16)
 class Office:
     """The simulated workspace, and the real bot in this process, reached only over HTTP or its WebSocket."""
 
-    def __init__(self, simulator: Simulator, data: Path, *, socket_mode: bool, hub: Hub | None) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        data: Path,
+        *,
+        socket_mode: bool,
+        hub: Hub | None,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.simulator = simulator
         self._data = data
+        self._more = more or {}
         self._socket_mode = socket_mode
         self._hub = hub
         self._bot = AsyncExitStack()
@@ -51,6 +60,7 @@ class Office:
                     if self._socket_mode
                     else {"SLACK_SIGNING_SECRET": SECRET}
                 ),
+                **self._more,
             }
         )
         self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01)))

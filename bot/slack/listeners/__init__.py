@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.listeners import actions, commands, views
+from bot.slack.listeners import actions, codes, commands, views
+from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 
 
-def register(app: AsyncApp, door: Door) -> None:
+def register(app: AsyncApp, door: Door, challenges: ChallengeDoor | None = None) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
     commands.register(app, door)
     actions.register(app, door)
     views.register(app, door)
+    if challenges is not None:
+        codes.register(app, door, challenges)

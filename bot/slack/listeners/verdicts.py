@@ -36,8 +36,9 @@ async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
     verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(act, door, ticket)
-    elif verdict.accepted:
+    elif verdict.accepted or verdict.begun:
         await act.ack()
+        await _tell(act, verdict, "")
     else:
         await act.ack(response_action="errors", errors={field: sentence(verdict)})
 
