@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-import bot
 from bot import config
 from bot.app import Countersign, running
-from bot.simulator import Simulator, Workspace
+from bot.simulator import AppConfig, Simulator, Workspace
 from bot.simulator.person import Person
 from bot.slack.pace import Pace
 from orchestration.hub import Hub, SkippableClock
 
-POLICIES = Path(bot.__file__).with_name("policies.toml")
+POLICIES = Path(__file__).with_name("policies.toml")
 SECRET = secrets.token_hex(16)
 
 
@@ -92,7 +91,12 @@ def scheduler(hub: Hub) -> str:
 async def opened(place: Path, *, socket_mode: bool, hub: Hub | None = None) -> AsyncIterator[Office]:
     workspace = Workspace.open(None)
     simulator = Simulator(
-        workspace, bot_token="xoxb-test", app_token="xapp-test", signing_secret=SECRET, request_url=None
+        workspace,
+        bot_token="xoxb-test",
+        app_token="xapp-test",
+        signing_secret=SECRET,
+        request_url=None,
+        app=AppConfig(should_escape=True),
     )
     await simulator.start()
     office = Office(simulator, place, socket_mode=socket_mode, hub=hub)

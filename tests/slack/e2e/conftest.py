@@ -217,7 +217,7 @@ async def workspace_with(scopes: frozenset[str]) -> AsyncIterator[Simulator]:
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
         signing_secret=SIGNING_SECRET,
-        app=AppConfig(scopes=scopes, commands=frozenset({"/request-approval"})),
+        app=AppConfig(scopes=scopes, commands=frozenset({"/request-approval"}), should_escape=True),
     )
     await simulator.start()
     try:
