@@ -109,9 +109,11 @@ async def _serve(settings: config.Settings) -> int:
 def _check_policies(given: argparse.Namespace) -> int:
     # Imported late: they bring the HTTP client with them.
     from bot import actions, policy_file  # noqa: PLC0415
+    from bot.sms.settings import read_twilio  # noqa: PLC0415
 
     try:
-        book = policy_file.load(given.file, actions.installed())
+        sms = read_twilio(config.gather(os.environ)) is not None
+        book = policy_file.load(given.file, actions.installed(), sms=sms)
     except PolicyError as error:
         print(error, file=sys.stderr)  # noqa: T201 - what was asked for
         return FAULTS_FOUND

@@ -85,7 +85,7 @@ class Settings:
 
 def read(environment: Mapping[str, str]) -> Settings:
     """The checked settings. Raises `SettingError`."""
-    given = _gather(environment)
+    given = gather(environment)
     bot_token = _require(given, "SLACK_BOT_TOKEN", 'copy the "Bot User OAuth Token" from your Slack app')
     if not bot_token.startswith("xoxb-"):
         raise SettingError('SLACK_BOT_TOKEN: is not a bot token; those start with "xoxb-".')
@@ -123,8 +123,8 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def _gather(environment: Mapping[str, str]) -> dict[str, str]:
-    """The file's values, and over them the environment's."""
+def gather(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings as given, not yet checked. The file's values, and over them the environment's."""
     config = environment.get("COUNTERSIGN_CONFIG")
     file = _config_file(Path(config).expanduser()) if config else {}
     return _with_secrets(file) | _with_secrets(environment)

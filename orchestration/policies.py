@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 import phonenumbers
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from orchestration.errors import PolicyError
 from orchestration.models import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
@@ -38,6 +46,12 @@ class OnTimeout(StrEnum):
     REJECT = "reject"
 
 
+def _quorum(value: object) -> object:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50):
+        return value
+    raise ValueError('a quorum is a number from 1 to 50, or "all"')
+
+
 class FieldSpec(Recorded):
     """One more thing a requester fills in, shown on the card."""
 
@@ -57,7 +71,7 @@ class Level(Recorded):
     name: str = Field(min_length=1, max_length=40)
     approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
     notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
-    quorum: Annotated[int, Field(ge=1, le=50)] | Literal["all"] = 1
+    quorum: Annotated[int | Literal["all"], PlainValidator(_quorum)] = 1
     reject_quorum: int = Field(default=1, ge=1, le=50)
     timeout: Duration
     remind_every: Duration | None = None

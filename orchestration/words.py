@@ -71,6 +71,11 @@ TROUBLES = {
 }
 
 
-def unconfirmed(trouble: Trouble) -> str:
+def why_not(trouble: str) -> str:
+    """Why a code did not confirm; a word of a later release is not known here, and is said in general."""
+    return next((words for known, words in TROUBLES.items() if known == trouble), "no code confirmed it")
+
+
+def unconfirmed(trouble: str) -> str:
     """Why an act that needed a code did not happen, in one sentence."""
-    return f"Your decision does not count: {TROUBLES[trouble]}."
+    return f"Your decision does not count: {why_not(trouble)}."

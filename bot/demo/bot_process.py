@@ -22,21 +22,23 @@ START_LIMIT: Final = 30.0  # seconds until the bot must be ready
 STOP_LIMIT: Final = 10.0  # seconds that it may take to stop by itself
 POLL: Final = 0.05
 BOT_TOKEN: Final = "xoxb-demo"  # noqa: S105 - the simulator's, made up
+SMS_ACCOUNT: Final = "AC" + "0" * 32
+SMS_TOKEN: Final = secrets.token_hex(16)
+SMS_NUMBER: Final = "+12025550100"
 SIGNING_SECRET: Final = secrets.token_hex(16)
 
 
 class BotProcess:
-    """Runs the real bot, with its data in `data_dir`, against the Web API at `slack_api_url` (set before `start`)."""
+    """Runs the real bot, with its data in `data_dir`, against the servers that `reach` names."""
 
     def __init__(self, data_dir: Path, policies: Path) -> None:
         self._data_dir = data_dir
-        self.slack_api_url = ""
         self._port = _free_port()
         self._environment = {
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("SLACK_", "COUNTERSIGN_"))
+                if not name.startswith(("SLACK_", "COUNTERSIGN_", "TWILIO_"))
             },
             "SLACK_BOT_TOKEN": BOT_TOKEN,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,
@@ -44,13 +46,29 @@ class BotProcess:
             "COUNTERSIGN_DATA_DIR": str(data_dir),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
             "COUNTERSIGN_POLICIES": str(policies),
+            "COUNTERSIGN_PUBLIC_URL": self.public_url,
+            "TWILIO_ACCOUNT_SID": SMS_ACCOUNT,
+            "TWILIO_AUTH_TOKEN": SMS_TOKEN,
+            "TWILIO_FROM": SMS_NUMBER,
         }
         self._process: Process | None = None
+
+    def reach(self, slack_api_url: str, sms_api_url: str) -> None:
+        """Where it finds Slack and the SMS provider; known once the workspace is served, and before `start`."""
+        self._environment |= {
+            "COUNTERSIGN_SLACK_API_URL": slack_api_url,
+            "COUNTERSIGN_TWILIO_API_URL": sms_api_url,
+        }
+
+    @property
+    def public_url(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def request_url(self) -> str:
         """Where Slack delivers to."""
-        return f"http://127.0.0.1:{self._port}/slack/events"
+        return f"{self.public_url}/slack/events"
 
     @property
     def running(self) -> bool:
@@ -66,7 +84,7 @@ class BotProcess:
             "-m",
             "bot.demo.child",
             stdin=asyncio.subprocess.PIPE,
-            env=self._environment | {"COUNTERSIGN_SLACK_API_URL": self.slack_api_url},
+            env=self._environment,
             # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
             start_new_session=True,
         )

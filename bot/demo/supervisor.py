@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from bot.cli import stop_signal
-from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, BotProcess
+from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.orders import OrderSystem
-from bot.simulator import AppConfig, Simulator, SimulatorError, Workspace
+from bot.simulator import AppConfig, Simulator, SimulatorError, SmsAccount, Workspace
 from orchestration.errors import CountersignError
 
+PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
@@ -70,11 +71,14 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
         app=AppConfig(commands=COMMANDS, should_escape=True),
+        sms=SmsAccount(
+            SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
+        ),
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
         await closing.enter_async_context(orders.served())
-        (place / POLICIES.name).write_text(POLICIES.read_text().replace(PLACEHOLDER, orders.url))
+        (place / POLICIES.name).write_text(_policies(orders.url))
         try:
             await simulator.start(port=port)
         except SimulatorError as error:
@@ -82,11 +86,16 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
                 f"Port {port} is in use; stop what uses it, or choose another with --port."
             ) from error
         closing.push_async_callback(simulator.stop)
-        bot.slack_api_url = simulator.api_url
+        bot.reach(simulator.api_url, simulator.sms_api_url)
         closing.push_async_callback(bot.stop)
         await bot.start()
         clock.set(await bot.now())
         yield simulator.url
+
+
+def _policies(orders_url: str) -> str:
+    """The shipped policies, pointed at the demo's order system, and what needs the demo's phones."""
+    return POLICIES.read_text().replace(PLACEHOLDER, orders_url) + PHONES.read_text()
 
 
 class _Clock:

@@ -12,7 +12,6 @@ from bot.slack.blocks import Json
 from bot.slack.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
 from orchestration.cards import Card, Notice, StepKind, Tell
-from orchestration.challenges import Trouble
 from orchestration.models import ApprovalRequest, Status
 from orchestration.policies import Policy
 from orchestration.words import unconfirmed
@@ -118,7 +117,7 @@ def _card_stale(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
 
 
 def _code_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"✗ {what}: {unconfirmed(Trouble(_said(tell)))} {_link(tell, links)}".rstrip())
+    return Message(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
 def _how_it_stands(card: Card, what: str, link: str) -> str:

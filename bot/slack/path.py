@@ -10,7 +10,7 @@ from bot.slack.text import bold, mention, safe, when, within
 from orchestration.cards import Card
 from orchestration.models import Choice, Factor, LevelState, Status, Via, Vote
 
-VIA: Final = {Via.SLACK: "", Via.SMS: ", by SMS", Via.API: ", by API"}
+VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 

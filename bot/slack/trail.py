@@ -8,9 +8,8 @@ from typing import Final
 from bot.slack.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
 from bot.slack.text import bold, mention, quoted, referring, safe, system
 from orchestration.cards import Step, StepKind
-from orchestration.challenges import Trouble
 from orchestration.models import Choice
-from orchestration.words import TROUBLES
+from orchestration.words import why_not
 
 SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
 SHORT: Final = 300
@@ -89,6 +88,6 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
         f"{NO} A card could not be brought up to date: {referring(step.text, SHORT)}"
     ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
-    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {TROUBLES[Trouble(step.text)]}",
+    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
     StepKind.ENDED: _ended,
 }

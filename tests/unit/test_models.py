@@ -7,8 +7,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from orchestration.client import CROCKFORD, new_request_id
+from orchestration.commands import Reason, Verdict
 from orchestration.converter import PydanticConverter
-from orchestration.models import ApprovalRequest, Duration, Reason, Status, Verdict
+from orchestration.models import ApprovalRequest, Duration, Status
 from orchestration.words import ENDED, SENTENCES, sentence
 
 

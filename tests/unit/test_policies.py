@@ -1,0 +1,117 @@
+"""The policy file: what is read, and that every fault has its line, its place and words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import bot
+from orchestration import policies
+from orchestration.errors import PolicyError
+from orchestration.policies import OnTimeout
+
+GOOD = """\
+[people.U0ADA]
+phone = "+12025550142"
+delegate = "U0BOB"
+
+[policies.purchase]
+title = "Purchase"
+channel = "C0PURCHASES"
+currency = "USD"
+fields = [{ name = "vendor", required = true }]
+
+[[policies.purchase.levels]]
+name = "Manager"
+approvers = ["U0ADA", "S0MANAGERS"]
+timeout = "2d"
+sms_above = 10000
+
+[[policies.purchase.levels]]
+name = "Finance"
+approvers = ["U0FIN"]
+timeout = "1d12h"
+on_timeout = "reject"
+
+[policies.purchase.on]
+approved = { post = "https://erp.example/orders" }
+"""
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        policies.parse(text, "p.toml")
+    return str(caught.value).splitlines()
+
+
+def test_the_shipped_policies_are_valid() -> None:
+    book = policies.load(Path(bot.__file__).with_name("policies.toml"))
+    assert {"purchase", "deploy", "access", "document"} <= set(book.policies)
+
+
+def test_a_good_file_is_read_with_its_defaults() -> None:
+    policy = policies.parse(GOOD, "p.toml").policies["purchase"]
+    manager, finance = policy.levels
+    assert (manager.quorum, manager.reject_quorum, manager.on_timeout) == (1, 1, OnTimeout.EXPIRE)
+    assert manager.needs_code(policies.Decimal(10_001))
+    assert not manager.needs_code(policies.Decimal(10_000))
+    assert not finance.needs_code(policies.Decimal(10_001))
+    assert policy.on["approved"][0].label == "https://erp.example/orders"  # type: ignore[index]  # a status is its word
+
+
+def test_an_instance_takes_along_who_is_named_but_no_number() -> None:
+    book = policies.parse(GOOD, "p.toml")
+    known = book.people_of(book.policies["purchase"])
+    assert known["U0ADA"].enrolled
+    assert "+1" not in known["U0ADA"].model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("[policies.purchase]\n", "[policies.purchase]\nchanel = 1\n", 6, "policies.purchase.chanel"),
+        ('channel = "C0PURCHASES"', 'channel = "#purchases"', 7, "policies.purchase.channel"),
+        ('currency = "USD"', 'currency = "usd"', 8, "policies.purchase.currency"),
+        ('timeout = "2d"', "timeout = 60", 14, "a duration needs its unit"),
+        ('timeout = "1d12h"', 'timeout = "soon"', 20, "policies.purchase.levels.1.timeout"),
+        ('on_timeout = "reject"', 'on_timeout = "escalate"', 5, "there is no [policies.purchase.escalation]"),
+        ("sms_above = 10000", "quorum = 0", 15, "policies.purchase.levels.0.quorum"),
+        ('phone = "+12025550142"', 'phone = "0202 555 0142"', 2, "written in E.164"),
+        ('phone = "+12025550142"', "", 1, "has no phone; add one under [people.U0ADA]"),
+        ('{ post = "https://erp.example/orders" }', "{}", 24, "exactly one of post, notify and activity"),
+        (
+            '{ post = "https://erp.example/orders" }',
+            '{ post = "ftp://x" }',
+            24,
+            "policies.purchase.on.approved",
+        ),
+        ('[{ name = "vendor", required = true }]', '[{ name = "a" }, { name = "a" }]', 5, "listed twice"),
+        ('approvers = ["U0FIN"]', 'approvers = ["U0FIN"]\nquorum = 2', 5, "needs 2 approvals"),
+    ],
+)
+def test_a_fault_names_its_line_and_its_place(old: str, new: str, line: int, words: str) -> None:
+    assert old in GOOD
+    found = faults(GOOD.replace(old, new, 1))
+    assert len(found) == 1, found
+    assert found[0].startswith(f"p.toml:{line}: "), found
+    assert words in found[0]
+
+
+def test_every_fault_is_reported_at_once_in_the_order_of_the_file() -> None:
+    text = GOOD.replace('"USD"', '"usd"').replace('"1d12h"', '"soon"')
+    assert [fault.split(":")[1] for fault in faults(text)] == ["8", "20"]
+
+
+@pytest.mark.parametrize("text", ["", "policies = 3", "[policies]", "[policy.x]\ntitle = 'x'"])
+def test_a_file_without_a_policy_says_so(text: str) -> None:
+    assert "there is no [policies.NAME] table" in faults(text)[0]
+
+
+def test_what_is_not_toml_names_the_line() -> None:
+    assert faults("[policies.x]\ntitle = \n")[0].startswith("p.toml:2: is not valid TOML")
+
+
+def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="COUNTERSIGN_POLICIES"):
+        policies.load(tmp_path / "missing.toml")
