@@ -13,6 +13,7 @@ from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import sweep
 from bot.actions import OutcomeActions, installed
 from bot.config import Settings
 from bot.policy_file import PolicyFile
@@ -27,6 +28,7 @@ from orchestration.activities import Activities
 from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
+from orchestration.sweeping import Sweeper
 from orchestration.worker import register
 
 log = logging.getLogger(__name__)
@@ -48,10 +50,12 @@ class Countersign:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncIterator[Countersign]:
+async def running(
+    settings: Settings, *, pace: Pace | None = None, sweep_every: float = sweep.EVERY
+) -> AsyncIterator[Countersign]:
     """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
 
-    `pace` is Slack's unless it is given, as for a workspace that is only simulated.
+    `pace` is Slack's unless it is given, as for a workspace that is only simulated. `sweep_every`: seconds.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
@@ -74,6 +78,11 @@ async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncItera
         register(worker, activities, sms.activities(book, notifier) if sms else None)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
+
+        sweeping = asyncio.create_task(
+            sweep.sweeping(Sweeper(client, connection.now), sweep_every), name="sweep"
+        )
+        closing.push_async_callback(_end, sweeping)
 
         challenges = sms.door(client) if sms else None
         link = SlackLink(_bolt(settings, door, challenges), settings.app_token)

@@ -16,7 +16,7 @@ from orchestration.policies import PolicyBook
 log = logging.getLogger(__name__)
 
 
-NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ settings are given."
+NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ settings are given"
 
 
 def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> PolicyBook:
@@ -27,9 +27,15 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
     book = policies.load(path)
     faults = list(actions.missing(book.policies, known))
     if not sms:
-        faults += [f"policies.{key}: {NEEDS_SMS}" for key, policy in book.policies.items() if policy.confirms]
+        faults += [(("policies", key), NEEDS_SMS) for key, policy in book.policies.items() if policy.confirms]
     if faults:
-        raise PolicyError("\n".join(f"{path}: {fault}" for fault in faults))
+        text = path.read_text()
+        raise PolicyError(
+            "\n".join(
+                f"{path}:{policies.locate(text, place)}: {'.'.join(place)}: {words}."
+                for place, words in faults
+            )
+        )
     return book
 
 

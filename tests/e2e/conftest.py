@@ -28,8 +28,9 @@ class Office:
         simulator: Simulator,
         data: Path,
         *,
-        socket_mode: bool,
-        hub: Hub | None,
+        socket_mode: bool = False,
+        hub: Hub | None = None,
+        policies: Path = POLICIES,
         more: Mapping[str, str] | None = None,
     ) -> None:
         self.simulator = simulator
@@ -37,6 +38,7 @@ class Office:
         self._more = more or {}
         self._socket_mode = socket_mode
         self._hub = hub
+        self._policies = policies
         self._bot = AsyncExitStack()
         self.app: Countersign | None = None
 
@@ -53,7 +55,7 @@ class Office:
                 "COUNTERSIGN_DATA_DIR": str(self._data),
                 "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
                 "COUNTERSIGN_HUB_CLOCK": "skippable",
-                "COUNTERSIGN_POLICIES": str(POLICIES),
+                "COUNTERSIGN_POLICIES": str(self._policies),
                 **(
                     {"SLACK_APP_TOKEN": "xapp-test"}
                     if self._socket_mode
@@ -62,7 +64,7 @@ class Office:
                 **self._more,
             }
         )
-        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01)))
+        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01), sweep_every=0.2))
         await self.app.connecting
         self.simulator.request_url = None if self._socket_mode else self.url("/slack/events")
 
@@ -88,7 +90,9 @@ def scheduler(hub: Hub) -> str:
 
 
 @asynccontextmanager
-async def opened(place: Path, *, socket_mode: bool, hub: Hub | None = None) -> AsyncIterator[Office]:
+async def opened(
+    place: Path, *, socket_mode: bool = False, hub: Hub | None = None, policies: Path = POLICIES
+) -> AsyncIterator[Office]:
     workspace = Workspace.open(None)
     simulator = Simulator(
         workspace,
@@ -99,7 +103,7 @@ async def opened(place: Path, *, socket_mode: bool, hub: Hub | None = None) -> A
         app=AppConfig(should_escape=True),
     )
     await simulator.start()
-    office = Office(simulator, place, socket_mode=socket_mode, hub=hub)
+    office = Office(simulator, place, socket_mode=socket_mode, hub=hub, policies=policies)
     try:
         await office.start()
         yield office
