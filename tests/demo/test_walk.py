@@ -46,17 +46,35 @@ async def test_ask_approve_and_see_the_card_say_so(demo: Demo, page: Page) -> No
 
     await become(page, "U0ADA", "C0PURCHASES")
     await laptops.get_by_role("button", name="Approve").click()
-    await expect(laptops).to_contain_text("Approved by @Ada Okafor")
+    await expect(laptops).to_contain_text("✓ Manager · @Ada Okafor")
+    await become(page, "U0FIN", "C0PURCHASES")
+    await expect(laptops).to_contain_text("Finance")
+    await laptops.get_by_role("button", name="Approve").click()
+    await expect(laptops).to_contain_text("Approved by @Fin Larsen")
+    await expect(laptops).to_contain_text("Order")
     await expect(laptops.locator("[data-action-id]")).to_have_count(0)
-
-    await type_in(page, "/request-approval purchase 12,400 Standing desks for the new office")
-    await expect(card(page, "Standing desks").get_by_role("button", name="Approve")).to_be_visible()
-    await become(page, "U0FAY", "C0PURCHASES")
-    await picture(page, "workspace")
 
     await become(page, "U0RITA")
     await page.get_by_text("Countersign", exact=True).first.click()
-    await expect(page.get_by_text("@Ada Okafor approved New laptops for the team")).to_be_visible()
+    await expect(page.get_by_text("@Fin Larsen approved New laptops for the team")).to_be_visible()
+
+
+async def test_a_large_payment_is_confirmed_by_a_reply_to_an_sms(demo: Demo, page: Page) -> None:
+    await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
+    await type_in(page, "/request-approval payment 12,400 Steel for hall 3")
+    steel = card(page, "Steel for hall 3")
+    await expect(steel.get_by_role("button", name="Approve")).to_be_visible()
+    await become(page, "U0ADA", "C0PURCHASES")
+    await steel.get_by_role("button", name="Approve").click()
+    await expect(steel).to_contain_text("Waiting for the code of @Ada Okafor")
+    text = page.get_by_text("Countersign: reply").last
+    await expect(text).to_be_visible()
+    code = (await text.inner_text()).split("reply ")[1].split(" ")[0]
+    await picture(page, "workspace")
+    await page.get_by_test_id("phone-reply").fill(code)
+    await page.get_by_test_id("phone-reply").press("Enter")
+    await expect(page.get_by_text("Thanks, confirmed.").last).to_be_visible()
+    await expect(steel).to_contain_text("Approved by @Ada Okafor")
 
 
 async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) -> None:
@@ -64,7 +82,7 @@ async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) 
     await type_in(page, "/request-approval")
     form = page.get_by_test_id("modal")
     await form.get_by_label("What kind of approval?").click()
-    await page.get_by_role("option", name="Purchase").click()
+    await page.get_by_role("option", name="Payment").click()
     await form.get_by_label("What do you need?").fill("A better coffee machine")
     await form.get_by_label("Amount").fill("900")
     await page.get_by_test_id("modal-submit").click()
@@ -81,7 +99,7 @@ async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) 
 
 async def test_who_may_not_decide_is_told_privately(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval payment 10 Pencils")
     await become(page, "U0SAM", "C0PURCHASES")
     await card(page, "Pencils").get_by_role("button", name="Approve").click()
     told = page.locator("[data-testid^=message-]").filter(has_text="You are not one of the approvers")
@@ -93,7 +111,7 @@ async def test_who_may_not_decide_is_told_privately(demo: Demo, page: Page) -> N
 
 async def test_silence_escalates_and_then_times_out(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval payment 10 Pencils")
     await expect(card(page, "Pencils").get_by_role("button", name="Approve")).to_be_visible()
     await page.get_by_test_id("next-deadline").click()
     await expect(card(page, "Pencils")).to_contain_text("Escalated")
@@ -108,7 +126,7 @@ async def test_silence_escalates_and_then_times_out(demo: Demo, page: Page) -> N
 
 async def test_killed_under_the_page_and_started_again_nothing_is_lost(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval payment 10 Pencils")
     await expect(card(page, "Pencils").get_by_role("button", name="Approve")).to_be_visible()
     await become(page, "U0ADA", "C0PURCHASES")
     await page.get_by_test_id("kill").click()
@@ -123,7 +141,7 @@ async def test_the_whole_demo_stopped_and_started_is_as_it_was(demo: Demo, page:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
     for how, title in ((signal.SIGINT, "Pencils"), (signal.SIGKILL, "Erasers")):
         await become(page, "U0RITA", "C0PURCHASES")
-        await type_in(page, f"/request-approval purchase 10 {title}")
+        await type_in(page, f"/request-approval payment 10 {title}")
         await expect(card(page, title).get_by_role("button", name="Approve")).to_be_visible()
         await demo.stop(how)
         await demo.start()

@@ -38,9 +38,11 @@ async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
     verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(act, door, ticket)
-    elif verdict.accepted or verdict.begun:
+    elif verdict.begun:
         await act.ack()
-        await _tell(act, verdict, "")
+        await act.tell(sentence(verdict))
+    elif verdict.accepted:
+        await act.ack()
     else:
         await act.ack(response_action="errors", errors={field: sentence(verdict)})
 
