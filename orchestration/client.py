@@ -56,7 +56,7 @@ from orchestration.state import ApprovalInput
 T = TypeVar("T")
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
-_OVER: Final = frozenset(
+OVER: Final = frozenset(
     {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 )
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -66,10 +66,14 @@ SLOWEST_LOOK: Final = 0.5
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body."""
+    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body.
+
+    `token` is the name of the API token, where there is one.
+    """
 
     id: str
     via: Via
+    token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Door:
     async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
         """Starts the orchestration; False when there is one of that ID."""
         try:
-            await _within_budget(
+            await within_budget(
                 self._client.schedule_new_orchestration(
                     APPROVAL, input=given, instance_id=request_id, version=VERSION
                 )
@@ -130,13 +134,13 @@ class Door:
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.ALREADY_EXISTS:
                 return False
-            raise _ours(error) from error
+            raise ours(error) from error
         return True
 
     async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
         state = await self._state(request_id)
         given = state.get_input(ApprovalInput) if state else None
-        if given is None or given.request.digest() != request.digest():
+        if given is None or given.request != request:
             raise IdempotencyConflictError
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` tells what became of it ------
@@ -187,18 +191,18 @@ class Door:
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: Slack waits for no longer."""
-        return await _within_budget(self._look_and_raise(request_id, command))
+        return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
-        progress = _progress(state)
-        if state.runtime_status in _OVER or (progress.status.ended and not isinstance(command, Retry)):
+        progress = progress_of(state)
+        if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
             return Ticket(request_id, command.command_id, known)
         try:
             await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
         except grpc.RpcError as error:
-            raise _ours(error) from error
+            raise ours(error) from error
         return Ticket(request_id, command.command_id)
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
@@ -209,10 +213,10 @@ class Door:
         pause = FIRST_LOOK
         while True:
             state = await self._known(ticket.request_id)
-            progress = _progress(state)
+            progress = progress_of(state)
             if found := _find(progress, ticket.command_id):
                 return found
-            if state.runtime_status in _OVER:
+            if state.runtime_status in OVER:
                 return _too_late(ticket.command_id, progress.status)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
@@ -228,7 +232,7 @@ class Door:
 
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""
-        return _progress(await self._known(request_id))
+        return progress_of(await self._known(request_id))
 
     async def policy_of(self, request_id: str) -> Policy:
         """The policy as it was when the request was made. Raises `UnknownRequestError`."""
@@ -263,7 +267,7 @@ class Door:
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
         """Says that a person is away and who stands in; None takes it back, to what the policy file says."""
         try:
-            await _within_budget(
+            await within_budget(
                 self._client.signal_entity(
                     EntityInstanceId(PERSON, person),
                     "set_entry",
@@ -271,7 +275,7 @@ class Door:
                 )
             )
         except grpc.RpcError as error:
-            raise _ours(error) from error
+            raise ours(error) from error
 
     async def _known(self, request_id: str) -> OrchestrationState:
         state = await self._state(request_id)
@@ -281,11 +285,11 @@ class Door:
 
     async def _state(self, request_id: str) -> OrchestrationState | None:
         try:
-            return await _within_budget(self._client.get_orchestration_state(request_id))
+            return await within_budget(self._client.get_orchestration_state(request_id))
         except grpc.RpcError as error:
             if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
                 return None
-            raise _ours(error) from error
+            raise ours(error) from error
 
 
 def new_request_id(request: ApprovalRequest) -> str:
@@ -298,7 +302,7 @@ def new_request_id(request: ApprovalRequest) -> str:
     return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
 
 
-def _progress(state: OrchestrationState) -> Progress:
+def progress_of(state: OrchestrationState) -> Progress:
     """The published progress; made up from the start's input before the first turn, and where no turn could run."""
     published = state.get_custom_status(Progress)
     ended = {OrchestrationStatus.FAILED: Status.FAILED, OrchestrationStatus.TERMINATED: Status.TERMINATED}
@@ -325,10 +329,16 @@ class _Stamp(TypedDict):
     command_id: str
     actor: str
     via: Via
+    token: str | None
 
 
 def _stamp(actor: Actor, command_id: str | None) -> _Stamp:
-    return {"command_id": command_id or str(uuid.uuid4()), "actor": actor.id, "via": actor.via}
+    return {
+        "command_id": command_id or str(uuid.uuid4()),
+        "actor": actor.id,
+        "via": actor.via,
+        "token": actor.token,
+    }
 
 
 def _find(progress: Progress, command_id: str) -> Verdict | None:
@@ -339,7 +349,7 @@ def _too_late(command_id: str, status: Status) -> Verdict:
     return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
 
 
-async def _within_budget(call: Awaitable[T]) -> T:
+async def within_budget(call: Awaitable[T]) -> T:
     """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
 
     What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
@@ -351,7 +361,7 @@ async def _within_budget(call: Awaitable[T]) -> T:
         raise HubSilentError from error
 
 
-def _ours(error: grpc.RpcError) -> Exception:
+def ours(error: grpc.RpcError) -> Exception:
     """The hub's error as one of ours; the person gets its sentence."""
     if error.code() is grpc.StatusCode.NOT_FOUND:
         return UnknownRequestError()

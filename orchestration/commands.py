@@ -17,6 +17,7 @@ from orchestration.models import (
     Recorded,
     RemarkKind,
     Status,
+    TokenName,
     UserId,
     Via,
 )
@@ -36,6 +37,7 @@ class Stamped(Recorded):
     command_id: CommandId
     actor: UserId
     via: Via
+    token: TokenName | None = None
 
 
 class Decision(Stamped):

@@ -24,6 +24,9 @@ VERSION: Final = "1.0.0"
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
+TokenName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$", description="The name of an API token")
+]
 PrincipalId = Annotated[str, Field(pattern=r"^[UWS][A-Z0-9]{1,30}$", description="A person or a user group")]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -67,6 +70,7 @@ class ApprovalRequest(Model):
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     fields: dict[str, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
     requester: UserId
+    asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
@@ -124,6 +128,7 @@ class Vote(Recorded):
     choice: Choice
     comment: str = ""
     via: Via
+    token: TokenName | None = Field(default=None, description="The API token it came by, if it did")
     at: datetime
     digest: str = ""
     for_: UserId | None = Field(default=None, alias="for", description="Whose vote it is, when they stand in")

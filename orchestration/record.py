@@ -116,6 +116,7 @@ class Record:
             choice=decision.choice,
             comment=decision.comment,
             via=decision.via,
+            token=decision.token,
             at=now,
             digest=self.request.digest(),
             for_=absent,

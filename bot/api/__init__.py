@@ -1,0 +1,43 @@
+"""The HTTP API: ask, wait and decide from programs."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bot.api.approvals import ApprovalRoutes
+from bot.api.gate import Gate
+from bot.api.urls import Urls
+from bot.tokens import TokenFile
+from orchestration.client import Door
+from orchestration.operations import Operations
+
+__all__ = ["Api"]
+
+
+class Api:
+    """Everything under /api, ready to be attached to an application."""
+
+    def __init__(
+        self, door: Door, operations: Operations, tokens: TokenFile, *, public_url: str | None
+    ) -> None:
+        self._approvals = ApprovalRoutes(door, operations, Urls(public_url))
+        self.gate = Gate(self._approvals.endpoints(), tokens)
+
+    @property
+    def polls(self) -> int:
+        """How many long polls are held."""
+        return self._approvals.watch.waiting
+
+    @property
+    def watched(self) -> int:
+        """How many requests are looked at for them."""
+        return self._approvals.watch.watched
+
+    def attach(self, application: web.Application) -> None:
+        """Adds the routes; a shutdown of the application answers every long poll at once."""
+        self.gate.attach(application)
+
+        async def close(_: web.Application) -> None:
+            self._approvals.watch.close()
+
+        application.on_shutdown.append(close)
