@@ -10,8 +10,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bot import config
+from bot.commands import approvals, ask, tokens
 from orchestration import hub
 from orchestration.errors import CountersignError
 
@@ -34,10 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """As argparse's, but the exit status of a wrong argument is the subcommand's to choose."""
+
+    usage_status = USAGE_ERROR
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(self.usage_status, f"{self.prog}: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False
-    )
+    parser = _Parser(prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     run = commands.add_parser("run", help="serve Slack and decide approvals; settings are in the environment")
@@ -47,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--data", type=Path, default=None, help="where the demo keeps its state")
     demo.add_argument("--port", type=int, default=3030, help="the page's port (default 3030)")
     demo.set_defaults(command=_demo)
+
+    for command in (ask, approvals, tokens):
+        command.add(commands)
 
     serve = commands.add_parser(
         "hub", help="the task hub as a process of its own, on loopback", add_help=False

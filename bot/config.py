@@ -102,6 +102,11 @@ def read(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def data_dir(environment: Mapping[str, str]) -> Path:
+    """The data directory alone, for commands that need nothing else. Raises `SettingError`."""
+    return _data_dir(_gather(environment))
+
+
 def _gather(environment: Mapping[str, str]) -> dict[str, str]:
     """The file's values, then the environment's, then those of secrets kept in files of their own."""
     given: dict[str, str] = {}

@@ -47,12 +47,12 @@ class Answer:
 class Office:
     """The running whole. `start` and `stop` leave what is on disk."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, port: int = 0) -> None:
         self.data = data
         self.board = Board()
         self.tokens = TokenFile(data / "tokens.toml")
         self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self.port = 0
+        self.port = port
         self._numbers = itertools.count(1)
 
     async def start(self) -> None:

@@ -16,7 +16,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_ask_wait_decide(office: Office) -> None:
     rita, ada = office.token("ci", "U0RITA", "request"), office.token("ada", "U0ADA", "decide:deploy")
     started = await office.call(
-        "POST", "/api/approvals", rita, json={"policy": "deploy", "title": "Deploy?", "fields": {"service": "web"}}
+        "POST",
+        "/api/approvals",
+        rita,
+        json={"policy": "deploy", "title": "Deploy?", "fields": {"service": "web"}},
     )
     assert started.status == 202
     request_id = started.body["id"]
@@ -59,16 +62,16 @@ async def test_an_idempotency_key_starts_once_and_refuses_another_request(office
         for _ in range(3)
     }
     assert len(ids) == 1
-    other = await office.call(
-        "POST", "/api/approvals", rita, json={**body, "title": "Other"}, headers=key
-    )
+    other = await office.call("POST", "/api/approvals", rita, json={**body, "title": "Other"}, headers=key)
     assert (other.status, other.fields) == (422, {"Idempotency-Key"})
     (request_id,) = ids
     await office.until(request_id, lambda progress: len(progress.cards) == 1)
     assert sum(card.request_id == request_id for card in office.board.cards.values()) == 1
 
 
-async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_approval(office: Office) -> None:
+async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_approval(
+    office: Office,
+) -> None:
     """Rita is an approver of this policy; only that she asked stands in the way, whatever token she uses."""
     request_id = await office.ask(office.token("ci", "U0RITA", "request"))
     refused = await office.decide(office.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
@@ -250,7 +253,9 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(office: Office) 
     assert answer.status == 413
 
 
-@pytest.mark.parametrize("path", ["/api/approvals/deploy-00000000", "/api/approvals/..%2f..", "/api/approvals/%00"])
+@pytest.mark.parametrize(
+    "path", ["/api/approvals/deploy-00000000", "/api/approvals/..%2f..", "/api/approvals/%00"]
+)
 async def test_an_unknown_id_is_404(office: Office, path: str) -> None:
     assert (await office.call("GET", path, office.token("ci"))).status == 404
 
@@ -258,7 +263,12 @@ async def test_an_unknown_id_is_404(office: Office, path: str) -> None:
 async def test_too_long_a_wait_and_unknown_parameters_are_named(office: Office) -> None:
     rita = office.token("ci")
     request_id = await office.ask(rita)
-    for query, field in (("wait=3h", "wait"), ("wait=soon", "wait"), ("what=1", "what"), ("wait=1s&wait=2s", "wait")):
+    for query, field in (
+        ("wait=3h", "wait"),
+        ("wait=soon", "wait"),
+        ("what=1", "what"),
+        ("wait=1s&wait=2s", "wait"),
+    ):
         answer = await office.call("GET", f"/api/approvals/{request_id}?{query}", rita)
         assert (answer.status, answer.fields) == (422, {field})
 
