@@ -5,8 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from bot.api.approvals import ApprovalRoutes
+from bot.api.docs import DocsRoutes
 from bot.api.gate import Gate
+from bot.api.management import ManagementRoutes
 from bot.api.urls import Urls
+from bot.keys import Secrets
 from bot.tokens import TokenFile
 from orchestration.client import Door
 from orchestration.operations import Operations
@@ -18,10 +21,21 @@ class Api:
     """Everything under /api, ready to be attached to an application."""
 
     def __init__(
-        self, door: Door, operations: Operations, tokens: TokenFile, *, public_url: str | None
+        self,
+        door: Door,
+        operations: Operations,
+        tokens: TokenFile,
+        secrets: Secrets,
+        *,
+        public_url: str | None,
     ) -> None:
-        self._approvals = ApprovalRoutes(door, operations, Urls(public_url))
-        self.gate = Gate(self._approvals.endpoints(), tokens)
+        urls = Urls(public_url, secrets)
+        self._approvals = ApprovalRoutes(door, operations, urls)
+        management = ManagementRoutes(operations, urls)
+        docs = DocsRoutes()
+        endpoints = [*self._approvals.endpoints(), *management.endpoints(), *docs.endpoints()]
+        docs.describe(endpoints)
+        self.gate = Gate(endpoints, tokens)
 
     @property
     def polls(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,6 +24,7 @@ from bot.api.models import (
     Started,
 )
 from bot.api.problems import Problem
+from bot.api.timeline import Timeline, moments
 from bot.api.urls import Urls
 from bot.api.watch import Watch, over
 from bot.tokens import ADMIN, READ, REQUEST
@@ -30,7 +32,7 @@ from orchestration.client import Door, Ticket
 from orchestration.commands import Progress, Reason
 from orchestration.errors import UnknownRequestError
 from orchestration.models import ApprovalRequest, Status
-from orchestration.operations import Operations, Wanted
+from orchestration.operations import Operations, Wanted, settle_id
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
@@ -107,6 +109,15 @@ class ApprovalRoutes:
                 query=Look,
             ),
             Endpoint(
+                "GET",
+                f"{one}/timeline",
+                self.timeline,
+                "Every step, from the durable history",
+                _LOOKERS,
+                {200: Answer("The steps on record", Timeline)},
+                ("not-found",),
+            ),
+            Endpoint(
                 "POST",
                 f"{one}/decision",
                 self.decide,
@@ -126,6 +137,7 @@ class ApprovalRoutes:
                 verdicts,
                 refusals,
                 body=Cancel,
+                body_optional=True,
                 headers=(KEY_HEADER,),
             ),
             Endpoint(
@@ -165,6 +177,15 @@ class ApprovalRoutes:
             return json_response(Approval.of(progress))
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
         return json_response(Approval.of(progress), 202, headers)
+
+    async def timeline(self, call: Call) -> web.Response:
+        """What happened; of an approval that was stopped, also what `settle` did then."""
+        request_id = await self._visible(call)
+        await self._door.status(request_id)
+        events = await self._operations.history(request_id)
+        with suppress(UnknownRequestError):
+            events += await self._operations.history(settle_id(request_id))
+        return json_response(Timeline(id=request_id, items=moments(events)))
 
     async def list(self, call: Call) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""

@@ -32,13 +32,15 @@ class Answer:
     model: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     content_type: str = JSON
+    any_json: bool = False
 
 
 @dataclass(frozen=True)
 class Endpoint:
     """One method on one path. `scopes`: any one of them lets a token in; without any, no token is asked for.
 
-    `keyed` says that the URL may carry a signed key of its own instead.
+    `keyed` says that the URL may carry a signed key of its own (`code`) instead, which the handler checks. `any_body`
+    takes any JSON; `loose_query` are parameters of which unknown ones are no error.
     """
 
     method: Method
@@ -52,7 +54,16 @@ class Endpoint:
     query: type[BaseModel] | None = None
     headers: tuple[str, ...] = ()
     keyed: bool = False
+    any_body: bool = False
+    loose_query: tuple[str, ...] = ()
     tag: str = "Approvals"
+    body_optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name that no other endpoint has."""
+        parts = [part.strip("{}") for part in self.path.split("/") if part]
+        return "-".join([self.method.lower(), *parts]).replace(".", "-")
 
 
 class Call:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -200,6 +200,26 @@ class Page(Model):
     until: datetime | None = Field(default=None, description="Asked before; without an offset, UTC")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     after: Annotated[Line, Field(max_length=200)] | None = None
+
+
+class Instance(BaseModel):
+    """An instance, under the names that Durable Functions clients know."""
+
+    name: str
+    instanceId: str  # noqa: N815 - theirs, as all of them here
+    runtimeStatus: str  # noqa: N815
+    input: Any
+    customStatus: Any  # noqa: N815
+    output: Any
+    createdTime: str  # noqa: N815
+    lastUpdatedTime: str  # noqa: N815
+    historyEvents: list[dict[str, Any]] | None = None  # noqa: N815
+
+
+class Purged(BaseModel):
+    """How many instances were forgotten."""
+
+    instancesDeleted: int  # noqa: N815
 
 
 class Fault(BaseModel):

@@ -16,6 +16,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from bot.api import Api
+from bot.keys import Secrets
 from bot.tokens import TokenFile
 from orchestration import policies
 from orchestration.activities import Activities
@@ -65,7 +66,8 @@ class Office:
         self.worker.start()
         self.client = self.connection.client()
         self.door = Door(self.client, lambda: BOOK)
-        self.api = Api(self.door, Operations(self.client), self.tokens, public_url=None)
+        secrets = Secrets.load(None, self.data)
+        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, public_url=None)
         application = web.Application()
         self.api.attach(application)
         self._runner = web.AppRunner(application, access_log=None)
