@@ -36,6 +36,7 @@ class Activities:
         self._started_at = started_at
         self._lock = threading.Lock()
         self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
+        self._under_way: dict[tuple[str, str], threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
 
     def post_card(self, _: ActivityContext, given: PostCard) -> Delivery:
@@ -94,15 +95,23 @@ class Activities:
     def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
         with self._lock:
-            known = self._done.get(key)
-        if known is not None:
-            return known
-        delivery = _deliver(act)
-        if delivery.impossible is None and delivery.retry_after is None:
+            turn = self._under_way.setdefault(key, threading.Lock())
+        # A lease that ran out has the same work dealt again while the first is still at it: one waits for the other.
+        with turn:
             with self._lock:
-                self._done[key] = delivery
-                while len(self._done) > DELIVERIES_REMEMBERED:
-                    self._done.popitem(last=False)
+                known = self._done.get(key)
+            if known is not None:
+                return known
+            try:
+                delivery = _deliver(act)
+                with self._lock:
+                    if delivery.impossible is None and delivery.retry_after is None:
+                        self._done[key] = delivery
+                    while len(self._done) > DELIVERIES_REMEMBERED:
+                        self._done.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._under_way.pop(key, None)
         return delivery
 
     def members(self, _: ActivityContext, given: Members) -> Membership:

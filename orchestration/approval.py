@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from durabletask.task import OrchestrationContext
 
-from orchestration.case import Case, Durable, TurnOver
+from orchestration.case import Case, TurnOver
+from orchestration.crew import Durable
 from orchestration.models import Outcome, Status
 from orchestration.policies import OnTimeout
 from orchestration.policy import auto_approves
@@ -19,7 +20,9 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     case = Case(ctx, given)
     reason = auto_approves(given.request, given.policy)
     try:
-        if reason is not None:
+        if case.record.ended:
+            pass  # an earlier generation decided it, and left errands to finish
+        elif reason is not None:
             case.announce(reason)
         else:
             yield from ask_each_level(case)
@@ -48,7 +51,7 @@ def decide_level(case: Case) -> Durable[None]:
     answered = yield from case.wait_for_answers()
     on_timeout = case.record.level.on_timeout
     if not answered and on_timeout is OnTimeout.ESCALATE and not case.record.state.escalated:
-        case.escalate()
+        yield from case.escalate()
         answered = yield from case.wait_for_answers()
     if answered:
         return

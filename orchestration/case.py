@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from durabletask.entities import EntityInstanceId
-from durabletask.task import OrchestrationContext, Task, TaskFailedError, when_any
+from durabletask.task import OrchestrationContext, when_any
 from pydantic import ValidationError
 
 from orchestration import policy as rules
-from orchestration.cards import Members, Membership, Notice, StepKind, Waiting
+from orchestration.cards import Notice, StepKind
 from orchestration.commands import (
+    ACCEPTED,
     COMMANDS,
     Cancellation,
     Command,
@@ -22,25 +21,25 @@ from orchestration.commands import (
     Delegation,
     Reason,
     Retry,
+    command_id_of,
 )
+from orchestration.crew import Crew, Durable
 from orchestration.effects import Effects
 from orchestration.inbox import Inbox
-from orchestration.models import PERSON, Choice, RemarkKind, Status
-from orchestration.outbox import Outbox
-from orchestration.people import Reminder, Wait
-from orchestration.policies import PersonEntry
+from orchestration.models import Choice, RemarkKind, Status
 from orchestration.record import Record
 from orchestration.state import ApprovalInput
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-Durable = Generator[Task[Any], Any, T]
-
-LOOKUP_TRIES: Final = 2
-LOOKUP_PAUSE: Final = timedelta(seconds=30)
-# After so many things have happened the orchestration continues as new, so that no history grows without end.
-TURN_OVER_AFTER: Final = 100
+# What the inbox calls the timers.
+DEADLINE: Final = "deadline"
+REMINDER: Final = "reminder"
+PATIENCE: Final = "patience"
+# After so much the orchestration continues as new. A worker can be sent no history of more than 4 MiB, and a card
+# with a long description and many comments goes into it with each edit.
+TURN_OVER_AFTER: Final = 100  # things that happened
+TURN_OVER_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
 
 
 class TurnOver(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
@@ -55,9 +54,10 @@ class Case:
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
         self._inbox = Inbox(ctx, *COMMANDS)
-        self._outbox = Outbox(ctx, self.now)
         self.record = Record(ctx.instance_id, given, self.now())
-        self._effects = Effects(self.record, self._outbox, self.now)
+        self._effects = Effects(ctx, self.record, self.now, self._card_lost)
+        self._outbox = self._effects.outbox
+        self._crew = Crew(ctx, self.record, self._inbox, self._effects, self.now)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -74,12 +74,20 @@ class Case:
         """A level begins, with a card of its own; whoever is away is replaced by their stand-in."""
         record = self.record
         level = record.policy.levels[index]
-        away = yield from self._stand_ins(level.approvers)
+        away = yield from self._crew.stand_ins(level.approvers, several=level.quorum not in {1, "all"})
+        if index:
+            passed = record.policy.levels[index - 1].name
+            by = record.state.settled_by
+            step = self._effects.trail(StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed)
+            self._effects.tell_requester(Notice.PROGRESS, step)
         record.open_level(index, away, self.now())
         if level.quorum == "all" or level.remind_every:
-            yield from self._ask(must_know=level.quorum == "all")
+            yield from self._crew.find_out_who_is_asked()
         self._effects.refresh_cards()
-        self._effects.post_card(level.channel or record.policy.channel, level.notify, lost=self._card_lost)
+        self._effects.post_card(level.channel or record.policy.channel, level.notify)
+        self._tell_stand_ins(away)
+
+    def _tell_stand_ins(self, away: dict[str, str]) -> None:
         for absent, present in away.items():
             self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
             self._effects.tell(present, Notice.ASKED)
@@ -88,97 +96,108 @@ class Case:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
         self.record.state.round = 1
         self.end(Status.AUTO_APPROVED, reason=reason)
-        self._effects.post_card(self.record.policy.channel, [], lost=lambda _: None)
+        self._effects.post_card(self.record.policy.channel, [])
 
-    def escalate(self) -> None:
+    def escalate(self) -> Durable[None]:
         """Silence: the escalation channel gets a card, and the first one says so and stays open."""
-        self.record.escalate(self.now())
         escalation = self.record.policy.escalation
         if escalation is None:
-            raise AssertionError("escalating has checked it")
-        self._effects.post_card(escalation.channel, escalation.notify, lost=lambda _: None)
+            raise AssertionError("the policy was checked to have an escalation where a level escalates")
+        away = yield from self._crew.stand_ins(escalation.approvers, several=False)
+        self.record.escalate(away, self.now())
+        self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
         self._effects.tell_requester(Notice.PROGRESS, step)
+        self._tell_stand_ins(away)
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
-        self._close_waits()
+        self._crew.release(self.record.undecided())
         self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.run_actions()
 
-    def _card_lost(self, problem: str) -> None:
-        """Without a level's card nobody could decide."""
+    def _card_lost(self, round_: int, problem: str) -> bool:
+        """Without the card of the level that is open nobody could decide; any other is only missed."""
+        state = self.record.state
         self._log.error("%s: the card could not be posted: %s", self.record.request_id, problem)
-        if not self.record.ended:
-            self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
+        if state.escalated or round_ not in state.open_rounds:
+            return False
+        self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
+        return True
 
     # ---- waiting -----------------------------------------------------------------------------------------
 
     def wait_for_answers(self) -> Durable[bool]:
         """Until the level is settled or the request has ended (True), or the deadline passes in silence (False)."""
         state = self.record.state
-        deadline = self._timer(state.deadline)
-        reminder = self._timer(state.remind_at) if state.remind_at else None
+        self._watch(DEADLINE, state.deadline)
+        self._watch(REMINDER, state.remind_at)
         while self._busy() and state.level_open:
-            timers = [deadline] if reminder is None else [deadline, reminder]
-            yield when_any([*self._inbox.waits(), *timers, *self._outbox.waits()])
-            if (event := self._inbox.take()) is not None:
-                yield from self._handle(*event)
-            elif deadline.is_complete:
+            if (arrived := self._inbox.take()) is None:
+                yield from self._wait()
+            elif arrived[0] == REMINDER:
+                yield from self._remind()
+            elif arrived[0] != DEADLINE:
+                yield from self._handle(*arrived)
+            elif state.deadline is None or self.now() >= state.deadline:
+                self._inbox.drop(REMINDER)
                 return False
-            elif reminder is not None and reminder.is_complete:
-                reminder = yield from self._remind()
-            if self._happened >= TURN_OVER_AFTER and state.level_open and not self._outbox.waits():
-                yield from self._take_all()
-                if state.level_open and not self._outbox.busy():
-                    raise TurnOver
-        deadline.cancel()
-        if reminder is not None:
-            reminder.cancel()
+            else:  # a timer of an earlier generation, which not every hub holds back
+                self._watch(DEADLINE, state.deadline)
+        self._inbox.drop(DEADLINE)
+        self._inbox.drop(REMINDER)
         return True
-
-    def _take_all(self) -> Durable[None]:
-        """An event that a waiter already holds is not carried over, so none may be left in one."""
-        while (event := self._inbox.take()) is not None:
-            yield from self._handle(*event)
 
     def finish(self) -> Durable[None]:
-        """Lets every outstanding effect finish; what failed can be tried again for as long as the policy says."""
+        """Lets every errand finish; what failed can be tried again for as long as the policy says."""
+        state = self.record.state
         while self._busy():
-            waits = self._outbox.waits()
-            if waits:
-                yield when_any([*waits, *self._inbox.waits()])
-            elif any(action.status == "failed" for action in self.record.state.actions):
-                if not (yield from self._wait_for_retry()):
+            if (arrived := self._inbox.take()) is not None:
+                if arrived[0] != PATIENCE:
+                    yield from self._handle(*arrived)
+                continue
+            if not self._outbox.busy():
+                failed = any(action.status == "failed" for action in state.actions)
+                if not failed or state.retry_until is None or self.now() >= state.retry_until:
                     return
-            else:
-                return
-            yield from self._take_all()
+                if not self._inbox.watches(PATIENCE):
+                    self._watch(PATIENCE, state.retry_until)
+            yield from self._wait()
 
-    def _wait_for_retry(self) -> Durable[bool]:
-        """Whether somebody acted before the owner's time to have the actions retried was over."""
-        patience = self._ctx.create_timer(self.record.policy.actions_retried_for)
-        yield when_any([*self._inbox.waits(), patience])
-        if patience.is_complete:
-            return False
-        patience.cancel()
-        return True
+    def _wait(self) -> Durable[None]:
+        """For whatever comes next. Raises `TurnOver` when the history is long and no try is under way."""
+        if self._long() and not self._outbox.running:
+            raise TurnOver
+        yield when_any([*self._inbox.waits(), *self._outbox.waits()])
+
+    def _long(self) -> bool:
+        return self._happened >= TURN_OVER_AFTER or self._outbox.written >= TURN_OVER_BYTES
 
     def _busy(self) -> bool:
-        """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
-        self._outbox.step()
+        """Moves the errands along and publishes where things stand; always true, to open a waiting loop.
+
+        Once the history is long no new try starts, so that the turn-over comes however much is going on.
+        """
+        self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.record.progress())
         return True
 
-    def _timer(self, when: datetime | None) -> Any:
-        """A durable timer; the SDK's take naive UTC."""
-        if when is None:
-            raise AssertionError("a round that is waited for has a deadline")
-        return self._ctx.create_timer(when.astimezone(UTC).replace(tzinfo=None))
+    def _watch(self, name: str, when: datetime | None) -> None:
+        """Has the inbox say when that moment has come; the SDK's timers take naive UTC."""
+        if when is not None:
+            timer = self._ctx.create_timer(when.astimezone(UTC).replace(tzinfo=None))
+            self._inbox.watch(name, timer)
+
+    def _remind(self) -> Durable[None]:
+        self._happened += 1
+        yield from self._crew.remind()
+        if every := self.record.level.remind_every:
+            self.record.state.remind_at = self.now() + every
+            self._watch(REMINDER, self.record.state.remind_at)
 
     # ---- commands ----------------------------------------------------------------------------------------
 
@@ -200,12 +219,8 @@ class Case:
         self._log.warning(
             "%s: malformed %s passed over (%d faults)", self.record.request_id, name, error.error_count()
         )
-        command_id = payload.get("command_id") if isinstance(payload, dict) else None
-        if (
-            isinstance(command_id, str)
-            and 0 < len(command_id) <= 100
-            and not self.record.answered(command_id)
-        ):
+        command_id = command_id_of(payload)
+        if command_id is not None and not self.record.answered(command_id):
             self.record.answer(command_id, Reason.MALFORMED)
 
     def _obey(self, command: Command) -> Durable[Reason]:
@@ -217,9 +232,10 @@ class Case:
         if isinstance(command, Cancellation):
             return self._cancel(command)
         bench = self.record.bench()
-        members = yield from self._members([*bench.approvers, *bench.escalation])
+        members = yield from self._crew.members([*bench.approvers, *bench.escalation])
         if members is None:
             return Reason.DIRECTORY_UNAVAILABLE
+        self._crew.ask(members)
         if isinstance(command, Decision):
             return self._decide(command, members)
         return (
@@ -235,21 +251,29 @@ class Case:
         )
         if reason is Reason.RECORDED:
             reason = record.vote(decision, self.now())
-        if reason is not Reason.RECORDED:
+        if reason not in ACCEPTED:
             return reason
-        self._effects.trail(
-            StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
-        )
+        if reason is Reason.RECORDED:
+            self._crew.release([decision.actor])
+            self._effects.trail(
+                StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
+            )
+        # Also after a repeat: who is in the groups, and so what is enough, may have changed since.
+        self._settle_level(members)
+        return reason
+
+    def _settle_level(self, members: rules.Members) -> None:
+        """Ends the level, or the request, where the votes are enough; else the cards show how far it is."""
+        record = self.record
         settled = record.decided(members)
         if settled is None:
             self._effects.refresh_cards()
         elif settled.choice is Choice.REJECT:
             self.end(Status.REJECTED, by=settled.actor, comments=settled.comment)
         else:
-            self._close_waits()
+            self._crew.release(record.undecided())
             record.state.settled_by = settled
             record.close_level(Status.APPROVED)
-        return reason
 
     def _delegate(self, delegation: Delegation, members: rules.Members) -> Reason:
         record = self.record
@@ -257,10 +281,15 @@ class Case:
             delegation, request=record.request, policy=record.policy, bench=record.bench(), members=members
         )
         if reason is Reason.RECORDED:
+            was_asked = delegation.actor in record.undecided()
             record.delegate(delegation)
-            self._effects.refresh_cards()
+            self._crew.release([delegation.actor])
+            if was_asked and delegation.to in record.undecided():
+                self._crew.wait_for(delegation.to)
             step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
             self._effects.tell(delegation.to, Notice.ASKED, step)
+            # Of "all", the one who takes the vote over may have been the last to agree.
+            self._settle_level(members)
         return reason
 
     def _comment(self, comment: Comment, members: rules.Members) -> Reason:
@@ -289,81 +318,6 @@ class Case:
             return Reason.NOT_THE_OWNER
         if not self.record.ended or not self._effects.retry_actions():
             return Reason.NOTHING_TO_RETRY
+        self._inbox.drop(PATIENCE)
         self._effects.refresh_cards()
         return Reason.RECORDED
-
-    # ---- people ------------------------------------------------------------------------------------------
-
-    def _members(self, principals: list[str]) -> Durable[dict[str, list[str]] | None]:
-        """Who is in these groups, at this moment and so on record; None when nobody could tell."""
-        groups = rules.groups_of(principals)
-        if not groups:
-            return {}
-        for _ in range(LOOKUP_TRIES):
-            try:
-                found: Membership = yield self._ctx.call_activity(
-                    "members", input=Members(groups=groups), return_type=Membership
-                )
-            except TaskFailedError as error:
-                self._log.warning("%s: group lookup failed: %s", self.record.request_id, error)
-            else:
-                return found.groups
-        return None
-
-    def _stand_ins(self, approvers: list[str]) -> Durable[dict[str, str]]:
-        """Who of the named approvers is away, and who stands in: their own word, or else the operator's."""
-        found: dict[str, str] = {}
-        for person in approvers:
-            if person.startswith("S"):
-                continue
-            own: Any = yield self._ctx.call_entity(EntityInstanceId(PERSON, person), "entry")
-            entry = PersonEntry.model_validate(own) if own else self.record.people.get(person, PersonEntry())
-            present = entry.stand_in(self.now().date())
-            if present and (
-                present != self.record.request.requester or self.record.policy.allow_self_approval
-            ):
-                found[person] = present
-        return found
-
-    def _ask(self, *, must_know: bool) -> Durable[None]:
-        """Finds out who is asked. A quorum of all cannot do without, so it waits for a directory that is down."""
-        record = self.record
-        while (members := (yield from self._members(record.state.approvers))) is None:
-            if not must_know or self.now() >= (record.state.deadline or self.now()):
-                members = {}
-                break
-            yield self._ctx.create_timer(LOOKUP_PAUSE)
-        record.ask(rules.people_of(record.state.approvers, members))
-        wait = Wait(request_id=record.request_id, title=record.request.title, deadline=record.state.deadline)
-        for person in record.state.asked:
-            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
-
-    def _close_waits(self) -> None:
-        """Nobody waits for these people any more."""
-        for person in self.record.state.asked:
-            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "done", self.record.request_id)
-
-    def _remind(self) -> Durable[Any]:
-        """Reminds who has not decided, and sets the next reminder. Who has many waiting gets one digest a day."""
-        self._happened += 1
-        state = self.record.state
-        reminded = []
-        for person in self.record.undecided():
-            raw = yield self._ctx.call_entity(
-                EntityInstanceId(PERSON, person), "remind", {"now": self.now().isoformat()}
-            )
-            reminder = Reminder.model_validate(raw)
-            if reminder.digest:
-                waiting = [Waiting.model_validate(wait.model_dump()) for wait in reminder.digest]
-                self._effects.tell(person, Notice.DIGEST, waiting=waiting)
-            elif not reminder.quiet:
-                self._effects.tell(person, Notice.REMINDER)
-            if not reminder.quiet:
-                reminded.append(person)
-        if reminded:
-            self._effects.trail(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))
-        every = self.record.level.remind_every
-        if every is None:
-            raise AssertionError("only a level that reminds has a reminder")
-        state.remind_at = self.now() + every
-        return self._timer(state.remind_at)

@@ -7,17 +7,18 @@ result: the orchestrator publishes a verdict for each command ID, and the door r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Final, TypedDict, TypeVar
+from typing import Final, TypeVar
 
 import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
+from pydantic import ValidationError
 
 from orchestration import policy as rules
 from orchestration.commands import (
@@ -30,6 +31,7 @@ from orchestration.commands import (
     Progress,
     Reason,
     Retry,
+    Stamped,
     Verdict,
 )
 from orchestration.errors import (
@@ -51,9 +53,11 @@ from orchestration.models import (
     Via,
 )
 from orchestration.policies import PersonEntry, Policy, PolicyBook
+from orchestration.published import progress_of
 from orchestration.state import ApprovalInput
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Stamped)
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
 OVER: Final = frozenset(
@@ -155,17 +159,20 @@ class Door:
         comment: str = "",
         command_id: str | None = None,
     ) -> Ticket:
-        """Approves or rejects. The same `command_id` is handled once, here as in every other command."""
-        stamp = _stamp(actor, command_id)
+        """Approves or rejects. The same `command_id` is handled once, here as in every other command.
+
+        Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
+        """
         return await self._submit(
-            request_id, Decision(**stamp, round=round, choice=choice, comment=comment.strip())
+            request_id,
+            _made(Decision, actor, command_id, round=round, choice=choice, comment=comment.strip()),
         )
 
     async def delegate(
         self, request_id: str, actor: Actor, to: str, *, round: int, command_id: str | None = None
     ) -> Ticket:
         """Hands the actor's vote at the open level to `to`."""
-        return await self._submit(request_id, Delegation(**_stamp(actor, command_id), round=round, to=to))
+        return await self._submit(request_id, _made(Delegation, actor, command_id, round=round, to=to))
 
     async def comment(
         self, request_id: str, actor: Actor, kind: RemarkKind, text: str, *, command_id: str | None = None
@@ -173,21 +180,17 @@ class Door:
         """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`)."""
         if not text.strip():
             raise InvalidRequestError("Please write a few words.", field="text")
-        return await self._submit(
-            request_id, Comment(**_stamp(actor, command_id), kind=kind, text=text.strip()[:2000])
-        )
+        return await self._submit(request_id, _made(Comment, actor, command_id, kind=kind, text=text.strip()))
 
     async def cancel(
         self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
     ) -> Ticket:
         """Withdraws the request, for the one who asked."""
-        return await self._submit(
-            request_id, Cancellation(**_stamp(actor, command_id), reason=reason.strip()[:2000])
-        )
+        return await self._submit(request_id, _made(Cancellation, actor, command_id, reason=reason.strip()))
 
     async def retry(self, request_id: str, actor: Actor, *, command_id: str | None = None) -> Ticket:
         """Has the outcome's failed actions tried again, for the policy's owner."""
-        return await self._submit(request_id, Retry(**_stamp(actor, command_id)))
+        return await self._submit(request_id, _made(Retry, actor, command_id))
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: Slack waits for no longer."""
@@ -206,18 +209,22 @@ class Door:
         return Ticket(request_id, command.command_id)
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
-        """What became of the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds."""
+        """What became of the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
+
+        The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
+        """
         if ticket.known:
             return ticket.known
         deadline = asyncio.get_running_loop().time() + timeout
         pause = FIRST_LOOK
         while True:
-            state = await self._known(ticket.request_id)
-            progress = progress_of(state)
-            if found := _find(progress, ticket.command_id):
-                return found
-            if state.runtime_status in OVER:
-                return _too_late(ticket.command_id, progress.status)
+            with contextlib.suppress(HubUnavailableError):
+                state = await self._known(ticket.request_id)
+                progress = progress_of(state)
+                if found := _find(progress, ticket.command_id):
+                    return found
+                if state.runtime_status in OVER:
+                    return _too_late(ticket.command_id, progress.status)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
             await asyncio.sleep(pause)
@@ -302,43 +309,20 @@ def new_request_id(request: ApprovalRequest) -> str:
     return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
 
 
-def progress_of(state: OrchestrationState) -> Progress:
-    """The published progress; made up from the start's input before the first turn, and where no turn could run."""
-    published = state.get_custom_status(Progress)
-    ended = {OrchestrationStatus.FAILED: Status.FAILED, OrchestrationStatus.TERMINATED: Status.TERMINATED}
-    final = ended.get(state.runtime_status)
-    if published is None:
-        given = state.get_input(ApprovalInput)
-        if given is None:
-            raise UnknownRequestError
-        published = Progress(
-            request_id=state.instance_id,
-            status=Status.PENDING,
-            policy=given.policy.key,
-            title=given.request.title,
-            requester=given.request.requester,
-            asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
-            round=0,
-        )
-    return (
-        published.model_copy(update={"status": final}) if final and not published.status.ended else published
-    )
-
-
-class _Stamp(TypedDict):
-    command_id: str
-    actor: str
-    via: Via
-    token: str | None
-
-
-def _stamp(actor: Actor, command_id: str | None) -> _Stamp:
-    return {
+def _made(model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
+    """The command, stamped. Raises `InvalidRequestError`."""
+    stamp = {
         "command_id": command_id or str(uuid.uuid4()),
         "actor": actor.id,
         "via": actor.via,
         "token": actor.token,
     }
+    try:
+        return model.model_validate({**stamp, **what})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = str(fault["loc"][0])
+        raise InvalidRequestError(f"{field}: {fault['msg']}.", field=field) from error
 
 
 def _find(progress: Progress, command_id: str) -> Verdict | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestration.models import (
     ActionState,
@@ -70,6 +70,16 @@ class Comment(Stamped):
 
 class Retry(Stamped):
     """Payload of `ApprovalActionRetry`: try again what the outcome was to do and could not."""
+
+
+def command_id_of(payload: object) -> str | None:
+    """The ID under which a payload that fits nothing can be answered; None where it has none that is fit."""
+    try:
+        return TypeAdapter(CommandId).validate_python(
+            payload["command_id"] if isinstance(payload, dict) else None
+        )
+    except (KeyError, ValidationError):
+        return None
 
 
 Command = Decision | Cancellation | Delegation | Comment | Retry
@@ -142,4 +152,4 @@ class Progress(Recorded):
     outcome: Outcome | None = Field(
         default=None, description="Set from the moment it ends, before the cards are edited"
     )
-    verdicts: list[Verdict] = Field(default_factory=list, description="The last 20, newest last")
+    verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")

@@ -15,6 +15,7 @@ class PydanticConverter(DataConverter):
 
     Reading validates: a payload that does not fit raises `pydantic.ValidationError`. So event payloads, which
     anyone may raise, are taken raw and validated by the orchestrator, where a bad one is answered instead.
+    Names that this release does not know are passed over, in whatever model: another release wrote them.
     """
 
     def serialize(self, value: Any) -> str | None:
@@ -22,16 +23,24 @@ class PydanticConverter(DataConverter):
         return None if value is None else to_json(value).decode()
 
     def deserialize(self, data: str | None, target_type: type | None = None) -> Any:
-        """Plain JSON values, or `target_type` validated."""
+        """Plain JSON values, or `target_type` validated. What is no JSON stays the text it is."""
         if not data:
             return None
-        return json.loads(data) if target_type is None else TypeAdapter(target_type).validate_json(data)
+        if target_type is not None:
+            return TypeAdapter(target_type).validate_json(data, extra="ignore")
+        try:
+            return json.loads(data)
+        except (
+            ValueError,
+            RecursionError,
+        ):  # an event of somebody who speaks no JSON, or nests it without end
+            return data
 
     def coerce(self, value: Any, target_type: type | None = None) -> Any:
         """`value` as `target_type`, validated; as it is when no type is asked for."""
         if target_type is None or value is None:
             return value
-        return TypeAdapter(target_type).validate_python(value)
+        return TypeAdapter(target_type).validate_python(value, extra="ignore")
 
     def can_reconstruct(self, target_type: Any) -> bool:
         """Only our models are rebuilt from a signature; everything else arrives as plain JSON."""

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from durabletask.task import OrchestrationContext
+from pydantic import BaseModel
+
 from orchestration.cards import (
     Card,
     Delivery,
@@ -19,8 +22,9 @@ from orchestration.cards import (
     Tell,
     Waiting,
 )
+from orchestration.errands import Act, AnyErrand, Edit, Line, Post, Word
 from orchestration.models import ActionState, CardRef
-from orchestration.outbox import Effect, Outbox
+from orchestration.outbox import Outbox
 from orchestration.policies import Action
 from orchestration.record import Record
 
@@ -28,41 +32,33 @@ WORDS_RETRIED_FOR: Final = timedelta(days=1)
 
 
 class Effects:
-    """Puts effects into the outbox. What is built, is built when its try starts, from what is true then."""
+    """Puts errands into its outbox. What each does is worked out when its try starts, from what is true then.
 
-    def __init__(self, record: Record, outbox: Outbox, now: Callable[[], datetime]) -> None:
+    `lost(round, problem)` is told when a round's card cannot be posted; it returns whether that is dealt with.
+    """
+
+    def __init__(
+        self,
+        ctx: OrchestrationContext,
+        record: Record,
+        now: Callable[[], datetime],
+        lost: Callable[[int, str], bool] = lambda _round, _problem: False,
+    ) -> None:
         self._record = record
-        self._outbox = outbox
         self._now = now
-        self._held: list[Step] = []
+        self._lost = lost
+        self._shown: dict[int, Card] = {}
+        self.outbox = Outbox(ctx, now, record.state.lanes, self)
 
     # ---- cards -------------------------------------------------------------------------------------------
 
-    def post_card(self, channel: str, notify: list[str], lost: Callable[[str], None]) -> None:
-        """Posts the newest round's card; `lost` gets the reason when that is impossible."""
-        state, round_ = self._record.state, self._record.state.round
-        shown: list[Card] = []
-
-        def build(attempt: int, since: datetime) -> PostCard:
-            shown[:] = [self._record.card(round_)]
-            return PostCard(
-                channel=channel, card=shown[0], notify=notify, attempt=attempt, scheduled_at=since
-            )
-
-        def posted(delivery: Delivery) -> None:
-            if delivery.card is None:
-                raise AssertionError("a card that was posted has a place")
-            state.cards = [*state.cards, delivery.card]
-            held, self._held = self._held, []
-            for step in held:
-                self._reply(step)
-            if self._record.card(round_) != shown[0]:  # something happened while the post was under way
-                self._refresh(delivery.card)
-
+    def post_card(self, channel: str, notify: list[str]) -> None:
+        """Posts the newest round's card."""
+        state = self._record.state
         # While nobody can see the card nobody can decide, so there is no use in trying past the deadline.
         give_up = state.deadline - self._now() if state.deadline else self._record.policy.edits_retried_for
-        self._outbox.put(
-            f"card:{round_}", Effect("post_card", build, give_up=give_up, done=posted, failed=lost)
+        self.outbox.put(
+            f"card:{state.round}", Post(round=state.round, channel=channel, notify=notify, give_up=give_up)
         )
 
     def refresh_cards(self) -> None:
@@ -71,20 +67,21 @@ class Effects:
             self._refresh(ref)
 
     def _refresh(self, ref: CardRef) -> None:
-        self._outbox.put(
-            f"card:{ref.round}",
-            Effect(
-                "edit_card",
-                lambda attempt, _: EditCard(ref=ref, card=self._record.card(ref.round), attempt=attempt),
-                give_up=self._record.policy.edits_retried_for,
-                failed=lambda problem: self._stale(ref, problem),
-                replaceable=True,
-            ),
-        )
+        self.outbox.put(f"card:{ref.round}", Edit(ref=ref, give_up=self._record.policy.edits_retried_for))
 
-    def _stale(self, ref: CardRef, problem: str) -> None:
-        """A copy that could not be made true is reported by name: in the trail, and to the owner."""
-        step = self.trail(StepKind.CARD_STALE, text=f"<#{ref.channel}>: {problem}")
+    def _posted(self, round_: int, attempt: int, ref: CardRef) -> None:
+        state = self._record.state
+        state.cards = [*state.cards, ref]
+        held, state.held = state.held, []
+        for step in held:
+            self._reply(step)
+        # A later try may have found the copy of an earlier one, which says what was true at that time.
+        if attempt > 1 or self._record.card(round_) != self._shown.get(round_):
+            self._refresh(ref)
+
+    def _stale(self, channel: str, problem: str) -> None:
+        """A copy that could not be made, or made true, is reported by name: in the trail, and to the owner."""
+        step = self.trail(StepKind.CARD_STALE, text=f"<#{channel}>: {problem}")
         self.tell_owner(Notice.CARD_STALE, step)
 
     # ---- words -------------------------------------------------------------------------------------------
@@ -95,46 +92,19 @@ class Effects:
         if self._record.state.cards:
             self._reply(step)
         else:
-            self._held.append(step)
+            self._record.state.held.append(step)
         return step
 
     def _reply(self, step: Step) -> None:
-        def build(attempt: int, since: datetime) -> Reply:
-            return Reply(
-                ref=self._record.state.cards[0],
-                request_id=self._record.request_id,
-                step=step,
-                attempt=attempt,
-                scheduled_at=since,
-            )
-
-        self._outbox.put("thread", Effect("reply", build, give_up=WORDS_RETRIED_FOR))
+        self.outbox.put("thread", Line(step=step, give_up=WORDS_RETRIED_FOR))
 
     def tell(
-        self,
-        user: str,
-        notice: Notice,
-        step: Step | None = None,
-        waiting: list[Waiting] | None = None,
+        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
     ) -> None:
-        """A direct message to one person, about the request as it is now."""
-        card = self._record.card(self._record.state.round)
-        where = self._record.state.cards[-1] if self._record.state.cards else None
-        self._outbox.put(
+        """A direct message to one person, about the request."""
+        self.outbox.put(
             f"tell:{user}",
-            Effect(
-                "tell",
-                lambda attempt, _: Tell(
-                    user=user,
-                    notice=notice,
-                    card=card,
-                    where=where,
-                    step=step,
-                    waiting=waiting or [],
-                    attempt=attempt,
-                ),
-                give_up=WORDS_RETRIED_FOR,
-            ),
+            Word(user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR),
         )
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
@@ -148,12 +118,14 @@ class Effects:
     # ---- the outcome's actions ---------------------------------------------------------------------------
 
     def run_actions(self) -> None:
-        """What the policy says an outcome does; each result goes on the card."""
+        """What the policy says an outcome does, but for what was done already; each result goes on the card."""
         state = self._record.state
-        actions = self._record.policy.on.get(state.status, [])  # type: ignore[call-overload]  # an ended status
-        state.actions = [ActionState(label=action.label) for action in actions]
-        for index, action in enumerate(actions):
-            self._run(index, action)
+        actions = self._actions()
+        if len(state.actions) != len(actions):
+            state.actions = [ActionState(label=action.label) for action in actions]
+        for index, known in enumerate(state.actions):
+            if known.status != "done":
+                self._run(index)
 
     def retry_actions(self) -> bool:
         """Runs again what failed; False when nothing did."""
@@ -161,47 +133,105 @@ class Effects:
         failed = [index for index, action in enumerate(state.actions) if action.status == "failed"]
         for index in failed:
             state.actions[index] = state.actions[index].model_copy(update={"status": "pending"})
-            self._run(index, self._record.policy.on[state.status][index])  # type: ignore[index]  # as above
+            self._run(index)
         return bool(failed)
 
-    def _run(self, index: int, action: Action) -> None:
+    def _actions(self) -> list[Action]:
         record = self._record
+        return record.policy.on.get(record.state.status, [])  # type: ignore[call-overload,no-any-return]  # an ended status
+
+    def _run(self, index: int) -> None:
+        self.outbox.put(f"action:{index}", Act(index=index, give_up=self._record.policy.actions_retried_for))
+
+    def _acted(self, index: int, status: str, answer: str) -> None:
+        state, label = self._record.state, self._actions()[index].label
+        state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
+        kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
+        step = self.trail(kind, to=label, text=answer[:300])
+        self.refresh_cards()
+        if status == "failed":
+            state.retry_until = self._now() + self._record.policy.actions_retried_for
+            self.tell_owner(Notice.ACTION_FAILED, step)
+
+    # ---- running an errand: the outbox asks --------------------------------------------------------------
+
+    def build(self, errand: AnyErrand, attempt: int, since: datetime) -> tuple[str, BaseModel]:
+        """The activity and its input, from what is true now."""
+        record, cards = self._record, self._record.state.cards
+        match errand:
+            case Post(round=round_):
+                card = self._shown[round_] = record.card(round_)
+                return "post_card", PostCard(
+                    channel=errand.channel,
+                    card=card,
+                    notify=errand.notify,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case Edit(ref=ref):
+                return "edit_card", EditCard(ref=ref, card=record.card(ref.round), attempt=attempt)
+            case Line(step=step):
+                return "reply", Reply(
+                    ref=cards[0],
+                    request_id=record.request_id,
+                    step=step,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case Word():
+                return "tell", Tell(
+                    user=errand.user,
+                    notice=errand.notice,
+                    card=record.card(record.state.round),
+                    where=cards[-1] if cards else None,
+                    step=errand.step,
+                    waiting=errand.waiting,
+                    attempt=attempt,
+                )
+            case Act(index=index):
+                return self._build_action(index, attempt)
+
+    def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
+        record, cards, action = self._record, self._record.state.cards, self._actions()[index]
+        if action.notify:
+            card, where = record.card(record.state.round), cards[0] if cards else None
+            return "tell", Tell(
+                user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
+            )
         outcome = record.outcome()
-        # The key is the same over all tries and retries, so that the other side can tell a repeat.
-        key = f"{record.request_id}:{outcome.status}:{index}"
         asked = record.request.model_dump(mode="json", exclude={"idempotency_key", "timeout"})
         event: dict[str, object] = {
             "type": f"approval.{outcome.status}",
             "timestamp": outcome.processed_at.isoformat(),
             "data": {"request": asked, "outcome": outcome.model_dump(mode="json", by_alias=True)},
         }
-
-        def settle(status: str, answer: str) -> None:
-            record.state.actions[index] = ActionState(label=action.label, status=status, answer=answer[:300])
-            kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
-            step = self.trail(kind, to=action.label, text=answer[:300])
-            self.refresh_cards()
-            if status == "failed":
-                self.tell_owner(Notice.ACTION_FAILED, step)
-
-        def build(attempt: int, _: datetime) -> RunAction | Tell:
-            if action.notify:
-                where = record.state.cards[0] if record.state.cards else None
-                card = record.card(record.state.round)
-                return Tell(
-                    user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
-                )
-            return RunAction(
-                post=action.post, activity=action.activity, key=key, event=event, attempt=attempt
-            )
-
-        self._outbox.put(
-            f"action:{index}",
-            Effect(
-                "tell" if action.notify else "run_action",
-                build,
-                give_up=record.policy.actions_retried_for,
-                done=lambda delivery: settle("done", delivery.answer),
-                failed=lambda problem: settle("failed", problem),
-            ),
+        # The key is the same over all tries and retries, so that the other side can tell a repeat.
+        key = f"{record.request_id}:{outcome.status}:{index}"
+        return "run_action", RunAction(
+            post=action.post, activity=action.activity, key=key, event=event, attempt=attempt
         )
+
+    def done(self, errand: AnyErrand, attempt: int, delivery: Delivery) -> None:
+        """It was done."""
+        match errand:
+            case Post(round=round_):
+                if delivery.card is None:
+                    raise AssertionError("a card that was posted has a place")
+                self._posted(round_, attempt, delivery.card)
+            case Act(index=index):
+                self._acted(index, "done", delivery.answer)
+            case _:
+                pass
+
+    def failed(self, errand: AnyErrand, problem: str) -> None:
+        """It will not be done."""
+        match errand:
+            case Post(round=round_, channel=channel):
+                if not self._lost(round_, problem):
+                    self._stale(channel, problem)
+            case Edit(ref=ref):
+                self._stale(ref.channel, problem)
+            case Act(index=index):
+                self._acted(index, "failed", problem)
+            case _:
+                pass

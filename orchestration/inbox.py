@@ -1,16 +1,23 @@
-"""Events of a running orchestration, one at a time, none lost."""
+"""Events of a running orchestration, in the order of their arrival, none lost."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from collections.abc import Generator
+from typing import Any, TypeVar
 
-from durabletask.task import CancellableTask, OrchestrationContext, Task
+from durabletask.task import CancellableTask, OrchestrationContext, Task, when_any
+
+T = TypeVar("T")
 
 
 class Inbox:
-    """Keeps exactly one waiter alive per event name.
+    """Keeps exactly one waiter alive per event name, and lines up what arrives: events, and timers under a name.
 
     The SDK hands events to the waiters of a name in turn, so a waiter that is abandoned swallows the next event.
+    It knows no order between names; so whatever else is waited for is waited for through `meanwhile`, which lines
+    up each arrival at its moment. A vote sent before the deadline counts, and one sent after it does not, also
+    where both came in while something was being looked up.
     Payloads are taken raw: anyone may raise an event, and one that does not fit must not fail the instance.
     """
 
@@ -19,16 +26,46 @@ class Inbox:
         self._waiters: dict[str, CancellableTask[Any]] = {
             name: ctx.wait_for_external_event(name) for name in names
         }
+        self._timers: dict[str, CancellableTask[Any]] = {}
+        self._arrived: deque[tuple[str, Any]] = deque()
+
+    def watch(self, name: str, timer: CancellableTask[Any]) -> None:
+        """Lines up the timer under that name when it fires, in place of an earlier one."""
+        self.drop(name)
+        self._timers[name] = timer
+
+    def watches(self, name: str) -> bool:
+        """Whether there is a timer under that name that has not fired."""
+        return name in self._timers
+
+    def drop(self, name: str) -> None:
+        """Forgets the timer of that name, fired or not."""
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
+        self._arrived = deque(one for one in self._arrived if one[0] != name)
 
     def waits(self) -> list[Task[Any]]:
         """What to wait on."""
-        return list(self._waiters.values())
+        return [*self._waiters.values(), *self._timers.values()]
 
     def take(self) -> tuple[str, Any] | None:
-        """The next event that has arrived, as (name, raw payload); None when none has."""
-        for name, waiter in self._waiters.items():
-            if waiter.is_complete:
-                payload = waiter.get_result()
+        """What has arrived first, as (name, raw payload); None when nothing has."""
+        self._line_up()
+        return self._arrived.popleft() if self._arrived else None
+
+    def meanwhile(self, task: Task[T]) -> Generator[Task[Any], Any, T]:
+        """The task's result; what arrives in the meantime lines up. Raises what the task raises."""
+        while not task.is_complete:
+            yield when_any([task, *self.waits()])
+            self._line_up()
+        return task.get_result()
+
+    def _line_up(self) -> None:
+        for name, timer in list(self._timers.items()):
+            if timer.is_complete:
+                del self._timers[name]
+                self._arrived.append((name, None))
+        for name in self._waiters:
+            while self._waiters[name].is_complete:
+                self._arrived.append((name, self._waiters[name].get_result()))
                 self._waiters[name] = self._ctx.wait_for_external_event(name)
-                return name, payload
-        return None

@@ -22,11 +22,12 @@ from durabletask.history import HistoryEvent
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.client import ours, progress_of, within_budget
+from orchestration.client import ours, within_budget
 from orchestration.commands import COMMANDS, Progress
 from orchestration.converter import PydanticConverter
 from orchestration.errors import InvalidRequestError, ReservedEventError, UnknownRequestError
 from orchestration.models import APPROVAL, SETTLE, VERSION, Outcome, Status
+from orchestration.published import progress_of
 from orchestration.settle import SettleInput
 from orchestration.state import ApprovalInput
 

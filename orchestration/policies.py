@@ -197,11 +197,13 @@ class Policy(Recorded):
         """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
         faults = []
         for level in self.levels:
-            people_only = all(not principal.startswith("S") for principal in level.approvers)
-            if people_only and level.quorum != "all" and level.quorum > len(set(level.approvers)):
-                faults.append(
-                    f"level {level.name} needs {level.quorum} approvals of {len(set(level.approvers))} people"
-                )
+            if any(principal.startswith("S") for principal in level.approvers):
+                continue
+            people = len(set(level.approvers))
+            if level.quorum != "all" and level.quorum > people:
+                faults.append(f"level {level.name} needs {level.quorum} approvals of {people} people")
+            if level.reject_quorum > people:
+                faults.append(f"level {level.name} needs {level.reject_quorum} rejections of {people} people")
         return faults
 
 
@@ -210,6 +212,13 @@ class PolicyBook(Recorded):
 
     policies: dict[str, Policy] = Field(min_length=1)
     people: dict[UserId, PersonEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _others_stand_in(self) -> Self:
+        alone = [person for person, entry in self.people.items() if entry.delegate == person]
+        if alone:
+            raise ValueError(f"{', '.join(alone)} cannot stand in for themselves; name somebody else")
+        return self
 
     def people_of(self, policy: Policy) -> dict[str, PersonEntry]:
         """The entries of the people whom this policy names: what an instance takes along."""

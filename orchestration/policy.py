@@ -92,7 +92,9 @@ def may_delegate(
         return refusal
     if delegation.actor in bench.excused.values():
         return Reason.ONE_HOP
-    unfit = {delegation.actor, *bench.excused, *bench.counted}
+    unfit = {delegation.actor, *bench.excused}
+    if not policy.allow_repeat_approver:
+        unfit |= set(bench.counted)
     if not policy.allow_self_approval:
         unfit.add(request.requester)
     return Reason.DELEGATE_UNFIT if delegation.to in unfit else Reason.RECORDED

@@ -12,8 +12,14 @@ from orchestration.policies import Level
 from orchestration.policy import Bench, Members, belongs
 from orchestration.state import ApprovalInput, State
 
-VERDICTS_KEPT: Final = 20
+# All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
+VERDICTS_KEPT: Final = 100
 REMARKS_KEPT: Final = 5
+REMARK_SHOWN: Final = 500
+# The hub takes no status, input or output of more than 1 MiB, and the votes are in each of them (twice in a status).
+# Past this many bytes of comments a vote keeps the beginning of its own; the trail has all of it.
+COMMENT_BYTES_KEPT: Final = 100_000
+COMMENT_BEGINNING: Final = 100
 
 
 class Record:
@@ -63,12 +69,18 @@ class Record:
             left_out |= set(self.state.counted)
         self.state.asked = [person for person in people if person not in left_out]
 
-    def escalate(self, now: datetime) -> None:
-        """Nobody decided in time: one more round beside the level's own, which stays open."""
+    def escalate(self, excused: dict[str, str], now: datetime) -> None:
+        """Nobody decided in time: one more round beside the level's own, which stays open.
+
+        `excused` is of those it escalates to, as in `open_level`.
+        """
         escalation, state = self.policy.escalation, self.state
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         state.escalated, state.escalated_at, state.status = True, now, Status.ESCALATED
+        # Who has handed over their vote at this level keeps to that.
+        state.excused = {**excused, **state.excused}
+        state.escalation = list(dict.fromkeys(excused.get(who, who) for who in escalation.approvers))
         state.round += 1
         state.open_rounds.append(state.round)
         state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
@@ -95,10 +107,10 @@ class Record:
 
     def bench(self) -> Bench:
         """Who may decide now."""
-        state, escalation = self.state, self.policy.escalation
+        state = self.state
         return Bench(
             approvers=state.approvers,
-            escalation=escalation.approvers if escalation and state.escalated else (),
+            escalation=state.escalation if state.escalated else (),
             excused=state.excused,
             counted=state.counted,
             open_rounds=state.open_rounds,
@@ -114,7 +126,7 @@ class Record:
         votes[decision.actor] = Vote(
             actor=decision.actor,
             choice=decision.choice,
-            comment=decision.comment,
+            comment=self._kept(decision.comment),
             via=decision.via,
             token=decision.token,
             at=now,
@@ -123,11 +135,20 @@ class Record:
         )
         return Reason.RECORDED
 
+    def _kept(self, comment: str) -> str:
+        levels = [level.decisions for level in self.state.past_levels]
+        votes = [vote for decisions in [*levels, self.state.votes.values()] for vote in decisions]
+        size = sum(len(vote.comment.encode()) for vote in votes) + len(comment.encode())
+        if size <= COMMENT_BYTES_KEPT or len(comment) <= COMMENT_BEGINNING:
+            return comment
+        return comment[:COMMENT_BEGINNING] + "…"
+
     def decided(self, members: Members) -> Vote | None:
         """The vote that settled the level, or None while it is open.
 
         Rejections settle it at `reject_quorum`. The level's own people need its quorum; one approval by those it
-        escalated to is enough.
+        escalated to is enough. "All" are those who were asked when it opened: who has joined a group since does not
+        take the place of one of them, and who has left it without a vote is still missed.
         """
         votes = sorted(self.state.votes.values(), key=lambda vote: vote.at)
         rejections = [vote for vote in votes if vote.choice is Choice.REJECT]
@@ -136,10 +157,14 @@ class Record:
         approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
         bench = self.bench()
         for vote in approvals:
-            if belongs(vote.actor, bench.escalation, members) or (vote.for_ in bench.escalation):
+            hats = [vote.actor, *(who for who, by in bench.excused.items() if by == vote.actor)]
+            if any(belongs(hat, bench.escalation, members) for hat in hats):
                 return vote
+        if self.level.quorum == "all":
+            asked = set(self.state.asked)
+            return approvals[-1] if asked and asked <= {vote.actor for vote in approvals} else None
         own = [vote for vote in approvals if belongs(vote.actor, bench.approvers, members)]
-        return own[-1] if own and len(own) >= self.needed else None
+        return own[-1] if len(own) >= self.level.quorum else None
 
     @property
     def needed(self) -> int:
@@ -171,7 +196,7 @@ class Record:
         return any(verdict.command_id == command_id for verdict in self.state.verdicts)
 
     def answer(self, command_id: str, reason: Reason) -> None:
-        """Publishes the verdict on a command; the last 20 are kept."""
+        """Publishes the verdict on a command; the last 100 are kept."""
         verdict = Verdict(
             command_id=command_id, reason=reason, ended_as=self.state.status if self.ended else None
         )
@@ -230,7 +255,12 @@ class Record:
             asked_at=state.asked_at,
             levels=self.levels(),
             upcoming=upcoming,
-            remarks=state.remarks,
+            remarks=[
+                remark
+                if len(remark.text) <= REMARK_SHOWN
+                else remark.model_copy(update={"text": remark.text[:REMARK_SHOWN] + "…"})
+                for remark in state.remarks
+            ],
             actions=state.actions,
             open=round_ in state.open_rounds,
             escalation=state.escalated and round_ == state.round,

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, when_any
 
 from orchestration.cards import Notice, StepKind
-from orchestration.case import Durable
 from orchestration.commands import Progress
+from orchestration.crew import Durable
 from orchestration.effects import Effects
-from orchestration.models import Outcome, Recorded, Status
-from orchestration.outbox import Outbox
+from orchestration.models import PERSON, Outcome, Recorded, Status
 from orchestration.record import Record
 from orchestration.state import ApprovalInput, State
-
-WORDS = {
-    Status.TERMINATED: "It was stopped by an operator.",
-    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
-}
+from orchestration.words import CUT_SHORT
 
 
 class SettleInput(Recorded):
@@ -39,14 +35,16 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         return ctx.current_utc_datetime.replace(tzinfo=UTC)
 
     record = _record(ended)
-    outbox = Outbox(ctx, now)
-    effects = Effects(record, outbox, now)
+    effects = Effects(ctx, record, now)
+    outbox = effects.outbox
     if not record.ended:
-        record.end(ended.status, now(), reason=WORDS[ended.status])
+        record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
     step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
     effects.tell_requester(Notice.PROGRESS, step)
     effects.run_actions()
+    for person in (person for level in ended.progress.levels for person in level.waiting_for):
+        ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
     while True:
         outbox.step()
         waits = outbox.waits()
@@ -69,6 +67,8 @@ def _record(ended: SettleInput) -> Record:
         past_levels=past,
         cards=seen.cards,
         steps=seen.steps,
+        actions=seen.actions,
+        escalated=bool(past and past[-1].escalated_to),
     )
     if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
         state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at

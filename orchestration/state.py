@@ -6,7 +6,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orchestration.cards import Step
 from orchestration.commands import Verdict
+from orchestration.errands import Lane
 from orchestration.models import (
     ActionState,
     ApprovalRequest,
@@ -37,6 +39,7 @@ class State(BaseModel):
     deadline: datetime | None = None
     remind_at: datetime | None = None
     approvers: list[str] = Field(default_factory=list)
+    escalation: list[str] = Field(default_factory=list)
     asked: list[str] = Field(default_factory=list)
     excused: dict[str, str] = Field(default_factory=dict)
     votes: dict[str, Vote] = Field(default_factory=dict)
@@ -52,6 +55,9 @@ class State(BaseModel):
     comments: str = ""
     reason: str = ""
     actions: list[ActionState] = Field(default_factory=list)
+    retry_until: datetime | None = None
+    lanes: dict[str, Lane] = Field(default_factory=dict)
+    held: list[Step] = Field(default_factory=list)
 
 
 class ApprovalInput(Recorded):

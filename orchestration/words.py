@@ -15,9 +15,15 @@ ENDED = {
     Status.TERMINATED: "stopped by an operator",
 }
 
+# Why a request ended that ended without running a line of its own.
+CUT_SHORT = {
+    Status.TERMINATED: "It was stopped by an operator.",
+    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+}
+
 SENTENCES = {
-    Reason.RECORDED: "Thanks, your decision is recorded.",
-    Reason.UNCHANGED: "Your decision was already recorded; nothing changed.",
+    Reason.RECORDED: "Thanks, that is recorded.",
+    Reason.UNCHANGED: "That was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
@@ -36,7 +42,7 @@ SENTENCES = {
         "I could not check just now whether you may decide this, so nothing changed. Please try again in a minute."
     ),
     Reason.UNKNOWN_REQUEST: "I don't know this request. It may have been removed after its retention time.",
-    Reason.NO_ANSWER_YET: "Your decision is recorded and will be handled shortly; the card will say how.",
+    Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card will say how.",
 }
 
 

@@ -20,10 +20,11 @@ from bot.api.models import Instance, Purged
 from bot.api.problems import Problem
 from bot.api.urls import MANAGEMENT, Urls
 from bot.tokens import ADMIN, READ
-from orchestration.client import OVER, progress_of
+from orchestration.client import OVER
 from orchestration.errors import UnknownRequestError
 from orchestration.models import APPROVAL
 from orchestration.operations import Operations
+from orchestration.published import progress_of
 
 POLL_AFTER: Final = "10"  # seconds, as theirs
 # A leading @ is an entity, which is nobody's to manage here.

@@ -1,23 +1,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from durabletask.client import OrchestrationState, OrchestrationStatus
+from durabletask.entities import EntityInstanceId
 
 from orchestration import policies
 from orchestration.activities import Activities
 from orchestration.client import Actor, Door
-from orchestration.commands import Progress, Verdict
+from orchestration.commands import Progress, Reason, Verdict
 from orchestration.connect import Connection, connect
-from orchestration.models import ApprovalRequest, Choice, Outcome, Via
+from orchestration.models import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
+from orchestration.ports import Directory
 from orchestration.worker import register
 from tests.orchestration.board import Board, BoardActions
 
 BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
+
+
+def by(person: str) -> Actor:
+    return Actor(id=person, via=Via.SLACK)
 
 
 class Office:
@@ -44,6 +53,42 @@ class Office:
             request_id, Actor(id=actor, via=Via.SLACK), choice, round=round, comment=comment
         )
         return await self.door.verdict(ticket)
+
+    async def delegate(self, request_id: str, actor: str, to: str, round: int = 1) -> Reason:
+        ticket = await self.door.delegate(request_id, by(actor), to, round=round)
+        return (await self.door.verdict(ticket)).reason
+
+    async def say(self, request_id: str, actor: str, kind: RemarkKind, text: str) -> Reason:
+        ticket = await self.door.comment(request_id, by(actor), kind, text)
+        return (await self.door.verdict(ticket)).reason
+
+    async def retry(self, request_id: str, actor: str) -> Reason:
+        return (await self.door.verdict(await self.door.retry(request_id, by(actor)))).reason
+
+    async def cancel(self, request_id: str, actor: str) -> Reason:
+        return (await self.door.verdict(await self.door.cancel(request_id, by(actor)))).reason
+
+    async def runtime(self, request_id: str) -> OrchestrationState:
+        client = self.connection.client()
+        found = await client.get_orchestration_state(request_id)
+        await client.close()
+        assert found is not None
+        return found
+
+    async def completed(self, request_id: str) -> None:
+        async def look() -> None:
+            while (await self.runtime(request_id)).runtime_status is not OrchestrationStatus.COMPLETED:
+                await asyncio.sleep(0.02)
+
+        await asyncio.wait_for(look(), 10)
+
+    async def waits_of(self, person: str) -> list[str]:
+        """The requests that wait for this person, as their entity knows."""
+        client = self.connection.client()
+        found = await client.get_entity(EntityInstanceId(PERSON, person))
+        await client.close()
+        state = json.loads((found and found.get_state()) or "null") or {}
+        return list(state.get("waits", {}))
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
         async def look() -> Progress:
@@ -73,6 +118,20 @@ class Office:
             lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + timedelta(**time)
         )
 
+    async def hasten(self, true: Callable[[], bool]) -> None:
+        """Skips from retry to retry, which are at most five minutes apart, until it is true."""
+        hub = self.connection.hub
+        assert hub is not None
+        near = timedelta(minutes=6)
+
+        def due() -> bool:
+            return (at := hub.next_timer()) is not None and at <= hub.clock.now() + near
+
+        while not true():
+            await self.eventually(lambda: true() or due())
+            if not true():
+                await self.skip(minutes=5)
+
     async def skip(self, **time: float) -> None:
         """Skips durable time, without waiting for it."""
         assert self.connection.hub is not None
@@ -91,12 +150,18 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     found.close()
 
 
-@pytest.fixture
-async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
+@asynccontextmanager
+async def opened(connection: Connection, board: Board, directory: Directory) -> AsyncIterator[Office]:
     worker = connection.worker()
-    register(worker, Activities(board, board, BoardActions(board), started_at=connection.now()))
+    register(worker, Activities(board, directory, BoardActions(board), started_at=connection.now()))
     worker.start()
     client = connection.client()
     yield Office(connection, Door(client, lambda: BOOK), board)
     await client.close()
     await asyncio.to_thread(worker.stop)
+
+
+@pytest.fixture
+async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
+    async with opened(connection, board, board) as found:
+        yield found

@@ -177,9 +177,7 @@ async def test_an_idempotency_key_asks_once(office: Office) -> None:
 
 
 async def test_an_unknown_policy_or_request_is_said_by_name(office: Office) -> None:
-    with pytest.raises(
-        InvalidRequestError, match="there is no 'coffee'; there is all, budget, deploy"
-    ):
+    with pytest.raises(InvalidRequestError, match="there is no 'coffee'; there is all, budget, deploy"):
         await office.door.start(ApprovalRequest(policy="coffee", title="Beans", requester="U0RITA"))
     with pytest.raises(UnknownRequestError):
         await office.decide("purchase-00000000", "U0ADA")

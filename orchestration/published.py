@@ -1,0 +1,55 @@
+"""What a hub says of an `approval` instance, as our models."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Final
+
+from durabletask.client import OrchestrationState, OrchestrationStatus
+
+from orchestration.commands import Progress
+from orchestration.errors import UnknownRequestError
+from orchestration.models import Outcome, Status
+from orchestration.state import ApprovalInput
+from orchestration.words import CUT_SHORT
+
+_CUT_SHORT: Final = {
+    OrchestrationStatus.FAILED: Status.FAILED,
+    OrchestrationStatus.TERMINATED: Status.TERMINATED,
+}
+
+
+def progress_of(state: OrchestrationState) -> Progress:
+    """The published progress; made up from the start's input before the first turn, and where no turn could run.
+
+    A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
+    Raises `UnknownRequestError`.
+    """
+    progress = state.get_custom_status(Progress)
+    cut_short = _CUT_SHORT.get(state.runtime_status)
+    if progress is not None and (cut_short is None or progress.status.ended):
+        return progress
+    given = state.get_input(ApprovalInput)
+    if given is None:
+        raise UnknownRequestError
+    if progress is None:
+        progress = Progress(
+            request_id=state.instance_id,
+            status=Status.PENDING,
+            policy=given.policy.key,
+            title=given.request.title,
+            requester=given.request.requester,
+            asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
+            round=0,
+        )
+    if cut_short is None:
+        return progress
+    outcome = Outcome(
+        request_id=state.instance_id,
+        status=cut_short,
+        processed_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
+        reason=CUT_SHORT[cut_short],
+        levels=progress.levels,
+        digest=given.request.digest(),
+    )
+    return progress.model_copy(update={"status": cut_short, "outcome": outcome})
