@@ -118,7 +118,7 @@ class Case:
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
-        self._effects.run_actions()
+        self._effects.send_outcome()
 
     def _card_lost(self, round_: int, problem: str) -> bool:
         """Without the card of the level that is open nobody could decide; any other is only missed."""

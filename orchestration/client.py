@@ -20,7 +20,6 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, Orche
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
-from orchestration import policy as rules
 from orchestration.commands import (
     EVENTS,
     Cancellation,
@@ -52,6 +51,7 @@ from orchestration.models import (
     Status,
     Via,
 )
+from orchestration.outlet import taken
 from orchestration.policies import PersonEntry, Policy, PolicyBook
 from orchestration.published import progress_of
 from orchestration.state import ApprovalInput
@@ -109,15 +109,7 @@ class Door:
         Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
         """
         book = self.book()
-        policy = book.policies.get(request.policy)
-        if policy is None:
-            known = ", ".join(sorted(book.policies))
-            raise InvalidRequestError(
-                f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
-            )
-        given = ApprovalInput(
-            request=rules.check_request(request, policy), policy=policy, people=book.people_of(policy)
-        )
+        given = taken(request, book)
         while True:
             request_id = new_request_id(request)
             if await self._begin(request_id, given):
@@ -244,7 +236,7 @@ class Door:
     async def policy_of(self, request_id: str) -> Policy:
         """The policy as it was when the request was made. Raises `UnknownRequestError`."""
         given = (await self._known(request_id)).get_input(ApprovalInput)
-        if given is None:
+        if given is None or given.policy is None:
             raise UnknownRequestError
         return given.policy
 

@@ -28,7 +28,10 @@ class Record:
     def __init__(self, request_id: str, given: ApprovalInput, now: datetime) -> None:
         self.request_id = request_id
         self.request = given.request
+        if given.policy is None:
+            raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
+        self.signed = given.signed
         self.people = given.people
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
@@ -287,6 +290,7 @@ class Record:
             cards=state.cards,
             actions=state.actions,
             outcome=self.outcome() if self.ended else None,
+            sealed=not self.ended or state.sealed or not self.signed,
             verdicts=state.verdicts,
         )
 
@@ -304,4 +308,19 @@ class Record:
             reason=state.reason,
             levels=state.past_levels,
             digest=self.request.digest(),
+            receipt=state.receipt,
         )
+
+
+def refused(outcome: Outcome, given: ApprovalInput) -> Progress:
+    """The custom status of a request that no policy would take."""
+    return Progress(
+        request_id=outcome.request_id,
+        status=outcome.status,
+        policy=given.request.policy,
+        title=given.request.title,
+        requester=given.request.requester,
+        asked_at=outcome.processed_at,
+        round=0,
+        outcome=outcome,
+    )

@@ -15,12 +15,13 @@ from durabletask.worker import (
 from orchestration.activities import Activities
 from orchestration.approval import approval
 from orchestration.models import PERSON, VERSION, Outcome
+from orchestration.outlet import Outlet
 from orchestration.people import person
 from orchestration.settle import settle
 from orchestration.state import ApprovalInput
 
 
-def register(worker: TaskHubGrpcWorker, activities: Activities) -> None:
+def register(worker: TaskHubGrpcWorker, activities: Activities, outlet: Outlet) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
@@ -33,6 +34,9 @@ def register(worker: TaskHubGrpcWorker, activities: Activities) -> None:
         activities.tell,
         activities.run_action,
         activities.members,
+        outlet.take_policy,
+        outlet.seal,
+        outlet.call_back,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

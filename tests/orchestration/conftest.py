@@ -18,9 +18,10 @@ from orchestration.client import Actor, Door
 from orchestration.commands import Progress, Reason, Verdict
 from orchestration.connect import Connection, connect
 from orchestration.models import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
+from orchestration.outlet import Outlet
 from orchestration.ports import Directory
 from orchestration.worker import register
-from tests.orchestration.board import Board, BoardActions
+from tests.orchestration.board import Board, BoardActions, BoardOutlet
 
 BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
@@ -138,6 +139,11 @@ class Office:
         await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
 
 
+def outlet(board: Board) -> Outlet:
+    desk = BoardOutlet(board)
+    return Outlet(desk, desk, lambda: BOOK)
+
+
 @pytest.fixture
 def board() -> Board:
     return Board()
@@ -153,7 +159,9 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 @asynccontextmanager
 async def opened(connection: Connection, board: Board, directory: Directory) -> AsyncIterator[Office]:
     worker = connection.worker()
-    register(worker, Activities(board, directory, BoardActions(board), started_at=connection.now()))
+    register(
+        worker, Activities(board, directory, BoardActions(board), started_at=connection.now()), outlet(board)
+    )
     worker.start()
     client = connection.client()
     yield Office(connection, Door(client, lambda: BOOK), board)
