@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.actions import InstalledAction, OutcomeActions, installed
+from bot.api import Api
+from bot.callbacks import HttpCaller, networks
 from bot.config import Settings
+from bot.keys import Secrets
+from bot.policy_file import PolicyFile
+from bot.receipts import Keys
 from bot.slack.directory import SlackDirectory
 from bot.slack.link import SlackLink
 from bot.slack.listeners import register as register_listeners
 from bot.slack.notifier import SlackNotifier, web_client
+from bot.slack.pace import Pace
+from bot.tokens import FILE as TOKENS
+from bot.tokens import TokenFile
 from bot.web import serving
-from orchestration import policy
 from orchestration.activities import Activities
 from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
+from orchestration.operations import Operations
+from orchestration.outlet import Outlet
 from orchestration.worker import register
 
 log = logging.getLogger(__name__)
@@ -44,37 +55,58 @@ class Countersign:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Countersign]:
+async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncIterator[Countersign]:
     """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
 
+    `pace` is Slack's unless it is given, as for a workspace that is only simulated.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
-    policies = policy.load(settings.policies)
+    known = installed()
+    book = PolicyFile(settings.policies, known)
     async with AsyncExitStack() as closing:
         connection = connect(settings.hub, settings.data_dir, skippable_clock=settings.skippable_clock)
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)
-        door = Door(client, lambda: policies)
+        door = Door(client, book)
+        outlet, api = _for_programs(settings, client, door)
 
         worker = connection.worker()
-        register(worker, _activities(settings, connection))
+        register(worker, _activities(settings, connection, pace or Pace(), known), outlet)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
         link = SlackLink(_bolt(settings, door), settings.app_token)
         closing.push_async_callback(link.close)
-        port = await closing.enter_async_context(serving(settings, door, link))
+        port = await closing.enter_async_context(serving(settings, door, link, api))
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
         yield Countersign(door, port, connection, connecting)
 
 
-def _activities(settings: Settings, connection: Connection) -> Activities:
+def _activities(
+    settings: Settings, connection: Connection, pace: Pace, known: Mapping[str, InstalledAction]
+) -> Activities:
     client = web_client(settings.bot_token, settings.slack_api_url)
-    return Activities(SlackNotifier(client), SlackDirectory(client), started_at=connection.now())
+    notifier = SlackNotifier(client, pace)
+    return Activities(notifier, SlackDirectory(client), OutcomeActions(known), started_at=connection.now())
+
+
+def _for_programs(settings: Settings, client: AsyncTaskHubGrpcClient, door: Door) -> tuple[Outlet, Api]:
+    secrets = Secrets.load(settings.secret, settings.data_dir)
+    keys = Keys.load(settings.signing_key, settings.data_dir)
+    caller = HttpCaller(secrets, networks(settings.callback_networks))
+    api = Api(
+        door,
+        Operations(client),
+        TokenFile(settings.data_dir / TOKENS),
+        secrets,
+        keys,
+        public_url=settings.public_url,
+    )
+    return Outlet(keys, caller, door.book), api
 
 
 def _bolt(settings: Settings, door: Door) -> AsyncApp:

@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 from bot import config
-from bot.commands import approvals, ask, tokens
+from bot.commands import approvals, ask, receipts, tokens
 from orchestration import hub
 from orchestration.errors import CountersignError
 
@@ -22,10 +23,14 @@ USAGE_ERROR = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, or 2 when it could not be done as asked."""
-    given = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["hub"]:  # it has options of its own, which a subparser of argparse would refuse
+        return hub.main(words[1:])
+    given = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     logging.getLogger("durabletask").setLevel(logging.WARNING)
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("slack_sdk.web").setLevel(logging.WARNING)
     try:
         status: int = given.command(given)
     except CountersignError as error:
@@ -48,29 +53,48 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"countersign {version('countersign')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    run = commands.add_parser("run", help="serve Slack and decide approvals; settings are in the environment")
+    run = commands.add_parser(
+        "run",
+        help="serve Slack and decide approvals",
+        description="Serves Slack and decides approvals, until Ctrl-C or SIGTERM.",
+        epilog="It takes no options: its settings are environment variables, or in the TOML file that "
+        "COUNTERSIGN_CONFIG names. Required: SLACK_BOT_TOKEN, COUNTERSIGN_POLICIES, and SLACK_APP_TOKEN or "
+        "SLACK_SIGNING_SECRET. The README lists them all.",
+    )
     run.set_defaults(command=_run)
 
     demo = commands.add_parser("demo", help="a workspace in your browser, with nothing to sign up for")
-    demo.add_argument("--data", type=Path, default=None, help="where the demo keeps its state")
-    demo.add_argument("--port", type=int, default=3030, help="the page's port (default 3030)")
+    demo.add_argument(
+        "--data",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="where the demo keeps its state (default ~/.local/share/countersign/demo)",
+    )
+    demo.add_argument("--port", type=_port, default=3030, help="the page's port (default 3030)")
     demo.set_defaults(command=_demo)
 
-    for command in (ask, approvals, tokens):
+    for command in (ask, approvals, receipts, tokens):
         command.add(commands)
 
-    serve = commands.add_parser(
-        "hub", help="the task hub as a process of its own, on loopback", add_help=False
-    )
-    serve.add_argument("arguments", nargs=argparse.REMAINDER)
-    serve.set_defaults(command=lambda given: hub.main(given.arguments))
+    commands.add_parser("hub", help="the task hub as a process of its own, on loopback (see hub --help)")
     return parser
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, 0 to 65535")
+    return int(text)
+
+
 def _run(_: argparse.Namespace) -> int:
-    return asyncio.run(_serve(config.read(os.environ)))
+    settings = config.read(os.environ)
+    # Bolt looks for it there too, and would warn at every start that it is of no use.
+    os.environ.pop("SLACK_BOT_TOKEN", None)
+    return asyncio.run(_serve(settings))
 
 
 async def _serve(settings: config.Settings) -> int:

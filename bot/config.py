@@ -32,9 +32,18 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_POLICIES",
+        "COUNTERSIGN_SECRET",
+        "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_CALLBACK_NETWORKS",
     }
 )
-SECRETS: Final = ("SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN")
+SECRETS: Final = (
+    "SLACK_BOT_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "SLACK_APP_TOKEN",
+    "COUNTERSIGN_SECRET",
+    "COUNTERSIGN_SIGNING_KEY",
+)
 
 
 class SettingError(CountersignError):
@@ -56,6 +65,9 @@ class Settings:
     hub: str
     skippable_clock: bool
     policies: Path
+    secret: str | None
+    signing_key: str | None
+    callback_networks: str | None
 
     @property
     def socket_mode(self) -> bool:
@@ -99,6 +111,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         policies=Path(
             _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
         ).expanduser(),
+        secret=given.get("COUNTERSIGN_SECRET"),
+        signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
+        callback_networks=given.get("COUNTERSIGN_CALLBACK_NETWORKS"),
     )
 
 
@@ -107,30 +122,44 @@ def data_dir(environment: Mapping[str, str]) -> Path:
     return _data_dir(_gather(environment))
 
 
+def secret(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_SECRET alone. Raises `SettingError`."""
+    return _gather(environment).get("COUNTERSIGN_SECRET")
+
+
 def _gather(environment: Mapping[str, str]) -> dict[str, str]:
-    """The file's values, then the environment's, then those of secrets kept in files of their own."""
-    given: dict[str, str] = {}
-    if config := environment.get("COUNTERSIGN_CONFIG"):
-        given |= _config_file(Path(config).expanduser())
-    given |= {name: value for name in SETTINGS if (value := environment.get(name, "").strip())}
+    """The file's values, and over them the environment's."""
+    config = environment.get("COUNTERSIGN_CONFIG")
+    file = _config_file(Path(config).expanduser()) if config else {}
+    return _with_secrets(file) | _with_secrets(environment)
+
+
+def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
+    """The settings that one source has, with those secrets that it keeps in files. An empty one counts as not set."""
+    given = {name: value for name in SETTINGS if (value := source.get(name, "").strip())}
     for name in SECRETS:
-        if place := environment.get(f"{name}_FILE") or given.pop(f"{name}_FILE", None):
-            if environment.get(name):
+        if place := source.get(f"{name}_FILE"):
+            if name in given:
                 raise SettingError(f"{name}: is set, and so is {name}_FILE; keep one of them.")
             try:
                 given[name] = Path(place).expanduser().read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise SettingError(f"{name}_FILE: {place} cannot be read ({error}).") from error
+                raise SettingError(f"{name}_FILE: {place} cannot be read ({_reason(error)}).") from error
             if not given[name]:
                 raise SettingError(f"{name}_FILE: {place} is empty.")
     return given
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read, without its path, which the sentence has already."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 def _config_file(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"COUNTERSIGN_CONFIG: {path} cannot be read ({error}).") from error
+        raise SettingError(f"COUNTERSIGN_CONFIG: {path} cannot be read ({_reason(error)}).") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML ({error}).") from error
     known = SETTINGS | {f"{name}_FILE" for name in SECRETS}

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from orchestration.errors import CountersignError
 
+FILE: Final = "tokens.toml"
 PREFIX: Final = "csn_"
 RATE: Final = 1200  # requests a minute, and as many at once
 REQUEST: Final = "request"

@@ -1,13 +1,15 @@
-"""The HTTP port: health for whoever runs the process, and Slack's requests when Socket Mode is not used."""
+"""The HTTP port: health for whoever runs the process, the API, and Slack's requests without Socket Mode."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
+from bot.api import Api
 from bot.config import SettingError, Settings
 from bot.slack.link import SlackLink
 from orchestration.client import Door
@@ -17,16 +19,20 @@ BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
 
 @asynccontextmanager
-async def serving(settings: Settings, door: Door, link: SlackLink) -> AsyncIterator[int]:
+async def serving(settings: Settings, door: Door, link: SlackLink, api: Api) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    runner = web.AppRunner(_routes(settings, door, link), access_log=None)
+    application = _routes(settings, door, link)
+    api.attach(application)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
+            # A bind that fails has asyncio's words around the system's; a name that resolves to nothing has no errno.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise SettingError(
-                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({error.strerror})."
+                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason})."
             ) from error
         yield runner.addresses[0][1]
     finally:

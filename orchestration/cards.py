@@ -10,6 +10,12 @@ from pydantic import Field
 
 from orchestration.models import ActionState, CardRef, Choice, LevelState, Outcome, Recorded, Remark, Status
 
+# Why a request ended that ended without running a line of its own.
+CUT_SHORT = {
+    Status.TERMINATED: "It was stopped by an operator.",
+    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+}
+
 
 class Shown(Recorded):
     """A filled-in field of the request, with its words."""

@@ -26,7 +26,7 @@ from orchestration.commands import (
 from orchestration.crew import Crew, Durable
 from orchestration.effects import Effects
 from orchestration.inbox import Inbox
-from orchestration.models import Choice, RemarkKind, Status
+from orchestration.models import CardRef, Choice, RemarkKind, Status
 from orchestration.record import Record
 from orchestration.state import ApprovalInput
 
@@ -55,7 +55,7 @@ class Case:
         self._log = ctx.create_replay_safe_logger(log)
         self._inbox = Inbox(ctx, *COMMANDS)
         self.record = Record(ctx.instance_id, given, self.now())
-        self._effects = Effects(ctx, self.record, self.now, self._card_lost)
+        self._effects = Effects(ctx, self.record, self.now, posted=self._card_posted, lost=self._card_lost)
         self._outbox = self._effects.outbox
         self._crew = Crew(ctx, self.record, self._inbox, self._effects, self.now)
         self._happened = 0
@@ -90,7 +90,7 @@ class Case:
     def _tell_stand_ins(self, away: dict[str, str]) -> None:
         for absent, present in away.items():
             self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
-            self._effects.tell(present, Notice.ASKED)
+            self._effects.ask(present)
 
     def announce(self, reason: str) -> None:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
@@ -119,6 +119,11 @@ class Case:
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.send_outcome()
+
+    def _card_posted(self, ref: CardRef) -> None:
+        """Whoever was asked and has not decided is waited for."""
+        if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
+            self._crew.wait_for(self.record.undecided())
 
     def _card_lost(self, round_: int, problem: str) -> bool:
         """Without the card of the level that is open nobody could decide; any other is only missed."""
@@ -285,9 +290,9 @@ class Case:
             record.delegate(delegation)
             self._crew.release([delegation.actor])
             if was_asked and delegation.to in record.undecided():
-                self._crew.wait_for(delegation.to)
+                self._crew.wait_for([delegation.to])
             step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
-            self._effects.tell(delegation.to, Notice.ASKED, step)
+            self._effects.ask(delegation.to, step)
             # Of "all", the one who takes the vote over may have been the last to agree.
             self._settle_level(members)
         return reason

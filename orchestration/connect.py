@@ -53,9 +53,9 @@ def parse_scheduler(text: str) -> Scheduler:
     """
     parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
     known = {name.strip().lower(): value.strip() for name, value in parts.items()}
-    for name in ("endpoint", "authentication", "taskhub"):
-        if not known.get(name):
-            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name.capitalize()}=….")
+    for name in ("Endpoint", "Authentication", "TaskHub"):
+        if not known.get(name.lower()):
+            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name}=….")
     endpoint = urlsplit(known["endpoint"])
     if endpoint.scheme not in {"http", "https"} or not endpoint.netloc:
         raise HubSettingError(

@@ -108,14 +108,22 @@ class Crew:
         if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
             return
         record.ask(rules.people_of(state.approvers, members))
-        for person in record.undecided():
-            self.wait_for(person)
+        self.wait_for(record.undecided())
 
-    def wait_for(self, person: str) -> None:
-        """The request waits for this person."""
+    def wait_for(self, people: Collection[str]) -> None:
+        """The request waits for these people, from when there is a card to look at: a digest comes with links."""
         record = self._record
-        wait = Wait(request_id=record.request_id, title=record.request.title, deadline=record.state.deadline)
-        self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
+        where = record.on_show()
+        if where is None:
+            return
+        wait = Wait(
+            request_id=record.request_id,
+            title=record.request.title,
+            deadline=record.state.deadline,
+            where=where,
+        )
+        for person in people:
+            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
 
     def release(self, people: Collection[str]) -> None:
         """It waits for them no more."""

@@ -39,7 +39,8 @@ SEALING_RETRIED_FOR: Final = timedelta(minutes=10)
 class Effects:
     """Puts errands into its outbox. What each does is worked out when its try starts, from what is true then.
 
-    `lost(round, problem)` is told when a round's card cannot be posted; it returns whether that is dealt with.
+    `posted(ref)` is told when a round's card is there to be looked at; `lost(round, problem)` when it cannot be
+    posted, and returns whether that is dealt with.
     """
 
     def __init__(
@@ -47,11 +48,14 @@ class Effects:
         ctx: OrchestrationContext,
         record: Record,
         now: Callable[[], datetime],
+        *,
+        posted: Callable[[CardRef], None] = lambda _: None,
         lost: Callable[[int, str], bool] = lambda _round, _problem: False,
     ) -> None:
         self._ctx = ctx
         self._record = record
         self._now = now
+        self._when_posted = posted
         self._lost = lost
         self._shown: dict[int, Card] = {}
         self.outbox = Outbox(ctx, now, record.state.lanes, self)
@@ -81,6 +85,10 @@ class Effects:
         held, state.held = state.held, []
         for step in held:
             self._reply(step)
+        words, state.held_words = state.held_words, []
+        for word in words:
+            self._put(word)
+        self._when_posted(ref)
         # A later try may have found the copy of an earlier one, which says what was true at that time.
         if attempt > 1 or self._record.card(round_) != self._shown.get(round_):
             self._refresh(ref)
@@ -108,10 +116,23 @@ class Effects:
         self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
     ) -> None:
         """A direct message to one person, about the request."""
-        self.outbox.put(
-            f"tell:{user}",
-            Word(user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR),
-        )
+        self._put(self._word(user, notice, step, waiting))
+
+    def ask(self, user: str, step: Step | None = None) -> None:
+        """Tells a person that they are to decide now, once there is a card where they can."""
+        word, state = self._word(user, Notice.ASKED, step), self._record.state
+        if self._record.on_show():
+            self._put(word)
+        else:
+            state.held_words.append(word)
+
+    def _word(
+        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
+    ) -> Word:
+        return Word(user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR)
+
+    def _put(self, word: Word) -> None:
+        self.outbox.put(f"tell:{word.user}", word)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
         """The requester is told at each turn that matters."""

@@ -174,6 +174,9 @@ class LevelState(Recorded):
     stand_ins: dict[str, str] = Field(
         default_factory=dict, description="Who decides for whom: absent to present"
     )
+    delegated: list[str] = Field(
+        default_factory=list, description="Which of the absent handed their vote over; the others are away"
+    )
     deadline: datetime | None = None
     decisions: list[Vote] = Field(default_factory=list)
     escalated_at: datetime | None = None

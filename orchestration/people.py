@@ -8,7 +8,7 @@ from typing import Any, Final
 from durabletask.entities import EntityContext
 from pydantic import Field
 
-from orchestration.models import Recorded
+from orchestration.models import CardRef, Recorded
 from orchestration.policies import PersonEntry
 
 # With more than this many waiting, a person gets one digest a day instead of a ping each.
@@ -22,6 +22,7 @@ class Wait(Recorded):
     request_id: str
     title: str
     deadline: datetime | None = None
+    where: CardRef | None = None
 
 
 class Reminder(Recorded):

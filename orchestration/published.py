@@ -7,11 +7,11 @@ from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
+from orchestration.cards import CUT_SHORT
 from orchestration.commands import Progress
 from orchestration.errors import UnknownRequestError
 from orchestration.models import Outcome, Status
 from orchestration.state import ApprovalInput
-from orchestration.words import CUT_SHORT
 
 _CUT_SHORT: Final = {
     OrchestrationStatus.FAILED: Status.FAILED,

@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestration.cards import Card, Shown, Step, StepKind
 from orchestration.commands import Comment, Decision, Delegation, Progress, Reason, Verdict
-from orchestration.models import Choice, LevelState, Outcome, Remark, RemarkKind, Status, Vote
+from orchestration.models import CardRef, Choice, LevelState, Outcome, Remark, RemarkKind, Status, Vote
 from orchestration.policies import Level
 from orchestration.policy import Bench, Members, belongs
 from orchestration.state import ApprovalInput, State
@@ -55,7 +55,7 @@ class Record:
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
-        state.votes, state.excused = {}, dict(excused)
+        state.votes, state.excused, state.delegated = {}, dict(excused), []
         state.approvers = list(
             dict.fromkeys(excused.get(principal, principal) for principal in level.approvers)
         )
@@ -179,6 +179,7 @@ class Record:
         state, actor, to = self.state, delegation.actor, delegation.to
         state.votes.pop(actor, None)
         state.excused[actor] = to
+        state.delegated = [*state.delegated, actor]
         state.approvers = list(dict.fromkeys(to if who == actor else who for who in [*state.approvers, to]))
         state.asked = list(dict.fromkeys(to if who == actor else who for who in state.asked))
 
@@ -212,6 +213,10 @@ class Record:
 
     # ---- views -------------------------------------------------------------------------------------------
 
+    def on_show(self) -> CardRef | None:
+        """The newest round's posted card; None while it is still to be posted."""
+        return next((ref for ref in self.state.cards if ref.round == self.state.round), None)
+
     def undecided(self) -> list[str]:
         """Who was asked and has not voted."""
         return [person for person in self.state.asked if person not in self.state.votes]
@@ -224,7 +229,8 @@ class Record:
             needed=self.needed,
             approvers=state.approvers,
             waiting_for=self.undecided(),
-            stand_ins=state.excused,
+            stand_ins=dict(state.excused),
+            delegated=state.delegated,
             deadline=state.deadline,
             decisions=sorted(state.votes.values(), key=lambda vote: vote.at),
             escalated_at=state.escalated_at,

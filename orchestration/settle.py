@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, when_any
 
-from orchestration.cards import Notice, StepKind
+from orchestration.cards import CUT_SHORT, Notice, StepKind
 from orchestration.commands import Progress
 from orchestration.crew import Durable
 from orchestration.effects import Effects
 from orchestration.models import PERSON, Outcome, Recorded, Status
 from orchestration.record import Record
 from orchestration.state import ApprovalInput, State
-from orchestration.words import CUT_SHORT
 
 
 class SettleInput(Recorded):

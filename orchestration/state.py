@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.cards import Step
 from orchestration.commands import Verdict
-from orchestration.errands import Lane
+from orchestration.errands import Lane, Word
 from orchestration.models import (
     ActionState,
     ApprovalRequest,
@@ -42,6 +42,7 @@ class State(BaseModel):
     escalation: list[str] = Field(default_factory=list)
     asked: list[str] = Field(default_factory=list)
     excused: dict[str, str] = Field(default_factory=dict)
+    delegated: list[str] = Field(default_factory=list)
     votes: dict[str, Vote] = Field(default_factory=dict)
     counted: list[str] = Field(default_factory=list)
     past_levels: list[LevelState] = Field(default_factory=list)
@@ -60,6 +61,7 @@ class State(BaseModel):
     retry_until: datetime | None = None
     lanes: dict[str, Lane] = Field(default_factory=dict)
     held: list[Step] = Field(default_factory=list)
+    held_words: list[Word] = Field(default_factory=list)
 
 
 class Taken(Recorded):

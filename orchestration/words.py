@@ -15,12 +15,6 @@ ENDED = {
     Status.TERMINATED: "stopped by an operator",
 }
 
-# Why a request ended that ended without running a line of its own.
-CUT_SHORT = {
-    Status.TERMINATED: "It was stopped by an operator.",
-    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
-}
-
 SENTENCES = {
     Reason.RECORDED: "Thanks, that is recorded.",
     Reason.UNCHANGED: "That was already recorded; nothing changed.",

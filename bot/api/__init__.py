@@ -7,9 +7,12 @@ from aiohttp import web
 from bot.api.approvals import ApprovalRoutes
 from bot.api.docs import DocsRoutes
 from bot.api.gate import Gate
+from bot.api.hooks import HookRoutes
+from bot.api.key_set import KeyRoutes
 from bot.api.management import ManagementRoutes
 from bot.api.urls import Urls
 from bot.keys import Secrets
+from bot.receipts import Keys
 from bot.tokens import TokenFile
 from orchestration.client import Door
 from orchestration.operations import Operations
@@ -26,6 +29,7 @@ class Api:
         operations: Operations,
         tokens: TokenFile,
         secrets: Secrets,
+        keys: Keys,
         *,
         public_url: str | None,
     ) -> None:
@@ -33,7 +37,8 @@ class Api:
         self._approvals = ApprovalRoutes(door, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
-        endpoints = [*self._approvals.endpoints(), *management.endpoints(), *docs.endpoints()]
+        rooms = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
+        endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
         docs.describe(endpoints)
         self.gate = Gate(endpoints, tokens)
 

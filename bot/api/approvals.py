@@ -30,9 +30,9 @@ from bot.api.watch import Watch, over
 from bot.tokens import ADMIN, READ, REQUEST
 from orchestration.client import Door, Ticket
 from orchestration.commands import Progress, Reason
-from orchestration.errors import UnknownRequestError
-from orchestration.models import ApprovalRequest, Status
-from orchestration.operations import Operations, Wanted, settle_id
+from orchestration.errors import ReservedEventError, UnknownRequestError
+from orchestration.models import ApprovalRequest, Notified
+from orchestration.operations import RESERVED, Operations, Wanted, settle_id
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
@@ -158,6 +158,8 @@ class ApprovalRoutes:
     async def ask(self, call: Call) -> web.Response:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(Ask)
+        if ask.notify_instance is not None:
+            self._check_notified(call, ask.notify_instance)
         request = ApprovalRequest(
             **ask.model_dump(),
             requester=call.token.owner,
@@ -167,6 +169,14 @@ class ApprovalRoutes:
         request_id = await self._door.start(request)
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
         return json_response(self._urls.started(call, request_id), 202, headers)
+
+    @staticmethod
+    def _check_notified(call: Call, target: Notified) -> None:
+        """An event on any instance is an operator's to raise, and one that decides is nobody's."""
+        if not call.token.may(ADMIN):
+            raise Problem("forbidden", "notify_instance needs a token of scope admin.")
+        if target.event.casefold() in RESERVED:
+            raise ReservedEventError
 
     async def show(self, call: Call) -> web.Response:
         """Waits first, if asked to."""
@@ -271,10 +281,11 @@ class ApprovalRoutes:
     async def _look(self, request_id: str) -> Progress:
         """The progress; of an approval that was stopped, with the outcome that `settle` wrote."""
         progress = await self._door.status(request_id)
-        if progress.outcome is None and progress.status in {Status.FAILED, Status.TERMINATED}:
-            settled = await self._operations.settled(request_id)
-            return progress.model_copy(update={"outcome": settled}) if settled else progress
-        return progress
+        receipted = progress.outcome is not None and progress.outcome.receipt is not None
+        if receipted or not progress.status.ended:
+            return progress
+        settled = await self._operations.settled(request_id)
+        return progress.model_copy(update={"outcome": settled, "sealed": True}) if settled else progress
 
 
 def _id(call: Call) -> str:

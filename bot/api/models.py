@@ -12,10 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from orchestration.commands import Progress, Reason, Verdict
 from orchestration.models import (
     ActionState,
+    CallbackUrl,
     Choice,
     Duration,
     LevelState,
     Model,
+    Notified,
     Outcome,
     RemarkKind,
     Status,
@@ -83,9 +85,47 @@ class Ask(Model):
     fields: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
     ] = Field(default_factory=dict, max_length=10)
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="Where the outcome is POSTed, signed by the Standard Webhooks scheme"
+    )
+    notify_instance: Notified | None = Field(
+        default=None, description="An orchestration that gets the outcome as an event; needs the scope admin"
+    )
     timeout: Span | None = Field(
         default=None, description="Shortens each level's own time, never lengthens it"
     )
+
+
+class MakeHook(Model):
+    """Which event an outside system may raise, and for how long."""
+
+    instance_id: Annotated[str, Field(pattern=r"^[!-.0-?A-~][!-.0-~]{0,99}$")]
+    event_name: Annotated[str, Field(pattern=r"^[!-.0-~]{1,100}$")]
+    expires_in: Span = Field(default=timedelta(days=7), description="How long the address is good")
+
+
+class Hook(BaseModel):
+    """An address for that event. Whoever has it may use it until then."""
+
+    url: str
+    expires_at: datetime
+
+
+class Key(BaseModel):
+    """A public key, as a JWK."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class KeySet(BaseModel):
+    """The public keys that receipts are checked with, the one that signs first."""
+
+    keys: list[Key]
 
 
 class Decide(Model):

@@ -13,12 +13,15 @@ from orchestration.models import Status
 QUICKEST: Final = 0.2  # seconds between two looks at a request
 LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
 
+# These may have been cut short, and nobody signs before `settle` has run.
+_CUT_SHORT: Final = {Status.FAILED, Status.TERMINATED}
+
 Look = Callable[[str], Awaitable[Progress]]
 
 
 def over(progress: Progress) -> bool:
     """Whether there is no more to wait for. Between the decision and its receipt, there is."""
-    return progress.outcome is not None or progress.status in {Status.FAILED, Status.TERMINATED}
+    return (progress.outcome is not None and progress.sealed) or progress.status in _CUT_SHORT
 
 
 class _Watcher:

@@ -44,14 +44,33 @@ class Reply:
     body: Any
 
 
+def url_of(environment: Mapping[str, str]) -> str:
+    """COUNTERSIGN_URL without its last slash. Raises `CountersignError`."""
+    url = environment.get("COUNTERSIGN_URL", "").strip().rstrip("/") or URL_DEFAULT
+    if URL(url).scheme not in {"http", "https"} or not URL(url).host:
+        raise CountersignError(f"COUNTERSIGN_URL: {url!r} is not an http:// or https:// address.")
+    return url
+
+
+async def fetch_public(environment: Mapping[str, str], path: str) -> Any:
+    """JSON that needs no token. Raises `CountersignError`."""
+    url = url_of(environment) + path
+    try:
+        async with (
+            aiohttp.ClientSession(trust_env=True, timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT)) as http,
+            http.get(url, allow_redirects=False, raise_for_status=True) as answer,
+        ):
+            return await answer.json()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise UnreachableError(f"{url} cannot be read ({error or type(error).__name__}).") from error
+
+
 class Server:
     """One session. `async with` it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises `CountersignError` where a setting is missing or wrong."""
-        self.url = environment.get("COUNTERSIGN_URL", "").strip().rstrip("/") or URL_DEFAULT
-        if URL(self.url).scheme not in {"http", "https"} or not URL(self.url).host:
-            raise CountersignError(f"COUNTERSIGN_URL: {self.url!r} is not an http:// or https:// address.")
+        self.url = url_of(environment)
         token = environment.get("COUNTERSIGN_TOKEN", "").strip()
         if not token:
             raise CountersignError(

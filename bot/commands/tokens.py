@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, Final
+from typing import Any
 
 from bot import config
+from bot.callbacks import secret_of
 from bot.commands.terminal import say
-from bot.tokens import RATE, TokenFile
-
-FILE: Final = "tokens.toml"
+from bot.keys import Secrets
+from bot.tokens import FILE, RATE, TokenError, TokenFile
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -27,6 +27,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     create.add_argument("--rate", type=int, default=RATE, help=f"requests a minute (default {RATE})")
     create.set_defaults(command=_create)
 
+    secret = actions.add_parser(
+        "callback-secret", help="what the receiver of its callbacks verifies them with"
+    )
+    secret.add_argument("name", metavar="NAME")
+    secret.set_defaults(command=_callback_secret)
+
     actions.add_parser("list", help="every token, without secrets").set_defaults(command=_list)
 
     revoke = actions.add_parser("revoke", help="refuse it from now on")
@@ -40,6 +46,15 @@ def _file() -> TokenFile:
 
 def _create(given: argparse.Namespace) -> int:
     say(_file().create(given.name, given.owner, given.scope, given.rate))
+    return 0
+
+
+def _callback_secret(given: argparse.Namespace) -> int:
+    """Derived, so it can be shown again at any time."""
+    settings = config.secret(os.environ)
+    if given.name not in {token.name for token in _file().all()}:
+        raise TokenError(f"NAME: there is no token {given.name}.")
+    say(secret_of(Secrets.load(settings, config.data_dir(os.environ)), given.name))
     return 0
 
 

@@ -10,15 +10,19 @@ from typing import Final
 
 from bot.cli import stop_signal
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, BotProcess
-from bot.simulator import Simulator, Workspace
+from bot.simulator import AppConfig, Simulator, SimulatorError, Workspace
 from orchestration.errors import CountersignError
 
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
+COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
 
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
 
-      {url}
+      {url}/#channel=C0PURCHASES
+
+  As Rita, type  /request-approval purchase 4200 New laptops for the team
+  Then become Ada (top left) and press Approve. The buttons on the right skip time and kill the bot.
 
   Everything is kept in {place}
   Ctrl-C stops it; the next run goes on where this one stopped.
@@ -28,7 +32,12 @@ BANNER: Final = """
 async def run_demo(data: Path | None, port: int) -> int:
     """Runs until Ctrl-C. All state is in `data`, so that the next run goes on where this one stopped."""
     place = (data or Path.home() / ".local" / "share" / "countersign" / "demo").absolute()
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CountersignError(
+            f"{place} cannot be made ({error.strerror}); choose another with --data."
+        ) from error
     stop = stop_signal()
     async with demo(place, port) as url:
         print(BANNER.format(url=url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
@@ -38,9 +47,15 @@ async def run_demo(data: Path | None, port: int) -> int:
 
 @asynccontextmanager
 async def demo(place: Path, port: int) -> AsyncIterator[str]:
-    """The workspace and the bot, with their state in `place`; yields the page's URL. Port 0 takes any free one."""
+    """The workspace and the bot, with their state in `place`; yields the page's URL. Port 0 takes any free one.
+
+    Raises `CountersignError` when the port or the state is in use, or the bot does not start.
+    """
     clock = _Clock()
-    workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
+    try:
+        workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
+    except SimulatorError as error:
+        raise CountersignError(str(error)) from error
     bot = BotProcess(place / "bot")
     simulator = Simulator(
         workspace,
@@ -49,14 +64,15 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         signing_secret=SIGNING_SECRET,
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
+        app=AppConfig(commands=COMMANDS),
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
         try:
             await simulator.start(port=port)
-        except OSError as error:
+        except SimulatorError as error:
             raise CountersignError(
-                f"Port {port} cannot be used ({error.strerror}); choose another with --port."
+                f"Port {port} is in use; stop what uses it, or choose another with --port."
             ) from error
         closing.push_async_callback(simulator.stop)
         bot.slack_api_url = simulator.api_url
@@ -82,7 +98,10 @@ class _Clock:
 
 
 class _Controls:
-    """The page's buttons: skipping time moves the hub's clock and the workspace's together."""
+    """The page's buttons: skipping time moves the hub's clock and the workspace's together.
+
+    Each raises `SimulatorError`, with the sentence the page shows, when it cannot be done.
+    """
 
     def __init__(self, bot: BotProcess, clock: _Clock) -> None:
         self._bot = bot
@@ -93,15 +112,24 @@ class _Controls:
         return self._bot.running
 
     async def advance(self, delta: timedelta) -> datetime:
+        self._need_bot()
         now = await self._bot.advance(delta)
         self._clock.set(now)
         return now
 
     async def next_deadline(self) -> datetime | None:
+        self._need_bot()
         return await self._bot.next_deadline()
 
     async def kill(self) -> None:
         await self._bot.kill()
 
     async def start(self) -> None:
-        await self._bot.start()
+        try:
+            await self._bot.start()
+        except CountersignError as error:
+            raise SimulatorError(str(error)) from error
+
+    def _need_bot(self) -> None:
+        if not self._bot.running:
+            raise SimulatorError("Time is kept by the bot's hub, and the bot is stopped. Start it first.")

@@ -81,7 +81,8 @@ def characters(blocks: list[Json]) -> int:
 
 
 def _with_action_id(element: Json) -> Json:
-    if element.get("action_id") or element.get("type") not in elements.INTERACTIVE:
+    # As text: a slot that its block does not have is not checked, so its type may be anything, even unhashable.
+    if element.get("action_id") or str(element.get("type")) not in elements.INTERACTIVE:
         return element
     return {**element, "action_id": _fresh_id()}
 

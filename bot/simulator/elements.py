@@ -78,7 +78,9 @@ def placed(blocks: list[Json] | None) -> Iterator[Placed]:
         if isinstance(block.get("elements"), list):
             candidates += block["elements"]
         for element in candidates:
-            if isinstance(element, dict) and element.get("type") in INTERACTIVE and element.get("action_id"):
+            if not isinstance(element, dict) or not element.get("action_id"):
+                continue
+            if str(element.get("type")) in INTERACTIVE:
                 yield Placed(block, element)
 
 

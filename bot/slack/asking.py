@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
 from bot.slack.amounts import read_amount
 from orchestration.errors import InvalidRequestError
-from orchestration.models import ApprovalRequest, Policy
-from orchestration.policy import Policies
+from orchestration.models import ApprovalRequest
+from orchestration.policies import Policy
+
+Policies: TypeAlias = Mapping[str, Policy]
 
 # pydantic's words are for programmers; these are for whoever filled in the form.
 _TOO_LONG: Final = "This is too long: at most {limit} characters."

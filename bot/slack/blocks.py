@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -47,16 +48,46 @@ def actions(block_id: str, *elements: Json) -> Json:
     return {"type": "actions", "block_id": block_id, "elements": list(elements)}
 
 
-def button(action_id: str, label: str, value: str, *, style: str, spoken: str) -> Json:
-    """A button; `style` is `primary` or `danger`, `spoken` is what a screen reader says."""
-    return {
+def button(action_id: str, label: str, value: str, *, style: str | None = None, spoken: str) -> Json:
+    """A button; `style` is `primary`, `danger` or none, `spoken` is what a screen reader says."""
+    element = {
         "type": "button",
         "action_id": action_id,
         "text": plain(label),
         "value": value,
-        "style": style,
         "accessibility_label": spoken,
     }
+    return element if style is None else {**element, "style": style}
+
+
+def overflow(action_id: str, options: Mapping[str, str]) -> Json:
+    """The menu behind three dots: one to five labels, each with its value of at most 150 characters."""
+    entries = [{"text": plain(label), "value": value} for value, label in options.items()]
+    return {"type": "overflow", "action_id": action_id, "options": entries}
+
+
+def verbatim(text: str) -> Json:
+    """A paragraph in which nothing is parsed, 1 to 3000 characters."""
+    return {"type": "section", "text": plain(text)}
+
+
+def choice_input(block_id: str, label: str, options: Mapping[str, str]) -> Json:
+    """One of a few labels, by value; the first is chosen already."""
+    entries = [{"text": plain(shown), "value": value} for value, shown in options.items()]
+    return _input(
+        block_id,
+        label,
+        {"type": "radio_buttons", "action_id": INPUT, "options": entries, "initial_option": entries[0]},
+    )
+
+
+def person_input(block_id: str, label: str) -> Json:
+    """One person of the workspace."""
+    return _input(block_id, label, {"type": "users_select", "action_id": INPUT})
+
+
+def _input(block_id: str, label: str, element: Json) -> Json:
+    return {"type": "input", "block_id": block_id, "label": plain(label), "element": element}
 
 
 def text_input(

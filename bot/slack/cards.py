@@ -12,50 +12,39 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
+from bot.slack.path import path
+from bot.slack.states import CALLED, DOT, MARKS, NO, OPEN, YES
 from bot.slack.target import Target
-from bot.slack.text import bold, mention, money, plain, quoted, safe, when, within
+from bot.slack.text import ELLIPSIS, bold, mention, money, plain, quoted, safe, system, when, within
 from orchestration.cards import Card
-from orchestration.models import Choice, LevelState, Status, Via, Vote
+from orchestration.models import ActionState, RemarkKind
 
 APPROVE: Final = "approve"
 REJECT: Final = "reject"
+MORE: Final = "more"
 ACTIONS: Final = "decision"
 
-DOT: Final = " · "
-YES: Final = "✓"
-OPEN: Final = "○"
-NO: Final = "✗"
-OFF: Final = "–"
-ONWARD: Final = "→"
-
-MARKS: Final = {
-    Status.PENDING: OPEN,
-    Status.ESCALATED: OPEN,
-    Status.APPROVED: YES,
-    Status.REJECTED: NO,
-    Status.TIMED_OUT: NO,
-    Status.CANCELLED: OFF,
-    Status.FAILED: NO,
-    Status.TERMINATED: OFF,
+# The menu beside the buttons, in the order of how often each is wanted.
+COMMENTED: Final = "approve_with_comment"
+TALK: Final = "talk"
+DELEGATE: Final = "delegate"
+CANCEL: Final = "cancel"
+DETAILS: Final = "details"
+MENU: Final = {
+    COMMENTED: "Approve with a comment…",
+    TALK: "Ask or comment…",
+    DELEGATE: "Delegate…",
+    CANCEL: "Withdraw the request…",
+    DETAILS: "Details",
 }
-ENDED: Final = {
-    Status.APPROVED: "Approved",
-    Status.REJECTED: "Rejected",
-    Status.TIMED_OUT: "Timed out",
-    Status.CANCELLED: "Withdrawn",
-    Status.FAILED: "Failed",
-    Status.TERMINATED: "Stopped by an operator",
-}
-VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 
 DESCRIPTION: Final = 600  # characters; more than that is not read on a phone
 INLINE: Final = 40  # a field longer than this gets its own line
 FIELD: Final = 200
-COMMENT: Final = 150
+SAID: Final = 300
 REASON: Final = 600
-LEVELS_ROOM: Final = 2900
-LINE_ROOM: Final = 1400
-VOTES: Final = 8  # named beside a level; the others are counted
+ANSWER: Final = 200
+REST: Final = "_There is more of this under ⋯ Details._"
 
 
 @dataclass(frozen=True)
@@ -67,8 +56,8 @@ class Rendered:
     metadata: Json
 
 
-def render(card: Card, notify: Sequence[str] = ()) -> Rendered:
-    """The message for this copy; `notify` are pinged when it is posted."""
+def render(card: Card, notify: Sequence[str] | None = None) -> Rendered:
+    """The message for this copy. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
     target = Target(instance_id=card.request_id, round=card.round)
     if card.status.ended:
         shown = _ended(card)
@@ -82,7 +71,7 @@ def render(card: Card, notify: Sequence[str] = ()) -> Rendered:
 def headline(card: Card) -> str:
     """One line that says it all in a notification."""
     if card.status.ended:
-        return f"{ENDED[card.status]}: {_subject(card, ', ')}"
+        return f"{CALLED[card.status]}: {_subject(card, ', ')}"
     what = _amount(card) or "approval"
     return f"{_lead(card)}{mention(card.requester)} asks for {what}: {_title(card)}"
 
@@ -90,17 +79,18 @@ def headline(card: Card) -> str:
 # ---- the three looks -------------------------------------------------------------------------------------
 
 
-def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
+def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
-    said = [_asked(card), quoted(card.description, DESCRIPTION), _levels(card)]
+    said = [_asked(card), _description(card), path(card, naming=notify is None), _talk(card)]
     parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
-    if pings := within([mention(who) for who in notify], " ", 600):
+    if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
     parts.append(
         blocks.actions(
             ACTIONS,
             _button(APPROVE, "Approve", "primary", title, target),
             _button(REJECT, "Reject…", "danger", title, target),
+            blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
         )
     )
     parts.append(blocks.context(_small_print(card)))
@@ -109,12 +99,12 @@ def _open(card: Card, target: Target, notify: Sequence[str]) -> list[Json]:
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    said = [f"{bold(_title(card))}\n{_asked(card)}", _levels(card)]
+    said = [f"{bold(_title(card))}\n{_asked(card)}", path(card, naming=True)]
     return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
 def _ended(card: Card) -> list[Json]:
-    result = f"{MARKS[card.status]} {bold(ENDED[card.status])}"
+    result = f"{MARKS[card.status]} {bold(CALLED[card.status])}"
     if card.ended_by:
         result += f" by {mention(card.ended_by)}"
     if card.ended_at:
@@ -122,10 +112,12 @@ def _ended(card: Card) -> list[Json]:
     lines = [_subject(card, DOT, strong=True), result]
     if why := quoted(card.comments, REASON, lines=6, room=1800) or safe(card.reason, REASON, room=1800):
         lines.append(why)
-    history = _levels(card) if _tells_more(card) else ""
+    done = within(map(_action, card.actions), "\n", 2800)
+    history = path(card, naming=False) if _tells_more(card) else ""
     asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
     small = [history, DOT.join([asked, _small_print(card)])]
-    return [blocks.section("\n".join(lines)), *map(blocks.context, filter(None, small))]
+    parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
+    return [*parts, *map(blocks.context, filter(None, small))]
 
 
 # ---- lines -----------------------------------------------------------------------------------------------
@@ -159,74 +151,46 @@ def _asked(card: Card) -> str:
     return within([within([lead, *short], DOT, 1400), *long], "\n", 2800)
 
 
+def _description(card: Card) -> str:
+    """What was written, cut where nobody would read on; a cut says where the rest is."""
+    shown = quoted(card.description, DESCRIPTION)
+    cut = shown.endswith(ELLIPSIS) or any(len(field.value) > FIELD for field in card.fields)
+    return "\n".join(filter(None, [shown, REST if cut else ""]))
+
+
+def _talk(card: Card) -> str:
+    """The last question, and its answer where there is one; all that was said is in the thread."""
+    lines: list[str] = []
+    for remark in card.remarks:
+        said = f"“{safe(remark.text, SAID, room=900)}”, {when(remark.at)}"
+        if remark.kind is RemarkKind.QUESTION:
+            lines = [f"? {mention(remark.actor)} asks: {said}"]
+        elif remark.kind is RemarkKind.ANSWER:
+            lines = [*lines[:1], f"! {mention(remark.actor)} answers: {said}"]
+    return "\n".join(lines)
+
+
+def _action(action: ActionState) -> str:
+    """What became of one thing that the outcome was to do, in the other system's own words."""
+    answer, where = safe(action.answer, ANSWER, room=500), system(action.label)
+    match action.status:
+        case "done":
+            return f"{YES} {answer}{DOT}{where}" if answer else f"{YES} Told {where}"
+        case "failed":
+            return f"{NO} Failed: {answer}{DOT}{where}"
+        case _:
+            return f"{OPEN} Telling {where}"
+
+
 def _small_print(card: Card) -> str:
     return DOT.join(filter(None, [safe(card.policy_title, 60), safe(card.request_id, 60)]))
-
-
-def _levels(card: Card) -> str:
-    """A line a level, and what silence has led to. Where there are too many, the latest are kept."""
-    lines = [_level(card, level) for level in card.levels]
-    if card.escalated_at:
-        lines.append(_escalation(card))
-    kept: list[str] = []
-    left = LEVELS_ROOM
-    for line in reversed(lines):
-        left -= len(line) + 1
-        if left < 0:
-            kept.append("…")
-            break
-        kept.append(line)
-    return "\n".join(reversed(kept))
-
-
-def _level(card: Card, level: LevelState) -> str:
-    """`✓ Manager · Ada, today 10:42` or `○ Finance · 1 of 2 · ✓ Fin, today 9:12 · until Thursday 17:00`."""
-    running = not level.status.ended
-    parts = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}"]
-    if running and level.quorum > 1:
-        approvals = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
-        parts.append(f"{approvals} of {level.quorum}")
-    elif running and not card.escalated_at:
-        parts.append("waiting")
-    elif not running and not level.decisions:
-        parts.append(ENDED[level.status].lower())
-    named = level.decisions[-VOTES:]
-    marked = running or len(level.decisions) > 1
-    parts += [_vote(vote, marked=marked) for vote in named]
-    if others := len(level.decisions) - len(named):
-        parts.append(f"and {others} more")
-    if running and card.escalated_at:
-        parts.append(f"no decision by {when(card.escalated_at)}")
-    elif running and level.deadline:
-        parts.append(f"until {when(level.deadline)}")
-    return within(parts, DOT, LINE_ROOM)
-
-
-def _escalation(card: Card) -> str:
-    """Where the request went when nobody answered, and for how long."""
-    where = mention(card.escalated_to) if card.escalated_to else "others"
-    if card.status.ended:
-        at = f", {when(card.escalated_at)}" if card.escalated_at else ""
-        return f"{ONWARD} {bold('Escalated')} to {where}{at}"
-    deadline = card.levels[-1].deadline if card.levels else None
-    until = f"{DOT}until {when(deadline)}" if deadline else ""
-    if card.escalation:
-        return f"{OPEN} {bold('Escalation')}{DOT}waiting{until}"
-    return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
-
-
-def _vote(vote: Vote, *, marked: bool) -> str:
-    mark = f"{YES if vote.choice is Choice.APPROVE else NO} " if marked else ""
-    comment = safe(vote.comment, COMMENT, room=400)
-    said = f": “{comment}”" if comment else ""
-    return f"{mark}{mention(vote.actor)}, {when(vote.at)}{VIA[vote.via]}{said}"
 
 
 def _tells_more(card: Card) -> bool:
     """Whether the levels say anything that the line about the end does not."""
     votes = [vote for level in card.levels for vote in level.decisions]
-    path = len(card.levels) > 1 or card.escalated_at is not None
-    return path or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
+    path_taken = len(card.levels) > 1 or any(level.escalated_at for level in card.levels)
+    return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
 
 
 def _button(action_id: str, label: str, style: str, title: str, target: Target) -> Json:

@@ -12,6 +12,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from orchestration import words
+from orchestration.commands import Reason
 from orchestration.errors import (
     CountersignError,
     DeliveryError,
@@ -19,7 +20,6 @@ from orchestration.errors import (
     ThrottledError,
     UnknownRequestError,
 )
-from orchestration.models import Reason
 
 log = logging.getLogger(__name__)
 

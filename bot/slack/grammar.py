@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from bot.slack.amounts import is_currency, looks_like_amount, read_amount
-from bot.slack.asking import Draft, missing
+from bot.slack.asking import Draft, Policies, missing
 from bot.slack.text import mention, safe, unescape
 from orchestration.errors import InvalidRequestError
-from orchestration.models import Policy
-from orchestration.policy import Policies
+from orchestration.policies import Policy
 
 COMMAND: Final = "/request-approval"
 TITLE_LIMIT: Final = 150

@@ -1,4 +1,4 @@
-"""The two forms: asking for an approval, and giving the reason for a rejection. Pure: views out, values in."""
+"""The form that asks for an approval, and what all forms have in common. Pure: views out, values in."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from bot.slack import blocks
-from bot.slack.asking import Draft
+from bot.slack.asking import Draft, Policies
 from bot.slack.blocks import Json
-from bot.slack.target import Target
-from bot.slack.text import bold, mention, plain, safe
-from orchestration.models import Policy, Progress
-from orchestration.policy import Policies
+from bot.slack.text import plain
+from orchestration.policies import Policy
 
 ASK: Final = "ask"
-REJECT_REASON: Final = "reject_reason"
 CHOOSE_POLICY: Final = "choose_policy"
 
-POLICY, TITLE, AMOUNT, DESCRIPTION, REASON = "policy", "title", "amount", "description", "reason"
+POLICY, TITLE, AMOUNT, DESCRIPTION = "policy", "title", "amount", "description"
 FIELD: Final = "field."
 
 ASK_TITLE: Final = "Ask for approval"
-REJECT_TITLE: Final = "Reject this request"
 AMOUNT_HINT: Final = "Such as 4200, 4,200.00 or 4200.50 {currency}"
-REASON_HINT: Final = "The requester and everyone in the channel will see it"
 TITLE_HINT: Final = "One line that says it all; it is what approvers see first"
 
 
@@ -35,12 +30,6 @@ class Origin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     channel: str | None = None
-
-
-class RejectOrigin(Origin):
-    """The same, with the card that is being rejected."""
-
-    target: Target
 
 
 # ---- asking ----------------------------------------------------------------------------------------------
@@ -87,12 +76,12 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin) -> Json:
             multiline=True,
         )
     )
-    return _modal(ASK, ASK_TITLE, "Ask", parts, origin)
+    return modal(ASK, ASK_TITLE, "Ask", parts, origin)
 
 
 def read_ask_form(view: Mapping[str, Any]) -> Draft:
     """What is filled in, from a submission or while it is open."""
-    values = _values(view)
+    values = values_of(view)
     return Draft(
         policy=values.get(POLICY),
         title=values.get(TITLE, ""),
@@ -137,53 +126,29 @@ def _option(policy: Policy) -> Json:
     return {"text": blocks.plain(plain(policy.title, blocks.OPTION) or policy.key), "value": policy.key}
 
 
-# ---- rejecting -------------------------------------------------------------------------------------------
+# ---- every form ----------------------------------------------------------------------------------------
 
 
-def reject_form(progress: Progress, origin: RejectOrigin, *, reason_required: bool) -> Json:
-    """The form behind "Reject…"."""
-    title = bold(safe(progress.title, 150, room=800))
-    parts = [
-        blocks.section(f"{title}\nAsked for by {mention(progress.requester)}"),
-        blocks.text_input(
-            REASON,
-            "Why?",
-            limit=2000,
-            hint=REASON_HINT,
-            optional=not reason_required,
-            multiline=True,
-        ),
-    ]
-    return _modal(REJECT_REASON, REJECT_TITLE, "Reject", parts, origin)
-
-
-def read_reason(view: Mapping[str, Any]) -> str:
-    """The reason that was given; "" when none was."""
-    return _values(view).get(REASON, "")
-
-
-# ---- both ------------------------------------------------------------------------------------------------
-
-
-def _modal(callback_id: str, title: str, submit: str, parts: list[Json], origin: Origin) -> Json:
-    return {
+def modal(callback_id: str, title: str, submit: str | None, parts: list[Json], origin: Origin) -> Json:
+    """A view with these blocks; without `submit` it is only to be read."""
+    view = {
         "type": "modal",
         "callback_id": callback_id,
         "title": blocks.plain(title),
-        "submit": blocks.plain(submit),
-        "close": blocks.plain("Cancel"),
+        "close": blocks.plain("Cancel" if submit else "Close"),
         "private_metadata": origin.model_dump_json(),
         "blocks": parts,
     }
+    return view if submit is None else {**view, "submit": blocks.plain(submit)}
 
 
-def _values(view: Mapping[str, Any]) -> dict[str, str]:
+def values_of(view: Mapping[str, Any]) -> dict[str, str]:
     """What is filled in, by block. A field left empty is not there."""
     found: dict[str, str] = {}
     for block_id, by_action in view["state"]["values"].items():
         for state in by_action.values():
             chosen = state.get("selected_option")
-            value = chosen["value"] if chosen else state.get("value")
+            value = chosen["value"] if chosen else state.get("selected_user") or state.get("value")
             if value:
                 found[block_id] = str(value)
     return found

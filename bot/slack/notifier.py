@@ -1,44 +1,44 @@
-"""Posts, finds and edits cards, and sends direct messages. Sync: activities run on the worker's threads."""
+"""Posts, finds and edits cards, keeps their threads, and sends messages. Sync: activities run on worker threads."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Hashable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 
-from bot.slack import target
+from bot.slack import target, trail
 from bot.slack.cards import render
 from bot.slack.errors import SLACK_FAILURES, as_delivery_errors, code_of
-from bot.slack.notices import notice
-from bot.slack.target import Target
-from orchestration.cards import Card
+from bot.slack.history import History
+from bot.slack.notices import LISTED, notice
+from bot.slack.pace import Pace
+from bot.slack.target import Target, step_metadata
+from orchestration.cards import Card, Step, Tell
+from orchestration.errors import ThrottledError
 from orchestration.models import CardRef
 
 log = logging.getLogger(__name__)
 
 TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
-SKEW: Final = timedelta(minutes=5)  # by how much Slack's clock may be behind the hub's
-PAGE: Final = 200
-PAGES: Final = 10
 
 # The card is gone or frozen for good, and so nothing on it can be wrong any more.
 GONE: Final = frozenset(
-    {"message_not_found", "cant_update_message", "edit_window_closed", "is_archived", "is_inactive"}
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "is_archived",
+        "is_inactive",
+        "thread_not_found",
+        "cannot_reply_to_message",
+    }
 )
-# There is no way to look. The message may then be posted twice, which is better than not at all.
-BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
-
-
-@dataclass(frozen=True)
-class _Self:
-    bot: str
-    user: str
 
 
 def web_client(token: str, base_url: str) -> WebClient:
@@ -49,44 +49,36 @@ def web_client(token: str, base_url: str) -> WebClient:
 class SlackNotifier:
     """`orchestration.ports.Notifier` over the Web API. Safe to share between threads."""
 
-    def __init__(self, client: WebClient) -> None:
+    def __init__(self, client: WebClient, pace: Pace | None = None) -> None:
         self._client = client
+        self._pace = pace or Pace()
+        self._history = History(client)
         self._lock = threading.Lock()
-        self._own: _Self | None = None
         self._direct: dict[str, str] = {}
-        self._blind: set[str] = set()
+        self._gone: set[tuple[str, str]] = set()
+
+    # ---- cards -------------------------------------------------------------------------------------------
 
     def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         """Posts `card` to `channel`, pinging `notify`."""
         rendered = render(card, notify)
-        with as_delivery_errors():
-            posted = self._client.chat_postMessage(
-                channel=channel,
-                text=rendered.text,
-                blocks=rendered.blocks,
-                metadata=rendered.metadata,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
+        posted = self._say(
+            channel,
+            (card.request_id, "card", card.round),
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
     def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
         """The copy this app already posted for the round at or after `since`, by its metadata.
 
-        None when there is none among the newest 2,000 messages since then, or where the app may not read the
-        channel's history, which is logged once a channel.
+        None when there is none among the newest 2,000 messages since then, or where the app may not look.
         """
         wanted = Target(instance_id=request_id, round=round)
-        with as_delivery_errors():
-            try:
-                for message in self._history(channel, since - SKEW):
-                    if target.of_message(message) == wanted and self._is_own(message):
-                        return CardRef(channel=channel, ts=str(message["ts"]), round=round)
-            except SlackApiError as error:
-                if code_of(error) not in BLIND:
-                    raise
-                self._warn_blind(channel, code_of(error))
-        return None
+        found = self._history.in_channel(channel, since, lambda message: target.of_message(message) == wanted)
+        return CardRef(channel=channel, ts=str(found["ts"]), round=round) if found else None
 
     def edit(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
@@ -100,47 +92,78 @@ class SlackNotifier:
             except SlackApiError as error:
                 if code_of(error) not in GONE:
                     raise
-                log.info(
-                    "%s: the card %s in %s is out of reach (%s)",
-                    card.request_id,
-                    ref.ts,
-                    ref.channel,
-                    code_of(error),
-                )
+                self._is_gone(ref, card.request_id, code_of(error))
 
-    def tell(self, user: str, card: Card, where: CardRef | None) -> None:
-        """Sends `user` a direct message about the state of `card`, with a link to `where` if there is one to be had."""
-        text = notice(card, self._permalink(where) if where else None)
+    # ---- the trail ---------------------------------------------------------------------------------------
+
+    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        """Adds the step to the thread under `ref`. Where that card is deleted there is no thread to add to."""
+        if (ref.channel, ref.ts) in self._gone:
+            return
+        try:
+            said = self._say(
+                ref.channel,
+                (request_id, "step", step.number),
+                thread_ts=ref.ts,
+                text=trail.line(step),
+                metadata=step_metadata(request_id, step.number),
+            )
+        except SlackApiError as error:
+            if code_of(error) not in GONE:
+                raise
+            self._is_gone(ref, request_id, code_of(error))
+            return
+        if not said["message"].get("thread_ts"):
+            # Slack takes a reply to nothing for a message of its own, and alone in the channel it says nothing.
+            with as_delivery_errors():
+                self._client.chat_delete(channel=ref.channel, ts=str(said["ts"]))
+            self._is_gone(ref, request_id, "no thread")
+
+    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
+        """Whether this app has already added that step; False also where it may not look."""
+        wanted = step_metadata(request_id, step.number)
+        return (
+            self._history.in_thread(ref.channel, ref.ts, lambda message: message.get("metadata") == wanted)
+            is not None
+        )
+
+    # ---- messages ----------------------------------------------------------------------------------------
+
+    def tell(self, message: Tell) -> None:
+        """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
+        links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
+        links[message.card.request_id] = message.where
+        found = {request: url for request, ref in links.items() if ref and (url := self._permalink(ref))}
+        said = notice(message, found)
+        self._say(
+            self._place(message.user),
+            (message.card.request_id, message.notice, message.step.number if message.step else 0),
+            text=said.text,
+            blocks=said.blocks,
+        )
+
+    def _place(self, user: str) -> str:
+        if not user.startswith(("U", "W")):
+            return user
         with as_delivery_errors():
-            self._client.chat_postMessage(
-                channel=self._direct_channel(user), text=text, unfurl_links=False, unfurl_media=False
-            )
+            return self._direct_channel(user)
 
-    # ---- pieces ------------------------------------------------------------------------------------------
+    def _say(self, channel: str, name: Hashable, **message: Any) -> SlackResponse:
+        """Posts when it is the turn of `name` in the channel. Raises as the port says."""
+        self._pace.wait(channel, name)
+        try:
+            with as_delivery_errors():
+                return self._client.chat_postMessage(
+                    channel=channel, unfurl_links=False, unfurl_media=False, **message
+                )
+        except ThrottledError as error:
+            self._pace.hold(channel, error.retry_after)
+            raise
 
-    def _history(self, channel: str, oldest: datetime) -> Iterator[Mapping[str, Any]]:
-        cursor: str | None = None
-        for _ in range(PAGES):
-            page = self._client.conversations_history(
-                channel=channel,
-                oldest=f"{oldest.timestamp():.6f}",
-                include_all_metadata=True,
-                limit=PAGE,
-                cursor=cursor,
-            )
-            yield from page["messages"]
-            cursor = (page.get("response_metadata") or {}).get("next_cursor")
-            if not cursor:
-                return
-
-    def _is_own(self, message: Mapping[str, Any]) -> bool:
-        """Whether this app posted it: metadata can be written by any app in the channel."""
-        own = self._own = self._own or self._who_am_i()
-        return message.get("bot_id") == own.bot or message.get("user") == own.user
-
-    def _who_am_i(self) -> _Self:
-        answer = self._client.auth_test()
-        return _Self(bot=str(answer["bot_id"]), user=str(answer["user_id"]))
+    def _is_gone(self, ref: CardRef, request_id: str, why: str) -> None:
+        with self._lock:
+            self._gone.add((ref.channel, ref.ts))
+        log.info("%s: the card %s in %s is out of reach (%s)", request_id, ref.ts, ref.channel, why)
 
     def _permalink(self, ref: CardRef) -> str | None:
         try:
@@ -159,15 +182,3 @@ class SlackNotifier:
             with self._lock:
                 self._direct[user] = known
         return known
-
-    def _warn_blind(self, channel: str, code: str) -> None:
-        with self._lock:
-            first = channel not in self._blind
-            self._blind.add(channel)
-        if first:
-            log.warning(
-                "cannot read the history of %s (%s), so after a crash a card might be posted there twice; "
-                "invite the app to the channel, and check its scopes against manifest.yml",
-                channel,
-                code,
-            )

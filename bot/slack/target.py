@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestration.errors import CountersignError
-from orchestration.models import MESSAGE_EVENT_TYPE
+
+CARD_EVENT: Final = "approval_requested"
+STEP_EVENT: Final = "approval_step"
 
 
 class UnreadableCardError(CountersignError):
@@ -27,17 +30,26 @@ class Target(BaseModel):
 
     def metadata(self) -> dict[str, Any]:
         """For `chat.postMessage`."""
-        return {"event_type": MESSAGE_EVENT_TYPE, "event_payload": self.model_dump()}
+        return {"event_type": CARD_EVENT, "event_payload": self.model_dump()}
 
     def value(self) -> str:
         """For a button: the fallback where a message lost its metadata."""
         return self.model_dump_json()
 
+    def option(self, choice: str) -> str:
+        """For an entry of a menu: the same, and what was chosen."""
+        return json.dumps({**self.model_dump(), "choice": choice}, separators=(",", ":"))
+
+
+def step_metadata(request_id: str, number: int) -> dict[str, Any]:
+    """For a line of the trail, so that it is known again."""
+    return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "step": number}}
+
 
 def of_message(message: Mapping[str, Any]) -> Target | None:
     """What the message's metadata says; None when it has none of ours."""
     metadata = message.get("metadata")
-    if not isinstance(metadata, Mapping) or metadata.get("event_type") != MESSAGE_EVENT_TYPE:
+    if not isinstance(metadata, Mapping) or metadata.get("event_type") != CARD_EVENT:
         return None
     try:
         return Target.model_validate(metadata.get("event_payload"))
@@ -51,7 +63,24 @@ def of_click(body: Mapping[str, Any]) -> Target:
         return target
     for action in body.get("actions") or ():
         try:
-            return Target.model_validate_json(action.get("value") or "")
+            return Target.model_validate_json(_value(action))
         except ValidationError:
             continue
     raise UnreadableCardError
+
+
+def chosen(body: Mapping[str, Any]) -> str:
+    """Which entry of the card's menu was chosen. Raises `UnreadableCardError`."""
+    for action in body.get("actions") or ():
+        try:
+            return str(json.loads(_value(action))["choice"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    raise UnreadableCardError
+
+
+def _value(action: Mapping[str, Any]) -> str:
+    """What a button, or the chosen entry of a menu, carries; "" for anything else."""
+    option = action.get("selected_option")
+    value = option.get("value") if isinstance(option, Mapping) else action.get("value")
+    return value if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
+from urllib.parse import urlsplit
 
 ELLIPSIS: Final = "…"
 
@@ -25,6 +26,7 @@ _DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TOKEN: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"*_~`]|.", re.DOTALL)
 _PERSON: Final = re.compile(r"^[UW][A-Z0-9]+$")
 _GROUP: Final = re.compile(r"^S[A-Z0-9]+$")
+_REFERENCE: Final = re.compile(r"(<[@#][A-Z0-9]+>)")
 _CHANNEL: Final = re.compile(r"^[CDG][A-Z0-9]+$")
 
 
@@ -47,6 +49,11 @@ def plain(text: str, limit: int) -> str:
 def safe(text: str, limit: int, *, room: int = 2000) -> str:
     """One line of user text as mrkdwn. Links stay links, backticks become quotes: they could swallow what follows."""
     return _cut(_one_line(text).replace("`", "'"), limit, room)
+
+
+def linked(text: str, limit: int) -> str:
+    """One line of user text as the words of a link, in which no other link can stand and nothing can end it early."""
+    return escape(plain(text, limit).replace("|", "¦").replace("`", "'")) or "…"
 
 
 def quoted(text: str, limit: int, *, lines: int = 12, room: int = 2500) -> str:
@@ -84,6 +91,22 @@ def money(amount: Decimal, currency: str | None) -> str:
     decimals = 0 if currency in WHOLE and amount == amount.to_integral_value() else 2
     figure = f"{amount:,.{decimals}f}"
     return f"{figure} {safe(currency, 3)}" if currency else figure
+
+
+def system(label: str) -> str:
+    """The name of the place where an outcome's action went. Of an address only the host: its path may be a secret."""
+    if "://" in label:
+        return safe(urlsplit(label).hostname or "the system", 80)
+    return mention(label)
+
+
+def referring(text: str, limit: int) -> str:
+    """The core's own words about people and channels: its references are kept, all else is text."""
+    pieces = _REFERENCE.split(_one_line(text))
+    shown = "".join(
+        piece if _REFERENCE.fullmatch(piece) else _cut(piece, limit, 2 * limit) for piece in pieces
+    )
+    return within(shown.split(" "), " ", 2 * limit)
 
 
 def within(pieces: Iterable[str], separator: str, room: int) -> str:

@@ -26,7 +26,7 @@ def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Batch] | None:
     row = tx.one(Q.entity_by_key, key)
     if row is None:
         return None
-    batch = entities.eligible(row, tx.all(Q.entity_inbox_of, key))
+    batch = entities.eligible(tx, row)
     if not batch:
         return None
     events = [pb.HistoryEvent.FromString(one["event"]) for one in batch]

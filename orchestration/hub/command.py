@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns 0, or 2 where it could not start, with the reason on stderr.
     """
     parser = argparse.ArgumentParser(
-        prog="hub", description="A durable task hub on one file, for durabletask programs."
+        prog="countersign hub", description="A durable task hub on one file, for durabletask programs."
     )
     parser.add_argument(
         "--db", type=Path, required=True, metavar="FILE", help="the hub's file; made where there is none"

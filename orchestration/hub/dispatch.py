@@ -117,6 +117,11 @@ class Dispatcher:
         if dealt.worker is not None:
             dealt.worker.tokens[dealt.ready.kind].discard(token)
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is queued, or in somebody's hands."""
+        return bool(self._queued or self._dealt)
+
     # Workers.
 
     def connect(self, request: pb.GetWorkItemsRequest) -> Worker:

@@ -5,6 +5,7 @@ operation; while an entity is locked, only calls by the lock's owner are dealt, 
 behind it.
 """
 
+import itertools
 import uuid
 from typing import Any
 
@@ -64,7 +65,7 @@ def pump(tx: Transaction, key: int, entity_id: str) -> None:
     state.
     """
     row = tx.one(Q.entity_by_key, key)
-    head = next(iter(tx.all(Q.entity_inbox_of, key)), None)
+    head = tx.one(Q.entity_inbox_head, key)
     if head is None:
         return
     if head["section"] is not None and row["lock_section"] is None:
@@ -73,28 +74,17 @@ def pump(tx: Transaction, key: int, entity_id: str) -> None:
         request = pb.HistoryEvent.FromString(head["event"]).entityLockRequested
         _next_lock(tx, request, head["caller"], head["caller_execution"], head["at"])
         pump(tx, key, entity_id)
-    elif eligible(row, tx.all(Q.entity_inbox_of, key)):
+    elif row["lock_section"] is None or eligible(tx, row):
         tx.effects.ready.append(Ready(Kind.ENTITY, key, name_of(entity_id), None))
 
 
-def eligible(row: Any, inbox: list[Any]) -> list[Any]:
-    """The messages that may be dealt now.
-
-    The owner's while locked, else those before the next lock request.
-    """
+def eligible(tx: Transaction, row: Any) -> list[Any]:
+    """What may be dealt now: the owner's messages while locked, else those before the next lock request."""
     if row["lock_section"] is not None:
-        owner = (row["lock_owner"], row["lock_owner_execution"])
-        return [
-            one
-            for one in inbox
-            if one["section"] is None and (one["caller"], one["caller_execution"]) == owner
-        ]
-    out: list[Any] = []
-    for one in inbox:
-        if one["section"] is not None:
-            break
-        out.append(one)
-    return out
+        return tx.all(Q.entity_inbox_by, row["key"], row["lock_owner"], row["lock_owner_execution"])
+    return list(
+        itertools.takewhile(lambda one: one["section"] is None, tx.all(Q.entity_inbox_of, row["key"]))
+    )
 
 
 def _next_lock(
@@ -183,13 +173,11 @@ def signal(tx: Transaction, request: pb.SignalEntityRequest) -> None:
     post_signal(tx, request.instanceId, signaled, due, tx.now)
 
 
-def signal_due(tx: Transaction) -> int:
-    """Deliver the delayed signals that are due; how many there were."""
-    due = tx.all(Q.entity_later_due, tx.now)
-    for row in due:
+def signal_due(tx: Transaction, until: int) -> None:
+    """Deliver the delayed signals that are due by `until`, up to a batch."""
+    for row in tx.all(Q.entity_later_due, until):
         tx.do(Q.entity_later_take, row["seq"])
         _put(tx, row["entity"], tx.as_of(row["fire_at"]), row["event"])
-    return len(due)
 
 
 def failure(message: str, kind: str = "InvalidEntityID") -> pb.OperationResult:

@@ -6,8 +6,9 @@ SELECT key, id, execution, name, version, status, created_at, updated_at, comple
 FROM instance WHERE id = ?;
 
 -- name: instance_by_key
+-- Without payloads: a turn must not pay for an input of a mebibyte that it does not look at.
 SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
-       input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
+       tags, trace, parent, parent_id, parent_execution, parent_task
 FROM instance WHERE key = ?;
 
 -- name: instance_brief
@@ -58,6 +59,9 @@ INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
 
 -- name: inbox_of
 SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY at, seq;
+
+-- name: inbox_defer
+UPDATE inbox SET at = max(at, ?) WHERE instance = ?;
 
 -- name: inbox_take
 DELETE FROM inbox WHERE seq = ?;
@@ -135,7 +139,16 @@ SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_executio
 INSERT INTO entity_inbox (entity, at, caller, caller_execution, section, event) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: entity_inbox_of
-SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq;
+-- As many as one batch takes.
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 256;
+
+-- name: entity_inbox_head
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 1;
+
+-- name: entity_inbox_by
+-- What the owner of the lock has sent; everybody else waits.
+SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox
+WHERE entity = ? AND caller = ? AND caller_execution = ? AND section IS NULL ORDER BY seq LIMIT 256;
 
 -- name: entity_inbox_size
 SELECT count(*) FROM entity_inbox WHERE entity = ?;

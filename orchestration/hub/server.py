@@ -12,9 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import grpc
-
-from orchestration.hub import address, clock_service, file, mailbox, service, timers, turns, wire
+from orchestration.hub import address, clock_service, file, http2, mailbox, service, timers, turns, wire
 from orchestration.hub import clock as clocks
 from orchestration.hub.dispatch import Dispatcher
 from orchestration.hub.errors import HubError
@@ -29,8 +27,6 @@ _T = TypeVar("_T")
 _PING_S: Final = 30.0
 # How long calls in progress may take to finish when the hub stops.
 _GRACE_S: Final = 1.0
-# An answer carries several payloads of up to 1 MiB.
-_MESSAGE: Final = 64 * 1024 * 1024
 
 
 class Hub:
@@ -210,52 +206,56 @@ class Hub:
                 )
                 failing.add(task)
                 task.add_done_callback(failing.discard)
+            alarm.idle.clear() if dispatcher.busy else alarm.idle.set()
             return more
 
         store.on_idle = on_idle
-        _wake(Transaction(db, self.clock, Effects()), dispatcher)
+        wake(Transaction(db, self.clock, Effects()), dispatcher)
         calls = service.Service(store, dispatcher, waiters, reader)
-        server = grpc.aio.server(
-            options=[("grpc.max_receive_message_length", _MESSAGE), ("grpc.so_reuseport", 0)],
-            compression=None,
+        server = http2.Server(
+            service.routes(calls) | clock_service.routes(self.clock, self._advance, self._next_timer)
         )
-        server.add_generic_rpc_handlers(
-            (service.handler(calls), clock_service.handler(self.clock, self._advance, self._next_timer))
-        )
-        try:
-            port = server.add_insecure_port(listen)
-        except RuntimeError as error:
-            raise HubError(f"The hub cannot listen on {listen}: is the address in use?") from error
         storing = asyncio.create_task(store.serve())
         chores = [
             asyncio.create_task(alarm.serve()),
             asyncio.create_task(_care(store, dispatcher, self._lease_s)),
         ]
-        await server.start()
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._address = (
-            f"unix://{listen.removeprefix('unix:')}"
-            if listen.startswith("unix:")
-            else f"{listen.rpartition(':')[0]}:{port}"
-        )
-        started.set()
-        await self._stopping.wait()
-        for worker in dispatcher.workers():
-            worker.outgoing.put_nowait(None)
-        await server.stop(_GRACE_S)
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
-        await store.close()
-        await storing
-        calls.close()
+        try:
+            self._address = await _listen(server, listen)
+            self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+            started.set()
+            await self._stopping.wait()
+        finally:
+            for worker in dispatcher.workers():
+                worker.outgoing.put_nowait(None)
+            await server.close(_GRACE_S)
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await store.close()
+            await storing
+            calls.close()
+
+
+async def _listen(server: http2.Server, listen: str) -> str:
+    """Listen; the address as the SDK takes it. Raises HubError."""
+    try:
+        if listen.startswith("unix:"):
+            await server.listen_unix(listen.removeprefix("unix:"))
+            return f"unix://{listen.removeprefix('unix:')}"
+        host, _, port = listen.rpartition(":")
+        return f"{host}:{await server.listen_tcp(host.strip('[]'), int(port))}"
+    except OSError as error:
+        raise HubError(
+            f"The hub cannot listen on {listen}: {error.strerror or error}. Is it in use?"
+        ) from error
 
 
 def _skips(tx: Transaction) -> list[tuple[int, int]]:
     return [(row["from_at"], row["to_at"]) for row in tx.all(Q.skip_all)]
 
 
-def _wake(tx: Transaction, dispatcher: Dispatcher) -> None:
+def wake(tx: Transaction, dispatcher: Dispatcher) -> None:
     """Queue what was unfinished when the hub last stopped. What merely waits is not read."""
     for row in tx.all(Q.inbox_waking, mailbox.SUSPENDED, tx.now):
         dispatcher.offer(Ready(Kind.TURN, row["key"], row["name"], row["version"]))

@@ -4,9 +4,8 @@
 Each is one line to the operation that answers it, and every error gets its status here.
 """
 
-from __future__ import annotations  # grpc's classes take type arguments in their stubs only
-
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -19,7 +18,17 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import message_factory
 from google.protobuf.empty_pb2 import Empty
 
-from orchestration.hub import activities, batches, entities, errors, instances, listing, mailbox, turns
+from orchestration.hub import (
+    activities,
+    batches,
+    entities,
+    errors,
+    frames,
+    instances,
+    listing,
+    mailbox,
+    turns,
+)
 from orchestration.hub.dispatch import Dispatcher
 from orchestration.hub.store import Kind, Store, Transaction
 from orchestration.hub.waiters import Waiters
@@ -274,33 +283,41 @@ def _instance(row: Any, request: pb.GetInstanceRequest) -> pb.GetInstanceRespons
     return pb.GetInstanceResponse(exists=True, orchestrationState=state)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception, name: str) -> None:
+def _explain(error: Exception, name: str) -> frames.RpcError:
+    """The error as the status and the sentence that the caller gets."""
     for kind in type(error).__mro__:
         if kind in _STATUS:
-            await context.abort(_STATUS[kind], str(error))
+            return frames.RpcError(frames.status(_STATUS[kind]), str(error))
     _log.error("%s failed.", name, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, "The hub failed on this request; its log says why.")
+    return frames.RpcError(
+        frames.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
+    )
 
 
-def _unary(name: str, call: Callable[[Any], Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> frames.Unary:
+    async def handle(request: bytes) -> bytes:
         try:
-            return await call(request)
-        except Exception as error:  # noqa: BLE001  # the one place where errors become statuses
-            return await _abort(context, error, name)
+            answer: bytes = (await call(decode(request))).SerializeToString()
+        except Exception as error:  # the one place where errors become statuses
+            raise _explain(error, name) from error
+        return answer
 
-    return handle
+    return frames.Unary(handle)
 
 
-def _stream(name: str, call: Callable[[Any], AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def handle(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+def _stream(
+    name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
+) -> frames.Stream:
+    async def handle(request: bytes) -> AsyncIterator[bytes]:
         try:
-            async for item in call(request):
-                yield item
-        except Exception as error:  # noqa: BLE001  # as above
-            await _abort(context, error, name)
+            async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
+                async for item in items:
+                    # Work items are joined from bytes, see wire.py, and need no encoding.
+                    yield item if isinstance(item, bytes) else item.SerializeToString()
+        except Exception as error:  # as above
+            raise _explain(error, name) from error
 
-    return handle
+    return frames.Stream(handle)
 
 
 def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
@@ -310,22 +327,13 @@ def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
     return refuse
 
 
-def handler(service: Service) -> grpc.GenericRpcHandler:
+def routes(service: Service) -> frames.Routes:
     """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
     described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
-    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    out: frames.Routes = {}
     for method in described.methods:
         call: Any = getattr(service, method.name, None) or _unserved(method.name)
         decode = message_factory.GetMessageClass(method.input_type).FromString
-        if method.server_streaming:
-            # Work items are joined from bytes, see wire.py, and need no encoding.
-            encode = bytes if method.name == "GetWorkItems" else pb.HistoryChunk.SerializeToString
-            methods[method.name] = grpc.unary_stream_rpc_method_handler(
-                _stream(method.name, call), decode, encode
-            )
-        else:
-            encode = message_factory.GetMessageClass(method.output_type).SerializeToString
-            methods[method.name] = grpc.unary_unary_rpc_method_handler(
-                _unary(method.name, call), decode, encode
-            )
-    return grpc.method_handlers_generic_handler(described.full_name, methods)
+        make = _stream if method.server_streaming else _unary
+        out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)
+    return out

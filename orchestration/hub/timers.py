@@ -1,6 +1,7 @@
 """Durable timers: an index in the file, and one task that sleeps until its first entry."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, Final
 
@@ -18,11 +19,16 @@ _log: Final = logging.getLogger(__name__)
 # this.
 _LONGEST_SLEEP_S: Final = 30.0
 _PAUSE_S: Final = 1.0
+# How long the next moment of a skip waits for work that makes no progress.
+_PATIENCE_S: Final = 5.0
 
 
 def add(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
-    """Set a timer of the instance of this row; one that is due fires in this same transaction."""
-    if fire_at <= tx.now:
+    """Set a timer of the instance of this row; one that is due already fires in this same transaction.
+
+    Except where it fell due within a skip: those take their turn, see `Alarm`.
+    """
+    if fire_at <= tx.now and not clocks.skipped(tx.clock, fire_at):
         _put_fired(tx, row, task, fire_at)
     else:
         tx.do(Q.timer_add, row["key"], task, fire_at)
@@ -35,19 +41,27 @@ def _put_fired(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
     mailbox.put_bound(tx, row, row["execution"], at, wire.event(at, timerFired=fired))
 
 
-def fire_due(tx: Transaction) -> int:
-    """Fire what is due, in its order, up to a batch; how many were fired."""
-    due = tx.all(Q.timer_due, tx.now)
-    for timer in due:
+def fire_due(tx: Transaction) -> None:
+    """Fire what is due, in its order, up to a batch.
+
+    Of what fell due within a skip, the first moment only.
+    """
+    first = next_due(tx)
+    if first is None:
+        return
+    # Read again in this transaction: work that was waited for may have set an earlier timer.
+    until = first if clocks.skipped(tx.clock, first) else tx.now
+    for timer in tx.all(Q.timer_due, until):
         tx.do(Q.timer_take, timer["instance"], timer["task"])
         row = tx.one(Q.instance_by_key, timer["instance"])
         if row is None:
             continue
         if timer["task"] == instances.SCHEDULED_START:
+            tx.do(Q.inbox_defer, tx.as_of(timer["fire_at"]), row["key"])
             mailbox.wake(tx, row)
         else:
             _put_fired(tx, row, timer["task"], timer["fire_at"])
-    return len(due) + entities.signal_due(tx)
+    entities.signal_due(tx, until)
 
 
 def next_due(tx: Transaction) -> int | None:
@@ -57,13 +71,19 @@ def next_due(tx: Transaction) -> int | None:
 
 
 class Alarm:
-    """Fires what is due, when it is due."""
+    """Fires what is due, when it is due.
+
+    What fell due within a skip is fired one moment after the other, each once the work that the one before it
+    made is done: had the time really passed, it would have been. A worker that makes no progress holds this
+    up for a few seconds only.
+    """
 
     def __init__(self, store: Store, clock: clocks.Clock) -> None:
         self._store = store
         self._clock = clock
         self._wake = asyncio.Event()
         self._next: int | None = None
+        self.idle = asyncio.Event()
 
     def no_later_than(self, at: int) -> None:
         """A timer was set for `at`."""
@@ -80,19 +100,26 @@ class Alarm:
         while True:
             self._wake.clear()
             try:
-                self._next = await self._store.run(next_due)
-                if self._next is not None and self._next <= clocks.now(self._clock):
-                    await self._store.run(fire_due)
-                    continue
-                pause = _LONGEST_SLEEP_S
-                if self._next is not None:
-                    pause = min(pause, (self._next - clocks.now(self._clock)) / 1_000_000)
+                pause = await self._fire()
             except FullError:
                 pause = _PAUSE_S
             except Exception:  # noqa: BLE001  # logged; a hub whose timers stopped would be worse
                 _log.exception("Timers could not be fired; trying again.")
                 pause = _PAUSE_S
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(pause, 0))
-            except TimeoutError:
-                continue
+            if pause > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause)
+
+    async def _fire(self) -> float:
+        """Fire what is due; for how many seconds there is nothing more to do."""
+        self._next = due = await self._store.run(next_due)
+        now = clocks.now(self._clock)
+        if due is None:
+            return _LONGEST_SLEEP_S
+        if due > now:
+            return min(_LONGEST_SLEEP_S, (due - now) / 1_000_000)
+        if clocks.skipped(self._clock, due) and not self.idle.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.idle.wait(), _PATIENCE_S)
+        await self._store.run(fire_due)
+        return 0.0

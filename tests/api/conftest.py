@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,19 @@ import pytest_asyncio
 from aiohttp import web
 
 from bot.api import Api
+from bot.callbacks import HttpCaller, networks
 from bot.keys import Secrets
+from bot.receipts import Keys
 from bot.tokens import TokenFile
 from orchestration import policies
 from orchestration.activities import Activities
+from orchestration.cards import SealOutcome
 from orchestration.client import Door
 from orchestration.commands import Progress
 from orchestration.connect import Connection, connect
+from orchestration.models import Outcome, Status
 from orchestration.operations import Operations
+from orchestration.outlet import Outlet
 from orchestration.worker import register
 from tests.orchestration.board import Board, BoardActions
 
@@ -48,12 +53,14 @@ class Answer:
 class Office:
     """The running whole. `start` and `stop` leave what is on disk."""
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, *orchestrators: Any) -> None:
         self.data = data
         self.board = Board()
         self.tokens = TokenFile(data / "tokens.toml")
         self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self.port = port
+        self.callback_networks = "127.0.0.1/32"
+        self._orchestrators = orchestrators
         self._numbers = itertools.count(1)
 
     async def start(self) -> None:
@@ -62,12 +69,15 @@ class Office:
         activities = Activities(
             self.board, self.board, BoardActions(self.board), started_at=self.connection.now()
         )
-        register(self.worker, activities)
+        secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
+        caller = HttpCaller(secrets, networks(self.callback_networks))
+        register(self.worker, activities, Outlet(keys, caller, lambda: BOOK))
+        for orchestrator in self._orchestrators:
+            self.worker.add_orchestrator(orchestrator)
         self.worker.start()
         self.client = self.connection.client()
         self.door = Door(self.client, lambda: BOOK)
-        secrets = Secrets.load(None, self.data)
-        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, public_url=None)
+        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, keys, public_url=None)
         application = web.Application()
         self.api.attach(application)
         self._runner = web.AppRunner(application, access_log=None)
@@ -132,8 +142,8 @@ class Office:
 
 
 @asynccontextmanager
-async def opened(data: Path) -> AsyncIterator[Office]:
-    found = Office(data)
+async def opened(data: Path, *orchestrators: Any) -> AsyncIterator[Office]:
+    found = Office(data, 0, *orchestrators)
     await found.start()
     yield found
     await found.stop()
@@ -151,3 +161,18 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
 async def own_office(tmp_path: Path) -> AsyncIterator[Office]:
     async with opened(tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def keys_signing() -> Callable[[Keys], str]:
+    """Signs one and the same approval."""
+    outcome = Outcome(
+        request_id="deploy-1",
+        status=Status.APPROVED,
+        processed_by="U0ADA",
+        processed_at=datetime(2026, 12, 1, tzinfo=UTC),
+        digest="a" * 64,
+    )
+    return lambda keys: keys.sign(
+        SealOutcome(outcome=outcome, policy="deploy", requester="U0RITA", attempt=1)
+    )

@@ -42,7 +42,7 @@ class Demo:
         assert self._process.stdout is not None
         async with asyncio.timeout(60):
             async for line in self._process.stdout:
-                if found := re.search(rb"http://\S+", line):
+                if found := re.search(rb"http://[^/\s]+", line):
                     self.url = found.group().decode()
                     return
         raise AssertionError("the demo ended before it said where it is")

@@ -14,6 +14,8 @@ from bot import config
 from bot.app import Countersign, running
 from bot.simulator import Simulator, Workspace
 from bot.simulator.person import Person
+from bot.slack.pace import Pace
+from orchestration.hub import Hub, SkippableClock
 
 POLICIES = Path(bot.__file__).with_name("policies.toml")
 SECRET = secrets.token_hex(16)
@@ -22,10 +24,11 @@ SECRET = secrets.token_hex(16)
 class Office:
     """The simulated workspace, and the real bot in this process, reached only over HTTP or its WebSocket."""
 
-    def __init__(self, simulator: Simulator, data: Path, *, socket_mode: bool) -> None:
+    def __init__(self, simulator: Simulator, data: Path, *, socket_mode: bool, hub: Hub | None) -> None:
         self.simulator = simulator
         self._data = data
         self._socket_mode = socket_mode
+        self._hub = hub
         self._bot = AsyncExitStack()
         self.app: Countersign | None = None
 
@@ -40,6 +43,7 @@ class Office:
                 "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
                 "COUNTERSIGN_LISTEN": "127.0.0.1:0",
                 "COUNTERSIGN_DATA_DIR": str(self._data),
+                "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
                 "COUNTERSIGN_HUB_CLOCK": "skippable",
                 "COUNTERSIGN_POLICIES": str(POLICIES),
                 **(
@@ -49,7 +53,7 @@ class Office:
                 ),
             }
         )
-        self.app = await self._bot.enter_async_context(running(settings))
+        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01)))
         await self.app.connecting
         self.simulator.request_url = None if self._socket_mode else self.url("/slack/events")
 
@@ -64,18 +68,24 @@ class Office:
     def skip(self, **time: float) -> None:
         """Skips durable time."""
         assert self.app is not None
-        assert self.app.connection.hub is not None
-        self.app.connection.hub.advance(timedelta(**time))
+        hub = self._hub or self.app.connection.hub
+        assert hub is not None
+        hub.advance(timedelta(**time))
+
+
+def scheduler(hub: Hub) -> str:
+    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
+    return f"Endpoint=http://{hub.address};Authentication=None;TaskHub=tests"
 
 
 @asynccontextmanager
-async def opened(place: Path, *, socket_mode: bool) -> AsyncIterator[Office]:
+async def opened(place: Path, *, socket_mode: bool, hub: Hub | None = None) -> AsyncIterator[Office]:
     workspace = Workspace.open(None)
     simulator = Simulator(
         workspace, bot_token="xoxb-test", app_token="xapp-test", signing_secret=SECRET, request_url=None
     )
     await simulator.start()
-    office = Office(simulator, place, socket_mode=socket_mode)
+    office = Office(simulator, place, socket_mode=socket_mode, hub=hub)
     try:
         await office.start()
         yield office
@@ -84,11 +94,16 @@ async def opened(place: Path, *, socket_mode: bool) -> AsyncIterator[Office]:
         await simulator.stop()
 
 
-@pytest.fixture(params=["http", "socket mode"])
+@pytest.fixture(params=["http", "socket mode", "scheduler"])
 async def office(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Office]:
-    """Once as Slack calls us, once as we call Slack."""
-    async with opened(tmp_path, socket_mode=request.param == "socket mode") as found:
-        yield found
+    """Once as Slack calls us, once as we call Slack, and once through the scheduler's client and worker over TCP."""
+    if request.param != "scheduler":
+        async with opened(tmp_path, socket_mode=request.param == "socket mode") as found:
+            yield found
+        return
+    with Hub(tmp_path / "elsewhere.db", listen="127.0.0.1:0", clock=SkippableClock()) as hub:
+        async with opened(tmp_path, socket_mode=False, hub=hub) as found:
+            yield found
 
 
 @pytest.fixture

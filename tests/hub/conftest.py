@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.hub import Hub, SkippableClock
-from tests.hub.hubs import Bench, our_hub, sdk_hub
+from tests.hub.hubs import Bench, our_hub, sdk_hub, stopped
 
 
 @pytest.fixture(params=["ours", "sdk"])
@@ -42,3 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "sdk_wrong(reason): what the SDK's own testing backend is known to do wrong"
     )
+
+
+def pytest_sessionfinish() -> None:
+    stopped()

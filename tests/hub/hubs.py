@@ -21,6 +21,13 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 from orchestration.hub import Hub
 
 WAIT_S = 10.0
+_STOPPING: list[threading.Thread] = []
+
+
+def stopped() -> None:
+    """Wait until every worker that was told to stop has stopped."""
+    while _STOPPING:
+        _STOPPING.pop().join()
 
 
 @contextmanager
@@ -122,12 +129,15 @@ class Bench:
         )
 
     def close(self) -> None:
-        """Stop the workers, all at once, and the connections."""
-        threads = [threading.Thread(target=worker.stop) for worker in self._workers]
-        for thread in threads:
+        """Tell the workers to stop, and close the connections.
+
+        The SDK's worker takes a second to stop, whatever it does; `stopped` waits for all of them at the end
+        of the run.
+        """
+        for worker in self._workers:
+            thread = threading.Thread(target=worker.stop)
             thread.start()
-        for thread in threads:
-            thread.join()
+            _STOPPING.append(thread)
         self.client.close()
         self.channel.close()
 

@@ -118,7 +118,8 @@ async def test_silence_escalates_and_then_times_out_on_every_card(office: Office
     for channel in ("C0PURCHASES", "C0ESCALATIONS"):
         await office.eventually(lambda channel=channel: office.board.card(channel).status is Status.TIMED_OUT)
         assert not office.board.card(channel).open
-    assert [status for _, status in office.board.told] == [Status.ESCALATED, Status.TIMED_OUT]
+    told = [Status.ESCALATED, Status.TIMED_OUT]
+    await office.eventually(lambda: [status for _, status in office.board.told] == told)
 
 
 @pytest.mark.parametrize(("actor", "round_"), [("U0DIRK", 2), ("U0DIRK", 1), ("U0ADA", 1)])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.simulator.blocks_check import check_blocks, with_ids
@@ -244,6 +244,7 @@ BLOCK = st.fixed_dictionaries(
 )
 
 
+@example([{"type": "divider", "element": {"type": [], "action_id": ""}}])
 @given(st.lists(BLOCK, max_size=3) | JSON)
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_sent_is_refused_in_words_or_taken(blocks: Any) -> None:

@@ -2,24 +2,18 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from bot.slack.asking import Policies
 from bot.slack.cards import Rendered
-from orchestration.models import (
-    ApprovalInput,
-    ApprovalRequest,
-    Choice,
-    Decision,
-    Escalation,
-    FieldSpec,
-    Level,
-    OnTimeout,
-    Policy,
-    Via,
-)
-from orchestration.policy import Policies
+from orchestration.cards import Notice, Step, StepKind, Tell
+from orchestration.commands import Comment, Decision, Delegation
+from orchestration.models import ApprovalRequest, Choice, RemarkKind, Status, Via
+from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy
 from orchestration.record import Record
+from orchestration.state import ApprovalInput
 
 ASKED = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 
@@ -55,7 +49,14 @@ POLICIES = {policy.key: policy for policy in (PURCHASE, ACCESS)}
 class Story:
     """One request's record, moved along as the orchestration would; `minutes` after it was asked."""
 
-    def __init__(self, policy: Policy = PURCHASE, **asked: object) -> None:
+    def __init__(
+        self,
+        policy: Policy = PURCHASE,
+        *,
+        away: dict[str, str] | None = None,
+        opened: bool = True,
+        **asked: object,
+    ) -> None:
         request = {
             "policy": policy.key,
             "title": "New laptops for the team",
@@ -68,16 +69,40 @@ class Story:
             policy=policy,
         )
         self.record = Record(f"{policy.key}-k7m2x9qd", given, ASKED)
-        self.record.open_level(policy.levels[0], ASKED)
+        if opened:
+            self.record.open_level(0, away or {}, ASKED)
 
     def at(self, minutes: int) -> datetime:
         return ASKED + timedelta(minutes=minutes)
 
     def vote(self, who: str, choice: Choice, minutes: int, comment: str = "", via: Via = Via.SLACK) -> None:
         decision = Decision(
-            command_id="c", actor=who, via=via, round=self.record.round, choice=choice, comment=comment
+            command_id="c", actor=who, via=via, round=self.record.state.round, choice=choice, comment=comment
         )
         self.record.vote(decision, self.at(minutes))
+
+    def next_level(self, minutes: int) -> None:
+        """The open level is passed, and the next one opens."""
+        self.record.close_level(Status.APPROVED)
+        self.record.open_level(self.record.state.level_index + 1, {}, self.at(minutes))
+
+    def delegate(self, who: str, to: str) -> None:
+        self.record.delegate(
+            Delegation(command_id="c", actor=who, via=Via.SLACK, round=self.record.state.round, to=to)
+        )
+
+    def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:
+        self.record.remark(
+            Comment(command_id="c", actor=who, via=Via.SLACK, kind=kind, text=text), self.at(minutes)
+        )
+
+    def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> Tell:
+        """A message about the request as it stands."""
+        round_ = self.record.state.round
+        return Tell(user=user, notice=notice, card=self.record.card(round_), attempt=1, **more)
+
+    def step(self, kind: StepKind, **what: Any) -> Step:
+        return Step(number=1, kind=kind, at=ASKED, **what)
 
 
 def mrkdwn_of(rendered: Rendered) -> list[str]:

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.slack.asking import Policies
 from bot.slack.cards import Rendered, render
 from bot.slack.notices import asked, notice
 from orchestration.models import Choice, Status, Via
-from orchestration.policy import Policies
 from tests.slack.conftest import Story, mrkdwn_of
 
 MakeStory = Callable[..., Story]
+MENU = {"text": "⋯"}
+MENU_CHOICES = ["approve_with_comment", "talk", "delegate", "cancel", "details"]
 
 
 def clock(text: str) -> str:
@@ -32,7 +34,9 @@ def lines(rendered: Rendered) -> list[str]:
     for block in rendered.blocks:
         match block["type"]:
             case "actions":
-                found.append(" ".join(f"[{element['text']['text']}]" for element in block["elements"]))
+                found.append(
+                    " ".join(f"[{element.get('text', MENU)['text']}]" for element in block["elements"])
+                )
             case "context":
                 found += [f"({clock(element['text'])})" for element in block["elements"]]
             case _:
@@ -52,8 +56,9 @@ def test_a_new_card(story: MakeStory) -> None:
         "> Ours are from 2019.",
         "> Quote: <https://acme.example/q/7>",
         "○ *Manager* · waiting · until {3 Dec 9:30}",
+        "Then *Finance*",
         "(For <!subteam^S0MANAGERS> <@U0ADA>)",
-        "[Approve] [Reject…]",
+        "[Approve] [Reject…] [⋯]",
         "(Purchase · purchase-k7m2x9qd)",
     ]
     assert rendered.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
@@ -66,10 +71,13 @@ def test_a_new_card(story: MakeStory) -> None:
 def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
     rendered = render(story().record.card(1))
     row = next(block for block in rendered.blocks if block["type"] == "actions")
-    assert [json.loads(button["value"]) for button in row["elements"]] == [
-        rendered.metadata["event_payload"]
-    ] * 2
-    assert [button["accessibility_label"] for button in row["elements"]] == [
+    *buttons, menu = row["elements"]
+    payload = rendered.metadata["event_payload"]
+    assert [json.loads(button["value"]) for button in buttons] == [payload] * 2
+    assert [json.loads(option["value"]) for option in menu["options"]] == [
+        {**payload, "choice": choice} for choice in MENU_CHOICES
+    ]
+    assert [button["accessibility_label"] for button in buttons] == [
         "Approve New laptops for the team",
         "Reject New laptops for the team",
     ]
@@ -93,12 +101,14 @@ def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: Mak
 def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
     told = story()
     told.vote("U0ADA", Choice.APPROVE, 10)
-    told.record.close_level(Status.APPROVED)
-    told.record.open_level(told.record.policy.levels[1], told.at(10))
+    told.next_level(10)
     told.vote("U0FIN", Choice.APPROVE, 20, "within <budget>", Via.SMS)
     levels = [
         "✓ *Manager* · <@U0ADA>, {9:40}",
-        "○ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50}, confirmed by SMS: “within &lt;budget&gt;” · until {2 Dec 9:40}",
+        (
+            "○ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50}, confirmed by SMS: “within &lt;budget&gt;”"
+            " · waiting for <!subteam^S0FINANCE> · until {2 Dec 9:40}"
+        ),
     ]
     assert lines(render(told.record.card(2)))[2:4] == levels
     assert lines(render(told.record.card(1))) == [
@@ -111,20 +121,21 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
 
 def test_escalated(story: MakeStory) -> None:
     told = story()
-    escalation = told.record.policy.escalation
-    assert escalation
-    told.record.escalate(escalation, told.at(2880))
-    original, escalated = (render(told.record.card(round_)) for round_ in (1, 2))
+    told.record.escalate(told.at(2880))
+    original, escalated = render(told.record.card(1)), render(told.record.card(2), ["S0DIRECTORS"])
     assert lines(original)[2:] == [
-        "○ *Manager* · no decision by {3 Dec 9:30}",
+        "○ *Manager* · waiting for <@U0ADA> or <!subteam^S0MANAGERS> · no decision by {3 Dec 9:30}",
         "→ *Escalated* to <#C0ESCALATIONS> · can still be decided here · until {4 Dec 9:30}",
-        "[Approve] [Reject…]",
+        "Then *Finance*",
+        "[Approve] [Reject…] [⋯]",
         "(Purchase · purchase-k7m2x9qd)",
     ]
-    assert lines(escalated)[2:5] == [
+    assert lines(escalated)[2:7] == [
         "○ *Manager* · no decision by {3 Dec 9:30}",
         "○ *Escalation* · waiting · until {4 Dec 9:30}",
-        "[Approve] [Reject…]",
+        "Then *Finance*",
+        "(For <!subteam^S0DIRECTORS>)",
+        "[Approve] [Reject…] [⋯]",
     ]
     assert original.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
     assert escalated.text == "Escalated: <@U0RITA> asks for 4,200.00 USD: New laptops for the team"
@@ -146,9 +157,7 @@ def test_approved(story: MakeStory) -> None:
 
 def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
     told = story()
-    escalation = told.record.policy.escalation
-    assert escalation
-    told.record.escalate(escalation, told.at(60))
+    told.record.escalate(told.at(60))
     told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
     for round_ in (1, 2):
         assert lines(render(told.record.card(round_)))[3] == (
@@ -170,8 +179,7 @@ def test_rejected_says_why_and_marks_the_words_as_theirs(story: MakeStory) -> No
 def test_the_end_keeps_the_path_where_there_was_one(story: MakeStory) -> None:
     told = story()
     told.vote("U0ADA", Choice.APPROVE, 10)
-    told.record.close_level(Status.APPROVED)
-    told.record.open_level(told.record.policy.levels[1], told.at(10))
+    told.next_level(10)
     told.vote("U0FIN", Choice.APPROVE, 20)
     told.vote("U0FAY", Choice.REJECT, 30, "No.")
     told.record.end(Status.REJECTED, told.at(30), by="U0FAY", comments="No.")
@@ -217,7 +225,7 @@ def test_an_ended_card_has_no_buttons_and_every_state_has_its_words(story: MakeS
     told.record.end(status, told.at(60))
     card = told.record.card(1)
     assert all(block["type"] != "actions" for block in render(card).blocks)
-    assert "*New laptops for the team* (4,200.00 USD)" in notice(card, None)
+    assert "*New laptops for the team* (4,200.00 USD)" in notice(told.tell(), {}).text
 
 
 def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
@@ -229,7 +237,7 @@ def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
     told.record.end(Status.REJECTED, told.at(6), by="U0ADA", comments=attack)
     for card in (pending, told.record.card(1)):
         rendered = render(card)
-        for text in (*mrkdwn_of(rendered), rendered.text, notice(card, None)):
+        for text in (*mrkdwn_of(rendered), rendered.text, notice(told.tell(), {}).text):
             assert "<!channel>" not in text
             assert "<@U0BOSS>" not in text
         assert not any(line.startswith("✓ *Manager*") for line in lines(rendered) if line != attack)
@@ -264,16 +272,15 @@ def test_what_the_requester_is_told(
     told = story()
     told.record.end(status, told.at(60), by=by, comments=comments)
     link = "<https://acme.example/archives/C0/p1|See the card>"
-    assert notice(told.record.card(1), "https://acme.example/archives/C0/p1") == said.format(link=link)
-    assert notice(told.record.card(1), None) == said.format(link="").replace(" \n", "\n").rstrip()
+    links = {told.record.request_id: "https://acme.example/archives/C0/p1"}
+    assert notice(told.tell(), links).text == said.format(link=link)
+    assert notice(told.tell(), {}).text == said.format(link="").replace(" \n", "\n").rstrip()
 
 
 def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     told = story()
-    escalation = told.record.policy.escalation
-    assert escalation
-    told.record.escalate(escalation, told.at(60))
-    assert notice(told.record.card(2), None) == (
+    told.record.escalate(told.at(60))
+    assert notice(told.tell(), {}).text == (
         "Nobody decided *New laptops for the team* (4,200.00 USD) in time, "
         "so it was escalated to <#C0ESCALATIONS>."
     )

@@ -3,10 +3,9 @@ from decimal import Decimal
 import pytest
 
 from bot.slack.amounts import read_amount
-from bot.slack.asking import Draft, to_request
+from bot.slack.asking import Draft, Policies, to_request
 from bot.slack.grammar import Ask, Explain, Fill, Wish, explanation, parse
 from orchestration.errors import InvalidRequestError
-from orchestration.policy import Policies
 
 
 @pytest.mark.parametrize(

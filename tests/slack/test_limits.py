@@ -10,24 +10,30 @@ from hypothesis.strategies import SearchStrategy
 
 from bot.simulator.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
 from bot.simulator.views_check import checked_view
+from bot.slack import forms
 from bot.slack.asking import Draft
 from bot.slack.cards import render
+from bot.slack.details import details_view
+from bot.slack.forms import CardOrigin
 from bot.slack.grammar import explanation, parse
-from bot.slack.modals import Origin, RejectOrigin, ask_form, reject_form
+from bot.slack.modals import Origin, ask_form
 from bot.slack.notices import notice
 from bot.slack.target import Target
-from orchestration.cards import Card, Shown
+from bot.slack.trail import line
+from orchestration.cards import Card, Notice, Shown, Step, StepKind, Tell, Waiting
+from orchestration.commands import Progress
 from orchestration.models import (
+    ActionState,
+    ApprovalRequest,
     Choice,
-    FieldSpec,
-    Level,
     LevelState,
-    Policy,
-    Progress,
+    Remark,
+    RemarkKind,
     Status,
     Via,
     Vote,
 )
+from orchestration.policies import FieldSpec, Level, Policy
 from tests.slack.conftest import mrkdwn_of
 
 NASTY = [
@@ -72,14 +78,28 @@ votes = st.builds(
     comment=texts(2000),
     via=st.sampled_from(Via),
     at=moments,
+    for_=st.none() | people,
 )
 levels = st.builds(
     LevelState,
     name=texts(40, 1),
     status=st.sampled_from(Status),
-    quorum=st.integers(1, 50),
+    needed=st.integers(1, 50),
+    approvers=groups.map(lambda one: [one] * 50),
+    waiting_for=st.just([]) | people.map(lambda one: [one] * 50),
+    stand_ins=st.just({}) | st.just({f"U{n:030}": "U" + "X" * 30 for n in range(50)}),
+    delegated=st.just([f"U{0:030}"]),
     deadline=st.none() | moments,
     decisions=st.lists(votes, max_size=2) | votes.map(lambda vote: [vote] * 50),
+    escalated_at=st.none() | moments,
+    escalated_to=st.none() | channels,
+)
+remarks = st.builds(Remark, actor=people, kind=st.sampled_from(RemarkKind), text=texts(2000, 1), at=moments)
+actions = st.builds(
+    ActionState,
+    label=st.sampled_from(["https://erp.example/orders", "C0PURCHASES", "h" * 100, "http://" + "x" * 490]),
+    status=st.sampled_from(["pending", "done", "failed"]),
+    answer=texts(300),
 )
 fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max_size=2) | st.builds(
     Shown, label=texts(48, 1), value=texts(500, 1)
@@ -100,8 +120,9 @@ cards = st.builds(
     levels=st.lists(levels, max_size=2) | levels.map(lambda level: [level] * 20),
     open=st.booleans(),
     escalation=st.booleans(),
-    escalated_at=st.none() | moments,
-    escalated_to=st.none() | channels,
+    upcoming=st.lists(texts(40, 1), max_size=1) | texts(40, 1).map(lambda name: [name] * 9),
+    remarks=st.lists(remarks, max_size=5),
+    actions=st.lists(actions, max_size=5),
     ended_at=st.none() | moments,
     ended_by=st.none() | people,
     comments=texts(2000),
@@ -110,16 +131,58 @@ cards = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(card=cards, notify=groups.map(lambda group: [group] * 20))
-def test_any_card_is_within_the_limits(card: Card, notify: list[str]) -> None:
+@given(card=cards, notify=st.none() | groups.map(lambda group: [group] * 20))
+def test_any_card_is_within_the_limits(card: Card, notify: list[str] | None) -> None:
     rendered = render(card, notify)
     assert check_blocks(json.loads(json.dumps(rendered.blocks))) == []
-    assert characters(rendered.blocks) <= MESSAGE_CHARACTERS
+    assert characters(rendered.blocks) <= 13_000 < MESSAGE_CHARACTERS
     assert 0 < len(rendered.text) <= 4000
-    assert 0 < len(notice(card, "https://acme.example/archives/C0/p1")) <= 4000
     for text in mrkdwn_of(rendered):
         assert "<!channel" not in text
         assert "\u202e" not in text
+
+
+steps = st.builds(
+    Step,
+    number=st.just(1),
+    kind=st.sampled_from(StepKind),
+    at=moments,
+    actor=st.none() | people,
+    to=st.none() | people | st.just("https://erp.example/orders"),
+    choice=st.none() | st.sampled_from(Choice),
+    status=st.none() | st.sampled_from(Status),
+    text=texts(2000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    card=cards,
+    kind=st.sampled_from(Notice),
+    step=st.none() | steps,
+    titles=st.lists(texts(150, 1), max_size=1) | texts(150, 1).map(lambda title: [title] * 60),
+)
+def test_any_message_is_within_the_limits(
+    card: Card, kind: Notice, step: Step | None, titles: list[str]
+) -> None:
+    url = "https://acme.example/archives/C0/p1"
+    waiting = [Waiting(request_id=f"p-{n}", title=title) for n, title in enumerate(titles)]
+    tell = Tell(user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1)
+    for links in ({}, {card.request_id: url, **{each.request_id: url for each in waiting}}):
+        message = notice(tell, links)
+        assert 0 < len(message.text) <= 40_000
+        assert check_blocks(json.loads(json.dumps(message.blocks or []))) == []
+        assert "<!channel" not in message.text
+        # One "<" for each link, date or mention that is ours, and each of them ends.
+        assert message.text.count("<") == message.text.count(">") - message.text.count("\n> ")
+
+
+@settings(max_examples=100, deadline=None)
+@given(step=steps)
+def test_any_line_of_the_trail_is_within_the_limits(step: Step) -> None:
+    shown = line(step)
+    assert 0 < len(shown) <= 4000
+    assert "<!channel" not in shown
 
 
 policies = st.builds(
@@ -171,13 +234,54 @@ def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one()
 
 
 @settings(max_examples=60, deadline=None)
-@given(title=texts(150, 1), requester=people, required=st.booleans())
-def test_any_reason_form_is_within_the_limits(title: str, requester: str, required: bool) -> None:  # noqa: FBT001 - hypothesis names it
+@given(title=texts(150, 1), requester=people, asks=st.booleans())
+def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, asks: bool) -> None:
     progress = Progress(
-        request_id="p-1", status=Status.PENDING, policy="p", title=title, requester=requester, round=1
+        request_id="p-1",
+        status=Status.PENDING,
+        policy="p",
+        title=title,
+        requester=requester,
+        asked_at=datetime(2026, 12, 1, tzinfo=UTC),
+        round=1,
     )
-    origin = RejectOrigin(channel="C0X", target=Target(instance_id="p-1", round=1))
-    checked_view(json.loads(json.dumps(reject_form(progress, origin, reason_required=required))), "modal")
+    origin = CardOrigin(channel="C0X", target=Target(instance_id="p" * 40 + "-k7m2x9qd", round=1000))
+    for form in (forms.REJECTING, forms.APPROVING, forms.CANCELLING, forms.ANSWERING):
+        checked_view(json.loads(json.dumps(forms.text_form(form, progress, origin, optional=asks))), "modal")
+    checked_view(json.loads(json.dumps(forms.talk_form(progress, origin, requester=asks))), "modal")
+    checked_view(json.loads(json.dumps(forms.delegate_form(progress, origin))), "modal")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    card=cards,
+    description=texts(10_000),
+    value=texts(500),
+    listed=st.lists(policies, min_size=1, max_size=1),
+)
+def test_any_details_are_within_the_limits(
+    card: Card, description: str, value: str, listed: list[Policy]
+) -> None:
+    request = ApprovalRequest(
+        policy="p",
+        title=card.title,
+        description=description,
+        fields={spec.name: value for spec in listed[0].fields},
+        requester=card.requester,
+    )
+    progress = Progress(
+        request_id="p-1",
+        status=card.status,
+        policy="p",
+        title=card.title,
+        requester=card.requester,
+        asked_at=card.asked_at,
+        round=1,
+        levels=card.levels,
+        actions=card.actions,
+    )
+    view = details_view(request, listed[0], progress, Origin(channel="C0X"))
+    checked_view(json.loads(json.dumps(view)), "modal")
 
 
 @pytest.mark.parametrize("title", ["\u202e", " \n ", "\0"])

@@ -15,11 +15,13 @@ ROOT = Path(__file__).parents[2]
 # The scopes of each method that is called: https://docs.slack.dev/reference/methods
 SCOPES = {
     "auth_test": set(),
+    "chat_delete": {"chat:write"},
     "chat_getPermalink": set(),
     "chat_postEphemeral": {"chat:write"},
     "chat_postMessage": {"chat:write", "chat:write.public"},
     "chat_update": {"chat:write"},
     "conversations_history": {"channels:history", "groups:history"},
+    "conversations_replies": {"channels:history", "groups:history"},
     "conversations_open": {"im:write"},
     "usergroups_users_list": {"usergroups:read"},
     "views_open": set(),

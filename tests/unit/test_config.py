@@ -47,9 +47,9 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"SLACK_BOT_TOKEN_FILE": "/nowhere"}, "SLACK_BOT_TOKEN: is set, and so is SLACK_BOT_TOKEN_FILE"),
         (
             {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "/nowhere"},
-            "SLACK_BOT_TOKEN_FILE: /nowhere cannot be read",
+            "SLACK_BOT_TOKEN_FILE: /nowhere cannot be read (No such file or directory).",
         ),
-        ({"COUNTERSIGN_CONFIG": "/nowhere"}, "COUNTERSIGN_CONFIG: /nowhere cannot be read"),
+        ({"COUNTERSIGN_CONFIG": "/nowhere"}, "COUNTERSIGN_CONFIG: /nowhere cannot be read (No such file"),
         ({"COUNTERSIGN_DATA_DIR": "/dev/null/x"}, "COUNTERSIGN_DATA_DIR: /dev/null/x cannot be made"),
     ],
 )
@@ -72,6 +72,25 @@ def test_a_secret_can_be_kept_in_a_file(environment: dict[str, str], tmp_path: P
     place.write_text("xoxb-from-file\n")
     settings = config.read(environment | {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": str(place)})
     assert settings.bot_token == "xoxb-from-file"
+
+
+def test_a_secret_of_the_environment_wins_over_one_that_the_file_keeps_elsewhere(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "countersign.toml"
+    file.write_text('SLACK_BOT_TOKEN_FILE = "/nowhere-now"\n')
+    with pytest.raises(SettingError, match="SLACK_BOT_TOKEN_FILE: /nowhere-now cannot be read"):
+        config.read(environment | {"COUNTERSIGN_CONFIG": str(file)})
+    (tmp_path / "token").write_text("xoxb-file")
+    file.write_text(f'SLACK_BOT_TOKEN_FILE = "{tmp_path / "token"}"\n')
+    assert config.read(environment | {"COUNTERSIGN_CONFIG": str(file)}).bot_token == "xoxb-1"
+
+
+def test_empty_in_the_file_is_not_set(environment: dict[str, str], tmp_path: Path) -> None:
+    """As in the environment; the manifest says to leave SLACK_APP_TOKEN empty for HTTP."""
+    file = tmp_path / "countersign.toml"
+    file.write_text('SLACK_APP_TOKEN = ""\n')
+    assert not config.read(environment | {"COUNTERSIGN_CONFIG": str(file)}).socket_mode
 
 
 def test_the_environment_wins_over_the_file(environment: dict[str, str], tmp_path: Path) -> None:

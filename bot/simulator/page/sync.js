@@ -75,12 +75,12 @@ export async function loadAll() {
 }
 
 /** Marks the open channel as read, if someone is looking at it. */
-export async function readOpen() {
+export const readOpen = single(async () => {
   const { as, channel, channels, tab } = state;
   const unread = channels.find((one) => one.id === channel)?.unread;
   if (!unread || document.hidden || tab !== "messages") return;
   await post("read", { as, channel });
-}
+});
 
 /** Fetches what one change of the event stream concerns. */
 export async function follow(change) {

@@ -21,7 +21,7 @@ def register(app: AsyncApp, door: Door) -> None:
     @app.command(grammar.COMMAND)
     @answered
     async def request_approval(act: Act) -> None:
-        policies = door.policies()
+        policies = door.book().policies
         wish = grammar.parse(act.body.get("text") or "", policies)
         if isinstance(wish, Ask):
             try:

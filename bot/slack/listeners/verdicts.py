@@ -1,14 +1,17 @@
-"""What became of a command, once it is on disk."""
+"""What became of a command, once it is on disk, and where the person hears of it."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from bot.slack.listeners.act import Act
 from orchestration.client import Door, Ticket
+from orchestration.commands import Reason, Verdict
 from orchestration.errors import HubUnavailableError
-from orchestration.models import Reason, Verdict
+from orchestration.words import sentence
 
 PATIENCE: Final = 10.0  # seconds
+BEFORE_THE_ACK: Final = 0.7  # seconds that a verdict may take to be shown by the ack, which waits for it
 
 
 async def verdict_on(door: Door, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
@@ -20,3 +23,34 @@ async def verdict_on(door: Door, ticket: Ticket, *, within: float = PATIENCE) ->
         return await door.verdict(ticket, timeout=within)
     except HubUnavailableError:
         return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
+
+
+async def answer_press(act: Act, door: Door, ticket: Ticket, accepted: str = "") -> None:
+    """For a press: ack, then say what was refused. An accepted one mostly needs no words, as the card changes."""
+    await act.ack()
+    await _tell(act, await verdict_on(door, ticket), accepted)
+
+
+async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
+    """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
+    verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
+    if verdict.reason is Reason.NO_ANSWER_YET:
+        await answer_press(act, door, ticket)
+    elif verdict.accepted:
+        await act.ack()
+    else:
+        await act.ack(response_action="errors", errors={field: sentence(verdict)})
+
+
+async def answer_command(act: Act, door: Door, ticket: Ticket, accepted: str) -> None:
+    """For a slash command: by the ack where the verdict is quick, else apart."""
+    verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
+    if verdict.reason is Reason.NO_ANSWER_YET:
+        await answer_press(act, door, ticket, accepted)
+    else:
+        await act.ack(accepted if verdict.accepted else sentence(verdict))
+
+
+async def _tell(act: Act, verdict: Verdict, accepted: str) -> None:
+    if words := accepted if verdict.accepted else sentence(verdict):
+        await act.tell(words)

@@ -20,15 +20,17 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.actions import OutcomeActions
 from bot.simulator import AppConfig, Person, Simulator, Workspace
+from bot.slack.asking import Policies
 from bot.slack.directory import SlackDirectory
 from bot.slack.listeners import register
 from bot.slack.notifier import SlackNotifier, web_client
+from bot.slack.pace import Pace
 from orchestration.activities import Activities
 from orchestration.client import Door
 from orchestration.connect import Connection, connect
-from orchestration.models import Escalation, FieldSpec, Level, OnTimeout, Policy
-from orchestration.policy import Policies
+from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
 from orchestration.worker import register as register_worker
 
 BOT_TOKEN = "xoxb-test"
@@ -82,7 +84,8 @@ class House:
         """Starts a worker."""
         worker = self.connection.worker()
         started_at = self.connection.now()
-        register_worker(worker, Activities(self.notifier, self.directory, started_at=started_at))
+        activities = Activities(self.notifier, self.directory, OutcomeActions({}), started_at=started_at)
+        register_worker(worker, activities)
         worker.start()
         # Waited for, though its queues look up only once a second: what it is about to send needs someone to take it.
         self.stack.push_async_callback(asyncio.to_thread, worker.stop)
@@ -92,8 +95,8 @@ class House:
 
     def skip(self, **delta: float) -> None:
         """Lets time pass, without waiting for it."""
-        assert self.connection._hub is not None
-        self.connection._hub.advance(timedelta(**delta))
+        assert self.connection.hub is not None
+        self.connection.hub.advance(timedelta(**delta))
 
     async def ask(self, person: Person, text: str = "purchase 4200 New laptops") -> dict[str, Any]:
         """The card that came of a command."""
@@ -243,10 +246,10 @@ async def built(
         stack.callback(connection.close)
         simulator.workspace.now = lambda: connection.now().timestamp()
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
-        notifier, directory = SlackNotifier(sync_client), SlackDirectory(sync_client)
+        notifier, directory = SlackNotifier(sync_client, Pace(0.01)), SlackDirectory(sync_client)
         client = connection.client()
         stack.push_async_callback(client.close)
-        door = Door(client, lambda: policies)
+        door = Door(client, lambda: PolicyBook(policies=policies))
         app = AsyncApp(
             client=AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url), signing_secret=SIGNING_SECRET
         )

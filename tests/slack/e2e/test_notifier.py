@@ -13,9 +13,11 @@ from slack_sdk.errors import SlackApiError
 from bot.simulator import Person, Simulator
 from bot.simulator.messages import Message
 from bot.slack.directory import SlackDirectory
-from bot.slack.notifier import PAGE, SlackNotifier, web_client
+from bot.slack.history import PAGE
+from bot.slack.notifier import SlackNotifier, web_client
+from bot.slack.pace import Pace
 from bot.slack.target import Target
-from orchestration.cards import Card
+from orchestration.cards import Card, Notice, Tell
 from orchestration.errors import DeliveryError, ThrottledError
 from orchestration.models import CardRef, Status
 from tests.slack.conftest import ASKED, Story
@@ -44,7 +46,7 @@ def client(simulator: Simulator) -> WebClient:
 
 @pytest.fixture
 def notifier(client: WebClient) -> SlackNotifier:
-    return SlackNotifier(client)
+    return SlackNotifier(client, Pace(0.01))
 
 
 @pytest.fixture
@@ -56,6 +58,10 @@ def ended(card: Card) -> Card:
     return card.model_copy(
         update={"status": Status.APPROVED, "ended_by": "U0ADA", "ended_at": ASKED, "open": False}
     )
+
+
+def outcome(card: Card, where: CardRef) -> Tell:
+    return Tell(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
 
 
 async def find(notifier: SlackNotifier, card: Card, **other: Any) -> CardRef | None:
@@ -70,7 +76,7 @@ async def test_a_card_is_posted_found_and_edited_in_place(
     assert await find(notifier, card) == ref
     async with Person(simulator.url, "U0ADA") as ada:
         [posted] = await ada.messages(PURCHASES)
-        assert action_ids(posted) == ["approve", "reject"]
+        assert action_ids(posted) == ["approve", "reject", "more"]
         assert "For <!subteam^S0MANAGERS>" in whole_text(posted)
         await asyncio.to_thread(notifier.edit, ref, ended(card))
         [edited] = await ada.messages(PURCHASES)
@@ -158,7 +164,7 @@ async def test_the_requester_is_told_with_a_link_to_the_card(
 ) -> None:
     ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
     for _ in range(2):
-        await asyncio.to_thread(notifier.tell, "U0RITA", ended(card), ref)
+        await asyncio.to_thread(notifier.tell, outcome(card, ref))
     async with Person(simulator.url, "U0RITA") as rita:
         told = await rita.messages("D0RITA")
     assert len(told) == 2
@@ -172,7 +178,7 @@ async def test_the_requester_is_told_without_a_link_where_none_is_to_be_had(
 ) -> None:
     await fault(simulator, "chat.getPermalink", "message_not_found")
     gone = CardRef(channel=PURCHASES, ts="1.000001", round=1)
-    await asyncio.to_thread(notifier.tell, "U0RITA", ended(card), gone)
+    await asyncio.to_thread(notifier.tell, outcome(card, gone))
     async with Person(simulator.url, "U0RITA") as rita:
         [told] = await rita.messages("D0RITA")
     assert told["text"] == "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD)."

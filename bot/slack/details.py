@@ -1,0 +1,83 @@
+"""All of a request in one view: the long text whole, every vote with its comment, what is approved. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.modals import Origin, modal
+from bot.slack.path import stand_ins, vote_words
+from bot.slack.states import CALLED, DOT, MARKS
+from bot.slack.text import bold, mention, money, safe, system, when, within
+from orchestration.commands import Progress
+from orchestration.models import ApprovalRequest, LevelState
+from orchestration.policies import Policy
+
+ID: Final = "details"
+TITLE: Final = "Details"
+PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
+MOST: Final = 98  # blocks; Slack takes 100 in a view
+TEXT_ROOM: Final = 150_000  # characters in all; Slack takes 250,000 bytes
+REST: Final = "There is more than fits here; the thread under the card has every step."
+THREAD: Final = "Every step, question and answer is in the thread under the card."
+
+
+def details_view(request: ApprovalRequest, policy: Policy, progress: Progress, origin: Origin) -> Json:
+    """Everything that there is to know about a request, for one person to read."""
+    parts: list[Json] = []
+    room = TEXT_ROOM
+    for part in _parts(request, policy, progress):
+        room -= len(part["text"]["text"])
+        if len(parts) == MOST or room < 0:
+            parts.append(blocks.context(REST))
+            break
+        parts.append(part)
+    parts.append(blocks.context(THREAD))
+    return modal(ID, TITLE, None, parts, origin)
+
+
+def _parts(request: ApprovalRequest, policy: Policy, progress: Progress) -> Iterator[Json]:
+    yield from _paragraphs(request.title)
+    yield blocks.section(_facts(request, policy, progress))
+    for spec in policy.fields:
+        if value := request.fields.get(spec.name):
+            yield blocks.section(bold(safe(spec.title, 48)) or spec.name)
+            yield from _paragraphs(value)
+    yield from _paragraphs(request.description)
+    for level in progress.levels:
+        yield from map(blocks.section, _level(level))
+    for action in progress.actions:
+        answer = safe(action.answer, 300)
+        yield blocks.section(DOT.join(filter(None, [system(action.label), action.status, answer])))
+    yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
+
+
+def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
+    status = f"{MARKS[progress.status]} {bold(CALLED[progress.status])}"
+    amount = [] if request.amount is None else [money(request.amount, request.currency)]
+    until = [f"until {when(progress.deadline)}"] if progress.deadline else []
+    asked = f"Asked for by {mention(request.requester)}, {when(progress.asked_at)}"
+    ended = []
+    if progress.outcome:
+        ended = [safe(progress.outcome.comments or progress.outcome.reason, 2000, room=2000)]
+    place = f"{safe(policy.title, 60)}{DOT}`{progress.request_id}`"
+    return "\n".join(filter(None, [DOT.join([status, *amount, *until]), *ended, asked, place]))
+
+
+def _level(level: LevelState) -> Iterator[str]:
+    """The level, who may decide it, and each vote with the whole of its comment."""
+    lead = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", f"needs {level.needed}", *stand_ins(level)]
+    yield within(lead, DOT, PARAGRAPH)
+    who = ", ".join(map(mention, level.approvers))
+    yield within(["May decide:", *who.split(" ")], " ", PARAGRAPH)
+    for vote in level.decisions:
+        yield vote_words(vote, marked=True, limit=1200)
+
+
+def _paragraphs(text: str) -> Iterator[Json]:
+    """The text as it was typed, in as many blocks as it takes. Nothing in it is parsed."""
+    for start in range(0, len(text), PARAGRAPH):
+        if (piece := text[start : start + PARAGRAPH]).strip():
+            yield blocks.verbatim(piece)

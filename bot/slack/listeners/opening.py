@@ -1,0 +1,88 @@
+"""Opening what a card's buttons and menu lead to: a form, or the details."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from bot.slack import cards, forms, target
+from bot.slack.blocks import Json
+from bot.slack.details import details_view
+from bot.slack.forms import CardOrigin
+from bot.slack.listeners.act import Act
+from bot.slack.modals import Origin
+from orchestration.client import Door
+from orchestration.commands import Progress, Reason, Verdict
+from orchestration.models import Status
+from orchestration.words import sentence
+
+# Gives the view of a form, or why this person need not open it.
+Draw: TypeAlias = Callable[[Act, Door, Progress, CardOrigin], Awaitable[Json | Reason]]
+
+
+async def open_form(act: Act, door: Door, draw: Draw, *, of_this_round: bool = True) -> None:
+    """Opens the form about the card, unless what would be written in it could no longer count."""
+    card = target.of_click(act.body)
+    progress = await door.status(card.instance_id)
+    if refusal := _too_late(progress, card.round if of_this_round else None):
+        await act.tell(sentence(refusal))
+        return
+    form = await draw(act, door, progress, CardOrigin(channel=act.channel, target=card))
+    if isinstance(form, Reason):
+        await act.tell(sentence(Verdict(command_id="-", reason=form)))
+        return
+    await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
+
+
+async def show_details(act: Act, door: Door, request_id: str) -> None:
+    """Opens everything there is to know of the request, for the one who asked for it."""
+    progress = await door.status(request_id)
+    request, policy = await door.asked(request_id), await door.policy_of(request_id)
+    view = details_view(request, policy, progress, Origin(channel=act.channel))
+    await act.client.views_open(trigger_id=act.body["trigger_id"], view=view)
+
+
+async def reject_form(_: Act, door: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    """Whether a reason is needed says the policy that the request was asked under, not today's."""
+    policy = await door.policy_of(progress.request_id)
+    return forms.text_form(forms.REJECTING, progress, origin, optional=not policy.require_reason)
+
+
+async def _approve_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    return forms.text_form(forms.APPROVING, progress, origin)
+
+
+async def _talk_form(act: Act, _: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    return forms.talk_form(progress, origin, requester=act.person == progress.requester)
+
+
+async def _delegate_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    return forms.delegate_form(progress, origin)
+
+
+async def _cancel_form(act: Act, _: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    if act.person != progress.requester:
+        return Reason.NOT_THE_REQUESTER
+    return forms.text_form(forms.CANCELLING, progress, origin)
+
+
+async def answer_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+    """For the one who was asked a question, from the message that told them."""
+    return forms.text_form(forms.ANSWERING, progress, origin)
+
+
+FORMS: Final[dict[str, Draw]] = {
+    cards.COMMENTED: _approve_form,
+    cards.TALK: _talk_form,
+    cards.DELEGATE: _delegate_form,
+    cards.CANCEL: _cancel_form,
+}
+
+
+def _too_late(progress: Progress, round_: int | None) -> Verdict | None:
+    """A courtesy, so that nobody writes in vain; the orchestration is the guard."""
+    if progress.status.ended:
+        return Verdict(command_id="-", reason=Reason.ALREADY_ENDED, ended_as=progress.status)
+    oldest_open = progress.round - 1 if progress.status is Status.ESCALATED else progress.round
+    over = round_ is not None and round_ < oldest_open
+    return Verdict(command_id="-", reason=Reason.ROUND_OVER) if over else None

@@ -1,0 +1,125 @@
+"""The path of a request: a line a level, the ones that ended, the one that is open, and the ones to come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from bot.slack.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
+from bot.slack.text import bold, mention, safe, when, within
+from orchestration.cards import Card
+from orchestration.models import Choice, LevelState, Status, Via, Vote
+
+VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
+DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
+
+COMMENT: Final = 150  # characters of a comment beside its vote
+VOTES: Final = 8  # named beside a level; the others are counted
+NAMES: Final = 6  # of those who are waited for
+STAND_INS: Final = 4
+LINE_ROOM: Final = 1400
+ROOM: Final = 2900
+
+
+def path(card: Card, *, naming: bool) -> str:
+    """A line a level and what silence has led to; where there are too many, the latest are kept.
+
+    `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
+    only those whom its policy wants pinged.
+    """
+    lines: list[str] = []
+    for level in card.levels:
+        lines.append(_level(level, naming=naming))
+        if level.escalated_at:
+            lines.append(_escalation(card, level))
+    if card.upcoming and not card.status.ended:
+        lines.append("Then " + ", ".join(bold(safe(name, 40)) for name in card.upcoming))
+    return _latest(lines)
+
+
+def _latest(lines: Sequence[str]) -> str:
+    kept: list[str] = []
+    left = ROOM
+    for line in reversed(lines):
+        left -= len(line) + 1
+        if left < 0:
+            kept.append("…")
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept))
+
+
+def _level(level: LevelState, *, naming: bool) -> str:
+    """`✓ Manager · Ada, 10:42` or `○ Finance · 1 of 2 · ✓ Fin, 9:12 · waiting for Fay or Frank · until 17:00`."""
+    return within(
+        [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", *_parts(level, naming)], DOT, LINE_ROOM
+    )
+
+
+def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `path`
+    running = not level.status.ended
+    approvals = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
+    if level.needed > 1 and level.status not in DECIDED:
+        yield f"{approvals} of {level.needed}"
+    marked = running or len(level.decisions) > 1 or level.status not in DECIDED
+    named = level.decisions[-VOTES:]
+    yield from (vote_words(vote, marked=marked) for vote in named)
+    if others := len(level.decisions) - len(named):
+        yield f"and {others} more"
+    if running:
+        yield from _waiting(level, approvals, naming)
+    elif level.status not in DECIDED:
+        yield CALLED[level.status].lower()
+
+
+def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]:  # noqa: FBT001 - as above
+    if names := _waited_for(level, approvals) if naming or level.decisions else "":
+        yield f"waiting for {names}"
+    elif level.needed == 1 and not level.escalated_at:
+        yield "waiting"
+    if naming or level.decisions:
+        yield from stand_ins(level)
+    if level.escalated_at:
+        yield f"no decision by {when(level.escalated_at)}"
+    elif level.deadline:
+        yield f"until {when(level.deadline)}"
+
+
+def _waited_for(level: LevelState, approvals: int) -> str:
+    """`Fay or Frank` where either will do, `Fay and Frank` where it takes both."""
+    voted = {vote.actor for vote in level.decisions}
+    people = level.waiting_for or [who for who in level.approvers if who not in voted]
+    shown = [mention(who) for who in people[:NAMES]]
+    if others := len(people) - len(shown):
+        shown.append(f"{others} more")
+    everybody = level.needed - approvals >= len(people) and not any(who.startswith("S") for who in people)
+    joint = " and " if everybody else " or "
+    return joint.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def stand_ins(level: LevelState) -> Iterator[str]:
+    """`Bob for Alice, who is away`; who handed their vote over is there, and only named."""
+    for absent, present in list(level.stand_ins.items())[:STAND_INS]:
+        away = "" if absent in level.delegated else ", who is away"
+        yield f"{mention(present)} for {mention(absent)}{away}"
+
+
+def _escalation(card: Card, level: LevelState) -> str:
+    """Where the request went when nobody answered, and for how long it waits there."""
+    where = mention(level.escalated_to) if level.escalated_to else "others"
+    if level.status.ended:
+        at = f", {when(level.escalated_at)}" if level.escalated_at else ""
+        return f"{ONWARD} {bold('Escalated')} to {where}{at}"
+    until = f"{DOT}until {when(level.deadline)}" if level.deadline else ""
+    if card.escalation:
+        return f"{OPEN} {bold('Escalation')}{DOT}waiting{until}"
+    return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
+
+
+def vote_words(vote: Vote, *, marked: bool, limit: int = COMMENT) -> str:
+    """`✓ Bob for Alice, 10:42, confirmed by SMS: “Fine.”`."""
+    mark = f"{VOTE_MARKS[vote.choice]} " if marked else ""
+    whose = f" for {mention(vote.for_)}" if vote.for_ else ""
+    comment = safe(vote.comment, limit, room=2 * limit + 100)
+    said = f": “{comment}”" if comment else ""
+    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{said}"

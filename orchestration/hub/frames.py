@@ -1,0 +1,99 @@
+"""The little of HTTP/2's and gRPC's wire formats that the hub speaks: frames, fixed headers, calls."""
+
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, PRIORITY, RESET, SETTINGS, _, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
+END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 1, 1, 4, 8, 32
+MAX_FRAME: Final = 16384
+DEFAULT_WINDOW: Final = 65535
+LARGEST_WINDOW: Final = (1 << 31) - 1
+LARGEST_HEADERS: Final = 64 * 1024
+PROTOCOL_ERROR, FLOW_CONTROL_ERROR, COMPRESSION_ERROR = 1, 3, 9
+
+# A request carries several payloads of up to 1 MiB. A stream's window is never enlarged: this is its limit.
+LARGEST_REQUEST: Final = 64 * 1024 * 1024
+INITIAL_WINDOW_SETTING: Final = 4
+MAX_FRAME_SETTING: Final = 5
+CREDIT: Final = 1 << 20
+UNIMPLEMENTED: Final = 12
+INTERNAL: Final = 13
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame: length and kind, flags, stream, payload."""
+    return struct.pack(">I", len(payload) << 8 | kind) + struct.pack(">BI", flags, stream) + payload
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header that the reader is not to remember; the name is shorter than 127 bytes."""
+    return b"\x00" + bytes([len(name)]) + name + _length(len(value)) + value
+
+
+def _length(number: int) -> bytes:
+    if number < 127:
+        return bytes([number])
+    out, number = bytearray(b"\x7f"), number - 127
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+OPENING: Final = b"\x88" + literal(b"content-type", b"application/grpc")
+SUCCESS: Final = literal(b"grpc-status", b"0")
+HELLO: Final = frame(SETTINGS, 0, 0, struct.pack(">HI", INITIAL_WINDOW_SETTING, LARGEST_REQUEST)) + frame(
+    WINDOW, 0, 0, struct.pack(">I", LARGEST_WINDOW - DEFAULT_WINDOW)
+)
+
+
+class RpcError(Exception):
+    """A call's end other than success: a gRPC status code and a sentence."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+class Unary(NamedTuple):
+    """A call with one answer. `call` raises RpcError to refuse."""
+
+    call: Callable[[bytes], Awaitable[bytes]]
+
+
+class Stream(NamedTuple):
+    """A call with many answers. The iterator is closed when the caller goes away."""
+
+    call: Callable[[bytes], AsyncIterator[bytes]]
+
+
+Routes = dict[bytes, Unary | Stream]
+
+
+def request(body: bytearray) -> bytes:
+    """The one message of a request."""
+    if len(body) < 5 or body[0] or struct.unpack_from(">I", body, 1)[0] != len(body) - 5:
+        raise RpcError(UNIMPLEMENTED, "A request is one message, not compressed.")
+    message = bytes(body[5:])
+    body.clear()
+    return message
+
+
+def message(payload: bytes) -> bytes:
+    """A gRPC message, not compressed."""
+    return b"\x00" + struct.pack(">I", len(payload)) + payload
+
+
+def unpadded(flags: int, payload: bytes) -> bytes:
+    """The payload of a frame without its padding."""
+    return payload[1 : len(payload) - payload[0]] if flags & PADDED else payload
+
+
+def status(code: Any) -> int:
+    """The number of a grpc.StatusCode."""
+    number: int = code.value[0]
+    return number

@@ -1,0 +1,78 @@
+"""What is measured of a hub, through the SDK's own client."""
+
+import logging
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from durabletask.client import TaskHubGrpcClient
+
+from tests.bench import program
+
+_SENDERS = 8
+_END_S = 180
+
+
+class Driver:
+    """A client process: starts, decides, waits."""
+
+    def __init__(self, address: str) -> None:
+        quiet = logging.getLogger("bench.client")
+        quiet.setLevel(logging.ERROR)
+        self.client = TaskHubGrpcClient(host_address=address, logger=quiet, emit_trace_spans=False)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
+    def start(self, names: list[str]) -> float:
+        """Start one instance for each name; acknowledged starts per second."""
+        seconds = _timed(self._start, names)
+        return len(names) / seconds
+
+    def until_waiting(self, names: Iterable[str]) -> None:
+        """Return once every one waits for its decision."""
+        until = time.monotonic() + _END_S
+        for name in names:
+            while self._custom_status(name) != program.WAITING:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{name} does not wait")
+                time.sleep(0.02)
+
+    def decide(self, names: list[str]) -> float:
+        """Decide every one; completions per second, from the first event sent to the last instance ended."""
+        began = time.perf_counter()
+        _timed(self._decide, names)
+        for name in names:
+            self.client.wait_for_orchestration_completion(name, timeout=_END_S)
+        return len(names) / (time.perf_counter() - began)
+
+    def latencies(self, names: list[str]) -> float:
+        """Decide one after the other; the median of the milliseconds from event to ended."""
+        times = []
+        for name in names:
+            began = time.perf_counter()
+            self._decide(name)
+            self.client.wait_for_orchestration_completion(name, timeout=_END_S)
+            times.append((time.perf_counter() - began) * 1000)
+        return statistics.median(times)
+
+    def _start(self, name: str) -> None:
+        self.client.schedule_new_orchestration("flow", input=1, instance_id=name)
+
+    def _decide(self, name: str) -> None:
+        self.client.raise_orchestration_event(name, program.EVENT, data={"approve": True})
+
+    def _custom_status(self, name: str) -> str | None:
+        state = self.client.get_orchestration_state(name, fetch_payloads=False)
+        return state.serialized_custom_status if state is not None else None
+
+
+def _timed(call: Callable[[str], Any], names: list[str]) -> float:
+    began = time.perf_counter()
+    with ThreadPoolExecutor(_SENDERS) as senders:
+        for _ in senders.map(call, names):
+            pass
+    return time.perf_counter() - began

@@ -1,0 +1,184 @@
+"""Who is dealt what: several workers, those that vanish, those that stall, and those that are choosy."""
+
+import queue
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import Hub
+from tests.hub.hubs import Bench, RawWorker, complete, refused, schedule
+
+LEASE = timedelta(milliseconds=200)
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Bench]:
+    """A bench on a hub whose leases are short."""
+    with Hub(tmp_path / "brief.db", lease=LEASE) as hub:
+        bench = Bench(hub.address)
+        yield bench
+        bench.close()
+
+
+def test_work_of_a_worker_that_hangs_up_is_dealt_to_another(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as gone:
+        first = gone.take()
+    with RawWorker(ours.address) as other:
+        second = other.take()
+        assert second.orchestratorRequest.instanceId == "one"
+        assert second.completionToken != first.completionToken
+        assert refused(lambda: other.answer(first, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+        other.answer(second, complete())
+    assert ours.done("one").serialized_output == '"end"'
+
+
+def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dealt(ours: Bench) -> None:
+    """A worker that shuts down closes its stream first and finishes its work then."""
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as leaving:
+        turn = leaving.take()
+        leaving.hang_up()
+        leaving.answer(turn, complete())
+    assert ours.done("one").serialized_output == '"end"'
+    with RawWorker(ours.address) as next_one, pytest.raises(queue.Empty):
+        next_one.take(timeout=0.2)
+
+
+def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Bench) -> None:
+    brief.start("any", instance_id="one")
+    with RawWorker(brief.address) as worker:
+        stalled = worker.take()
+        again = worker.take()
+        assert refused(lambda: worker.answer(stalled, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+        worker.answer(again, schedule(1))
+        stalled = worker.take()
+        again = worker.take()
+        assert refused(lambda: worker.finish(stalled, '"late"')) is grpc.StatusCode.FAILED_PRECONDITION
+        worker.finish(again, '"second"')
+        turn = worker.take().orchestratorRequest
+    assert [e.taskCompleted.result.value for e in turn.newEvents if e.HasField("taskCompleted")] == [
+        '"second"'
+    ]
+
+
+def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
+    for _ in range(3):
+        ours.start("any")
+    request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
+    with RawWorker(ours.address, request) as worker:
+        first = worker.take()
+        with pytest.raises(queue.Empty):
+            worker.take(timeout=0.2)
+        worker.answer(first, complete())
+        worker.take()
+
+
+def test_two_workers_share_the_work(ours: Bench) -> None:
+    with RawWorker(ours.address) as one, RawWorker(ours.address) as two:
+        for _ in range(4):
+            ours.start("any")
+        for worker in (one, two):
+            worker.answer(worker.take(), complete())
+            worker.answer(worker.take(), complete())
+
+
+def test_a_choosy_worker_gets_what_it_chose(ours: Bench) -> None:
+    for name, version in (("other", "1"), ("chosen", "1"), ("chosen", "2")):
+        ours.start(name, version=version, instance_id=f"{name}-{version}")
+    chosen = pb.OrchestrationFilter(name="chosen", versions=["2"])
+    request = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters(orchestrations=[chosen]))
+    with RawWorker(ours.address, request) as choosy:
+        assert choosy.take().orchestratorRequest.instanceId == "chosen-2"
+        with pytest.raises(queue.Empty):
+            choosy.take(timeout=0.1)
+    with RawWorker(ours.address) as rest:
+        assert {rest.take().orchestratorRequest.instanceId for _ in range(3)} == {
+            "other-1",
+            "chosen-1",
+            "chosen-2",
+        }
+
+
+def test_an_event_during_a_turn_makes_another_turn(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        first = worker.take()
+        ours.client.raise_orchestration_event("one", "go", data=1)
+        with pytest.raises(queue.Empty):
+            worker.take(timeout=0.1)
+        worker.answer(first)
+        second = worker.take().orchestratorRequest
+        assert [event.WhichOneof("eventType") for event in second.pastEvents] == [
+            "orchestratorStarted",
+            "executionStarted",
+        ]
+        assert [event.WhichOneof("eventType") for event in second.newEvents] == [
+            "orchestratorStarted",
+            "eventRaised",
+        ]
+
+
+def test_a_turn_that_terminate_overtook_changes_nothing(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        turn = worker.take()
+        ours.client.terminate_orchestration("one", output="stopped")
+        assert refused(lambda: worker.answer(turn, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+    assert ours.done("one").serialized_output == '"stopped"'
+
+
+def test_a_turn_of_an_instance_that_was_replaced_changes_nothing(ours: Bench) -> None:
+    """The old instance's turn must not reach the new one of the same ID."""
+    policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_PENDING])
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        old = worker.take()
+        ours.start("any", instance_id="one", reuse_id_policy=policy)
+        new = worker.take()
+        assert (
+            refused(lambda: worker.answer(old, complete(result='"old"')))
+            is grpc.StatusCode.FAILED_PRECONDITION
+        )
+        worker.answer(new, complete(result='"new"'))
+    assert ours.done("one").serialized_output == '"new"'
+
+
+def test_the_custom_status_outlives_an_answer_without_one(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), status='"cards"')
+        ours.client.raise_orchestration_event("one", "go")
+        worker.answer(worker.take(), complete(status=pb.ORCHESTRATION_STATUS_FAILED))
+    assert ours.done("one").serialized_custom_status == '"cards"'
+
+
+def test_what_a_worker_cannot_be_sent_fails_in_words(ours: Bench) -> None:
+    """The SDK's worker takes messages of 4 MiB; without this the turn would be dealt for ever."""
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take())
+        for _ in range(4):
+            ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
+            worker.answer(worker.take())
+        ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
+        details = ours.done("one").failure_details
+    assert details is not None
+    assert "continue_as_new" in details.message
+
+
+def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), complete(result="x" * (1024 * 1024 + 1)))
+    details = ours.done("one").failure_details
+    assert details is not None
+    assert "1,048,577 bytes" in details.message
+
+
+def test_what_is_not_served_is_refused_in_a_sentence(ours: Bench) -> None:
+    assert refused(lambda: ours.client.rewind_orchestration("one")) is grpc.StatusCode.UNIMPLEMENTED

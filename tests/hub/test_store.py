@@ -1,0 +1,72 @@
+"""The group commit: shared by those who arrive together, and by nobody's mistake."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import HubError, SystemClock, file, instances
+from orchestration.hub.errors import AlreadyExistsError
+from orchestration.hub.store import Store, Transaction
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> sqlite3.Connection:
+    return file.connect(tmp_path / "hub.db")
+
+
+@pytest.fixture
+async def store(db: sqlite3.Connection) -> AsyncIterator[Store]:
+    store = Store(db, SystemClock())
+    serving = asyncio.create_task(store.serve())
+    yield store
+    await store.close()
+    await serving
+    db.close()
+
+
+async def start(store: Store, name: str) -> str:
+    return await store.run(
+        lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
+    )
+
+
+def exists(db: sqlite3.Connection, name: str) -> bool:
+    return db.execute("SELECT 1 FROM instance WHERE id = ?", (name,)).fetchone() is not None
+
+
+async def test_operations_that_arrive_together_share_a_commit(db: sqlite3.Connection, store: Store) -> None:
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    await asyncio.gather(*(start(store, f"one-{number}") for number in range(100)))
+    assert statements.count("COMMIT") <= 2
+    assert all(exists(db, f"one-{number}") for number in range(100))
+
+
+async def test_an_operation_that_breaks_harms_only_itself(db: sqlite3.Connection, store: Store) -> None:
+    def breaks(tx: Transaction) -> None:
+        instances.start(tx, pb.CreateInstanceRequest(instanceId="half", name="any"))
+        raise ValueError("after a change")
+
+    answers = await asyncio.gather(
+        start(store, "a"), store.run(breaks), start(store, "b"), start(store, "a"), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [str, ValueError, str, AlreadyExistsError]
+    assert (exists(db, "a"), exists(db, "half"), exists(db, "b")) == (True, False, True)
+
+
+async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: Store) -> None:
+    """Another connection, which sees only what was committed, sees it."""
+    await start(store, "one")
+    other = file.reader(tmp_path / "hub.db")
+    assert exists(other, "one")
+    other.close()
+
+
+async def test_a_store_that_is_closing_takes_nothing_more(store: Store) -> None:
+    await store.close()
+    with pytest.raises(HubError, match="shutting down"):
+        await start(store, "one")

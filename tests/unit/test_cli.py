@@ -1,0 +1,90 @@
+"""The command as a shell sees it: what it prints, and where, and with which status it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.config import SECRETS
+
+COMMAND = (sys.executable, "-m", "bot")
+SETTINGS = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_SIGNING_SECRET": "secret",
+    "COUNTERSIGN_POLICIES": "bot/policies.toml",
+    "COUNTERSIGN_LISTEN": "127.0.0.1:0",
+    "COUNTERSIGN_SLACK_API_URL": "http://127.0.0.1:9/",  # nobody is there
+}
+
+
+def environment(data: Path, **changed: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    return kept | SETTINGS | {"COUNTERSIGN_DATA_DIR": str(data)} | changed
+
+
+def refusal(*arguments: str, data: Path, **changed: str) -> str:
+    """The one line on standard error with which the command refuses to start."""
+    ended = subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=environment(data, **changed),
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    return line
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        yield port
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path, taken: int) -> None:
+    line = refusal("run", data=tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{taken}")
+    assert line == (
+        f"countersign: COUNTERSIGN_LISTEN: cannot listen on 127.0.0.1:{taken} (Address already in use)."
+    )
+
+
+def test_the_demo_s_port_in_use_is_one_line(tmp_path: Path, taken: int) -> None:
+    line = refusal("demo", "--data", str(tmp_path), "--port", str(taken), data=tmp_path)
+    assert line == f"countersign: Port {taken} is in use; stop what uses it, or choose another with --port."
+
+
+def test_a_place_the_demo_cannot_have_is_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.touch()
+    line = refusal("demo", "--data", str(place), "--port", "0", data=tmp_path)
+    assert line == f"countersign: {place} cannot be made (File exists); choose another with --data."
+
+
+def test_the_hub_s_options_reach_it(tmp_path: Path) -> None:
+    """A subparser would refuse them as its own."""
+    line = refusal("hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:0", data=tmp_path)
+    assert line.startswith("The hub does not listen on")
+
+
+def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> None:
+    """It says once what is wrong; nothing that a library has to say stands before it."""
+    with subprocess.Popen(
+        [*COMMAND, "run"], stderr=subprocess.PIPE, text=True, env=environment(tmp_path)
+    ) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert re.search(r"INFO    bot\.app  listening on http://127\.0\.0\.1:\d+$", lines[0])
+    assert "WARNING bot.slack.link  Slack cannot be reached" in lines[1]
