@@ -26,7 +26,7 @@ class Office:
 
     def __init__(self, simulator: Simulator, data: Path, *, socket_mode: bool, hub: Hub | None) -> None:
         self.simulator = simulator
-        self._data = data
+        self.data = data
         self._socket_mode = socket_mode
         self._hub = hub
         self._bot = AsyncExitStack()
@@ -42,7 +42,7 @@ class Office:
                 "SLACK_BOT_TOKEN": "xoxb-test",
                 "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
                 "COUNTERSIGN_LISTEN": "127.0.0.1:0",
-                "COUNTERSIGN_DATA_DIR": str(self._data),
+                "COUNTERSIGN_DATA_DIR": str(self.data),
                 "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
                 "COUNTERSIGN_HUB_CLOCK": "skippable",
                 "COUNTERSIGN_POLICIES": str(POLICIES),
