@@ -106,7 +106,7 @@ def _for_programs(settings: Settings, client: AsyncTaskHubGrpcClient, door: Door
         keys,
         public_url=settings.public_url,
     )
-    return Outlet(keys, caller, door.book), api
+    return Outlet(api.announcing(keys), caller, door.book), api
 
 
 def _bolt(settings: Settings, door: Door) -> AsyncApp:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from bot.api.announcing import Announcing
 from bot.api.approvals import ApprovalRoutes
 from bot.api.docs import DocsRoutes
 from bot.api.gate import Gate
@@ -16,6 +17,7 @@ from bot.receipts import Keys
 from bot.tokens import TokenFile
 from orchestration.client import Door
 from orchestration.operations import Operations
+from orchestration.ports import Signer
 
 __all__ = ["Api"]
 
@@ -51,6 +53,10 @@ class Api:
     def watched(self) -> int:
         """How many requests are looked at for them."""
         return self._approvals.watch.watched
+
+    def announcing(self, signer: Signer) -> Signer:
+        """The same signer; whoever waits here for what it signs is answered without delay."""
+        return Announcing(signer, self._approvals.watch)
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes; a shutdown of the application answers every long poll at once."""

@@ -37,7 +37,8 @@ from orchestration.operations import RESERVED, Operations, Wanted, settle_id
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
-_ID: Final = re.compile(r"^[a-z0-9-]{1,60}$")
+# Another orchestration may have named its request as it liked; a leading @ is an entity.
+_ID: Final = re.compile(r"^[!-.0-?A-~][!-.0-~]{0,99}$")
 
 _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
 

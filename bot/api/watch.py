@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from orchestration.commands import Progress
@@ -12,6 +13,8 @@ from orchestration.models import Status
 
 QUICKEST: Final = 0.2  # seconds between two looks at a request
 LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
+HURRIED: Final = 0.05  # seconds between two looks after a nudge
+HURRIED_LOOKS: Final = 20
 
 # These may have been cut short, and nobody signs before `settle` has run.
 _CUT_SHORT: Final = {Status.FAILED, Status.TERMINATED}
@@ -25,10 +28,11 @@ def over(progress: Progress) -> bool:
 
 
 class _Watcher:
-    def __init__(self, first: Progress, task: asyncio.Task[Progress]) -> None:
+    def __init__(self, first: Progress) -> None:
         self.latest = first
-        self.task = task
         self.waiting = 0
+        self.nudged = asyncio.Event()
+        self.task: asyncio.Task[Progress]
 
 
 class Watch:
@@ -59,8 +63,8 @@ class Watch:
             return progress
         watcher = self._watchers.get(request_id)
         if watcher is None:
-            task = asyncio.create_task(self._watch(request_id), name=f"watch {request_id}")
-            watcher = self._watchers[request_id] = _Watcher(progress, task)
+            watcher = self._watchers[request_id] = _Watcher(progress)
+            watcher.task = asyncio.create_task(self._watch(request_id, watcher), name=f"watch {request_id}")
         watcher.waiting += 1
         try:
             done, _ = await asyncio.wait([watcher.task], timeout=wait)
@@ -72,9 +76,14 @@ class Watch:
                 if self._watchers.get(request_id) is watcher:
                     del self._watchers[request_id]
 
-    async def _watch(self, request_id: str) -> Progress:
+    async def _watch(self, request_id: str, watcher: _Watcher) -> Progress:
+        hurried = 0
         while True:
-            await asyncio.sleep(max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND))
+            pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(watcher.nudged.wait(), pause)
+            hurried = HURRIED_LOOKS if watcher.nudged.is_set() else max(hurried - 1, 0)
+            watcher.nudged.clear()
             try:
                 progress = await self._look(request_id)
             except HubUnavailableError:
@@ -83,8 +92,15 @@ class Watch:
                 # Whoever comes from now on looks for themselves.
                 self._watchers.pop(request_id, None)
                 return progress
-            if watcher := self._watchers.get(request_id):
-                watcher.latest = progress
+            watcher.latest = progress
+
+    def nudge(self, request_id: str) -> None:
+        """Its outcome was just signed in this process, and is about to be published: look more often for a moment.
+
+        So thousands of watched requests are answered at once, and looked at seldom.
+        """
+        if watcher := self._watchers.get(request_id):
+            watcher.nudged.set()
 
     def close(self) -> None:
         """Answers everybody with what was last seen, so that no long poll delays a shutdown."""

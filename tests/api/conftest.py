@@ -65,19 +65,19 @@ class Office:
 
     async def start(self) -> None:
         self.connection: Connection = connect("embedded", self.data, skippable_clock=True)
+        self.client = self.connection.client()
+        self.door = Door(self.client, lambda: BOOK)
+        secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
+        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, keys, public_url=None)
         self.worker = self.connection.worker()
         activities = Activities(
             self.board, self.board, BoardActions(self.board), started_at=self.connection.now()
         )
-        secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
         caller = HttpCaller(secrets, networks(self.callback_networks))
-        register(self.worker, activities, Outlet(keys, caller, lambda: BOOK))
+        register(self.worker, activities, Outlet(self.api.announcing(keys), caller, lambda: BOOK))
         for orchestrator in self._orchestrators:
             self.worker.add_orchestrator(orchestrator)
         self.worker.start()
-        self.client = self.connection.client()
-        self.door = Door(self.client, lambda: BOOK)
-        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, keys, public_url=None)
         application = web.Application()
         self.api.attach(application)
         self._runner = web.AppRunner(application, access_log=None)

@@ -288,3 +288,28 @@ async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decisio
     assert time.monotonic() - decided < 1
     assert {(answer.status, answer.body["status"]) for answer in answers} == {(200, "approved")}
     assert office.api.watched == 0
+
+
+async def test_long_polls_on_many_requests_are_each_answered_at_once(own_office: Office) -> None:
+    """With 300 watched requests each is looked at every one and a half seconds; a decision does not wait for that."""
+    office = own_office
+    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
+    asked = [
+        await office.call("POST", "/api/approvals", rita, json={"policy": "deploy", "title": f"Deploy {n}"})
+        for n in range(300)
+    ]
+    ids = [answer.body["id"] for answer in asked]
+    await office.eventually(lambda: office.board.posts == 300)
+    polls = [
+        asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
+        for request_id in ids
+    ]
+    await office.eventually(lambda: office.api.watched == 300)
+    for n in (0, 150, 299):
+        assert (await office.decide(ada, ids[n])).status == 200
+        decided = time.monotonic()
+        assert (await polls[n]).body["status"] == "approved"
+        assert time.monotonic() - decided < 1
+    for poll in polls:
+        poll.cancel()
+    await asyncio.gather(*polls, return_exceptions=True)
