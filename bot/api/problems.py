@@ -27,7 +27,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The body is not what the Content-Type says."),
     "invalid": (
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "A value is missing, unknown or wrong; `errors` names each.",
+        "A value is missing, unknown or wrong; errors names each.",
     ),
     "key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key was used for a different request."),
     "unauthenticated": (HTTPStatus.UNAUTHORIZED, "Send a valid token: Authorization: Bearer csn_…"),
