@@ -51,15 +51,17 @@ def installed() -> dict[str, InstalledAction]:
     return found
 
 
-def missing(policies: Mapping[str, Policy], known: Mapping[str, InstalledAction]) -> Iterator[str]:
-    """A line for each place in `policies` that names an action which is not installed."""
+def missing(
+    policies: Mapping[str, Policy], known: Mapping[str, InstalledAction]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each place in `policies` that names an action which is not installed, and what to say of it."""
     there = ", ".join(sorted(known)) or "none"
     for key, policy in policies.items():
         for status, actions in policy.on.items():
             for action in actions:
                 if action.activity is not None and action.activity not in known:
-                    place = f"policies.{key}.on.{status}"
-                    yield f"{place}: no installed package has the action {action.activity!r} (installed: {there})."
+                    words = f"no installed package has the action {action.activity!r} (installed: {there})"
+                    yield ("policies", key, "on", status), words
 
 
 class OutcomeActions:

@@ -14,6 +14,7 @@ from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import sweep
 from bot.actions import InstalledAction, OutcomeActions, installed
 from bot.api import Api
 from bot.callbacks import HttpCaller, networks
@@ -34,6 +35,7 @@ from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
 from orchestration.operations import Operations
 from orchestration.outlet import Outlet
+from orchestration.sweeping import Sweeper
 from orchestration.worker import register
 
 log = logging.getLogger(__name__)
@@ -55,10 +57,12 @@ class Countersign:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncIterator[Countersign]:
+async def running(
+    settings: Settings, *, pace: Pace | None = None, sweep_every: float = sweep.EVERY
+) -> AsyncIterator[Countersign]:
     """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
 
-    `pace` is Slack's unless it is given, as for a workspace that is only simulated.
+    `pace` is Slack's unless it is given, as for a workspace that is only simulated. `sweep_every`: seconds.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
@@ -76,6 +80,11 @@ async def running(settings: Settings, *, pace: Pace | None = None) -> AsyncItera
         register(worker, _activities(settings, connection, pace or Pace(), known), outlet)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
+
+        sweeping = asyncio.create_task(
+            sweep.sweeping(Sweeper(client, connection.now), sweep_every), name="sweep"
+        )
+        closing.push_async_callback(_end, sweeping)
 
         link = SlackLink(_bolt(settings, door), settings.app_token)
         closing.push_async_callback(link.close)

@@ -16,13 +16,14 @@ from typing import NoReturn
 from bot import config
 from bot.commands import approvals, ask, receipts, tokens
 from orchestration import hub
-from orchestration.errors import CountersignError
+from orchestration.errors import CountersignError, PolicyError
 
+FAULTS_FOUND = 1
 USAGE_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0, or 2 when it could not be done as asked."""
+    """Runs one command. Exit status: 0, 1 for faults that were looked for, 2 when it could not be done as asked."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["hub"]:  # it has options of its own, which a subparser of argparse would refuse
         return hub.main(words[1:])
@@ -80,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     for command in (ask, approvals, receipts, tokens):
         command.add(commands)
 
+    policies = commands.add_parser("policies", help="what may be asked for, and who decides")
+    check = policies.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "check", help="find every fault in a policy file; exit status 1 when there is one"
+    )
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(command=_check_policies)
+
     commands.add_parser("hub", help="the task hub as a process of its own, on loopback (see hub --help)")
     return parser
 
@@ -108,6 +116,19 @@ async def _serve(settings: config.Settings) -> int:
         if not stop.done():
             app.connecting.result()
             await stop
+    return 0
+
+
+def _check_policies(given: argparse.Namespace) -> int:
+    # Imported late: they bring the HTTP client with them.
+    from bot import actions, policy_file  # noqa: PLC0415
+
+    try:
+        book = policy_file.load(given.file, actions.installed())
+    except PolicyError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - what was asked for
+        return FAULTS_FOUND
+    print(f"{given.file}: OK ({', '.join(sorted(book.policies))})")  # noqa: T201 - the same
     return 0
 
 

@@ -19,7 +19,13 @@ def load(path: Path, known: Mapping[str, InstalledAction]) -> PolicyBook:
     """The policies, checked also against the `known` actions. Raises `PolicyError`, one line a fault."""
     book = policies.load(path)
     if faults := list(actions.missing(book.policies, known)):
-        raise PolicyError("\n".join(f"{path}: {fault}" for fault in faults))
+        text = path.read_text()
+        raise PolicyError(
+            "\n".join(
+                f"{path}:{policies.locate(text, place)}: {'.'.join(place)}: {words}."
+                for place, words in faults
+            )
+        )
     return book
 
 

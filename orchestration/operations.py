@@ -26,14 +26,12 @@ from orchestration.client import ours, within_budget
 from orchestration.commands import COMMANDS, Progress
 from orchestration.converter import PydanticConverter
 from orchestration.errors import InvalidRequestError, ReservedEventError, UnknownRequestError
-from orchestration.models import APPROVAL, SETTLE, VERSION, Outcome, Status
+from orchestration.models import APPROVAL, Outcome, Status
 from orchestration.published import progress_of
-from orchestration.settle import SettleInput
-from orchestration.state import ApprovalInput
+from orchestration.sweeping import settle_id, start_settling
 
 PAGES_LOOKED_THROUGH: Final = 20
 LARGEST_PAGE: Final = 200
-STOPPED: Final = frozenset({OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
 # The SDK takes event names without regard to case, so a reserved one is refused in any.
 RESERVED: Final = frozenset(name.casefold() for name in COMMANDS)
 
@@ -174,29 +172,12 @@ class Operations:
         except grpc.RpcError as error:
             raise _named(error) from error
         state = await self.instance(instance_id)
-        if state.name == APPROVAL:
-            await self.settle(state)
-
-    async def settle(self, state: OrchestrationState) -> None:
-        """Starts `settle` for an approval that was stopped or failed, once however often it is called."""
-        given = state.get_input(ApprovalInput)
-        if given is None or state.runtime_status not in STOPPED:
+        if state.name != APPROVAL:
             return
-        terminated = state.runtime_status is OrchestrationStatus.TERMINATED
-        ended = SettleInput(
-            given=given,
-            progress=progress_of(state),
-            status=Status.TERMINATED if terminated else Status.FAILED,
-        )
         try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    SETTLE, input=ended, instance_id=settle_id(state.instance_id), version=VERSION
-                )
-            )
+            await within_budget(start_settling(self._client, state))
         except grpc.RpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise ours(error) from error
+            raise ours(error) from error
 
     async def purge(self, instance_id: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten."""
@@ -205,11 +186,6 @@ class Operations:
         except grpc.RpcError as error:
             raise _named(error) from error
         return int(result.deleted_instance_count)
-
-
-def settle_id(request_id: str) -> str:
-    """The instance that settles this approval; derived, so that it is started once."""
-    return f"settle-{request_id}"
 
 
 def _named(error: grpc.RpcError) -> Exception:

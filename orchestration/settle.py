@@ -67,7 +67,7 @@ def _record(ended: SettleInput) -> Record:
         cards=seen.cards,
         steps=seen.steps,
         actions=seen.actions,
-        sealed=seen.sealed and seen.outcome is not None,
+        sealed=seen.outcome is not None and seen.outcome.receipt is not None,
         receipt=seen.outcome.receipt if seen.outcome else None,
         escalated=bool(past and past[-1].escalated_to),
     )

@@ -32,7 +32,8 @@ from orchestration.client import Door, Ticket
 from orchestration.commands import Progress, Reason
 from orchestration.errors import ReservedEventError, UnknownRequestError
 from orchestration.models import ApprovalRequest, Notified
-from orchestration.operations import RESERVED, Operations, Wanted, settle_id
+from orchestration.operations import RESERVED, Operations, Wanted
+from orchestration.sweeping import settle_id
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"

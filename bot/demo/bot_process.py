@@ -14,7 +14,6 @@ from typing import Final
 
 import aiohttp
 
-import bot
 from orchestration.connect import HUB_ADDRESS_FILE
 from orchestration.errors import CountersignError
 from orchestration.hub.clock_client import ClockClient
@@ -24,13 +23,12 @@ STOP_LIMIT: Final = 10.0  # seconds that it may take to stop by itself
 POLL: Final = 0.05
 BOT_TOKEN: Final = "xoxb-demo"  # noqa: S105 - the simulator's, made up
 SIGNING_SECRET: Final = secrets.token_hex(16)
-POLICIES: Final = Path(bot.__file__).with_name("policies.toml")
 
 
 class BotProcess:
     """Runs the real bot, with its data in `data_dir`, against the Web API at `slack_api_url` (set before `start`)."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, policies: Path) -> None:
         self._data_dir = data_dir
         self.slack_api_url = ""
         self._port = _free_port()
@@ -45,7 +43,7 @@ class BotProcess:
             "COUNTERSIGN_LISTEN": f"127.0.0.1:{self._port}",
             "COUNTERSIGN_DATA_DIR": str(data_dir),
             "COUNTERSIGN_HUB_CLOCK": "skippable",
-            "COUNTERSIGN_POLICIES": str(POLICIES),
+            "COUNTERSIGN_POLICIES": str(policies),
         }
         self._process: Process | None = None
 

@@ -10,10 +10,13 @@ from typing import Final
 
 from bot.cli import stop_signal
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, BotProcess
+from bot.demo.orders import OrderSystem
 from bot.simulator import AppConfig, Simulator, SimulatorError, Workspace
 from orchestration.errors import CountersignError
 
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
+POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
+PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
 COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
 
 BANNER: Final = """
@@ -22,7 +25,8 @@ BANNER: Final = """
       {url}/#channel=C0PURCHASES
 
   As Rita, type  /request-approval purchase 4200 New laptops for the team
-  Then become Ada (top left) and press Approve. The buttons on the right skip time and kill the bot.
+  Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
+  The buttons on the right skip time and kill the bot.
 
   Everything is kept in {place}
   Ctrl-C stops it; the next run goes on where this one stopped.
@@ -56,7 +60,8 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
     except SimulatorError as error:
         raise CountersignError(str(error)) from error
-    bot = BotProcess(place / "bot")
+    bot = BotProcess(place / "bot", place / POLICIES.name)
+    orders = OrderSystem(place / "orders.json")
     simulator = Simulator(
         workspace,
         bot_token=BOT_TOKEN,
@@ -64,10 +69,12 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         signing_secret=SIGNING_SECRET,
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
-        app=AppConfig(commands=COMMANDS),
+        app=AppConfig(commands=COMMANDS, should_escape=True),
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
+        await closing.enter_async_context(orders.served())
+        (place / POLICIES.name).write_text(POLICIES.read_text().replace(PLACEHOLDER, orders.url))
         try:
             await simulator.start(port=port)
         except SimulatorError as error:

@@ -6,6 +6,7 @@ from typing import Any
 from bot.simulator import elements, inputs
 from bot.simulator.answers import PATH, Answers
 from bot.simulator.channels import Channel
+from bot.simulator.command_text import escaped
 from bot.simulator.courier import Courier
 from bot.simulator.delivery import NoAckError
 from bot.simulator.errors import SimulatorError, SlackError
@@ -86,6 +87,8 @@ class Acting:
         command, _, text = line.strip().partition(" ")
         if self._installation.app.commands is not None and command not in self._installation.app.commands:
             raise SimulatorError(self._tell(person, channel, NOT_A_COMMAND.format(command=command)))
+        if self._installation.app.should_escape:
+            text = escaped(text, self._workspace)
         where = ResponseUrl(channel.id, person.id, None)
         payload = self._installation.interactions.command(
             person,

@@ -35,7 +35,7 @@ class AppConfig:
     `scopes` are those granted to the bot token; a method outside them answers `missing_scope`. `events` are
     the bot events it subscribed to, by manifest name (`message.im`, `message.channels`, `app_mention`,
     `app_home_opened`). `commands` are the slash commands registered for it, each with its leading slash; None
-    takes every command.
+    takes every command. With `should_escape` their text names people and channels by ID.
     """
 
     app_id: str = "A0APP"
@@ -43,3 +43,4 @@ class AppConfig:
     scopes: frozenset[str] = ALL_SCOPES
     events: frozenset[str] = frozenset({"app_home_opened", "app_mention", "message.im"})
     commands: frozenset[str] | None = None
+    should_escape: bool = False

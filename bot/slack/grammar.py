@@ -1,4 +1,7 @@
-"""The slash command's grammar: `/request-approval POLICY [AMOUNT] TITLE…`. Pure: text in, what to do out."""
+"""The slash command's grammar: `/request-approval POLICY [AMOUNT] TITLE…`. Pure: text in, what to do out.
+
+A policy of the operator's that is called like one of our words goes before it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import difflib
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from bot.slack import away
 from bot.slack.amounts import is_currency, looks_like_amount, read_amount
 from bot.slack.asking import Draft, Policies, missing
-from bot.slack.text import mention, safe, unescape
+from bot.slack.text import mention, safe, typed
 from orchestration.errors import InvalidRequestError
 from orchestration.policies import Policy
 
@@ -17,9 +21,14 @@ TITLE_LIMIT: Final = 150
 HELP_WORDS: Final = frozenset({"help", "?", "-h", "--help"})
 SHOWN_POLICIES: Final = 30
 
+AWAY, BACK, CANCEL, STATUS = "away", "back", "cancel", "status"
+ERRANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
+
 USAGE: Final = (
     f"*{COMMAND}* opens a form.\n"
-    f"*{COMMAND}* `POLICY [AMOUNT] TITLE…` asks at once, or opens the form filled in where more is needed."
+    f"*{COMMAND}* `POLICY [AMOUNT] TITLE…` asks at once, or opens the form filled in where more is needed.\n"
+    f"*{COMMAND}* `status ID` shows all of a request, `cancel ID [REASON]` withdraws yours.\n"
+    f"*{COMMAND}* {away.USAGE} has somebody else asked in your place, `back` ends that."
 )
 TOO_LONG: Final = (
     f"A title has at most {TITLE_LIMIT} characters, and this one has {{length}}. "
@@ -50,22 +59,34 @@ class Explain:
     problem: str = ""
 
 
-Wish: TypeAlias = Ask | Fill | Explain
+@dataclass(frozen=True)
+class Errand:
+    """Something else than asking: one of `ERRANDS`, and what follows it as Slack sent it, mentions included."""
+
+    word: str
+    words: tuple[str, ...]
+
+
+Wish: TypeAlias = Ask | Fill | Explain | Errand
 
 
 def parse(text: str, policies: Policies) -> Wish:
     """What the command's text asks for. Total: whatever cannot be meant is explained."""
-    words = unescape(text).split()
+    words = typed(text).split()
     if not words:
         return Fill(Draft(policy=next(iter(policies)) if len(policies) == 1 else None))
     first, rest = words[0], words[1:]
-    if first.lower() in HELP_WORDS and not rest and first.lower() not in policies:
-        return Explain()
     policy = policies.get(first.lower())
-    if policy is None:
-        return Explain(_unknown(first, policies))
+    if policy is not None:
+        return _asking(policy, rest)
+    if first.lower() in ERRANDS:
+        return Errand(first.lower(), tuple(text.split()[1:]))
+    return Explain("" if first.lower() in HELP_WORDS and not rest else _unknown(first, policies))
+
+
+def _asking(policy: Policy, words: list[str]) -> Wish:
     try:
-        amount, title = _split_amount(rest, policy)
+        amount, title = _split_amount(words, policy)
     except InvalidRequestError as error:
         return Explain(str(error))
     if len(title) > TITLE_LIMIT:

@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
-from orchestration.cards import Card, Notice, Tell
+from orchestration.cards import Card, Notice, StepKind, Tell
 from orchestration.models import ApprovalRequest, Status
 from orchestration.policies import Policy
 
@@ -63,7 +63,17 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
 
 
 def _progress(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
+        return Message(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
     return Message(_how_it_stands(tell.card, what, _link(tell, links)))
+
+
+def _passed(tell: Tell, what: str) -> str:
+    """A level has approved, and the next one is asked."""
+    level = safe(tell.step.text, 40) if tell.step else ""
+    by = mention(tell.step.actor) if tell.step and tell.step.actor else "The policy"
+    following = f" Now it waits for {bold(safe(tell.card.levels[-1].name, 40))}." if tell.card.levels else ""
+    return f"✓ {by} approved {what} for {bold(level)}.{following}"
 
 
 def _outcome(tell: Tell, what: str, links: Mapping[str, str]) -> Message:

@@ -1,7 +1,7 @@
 """Slack takes about one message a second in a channel. Here each message gets its turn, without holding up others.
 
-A turn that is near is slept for. One that is far is kept, and the caller is told to come back for it, so that a burst
-into one channel becomes durable timers: it holds no thread, and no other channel waits behind it.
+The next turn is slept for, by at most one or two threads a channel. One that is further is kept, and the caller is
+told to come back for it: a burst into one channel becomes durable timers, and no other channel waits behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Final
 from orchestration.errors import ThrottledError
 
 INTERVAL: Final = 1.0  # seconds between two messages in a channel
-NEAR: Final = 1.0  # seconds that a thread may sleep for its turn
 FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a turn
 
 
@@ -61,9 +60,9 @@ class Pace:
         if at is None:
             at = self._take(turns, now)
         go = max(at, turns.next)
-        if go - now > NEAR:
+        if go - now > self._interval:
             # Whoever came for a turn that has passed goes to the end, or all who are late would come back at once.
-            turns.kept[message] = go = at if at > now + NEAR else self._take(turns, now)
+            turns.kept[message] = go = at if at > now + self._interval else self._take(turns, now)
             self._forget(turns, now)
             raise ThrottledError(go - now)
         turns.next = max(go, now) + self._interval

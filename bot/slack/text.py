@@ -27,6 +27,10 @@ _TOKEN: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"*_~`]|.", re.
 _PERSON: Final = re.compile(r"^[UW][A-Z0-9]+$")
 _GROUP: Final = re.compile(r"^S[A-Z0-9]+$")
 _REFERENCE: Final = re.compile(r"(<[@#][A-Z0-9]+>)")
+# What Slack marks in a command: people, channels, groups and links. Anything else in angle brackets was typed so.
+_MARKED: Final = re.compile(
+    r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
+)
 _CHANNEL: Final = re.compile(r"^[CDG][A-Z0-9]+$")
 
 
@@ -38,6 +42,18 @@ def escape(text: str) -> str:
 def unescape(text: str) -> str:
     """The inverse of `escape`, for what Slack hands over escaped."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def typed(text: str) -> str:
+    """What was typed into a command that Slack hands over with its references marked: `<@U1|ada>` was `@ada`."""
+    return unescape(_MARKED.sub(_as_typed, text))
+
+
+def _as_typed(found: re.Match[str]) -> str:
+    sign, target, label = found["sign"], found["target"], found["label"]
+    if sign in {"@", "#", "!"}:
+        return f"{'#' if sign == '#' else '@'}{label or target}".replace("@@", "@")
+    return target
 
 
 def plain(text: str, limit: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from orchestration.models import Status
@@ -63,6 +65,9 @@ async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(
         assert (await office.call("POST", f"{place}/{action}", root, json={})).status == 410, action
     shown = await office.call("GET", f"/api/approvals/{request_id}?wait=10s", root)
     assert (shown.status, shown.body["status"]) == (200, "terminated")
+    async with asyncio.timeout(10):  # `settle` has it signed
+        while not shown.body["outcome"]["receipt"]:
+            shown = await office.call("GET", f"/api/approvals/{request_id}", root)
     purged = await office.call("DELETE", place, root)
     assert (purged.status, purged.body) == (200, {"instancesDeleted": 1})
     assert (await office.call("GET", place, root)).status == 404

@@ -9,26 +9,34 @@ from typing import Any
 
 import pytest
 
-import bot
 from bot import config
 from bot.app import Countersign, running
-from bot.simulator import Simulator, Workspace
+from bot.simulator import AppConfig, Simulator, Workspace
 from bot.simulator.person import Person
 from bot.slack.pace import Pace
 from orchestration.hub import Hub, SkippableClock
 
-POLICIES = Path(bot.__file__).with_name("policies.toml")
+POLICIES = Path(__file__).with_name("policies.toml")
 SECRET = secrets.token_hex(16)
 
 
 class Office:
     """The simulated workspace, and the real bot in this process, reached only over HTTP or its WebSocket."""
 
-    def __init__(self, simulator: Simulator, data: Path, *, socket_mode: bool, hub: Hub | None) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        data: Path,
+        *,
+        socket_mode: bool = False,
+        hub: Hub | None = None,
+        policies: Path = POLICIES,
+    ) -> None:
         self.simulator = simulator
         self.data = data
         self._socket_mode = socket_mode
         self._hub = hub
+        self._policies = policies
         self._bot = AsyncExitStack()
         self.app: Countersign | None = None
 
@@ -45,7 +53,7 @@ class Office:
                 "COUNTERSIGN_DATA_DIR": str(self.data),
                 "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
                 "COUNTERSIGN_HUB_CLOCK": "skippable",
-                "COUNTERSIGN_POLICIES": str(POLICIES),
+                "COUNTERSIGN_POLICIES": str(self._policies),
                 **(
                     {"SLACK_APP_TOKEN": "xapp-test"}
                     if self._socket_mode
@@ -53,7 +61,7 @@ class Office:
                 ),
             }
         )
-        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01)))
+        self.app = await self._bot.enter_async_context(running(settings, pace=Pace(0.01), sweep_every=0.2))
         await self.app.connecting
         self.simulator.request_url = None if self._socket_mode else self.url("/slack/events")
 
@@ -79,13 +87,20 @@ def scheduler(hub: Hub) -> str:
 
 
 @asynccontextmanager
-async def opened(place: Path, *, socket_mode: bool, hub: Hub | None = None) -> AsyncIterator[Office]:
+async def opened(
+    place: Path, *, socket_mode: bool = False, hub: Hub | None = None, policies: Path = POLICIES
+) -> AsyncIterator[Office]:
     workspace = Workspace.open(None)
     simulator = Simulator(
-        workspace, bot_token="xoxb-test", app_token="xapp-test", signing_secret=SECRET, request_url=None
+        workspace,
+        bot_token="xoxb-test",
+        app_token="xapp-test",
+        signing_secret=SECRET,
+        request_url=None,
+        app=AppConfig(should_escape=True),
     )
     await simulator.start()
-    office = Office(simulator, place, socket_mode=socket_mode, hub=hub)
+    office = Office(simulator, place, socket_mode=socket_mode, hub=hub, policies=policies)
     try:
         await office.start()
         yield office

@@ -133,6 +133,12 @@ class Office:
             if not true():
                 await self.skip(minutes=5)
 
+    async def fired(self) -> None:
+        """Returns once what fell due has fired. A skip gives work under way some seconds to be done before that."""
+        hub = self.connection.hub
+        assert hub is not None
+        await self.eventually(lambda: (due := hub.next_timer()) is None or due > hub.clock.now())
+
     async def skip(self, **time: float) -> None:
         """Skips durable time, without waiting for it."""
         assert self.connection.hub is not None

@@ -97,6 +97,7 @@ async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_follow
 ) -> None:
     request_id, first = await held(slow_office, gate)
     await slow_office.skip(days=2)
+    await slow_office.fired()
     vote = await slow_office.door.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
     gate.open.set()
     await first

@@ -121,7 +121,7 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
 
 def test_escalated(story: MakeStory) -> None:
     told = story()
-    told.record.escalate(told.at(2880))
+    told.record.escalate({}, told.at(2880))
     original, escalated = render(told.record.card(1)), render(told.record.card(2), ["S0DIRECTORS"])
     assert lines(original)[2:] == [
         "○ *Manager* · waiting for <@U0ADA> or <!subteam^S0MANAGERS> · no decision by {3 Dec 9:30}",
@@ -157,7 +157,7 @@ def test_approved(story: MakeStory) -> None:
 
 def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
     told = story()
-    told.record.escalate(told.at(60))
+    told.record.escalate({}, told.at(60))
     told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
     for round_ in (1, 2):
         assert lines(render(told.record.card(round_)))[3] == (
@@ -279,7 +279,7 @@ def test_what_the_requester_is_told(
 
 def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     told = story()
-    told.record.escalate(told.at(60))
+    told.record.escalate({}, told.at(60))
     assert notice(told.tell(), {}).text == (
         "Nobody decided *New laptops for the team* (4,200.00 USD) in time, "
         "so it was escalated to <#C0ESCALATIONS>."

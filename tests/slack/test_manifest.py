@@ -56,8 +56,8 @@ def test_every_method_has_its_scopes_in_the_manifest(manifest: dict[str, Any]) -
 
 def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
     assert [command["command"] for command in manifest["features"]["slash_commands"]] == [COMMAND]
-    # Escaping would turn what is typed into IDs; titles are text.
-    assert manifest["features"]["slash_commands"][0]["should_escape"] is False
+    # Without it Slack sends what looks like a mention as mere text, and nobody could be named as a delegate.
+    assert manifest["features"]["slash_commands"][0]["should_escape"] is True
     assert manifest["settings"]["interactivity"]["is_enabled"] is True
     assert manifest["settings"]["socket_mode_enabled"] is True
     assert manifest["features"]["bot_user"]["display_name"] == "Countersign"

@@ -1,4 +1,4 @@
-"""`/request-approval`: asks at once, opens the form, or explains itself."""
+"""`/request-approval`: asks at once, opens the form, runs an errand, or explains itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack import grammar
 from bot.slack.asking import to_request
-from bot.slack.grammar import Ask, Explain, Fill
+from bot.slack.grammar import Ask, Errand, Explain, Fill
 from bot.slack.listeners.act import Act
+from bot.slack.listeners.errands import run_errand
 from bot.slack.listeners.failures import answered
 from bot.slack.modals import Origin, ask_form
 from bot.slack.notices import asked
@@ -23,6 +24,12 @@ def register(app: AsyncApp, door: Door) -> None:
     async def request_approval(act: Act) -> None:
         policies = door.book().policies
         wish = grammar.parse(act.body.get("text") or "", policies)
+        if isinstance(wish, Errand):
+            try:
+                await run_errand(act, door, wish)
+            except InvalidRequestError as error:
+                await act.ack(str(error))
+            return
         if isinstance(wish, Ask):
             try:
                 request = to_request(wish.draft, policies, requester=act.person, idempotency_key=act.id)

@@ -26,9 +26,11 @@ async def verdict_on(door: Door, ticket: Ticket, *, within: float = PATIENCE) ->
 
 
 async def answer_press(act: Act, door: Door, ticket: Ticket, accepted: str = "") -> None:
-    """For a press: ack, then say what was refused. An accepted one mostly needs no words, as the card changes."""
+    """For a press: ack, then say what changed nothing. What did mostly needs no words, as the card changes."""
     await act.ack()
-    await _tell(act, await verdict_on(door, ticket), accepted)
+    verdict = await verdict_on(door, ticket)
+    if words := accepted if verdict.reason is Reason.RECORDED else sentence(verdict):
+        await act.tell(words)
 
 
 async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
@@ -49,8 +51,3 @@ async def answer_command(act: Act, door: Door, ticket: Ticket, accepted: str) ->
         await answer_press(act, door, ticket, accepted)
     else:
         await act.ack(accepted if verdict.accepted else sentence(verdict))
-
-
-async def _tell(act: Act, verdict: Verdict, accepted: str) -> None:
-    if words := accepted if verdict.accepted else sentence(verdict):
-        await act.tell(words)

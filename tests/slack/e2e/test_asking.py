@@ -15,7 +15,7 @@ Build = Callable[..., AbstractAsyncContextManager[House]]
 
 async def test_a_command_asks_at_once(house: House) -> None:
     rita = await house.person("U0RITA")
-    card = await house.ask(rita, "purchase 4,200.00 R&amp;D <b>laptops</b>")
+    card = await house.ask(rita, "purchase 4,200.00 R&D <b>laptops</b>")
     assert card["text"] == "<@U0RITA> asks for 4,200.00 USD: R&amp;D &lt;b&gt;laptops&lt;/b&gt;"
     assert "For <!subteam^S0MANAGERS>" in whole_text(card)
     assert card["metadata"]["event_type"] == "approval_requested"

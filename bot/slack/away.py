@@ -1,0 +1,73 @@
+"""`/request-approval away until DATE [from DATE] delegate @person`. Pure: words in, an entry out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+from bot.slack.text import mention, safe
+from orchestration.errors import InvalidRequestError
+from orchestration.policies import Away, PersonEntry
+
+USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
+SET: Final = (
+    "From {since} to {until} (UTC), {delegate} is asked in your place wherever a policy names you. What waits for you "
+    "already stays with you: hand that over from its card, under ⋯ Delegate."
+)
+BACK: Final = "You are there again: from now on you are asked yourself."
+
+_MENTION: Final = re.compile(r"^<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>$")
+
+
+def read_away(words: Sequence[str], *, person: str, today: date) -> PersonEntry:
+    """The entry for `person`. Raises `InvalidRequestError`: what to write instead."""
+    said = _pairs(words)
+    if "until" not in said or "delegate" not in said:
+        raise InvalidRequestError(f"Please say until when, and who decides for you: {USAGE}.")
+    since, until = _day(said["from"]) if "from" in said else today, _day(said["until"])
+    if until < today:
+        raise InvalidRequestError(f"{until} is over. Please give the last day on which you are away.")
+    if until < since:
+        raise InvalidRequestError(f"{until} is before {since}. Please give the first day after “from”.")
+    return PersonEntry(delegate=_delegate(said["delegate"], person), away=Away(since=since, until=until))
+
+
+def told(entry: PersonEntry) -> str:
+    """What the person reads when their absence is on record (mrkdwn)."""
+    if entry.away is None or entry.delegate is None:
+        return BACK
+    return SET.format(since=entry.away.since, until=entry.away.until, delegate=mention(entry.delegate))
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    """`until X from Y delegate Z`, in any order."""
+    said: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        key = rest.pop(0).lower()
+        if key not in {"until", "from", "delegate"} or key in said or not rest:
+            raise InvalidRequestError(f"“{safe(key, 40)}” is not clear here. Please write {USAGE}.")
+        said[key] = rest.pop(0)
+    return said
+
+
+def _day(word: str) -> date:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise InvalidRequestError(
+            f"“{safe(word, 20)}” is no date. Please write it as year-month-day, such as 2026-12-24."
+        ) from None
+
+
+def _delegate(word: str, person: str) -> str:
+    found = _MENTION.match(word)
+    if found is None:
+        raise InvalidRequestError(
+            f"I cannot tell who “{safe(word, 40)}” is. Please type @ and choose the person from Slack's list."
+        )
+    if found[1] == person:
+        raise InvalidRequestError("You cannot stand in for yourself. Please name somebody else.")
+    return found[1]
