@@ -9,25 +9,34 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
 from bot.actions import OutcomeActions, installed
+from bot.api import Api
+from bot.callbacks import HttpCaller, networks
 from bot.config import Settings
+from bot.keys import Secrets
 from bot.policy_file import PolicyFile
+from bot.receipts import Keys
 from bot.slack.directory import SlackDirectory
 from bot.slack.link import SlackLink
 from bot.slack.listeners import register as register_listeners
 from bot.slack.notifier import SlackNotifier, web_client
 from bot.slack.pace import Pace
 from bot.sms.service import sms_service
+from bot.tokens import FILE as TOKENS
+from bot.tokens import TokenFile
 from bot.web import serving
 from orchestration.activities import Activities
 from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
+from orchestration.operations import Operations
+from orchestration.outlet import Outlet
 from orchestration.sweeping import Sweeper
 from orchestration.worker import register
 
@@ -60,7 +69,8 @@ async def running(
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
     known = installed()
-    sms = sms_service(settings)
+    secrets = Secrets.load(settings.secret, settings.data_dir)
+    sms = sms_service(settings, secrets)
     book = PolicyFile(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
         connection = connect(settings.hub, settings.data_dir, skippable_clock=settings.skippable_clock)
@@ -68,6 +78,7 @@ async def running(
         client = connection.client()
         closing.push_async_callback(client.close)
         door = Door(client, book)
+        outlet, api = _for_programs(settings, client, door, secrets)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
@@ -75,7 +86,7 @@ async def running(
         activities = Activities(
             notifier, SlackDirectory(slack), OutcomeActions(known), started_at=connection.now()
         )
-        register(worker, activities, sms.activities(book, notifier) if sms else None)
+        register(worker, activities, outlet, sms.activities(book, notifier) if sms else None)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
@@ -88,11 +99,27 @@ async def running(
         link = SlackLink(_bolt(settings, door, challenges), settings.app_token)
         closing.push_async_callback(link.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
-        port = await closing.enter_async_context(serving(settings, door, link, webhooks))
+        port = await closing.enter_async_context(serving(settings, door, link, api, webhooks))
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
         yield Countersign(door, port, connection, connecting)
+
+
+def _for_programs(
+    settings: Settings, client: AsyncTaskHubGrpcClient, door: Door, secrets: Secrets
+) -> tuple[Outlet, Api]:
+    keys = Keys.load(settings.signing_key, settings.data_dir)
+    caller = HttpCaller(secrets, networks(settings.callback_networks))
+    api = Api(
+        door,
+        Operations(client),
+        TokenFile(settings.data_dir / TOKENS),
+        secrets,
+        keys,
+        public_url=settings.public_url,
+    )
+    return Outlet(api.announcing(keys), caller, door.book), api
 
 
 def _bolt(settings: Settings, door: Door, challenges: ChallengeDoor | None) -> AsyncApp:

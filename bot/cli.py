@@ -11,8 +11,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 from bot import config
+from bot.commands import approvals, ask, receipts, tokens
 from orchestration import hub
 from orchestration.errors import CountersignError, PolicyError
 
@@ -40,10 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class _Parser(argparse.ArgumentParser):
+    """As argparse's, but the exit status of a wrong argument is the subcommand's to choose."""
+
+    usage_status = USAGE_ERROR
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(self.usage_status, f"{self.prog}: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False
-    )
+    parser = _Parser(prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"countersign {version('countersign')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -67,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--port", type=_port, default=3030, help="the page's port (default 3030)")
     demo.set_defaults(command=_demo)
+
+    for command in (ask, approvals, receipts, tokens):
+        command.add(commands)
 
     policies = commands.add_parser("policies", help="what may be asked for, and who decides")
     check = policies.add_subparsers(metavar="COMMAND", required=True).add_parser(

@@ -42,18 +42,21 @@ SETTINGS: Final = frozenset(
         "TWILIO_AUTH_TOKEN",
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
+        "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_CALLBACK_NETWORKS",
     }
 )
 SECRETS: Final = (
     "COUNTERSIGN_SECRET",
+    "COUNTERSIGN_SIGNING_KEY",
     "SLACK_APP_TOKEN",
     "SLACK_BOT_TOKEN",
     "SLACK_SIGNING_SECRET",
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
-# Those that `bot.sms` reads, once it is known whether any policy needs it.
-SMS: Final = ("COUNTERSIGN_SECRET", "COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
+# Those that `bot.sms` reads.
+SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
 
 
 class SettingError(CountersignError):
@@ -76,6 +79,9 @@ class Settings:
     skippable_clock: bool
     policies: Path
     sms: Mapping[str, str]
+    secret: str | None
+    signing_key: str | None
+    callback_networks: str | None
 
     @property
     def socket_mode(self) -> bool:
@@ -120,7 +126,20 @@ def read(environment: Mapping[str, str]) -> Settings:
             _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
         ).expanduser(),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
+        secret=given.get("COUNTERSIGN_SECRET"),
+        signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
+        callback_networks=given.get("COUNTERSIGN_CALLBACK_NETWORKS"),
     )
+
+
+def data_dir(environment: Mapping[str, str]) -> Path:
+    """The data directory alone, for commands that need nothing else. Raises `SettingError`."""
+    return _data_dir(gather(environment))
+
+
+def secret(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_SECRET alone. Raises `SettingError`."""
+    return gather(environment).get("COUNTERSIGN_SECRET")
 
 
 def gather(environment: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The HTTP port: health for whoever runs the process, what Twilio calls, and Slack when Socket Mode is not used."""
+"""The HTTP port: health, the API, what Twilio calls, and Slack's requests when Socket Mode is not used."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bot.api import Api
 from bot.config import SettingError, Settings
 from bot.slack.link import SlackLink
 from bot.sms.webhook import TwilioWebhooks
@@ -20,10 +21,12 @@ BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, door: Door, link: SlackLink, twilio: TwilioWebhooks | None
+    settings: Settings, door: Door, link: SlackLink, api: Api, twilio: TwilioWebhooks | None
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    runner = web.AppRunner(_routes(settings, door, link, twilio), access_log=None)
+    application = _routes(settings, door, link, twilio)
+    api.attach(application)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
         try:

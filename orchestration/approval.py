@@ -5,6 +5,8 @@ Read `approval` first; it is the business process. The waiting is durable: every
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from durabletask.task import OrchestrationContext
 
 from orchestration.case import Case, TurnOver
@@ -12,11 +14,14 @@ from orchestration.crew import Durable
 from orchestration.models import Outcome, Status
 from orchestration.policies import OnTimeout
 from orchestration.policy import auto_approves
-from orchestration.state import ApprovalInput
+from orchestration.record import refused
+from orchestration.state import ApprovalInput, Taken
 
 
 def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
     """Asks level by level; the first level that is not approved ends the request. Returns the Outcome."""
+    if given.policy is None:
+        return (yield from take_policy(ctx, given))
     case = Case(ctx, given)
     reason = auto_approves(given.request, given.policy)
     try:
@@ -31,6 +36,24 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
         ctx.continue_as_new(case.carried(), save_events=True)
         return None
     return case.record.outcome()
+
+
+def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
+    """Another orchestration asks by name, and has no policy: a generation of its own takes one, and hands over."""
+    taken: Taken = yield ctx.call_activity("take_policy", input=given.request, return_type=Taken)
+    if taken.given is not None:
+        ctx.continue_as_new(taken.given, save_events=True)
+        return None
+    now = ctx.current_utc_datetime.replace(tzinfo=UTC)
+    outcome = Outcome(
+        request_id=ctx.instance_id,
+        status=Status.FAILED,
+        processed_at=now,
+        reason=taken.problem,
+        digest=given.request.digest(),
+    )
+    ctx.set_custom_status(refused(outcome, given))
+    return outcome
 
 
 def ask_each_level(case: Case) -> Durable[None]:

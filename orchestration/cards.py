@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from orchestration.models import ActionState, CardRef, Choice, LevelState, Recorded, Remark, Status
+from orchestration.models import ActionState, CardRef, Choice, LevelState, Outcome, Recorded, Remark, Status
 
 # Why a request ended that ended without running a line of its own.
 CUT_SHORT = {
@@ -154,6 +154,25 @@ class RunAction(Recorded):
     post: str | None = None
     activity: str | None = None
     key: str
+    event: dict[str, object]
+    attempt: int = Field(ge=1)
+
+
+class SealOutcome(Recorded):
+    """Input of `seal`: sign this."""
+
+    outcome: Outcome
+    policy: str
+    requester: str
+    attempt: int = Field(ge=1)
+
+
+class CallBack(Recorded):
+    """Input of `call_back`: POST the event. `id` stays the same over all tries; `asked_with` names the token."""
+
+    url: str
+    id: str
+    asked_with: str | None = None
     event: dict[str, object]
     attempt: int = Field(ge=1)
 

@@ -122,7 +122,7 @@ class Case:
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
-        self._effects.run_actions()
+        self._effects.send_outcome()
 
     def _card_posted(self, ref: CardRef) -> None:
         """Whoever was asked and has not decided is waited for."""

@@ -20,7 +20,6 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, Orche
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
-from orchestration import policy as rules
 from orchestration.commands import (
     EVENTS,
     Cancellation,
@@ -52,6 +51,7 @@ from orchestration.models import (
     Status,
     Via,
 )
+from orchestration.outlet import taken
 from orchestration.policies import PersonEntry, Policy, PolicyBook
 from orchestration.published import progress_of
 from orchestration.state import ApprovalInput
@@ -60,7 +60,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
-_OVER: Final = frozenset(
+OVER: Final = frozenset(
     {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 )
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -70,10 +70,14 @@ SLOWEST_LOOK: Final = 0.5
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body."""
+    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body.
+
+    `token` is the name of the API token, where there is one.
+    """
 
     id: str
     via: Via
+    token: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,15 +109,7 @@ class Door:
         Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
         """
         book = self.book()
-        policy = book.policies.get(request.policy)
-        if policy is None:
-            known = ", ".join(sorted(book.policies))
-            raise InvalidRequestError(
-                f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
-            )
-        given = ApprovalInput(
-            request=rules.check_request(request, policy), policy=policy, people=book.people_of(policy)
-        )
+        given = taken(request, book)
         while True:
             request_id = new_request_id(request)
             if await self._begin(request_id, given):
@@ -126,7 +122,7 @@ class Door:
     async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
         """Starts the orchestration; False when there is one of that ID."""
         try:
-            await _within_budget(
+            await within_budget(
                 self._client.schedule_new_orchestration(
                     APPROVAL, input=given, instance_id=request_id, version=VERSION
                 )
@@ -134,13 +130,13 @@ class Door:
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.ALREADY_EXISTS:
                 return False
-            raise _ours(error) from error
+            raise ours(error) from error
         return True
 
     async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
         state = await self._state(request_id)
         given = state.get_input(ApprovalInput) if state else None
-        if given is None or given.request.digest() != request.digest():
+        if given is None or given.request != request:
             raise IdempotencyConflictError
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` tells what became of it ------
@@ -190,18 +186,18 @@ class Door:
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: Slack waits for no longer."""
-        return await _within_budget(self._look_and_raise(request_id, command))
+        return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = progress_of(state)
-        if state.runtime_status in _OVER or (progress.status.ended and not isinstance(command, Retry)):
+        if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
             return Ticket(request_id, command.command_id, known)
         try:
             await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
         except grpc.RpcError as error:
-            raise _ours(error) from error
+            raise ours(error) from error
         return Ticket(request_id, command.command_id)
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
@@ -219,7 +215,7 @@ class Door:
                 progress = progress_of(state)
                 if found := _find(progress, ticket.command_id):
                     return found
-                if state.runtime_status in _OVER:
+                if state.runtime_status in OVER:
                     return _too_late(ticket.command_id, progress.status)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
@@ -240,7 +236,7 @@ class Door:
     async def policy_of(self, request_id: str) -> Policy:
         """The policy as it was when the request was made. Raises `UnknownRequestError`."""
         given = (await self._known(request_id)).get_input(ApprovalInput)
-        if given is None:
+        if given is None or given.policy is None:
             raise UnknownRequestError
         return given.policy
 
@@ -270,7 +266,7 @@ class Door:
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
         """Says that a person is away and who stands in; None takes it back, to what the policy file says."""
         try:
-            await _within_budget(
+            await within_budget(
                 self._client.signal_entity(
                     EntityInstanceId(PERSON, person),
                     "set_entry",
@@ -278,7 +274,7 @@ class Door:
                 )
             )
         except grpc.RpcError as error:
-            raise _ours(error) from error
+            raise ours(error) from error
 
     async def _known(self, request_id: str) -> OrchestrationState:
         state = await self._state(request_id)
@@ -288,11 +284,11 @@ class Door:
 
     async def _state(self, request_id: str) -> OrchestrationState | None:
         try:
-            return await _within_budget(self._client.get_orchestration_state(request_id))
+            return await within_budget(self._client.get_orchestration_state(request_id))
         except grpc.RpcError as error:
             if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
                 return None
-            raise _ours(error) from error
+            raise ours(error) from error
 
 
 def new_request_id(request: ApprovalRequest) -> str:
@@ -307,7 +303,12 @@ def new_request_id(request: ApprovalRequest) -> str:
 
 def _made(model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
     """The command, stamped. Raises `InvalidRequestError`."""
-    stamp = {"command_id": command_id or str(uuid.uuid4()), "actor": actor.id, "via": actor.via}
+    stamp = {
+        "command_id": command_id or str(uuid.uuid4()),
+        "actor": actor.id,
+        "via": actor.via,
+        "token": actor.token,
+    }
     try:
         return model.model_validate({**stamp, **what})
     except ValidationError as error:
@@ -324,7 +325,7 @@ def _too_late(command_id: str, status: Status) -> Verdict:
     return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
 
 
-async def _within_budget(call: Awaitable[T]) -> T:
+async def within_budget(call: Awaitable[T]) -> T:
     """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
 
     What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
@@ -336,7 +337,7 @@ async def _within_budget(call: Awaitable[T]) -> T:
         raise HubSilentError from error
 
 
-def _ours(error: grpc.RpcError) -> Exception:
+def ours(error: grpc.RpcError) -> Exception:
     """The hub's error as one of ours; the person gets its sentence."""
     if error.code() is grpc.StatusCode.NOT_FOUND:
         return UnknownRequestError()

@@ -17,6 +17,7 @@ from orchestration.models import (
     Recorded,
     RemarkKind,
     Status,
+    TokenName,
     UserId,
     Via,
 )
@@ -36,6 +37,7 @@ class Stamped(Recorded):
     command_id: CommandId
     actor: UserId
     via: Via
+    token: TokenName | None = None
 
 
 class Decision(Stamped):
@@ -165,4 +167,5 @@ class Progress(Recorded):
     outcome: Outcome | None = Field(
         default=None, description="Set from the moment it ends, before the cards are edited"
     )
+    sealed: bool = Field(default=True, description="False between the outcome and its receipt")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
 from orchestration.cards import (
+    CallBack,
     Card,
     Delivery,
     EditCard,
@@ -17,18 +18,22 @@ from orchestration.cards import (
     PostCard,
     Reply,
     RunAction,
+    SealOutcome,
     Step,
     StepKind,
     Tell,
     Waiting,
 )
-from orchestration.errands import Act, AnyErrand, Edit, Line, Post, Word
+from orchestration.errands import Act, AnyErrand, Call, Edit, Line, Post, Seal, Word
 from orchestration.models import ActionState, CardRef
 from orchestration.outbox import Outbox
 from orchestration.policies import Action
 from orchestration.record import Record
 
 WORDS_RETRIED_FOR: Final = timedelta(days=1)
+CALLS_RETRIED_FOR: Final = timedelta(days=3)
+# Signing needs nothing but the key. Where that fails for so long, the outcome goes out without a receipt.
+SEALING_RETRIED_FOR: Final = timedelta(minutes=10)
 
 
 class Effects:
@@ -47,6 +52,7 @@ class Effects:
         posted: Callable[[CardRef], None] = lambda _: None,
         lost: Callable[[int, str], bool] = lambda _round, _problem: False,
     ) -> None:
+        self._ctx = ctx
         self._record = record
         self._now = now
         self._when_posted = posted
@@ -136,6 +142,37 @@ class Effects:
         """The policy's owner hears of what keeps failing; without an owner, the requester does."""
         self.tell(self._record.policy.owner or self._record.request.requester, notice, step)
 
+    # ---- the outcome goes out ----------------------------------------------------------------------------
+
+    def send_outcome(self) -> None:
+        """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
+        if self._record.signed and not self._record.state.sealed:
+            self.outbox.put("receipt", Seal(give_up=SEALING_RETRIED_FOR))
+        else:
+            self._sealed(None)
+
+    def _sealed(self, receipt: str | None) -> None:
+        state, request = self._record.state, self._record.request
+        state.sealed, state.receipt = True, receipt or state.receipt
+        self.run_actions()
+        if request.callback_url:
+            self.outbox.put("callback", Call(give_up=CALLS_RETRIED_FOR))
+        if request.notify_instance:
+            told = self._outcome_event()["data"]
+            self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
+
+    def _outcome_event(self) -> dict[str, Any]:
+        """The outcome as others get it; the same each time."""
+        record, outcome = self._record, self._record.outcome()
+        asked = record.request.model_dump(
+            mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
+        )
+        return {
+            "type": f"approval.{outcome.status}",
+            "timestamp": outcome.processed_at.isoformat(),
+            "data": {"request": asked, "outcome": outcome.model_dump(mode="json", by_alias=True)},
+        }
+
     # ---- the outcome's actions ---------------------------------------------------------------------------
 
     def run_actions(self) -> None:
@@ -174,9 +211,17 @@ class Effects:
             state.retry_until = self._now() + self._record.policy.actions_retried_for
             self.tell_owner(Notice.ACTION_FAILED, step)
 
+    def _call_given_up(self, problem: str) -> None:
+        """Said aloud, in the thread and to the owner: a program waits for what it never got."""
+        url = self._record.request.callback_url
+        step = self.trail(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
+        self.tell_owner(Notice.PROGRESS, step)
+
     # ---- running an errand: the outbox asks --------------------------------------------------------------
 
-    def build(self, errand: AnyErrand, attempt: int, since: datetime) -> tuple[str, BaseModel]:
+    def build(  # noqa: PLR0911 - one arm for each kind of errand
+        self, errand: AnyErrand, attempt: int, since: datetime
+    ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         record, cards = self._record, self._record.state.cards
         match errand:
@@ -211,6 +256,10 @@ class Effects:
                 )
             case Act(index=index):
                 return self._build_action(index, attempt)
+            case Seal():
+                return self._build_seal(attempt)
+            case Call():
+                return self._build_call(attempt)
 
     def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
         record, cards, action = self._record, self._record.state.cards, self._actions()[index]
@@ -219,17 +268,33 @@ class Effects:
             return "tell", Tell(
                 user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
             )
-        outcome = record.outcome()
-        asked = record.request.model_dump(mode="json", exclude={"idempotency_key", "timeout"})
-        event: dict[str, object] = {
-            "type": f"approval.{outcome.status}",
-            "timestamp": outcome.processed_at.isoformat(),
-            "data": {"request": asked, "outcome": outcome.model_dump(mode="json", by_alias=True)},
-        }
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
-        key = f"{record.request_id}:{outcome.status}:{index}"
+        key = f"{record.request_id}:{record.state.status}:{index}"
         return "run_action", RunAction(
-            post=action.post, activity=action.activity, key=key, event=event, attempt=attempt
+            post=action.post,
+            activity=action.activity,
+            key=key,
+            event=self._outcome_event(),
+            attempt=attempt,
+        )
+
+    def _build_seal(self, attempt: int) -> tuple[str, BaseModel]:
+        request = self._record.request
+        return "seal", SealOutcome(
+            outcome=self._record.outcome(),
+            policy=request.policy,
+            requester=request.requester,
+            attempt=attempt,
+        )
+
+    def _build_call(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        return "call_back", CallBack(
+            url=record.request.callback_url or "",
+            id=f"{record.request_id}:{record.state.status}",
+            asked_with=record.request.asked_with,
+            event=self._outcome_event(),
+            attempt=attempt,
         )
 
     def done(self, errand: AnyErrand, attempt: int, delivery: Delivery) -> None:
@@ -241,6 +306,8 @@ class Effects:
                 self._posted(round_, attempt, delivery.card)
             case Act(index=index):
                 self._acted(index, "done", delivery.answer)
+            case Seal():
+                self._sealed(delivery.answer)
             case _:
                 pass
 
@@ -254,5 +321,9 @@ class Effects:
                 self._stale(ref.channel, problem)
             case Act(index=index):
                 self._acted(index, "failed", problem)
+            case Seal():
+                self._sealed(None)
+            case Call():
+                self._call_given_up(problem)
             case _:
                 pass

@@ -57,7 +57,19 @@ class Act(Errand):
     index: int
 
 
-AnyErrand = Annotated[Post | Edit | Line | Word | Act, Field(discriminator="kind")]
+class Seal(Errand):
+    """Have the outcome signed."""
+
+    kind: Literal["seal"] = "seal"
+
+
+class Call(Errand):
+    """POST the outcome to where the one who asked wants it."""
+
+    kind: Literal["call"] = "call"
+
+
+AnyErrand = Annotated[Post | Edit | Line | Word | Act | Seal | Call, Field(discriminator="kind")]
 
 
 class Lane(BaseModel):

@@ -32,6 +32,10 @@ class IdempotencyConflictError(CountersignError):
     """That idempotency key was already used for a different request."""
 
 
+class ReservedEventError(CountersignError):
+    """Approvals are decided through /api/approvals/{id}/decision, never by raising their events."""
+
+
 class HubUnavailableError(CountersignError):
     """The task hub cannot be reached just now, so nothing was recorded. Please try again in a moment."""
 

@@ -26,6 +26,10 @@ VERSION: Final = "1.0.0"
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
+TokenName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$", description="The name of an API token")
+]
+CallbackUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=500)]
 PrincipalId = Annotated[str, Field(pattern=r"^[UWS][A-Z0-9]{1,30}$", description="A person or a user group")]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -56,6 +60,13 @@ class Recorded(Model):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Notified(Model):
+    """A waiting orchestration that is to get the outcome, as an event of that name."""
+
+    id: str = Field(pattern=r"^[!-?A-~][!-~]{0,99}$")
+    event: str = Field(pattern=r"^[ -~]{1,100}$")
+
+
 # ---- asking ----------------------------------------------------------------------------------------------
 
 
@@ -69,7 +80,10 @@ class ApprovalRequest(Model):
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     fields: dict[str, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
     requester: UserId
+    asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
+    callback_url: CallbackUrl | None = Field(default=None, description="Where the outcome is POSTed, signed")
+    notify_instance: Notified | None = None
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
     def digest(self) -> str:
@@ -130,6 +144,7 @@ class Vote(Recorded):
     choice: Choice
     comment: str = ""
     via: Via
+    token: TokenName | None = Field(default=None, description="The API token it came by, if it did")
     at: datetime
     digest: str = ""
     factor: Factor | None = Field(
@@ -204,6 +219,7 @@ class Outcome(Recorded):
     reason: str = ""
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
+    receipt: str | None = Field(default=None, description="Compact JWS (Ed25519) over the outcome")
 
 
 def to_json(value: object) -> str:

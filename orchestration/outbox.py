@@ -14,10 +14,12 @@ from durabletask.task import OrchestrationContext, Task, TaskFailedError
 from pydantic import BaseModel
 
 from orchestration.cards import Delivery
-from orchestration.errands import AnyErrand, Edit, Lane
+from orchestration.errands import AnyErrand, Call, Edit, Lane
 
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
+# Somebody else's server may be away for days: asking it every five minutes would help nobody.
+LONGEST_BACKOFF_OF_CALLS: Final = timedelta(hours=1)
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
 
 
@@ -107,7 +109,8 @@ class Outbox:
         """One try is over: done, given up, or a pause before the next."""
         lane = self._lanes[key]
         errand, attempt, since = lane.queue[0], lane.attempt, lane.since or self._now()
-        pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 10), LONGEST_BACKOFF)
+        longest = LONGEST_BACKOFF_OF_CALLS if isinstance(errand, Call) else LONGEST_BACKOFF
+        pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), longest)
         delivery: Delivery | None = None
         problem: str | None = None
         try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestration.cards import Card, Step, Tell
+from orchestration.cards import CallBack, Card, SealOutcome, Step, Tell
 from orchestration.models import CardRef
 
 
@@ -47,6 +47,22 @@ class Directory(Protocol):
 
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members. An unknown group is a `DeliveryError`."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs outcomes."""
+
+    def sign(self, sealed: SealOutcome) -> str:
+        """The receipt, a compact JWS."""
+        ...
+
+
+class Caller(Protocol):
+    """Tells other programs."""
+
+    def call(self, callback: CallBack) -> str:
+        """POST the event, signed; returns a short answer for people."""
         ...
 
 

@@ -36,7 +36,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         progress = Progress(
             request_id=state.instance_id,
             status=Status.PENDING,
-            policy=given.policy.key,
+            policy=given.request.policy,
             title=given.request.title,
             requester=given.request.requester,
             asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),

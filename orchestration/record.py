@@ -38,7 +38,10 @@ class Record:
     def __init__(self, request_id: str, given: ApprovalInput, now: datetime) -> None:
         self.request_id = request_id
         self.request = given.request
+        if given.policy is None:
+            raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
+        self.signed = given.signed
         self.people = given.people
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
@@ -152,6 +155,7 @@ class Record:
             choice=decision.choice,
             comment=self._kept(decision.comment),
             via=decision.via,
+            token=decision.token,
             at=now,
             digest=self.request.digest(),
             factor=factor,
@@ -319,6 +323,7 @@ class Record:
             actions=state.actions,
             confirming=state.confirming,
             outcome=self.outcome() if self.ended else None,
+            sealed=not self.ended or state.sealed or not self.signed,
             verdicts=state.verdicts,
         )
 
@@ -336,4 +341,19 @@ class Record:
             reason=state.reason,
             levels=state.past_levels,
             digest=self.request.digest(),
+            receipt=state.receipt,
         )
+
+
+def refused(outcome: Outcome, given: ApprovalInput) -> Progress:
+    """The custom status of a request that no policy would take."""
+    return Progress(
+        request_id=outcome.request_id,
+        status=outcome.status,
+        policy=given.request.policy,
+        title=given.request.title,
+        requester=given.request.requester,
+        asked_at=outcome.processed_at,
+        round=0,
+        outcome=outcome,
+    )

@@ -41,7 +41,7 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
     step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
     effects.tell_requester(Notice.PROGRESS, step)
-    effects.run_actions()
+    effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
     while True:
@@ -67,6 +67,8 @@ def _record(ended: SettleInput) -> Record:
         cards=seen.cards,
         steps=seen.steps,
         actions=seen.actions,
+        sealed=seen.outcome is not None and seen.outcome.receipt is not None,
+        receipt=seen.outcome.receipt if seen.outcome else None,
         escalated=bool(past and past[-1].escalated_to),
     )
     if seen.outcome is not None:  # it was decided, and stopped before it had told everybody

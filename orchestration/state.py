@@ -60,18 +60,31 @@ class State(BaseModel):
     comments: str = ""
     reason: str = ""
     actions: list[ActionState] = Field(default_factory=list)
+    sealed: bool = False
+    receipt: str | None = None
     retry_until: datetime | None = None
     lanes: dict[str, Lane] = Field(default_factory=dict)
     held: list[Step] = Field(default_factory=list)
     held_words: list[Word] = Field(default_factory=list)
 
 
+class Taken(Recorded):
+    """Result of `take_policy`: the input to go on with, or why there is none."""
+
+    given: ApprovalInput | None = None
+    problem: str = ""
+
+
 class ApprovalInput(Recorded):
     """The input of the `approval` orchestration. The requester is stamped by the door, never by a message body."""
 
     request: ApprovalRequest
-    policy: Policy
+    policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
     people: dict[UserId, KnownPerson] = Field(default_factory=dict, description="Those whom the policy names")
+    signed: bool = Field(
+        default=False,
+        description="Whether the outcome gets a receipt; what was started before there were any, none",
+    )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 
 from orchestration.errors import HubUnavailableError
 from orchestration.models import APPROVAL, SETTLE, VERSION, Status
@@ -33,6 +33,26 @@ OVERLAP: Final = timedelta(minutes=10)
 def settle_id(request_id: str) -> str:
     """The instance that settles a request: its name sees to it that there is only one."""
     return f"settle-{request_id}"
+
+
+async def start_settling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Starts `settle` for a request that was cut short; False where it was started before, or has no card to settle.
+
+    Raises `grpc.RpcError`.
+    """
+    given = state.get_input(ApprovalInput)
+    if given is None or given.policy is None or state.runtime_status not in CUT_SHORT:
+        return False
+    ended = SettleInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
+    try:
+        await client.schedule_new_orchestration(
+            SETTLE, input=ended, instance_id=settle_id(state.instance_id), version=VERSION
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise
+    return True
 
 
 class Sweeper:
@@ -83,23 +103,12 @@ class Sweeper:
         if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
             return False
         try:
-            given = state.get_input(ApprovalInput)
-            progress = progress_of(state)
+            started = await start_settling(self._client, state)
+        except grpc.RpcError:
+            raise
         except Exception:
             log.exception("%s ended as %s and cannot be settled", instance_id, state.runtime_status.name)
             return False
-        if given is None:
-            return False
-        try:
-            await self._client.schedule_new_orchestration(
-                SETTLE,
-                input=SettleInput(given=given, progress=progress, status=CUT_SHORT[state.runtime_status]),
-                instance_id=settle_id(instance_id),
-                version=VERSION,
-            )
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
-                return False
-            raise
-        log.info("%s ended as %s and is being settled", instance_id, state.runtime_status.name)
-        return True
+        if started:
+            log.info("%s ended as %s and is being settled", instance_id, state.runtime_status.name)
+        return started

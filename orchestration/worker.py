@@ -18,6 +18,7 @@ from orchestration.challenge import sms_challenge
 from orchestration.challenge_activities import ChallengeActivities
 from orchestration.challenges import ChallengeInput, ChallengeProgress
 from orchestration.models import PERSON, PHONE, VERSION, Outcome
+from orchestration.outlet import Outlet
 from orchestration.people import person
 from orchestration.phones import phone
 from orchestration.settle import settle
@@ -25,7 +26,10 @@ from orchestration.state import ApprovalInput
 
 
 def register(
-    worker: TaskHubGrpcWorker, activities: Activities, challenges: ChallengeActivities | None = None
+    worker: TaskHubGrpcWorker,
+    activities: Activities,
+    outlet: Outlet,
+    challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -46,6 +50,9 @@ def register(
         activities.tell,
         activities.run_action,
         activities.members,
+        outlet.take_policy,
+        outlet.seal,
+        outlet.call_back,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

@@ -9,9 +9,10 @@ from typing import Final
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from bot.config import SettingError, Settings
+from bot.keys import Secrets
 from bot.sms.phones import EnrolledPhones
 from bot.sms.sender import TwilioSender
-from bot.sms.settings import TwilioSettings, read_countries, read_digits, read_secrets, read_twilio
+from bot.sms.settings import TwilioSettings, read_countries, read_digits, read_twilio
 from bot.sms.webhook import TwilioWebhooks
 from orchestration.challenge_activities import ChallengeActivities
 from orchestration.challenge_client import ChallengeDoor
@@ -48,12 +49,12 @@ class SmsService:
         return TwilioWebhooks(door, self.twilio.auth_token, self.public_url)
 
 
-def sms_service(settings: Settings) -> SmsService | None:
+def sms_service(settings: Settings, secrets: Secrets) -> SmsService | None:
     """The service, or None where no account is set. Raises `SettingError` naming what is missing or wrong."""
     twilio = read_twilio(settings.sms)
     if twilio is None:
         return None
     if settings.public_url is None:
         raise SettingError(NO_PUBLIC_URL)
-    codes = Codes(read_secrets(settings.sms, settings.data_dir), read_digits(settings.sms))
+    codes = Codes(secrets.values, read_digits(settings.sms))
     return SmsService(twilio, codes, read_countries(settings.sms), settings.public_url)

@@ -1,20 +1,14 @@
-"""The settings of SMS, and the secret that codes are made with."""
+"""The settings of SMS."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 import phonenumbers
 
 from bot.config import SettingError
-from orchestration.codes import MAX_DIGITS, MIN_DIGITS, MIN_SECRET
-
-SECRET_FILE: Final = "secret"  # noqa: S105 - the name of a file
+from orchestration.codes import MAX_DIGITS, MIN_DIGITS
 
 
 @dataclass(frozen=True)
@@ -83,22 +77,3 @@ def countries_of(numbers: Iterable[str]) -> frozenset[str]:
         for number in numbers
         if (region := phonenumbers.region_code_for_number(phonenumbers.parse(number)))
     )
-
-
-def read_secrets(given: Mapping[str, str], data_dir: Path) -> list[bytes]:
-    """COUNTERSIGN_SECRET, newest first, separated by commas; made in the data directory on first start when not given.
-
-    An older secret still opens what it sealed and confirms the codes it made.
-    """
-    place = data_dir / SECRET_FILE
-    text = given.get("COUNTERSIGN_SECRET")
-    if text is None:
-        if not place.exists():
-            # Created with its mode, not changed to it: there is no moment in which others could read it.
-            with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_hex(MIN_SECRET) + "\n")
-        text = place.read_text()
-    found = [part.strip().encode() for part in text.split(",") if part.strip()]
-    if not found or any(len(secret) < MIN_SECRET for secret in found):
-        raise SettingError(f"COUNTERSIGN_SECRET: each secret needs at least {MIN_SECRET} characters.")
-    return found

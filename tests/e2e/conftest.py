@@ -34,7 +34,7 @@ class Office:
         more: Mapping[str, str] | None = None,
     ) -> None:
         self.simulator = simulator
-        self._data = data
+        self.data = data
         self._more = more or {}
         self._socket_mode = socket_mode
         self._hub = hub
@@ -52,7 +52,7 @@ class Office:
                 "SLACK_BOT_TOKEN": "xoxb-test",
                 "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
                 "COUNTERSIGN_LISTEN": "127.0.0.1:0",
-                "COUNTERSIGN_DATA_DIR": str(self._data),
+                "COUNTERSIGN_DATA_DIR": str(self.data),
                 "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
                 "COUNTERSIGN_HUB_CLOCK": "skippable",
                 "COUNTERSIGN_POLICIES": str(self._policies),

@@ -11,8 +11,11 @@ import aiohttp
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.receipts import verify
+from bot.tokens import FILE as TOKENS
+from bot.tokens import TokenFile
 from tests.e2e.conftest import SECRET, Office, actions_of
-from tests.e2e.test_main_path import PURCHASES, ask, ephemeral
+from tests.e2e.test_main_path import PURCHASES, ask, ephemeral, undecided
 
 
 def click(card: dict[str, Any], user: str) -> str:
@@ -100,3 +103,22 @@ async def test_health_and_readiness(office: Office) -> None:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})
         async with http.get(office.url("/readyz")) as answer:
             assert (answer.status, await answer.json()) == (200, {"hub": "up", "slack": "up"})
+
+
+async def test_a_program_asks_and_a_person_presses_approve(http_office: Office) -> None:
+    """The API of the real process: asked by token, decided in Slack, answered with a receipt."""
+    token = TokenFile(http_office.data / TOKENS).create("ci", "U0RITA", ["request"])
+    body = {"policy": "deploy", "title": "Deploy 4f2c1a?", "fields": {"service": "web"}}
+    headers = {"Authorization": f"Bearer {token}"}
+    async with http_office.person("U0ADA") as ada, aiohttp.ClientSession(headers=headers) as http:
+        async with http.post(http_office.url("/api/approvals"), json=body) as answer:
+            assert answer.status == 202, await answer.text()
+            place = answer.headers["Location"]
+        card = await ada.wait_for_message("C0DEPLOYS", undecided)
+        await ada.click("C0DEPLOYS", card["ts"], "approve")
+        async with http.get(f"{place}?wait=20s") as answer:
+            approval = await answer.json()
+            assert (answer.status, approval["status"]) == (200, "approved")
+        async with http.get(http_office.url("/.well-known/jwks.json")) as answer:
+            claims = verify(approval["outcome"]["receipt"], await answer.json())
+    assert [(vote["actor"], vote["factor"]) for vote in claims["decisions"]] == [("U0ADA", "slack")]

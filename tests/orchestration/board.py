@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestration.cards import Card, Step, Tell
+from orchestration.cards import CallBack, Card, SealOutcome, Step, Tell
 from orchestration.errors import DeliveryError, SmsRefusedError
 from orchestration.models import CardRef, Status
 
@@ -115,6 +115,21 @@ class Board:
     def has(self, channel: str) -> bool:
         with self.lock:
             return any(place == channel for place, _ in self.cards)
+
+
+class BoardOutlet:
+    """Signs with a stamp, and calls back by writing on the board."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def sign(self, sealed: SealOutcome) -> str:
+        self._board._maybe_fail("sign")
+        return f"stamped {sealed.outcome.request_id} {sealed.outcome.status}"
+
+    def call(self, callback: CallBack) -> str:
+        self._board._maybe_fail("call")
+        return self._board.act(callback.url, callback.id, callback.event)
 
 
 class BoardActions:

@@ -21,9 +21,10 @@ from orchestration.codes import Codes
 from orchestration.commands import Progress, Reason, Verdict
 from orchestration.connect import Connection, connect
 from orchestration.models import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
+from orchestration.outlet import Outlet
 from orchestration.ports import Directory
 from orchestration.worker import register
-from tests.orchestration.board import Board, BoardActions, Carrier
+from tests.orchestration.board import Board, BoardActions, BoardOutlet, Carrier
 
 BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
@@ -151,6 +152,11 @@ class Office:
         await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
 
 
+def outlet(board: Board) -> Outlet:
+    desk = BoardOutlet(board)
+    return Outlet(desk, desk, lambda: BOOK)
+
+
 @pytest.fixture
 def board() -> Board:
     return Board()
@@ -171,6 +177,7 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     register(
         worker,
         Activities(board, directory, BoardActions(board), started_at=connection.now()),
+        outlet(board),
         ChallengeActivities(codes, carrier, carrier, carrier),
     )
     worker.start()

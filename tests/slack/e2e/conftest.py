@@ -30,8 +30,10 @@ from bot.slack.pace import Pace
 from orchestration.activities import Activities
 from orchestration.client import Door
 from orchestration.connect import Connection, connect
+from orchestration.outlet import Outlet
 from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
 from orchestration.worker import register as register_worker
+from tests.orchestration.board import Board, BoardOutlet
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
@@ -85,7 +87,8 @@ class House:
         worker = self.connection.worker()
         started_at = self.connection.now()
         activities = Activities(self.notifier, self.directory, OutcomeActions({}), started_at=started_at)
-        register_worker(worker, activities)
+        desk = BoardOutlet(Board())
+        register_worker(worker, activities, Outlet(desk, desk, self.door.book))
         worker.start()
         # Waited for, though its queues look up only once a second: what it is about to send needs someone to take it.
         self.stack.push_async_callback(asyncio.to_thread, worker.stop)

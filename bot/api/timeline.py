@@ -1,0 +1,160 @@
+"""What happened to a request, step by step, read from the durable history itself and not from a log beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from durabletask import history as past
+from pydantic import BaseModel, Field
+
+from orchestration.commands import COMMANDS
+
+
+class Moment(BaseModel):
+    """One step. `kind` says which of the other fields there are."""
+
+    at: datetime
+    kind: str
+    text: str = Field(description="The step in words")
+    actor: str | None = None
+    channel: str | None = None
+    until: datetime | None = None
+    attempt: int | None = None
+
+
+class Timeline(BaseModel):
+    """Every step that the hub has on record, oldest first."""
+
+    id: str
+    items: list[Moment]
+
+
+# What each activity does, once done and while it fails.
+_ACTIVITIES: Final = {
+    "post_card": ("card_posted", "Card posted"),
+    "edit_card": ("card_edited", "Card edited"),
+    "reply": ("thread", "Thread reply posted"),
+    "tell": ("told", "Person told"),
+    "run_action": ("action", "Action run"),
+    "members": ("looked_up", "Group members looked up"),
+    "seal": ("receipt", "Receipt signed"),
+    "call_back": ("callback", "Callback delivered"),
+    "take_policy": ("policy", "Policy taken"),
+}
+
+
+def moments(events: Iterable[past.HistoryEvent]) -> list[Moment]:
+    """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out."""
+    scheduled: dict[int, past.TaskScheduledEvent] = {}
+    found: list[Moment] = []
+    for event in events:
+        if isinstance(event, past.TaskScheduledEvent):
+            scheduled[event.event_id] = event
+        moment = _moment(event, scheduled)
+        if moment is not None:
+            found.append(moment)
+    return found
+
+
+def _moment(  # noqa: C901, PLR0911 - one arm for each kind of event
+    event: past.HistoryEvent, scheduled: dict[int, past.TaskScheduledEvent]
+) -> Moment | None:
+    at = _utc(event.timestamp)
+    match event:
+        case past.ExecutionStartedEvent():
+            return _started(event, at)
+        case past.TaskCompletedEvent():
+            return _done(event, scheduled.get(event.task_scheduled_id), at)
+        case past.TaskFailedEvent():
+            return _failed(event, scheduled.get(event.task_scheduled_id), at)
+        case past.TimerCreatedEvent():
+            until = _utc(event.fire_at)
+            return Moment(
+                at=at, kind="waiting", text=f"Waiting until {until:%Y-%m-%d %H:%M:%S} UTC", until=until
+            )
+        case past.TimerFiredEvent():
+            return Moment(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
+        case past.EventRaisedEvent():
+            return _event(event, at)
+        case past.EventSentEvent():
+            return Moment(at=at, kind="event_sent", text=f"{event.name} sent to {event.instance_id}")
+        case past.ExecutionSuspendedEvent():
+            return Moment(at=at, kind="suspended", text=event.input or "Suspended")
+        case past.ExecutionResumedEvent():
+            return Moment(at=at, kind="resumed", text=event.input or "Resumed")
+        case past.ExecutionTerminatedEvent():
+            return Moment(at=at, kind="terminated", text="Stopped by an operator")
+        case past.ExecutionCompletedEvent():
+            return Moment(at=at, kind="completed", text="Everything done")
+    return None
+
+
+def _started(event: past.ExecutionStartedEvent, at: datetime) -> Moment | None:
+    given = _json(event.input)
+    if "progress" in given:
+        return Moment(at=at, kind="settling", text="Making the cards say how it ended")
+    request = given.get("request", {})
+    if given.get("state"):
+        return Moment(at=at, kind="continued", text="Earlier steps are summed up in the request's state")
+    actor = request.get("requester")
+    return Moment(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
+
+
+def _done(
+    event: past.TaskCompletedEvent, task: past.TaskScheduledEvent | None, at: datetime
+) -> Moment | None:
+    if task is None:
+        return None
+    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    result = _json(event.result)
+    if result.get("impossible"):
+        kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
+    elif result.get("retry_after") is not None:
+        kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
+    return Moment(at=at, kind=kind, text=words, **_place(task))
+
+
+def _failed(event: past.TaskFailedEvent, task: past.TaskScheduledEvent | None, at: datetime) -> Moment | None:
+    if task is None:
+        return None
+    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    why = event.failure_details.message if event.failure_details else "it failed"
+    return Moment(at=at, kind=f"{kind}_failed", text=f"{words}: failed, {why}", **_place(task))
+
+
+def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
+    """Where and by which try; the activity's input knows."""
+    given = _json(task.input)
+    ref = given.get("ref")
+    return {
+        "channel": given.get("channel") or (ref.get("channel") if isinstance(ref, dict) else None),
+        "actor": given.get("user"),
+        "attempt": given.get("attempt"),
+    }
+
+
+def _event(event: past.EventRaisedEvent, at: datetime) -> Moment:
+    """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
+    model = COMMANDS.get(event.name)
+    payload = _json(event.input)
+    if model is None:
+        return Moment(at=at, kind="event", text=f"{event.name} received")
+    actor = payload.get("actor")
+    what = payload.get("choice") or payload.get("text") or payload.get("reason") or payload.get("to") or ""
+    text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
+    return Moment(at=at, kind="event", text=text, actor=actor if isinstance(actor, str) else None)
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,0 +1,49 @@
+"""What commands say: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from typing import TextIO
+
+
+def say(text: str) -> None:
+    """A result, for people or pipes."""
+    print(text)  # noqa: T201 - a command's output
+
+
+def complain(text: str) -> None:
+    """What went wrong, in one line."""
+    print(f"countersign: {plain(text)}", file=sys.stderr)  # noqa: T201 - a command's standard error
+
+
+def plain(text: str) -> str:
+    """Without control characters: what others wrote must not steer the terminal it is shown on."""
+    return "".join(c if unicodedata.category(c)[0] != "C" or c == "\n" else "?" for c in text)
+
+
+class LiveLine:
+    """One line that is kept up to date; where the stream is no terminal, a line for each change."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._shown = ""
+
+    def show(self, text: str, ticking: str = "") -> None:
+        """`ticking` is only shown where the line can be rewritten; it changes all the time."""
+        text = plain(text)
+        if self._live:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K{f'{text}  {ticking}'[:width]}")
+        elif text != self._shown:
+            self._stream.write(f"{text}\n")
+        self._shown = text
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Makes room for what is said last."""
+        if self._live and self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
