@@ -116,12 +116,12 @@ class Outbox:
         try:
             delivery = task.get_result()
         except TaskFailedError as error:
-            problem = str(error)
+            problem = error.details.message  # of which the SDK's own words are the wrapping
             self.written += len(problem) + len(error.details.stack_trace or "")
         if delivery and delivery.retry_after is not None:
             lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
             pause = max(timedelta(seconds=delivery.retry_after), SHORTEST_PAUSE)
-            problem = "the chat system kept asking us to wait"
+            problem = "it kept asking us to wait"
         impossible = delivery.impossible if delivery else None
         if problem is not None and impossible is None and self._now() + pause - since <= errand.give_up:
             lane.not_before = self._now() + pause

@@ -5,6 +5,7 @@ Terminating an instance, or a crash of its code, runs nothing of ours. This does
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from durabletask.entities import EntityInstanceId
@@ -14,6 +15,7 @@ from orchestration.cards import CUT_SHORT, Notice, StepKind
 from orchestration.commands import Progress
 from orchestration.crew import Durable
 from orchestration.effects import Effects
+from orchestration.errands import Lane, Post
 from orchestration.models import PERSON, Outcome, Recorded, Status
 from orchestration.record import Record
 from orchestration.state import ApprovalInput, State
@@ -40,6 +42,9 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
     step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
+    for post in _maybe_posted(ended):
+        # As a second try, which looks for the card before it posts one.
+        record.state.lanes[f"card:{post.round}"] = Lane(queue=[post], attempt=1)
     effects.tell_requester(Notice.PROGRESS, step)
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
@@ -50,6 +55,19 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         if not waits:
             return record.outcome()
         yield when_any(waits)
+
+
+def _maybe_posted(ended: SettleInput) -> Iterator[Post]:
+    """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
+    policy, seen = ended.given.policy, ended.progress
+    channels: list[str] = []
+    for level, known in zip(policy.levels, seen.levels, strict=False):
+        channels.append(level.channel or policy.channel)
+        channels += [known.escalated_to] if known.escalated_to else []
+    posted = {ref.round for ref in seen.cards}
+    for round_, channel in enumerate((channels or [policy.channel])[: seen.round], 1):
+        if round_ not in posted:
+            yield Post(round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for)
 
 
 def _record(ended: SettleInput) -> Record:

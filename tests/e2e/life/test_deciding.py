@@ -43,7 +43,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_trail(
     counted = await sees(people.rita, PURCHASES, "○ *Finance* · 1 of 2 · ✓ <@U0FIN>", "<@U0FAY> or <@U0DIRK>")
     assert "approve" in actions_of(await card_of(people.rita, PURCHASES, "Laptops", 2)), counted
     await approve(people.fin, second)  # a second vote of the same person is the same vote
-    await sees(people.fin, PURCHASES, "Your decision was already recorded")
+    await sees(people.fin, PURCHASES, "That was already recorded; nothing changed.")
     await approve(people.dirk, second)
 
     for round_ in (1, 2):
