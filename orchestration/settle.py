@@ -17,6 +17,7 @@ from orchestration.crew import Durable
 from orchestration.effects import Effects
 from orchestration.errands import Lane, Post
 from orchestration.models import PERSON, Outcome, Recorded, Status
+from orchestration.policies import Policy
 from orchestration.record import Record
 from orchestration.state import ApprovalInput, State
 
@@ -42,7 +43,7 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
     step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
-    for post in _maybe_posted(ended):
+    for post in _maybe_posted(ended, record.policy):
         # As a second try, which looks for the card before it posts one.
         record.state.lanes[f"card:{post.round}"] = Lane(queue=[post], attempt=1)
     effects.tell_requester(Notice.PROGRESS, step)
@@ -57,9 +58,9 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         yield when_any(waits)
 
 
-def _maybe_posted(ended: SettleInput) -> Iterator[Post]:
+def _maybe_posted(ended: SettleInput, policy: Policy) -> Iterator[Post]:
     """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
-    policy, seen = ended.given.policy, ended.progress
+    seen = ended.progress
     channels: list[str] = []
     for level, known in zip(policy.levels, seen.levels, strict=False):
         channels.append(level.channel or policy.channel)

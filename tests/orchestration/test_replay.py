@@ -52,7 +52,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
     assert done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, done.failureDetails
     # What a later release has learned to say is left out: a history holds what was said when it was made.
     was, now = json.loads(ended.result.value), json.loads(done.result.value)
-    assert was == now | {"request_id": was["request_id"], "levels": _as_far_as(was["levels"], now["levels"])}
+    assert was == _as_far_as(was, now | {"request_id": was["request_id"]})
     return Outcome.model_validate_json(done.result.value)
 
 
