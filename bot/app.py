@@ -78,7 +78,8 @@ async def running(
         client = connection.client()
         closing.push_async_callback(client.close)
         door = Door(client, book)
-        outlet, api = _for_programs(settings, client, door, secrets)
+        challenges = sms.door(client) if sms else None
+        outlet, api = _for_programs(settings, client, door, secrets, challenges)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
@@ -95,7 +96,6 @@ async def running(
         )
         closing.push_async_callback(_end, sweeping)
 
-        challenges = sms.door(client) if sms else None
         link = SlackLink(_bolt(settings, door, challenges), settings.app_token)
         closing.push_async_callback(link.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
@@ -107,7 +107,11 @@ async def running(
 
 
 def _for_programs(
-    settings: Settings, client: AsyncTaskHubGrpcClient, door: Door, secrets: Secrets
+    settings: Settings,
+    client: AsyncTaskHubGrpcClient,
+    door: Door,
+    secrets: Secrets,
+    challenges: ChallengeDoor | None,
 ) -> tuple[Outlet, Api]:
     keys = Keys.load(settings.signing_key, settings.data_dir)
     caller = HttpCaller(secrets, networks(settings.callback_networks))
@@ -118,6 +122,7 @@ def _for_programs(
         secrets,
         keys,
         public_url=settings.public_url,
+        challenges=challenges,
     )
     return Outlet(api.announcing(keys), caller, door.book), api
 

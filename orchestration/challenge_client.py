@@ -31,6 +31,7 @@ from orchestration.errors import UnknownRequestError
 from orchestration.models import PHONE, SMS_CHALLENGE, VERSION
 from orchestration.phones import PhoneState
 
+STANDALONE: Final = "challenge-"  # begins the ID of a challenge that belongs to no decision
 ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply
 
 
@@ -53,7 +54,7 @@ class ChallengeDoor:
 
     async def start(self, number: str, subject: str) -> str:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels sealed."""
-        challenge_id = "challenge-" + "".join(secrets.choice(CROCKFORD) for _ in range(12))
+        challenge_id = STANDALONE + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
             target=Target(sealed=self.codes.seal(number, SEALED_FOR)), subject=subject, bound=challenge_id
         )

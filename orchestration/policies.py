@@ -26,7 +26,7 @@ from orchestration.errors import PolicyError
 from orchestration.models import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
 
 
-def _e164(number: str) -> str:
+def e164(number: str) -> str:
     """A number as `+12025550142`, and one that can exist."""
     try:
         parsed = phonenumbers.parse(number)
@@ -169,7 +169,7 @@ class KnownPerson(PersonEntry):
 class EnrolledPerson(PersonEntry):
     """A `[people.U…]` table. The number never leaves the process that reads the file."""
 
-    phone: Annotated[str, AfterValidator(_e164)] | None = None
+    phone: Annotated[str, AfterValidator(e164)] | None = None
 
     def known(self) -> KnownPerson:
         """What an instance may know of them."""

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from bot.api.announcing import Announcing
 from bot.api.approvals import ApprovalRoutes
+from bot.api.challenges import ChallengeRoutes
 from bot.api.docs import DocsRoutes
 from bot.api.gate import Gate
 from bot.api.hooks import HookRoutes
@@ -15,6 +16,7 @@ from bot.api.urls import Urls
 from bot.keys import Secrets
 from bot.receipts import Keys
 from bot.tokens import TokenFile
+from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 from orchestration.operations import Operations
 from orchestration.ports import Signer
@@ -34,13 +36,17 @@ class Api:
         keys: Keys,
         *,
         public_url: str | None,
+        challenges: ChallengeDoor | None = None,
     ) -> None:
+        """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
         urls = Urls(public_url, secrets)
         self._approvals = ApprovalRoutes(door, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
         rooms = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
         endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
+        if challenges is not None:
+            endpoints += ChallengeRoutes(challenges).endpoints()
         docs.describe(endpoints)
         self.gate = Gate(endpoints, tokens)
 

@@ -5,6 +5,7 @@ Routing, authority, the OpenAPI document and the tests all read the same table.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -89,6 +90,11 @@ class Call:
     def actor(self) -> Actor:
         """The token's owner."""
         return Actor(id=self.token.owner, via=Via.API, token=self.token.name)
+
+    @staticmethod
+    def fresh_id() -> str:
+        """A command ID of its own: every answer given is another answer."""
+        return str(uuid.uuid4())
 
     def part(self, name: str) -> str:
         """A part of the path."""

@@ -15,6 +15,8 @@ import pytest
 
 from bot.simulator import RefusedError, Simulator, SmsAccount, Workspace
 from bot.simulator.person import Person
+from bot.tokens import FILE as TOKENS
+from bot.tokens import TokenFile
 from tests.e2e.conftest import SECRET, Office, actions_of, text_of
 from tests.e2e.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
 
@@ -206,3 +208,29 @@ async def test_neither_number_nor_code_is_anywhere_but_on_the_phone(
     seen += [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("hub.db*") if file.is_file()]
     for secret in ("+12025550142", "2025550142", f"reply {code}", f'"{code}"', f" {code} "):
         assert not any(secret in text for text in seen), secret
+
+
+async def test_a_phone_is_verified_over_the_http_api(office: Office) -> None:
+    token = TokenFile(office.data / TOKENS).create("ci", owner="U0RITA", scopes=["request"])
+    headers = {"Authorization": f"Bearer {token}"}
+    async with office.person("U0SAM") as sam, aiohttp.ClientSession(headers=headers) as http:
+        url = office.url("/api/challenges")
+        async with http.post(url, json={"number": "0202 555"}) as answer:
+            assert answer.status in {400, 422}
+        async with http.post(url, json={"number": "+12025550146", "subject": "join the team"}) as answer:
+            assert answer.status == 202
+            one = office.url(answer.headers["Location"])
+        text = await sam.wait_for_text(lambda text: "to join the team" in text["body"])
+        code = re.search(r"reply (\d{6})", text["body"])
+        assert code
+        async with http.post(f"{one}/response", json={"code": "what?"}) as answer:
+            assert answer.status in {400, 422}
+        async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:
+            assert await answer.json() == {"right": True, "attempts_left": 3, "status": "verified"}
+        async with http.get(one) as answer:
+            shown = await answer.json()
+        assert (shown["status"], shown["masked"]) == ("verified", "+1•••••0146")
+        async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:
+            assert answer.status == 409
+        async with http.get(office.url("/api/challenges/payment-k7m2x9qd-sms-1")) as answer:
+            assert answer.status == 404
