@@ -9,7 +9,7 @@ from typing import Final
 
 from bot import actions
 from bot.actions import InstalledAction
-from orchestration import policies
+from orchestration import policy_text
 from orchestration.errors import PolicyError
 from orchestration.policies import PolicyBook
 
@@ -24,7 +24,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
 
     Raises `PolicyError`, one line a fault.
     """
-    book = policies.load(path)
+    book = policy_text.load(path)
     faults = list(actions.missing(book.policies, known))
     if not sms:
         faults += [(("policies", key), NEEDS_SMS) for key, policy in book.policies.items() if policy.confirms]
@@ -32,7 +32,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
         text = path.read_text()
         raise PolicyError(
             "\n".join(
-                f"{path}:{policies.locate(text, place)}: {'.'.join(place)}: {words}."
+                f"{path}:{policy_text.locate(text, place)}: {'.'.join(place)}: {words}."
                 for place, words in faults
             )
         )

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import grpc
 
-from orchestration.errors import HubSilentError, HubUnavailableError, UnknownRequestError
+from orchestration.errors import CountersignError, HubSilentError, HubUnavailableError, UnknownRequestError
 
 T = TypeVar("T")
 
@@ -30,16 +30,21 @@ async def within_budget(call: Awaitable[T]) -> T:
         raise HubSilentError from error
 
 
+def ours(error: grpc.RpcError) -> CountersignError:
+    """The hub's error as one of ours; the person gets its sentence."""
+    if error.code() is grpc.StatusCode.NOT_FOUND:
+        return UnknownRequestError()
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return HubUnavailableError(
+            "The task hub's disk is full, so nothing was recorded. Please tell its operator."
+        )
+    return HubUnavailableError()
+
+
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises the hub's errors as ours; each has a sentence for a person."""
+    """Raises the hub's errors as ours."""
     try:
         yield
     except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.NOT_FOUND:
-            raise UnknownRequestError from error
-        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            raise HubUnavailableError(
-                "The task hub's disk is full, so nothing was recorded. Please tell its operator."
-            ) from error
-        raise HubUnavailableError from error
+        raise ours(error) from error

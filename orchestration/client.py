@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -20,6 +20,7 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, Orche
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
+from orchestration.calls import FIRST_LOOK, SLOWEST_LOOK, ours, within_budget
 from orchestration.commands import (
     EVENTS,
     Cancellation,
@@ -34,7 +35,6 @@ from orchestration.commands import (
     Verdict,
 )
 from orchestration.errors import (
-    HubSilentError,
     HubUnavailableError,
     IdempotencyConflictError,
     InvalidRequestError,
@@ -59,13 +59,10 @@ from orchestration.state import ApprovalInput
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
 
-COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
 OVER: Final = frozenset(
     {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 )
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the verdict in a few milliseconds
-SLOWEST_LOOK: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -323,26 +320,3 @@ def _find(progress: Progress, command_id: str) -> Verdict | None:
 
 def _too_late(command_id: str, status: Status) -> Verdict:
     return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
-
-
-async def within_budget(call: Awaitable[T]) -> T:
-    """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
-
-    What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
-    """
-    try:
-        async with asyncio.timeout(COMMIT_BUDGET):
-            return await call
-    except TimeoutError as error:
-        raise HubSilentError from error
-
-
-def ours(error: grpc.RpcError) -> Exception:
-    """The hub's error as one of ours; the person gets its sentence."""
-    if error.code() is grpc.StatusCode.NOT_FOUND:
-        return UnknownRequestError()
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return HubUnavailableError(
-            "The task hub's disk is full, so nothing was recorded. Please tell its operator."
-        )
-    return HubUnavailableError()

@@ -22,7 +22,7 @@ from durabletask.history import HistoryEvent
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.client import ours, within_budget
+from orchestration.calls import ours, within_budget
 from orchestration.commands import COMMANDS, Progress
 from orchestration.converter import PydanticConverter
 from orchestration.errors import InvalidRequestError, ReservedEventError, UnknownRequestError

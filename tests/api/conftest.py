@@ -20,7 +20,7 @@ from bot.callbacks import HttpCaller, networks
 from bot.keys import Secrets
 from bot.receipts import Keys
 from bot.tokens import TokenFile
-from orchestration import policies
+from orchestration import policy_text
 from orchestration.activities import Activities
 from orchestration.cards import SealOutcome
 from orchestration.client import Door
@@ -32,7 +32,7 @@ from orchestration.outlet import Outlet
 from orchestration.worker import register
 from tests.orchestration.board import Board, BoardActions
 
-BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
+BOOK = policy_text.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 ALL = ("request", "read", "admin", "decide:deploy", "decide:purchase")
 
 

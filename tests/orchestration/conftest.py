@@ -12,7 +12,7 @@ import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
 
-from orchestration import policies
+from orchestration import policy_text
 from orchestration.activities import Activities
 from orchestration.challenge_activities import ChallengeActivities
 from orchestration.challenge_client import ChallengeDoor
@@ -26,7 +26,7 @@ from orchestration.ports import Directory
 from orchestration.worker import register
 from tests.orchestration.board import Board, BoardActions, BoardOutlet, Carrier
 
-BOOK = policies.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
+BOOK = policy_text.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
 
 def by(person: str) -> Actor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.orchestration.conftest import Office
 
 ADA = NUMBERS["U0ADA"]
 SOMEBODY = "+12025550199"
+GUESSES = 10_000 if os.environ.get("COUNTERSIGN_PROOF") else 500
 
 
 async def begun(office: Office, number: str = SOMEBODY) -> str:
@@ -168,7 +170,7 @@ async def test_guesses_verify_nothing_and_send_nothing(office: Office) -> None:
     challenge = await begun(office)
     code = code_in(office, challenge)
     seeded = random.Random(7)
-    guesses = [guess for _ in range(500) if (guess := f"{seeded.randrange(10**6):06}") != code]
+    guesses = [guess for _ in range(GUESSES) if (guess := f"{seeded.randrange(10**6):06}") != code]
     for batch in range(0, len(guesses), 50):
         await asyncio.gather(
             *(
@@ -249,6 +251,25 @@ async def test_without_the_code_nothing_counts_and_they_may_press_again(office: 
     await pressed(office, request_id)
     await hear(office, office.carrier.code("U0ADA"), number=ADA)
     assert (await office.outcome(request_id)).status is Status.APPROVED
+
+
+async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation_channel_is_told(
+    office: Office,
+) -> None:
+    request_id = await wire(office)
+    for _ in range(5):
+        await pressed(office, request_id)
+        before = len([m for m in office.board.messages if m.notice == "code_failed"])
+        await office.skip(minutes=3)
+        await office.eventually(
+            lambda before=before: (
+                len([m for m in office.board.messages if m.notice == "code_failed"]) > before
+            )
+        )
+    assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
+    await office.eventually(lambda: office.carrier.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
+    assert office.carrier.texts_to("U0ADA") == 5
+    assert (await office.door.status(request_id)).status is Status.PENDING
 
 
 async def test_who_has_no_phone_is_told_so(office: Office) -> None:

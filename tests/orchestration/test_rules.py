@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from orchestration import policies, policy
+from orchestration import policy, policy_text
 from orchestration.commands import Comment, Decision, Delegation, Reason
 from orchestration.errors import PolicyError
 from orchestration.models import ApprovalRequest, Choice, RemarkKind, Via
@@ -217,4 +217,4 @@ HEAD = '[policies.p]\ntitle = "P"\nchannel = "C0P"\n'
 )
 def test_a_level_that_could_never_be_decided_is_a_fault_of_the_file(text: str, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
-        policies.parse(text, "p.toml")
+        policy_text.parse(text, "p.toml")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import bot
-from orchestration import policies
+from bot import policy_file
+from orchestration import policies, policy_text
 from orchestration.errors import PolicyError
 from orchestration.policies import OnTimeout
 
@@ -41,17 +42,17 @@ approved = { post = "https://erp.example/orders" }
 
 def faults(text: str) -> list[str]:
     with pytest.raises(PolicyError) as caught:
-        policies.parse(text, "p.toml")
+        policy_text.parse(text, "p.toml")
     return str(caught.value).splitlines()
 
 
 def test_the_shipped_policies_are_valid() -> None:
-    book = policies.load(Path(bot.__file__).with_name("policies.toml"))
+    book = policy_text.load(Path(bot.__file__).with_name("policies.toml"))
     assert {"purchase", "deploy", "access", "document"} <= set(book.policies)
 
 
 def test_a_good_file_is_read_with_its_defaults() -> None:
-    policy = policies.parse(GOOD, "p.toml").policies["purchase"]
+    policy = policy_text.parse(GOOD, "p.toml").policies["purchase"]
     manager, finance = policy.levels
     assert (manager.quorum, manager.reject_quorum, manager.on_timeout) == (1, 1, OnTimeout.EXPIRE)
     assert manager.needs_code(policies.Decimal(10_001))
@@ -61,7 +62,7 @@ def test_a_good_file_is_read_with_its_defaults() -> None:
 
 
 def test_an_instance_takes_along_who_is_named_but_no_number() -> None:
-    book = policies.parse(GOOD, "p.toml")
+    book = policy_text.parse(GOOD, "p.toml")
     known = book.people_of(book.policies["purchase"])
     assert known["U0ADA"].enrolled
     assert "+1" not in known["U0ADA"].model_dump_json()
@@ -114,4 +115,14 @@ def test_what_is_not_toml_names_the_line() -> None:
 
 def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="COUNTERSIGN_POLICIES"):
-        policies.load(tmp_path / "missing.toml")
+        policy_text.load(tmp_path / "missing.toml")
+
+
+def test_a_policy_that_needs_a_code_is_refused_without_an_sms_account(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(GOOD.replace('approvers = ["U0ADA", "S0MANAGERS"]', 'approvers = ["U0ADA"]'))
+    assert policy_file.load(file, {}, sms=True).policies
+    with pytest.raises(
+        PolicyError, match=r"p\.toml:5: policies\.purchase: needs a code by SMS .* no TWILIO_ settings"
+    ):
+        policy_file.load(file, {}, sms=False)
