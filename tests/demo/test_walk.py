@@ -46,7 +46,12 @@ async def test_ask_approve_and_see_the_card_say_so(demo: Demo, page: Page) -> No
 
     await become(page, "U0ADA", "C0PURCHASES")
     await laptops.get_by_role("button", name="Approve").click()
-    await expect(laptops).to_contain_text("Approved by @Ada Okafor")
+    await expect(laptops).to_contain_text("✓ Manager · @Ada Okafor")
+    await become(page, "U0FIN", "C0PURCHASES")
+    await expect(laptops).to_contain_text("For @finance")  # the next level's card
+    await laptops.get_by_role("button", name="Approve").click()
+    await expect(laptops).to_contain_text("Approved by @Fin Larsen")
+    await expect(laptops).to_contain_text("✓ Order PO-1001 placed")
     await expect(laptops.locator("[data-action-id]")).to_have_count(0)
 
     await type_in(page, "/request-approval purchase 12,400 Standing desks for the new office")
@@ -56,7 +61,7 @@ async def test_ask_approve_and_see_the_card_say_so(demo: Demo, page: Page) -> No
 
     await become(page, "U0RITA")
     await page.get_by_text("Countersign", exact=True).first.click()
-    await expect(page.get_by_text("@Ada Okafor approved New laptops for the team")).to_be_visible()
+    await expect(page.get_by_text("@Fin Larsen approved New laptops for the team")).to_be_visible()
 
 
 async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) -> None:
@@ -66,10 +71,10 @@ async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) 
     await form.get_by_label("What kind of approval?").click()
     await page.get_by_role("option", name="Purchase").click()
     await form.get_by_label("What do you need?").fill("A better coffee machine")
-    await form.get_by_label("Amount").fill("900")
+    await form.get_by_label("Amount").fill("1900")
     await page.get_by_test_id("modal-submit").click()
     coffee = card(page, "A better coffee machine")
-    await expect(coffee).to_contain_text("900.00 USD")
+    await expect(coffee).to_contain_text("1,900.00 USD")
 
     await become(page, "U0FIN", "C0PURCHASES")
     await coffee.get_by_role("button", name="Reject").click()
@@ -81,7 +86,7 @@ async def test_the_form_and_a_rejection_with_its_reason(demo: Demo, page: Page) 
 
 async def test_who_may_not_decide_is_told_privately(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval purchase 2000 Pencils")
     await become(page, "U0SAM", "C0PURCHASES")
     await card(page, "Pencils").get_by_role("button", name="Approve").click()
     told = page.locator("[data-testid^=message-]").filter(has_text="You are not one of the approvers")
@@ -93,9 +98,10 @@ async def test_who_may_not_decide_is_told_privately(demo: Demo, page: Page) -> N
 
 async def test_silence_escalates_and_then_times_out(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval purchase 2000 Pencils")
     await expect(card(page, "Pencils").get_by_role("button", name="Approve")).to_be_visible()
-    await page.get_by_test_id("next-deadline").click()
+    for _ in range(2):
+        await page.get_by_test_id("advance-day").click()
     await expect(card(page, "Pencils")).to_contain_text("Escalated")
     await become(page, "U0DIRK", "C0ESCALATIONS")
     await expect(card(page, "Pencils").get_by_role("button", name="Approve")).to_be_visible()
@@ -108,14 +114,14 @@ async def test_silence_escalates_and_then_times_out(demo: Demo, page: Page) -> N
 
 async def test_killed_under_the_page_and_started_again_nothing_is_lost(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, "/request-approval purchase 10 Pencils")
+    await type_in(page, "/request-approval purchase 2000 Pencils")
     await expect(card(page, "Pencils").get_by_role("button", name="Approve")).to_be_visible()
     await become(page, "U0ADA", "C0PURCHASES")
     await page.get_by_test_id("kill").click()
     await page.get_by_test_id("start").click()
     await expect(page.get_by_test_id("kill")).to_be_visible(timeout=20_000)
     await card(page, "Pencils").get_by_role("button", name="Approve").click()
-    await expect(card(page, "Pencils")).to_contain_text("Approved by @Ada Okafor")
+    await expect(card(page, "Pencils")).to_contain_text("✓ Manager · @Ada Okafor")
 
 
 async def test_the_whole_demo_stopped_and_started_is_as_it_was(demo: Demo, page: Page) -> None:
@@ -123,11 +129,11 @@ async def test_the_whole_demo_stopped_and_started_is_as_it_was(demo: Demo, page:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
     for how, title in ((signal.SIGINT, "Pencils"), (signal.SIGKILL, "Erasers")):
         await become(page, "U0RITA", "C0PURCHASES")
-        await type_in(page, f"/request-approval purchase 10 {title}")
+        await type_in(page, f"/request-approval purchase 2000 {title}")
         await expect(card(page, title).get_by_role("button", name="Approve")).to_be_visible()
         await demo.stop(how)
         await demo.start()
         await page.goto("about:blank")
         await page.goto(f"{demo.url}/#as=U0ADA&channel=C0PURCHASES")
         await card(page, title).get_by_role("button", name="Approve").click()
-        await expect(card(page, title)).to_contain_text("Approved by @Ada Okafor")
+        await expect(card(page, title)).to_contain_text("✓ Manager · @Ada Okafor")
