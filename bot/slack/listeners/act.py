@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncRespond
@@ -27,6 +28,7 @@ class Act:
     ack: AsyncAck
     client: AsyncWebClient
     respond: AsyncRespond
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def person(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from bot.slack.listeners.act import Act
@@ -11,7 +12,8 @@ from orchestration.errors import HubUnavailableError
 from orchestration.words import sentence
 
 PATIENCE: Final = 10.0  # seconds
-BEFORE_THE_ACK: Final = 0.7  # seconds that a verdict may take to be shown by the ack, which waits for it
+# Seconds after an act by which its ack is sent, verdict or none. Slack waits 3, and the way to it takes some.
+ACK_BY: Final = 2.2
 
 
 async def verdict_on(door: Door, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
@@ -35,7 +37,7 @@ async def answer_press(act: Act, door: Door, ticket: Ticket, accepted: str = "")
 
 async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
     """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
-    verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
+    verdict = await verdict_on(door, ticket, within=_left(act))
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(act, door, ticket)
     elif verdict.begun:
@@ -49,8 +51,13 @@ async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
 
 async def answer_command(act: Act, door: Door, ticket: Ticket, accepted: str) -> None:
     """For a slash command: by the ack where the verdict is quick, else apart."""
-    verdict = await verdict_on(door, ticket, within=BEFORE_THE_ACK)
+    verdict = await verdict_on(door, ticket, within=_left(act))
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(act, door, ticket, accepted)
     else:
         await act.ack(accepted if verdict.accepted else sentence(verdict))
+
+
+def _left(act: Act) -> float:
+    """Seconds for a verdict that the ack is to show: what the commit has left of them."""
+    return max(ACK_BY - (time.monotonic() - act.began), 0.0)
