@@ -172,9 +172,9 @@ def _talk(card: Card) -> str:
     for remark in card.remarks:
         said = f"“{safe(remark.text, SAID, room=900)}”, {when(remark.at)}"
         if remark.kind is RemarkKind.QUESTION:
-            lines = [f"? {mention(remark.actor)} asks: {said}"]
+            lines = [f"{mention(remark.actor)} asks: {said}"]
         elif remark.kind is RemarkKind.ANSWER:
-            lines = [*lines[:1], f"! {mention(remark.actor)} answers: {said}"]
+            lines = [*lines[:1], f"{mention(remark.actor)} answers: {said}"]
     return "\n".join(lines)
 
 

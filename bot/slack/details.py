@@ -44,8 +44,7 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress) -> Iter
     yield blocks.section(_facts(request, policy, progress))
     for spec in policy.fields:
         if value := request.fields.get(spec.name):
-            yield blocks.section(bold(safe(spec.title, 48)) or spec.name)
-            yield from _paragraphs(value)
+            yield from _paragraphs(f"{spec.title}: {value}")
     yield from _paragraphs(request.description)
     for level in progress.levels:
         yield from map(blocks.section, _level(level))

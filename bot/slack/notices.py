@@ -83,13 +83,13 @@ def _outcome(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
 
 
 def _question(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
-    text = _lines(f"? {_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+    text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
 
 
 def _answer(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
     return Message(
-        _lines(f"! {_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+        _lines(f"{_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     )
 
 

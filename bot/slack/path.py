@@ -76,9 +76,9 @@ def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - 
 def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]:  # noqa: FBT001 - as above
     if names := _waited_for(level, approvals) if naming or level.decisions else "":
         yield f"waiting for {names}"
-    elif level.needed == 1 and not level.escalated_at:
-        yield "waiting"
-    if naming or level.decisions:
+    else:
+        if level.needed == 1 and not level.escalated_at:
+            yield "waiting"
         yield from stand_ins(level)
     if level.escalated_at:
         yield f"no decision by {when(level.escalated_at)}"
@@ -90,7 +90,7 @@ def _waited_for(level: LevelState, approvals: int) -> str:
     """`Fay or Frank` where either will do, `Fay and Frank` where it takes both."""
     voted = {vote.actor for vote in level.decisions}
     people = level.waiting_for or [who for who in level.approvers if who not in voted]
-    shown = [mention(who) for who in people[:NAMES]]
+    shown = [_in_whose_place(level, who) for who in people[:NAMES]]
     if others := len(people) - len(shown):
         shown.append(f"{others} more")
     everybody = level.needed - approvals >= len(people) and not any(who.startswith("S") for who in people)
@@ -99,10 +99,19 @@ def _waited_for(level: LevelState, approvals: int) -> str:
 
 
 def stand_ins(level: LevelState) -> Iterator[str]:
-    """`Bob for Alice, who is away`; who handed their vote over is there, and only named."""
+    """`Bob for Alice, who is away`."""
     for absent, present in list(level.stand_ins.items())[:STAND_INS]:
-        away = "" if absent in level.delegated else ", who is away"
-        yield f"{mention(present)} for {mention(absent)}{away}"
+        yield f"{mention(present)} for {_absent(level, absent)}"
+
+
+def _in_whose_place(level: LevelState, who: str) -> str:
+    absent = next((absent for absent, present in level.stand_ins.items() if present == who), None)
+    return f"{mention(who)} (for {_absent(level, absent)})" if absent else mention(who)
+
+
+def _absent(level: LevelState, who: str) -> str:
+    """Who handed their vote over is there, and only named."""
+    return mention(who) if who in level.delegated else f"{mention(who)}, who is away"
 
 
 def _escalation(card: Card, level: LevelState) -> str:

@@ -75,8 +75,8 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.DELEGATED: lambda step: f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}",
     StepKind.STANDS_IN: lambda step: f"{ONWARD} {_whom(step)} decides for {_who(step)}, who is away",
     StepKind.COMMENT: lambda step: _with(f"{_who(step)} comments", step.text),
-    StepKind.QUESTION: lambda step: _with(f"? {_who(step)} asks", step.text),
-    StepKind.ANSWER: lambda step: _with(f"! {_who(step)} answers", step.text),
+    StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),
+    StepKind.ANSWER: lambda step: _with(f"{_who(step)} answers", step.text),
     StepKind.REMINDED: lambda step: f"Reminded {referring(step.text, SHORT)}",
     StepKind.ESCALATED: lambda step: (
         f"{ONWARD} Nobody decided in time: escalated to {referring(step.text, SHORT)}"

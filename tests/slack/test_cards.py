@@ -10,10 +10,11 @@ import pytest
 from bot.slack.asking import Policies
 from bot.slack.cards import Rendered, render
 from bot.slack.notices import asked, notice
-from orchestration.models import Choice, Status, Via
-from tests.slack.conftest import Story, mrkdwn_of
+from orchestration.models import ActionState, Choice, RemarkKind, Status, Via
+from tests.slack.conftest import PURCHASE, Story, mrkdwn_of
 
 MakeStory = Callable[..., Story]
+LEVEL = PURCHASE.levels[1]
 MENU = {"text": "⋯"}
 MENU_CHOICES = ["approve_with_comment", "talk", "delegate", "cancel", "details"]
 
@@ -117,6 +118,88 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
         *levels,
         "(Purchase · purchase-k7m2x9qd)",
     ]
+
+
+def test_who_stands_in_for_whom_and_whether_they_are_away(story: MakeStory) -> None:
+    told = story(away={"U0ADA": "U0BOB"})
+    line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or <!subteam^S0MANAGERS>"
+    assert lines(render(told.record.card(1)))[2].startswith(line)
+    fresh = "○ *Manager* · waiting · <@U0BOB> for <@U0ADA>, who is away · until {3 Dec 9:30}"
+    assert lines(render(told.record.card(1), []))[2] == fresh
+    handed = story()
+    handed.delegate("U0ADA", "U0BOB")
+    line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>) or <!subteam^S0MANAGERS> · until"
+    assert lines(render(handed.record.card(1)))[2].startswith(line)
+    handed.vote("U0BOB", Choice.APPROVE, 5)
+    assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.record.card(1)))[2]
+
+
+def test_where_it_takes_everybody_the_names_are_joined_by_and(story: MakeStory) -> None:
+    level = LEVEL.model_copy(update={"quorum": "all", "approvers": ["U0ADA", "U0FIN", "U0FAY"]})
+    told = story(PURCHASE.model_copy(update={"levels": [level], "escalation": None}))
+    told.record.ask(["U0ADA", "U0FIN", "U0FAY"])
+    told.vote("U0ADA", Choice.APPROVE, 5)
+    assert (
+        "1 of 3 · ✓ <@U0ADA>, {9:35} · waiting for <@U0FIN> and <@U0FAY> · until"
+        in lines(render(told.record.card(1)))[2]
+    )
+
+
+def test_the_last_question_and_its_answer(story: MakeStory) -> None:
+    told = story()
+    told.say("U0ADA", RemarkKind.QUESTION, "Why?", 1)
+    told.say("U0RITA", RemarkKind.ANSWER, "Because.", 2)
+    told.say("U0FAY", RemarkKind.COMMENT, "Fine.", 3)
+    told.say("U0FIN", RemarkKind.QUESTION, "Which <colour>?", 4)
+    assert "<@U0FIN> asks: “Which &lt;colour&gt;?”, {9:34}" in lines(render(told.record.card(1)))
+    told.say("U0RITA", RemarkKind.ANSWER, "Blue.", 5)
+    shown = lines(render(told.record.card(1)))
+    assert "<@U0RITA> answers: “Blue.”, {9:35}" in shown
+    assert not any("Because" in line or "Fine." in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (ActionState(label="https://erp.example/orders?token=s3cret"), "○ Telling erp.example"),
+        (
+            ActionState(label="https://erp.example/orders", status="done", answer="Order PO-7 <placed>"),
+            "✓ Order PO-7 &lt;placed&gt; · erp.example",
+        ),
+        (ActionState(label="C0GENERAL", status="done"), "✓ Told <#C0GENERAL>"),
+        (
+            ActionState(
+                label="https://erp.example/orders", status="failed", answer="erp.example answered 503."
+            ),
+            "✗ Failed: erp.example answered 503. · erp.example",
+        ),
+        (ActionState(label="ledger", status="done", answer="Booked"), "✓ Booked · ledger"),
+    ],
+)
+def test_what_the_outcome_did(story: MakeStory, state: ActionState, shown: str) -> None:
+    told = story()
+    told.record.end(Status.APPROVED, told.at(5), by="U0ADA")
+    told.record.state.actions = [state]
+    assert lines(render(told.record.card(1)))[2] == shown
+
+
+def test_what_nobody_had_to_decide(story: MakeStory) -> None:
+    told = story(opened=False)
+    told.record.state.round = 1
+    told.record.end(Status.AUTO_APPROVED, told.at(0), reason="Nobody needs to be asked, as it is small.")
+    assert lines(render(told.record.card(1)))[:3] == [
+        "*New laptops for the team* · 4,200.00 USD",
+        "✓ *Approved by rule* · {9:30}",
+        "Nobody needs to be asked, as it is small.",
+    ]
+
+
+def test_a_partial_result_is_kept_at_the_time_out(story: MakeStory) -> None:
+    told = story()
+    told.next_level(10)
+    told.vote("U0FIN", Choice.APPROVE, 20)
+    told.record.end(Status.TIMED_OUT, told.at(60), reason="Nobody answered in time.")
+    assert "✗ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50} · timed out" in lines(render(told.record.card(2)))[3]
 
 
 def test_escalated(story: MakeStory) -> None:

@@ -17,7 +17,7 @@ from bot.slack.history import PAGE
 from bot.slack.notifier import SlackNotifier, web_client
 from bot.slack.pace import Pace
 from bot.slack.target import Target
-from orchestration.cards import Card, Notice, Tell
+from orchestration.cards import Card, Notice, Step, StepKind, Tell
 from orchestration.errors import DeliveryError, ThrottledError
 from orchestration.models import CardRef, Status
 from tests.slack.conftest import ASKED, Story
@@ -196,3 +196,68 @@ async def test_not_being_able_to_look_is_not_an_empty_group() -> None:
         directory = SlackDirectory(web_client(BOT_TOKEN, simulator.api_url))
         with pytest.raises(SlackApiError, match="missing_scope"):
             await asyncio.to_thread(directory.members, "S0MANAGERS")
+
+
+# ---- the thread, and messages elsewhere -------------------------------------------------------------------
+
+
+def said(number: int = 1) -> Step:
+    return Step(number=number, kind=StepKind.COMMENT, at=ASKED, actor="U0ADA", text="Fine.")
+
+
+async def test_a_step_is_added_to_the_thread_and_found_there_again(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    place = (ref, card.request_id)
+    assert not await asyncio.to_thread(notifier.has_reply, *place, said())
+    await asyncio.to_thread(notifier.reply, *place, said())
+    assert await asyncio.to_thread(notifier.has_reply, *place, said())
+    assert not await asyncio.to_thread(notifier.has_reply, *place, said(2))
+    assert not await asyncio.to_thread(notifier.has_reply, ref, "purchase-00000000", said())
+    async with Person(simulator.url, "U0ADA") as ada:
+        _, reply = await ada.thread(PURCHASES, ref.ts)
+        assert reply["text"] == "<@U0ADA> comments:\n> Fine."
+        assert len(await ada.messages(PURCHASES)) == 1  # none of it stands in the channel
+
+
+async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    async with Person(simulator.url, "U0ADA") as ada:
+        await ada.delete(PURCHASES, ref.ts)
+        for number in (1, 2):
+            await asyncio.to_thread(notifier.reply, ref, card.request_id, said(number))
+            assert await ada.messages(PURCHASES) == []
+    assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+    assert len(await calls(simulator, "chat.delete")) == 1  # what is gone is remembered
+
+
+async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
+    async with workspace_with(frozenset({"chat:write", "chat:write.public"})) as simulator:
+        notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
+        ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+        assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+
+
+async def test_an_outcome_can_go_to_a_channel(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    tell = Tell(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
+    await asyncio.to_thread(notifier.tell, tell)
+    async with Person(simulator.url, "U0SAM") as sam:
+        [message] = await sam.messages("C0GENERAL")
+    assert message["text"].startswith("✓ <@U0ADA> approved *New laptops for the team*")
+    assert await calls(simulator, "conversations.open") == []
+
+
+async def test_a_429_holds_its_own_channel_and_no_other(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    await fault(simulator, "chat.postMessage", "ratelimited", retry_after=30, channel=PURCHASES)
+    for _ in range(2):  # the second is not even sent
+        with pytest.raises(ThrottledError):
+            await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    assert len(await calls(simulator, "chat.postMessage")) == 1
+    await asyncio.to_thread(notifier.post, "C0GENERAL", card, [])

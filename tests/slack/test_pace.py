@@ -1,0 +1,88 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bot.slack.pace import Pace
+from orchestration.errors import ThrottledError
+
+
+def until_taken(pace: Pace, channel: str, name: str) -> None:
+    """As the outbox does: whoever is sent away comes back when they were told to."""
+    while True:
+        try:
+            pace.wait(channel, name)
+        except ThrottledError as error:
+            time.sleep(error.retry_after)
+        else:
+            return
+
+
+def test_messages_to_one_channel_keep_their_distance_and_each_gets_its_turn() -> None:
+    pace, interval = Pace(0.02), 0.02
+    taken: list[float] = []
+    lock = threading.Lock()
+
+    def one(number: int) -> None:
+        until_taken(pace, "C0A", f"message {number}")
+        with lock:
+            taken.append(time.monotonic())
+
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(one, range(30)))
+    taken.sort()
+    assert len(taken) == 30
+    assert taken[-1] - taken[0] >= 29 * interval * 0.9
+
+
+def test_a_far_turn_is_kept_and_is_the_same_when_asked_for_again() -> None:
+    pace = Pace(10.0)
+    pace.hold("C0A", 20)
+    waits = []
+    for name in ("one", "two", "one", "three"):
+        with pytest.raises(ThrottledError) as told:
+            pace.wait("C0A", name)
+        waits.append(told.value.retry_after)
+    assert waits == [pytest.approx(after, abs=0.1) for after in (20, 30, 20, 40)]
+
+
+def test_another_channel_does_not_wait() -> None:
+    pace = Pace(10.0)
+    pace.wait("C0A", "first")
+    began = time.monotonic()
+    pace.wait("C0B", "first")
+    assert time.monotonic() - began < 1
+
+
+def test_what_slack_asks_for_moves_every_turn_of_that_channel() -> None:
+    pace = Pace(0.01)
+    pace.hold("C0A", 30)
+    waits = []
+    for name in ("one", "two"):
+        with pytest.raises(ThrottledError) as told:
+            pace.wait("C0A", name)
+        waits.append(told.value.retry_after)
+    assert waits == [pytest.approx(30, abs=0.1), pytest.approx(30.01, abs=0.1)]
+    assert waits[0] < waits[1]
+    pace.wait("C0B", "free")
+
+
+def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once() -> None:
+    """Timers that fall due while nobody works come back together."""
+    pace = Pace(0.05)
+    for number in range(6):
+        try:
+            pace.wait("C0A", number)
+        except ThrottledError:
+            continue
+    time.sleep(0.4)  # every kept turn has passed
+    went = 0
+    for number in range(2, 6):
+        began = time.monotonic()
+        try:
+            pace.wait("C0A", number)
+        except ThrottledError:
+            continue
+        went += time.monotonic() - began < 0.02
+    assert went == 1

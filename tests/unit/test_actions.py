@@ -1,0 +1,200 @@
+"""What an outcome does: a POST to another system, seen from that system, and actions from installed packages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from bot import actions
+from bot.actions import ActionFailedError, MissingActionError, OutcomeActions
+from orchestration import policies
+from orchestration.errors import DeliveryError, ThrottledError
+
+EVENT = {"type": "approval.approved", "data": {"title": "Café"}}
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as it was told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/orders"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, dict(self.headers), body))
+        status, headers, content = self.server.answer
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as found:
+        thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def post(server: Server) -> str:
+    return OutcomeActions({}).post(server.url, "purchase-1:approved:0", EVENT)
+
+
+def test_the_event_goes_as_json_with_its_key(server: Server) -> None:
+    server.answer = (201, {}, json.dumps({"id": 7, "message": "Order 7 placed"}).encode())
+    assert post(server) == "Order 7 placed"
+    [(path, headers, body)] = server.asked
+    assert (path, body) == ("/orders", EVENT)
+    assert headers["Idempotency-Key"] == "purchase-1:approved:0"
+    assert headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b'{"id": "PO-7"}', "PO-7"),
+        (200, b'{"id": 7}', "7"),
+        (200, b'{"message": {"nested": 1}}', "done (200)"),
+        (200, b"[1]", "done (200)"),
+        (200, b"<html>Hello</html>", "done (200)"),
+        (204, b"", "done (204)"),
+        (200, b'{"message": "' + b"x" * 300 + b'"}', "x" * 200),
+        (200, b'{"message": "' + b"x" * 50_000 + b'"}', "done (200)"),
+        (200, b"\xff\xfe", "done (200)"),
+    ],
+)
+def test_what_people_are_told_of_an_answer(server: Server, status: int, body: bytes, said: str) -> None:
+    server.answer = (status, {}, body)
+    assert post(server) == said
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
+def test_what_may_heal_is_tried_again(server: Server, status: int) -> None:
+    server.answer = (status, {}, b"")
+    with pytest.raises(ActionFailedError, match=rf"^127\.0\.0\.1 answered {status}\.$"):
+        post(server)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("99999999", 3600),
+        (format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True), 1800),
+        (format_datetime(datetime.now(UTC) - timedelta(minutes=30), usegmt=True), 0),
+    ],
+)
+def test_a_system_that_says_when_is_asked_then(server: Server, header: str, seconds: float) -> None:
+    server.answer = (503, {"Retry-After": header}, b"")
+    with pytest.raises(ThrottledError) as told:
+        post(server)
+    assert told.value.retry_after == pytest.approx(seconds, abs=30)
+
+
+def test_a_retry_after_that_says_nothing_is_passed_over(server: Server) -> None:
+    server.answer = (503, {"Retry-After": "soon"}, b"")
+    with pytest.raises(ActionFailedError):
+        post(server)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        (400, {}, b'{"message": "no such vendor"}', "127.0.0.1 refused it (400): no such vendor"),
+        (404, {}, b"<html>", "127.0.0.1 refused it (404)."),
+        (307, {"Location": "http://127.0.0.1:9/"}, b"", "answered 307, a redirect"),
+    ],
+)
+def test_what_trying_again_cannot_cure(
+    server: Server, status: int, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    server.answer = (status, headers, body)
+    with pytest.raises(DeliveryError) as told:
+        post(server)
+    assert said in str(told.value)
+    assert len(server.asked) == 1
+
+
+def test_nobody_there_is_said_by_name_and_without_the_path() -> None:
+    with pytest.raises(ActionFailedError) as told:
+        OutcomeActions({}).post("http://127.0.0.1:9/secret-path", "k", EVENT)
+    assert str(told.value) == "127.0.0.1 could not be reached (ConnectionError)."
+
+
+# ---- installed actions -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place where packages are installed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def install(packages: Path, name: str, target: str) -> None:
+    about = packages / f"{name}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[countersign.actions]\n{name} = {target}\n")
+
+
+def test_an_installed_action_is_called_with_key_and_event(packages: Path) -> None:
+    (packages / "ledger_actions.py").write_text(
+        "def book(key, event):\n    return None if event is None else f'{key} {event[\"type\"]}'\n"
+    )
+    install(packages, "ledger", "ledger_actions:book")
+    known = actions.installed()
+    assert OutcomeActions(known).call("ledger", "k", EVENT) == "k approval.approved"
+    with pytest.raises(DeliveryError, match="No installed package has the action gone any more"):
+        OutcomeActions(known).call("gone", "k", EVENT)
+
+
+def test_an_action_that_cannot_be_loaded_stops_the_start_by_name(packages: Path) -> None:
+    install(packages, "broken", "no_such_module:act")
+    with pytest.raises(
+        MissingActionError, match=r"The action broken \(no_such_module:act\) cannot be loaded"
+    ):
+        actions.installed()
+
+
+def test_a_policy_that_names_a_missing_action_is_found() -> None:
+    text = """
+[policies.purchase]
+title = "Purchase"
+channel = "C0PURCHASES"
+[[policies.purchase.levels]]
+name = "Manager"
+approvers = ["U0ADA"]
+timeout = "1d"
+[policies.purchase.on]
+approved = [{ activity = "ledger" }, { activity = "archive" }]
+"""
+    book = policies.parse(text, "p.toml")
+    [(place, words)] = actions.missing(book.policies, {"ledger": lambda _key, _event: None})
+    assert place == ("policies", "purchase", "on", "approved")
+    assert words == "no installed package has the action 'archive' (installed: ledger)"

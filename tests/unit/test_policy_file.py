@@ -1,0 +1,91 @@
+"""The policy file: checked by the command, and taken over while the bot runs."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+import bot
+from bot.cli import main
+from bot.policy_file import PolicyFile
+from orchestration.errors import PolicyError
+
+GOOD = """
+[policies.{name}]
+title = "Purchase"
+channel = "C0PURCHASES"
+[[policies.{name}.levels]]
+name = "Manager"
+approvers = ["U0ADA"]
+timeout = "1d"
+"""
+
+
+def write(file: Path, text: str) -> None:
+    """As an editor does: a new file in the place of the old one."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def test_an_edit_counts_for_the_next_request_and_a_faulty_one_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "policies.toml"
+    write(file, GOOD.format(name="purchase"))
+    book = PolicyFile(file, {})
+    assert list(book().policies) == ["purchase"]
+    assert book() is book()
+
+    write(file, GOOD.format(name="travel"))
+    assert list(book().policies) == ["travel"]
+
+    for fault in (GOOD.format(name="x").replace('"1d"', "1"), "[", 'x = { activity = "nope" }'):
+        caplog.clear()
+        write(file, fault)
+        for _ in range(3):
+            assert list(book().policies) == ["travel"]
+        [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+        assert f"{file}:" in record.getMessage()
+
+    caplog.clear()
+    file.unlink()
+    assert [list(book().policies) for _ in range(2)] == [["travel"]] * 2
+    assert len(caplog.records) == 1
+
+    write(file, GOOD.format(name="back"))
+    assert list(book().policies) == ["back"]
+
+
+def test_a_faulty_file_stops_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "policies.toml"
+    write(file, GOOD.format(name="purchase") + '[policies.purchase.on]\napproved = { activity = "nope" }\n')
+    with pytest.raises(PolicyError) as told:
+        PolicyFile(file, {})
+    assert str(told.value) == (
+        f"{file}:10: policies.purchase.on.approved: "
+        "no installed package has the action 'nope' (installed: none)."
+    )
+
+
+def test_the_command_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = str(Path(bot.__file__).with_name("policies.toml"))
+    assert main(["policies", "check", shipped]) == 0
+    assert capsys.readouterr().out == f"{shipped}: OK (access, deploy, document, purchase)\n"
+
+
+def test_the_command_finds_every_fault_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "policies.toml"
+    write(file, GOOD.format(name="purchase").replace("C0PURCHASES", "#purchases").replace('"1d"', "1"))
+    assert main(["policies", "check", str(file)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[:2] for line in said] == [
+        [f"{file}:4", "policies.purchase.channel"],
+        [f"{file}:8", "policies.purchase.levels.0.timeout"],
+    ]
+    assert main(["policies", "check", str(tmp_path / "none.toml")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
