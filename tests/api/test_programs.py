@@ -145,7 +145,11 @@ async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_office
         assert given_up()
         step = next(step for _, step in office.board.trail if step.kind == "action_failed")
         assert place.url in (step.to or "")
-        assert any(message.step and message.step.kind == "action_failed" for message in office.board.messages)
+        await office.eventually(
+            lambda: any(
+                message.step and message.step.kind == "action_failed" for message in office.board.messages
+            )
+        )
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ async def browser() -> AsyncIterator[Browser]:
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A laptop's window. Whatever the page complains about in its console fails the test.
 
-    That a server which a test has stopped cannot be reached is the browser's own remark, and no fault of the page.
+    That a server which a test has stopped cannot be reached, or refuses with a sentence (which the page shows),
+    is the browser's own remark, and no fault of the page.
     """
     context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
     found = await context.new_page()
@@ -87,7 +88,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     found.on(
         "console",
         lambda said: (
-            complaints.append(said.text) if said.type == "error" and "net::ERR_" not in said.text else None
+            complaints.append(said.text)
+            if said.type == "error" and "Failed to load resource" not in said.text
+            else None
         ),
     )
     found.on("pageerror", lambda error: complaints.append(str(error)))

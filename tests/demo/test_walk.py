@@ -37,6 +37,23 @@ def card(page: Page, title: str) -> Locator:
     return messages.filter(has_not_text="Only visible to you").last
 
 
+async def press_until(page: Page, title: str, words: str) -> None:
+    """Presses Approve, and again where the page says that the app did not answer in Slack's three seconds.
+
+    On a busy machine a bot that has just started can be that slow; a person presses again, and it counts once.
+    """
+    for _ in range(3):
+        approve = card(page, title).get_by_role("button", name="Approve")
+        if await approve.count():
+            await approve.click()
+        try:
+            await expect(card(page, title)).to_contain_text(words, timeout=8_000)
+        except AssertionError:
+            continue
+        return
+    await expect(card(page, title)).to_contain_text(words)
+
+
 async def test_ask_approve_and_see_the_card_say_so(demo: Demo, page: Page) -> None:
     await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
     await type_in(page, "/request-approval purchase 4200 New laptops for the team")
@@ -136,8 +153,7 @@ async def test_killed_under_the_page_and_started_again_nothing_is_lost(demo: Dem
     await page.get_by_test_id("kill").click()
     await page.get_by_test_id("start").click()
     await expect(page.get_by_test_id("kill")).to_be_visible(timeout=20_000)
-    await card(page, "Pencils").get_by_role("button", name="Approve").click()
-    await expect(card(page, "Pencils")).to_contain_text("Approved by @Ada Okafor")
+    await press_until(page, "Pencils", "Approved by @Ada Okafor")
 
 
 async def test_the_whole_demo_stopped_and_started_is_as_it_was(demo: Demo, page: Page) -> None:
