@@ -15,7 +15,7 @@ import pytest
 
 from bot import actions
 from bot.actions import ActionFailedError, MissingActionError, OutcomeActions
-from orchestration import policies
+from orchestration import policy_text
 from orchestration.errors import DeliveryError, ThrottledError
 
 EVENT = {"type": "approval.approved", "data": {"title": "Café"}}
@@ -194,7 +194,7 @@ timeout = "1d"
 [policies.purchase.on]
 approved = [{ activity = "ledger" }, { activity = "archive" }]
 """
-    book = policies.parse(text, "p.toml")
+    book = policy_text.parse(text, "p.toml")
     [(place, words)] = actions.missing(book.policies, {"ledger": lambda _key, _event: None})
     assert place == ("policies", "purchase", "on", "approved")
     assert words == "no installed package has the action 'archive' (installed: ledger)"
