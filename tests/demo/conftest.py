@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
+expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # A browser that is let loose looks for its maker's hosts at every start.
 QUIET = [

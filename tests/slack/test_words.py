@@ -53,6 +53,11 @@ LINES = [
         step(StepKind.CARD_STALE, text="<#C0DEPLOYS>: <script> failed <!channel>"),
         "✗ A card could not be brought up to date: <#C0DEPLOYS>: &lt;script&gt; failed &lt;!channel&gt;",
     ),
+    (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
+    (
+        step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
+        "✗ <@U0ADA> did not confirm: no code came back in time; please press again for a new one",
+    ),
     (
         step(StepKind.ENDED, actor="U0ADA", status=Status.REJECTED, text="No."),
         "✗ *Rejected* by <@U0ADA>:\n> No.",
