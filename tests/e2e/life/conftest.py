@@ -90,12 +90,12 @@ async def people(office: Office) -> AsyncIterator[People]:
 # ---- looking: by asking again, as many changes at once would each be looked at ----------------------------------
 
 
-async def until(look: Callable[[], Any], patience: float = 15.0) -> Any:
+async def until(look: Callable[[], Any], patience: float = 15.0, every: float = 0.03) -> Any:
     """What `look()`, awaited, gives as soon as that is truthy."""
     try:
         async with asyncio.timeout(patience):
             while not (found := await look()):
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(every)
             return found
     except TimeoutError:
         raise AssertionError("it did not come about in time") from None

@@ -204,7 +204,7 @@ async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_othe
     async def all_there() -> bool:
         return len(await _cards(people.rita)) >= burst
 
-    await until(all_there, patience=60)
+    await until(all_there, patience=60, every=0.4)  # to look is to read 500 messages
     titles = [message["blocks"][0]["text"]["text"] for message in await _cards(people.rita)]
     assert sorted(titles) == [request.title for request in given]
 
