@@ -89,7 +89,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
         "console",
         lambda said: (
             complaints.append(said.text)
-            if said.type == "error" and "Failed to load resource" not in said.text
+            if said.type == "error" and not any(mark in said.text for mark in ("net::ERR_", "status of 400"))
             else None
         ),
     )

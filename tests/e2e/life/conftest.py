@@ -111,7 +111,7 @@ async def sees(person: Person, channel: str, *words: str, thread: str | None = N
         return found[-1] if found else None
 
     try:
-        return await until(look)  # type: ignore[no-any-return]
+        return await until(look)  # type: ignore[no-any-return]  # what `look` gives
     except AssertionError:
         shown = "\n---\n".join(text_of(message) for message in seen)
         raise AssertionError(f"{words} is not in {channel}:\n{shown}") from None
@@ -127,7 +127,7 @@ async def card_of(person: Person, channel: str, title: str, round_: int = 1) -> 
                 return message
         return None
 
-    return await until(look)  # type: ignore[no-any-return]
+    return await until(look)  # type: ignore[no-any-return]  # what `look` gives
 
 
 def request_id(card: Message) -> str:
