@@ -12,13 +12,13 @@ from orchestration.hub.store import Transaction
 
 
 class Batch(NamedTuple):
-    """Operations as dealt. A caller is (request ID, instance ID, execution); a signal has None."""
+    """Operations as dealt. A caller is (request ID, instance ID); a signal has None."""
 
     key: int
     batches: int
     at: int
     seqs: list[int]
-    callers: list[tuple[str, str, str] | None]
+    callers: list[tuple[str, str] | None]
 
 
 def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Batch] | None:
@@ -31,9 +31,7 @@ def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Batch] | None:
         return None
     events = [pb.HistoryEvent.FromString(one["event"]) for one in batch]
     callers = [
-        (event.entityOperationCalled.requestId, one["caller"], one["caller_execution"])
-        if one["caller"]
-        else None
+        (event.entityOperationCalled.requestId, one["caller"]) if one["caller"] else None
         for event, one in zip(events, batch, strict=True)
     ]
     request = pb.EntityRequest(
@@ -66,9 +64,9 @@ def complete(tx: Transaction, dealt: Batch, result: pb.EntityBatchResult) -> Non
     if not tx.do(Q.entity_applied, state or None, at, dealt.key, dealt.batches):
         raise StaleError("This batch was completed before; the answer is ignored.")
     for seq, caller, one in zip(dealt.seqs, dealt.callers, results, strict=False):
-        tx.do(Q.entity_inbox_take, seq)
+        taken = tx.one(Q.entity_inbox_answer, seq)
         if caller is not None:
-            entities.answer(tx, caller, one, at)
+            entities.answer(tx, (*caller, taken["caller_execution"]), one, at)
     if size is None:
         for action in result.actions:
             _act(tx, action, at)

@@ -37,10 +37,7 @@ def end(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
 def _tell_parent(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
     task = row["parent_task"]
     if ending.status == pb.ORCHESTRATION_STATUS_COMPLETED:
-        done = pb.SubOrchestrationInstanceCompletedEvent(
-            taskScheduledId=task, result=wire.text(ending.output)
-        )
-        event = wire.event(at, subOrchestrationInstanceCompleted=done)
+        event = child_completed(at, task, ending.output)
     else:
         event = child_failed(at, task, ending.failure or _unexplained(row["id"], ending.status))
     parent = tx.one(Q.instance_by_key, row["parent"])
@@ -56,10 +53,16 @@ def completed_event(at: int, ending: Ending) -> bytes:
 
 
 def _unexplained(instance_id: str, status: pb.OrchestrationStatus) -> pb.TaskFailureDetails:
-    how = pb.OrchestrationStatus.Name(status).removeprefix("ORCHESTRATION_STATUS_").lower()
     return pb.TaskFailureDetails(
-        errorType="SubOrchestrationEnded", errorMessage=f"The sub-orchestration {instance_id!r} was {how}."
+        errorType="SubOrchestrationEnded",
+        errorMessage=f"The sub-orchestration {instance_id!r} was {mailbox.word(status)}.",
     )
+
+
+def child_completed(at: int, task: int, output: str | None) -> bytes:
+    """The event that hands a parent the output of its sub-orchestration."""
+    done = pb.SubOrchestrationInstanceCompletedEvent(taskScheduledId=task, result=wire.text(output))
+    return wire.event(at, subOrchestrationInstanceCompleted=done)
 
 
 def child_failed(at: int, task: int, failure: pb.TaskFailureDetails) -> bytes:

@@ -66,16 +66,23 @@ def pump(tx: Transaction, key: int, entity_id: str) -> None:
     """
     row = tx.one(Q.entity_by_key, key)
     head = tx.one(Q.entity_inbox_head, key)
-    if head is None:
-        return
-    if head["section"] is not None and row["lock_section"] is None:
+    while head is not None and head["section"] is not None and row["lock_section"] is None:
         tx.do(Q.entity_inbox_take, head["seq"])
-        tx.do(Q.entity_lock, head["section"], head["caller"], head["caller_execution"], head["at"], key)
-        request = pb.HistoryEvent.FromString(head["event"]).entityLockRequested
-        _next_lock(tx, request, head["caller"], head["caller_execution"], head["at"])
-        pump(tx, key, entity_id)
-    elif row["lock_section"] is None or eligible(tx, row):
+        # An owner that has ended while it waited would hold the lock for ever.
+        if is_alive(tx, head["caller"], head["caller_execution"]):
+            tx.do(Q.entity_lock, head["section"], head["caller"], head["caller_execution"], head["at"], key)
+            request = pb.HistoryEvent.FromString(head["event"]).entityLockRequested
+            _next_lock(tx, request, head["caller"], head["caller_execution"], head["at"])
+            row = tx.one(Q.entity_by_key, key)
+        head = tx.one(Q.entity_inbox_head, key)
+    if head is not None and (row["lock_section"] is None or eligible(tx, row)):
         tx.effects.ready.append(Ready(Kind.ENTITY, key, name_of(entity_id), None))
+
+
+def is_alive(tx: Transaction, owner: str, execution: str) -> bool:
+    """Whether this execution of the orchestration goes on, so that it may hold a lock."""
+    row = tx.one(Q.instance_brief, owner)
+    return row is not None and row["execution"] == execution and row["status"] not in mailbox.ENDED
 
 
 def eligible(tx: Transaction, row: Any) -> list[Any]:
@@ -104,10 +111,19 @@ def _next_lock(
     if not mailbox.put_bound(tx, row, execution, at, granted):
         # Whoever asked is gone; nobody would ever unlock.
         for entity_id in request.lockSet:
-            _unlock(tx, entity_id, request.criticalSectionId, at)
+            unlock(tx, entity_id, request.criticalSectionId, at)
 
 
-def _unlock(tx: Transaction, entity_id: str, section: str, at: int) -> None:
+def lock(tx: Transaction, row: Any, section: str, wanted: list[str], at: int) -> None:
+    """Ask for locks on these entities, one after the other, for the orchestration of this row."""
+    request = pb.EntityLockRequestedEvent(
+        criticalSectionId=section, lockSet=wanted, position=-1, parentInstanceId=wire.text(row["id"])
+    )
+    _next_lock(tx, request, row["id"], row["execution"], at)
+
+
+def unlock(tx: Transaction, entity_id: str, section: str, at: int) -> None:
+    """Take this critical section's lock from the entity, where it has it, and deal what waited."""
     freed = tx.one(Q.entity_unlock, at, entity_id, section)
     if freed is not None:
         pump(tx, freed["key"], freed["id"])
@@ -116,7 +132,7 @@ def _unlock(tx: Transaction, entity_id: str, section: str, at: int) -> None:
 def release_all(tx: Transaction, owner: str, execution: str, at: int) -> None:
     """Release every lock that an execution holds; it has ended."""
     for row in tx.all(Q.entity_locks_of, owner, execution):
-        _unlock(tx, row["id"], row["lock_section"], at)
+        unlock(tx, row["id"], row["lock_section"], at)
 
 
 def send(tx: Transaction, row: Any, message: pb.SendEntityMessageAction, at: int) -> None:
@@ -137,11 +153,10 @@ def send(tx: Transaction, row: Any, message: pb.SendEntityMessageAction, at: int
         _put(tx, target, at, wire.event(at, entityOperationCalled=called), caller=owner, execution=execution)
     elif message.HasField("entityLockRequested"):
         request = message.entityLockRequested
-        request.position = -1
-        _next_lock(tx, request, owner, execution, at)
+        lock(tx, row, request.criticalSectionId, list(request.lockSet), at)
     else:
-        unlock = message.entityUnlockSent
-        _unlock(tx, unlock.targetInstanceId.value, unlock.criticalSectionId, at)
+        freed = message.entityUnlockSent
+        unlock(tx, freed.targetInstanceId.value, freed.criticalSectionId, at)
 
 
 def post_signal(

@@ -1,4 +1,4 @@
-"""What clients ask of instances: start, look, raise, suspend, resume, terminate, purge."""
+"""What clients ask of instances: start, look, raise, suspend, resume, terminate."""
 
 import uuid
 from typing import Any, Final, NamedTuple
@@ -112,7 +112,7 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     """Start an instance; its ID.
 
     Raises AlreadyExistsError where the ID is taken by an instance whose status the request's reuse policy
-    does not list as replaceable; a replaced instance is forgotten with its history.
+    does not list as replaceable; a replaced instance is ended, and forgotten with its history.
     """
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)
     if not request.name:
@@ -122,6 +122,8 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     if existing is not None:
         if existing["status"] not in request.orchestrationIdReusePolicy.replaceableStatus:
             raise AlreadyExistsError(f"An orchestration instance {instance_id!r} already exists.")
+        # Ended first, so that it gives back its locks and its parent hears of it.
+        terminate(tx, pb.TerminateRequest(instanceId=instance_id))
         endings.forget(tx, existing["key"])
     scheduled = request.HasField("scheduledStartTimestamp")
     new = New(
@@ -225,23 +227,17 @@ def terminate(tx: Transaction, request: pb.TerminateRequest) -> None:
             endings.end(tx, row, ending, tx.now)
 
 
-def purge(tx: Transaction, instance_id: str, *, recursive: bool) -> int:
-    """Forget an instance that has ended, and with `recursive` its ended sub-orchestrations.
-
-    How many were forgotten.
-    """
-    row = tx.one(Q.instance_brief, instance_id)
-    doomed = [] if row is None or row["status"] not in ENDED else [row["key"]]
-    count = 0
-    while doomed:
-        key = doomed.pop()
-        if recursive:
-            children = tx.all(Q.children, key)
-            rows = [tx.one(Q.instance_brief, child["id"]) for child in children]
-            doomed += [child["key"] for child in rows if child["status"] in ENDED]
-        endings.forget(tx, key)
-        count += 1
-    return count
+def terminate_at_once(tx: Transaction, request: pb.SkipGracefulOrchestrationTerminationsRequest) -> list[str]:
+    """End all of these, as every termination here is: at once. The IDs of those that were not running."""
+    left = []
+    for instance_id in request.instanceBatch.instanceIds:
+        row = tx.one(Q.instance_brief, instance_id)
+        if row is None or row["status"] in ENDED:
+            left.append(instance_id)
+        else:
+            reason = request.reason if request.HasField("reason") else None
+            terminate(tx, pb.TerminateRequest(instanceId=instance_id, output=reason))
+    return left
 
 
 def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
@@ -267,9 +263,13 @@ def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
         out.scheduledStartTimestamp.CopyFrom(wire.stamp(row["scheduled_at"]))
     if row["failure"] is not None:
         out.failureDetails.ParseFromString(row["failure"])
-    if row["tags"] is not None:
-        out.tags.update(pb.CreateInstanceRequest.FromString(row["tags"]).tags)
+    out.tags.update(tags(row))
     return out
+
+
+def tags(row: Any) -> dict[str, str]:
+    """The tags of the instance of this row."""
+    return dict(pb.CreateInstanceRequest.FromString(row["tags"]).tags) if row["tags"] is not None else {}
 
 
 def look(tx: Transaction, instance_id: str) -> Any:

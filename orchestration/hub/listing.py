@@ -3,8 +3,6 @@
 However long they take, no turn waits for them.
 """
 
-import base64
-import binascii
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -12,8 +10,8 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import instances, wire
-from orchestration.hub.errors import InvalidError
+from orchestration.hub import instances, tokens, wire
+from orchestration.hub.errors import NotFoundError
 from orchestration.hub.sql import Q
 
 _PAGE: Final = 100
@@ -56,22 +54,6 @@ class _Filters:
         return db.execute(statement % {"filters": "".join(self.clauses)}, self.values).fetchall()
 
 
-def _token(*parts: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def _parts(token: str, *default: Any) -> list[Any]:
-    if not token:
-        return list(default)
-    try:
-        parts = json.loads(base64.urlsafe_b64decode(token))
-    except (binascii.Error, ValueError):
-        parts = None
-    if not isinstance(parts, list) or [type(part) for part in parts] != [type(part) for part in default]:
-        raise InvalidError("This continuation token was not given by this hub.")
-    return parts
-
-
 def _limit(asked: int) -> int:
     return min(asked, _LARGEST_PAGE) if asked > 0 else _LARGEST_PAGE
 
@@ -79,7 +61,7 @@ def _limit(asked: int) -> int:
 def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
     """A page of instances, oldest first, with a token where there are more. Raises InvalidError."""
     asked = request.query
-    after_at, after_key = _parts(asked.continuationToken.value, -1, -1)
+    after_at, after_key = tokens.parts(asked.continuationToken.value, -1, -1)
     limit = _limit(asked.maxInstanceCount)
     filters = _Filters(after_at=after_at, after_key=after_key, limit=limit + 1)
     filters.statuses(list(asked.runtimeStatus))
@@ -93,7 +75,7 @@ def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.Query
         size += state.ByteSize()
         if index == limit or (index and size > _PAGE_BYTES):
             last = rows[index - 1]
-            response.continuationToken.value = _token(last["created_at"], last["key"])
+            response.continuationToken.value = tokens.token(last["created_at"], last["key"])
             break
         response.orchestrationState.append(state)
     return response
@@ -101,7 +83,7 @@ def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.Query
 
 def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
     """A page of the IDs of ended instances, by the time at which they ended. Raises InvalidError."""
-    after_at, after_id = _parts(request.lastInstanceKey.value, -1, "")
+    after_at, after_id = tokens.parts(request.lastInstanceKey.value, -1, "")
     limit = min(request.pageSize, _LARGEST_PAGE) if request.pageSize > 0 else _PAGE
     filters = _Filters(after_at=after_at, after_id=after_id, limit=limit + 1)
     filters.statuses(list(request.runtimeStatus))
@@ -110,18 +92,30 @@ def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.
     response = pb.ListInstanceIdsResponse(instanceIds=[row["id"] for row in rows[:limit]])
     if len(rows) > limit:
         last = rows[limit - 1]
-        response.lastInstanceKey.value = _token(last["completed_at"], last["id"])
+        response.lastInstanceKey.value = tokens.token(last["completed_at"], last["id"])
     return response
 
 
-def purgeable(
-    db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int, limit: int
-) -> list[tuple[int, str]]:
-    """Up to `limit` ended instances that the filter lets through, as (key, ID), with keys above `after`."""
+def purgeable(db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int, limit: int) -> list[int]:
+    """The keys of up to `limit` ended instances that the filter lets through, above `after` and rising."""
     filters = _Filters(after_key=after, limit=limit)
     filters.statuses(list(asked.runtimeStatus))
     filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
-    return [(row["key"], row["id"]) for row in filters.run(db, Q.list_purgeable)]
+    return [row["key"] for row in filters.run(db, Q.list_purgeable)]
+
+
+def ended_keys(db: sqlite3.Connection, instance_ids: list[str]) -> list[int]:
+    """The keys of those of these instances that exist and have ended."""
+    return [row["key"] for row in db.execute(Q.list_ended_keys, (json.dumps(instance_ids),))]
+
+
+def family(db: sqlite3.Connection, keys: list[int]) -> list[int]:
+    """These instances and all ended ones that descend from them by ended ones, parents before children."""
+    out = list(keys)
+    while keys:
+        keys = [row["key"] for row in db.execute(Q.list_family, (json.dumps(keys),))]
+        out += keys
+    return out
 
 
 def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
@@ -130,7 +124,7 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
     Those without a state are left out unless transient ones are asked for too.
     """
     asked = request.query
-    (after_id,) = _parts(asked.continuationToken.value, "")
+    (after_id,) = tokens.parts(asked.continuationToken.value, "")
     limit = _limit(asked.pageSize.value)
     filters = _Filters(after_id=after_id, limit=limit + 1)
     filters.prefix(asked.instanceIdStartsWith.value)
@@ -139,24 +133,47 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
         filters.add("e.state IS NOT NULL")
     rows = filters.run(db, Q.list_entities)
     response = pb.QueryEntitiesResponse()
-    for row in rows[:limit]:
-        entity = response.entities.add(
+    size = 0
+    for index, row in enumerate(rows):
+        entity = pb.EntityMetadata(
             instanceId=row["id"],
             lastModifiedTime=wire.stamp(row["updated_at"]),
             backlogQueueSize=row["backlog"],
             lockedBy=wire.text(row["lock_owner"]),
+            serializedState=wire.text(row["state"]) if asked.includeState else None,
         )
-        if asked.includeState and row["state"] is not None:
-            entity.serializedState.value = row["state"]
-    if len(rows) > limit:
-        response.continuationToken.value = _token(rows[limit - 1]["id"])
+        size += entity.ByteSize()
+        if index == limit or (index and size > _PAGE_BYTES):
+            response.continuationToken.value = tokens.token(rows[index - 1]["id"])
+            break
+        response.entities.append(entity)
     return response
 
 
-def history(db: sqlite3.Connection, instance_id: str) -> Iterator[pb.HistoryChunk]:
-    """The history of the instance's current execution, in chunks of one turn. Raises NotFoundError."""
-    row = db.execute(Q.instance_brief, (instance_id,)).fetchone()
+def history(db: sqlite3.Connection, request: pb.StreamInstanceHistoryRequest) -> Iterator[pb.HistoryChunk]:
+    """The history of the instance's execution, in chunks that a client can take. Raises NotFoundError.
+
+    An execution that was continued as new has left no history, and is not found.
+    """
+    row = db.execute(Q.instance_brief, (request.instanceId,)).fetchone()
     if row is None:
-        raise instances.unknown(instance_id)
-    pieces = db.execute(Q.history_of, (row["key"],)).fetchall()
-    return (pb.HistoryChunk(events=wire.parse_history(piece["events"])) for piece in pieces)
+        raise instances.unknown(request.instanceId)
+    if request.executionId.value not in {"", row["execution"]}:
+        raise NotFoundError(
+            f"There is no history of the execution {request.executionId.value!r}; "
+            f"{row['id']!r} is in its execution {row['execution']!r}."
+        )
+    pieces = [piece["events"] for piece in db.execute(Q.history_of, (row["key"],))]
+    return _chunks(pieces)
+
+
+def _chunks(pieces: list[bytes]) -> Iterator[pb.HistoryChunk]:
+    chunk, size = pb.HistoryChunk(), 0
+    for piece in pieces:
+        for event in wire.parse_history(piece):
+            size += event.ByteSize()
+            if chunk.events and size > _PAGE_BYTES:
+                yield chunk
+                chunk, size = pb.HistoryChunk(), event.ByteSize()
+            chunk.events.append(event)
+    yield chunk

@@ -20,10 +20,17 @@ ENDED: Final = frozenset(
     }
 )
 
-# Kinds of events, see the schema: from outside; bound to one execution; suspend and resume.
+# Kinds of events, see the schema: from outside; bound to one execution; suspend and resume; and the word to
+# rewind, which is dealt before all else and alone. The last two reach a suspended instance as well.
 OUTSIDE: Final = 0
 BOUND: Final = 1
 CONTROL: Final = 2
+REWIND: Final = 3
+
+
+def word(status: "pb.OrchestrationStatus") -> str:
+    """The status in a word, for sentences."""
+    return pb.OrchestrationStatus.Name(status).removeprefix("ORCHESTRATION_STATUS_").lower()
 
 
 def wake(tx: Transaction, row: Any) -> None:

@@ -15,6 +15,9 @@ FROM instance WHERE key = ?;
 -- Without payloads, for whoever only needs to know where an event goes.
 SELECT key, id, execution, name, version, status, scheduled_at, turns FROM instance WHERE id = ?;
 
+-- name: instance_ended
+SELECT output FROM instance WHERE key = ?;
+
 -- name: instance_add
 INSERT INTO instance (id, execution, name, version, status, created_at, updated_at, scheduled_at, input, tags,
                       parent, parent_id, parent_execution, parent_task)
@@ -42,14 +45,32 @@ WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at 
 -- name: instance_continue
 UPDATE instance SET execution = ?, version = ?, input = ?, tags = ?, trace = NULL, scheduled_at = NULL WHERE key = ?;
 
+-- name: instance_revive
+-- A turn is skipped: an instance that failed without one has written its end where the next would stand.
+UPDATE instance SET status = ?, updated_at = ?, completed_at = NULL, output = NULL, failure = NULL, turns = turns + 1
+WHERE key = ?;
+
+-- name: instance_rewound
+UPDATE instance SET execution = ? WHERE key = ?;
+
 -- name: children
 SELECT key, id FROM instance WHERE parent = ?;
+
+-- name: children_follow
+-- The sub-orchestrations of an execution become those of the one that takes its place.
+UPDATE instance SET parent_execution = ? WHERE parent = ? AND parent_execution = ? RETURNING key, status, parent_task;
 
 -- name: history_add
 INSERT INTO history (instance, turn, events) VALUES (?, ?, ?);
 
 -- name: history_of
 SELECT events FROM history WHERE instance = ? ORDER BY turn;
+
+-- name: history_last
+SELECT turn, events FROM history WHERE instance = ? ORDER BY turn DESC LIMIT 1;
+
+-- name: history_replace
+UPDATE history SET events = ? WHERE instance = ? AND turn = ?;
 
 -- name: history_delete
 DELETE FROM history WHERE instance = ?;
@@ -70,14 +91,14 @@ DELETE FROM inbox WHERE seq = ?;
 DELETE FROM inbox WHERE instance = ?;
 
 -- name: inbox_deliverable
-SELECT 1 FROM inbox WHERE instance = ? AND (kind = 2 OR NOT ?) LIMIT 1;
+SELECT 1 FROM inbox WHERE instance = ? AND (kind >= 2 OR NOT ?) LIMIT 1;
 
 -- name: inbox_waking
 -- What a hub that starts has to deal: instances with undelivered events, not those that merely wait.
 SELECT i.key, i.name, i.version
 FROM (SELECT instance, max(kind) AS kind FROM inbox GROUP BY instance) AS m
 JOIN instance AS i ON i.key = m.instance
-WHERE i.completed_at IS NULL AND (m.kind = 2 OR i.status <> ?)
+WHERE i.completed_at IS NULL AND (m.kind >= 2 OR i.status <> ?)
   AND (i.turns > 0 OR i.scheduled_at IS NULL OR i.scheduled_at <= ?)
 ORDER BY i.key;
 
@@ -89,6 +110,9 @@ SELECT request FROM activity WHERE key = ?;
 
 -- name: activity_take
 DELETE FROM activity WHERE key = ? RETURNING instance, execution, task, at;
+
+-- name: activity_follow
+UPDATE activity SET execution = ? WHERE instance = ? AND execution = ? RETURNING task;
 
 -- name: activity_delete
 DELETE FROM activity WHERE instance = ?;
@@ -135,6 +159,16 @@ RETURNING key, id;
 -- name: entity_locks_of
 SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_execution = ?;
 
+-- name: entity_page
+-- A stretch of all entities, for whoever cleans up.
+SELECT key, id, state IS NULL AS empty, lock_section, lock_owner, lock_owner_execution
+FROM entity WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: entity_forget
+-- Without a state, a lock or anything to do there is nothing to remember.
+DELETE FROM entity WHERE key = ? AND state IS NULL AND lock_section IS NULL
+    AND NOT EXISTS (SELECT 1 FROM entity_inbox AS m WHERE m.entity = entity.key);
+
 -- name: entity_inbox_add
 INSERT INTO entity_inbox (entity, at, caller, caller_execution, section, event) VALUES (?, ?, ?, ?, ?, ?);
 
@@ -155,6 +189,15 @@ SELECT count(*) FROM entity_inbox WHERE entity = ?;
 
 -- name: entity_inbox_take
 DELETE FROM entity_inbox WHERE seq = ?;
+
+-- name: entity_inbox_answer
+-- The caller's execution as it is now: it may have been rewound while the operation ran.
+DELETE FROM entity_inbox WHERE seq = ? RETURNING caller_execution;
+
+-- name: entity_calls_follow
+UPDATE entity_inbox SET caller_execution = ?
+WHERE entity = (SELECT key FROM entity WHERE id = ?) AND caller = ? AND caller_execution = ? AND section IS NULL
+RETURNING event;
 
 -- name: entity_waking
 SELECT DISTINCT e.key, e.id FROM entity_inbox AS m JOIN entity AS e ON e.key = m.entity ORDER BY e.key;
@@ -186,8 +229,15 @@ SELECT completed_at, id FROM instance
 WHERE completed_at IS NOT NULL AND (completed_at, id) > (:after_at, :after_id) %(filters)s
 ORDER BY completed_at, id LIMIT :limit;
 
+-- name: list_ended_keys
+SELECT key FROM instance WHERE id IN (SELECT value FROM json_each(?)) AND completed_at IS NOT NULL;
+
 -- name: list_purgeable
-SELECT key, id FROM instance WHERE completed_at IS NOT NULL AND key > :after_key %(filters)s ORDER BY key LIMIT :limit;
+SELECT key FROM instance WHERE completed_at IS NOT NULL AND key > :after_key %(filters)s ORDER BY key LIMIT :limit;
+
+-- name: list_family
+-- The ended sub-orchestrations of these.
+SELECT key FROM instance WHERE parent IN (SELECT value FROM json_each(?)) AND completed_at IS NOT NULL;
 
 -- name: list_entities
 SELECT e.key, e.id, e.updated_at, e.state, e.lock_owner,

@@ -12,7 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from orchestration.hub import address, clock_service, file, http2, mailbox, service, timers, turns, wire
+from orchestration.hub import (
+    address,
+    clock_service,
+    file,
+    http2,
+    mailbox,
+    routes,
+    service,
+    timers,
+    turns,
+    wire,
+)
 from orchestration.hub import clock as clocks
 from orchestration.hub.dispatch import Dispatcher
 from orchestration.hub.errors import HubError
@@ -213,7 +224,7 @@ class Hub:
         wake(Transaction(db, self.clock, Effects()), dispatcher)
         calls = service.Service(store, dispatcher, waiters, reader)
         server = http2.Server(
-            service.routes(calls) | clock_service.routes(self.clock, self._advance, self._next_timer)
+            routes.routes(calls) | clock_service.routes(self.clock, self._advance, self._next_timer)
         )
         storing = asyncio.create_task(store.serve())
         chores = [

@@ -1,56 +1,34 @@
 # ruff: noqa: N802, D102 -- the names and the contracts of the calls are the protocol's
-"""The protocol's remote calls.
-
-Each is one line to the operation that answers it, and every error gets its status here.
-"""
+"""The protocol's remote calls: each is one line to the operation that answers it."""
 
 import asyncio
-import contextlib
-import logging
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
-from google.protobuf import message_factory
 from google.protobuf.empty_pb2 import Empty
 
 from orchestration.hub import (
     activities,
     batches,
+    cleaning,
     entities,
     errors,
-    frames,
     instances,
     listing,
     mailbox,
+    purging,
+    restart,
+    rewind,
     turns,
 )
 from orchestration.hub.dispatch import Dispatcher
 from orchestration.hub.store import Kind, Store, Transaction
 from orchestration.hub.waiters import Waiters
 
-_log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-_STATUS: Final = {
-    errors.NotFoundError: grpc.StatusCode.NOT_FOUND,
-    errors.AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
-    errors.InvalidError: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.NotReadyError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.StaleError: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
-    errors.FullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.DamagedError: grpc.StatusCode.DATA_LOSS,
-    errors.HubError: grpc.StatusCode.UNAVAILABLE,
-}
-
-# How many instances one transaction of a purge by filter forgets: a few milliseconds, so that it delays
-# nobody.
-_PURGE_STEP: Final = 50
 
 
 class Service:
@@ -129,46 +107,26 @@ class Service:
     async def StreamInstanceHistory(
         self, request: pb.StreamInstanceHistoryRequest
     ) -> AsyncIterator[pb.HistoryChunk]:
-        for chunk in await self._read(listing.history, request.instanceId):
+        for chunk in await self._read(listing.history, request):
             yield chunk
 
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
-        response = pb.PurgeInstancesResponse()
-        response.isComplete.value = True
-        if request.HasField("purgeInstanceFilter"):
-            await self._purge_filtered(request, response)
-            return response
-        named = (
-            list(request.instanceBatch.instanceIds)
-            if request.HasField("instanceBatch")
-            else [request.instanceId]
+        return await purging.Purge(self._store, self._read).run(request)
+
+    async def RestartInstance(self, request: pb.RestartInstanceRequest) -> pb.RestartInstanceResponse:
+        return pb.RestartInstanceResponse(
+            instanceId=await self._store.run(lambda tx: restart.restart(tx, request))
         )
-        response.deletedInstanceCount = await self._purge(named, recursive=request.recursive)
-        return response
 
-    async def _purge_filtered(
-        self, request: pb.PurgeInstancesRequest, response: pb.PurgeInstancesResponse
-    ) -> None:
-        asked = request.purgeInstanceFilter
-        until = (
-            time.monotonic() + asked.timeout.ToTimedelta().total_seconds()
-            if asked.HasField("timeout")
-            else None
-        )
-        after = 0
-        while found := await self._read(listing.purgeable, asked, after, _PURGE_STEP):
-            if until is not None and time.monotonic() > until:
-                response.isComplete.value = False
-                return
-            after = found[-1][0]
-            names = [instance_id for _, instance_id in found]
-            response.deletedInstanceCount += await self._purge(names, recursive=request.recursive)
+    async def RewindInstance(self, request: pb.RewindInstanceRequest) -> pb.RewindInstanceResponse:
+        await self._store.run(lambda tx: rewind.rewind(tx, request))
+        return pb.RewindInstanceResponse()
 
-    async def _purge(self, named: list[str], *, recursive: bool) -> int:
-        def purge(tx: Transaction) -> int:
-            return sum(instances.purge(tx, one, recursive=recursive) for one in named)
-
-        return await self._store.run(purge)
+    async def SkipGracefulOrchestrationTerminations(
+        self, request: pb.SkipGracefulOrchestrationTerminationsRequest
+    ) -> pb.SkipGracefulOrchestrationTerminationsResponse:
+        left = await self._store.run(lambda tx: instances.terminate_at_once(tx, request))
+        return pb.SkipGracefulOrchestrationTerminationsResponse(unterminatedInstanceIds=left)
 
     # Entities.
 
@@ -181,6 +139,11 @@ class Service:
 
     async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
         return await self._read(listing.entities, request)
+
+    async def CleanEntityStorage(
+        self, request: pb.CleanEntityStorageRequest
+    ) -> pb.CleanEntityStorageResponse:
+        return await self._store.run(lambda tx: cleaning.clean(tx, request))
 
     # Workers.
 
@@ -275,65 +238,12 @@ class Service:
             )
         return pb.CreateTaskHubResponse()
 
+    async def DeleteTaskHub(self, _request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
+        raise errors.UnsupportedError("The hub does not delete its file. Stop it, and remove the file.")
+
 
 def _instance(row: Any, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
     if row is None:
         return pb.GetInstanceResponse(exists=False)
     state = instances.state(row, payloads=request.getInputsAndOutputs)
     return pb.GetInstanceResponse(exists=True, orchestrationState=state)
-
-
-def _explain(error: Exception, name: str) -> frames.RpcError:
-    """The error as the status and the sentence that the caller gets."""
-    for kind in type(error).__mro__:
-        if kind in _STATUS:
-            return frames.RpcError(frames.status(_STATUS[kind]), str(error))
-    _log.error("%s failed.", name, exc_info=error)
-    return frames.RpcError(
-        frames.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
-    )
-
-
-def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> frames.Unary:
-    async def handle(request: bytes) -> bytes:
-        try:
-            answer: bytes = (await call(decode(request))).SerializeToString()
-        except Exception as error:  # the one place where errors become statuses
-            raise _explain(error, name) from error
-        return answer
-
-    return frames.Unary(handle)
-
-
-def _stream(
-    name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
-) -> frames.Stream:
-    async def handle(request: bytes) -> AsyncIterator[bytes]:
-        try:
-            async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
-                async for item in items:
-                    # Work items are joined from bytes, see wire.py, and need no encoding.
-                    yield item if isinstance(item, bytes) else item.SerializeToString()
-        except Exception as error:  # as above
-            raise _explain(error, name) from error
-
-    return frames.Stream(handle)
-
-
-def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
-    async def refuse(_request: Any) -> Any:
-        raise errors.UnsupportedError(f"This hub does not serve {name} yet; Durable Task Scheduler does.")
-
-    return refuse
-
-
-def routes(service: Service) -> frames.Routes:
-    """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
-    described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
-    out: frames.Routes = {}
-    for method in described.methods:
-        call: Any = getattr(service, method.name, None) or _unserved(method.name)
-        decode = message_factory.GetMessageClass(method.input_type).FromString
-        make = _stream if method.server_streaming else _unary
-        out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)
-    return out

@@ -29,6 +29,7 @@ class Decisions:
     terminations: list[pb.TerminateOrchestrationAction] = field(default_factory=list)
     ending: Ending | None = None
     renewal: pb.CompleteOrchestrationAction | None = None
+    rewritten: list[pb.HistoryEvent] = field(default_factory=list)
 
 
 def apply(response: pb.OrchestratorResponse, at: int) -> Decisions:
@@ -55,7 +56,7 @@ def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
         return _too_large("custom status", size)
     for action in response.actions:
         kind = action.WhichOneof("orchestratorActionType")
-        if kind not in _ACTIONS:
+        if kind not in _ACTIONS or (kind == "rewindOrchestration" and not _was_asked_for(action)):
             message = f"The orchestrator asked for {kind or 'something'} that this hub does not serve."
             return pb.TaskFailureDetails(
                 errorType="UnsupportedAction", errorMessage=message, isNonRetriable=True
@@ -71,6 +72,12 @@ def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
     return None
 
 
+def _was_asked_for(action: pb.OrchestratorAction) -> bool:
+    # A worker that was told to rewind ends the new history with that word.
+    history = action.rewindOrchestration.newHistory
+    return bool(history) and history[-1].HasField("executionRewound")
+
+
 def _too_large(what: str, size: int) -> pb.TaskFailureDetails:
     return pb.TaskFailureDetails(
         errorType="PayloadTooLarge", errorMessage=limits.too_large_words(what, size), isNonRetriable=True
@@ -80,7 +87,7 @@ def _too_large(what: str, size: int) -> pb.TaskFailureDetails:
 def _schedule(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     task = action.scheduleTask
     scheduled = pb.TaskScheduledEvent(name=task.name, tags=task.tags)
-    _copy(task, scheduled, "version", "input", "parentTraceContext")
+    copy(task, scheduled, "version", "input", "parentTraceContext")
     out.history.append(wire.event(at, action.id, taskScheduled=scheduled))
     out.activities.append((action.id, task))
 
@@ -96,7 +103,7 @@ def _child(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     created = pb.SubOrchestrationInstanceCreatedEvent(
         instanceId=child.instanceId, name=child.name, tags=child.tags
     )
-    _copy(child, created, "version", "input", "parentTraceContext")
+    copy(child, created, "version", "input", "parentTraceContext")
     out.history.append(wire.event(at, action.id, subOrchestrationInstanceCreated=created))
     out.children.append((action.id, child))
 
@@ -122,6 +129,10 @@ def _terminate(out: Decisions, action: pb.OrchestratorAction, _at: int) -> None:
     out.terminations.append(action.terminateOrchestration)
 
 
+def _rewind(out: Decisions, action: pb.OrchestratorAction, _at: int) -> None:
+    out.rewritten = list(action.rewindOrchestration.newHistory)
+
+
 def _complete(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     done = action.completeOrchestration
     if done.orchestrationStatus == _CONTINUED:
@@ -135,7 +146,7 @@ def _complete(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     out.history.append(completed_event(at, out.ending))
 
 
-def _copy(source: object, target: object, *names: str) -> None:
+def copy(source: object, target: object, *names: str) -> None:
     """Copy optional messages by name, keeping what is absent absent."""
     for name in names:
         if source.HasField(name):  # type: ignore[attr-defined]  # both are protobuf messages
@@ -150,6 +161,7 @@ _ACTIONS = {
     "sendEntityMessage": _message,
     "terminateOrchestration": _terminate,
     "completeOrchestration": _complete,
+    "rewindOrchestration": _rewind,
 }
 
 # Which member of an action holds a payload, and what it is called in words.

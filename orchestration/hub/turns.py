@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import clock as clocks
-from orchestration.hub import endings, entities, instances, limits, mailbox, timers, turn, wire
+from orchestration.hub import endings, entities, instances, limits, mailbox, rewind, timers, turn, wire
 from orchestration.hub.errors import NotFoundError, StaleError
 from orchestration.hub.sql import Q
 from orchestration.hub.store import Kind, Ready, Transaction
@@ -45,8 +45,11 @@ def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | None:
         return None
     inbox = tx.all(Q.inbox_of, key)
     suspended = row["status"] == mailbox.SUSPENDED
-    if not inbox or (suspended and all(event["kind"] != mailbox.CONTROL for event in inbox)):
+    if not inbox or (suspended and all(event["kind"] < mailbox.CONTROL for event in inbox)):
         return None
+    alone = next((event for event in inbox if event["kind"] == mailbox.REWIND), None)
+    if alone is not None:
+        inbox = [alone]
     first = inbox[0]["at"]
     at = max(tx.as_of(first), row["turned_at"])
     if clocks.skipped(tx.clock, first):
@@ -119,7 +122,9 @@ def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) ->
         tx.do(Q.inbox_take, seq)
     if dealt.turns == 0:
         tx.effects.changed.add(row["id"])
-    if decisions.renewal is not None:
+    if decisions.rewritten:
+        row, decisions = rewind.apply(tx, row, dealt.turns, decisions.rewritten, at)
+    elif decisions.renewal is not None:
         _renew(tx, row, decisions.renewal, at)
     else:
         tx.do(Q.history_add, dealt.key, dealt.turns, wire.history(dealt.events + decisions.history))
@@ -150,10 +155,10 @@ def _renew(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: 
     version = done.newVersion.value if done.HasField("newVersion") else row["version"]
     text = done.result.value if done.HasField("result") else None
     tags = pb.CreateInstanceRequest(tags=done.tags).SerializeToString() if done.tags else row["tags"]
-    entities.release_all(tx, row["id"], row["execution"], at)
     for statement in (Q.inbox_delete, Q.history_delete, Q.timer_delete, Q.activity_delete):
         tx.do(statement, key)
     tx.do(Q.instance_continue, execution, version, text, tags, key)
+    entities.release_all(tx, row["id"], row["execution"], at)
     started = pb.ExecutionStartedEvent(
         name=row["name"],
         version=wire.text(version),

@@ -180,5 +180,8 @@ def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
     assert "1,048,577 bytes" in details.message
 
 
-def test_what_is_not_served_is_refused_in_a_sentence(ours: Bench) -> None:
-    assert refused(lambda: ours.client.rewind_orchestration("one")) is grpc.StatusCode.UNIMPLEMENTED
+def test_a_hub_does_not_delete_its_own_file(ours: Bench) -> None:
+    delete = lambda: ours.stub.DeleteTaskHub(pb.DeleteTaskHubRequest())  # noqa: E731  # one line says it
+    recreate = lambda: ours.stub.CreateTaskHub(pb.CreateTaskHubRequest(recreateIfExists=True))  # noqa: E731  # as above
+    assert refused(delete) is refused(recreate) is grpc.StatusCode.UNIMPLEMENTED
+    ours.stub.CreateTaskHub(pb.CreateTaskHubRequest())

@@ -1,0 +1,84 @@
+"""The protocol's calls as bytes in and bytes out: found by their names, with a status for every error."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf import message_factory
+
+from orchestration.hub import errors, frames
+from orchestration.hub.service import Service
+
+_log: Final = logging.getLogger(__name__)
+
+_STATUS: Final = {
+    errors.NotFoundError: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    errors.InvalidError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotReadyError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.StaleError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    errors.FullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.DamagedError: grpc.StatusCode.DATA_LOSS,
+    errors.HubError: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def _explain(error: Exception, name: str) -> frames.RpcError:
+    """The error as the status and the sentence that the caller gets."""
+    for kind in type(error).__mro__:
+        if kind in _STATUS:
+            return frames.RpcError(frames.status(_STATUS[kind]), str(error))
+    _log.error("%s failed.", name, exc_info=error)
+    return frames.RpcError(
+        frames.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
+    )
+
+
+def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> frames.Unary:
+    async def handle(request: bytes) -> bytes:
+        try:
+            answer: bytes = (await call(decode(request))).SerializeToString()
+        except Exception as error:  # the one place where errors become statuses
+            raise _explain(error, name) from error
+        return answer
+
+    return frames.Unary(handle)
+
+
+def _stream(
+    name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
+) -> frames.Stream:
+    async def handle(request: bytes) -> AsyncIterator[bytes]:
+        try:
+            async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
+                async for item in items:
+                    # Work items are joined from bytes, see wire.py, and need no encoding.
+                    yield item if isinstance(item, bytes) else item.SerializeToString()
+        except Exception as error:  # as above
+            raise _explain(error, name) from error
+
+    return frames.Stream(handle)
+
+
+def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
+    async def refuse(_request: Any) -> Any:
+        raise errors.UnsupportedError(f"This hub does not know the call {name}: it is newer than the hub.")
+
+    return refuse
+
+
+def routes(service: Service) -> frames.Routes:
+    """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
+    described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
+    out: frames.Routes = {}
+    for method in described.methods:
+        call: Any = getattr(service, method.name, None)
+        decode = message_factory.GetMessageClass(method.input_type).FromString
+        make = _stream if call is not None and method.server_streaming else _unary
+        call = call or _unserved(method.name)
+        out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)
+    return out
