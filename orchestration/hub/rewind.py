@@ -58,8 +58,8 @@ def apply(
 ) -> tuple[Any, turn.Decisions]:
     """Put the history that a worker wrote anew in place of the old one.
 
-    The row of the instance as it is then, and what must be asked of others again. The word to rewind stays
-    out of that history: as the first event after it, it starts the replay.
+    The row of the instance as it is then, and what must be asked of others again. The word to rewind is kept
+    out of that history: dealt once more, it starts the replay.
     """
     past, rewound = rewritten[:-1], rewritten[-1]
     if past and past[-1].HasField("orchestratorStarted"):

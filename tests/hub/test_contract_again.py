@@ -79,10 +79,6 @@ def children(ctx: task.OrchestrationContext, _given: Any) -> Any:
     return [(yield slow), fast]
 
 
-def parent_of_waits(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    return (yield ctx.call_sub_orchestrator(waits, instance_id="waits"))
-
-
 def waits(ctx: task.OrchestrationContext, _given: Any) -> Any:
     ctx.set_custom_status("waiting")
     return (yield ctx.wait_for_external_event("go"))
@@ -195,15 +191,24 @@ def test_a_sub_orchestration_that_was_purged_starts_anew(bench: Bench) -> None:
 
 @pytest.mark.sdk_wrong("fails the parent again, with no cause")
 def test_a_sub_orchestration_that_was_terminated_starts_anew(bench: Bench) -> None:
-    bench.work(parent_of_waits, waits)
-    instance = bench.start(parent_of_waits)
-    eventually(lambda: bench.client.get_orchestration_state("waits"), "the sub-orchestration")
-    bench.custom("waits", '"waiting"')
-    bench.client.terminate_orchestration("waits")
+    plant = Plant()
+
+    def stuck(ctx: task.OrchestrationContext, _given: Any) -> Any:
+        if plant.broken:
+            yield ctx.wait_for_external_event("never")
+        return "went"
+
+    def above(ctx: task.OrchestrationContext, _given: Any) -> Any:
+        return (yield ctx.call_sub_orchestrator(stuck, instance_id="stuck"))
+
+    bench.work(above, stuck)
+    instance = bench.start(above)
+    eventually(lambda: bench.client.get_orchestration_state("stuck"), "the sub-orchestration")
+    bench.status("stuck", "RUNNING")
+    bench.client.terminate_orchestration("stuck")
     assert bench.done(instance).runtime_status is OrchestrationStatus.FAILED
+    plant.broken = False
     bench.client.rewind_orchestration(instance)
-    bench.custom("waits", '"waiting"')
-    bench.client.raise_orchestration_event("waits", "go", data="went")
     assert bench.done(instance).serialized_output == '"went"'
 
 

@@ -167,8 +167,11 @@ def test_what_a_worker_cannot_be_sent_fails_in_words(ours: Bench) -> None:
             worker.answer(worker.take())
         ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
         details = ours.done("one").failure_details
-    assert details is not None
-    assert "continue_as_new" in details.message
+        assert details is not None
+        assert "continue_as_new" in details.message
+        ours.client.rewind_orchestration("one")
+        worker.answer(worker.take(), complete())
+        assert ours.done("one").serialized_output == '"end"'
 
 
 def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
