@@ -78,9 +78,10 @@ class Bench:
         *orchestrators: Callable[..., Any],
         activities: tuple[Callable[..., Any], ...] = (),
         entities: tuple[Callable[..., Any], ...] = (),
+        configure: Callable[[TaskHubGrpcWorker], None] = lambda _worker: None,
         **options: Any,
     ) -> TaskHubGrpcWorker:
-        """Start a worker that serves these."""
+        """Start a worker that serves these, and what `configure` adds to it."""
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=8,
             maximum_concurrent_orchestration_work_items=8,
@@ -93,6 +94,7 @@ class Bench:
             worker.add_activity(activity)
         for entity in entities:
             worker.add_entity(entity)
+        configure(worker)
         worker.start()
         self._workers.append(worker)
         return worker
