@@ -115,9 +115,15 @@ def _next_lock(
 
 
 def lock(tx: Transaction, row: Any, section: str, wanted: list[str], at: int) -> None:
-    """Ask for locks on these entities, one after the other, for the orchestration of this row."""
+    """Ask for locks on these entities, one after the other, for the orchestration of this row.
+
+    What is no entity's ID needs no lock: nobody can call it.
+    """
     request = pb.EntityLockRequestedEvent(
-        criticalSectionId=section, lockSet=wanted, position=-1, parentInstanceId=wire.text(row["id"])
+        criticalSectionId=section,
+        lockSet=[entity_id for entity_id in wanted if _is_id(entity_id)],
+        position=-1,
+        parentInstanceId=wire.text(row["id"]),
     )
     _next_lock(tx, request, row["id"], row["execution"], at)
 

@@ -46,12 +46,14 @@ WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at 
 UPDATE instance SET execution = ?, version = ?, input = ?, tags = ?, trace = NULL, scheduled_at = NULL WHERE key = ?;
 
 -- name: instance_revive
--- A turn is skipped: an instance that failed without one has written its end where the next would stand.
-UPDATE instance SET status = ?, updated_at = ?, completed_at = NULL, output = NULL, failure = NULL, turns = turns + 1
+-- One that failed without a turn has written its end where the next turn would stand.
+UPDATE instance SET status = ?, updated_at = ?, completed_at = NULL, output = NULL, failure = NULL,
+    turns = (SELECT max(turn) + 1 FROM history WHERE instance = key)
 WHERE key = ?;
 
 -- name: instance_rewound
-UPDATE instance SET execution = ? WHERE key = ?;
+-- Its history is one piece again.
+UPDATE instance SET execution = ?, turns = 1 WHERE key = ?;
 
 -- name: children
 SELECT key, id FROM instance WHERE parent = ?;

@@ -53,9 +53,7 @@ def _ask(tx: Transaction, row: Any, reason: StringValue | None, parent: str | No
     tx.effects.changed.add(row["id"])
 
 
-def apply(
-    tx: Transaction, row: Any, turns: int, rewritten: list[pb.HistoryEvent], at: int
-) -> tuple[Any, turn.Decisions]:
+def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) -> tuple[Any, turn.Decisions]:
     """Put the history that a worker wrote anew in place of the old one.
 
     The row of the instance as it is then, and what must be asked of others again. The word to rewind is kept
@@ -73,7 +71,7 @@ def apply(
         "",
     )
     tx.do(Q.history_delete, row["key"])
-    tx.do(Q.history_add, row["key"], turns, wire.history([event.SerializeToString() for event in past]))
+    tx.do(Q.history_add, row["key"], 0, wire.history([event.SerializeToString() for event in past]))
     tx.do(Q.instance_rewound, execution or uuid.uuid4().hex, row["key"])
     tx.add(Q.inbox_add, row["key"], at, mailbox.BOUND, rewound.SerializeToString())
     old, row = row["execution"], tx.one(Q.instance_by_key, row["key"])

@@ -123,7 +123,7 @@ def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) ->
     if dealt.turns == 0:
         tx.effects.changed.add(row["id"])
     if decisions.rewritten:
-        row, decisions = rewind.apply(tx, row, dealt.turns, decisions.rewritten, at)
+        row, decisions = rewind.apply(tx, row, decisions.rewritten, at)
     elif decisions.renewal is not None:
         _renew(tx, row, decisions.renewal, at)
     else:

@@ -148,6 +148,20 @@ def test_a_scheduled_start_waits_for_its_time(bench: Bench) -> None:
     assert bench.state(later).runtime_status is OrchestrationStatus.PENDING
 
 
+def test_an_event_waits_for_a_scheduled_start(bench: Bench) -> None:
+    bench.work(patient)
+    instance = bench.start(patient, start_at=datetime.now(UTC) + timedelta(milliseconds=100))
+    bench.client.raise_orchestration_event(instance, "go", data=1)
+    assert bench.done(instance).serialized_output == "1"
+
+
+@pytest.mark.sdk_wrong("leaves it to a worker, who would start it")
+def test_what_has_yet_to_start_can_be_terminated(bench: Bench) -> None:
+    instance = bench.start(echo, start_at=datetime.now(UTC) + timedelta(days=1))
+    bench.client.terminate_orchestration(instance)
+    assert bench.done(instance, timeout=1).runtime_status is OrchestrationStatus.TERMINATED
+
+
 def test_an_event_reaches_who_waits_for_it(bench: Bench) -> None:
     bench.work(patient)
     instance = bench.start(patient)

@@ -1,6 +1,8 @@
 """What every durable task hub owes those who look for instances and tidy them up."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,6 +11,7 @@ from durabletask import task
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from orchestration.hub import Hub
 from tests.hub.hubs import Bench, refused
 
 
@@ -138,6 +141,36 @@ def test_a_batch_is_purged(bench: Bench) -> None:
     batch = pb.InstanceBatch(instanceIds=["a", "b", "c", "nobody"])
     response = bench.stub.PurgeInstances(pb.PurgeInstancesRequest(instanceBatch=batch))
     assert (response.deletedInstanceCount, ids(bench)) == (2, ["c"])
+
+
+def test_a_large_family_is_purged_in_steps_and_others_are_served_in_between(tmp_path: Path) -> None:
+    with Hub(tmp_path / "hub.db") as hub:
+        bench = Bench(hub.address)
+        bench.work(family)
+        bench.done(bench.start(family, 1, instance_id="one"))
+        bench.close()
+    db = sqlite3.connect(tmp_path / "hub.db")
+    columns = (
+        "execution, name, status, created_at, updated_at, completed_at, parent, parent_id, parent_execution"
+    )
+    db.executemany(
+        f"INSERT INTO instance (id, {columns}) SELECT ?, {columns} FROM instance WHERE id = 'one-1'",  # noqa: S608  # our own names
+        [(f"copy-{number}",) for number in range(500)],
+    )
+    db.commit()
+    db.close()
+    with Hub(tmp_path / "hub.db") as hub:
+        bench = Bench(hub.address)
+        bench.start(patient, instance_id="two")
+        purge = bench.stub.PurgeInstances.future(pb.PurgeInstancesRequest(instanceId="one", recursive=True))
+        sent = 0
+        while not purge.done():
+            bench.client.raise_orchestration_event("two", "go")
+            sent += 1
+        assert purge.result().deletedInstanceCount == 502
+        assert sent > 1
+        assert ids(bench) == ["two"]
+        bench.close()
 
 
 def test_purging_one_alone_leaves_its_children(bench: Bench) -> None:

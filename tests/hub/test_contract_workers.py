@@ -1,9 +1,12 @@
 """What every durable task hub owes its workers."""
 
 import queue
+from typing import Any
 
 import pytest
+from durabletask import task
 from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.worker import TaskHubGrpcWorker
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -63,6 +66,19 @@ def test_a_worker_gets_the_entities_that_it_asked_for(bench: Bench) -> None:
             choosy.take(timeout=0.1)
 
 
+def test_a_worker_with_filters_runs_what_it_registered(bench: Bench) -> None:
+    def double(_ctx: task.ActivityContext, number: int) -> int:
+        return number * 2
+
+    def doubles(ctx: task.OrchestrationContext, number: int) -> Any:
+        return (yield ctx.call_activity(double, input=number))
+
+    bench.start("somebody_elses", instance_id="other")
+    bench.work(doubles, activities=(double,), configure=TaskHubGrpcWorker.use_work_item_filters)
+    assert bench.done(bench.start(doubles, 2)).serialized_output == "4"
+    assert bench.state("other").runtime_status.name == "PENDING"
+
+
 @pytest.mark.sdk_wrong("forgets it")
 def test_an_abandoned_activity_is_dealt_again(bench: Bench) -> None:
     start(bench)
@@ -71,7 +87,7 @@ def test_an_abandoned_activity_is_dealt_again(bench: Bench) -> None:
         first = worker.take()
         request = pb.AbandonActivityTaskRequest(completionToken=first.completionToken)
         worker.stub.AbandonTaskActivityWorkItem(request)
-        again = worker.take(timeout=2)
+        again = worker.take(timeout=1)
         assert again.activityRequest == first.activityRequest
         worker.finish(again)
         worker.answer(worker.take(), complete())

@@ -188,3 +188,26 @@ def test_a_hub_does_not_delete_its_own_file(ours: Bench) -> None:
     recreate = lambda: ours.stub.CreateTaskHub(pb.CreateTaskHubRequest(recreateIfExists=True))  # noqa: E731  # as above
     assert refused(delete) is refused(recreate) is grpc.StatusCode.UNIMPLEMENTED
     ours.stub.CreateTaskHub(pb.CreateTaskHubRequest())
+
+
+def test_a_lock_on_what_is_no_entity_locks_nothing(ours: Bench) -> None:
+    """Refused, the worker's answer would be produced, and refused, again and again."""
+    ours.start("any", instance_id="one")
+    request = pb.EntityLockRequestedEvent(criticalSectionId="s", lockSet=["nothing", "@box@a"])
+    message = pb.SendEntityMessageAction(entityLockRequested=request)
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), pb.OrchestratorAction(id=1, sendEntityMessage=message))
+        granted = worker.take().orchestratorRequest.newEvents[-1].entityLockGranted
+    assert granted.criticalSectionId == "s"
+    entity = ours.stub.GetEntity(pb.GetEntityRequest(instanceId="@box@a")).entity
+    assert entity.lockedBy.value == "one"
+
+
+def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        turn = worker.take()
+        for piece in (pb.OrchestratorResponse(isPartial=True), pb.OrchestratorResponse(requiresHistory=True)):
+            piece.completionToken = turn.completionToken
+            answering = lambda: worker.stub.CompleteOrchestratorTask(piece)  # noqa: B023, E731  # called at once
+            assert refused(answering) is grpc.StatusCode.UNIMPLEMENTED
