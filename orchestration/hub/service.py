@@ -5,11 +5,10 @@ Each is one line to the operation that answers it, and every error gets its stat
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -84,7 +83,7 @@ class Service:
         )
 
     async def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-        return _instance(await self._store.run(lambda tx: instances.look(tx, request.instanceId)), request)
+        return _instance(self._store.read(lambda tx: instances.look(tx, request.instanceId)), request)
 
     async def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
         return await self._wait(request, lambda row: row["status"] != mailbox.PENDING)
@@ -98,7 +97,7 @@ class Service:
         # Registered before the first look: a change between look and registration would wake nobody.
         with self._waiters.waiting(request.instanceId) as changed:
             while True:
-                row = await self._store.run(lambda tx: instances.look(tx, request.instanceId))
+                row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
                 if row is None or until(row):
                     return _instance(row, request)
                 await changed.wait()
@@ -127,10 +126,11 @@ class Service:
         return await self._read(listing.ended_ids, request)
 
     async def StreamInstanceHistory(
-        self, request: pb.StreamInstanceHistoryRequest
-    ) -> AsyncIterator[pb.HistoryChunk]:
+        self, request: pb.StreamInstanceHistoryRequest, line: frames.Line
+    ) -> None:
         for chunk in await self._read(listing.history, request.instanceId):
-            yield chunk
+            line.send(chunk.SerializeToString())
+            await line.room()
 
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
         response = pb.PurgeInstancesResponse()
@@ -177,19 +177,18 @@ class Service:
         return pb.SignalEntityResponse()
 
     async def GetEntity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
-        return await self._store.run(lambda tx: entities.get(tx, request))
+        return self._store.read(lambda tx: entities.get(tx, request))
 
     async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
         return await self._read(listing.entities, request)
 
     # Workers.
 
-    async def GetWorkItems(self, request: pb.GetWorkItemsRequest) -> AsyncIterator[bytes]:
-        worker = self._dispatcher.connect(request)
+    async def GetWorkItems(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> None:
+        worker = self._dispatcher.connect(request, line)
         self._store.poke()
         try:
-            while (item := await worker.outgoing.get()) is not None:
-                yield item
+            await worker.dismissed.wait()
         finally:
             # Reached however the stream ends: a worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)
@@ -306,14 +305,11 @@ def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[b
 
 
 def _stream(
-    name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
+    name: str, call: Callable[[Any, frames.Line], Awaitable[None]], decode: Callable[[bytes], Any]
 ) -> frames.Stream:
-    async def handle(request: bytes) -> AsyncIterator[bytes]:
+    async def handle(request: bytes, line: frames.Line) -> None:
         try:
-            async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
-                async for item in items:
-                    # Work items are joined from bytes, see wire.py, and need no encoding.
-                    yield item if isinstance(item, bytes) else item.SerializeToString()
+            await call(decode(request), line)
         except Exception as error:  # as above
             raise _explain(error, name) from error
 
