@@ -278,7 +278,7 @@ class Dispatcher:
         later transaction, and what it decided is done after that one is on disk. Activities and entities act
         on the world, and wait. If the COMMIT fails the turn never was: its token is good for nothing.
         """
-        tokens = []
+        tokens: list[str] = []
         for ready in tx.effects.ready:
             item = (ready.kind, ready.key)
             if ready.kind is not Kind.TURN or item in self._token_of or self._waiting[ready.kind]:

@@ -177,7 +177,7 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
-        Activities(board, directory, BoardActions(board), started_at=connection.now()),
+        Activities(board, directory, BoardActions(board), alone_since=connection.now()),
         outlet(board),
         ChallengeActivities(codes, carrier, carrier, carrier),
     )
