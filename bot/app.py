@@ -85,7 +85,7 @@ async def running(
         slack = web_client(settings.bot_token, settings.slack_api_url)
         notifier = SlackNotifier(slack, pace or Pace())
         activities = Activities(
-            notifier, SlackDirectory(slack), OutcomeActions(known), started_at=connection.now()
+            notifier, SlackDirectory(slack), OutcomeActions(known), alone_since=connection.alone_since()
         )
         register(worker, activities, outlet, sms.activities(book, notifier) if sms else None)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's

@@ -23,17 +23,17 @@ DELIVERIES_REMEMBERED: Final = 10_000
 class Activities:
     """The effects of the `approval` orchestration, bound to the outside through ports.
 
-    `started_at` is the hub's time when this process started: what was scheduled before may have been tried by
-    another process, so it is looked for before it is done again.
+    `alone_since` is the hub's time from which on no other process has worked for it, None where others do: what
+    was scheduled before then may have been tried elsewhere, so it is looked for before it is done again.
     """
 
     def __init__(
-        self, notifier: Notifier, directory: Directory, actions: Actions, *, started_at: datetime
+        self, notifier: Notifier, directory: Directory, actions: Actions, *, alone_since: datetime | None
     ) -> None:
         self._notifier = notifier
         self._directory = directory
         self._actions = actions
-        self._started_at = started_at
+        self._alone_since = alone_since
         self._lock = threading.Lock()
         self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
         self._under_way: dict[tuple[str, str], threading.Lock] = {}
@@ -90,7 +90,7 @@ class Activities:
         return _deliver(run)
 
     def _maybe_tried(self, given: PostCard | Reply) -> bool:
-        return given.attempt > 1 or given.scheduled_at <= self._started_at
+        return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since
 
     def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""

@@ -130,6 +130,10 @@ class Connection:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
         return self.hub.clock.now() if self.hub else datetime.now(UTC)
 
+    def alone_since(self) -> datetime | None:
+        """The hub's time, where the hub is in this process and so serves no other; None where it may."""
+        return self.now() if self.hub else None
+
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
         if self.hub:

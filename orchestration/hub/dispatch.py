@@ -11,13 +11,13 @@ import secrets
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import activities, batches, turns
+from orchestration.hub import activities, batches, frames, turns
 from orchestration.hub.errors import StaleError
 from orchestration.hub.store import Effects, Kind, Ready, Transaction
 
@@ -36,11 +36,12 @@ _Key = tuple[Kind, int]
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One connected stream: its capacity, what it accepts, and what is on its way to it."""
+    """One connected stream: its capacity, what it accepts, what it holds, and the line to it."""
 
     capacity: dict[Kind, int]
     accepts: dict[Kind, dict[str, frozenset[str]]] | None
-    outgoing: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    line: frames.Line
+    dismissed: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
 
     def free(self, kind: Kind) -> int:
@@ -124,8 +125,8 @@ class Dispatcher:
 
     # Workers.
 
-    def connect(self, request: pb.GetWorkItemsRequest) -> Worker:
-        """Add a worker."""
+    def connect(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> Worker:
+        """Add a worker, whose work is written to `line`."""
         capacity = {
             Kind.TURN: request.maxConcurrentOrchestrationWorkItems or 100,
             Kind.ACTIVITY: request.maxConcurrentActivityWorkItems or 100,
@@ -133,7 +134,7 @@ class Dispatcher:
             or request.maxConcurrentOrchestrationWorkItems
             or 100,
         }
-        worker = Worker(capacity, _filters(request))
+        worker = Worker(capacity, _filters(request), line)
         self._workers.append(worker)
         return worker
 
@@ -230,42 +231,82 @@ class Dispatcher:
         for name, version in (
             sorted(lanes, key=lambda lane: lanes[lane][0]) if len(lanes) > 1 else list(lanes)
         ):
-            fitting = [worker for worker in candidates if worker.takes(kind, name, version)]
-            if fitting:
+            worker = _least_busy(candidates, kind, name, version)
+            if worker is not None:
                 lane = lanes[name, version]
                 _, key = lane.popleft()
                 if not lane:
                     del lanes[name, version]
                 self._queued.discard((kind, key))
-                worker = max(fitting, key=lambda one: one.free(kind))
                 return worker, Ready(kind, key, name, version)
         return None
 
     def _hand(self, tx: Transaction, worker: Worker, ready: Ready) -> None:
-        token = secrets.token_hex(16)
-        work: turns.Turn | batches.Batch | int
         try:
-            if ready.kind is Kind.ACTIVITY:
-                request = activities.deal(tx, ready.key, token)
-                item, work = request, ready.key
-            else:
-                found = (turns if ready.kind is Kind.TURN else batches).deal(tx, ready.key, token)
-                item, work = found if found is not None else (None, 0)
+            self._put(tx, worker, ready)
         except turns.TooLongError:
             self.too_long.append(ready.key)
-            return
         except sqlite3.Error:
             self.offer(ready)
             raise
+
+    def _put(self, tx: Transaction, worker: Worker, ready: Ready) -> str | None:
+        """Put the item into a worker's hands; its token, or None where there is nothing to do any more."""
+        token = secrets.token_hex(16)
+        item: bytes | None
+        work: turns.Turn | batches.Batch | int
+        if ready.kind is Kind.ACTIVITY:
+            item, work = activities.deal(tx, ready.key, token), ready.key
+        else:
+            found = (turns if ready.kind is Kind.TURN else batches).deal(tx, ready.key, token)
+            item, work = found if found is not None else (None, 0)
         if item is None:
-            return
+            return None
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
             self._dealt.pop(before, None)
         self._dealt[token] = Dealt(ready, worker, time.monotonic() + self._lease_s, work)
         self._token_of[ready.kind, ready.key] = token
         worker.tokens[ready.kind].add(token)
-        worker.outgoing.put_nowait(item)
+        worker.line.send(item)
+        return token
+
+    def deal_early(self, tx: Transaction) -> Callable[[], None]:
+        """Deal the turns that this transaction has made ready, before its COMMIT; gives what takes them back.
+
+        A worker can replay while the disk takes its time, for a turn only decides: its answer is applied in a
+        later transaction, and what it decided is done after that one is on disk. Activities and entities act
+        on the world, and wait. If the COMMIT fails the turn never was: its token is good for nothing.
+        """
+        tokens: list[str] = []
+        for ready in tx.effects.ready:
+            item = (ready.kind, ready.key)
+            if ready.kind is not Kind.TURN or item in self._token_of or self._waiting[ready.kind]:
+                continue  # somebody has it, or others came first
+            candidates = [worker for worker in self._workers if worker.free(ready.kind) > 0]
+            worker = _least_busy(candidates, ready.kind, ready.name, ready.version)
+            if worker is None:
+                continue
+            try:
+                token = self._put(tx, worker, ready)
+            except turns.TooLongError:
+                continue  # `deal` comes across it once more, with its history on disk
+            except sqlite3.Error:
+                self._take_back(tokens)
+                raise
+            if token is not None:
+                tokens.append(token)
+                worker.line.flush()
+        return lambda: self._take_back(tokens)
+
+    def _take_back(self, tokens: list[str]) -> None:
+        for token in tokens:
+            self._settle(token)
+
+
+def _least_busy(candidates: list[Worker], kind: Kind, name: str, version: str | None) -> Worker | None:
+    fitting = [worker for worker in candidates if worker.takes(kind, name, version)]
+    return max(fitting, key=lambda one: one.free(kind), default=None)
 
 
 def _filters(request: pb.GetWorkItemsRequest) -> dict[Kind, dict[str, frozenset[str]]] | None:

@@ -1,8 +1,8 @@
 """The little of HTTP/2's and gRPC's wire formats that the hub speaks: frames, fixed headers, calls."""
 
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple, Protocol
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, _, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -65,10 +65,23 @@ class Unary(NamedTuple):
     call: Callable[[bytes], Awaitable[bytes]]
 
 
-class Stream(NamedTuple):
-    """A call with many answers. The iterator is closed when the caller goes away."""
+class Line(Protocol):
+    """What a stream's answers are written to; what is written once the caller has gone is dropped."""
 
-    call: Callable[[bytes], AsyncIterator[bytes]]
+    def send(self, answer: bytes) -> None:
+        """Write an answer, in the order of the calls, as soon as the caller has room for it."""
+
+    def flush(self) -> None:
+        """Hand what was written to the system now, not with all else that this turn of the loop writes."""
+
+    async def room(self) -> None:
+        """Return once the caller has taken all that was written."""
+
+
+class Stream(NamedTuple):
+    """A call with many answers, which `call` writes until it returns; it is cancelled when the caller goes away."""
+
+    call: Callable[[bytes, Line], Awaitable[None]]
 
 
 Routes = dict[bytes, Unary | Stream]

@@ -5,6 +5,8 @@ from typing import Final
 
 _TABLE_SIZE: Final = 4096
 _ENTRY_OVERHEAD: Final = 32
+# Of how many blocks the headers are remembered: more than a client has kinds of calls.
+_REMEMBERED: Final = 64
 
 # RFC 7541, appendix A: name and value, the value empty where only the name is given.
 _STATIC: Final = tuple(
@@ -137,16 +139,29 @@ class Reader:
         self._dynamic: deque[tuple[bytes, bytes]] = deque()
         self._size = 0
         self._limit = _TABLE_SIZE
+        self._known: dict[bytes, dict[bytes, bytes]] = {}
 
     def read(self, block: bytes) -> dict[bytes, bytes]:
-        """The headers of a block; of a repeated one the last. Raises HeaderError."""
+        """The headers of a block, not to be changed; of a repeated one the last. Raises HeaderError."""
+        # A client's calls soon repeat their blocks to the byte, and while the table stays as it is, the same
+        # bytes mean the same.
+        known = self._known.get(block)
+        if known is not None:
+            return known
         try:
-            return self._read(block)
+            headers, changed = self._read(block)
         except IndexError:
             raise HeaderError("cut off, or refers to nothing") from None
+        if changed or len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        if not changed:
+            self._known[block] = headers
+        return headers
 
-    def _read(self, block: bytes) -> dict[bytes, bytes]:
+    def _read(self, block: bytes) -> tuple[dict[bytes, bytes], bool]:
+        """The headers, and whether the table was changed."""
         out: dict[bytes, bytes] = {}
+        changed = False
         at = 0
         while at < len(block):
             first = block[at]
@@ -159,6 +174,7 @@ class Reader:
                 if self._limit > _TABLE_SIZE:
                     raise HeaderError("a table larger than agreed")
                 self._evict()
+                changed = True
             else:
                 keep = bool(first & 0x40)
                 index, at = self._number(block, at, 6 if keep else 4)
@@ -172,7 +188,8 @@ class Reader:
                     self._dynamic.appendleft((name, value))
                     self._size += len(name) + len(value) + _ENTRY_OVERHEAD
                     self._evict()
-        return out
+                    changed = True
+        return out, changed
 
     def _entry(self, index: int) -> tuple[bytes, bytes]:
         if index == 0:

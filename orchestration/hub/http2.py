@@ -21,17 +21,31 @@ _LONGEST_WORDS: Final = 1000
 
 
 class _Call:
-    """One HTTP/2 stream: what came in, what must still go out, and the task that answers."""
+    """One HTTP/2 stream: what came in, what must still go out, and the task that answers. A `frames.Line`."""
 
-    __slots__ = ("body", "path", "pending", "room", "task", "window")
+    __slots__ = ("body", "connection", "drained", "path", "pending", "stream", "task", "window")
 
-    def __init__(self, path: bytes, window: int) -> None:
+    def __init__(self, connection: "Connection", stream: int, path: bytes, window: int) -> None:
+        self.connection = connection
+        self.stream = stream
         self.path = path
         self.window = window
         self.body = bytearray()
         self.pending: deque[bytes] = deque()
-        self.room: asyncio.Event | None = None
+        self.drained: asyncio.Event | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def send(self, answer: bytes) -> None:
+        self.pending.append(frames.message(answer))
+        self.connection.push(self)
+
+    def flush(self) -> None:
+        self.connection.write_out()
+
+    async def room(self) -> None:
+        while self.pending:
+            self.drained = asyncio.Event()
+            await self.drained.wait()
 
 
 class Connection(asyncio.Protocol):
@@ -122,18 +136,19 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, code: int) -> None:
         self._write(frames.frame(frames.GOAWAY, 0, 0, struct.pack(">II", self._last, code)))
-        self._write_out()
+        self.write_out()
         if self._transport is not None:
             self._transport.close()
 
     def _write(self, data: bytes) -> None:
         # What one commit answers goes out in one system call: they cost more than all the work on a frame.
         if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._write_out)
+            asyncio.get_running_loop().call_soon(self.write_out)
         self._outgoing.append(data)
 
-    def _write_out(self) -> None:
-        if self._transport is not None:
+    def write_out(self) -> None:
+        """Hand what was written to the system."""
+        if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
 
@@ -170,7 +185,7 @@ class Connection(asyncio.Protocol):
             elif setting == frames.MAX_FRAME_SETTING:
                 self._max_frame = value
         self._write(frames.frame(frames.SETTINGS, frames.ACK, 0, b""))
-        self._flush_all()
+        self._push_all()
 
     def _take_headers(
         self, stream: int, flags: int, payload: bytes, first: int, block: bytearray | None = None
@@ -187,7 +202,7 @@ class Connection(asyncio.Protocol):
         headers = self._headers.read(bytes(block))
         if stream not in self._calls:
             self._last = max(self._last, stream)
-            self._calls[stream] = _Call(headers.get(b":path", b""), self._initial_window)
+            self._calls[stream] = _Call(self, stream, headers.get(b":path", b""), self._initial_window)
         if first & frames.END_STREAM:
             self._begin(stream)
 
@@ -209,10 +224,10 @@ class Connection(asyncio.Protocol):
     def _take_window(self, stream: int, credit: int) -> None:
         if stream == 0:
             self._window += credit
-            self._flush_all()
+            self._push_all()
         elif stream in self._calls:
             self._calls[stream].window += credit
-            self._flush(stream, self._calls[stream])
+            self.push(self._calls[stream])
 
     # Calls.
 
@@ -229,8 +244,8 @@ class Connection(asyncio.Protocol):
                 self._finish(stream, call, frames.message(answer), frames.SUCCESS)
             else:
                 self._write(frames.frame(frames.HEADERS, frames.END_HEADERS, stream, frames.OPENING))
-                async for item in route.call(request):
-                    await self._send(stream, call, frames.message(item))
+                await route.call(request, call)
+                await call.room()
                 self._finish(stream, call, None, frames.SUCCESS)
         except frames.RpcError as error:
             words = quote(error.words[:_LONGEST_WORDS], safe=" !\"#$&'()*+,-./:;<=>?@[]^_`{|}~")
@@ -249,14 +264,6 @@ class Connection(asyncio.Protocol):
                 frames.UNIMPLEMENTED, f"There is no call {path.decode(errors='replace')!r} here."
             )
         return route
-
-    async def _send(self, stream: int, call: _Call, data: bytes) -> None:
-        """Send one message of a stream; returns once the windows have room for more."""
-        call.pending.append(data)
-        self._flush(stream, call)
-        while call.pending:
-            call.room = asyncio.Event()
-            await call.room.wait()
 
     def _finish(self, stream: int, call: _Call, data: bytes | None, trailers: bytes) -> None:
         if stream not in self._calls:
@@ -285,15 +292,16 @@ class Connection(asyncio.Protocol):
         call.pending.append(data)
         call.pending.append(b"")
         call.body = bytearray(end)
-        self._flush(stream, call)
+        self.push(call)
 
-    def _flush_all(self) -> None:
-        for stream, call in list(self._calls.items()):
-            self._flush(stream, call)
+    def _push_all(self) -> None:
+        for call in list(self._calls.values()):
+            self.push(call)
 
-    def _flush(self, stream: int, call: _Call) -> None:
-        """Send as much of what is pending as the windows allow."""
+    def push(self, call: _Call) -> None:
+        """Write as much of what is pending as the windows allow."""
         pending = call.pending
+        stream = call.stream
         while pending:
             data = pending[0]
             if not data:
@@ -312,8 +320,8 @@ class Connection(asyncio.Protocol):
                 pending[0] = data[size:]
             else:
                 pending.popleft()
-        if call.room is not None:
-            call.room.set()
+        if call.drained is not None:
+            call.drained.set()
 
 
 class Server:

@@ -172,7 +172,6 @@ def raise_event(tx: Transaction, request: pb.RaiseEventRequest) -> None:
     text = limits.payload("event", request.input if request.HasField("input") else None)
     row = _brief(tx, request.instanceId)
     mailbox.raise_event(tx, row, pb.EventRaisedEvent(name=request.name, input=wire.text(text)), tx.now)
-    tx.do(Q.instance_touch, tx.now, row["key"])
 
 
 def suspend(tx: Transaction, request: pb.SuspendRequest) -> None:

@@ -29,9 +29,6 @@ DELETE FROM instance WHERE key = ?;
 -- name: instance_status
 UPDATE instance SET status = ?, updated_at = ? WHERE key = ?;
 
--- name: instance_touch
-UPDATE instance SET updated_at = ? WHERE key = ?;
-
 -- name: instance_end
 UPDATE instance SET status = ?, updated_at = ?, completed_at = ?, output = ?, failure = ? WHERE key = ?;
 
@@ -40,7 +37,8 @@ UPDATE instance SET status = ?, updated_at = ?, completed_at = ?, output = ?, fa
 UPDATE instance
 SET turns = turns + 1, turned_at = :at, updated_at = :now, status = iif(status = :pending, :running, status),
     custom_status = coalesce(:custom_status, custom_status), trace = coalesce(:trace, trace)
-WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at IS NULL;
+WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at IS NULL
+RETURNING key, id, execution, name, version, status, scheduled_at, turns, tags, parent, parent_id, parent_execution, parent_task;
 
 -- name: instance_continue
 UPDATE instance SET execution = ?, version = ?, input = ?, tags = ?, trace = NULL, scheduled_at = NULL WHERE key = ?;

@@ -1,8 +1,7 @@
 """The protocol's calls as bytes in and bytes out: found by their names, with a status for every error."""
 
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
@@ -50,14 +49,11 @@ def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[b
 
 
 def _stream(
-    name: str, call: Callable[[Any], AsyncIterator[Any]], decode: Callable[[bytes], Any]
+    name: str, call: Callable[[Any, frames.Line], Awaitable[None]], decode: Callable[[bytes], Any]
 ) -> frames.Stream:
-    async def handle(request: bytes) -> AsyncIterator[bytes]:
+    async def handle(request: bytes, line: frames.Line) -> None:
         try:
-            async with contextlib.aclosing(call(decode(request))) as items:  # type: ignore[type-var]  # generators all
-                async for item in items:
-                    # Work items are joined from bytes, see wire.py, and need no encoding.
-                    yield item if isinstance(item, bytes) else item.SerializeToString()
+            await call(decode(request), line)
         except Exception as error:  # as above
             raise _explain(error, name) from error
 

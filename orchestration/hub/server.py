@@ -206,6 +206,7 @@ class Hub:
             if effects.alarm is not None:
                 alarm.no_later_than(effects.alarm)
 
+        store.before_commit = dispatcher.deal_early
         store.on_commit = on_commit
         failing: set[asyncio.Task[None]] = set()
 
@@ -238,7 +239,7 @@ class Hub:
             await self._stopping.wait()
         finally:
             for worker in dispatcher.workers():
-                worker.outgoing.put_nowait(None)
+                worker.dismissed.set()
             await server.close(_GRACE_S)
             for chore in chores:
                 chore.cancel()
@@ -286,6 +287,6 @@ async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
         if since_ping >= _PING_S:
             since_ping = 0.0
             for worker in dispatcher.workers():
-                worker.outgoing.put_nowait(wire.HEALTH_PING)
+                worker.line.send(wire.HEALTH_PING)
         if dispatcher.expire():
             store.poke()

@@ -3,7 +3,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from orchestration.hub import (
     cleaning,
     entities,
     errors,
+    frames,
     instances,
     listing,
     mailbox,
@@ -62,7 +63,7 @@ class Service:
         )
 
     async def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-        return _instance(await self._store.run(lambda tx: instances.look(tx, request.instanceId)), request)
+        return _instance(self._store.read(lambda tx: instances.look(tx, request.instanceId)), request)
 
     async def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
         return await self._wait(request, lambda row: row["status"] != mailbox.PENDING)
@@ -76,7 +77,7 @@ class Service:
         # Registered before the first look: a change between look and registration would wake nobody.
         with self._waiters.waiting(request.instanceId) as changed:
             while True:
-                row = await self._store.run(lambda tx: instances.look(tx, request.instanceId))
+                row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
                 if row is None or until(row):
                     return _instance(row, request)
                 await changed.wait()
@@ -105,10 +106,11 @@ class Service:
         return await self._read(listing.ended_ids, request)
 
     async def StreamInstanceHistory(
-        self, request: pb.StreamInstanceHistoryRequest
-    ) -> AsyncIterator[pb.HistoryChunk]:
+        self, request: pb.StreamInstanceHistoryRequest, line: frames.Line
+    ) -> None:
         for chunk in await self._read(listing.history, request):
-            yield chunk
+            line.send(chunk.SerializeToString())
+            await line.room()
 
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
         return await purging.Purge(self._store, self._read).run(request)
@@ -135,7 +137,7 @@ class Service:
         return pb.SignalEntityResponse()
 
     async def GetEntity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
-        return await self._store.run(lambda tx: entities.get(tx, request))
+        return self._store.read(lambda tx: entities.get(tx, request))
 
     async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
         return await self._read(listing.entities, request)
@@ -147,12 +149,11 @@ class Service:
 
     # Workers.
 
-    async def GetWorkItems(self, request: pb.GetWorkItemsRequest) -> AsyncIterator[bytes]:
-        worker = self._dispatcher.connect(request)
+    async def GetWorkItems(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> None:
+        worker = self._dispatcher.connect(request, line)
         self._store.poke()
         try:
-            while (item := await worker.outgoing.get()) is not None:
-                yield item
+            await worker.dismissed.wait()
         finally:
             # Reached however the stream ends: a worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)

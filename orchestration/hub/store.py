@@ -27,6 +27,8 @@ _T = TypeVar("_T")
 # Bounds how long one transaction keeps the event loop from its sockets: about 10 ms.
 _BATCH: Final = 128
 
+_CLOSING: Final = "The hub is shutting down; try again when it is back."
+
 
 class Kind(IntEnum):
     """What a worker can be asked to do."""
@@ -56,7 +58,7 @@ class Effects:
 
 
 class Transaction:
-    """One operation's view of the file."""
+    """An operation's view of the file; those that share a COMMIT share it, and the time that it is."""
 
     __slots__ = ("_db", "clock", "effects", "now")
 
@@ -78,9 +80,9 @@ class Transaction:
         """Run a change; the number of rows it touched."""
         return self._db.execute(statement, values).rowcount
 
-    def do_named(self, statement: str, **values: Any) -> int:
-        """Run a change with named values; the number of rows it touched."""
-        return self._db.execute(statement, values).rowcount
+    def one_named(self, statement: str, **values: Any) -> Any:
+        """The first row of a statement with named values, or None."""
+        return self._db.execute(statement, values).fetchone()
 
     def add(self, statement: str, *values: Any) -> int:
         """Insert a row; its key."""
@@ -115,6 +117,7 @@ class Store:
         self._queue: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[Effects], None] = lambda _effects: None
         self.on_idle: Callable[[Transaction], bool] = lambda _transaction: False
 
@@ -125,12 +128,21 @@ class Store:
         disk is.
         """
         if self._closing:
-            raise HubError("The hub is shutting down; try again when it is back.")
+            raise HubError(_CLOSING)
         pending = _Pending(operation, asyncio.get_running_loop().create_future())
         self._queue.append(pending)
         self._wake.set()
         result: _T = await pending.reply
         return result
+
+    def read(self, operation: Callable[[Transaction], _T]) -> _T:
+        """The result of an operation that changes nothing, at once: between two batches all is on disk."""
+        if self._closing:
+            raise HubError(_CLOSING)
+        try:
+            return operation(Transaction(self._db, self._clock, Effects()))
+        except sqlite3.Error as error:
+            raise _explain(error) from error
 
     def poke(self) -> None:
         """Call `on_idle` soon, although nothing was changed."""
@@ -161,7 +173,14 @@ class Store:
 
     def _idle(self) -> None:
         try:
-            if self.on_idle(Transaction(self._db, self._clock, Effects())):
+            # One transaction, though it only reads: SQLite takes and gives back its locks once, not for
+            # every row.
+            self._db.execute("BEGIN")
+            try:
+                more = self.on_idle(Transaction(self._db, self._clock, Effects()))
+            finally:
+                self._db.execute("COMMIT")
+            if more:
                 self._wake.set()
         except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             _log.exception("Dealing work failed; it is tried again with the next request.")
@@ -197,22 +216,30 @@ class Store:
         db = self._db
         outcomes: list[Any] = []
         changed = db.total_changes
+        take_back = _nothing
         db.execute("BEGIN")
         try:
+            transaction = Transaction(db, self._clock, effects)
             for pending in batch:
                 try:
-                    outcomes.append(pending.operation(Transaction(db, self._clock, effects)))
+                    outcomes.append(pending.operation(transaction))
                 except RefusedError as refusal:
                     if db.total_changes != changed:
                         raise
                     outcomes.append(refusal)
                 changed = db.total_changes
+            take_back = self.before_commit(transaction)
             db.execute("COMMIT")
         except BaseException:
+            take_back()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
         return outcomes
+
+
+def _nothing() -> None:
+    """There is nothing to take back."""
 
 
 def _explain(error: Exception) -> Exception:

@@ -101,7 +101,7 @@ def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) ->
     at = tx.as_of(dealt.at)
     trace = response.orchestrationTraceContext.SerializeToString()
     decisions = turn.apply(response, at)
-    applied = tx.do_named(
+    row = tx.one_named(
         Q.instance_turned,
         key=dealt.key,
         execution=dealt.execution,
@@ -113,11 +113,10 @@ def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) ->
         custom_status=_custom_status(response),
         trace=trace or None,
     )
-    if not applied:
+    if row is None:
         raise StaleError(
             "This turn belongs to an execution that is over, or was completed before; the answer is ignored."
         )
-    row = tx.one(Q.instance_by_key, dealt.key)
     for seq in dealt.seqs:
         tx.do(Q.inbox_take, seq)
     if dealt.turns == 0:

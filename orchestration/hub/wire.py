@@ -51,7 +51,12 @@ def text(value: str | None) -> StringValue | None:
     return None if value is None else StringValue(value=value)
 
 
+_SMALL: Final = tuple(bytes((number,)) for number in range(0x80))
+
+
 def _varint(number: int) -> bytes:
+    if number <= 0x7F:
+        return _SMALL[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

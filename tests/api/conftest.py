@@ -71,7 +71,7 @@ class Office:
         self.api = Api(self.door, Operations(self.client), self.tokens, secrets, keys, public_url=None)
         self.worker = self.connection.worker()
         activities = Activities(
-            self.board, self.board, BoardActions(self.board), started_at=self.connection.now()
+            self.board, self.board, BoardActions(self.board), alone_since=self.connection.now()
         )
         caller = HttpCaller(secrets, networks(self.callback_networks))
         register(self.worker, activities, Outlet(self.api.announcing(keys), caller, lambda: BOOK))

@@ -1,7 +1,8 @@
 """Who is dealt what: several workers, those that vanish, those that stall, and those that are choosy."""
 
 import queue
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import Hub
+from orchestration.hub import Hub, SystemClock, file, instances, turns
+from orchestration.hub.dispatch import Dispatcher
+from orchestration.hub.store import Effects, Kind, Transaction
 from tests.hub.hubs import Bench, RawWorker, complete, refused, schedule
 
 LEASE = timedelta(milliseconds=200)
@@ -211,3 +214,67 @@ def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: Bench) -> None:
             piece.completionToken = turn.completionToken
             answering = lambda: worker.stub.CompleteOrchestratorTask(piece)  # noqa: B023, E731  # called at once
             assert refused(answering) is grpc.StatusCode.UNIMPLEMENTED
+
+
+class _Line:
+    """A worker's line that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.items: list[pb.WorkItem] = []
+
+    def send(self, answer: bytes) -> None:
+        self.items.append(pb.WorkItem.FromString(answer))
+
+    def flush(self) -> None:
+        pass
+
+    async def room(self) -> None:
+        pass
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    db = file.connect(tmp_path / "early.db")
+    yield db
+    db.close()
+
+
+def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: int) -> list[pb.WorkItem]:
+    """What a worker is dealt within the transaction of `ready`, which is then rolled back."""
+    dispatcher, line = Dispatcher(60), _Line()
+    dispatcher.connect(pb.GetWorkItemsRequest(**room), line)
+    db.execute("BEGIN")
+    tx = Transaction(db, SystemClock(), Effects())
+    ready(tx)
+    dispatcher.deal_early(tx)
+    db.execute("ROLLBACK")
+    return line.items
+
+
+def test_a_turn_is_dealt_while_the_disk_takes_its_time(db: sqlite3.Connection) -> None:
+    request = pb.CreateInstanceRequest(instanceId="one", name="any")
+    (item,) = _early(db, lambda tx: instances.start(tx, request))
+    assert item.orchestratorRequest.instanceId == "one"
+
+
+def test_an_activity_is_not_dealt_before_the_disk_has_what_asked_for_it(db: sqlite3.Connection) -> None:
+    """It acts on the world: were the power lost in between, it would have acted for nothing."""
+
+    def schedule_one(tx: Transaction) -> None:
+        instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
+        (found,) = [ready for ready in tx.effects.ready if ready.kind is Kind.TURN]
+        tx.effects.ready.clear()
+        dealt = turns.deal(tx, found.key, "token")
+        assert dealt is not None
+        turns.complete(tx, dealt[1], pb.OrchestratorResponse(actions=[schedule(1)]))
+        assert [ready.kind for ready in tx.effects.ready] == [Kind.ACTIVITY]
+
+    assert _early(db, schedule_one) == []
+
+
+def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -> None:
+    def start_three(tx: Transaction) -> None:
+        for name in "abc":
+            instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
+
+    assert len(_early(db, start_three, maxConcurrentOrchestrationWorkItems=2)) == 2

@@ -37,6 +37,15 @@ def test_header_blocks_are_read_as_the_standard_says() -> None:
     }
 
 
+def test_a_block_that_is_repeated_means_what_the_table_says_by_now() -> None:
+    """`be` is the newest entry of the table: the same byte, after another entry came, is another header."""
+    reader = hpack.Reader()
+    reader.read(bytes.fromhex("4003") + b"one" + bytes.fromhex("01") + b"1")
+    assert [reader.read(b"\xbe") for _ in range(2)] == [{b"one": b"1"}] * 2
+    reader.read(bytes.fromhex("4003") + b"two" + bytes.fromhex("01") + b"2")
+    assert [reader.read(b"\xbe") for _ in range(2)] == [{b"two": b"2"}] * 2
+
+
 @given(st.binary(max_size=64))
 def test_no_header_block_breaks_the_reader(block: bytes) -> None:
     try:

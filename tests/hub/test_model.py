@@ -4,6 +4,7 @@ Operations, dispatcher and file are the hub's own; only sockets and threads are 
 replays exactly.
 """
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -38,6 +39,27 @@ class HandClock:
         return self.time
 
 
+class Sent:
+    """A worker's line: keeps what is written to it until it is looked at."""
+
+    def __init__(self) -> None:
+        self.items: list[pb.WorkItem] = []
+
+    def send(self, answer: bytes) -> None:
+        self.items.append(pb.WorkItem.FromString(answer))
+
+    def flush(self) -> None:
+        pass
+
+    async def room(self) -> None:
+        pass
+
+    def taken(self) -> list[pb.WorkItem]:
+        """What was sent since the last look."""
+        items, self.items = self.items, []
+        return items
+
+
 @dataclass
 class Expected:
     """What the model knows of an instance."""
@@ -61,27 +83,47 @@ class Interleavings(RuleBasedStateMachine):
         self.held: list[pb.WorkItem] = []
         self.stale: list[pb.WorkItem] = []
         self.number = 0
+        self.losing = False
         self._open()
 
     def _open(self) -> None:
         self.db = file.connect(self.directory / "hub.db")
         self.dispatcher = Dispatcher(1e9)
         server.wake(Transaction(self.db, self.clock, Effects()), self.dispatcher)
-        self.worker: Worker = self.dispatcher.connect(pb.GetWorkItemsRequest())
+        self.sent = Sent()
+        self.worker: Worker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
 
     def _run(self, operation: Callable[[Transaction], Any], token: str | None = None) -> Any:
+        if self.losing:
+            self.losing = False
+            self._lose(operation)
         effects = Effects()
+        tx = Transaction(self.db, self.clock, effects)
         self.db.execute("BEGIN")
         try:
-            result = operation(Transaction(self.db, self.clock, effects))
+            result = operation(tx)
         except Exception:
             self.db.execute("ROLLBACK")
             raise
+        self.dispatcher.deal_early(tx)
         self.db.execute("COMMIT")
         if token is not None:
             effects.settled.append(token)
         self.dispatcher.apply(effects)
         return result
+
+    def _lose(self, operation: Callable[[Transaction], Any]) -> None:
+        """Run it up to a COMMIT that the disk refuses; what was dealt early is good for nothing."""
+        before = self.sent.taken()
+        tx = Transaction(self.db, self.clock, Effects())
+        self.db.execute("BEGIN")
+        with contextlib.suppress(NotFoundError, StaleError):
+            operation(tx)
+        take_back = self.dispatcher.deal_early(tx)
+        self.db.execute("ROLLBACK")
+        take_back()
+        self.stale += self.sent.taken()
+        self.sent.items = before
 
     def _next(self) -> int:
         self.number += 1
@@ -139,12 +181,12 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def deal(self) -> None:
         self.dispatcher.deal(Transaction(self.db, self.clock, Effects()))
-        while not self.worker.outgoing.empty():
-            raw = self.worker.outgoing.get_nowait()
-            assert raw is not None
-            item = pb.WorkItem.FromString(raw)
-            self._check_dealt(item)
-            self.held.append(item)
+        self.what_is_dealt_is_in_order()
+
+    @rule()
+    def fill_the_disk(self) -> None:
+        """The next change is lost at its COMMIT, and then made after all."""
+        self.losing = True
 
     def _check_dealt(self, item: pb.WorkItem) -> None:
         if not item.HasField("orchestratorRequest"):
@@ -244,7 +286,7 @@ class Interleavings(RuleBasedStateMachine):
         if seldom:
             return
         self.dispatcher.disconnect(self.worker)
-        self.worker = self.dispatcher.connect(pb.GetWorkItemsRequest())
+        self.worker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
 
     @rule(seldom=st.integers(0, 4))
     def crash(self, seldom: int) -> None:
@@ -255,6 +297,12 @@ class Interleavings(RuleBasedStateMachine):
         self._open()
 
     # What must hold.
+
+    @invariant()
+    def what_is_dealt_is_in_order(self) -> None:
+        for item in self.sent.taken():
+            self._check_dealt(item)
+            self.held.append(item)
 
     @invariant()
     def events_keep_their_order_and_come_once(self) -> None:

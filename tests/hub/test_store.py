@@ -66,7 +66,26 @@ async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: Store) ->
     other.close()
 
 
+async def test_what_was_dealt_early_is_taken_back_where_the_commit_fails(
+    db: sqlite3.Connection, store: Store
+) -> None:
+    """A COMMIT can fail where every statement went well: on a full disk, or here on a deferred constraint."""
+    taken_back: list[str] = []
+    store.before_commit = lambda _tx: lambda: taken_back.append("once")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("CREATE TABLE father (key INTEGER PRIMARY KEY)")
+    db.execute("CREATE TABLE child (father REFERENCES father (key) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.run(lambda tx: tx.do("INSERT INTO child VALUES (1)"))
+    assert taken_back == ["once"]
+    await start(store, "one")
+    assert exists(db, "one")
+    assert taken_back == ["once"]
+
+
 async def test_a_store_that_is_closing_takes_nothing_more(store: Store) -> None:
     await store.close()
     with pytest.raises(HubError, match="shutting down"):
         await start(store, "one")
+    with pytest.raises(HubError, match="shutting down"):
+        store.read(lambda tx: instances.look(tx, "one"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -163,11 +164,31 @@ def board() -> Board:
     return Board()
 
 
+# The SDK's worker takes a second to stop, whatever it does. Tests do not wait for that, the end of the run does.
+_STOPPING: dict[Connection, list[threading.Thread]] = {}
+_CLOSING: list[threading.Thread] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def closed() -> Iterator[None]:
+    """At the end of the run every worker has stopped and every hub is closed."""
+    yield
+    for thread in _CLOSING:
+        thread.join()
+
+
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
     found = connect("embedded", tmp_path, skippable_clock=True)
     yield found
-    found.close()
+
+    def close() -> None:
+        for worker in _STOPPING.pop(found, []):
+            worker.join()
+        found.close()
+
+    _CLOSING.append(threading.Thread(target=close))
+    _CLOSING[-1].start()
 
 
 @asynccontextmanager
@@ -177,7 +198,7 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
-        Activities(board, directory, BoardActions(board), started_at=connection.now()),
+        Activities(board, directory, BoardActions(board), alone_since=connection.now()),
         outlet(board),
         ChallengeActivities(codes, carrier, carrier, carrier),
     )
@@ -185,7 +206,9 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     client = connection.client()
     yield Office(connection, Door(client, lambda: BOOK), board, ChallengeDoor(client, codes), carrier)
     await client.close()
-    await asyncio.to_thread(worker.stop)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    _STOPPING.setdefault(connection, []).append(stopping)
 
 
 @pytest.fixture

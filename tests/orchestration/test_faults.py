@@ -212,10 +212,7 @@ class SlowBoard(Board):
         return super().post(channel, card, notify)
 
 
-def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
-    """As when a lease runs out while the first is still under way."""
-    board, now = SlowBoard(), datetime(2026, 12, 1, tzinfo=UTC)
-    activities = Activities(board, board, BoardActions(board), started_at=now - timedelta(days=1))
+def _given(now: datetime) -> PostCard:
     card = Card(
         request_id="deploy-1",
         round=1,
@@ -226,8 +223,23 @@ def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
         asked_at=now,
         open=True,
     )
-    given = PostCard(channel="C0X", card=card, attempt=1, scheduled_at=now)
-    threads = [threading.Thread(target=activities.post_card, args=(None, given)) for _ in range(3)]
+    return PostCard(channel="C0X", card=card, attempt=1, scheduled_at=now)
+
+
+def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
+    """One worker posts and dies before it says so; the hub deals the same first try to one that runs for days."""
+    board, now = Board(), datetime(2026, 12, 1, tzinfo=UTC)
+    for _ in range(2):
+        worker = Activities(board, board, BoardActions(board), alone_since=None)
+        worker.post_card(None, _given(now))
+    assert board.posts == 1
+
+
+def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
+    """As when a lease runs out while the first is still under way."""
+    board, now = SlowBoard(), datetime(2026, 12, 1, tzinfo=UTC)
+    activities = Activities(board, board, BoardActions(board), alone_since=now - timedelta(days=1))
+    threads = [threading.Thread(target=activities.post_card, args=(None, _given(now))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

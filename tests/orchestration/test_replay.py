@@ -40,7 +40,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
     """Runs the orchestrator over the history, as a worker does before its last turn; returns what it completes with."""
     worker, board = TaskHubGrpcWorker(), Board()
     started = events[0].timestamp.ToDatetime()
-    register(worker, Activities(board, board, BoardActions(board), started_at=started), outlet(board))
+    register(worker, Activities(board, board, BoardActions(board), alone_since=started), outlet(board))
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))
     ended = next(event.executionCompleted for event in events if event.HasField("executionCompleted"))

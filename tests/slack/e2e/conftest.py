@@ -85,8 +85,8 @@ class House:
     def work(self) -> None:
         """Starts a worker."""
         worker = self.connection.worker()
-        started_at = self.connection.now()
-        activities = Activities(self.notifier, self.directory, OutcomeActions({}), started_at=started_at)
+        alone_since = self.connection.now()
+        activities = Activities(self.notifier, self.directory, OutcomeActions({}), alone_since=alone_since)
         desk = BoardOutlet(Board())
         register_worker(worker, activities, Outlet(desk, desk, self.door.book))
         worker.start()
