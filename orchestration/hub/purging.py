@@ -66,10 +66,10 @@ class Purge:
         The youngest go first: were the hub killed in between, what is left would still be found by its parent.
         """
         doomed = await self._read(listing.family, keys) if recursive else keys
-        while doomed:
+        for end in range(len(doomed), 0, -_STEP):
             if self._until is not None and time.monotonic() > self._until:
                 self._response.isComplete.value = False
                 return False
-            step, doomed = doomed[-_STEP:], doomed[:-_STEP]
+            step = doomed[max(0, end - _STEP) : end]
             self._response.deletedInstanceCount += await self._store.run(partial(forget, keys=step))
         return True

@@ -224,6 +224,23 @@ def test_an_activity_that_still_runs_is_heard_after_the_rewind(bench: Bench) -> 
     assert plant.runs["slow"] == 1
 
 
+def test_what_was_continued_as_new_is_rewound_to_its_last_execution(bench: Bench) -> None:
+    def rounds(ctx: task.OrchestrationContext, number: int) -> Any:
+        before = yield ctx.call_activity("sound", input=number)
+        if number == 0:
+            ctx.continue_as_new(before)
+            return None
+        return (yield ctx.call_activity("faulty", input=before))
+
+    plant = Plant()
+    bench.work(rounds, activities=plant.activities)
+    instance = failed(bench, rounds, 0)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == "20"
+    assert plant.runs == {"sound": 2, "faulty": 2}
+
+
 def test_only_what_failed_can_be_rewound(bench: Bench) -> None:
     bench.work(echo, waits)
     ended, running = bench.done(bench.start(echo)).instance_id, bench.start(waits)
