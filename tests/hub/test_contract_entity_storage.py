@@ -200,8 +200,9 @@ def test_a_thousand_entities_are_cleaned_in_several_steps(tmp_path: Path) -> Non
     with Hub(tmp_path / "hub.db"):
         pass
     db = sqlite3.connect(tmp_path / "hub.db")
-    rows = [(f"@box@{number:04}", None if number % 2 else "1") for number in range(1001)]
-    db.executemany("INSERT INTO entity (id, updated_at, state) VALUES (?, 0, ?)", rows)
+    now = int(datetime.now(UTC).timestamp() * 1_000_000)
+    rows = [(f"@box@{number:04}", now, None if number % 2 else "1") for number in range(1001)]
+    db.executemany("INSERT INTO entity (id, updated_at, state) VALUES (?, ?, ?)", rows)
     db.commit()
     db.close()
     with Hub(tmp_path / "hub.db") as hub:
