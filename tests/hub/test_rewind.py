@@ -90,8 +90,7 @@ def locked_by(bench: Bench, entity: EntityInstanceId) -> str:
 def clean(turn: pb.WorkItem) -> pb.OrchestratorAction:
     """What the SDK's worker answers to a turn that rewinds."""
     request = turn.orchestratorRequest
-    kinds = [event.WhichOneof("eventType") for event in request.newEvents]
-    assert kinds == ["orchestratorStarted", "executionRewound"]
+    assert kinds_of(turn) == ["orchestratorStarted", "executionRewound"]
     failures = {
         event.taskFailed.taskScheduledId for event in request.pastEvents if event.HasField("taskFailed")
     }
@@ -105,9 +104,20 @@ def clean(turn: pb.WorkItem) -> pb.OrchestratorAction:
     return pb.OrchestratorAction(id=-1, rewindOrchestration=pb.RewindOrchestrationAction(newHistory=kept))
 
 
+def next_turn(worker: RawWorker) -> pb.WorkItem:
+    """The next turn; activities that come before it are left undone."""
+    while not (item := worker.take()).HasField("orchestratorRequest"):
+        pass
+    return item
+
+
+def kinds_of(turn: pb.WorkItem) -> list[str | None]:
+    return [event.WhichOneof("eventType") for event in turn.orchestratorRequest.newEvents]
+
+
 def rewind(worker: RawWorker) -> None:
     """Answer the turn that rewinds as the SDK's worker does."""
-    turn = worker.take()
+    turn = next_turn(worker)
     worker.answer(turn, clean(turn))
 
 
@@ -192,24 +202,33 @@ def test_an_activity_that_is_still_out_answers_the_new_execution(ours: Bench) ->
         assert results(worker.take()) == ['"heard"']
 
 
-def test_a_rewind_outlives_the_hub(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suspended", [False, True])
+def test_a_rewind_outlives_the_hub(tmp_path: Path, suspended: bool) -> None:
     with Hub(tmp_path / "hub.db") as hub:
         bench = Bench(hub.address)
         with RawWorker(hub.address) as worker:
             half_failed(bench, worker)
         bench.client.rewind_orchestration("one")
+        if suspended:
+            bench.client.suspend_orchestration("one")
         bench.close()
-    with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        with RawWorker(hub.address) as worker:
-            rewind(worker)
-            bench.close()
-    with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        with RawWorker(hub.address) as worker:
-            kinds = [event.WhichOneof("eventType") for event in worker.take().orchestratorRequest.newEvents]
-        bench.close()
-    assert kinds == ["orchestratorStarted", "executionRewound"]
+    with Hub(tmp_path / "hub.db") as hub, RawWorker(hub.address) as worker:
+        rewind(worker)
+    with Hub(tmp_path / "hub.db") as hub, RawWorker(hub.address) as worker:
+        kinds = kinds_of(next_turn(worker))
+    assert kinds == ["orchestratorStarted", *["executionSuspended"] * suspended, "executionRewound"]
+
+
+def test_the_word_to_rewind_is_dealt_alone(ours: Bench) -> None:
+    """The SDK's worker refuses to rewind over anything else."""
+    with RawWorker(ours.address) as worker:
+        half_failed(ours, worker)
+    ours.client.rewind_orchestration("one")
+    ours.client.raise_orchestration_event("one", "go")
+    with RawWorker(ours.address) as worker:
+        rewind(worker)
+        kinds = kinds_of(next_turn(worker))
+    assert kinds == ["orchestratorStarted", "eventRaised", "executionRewound"]
 
 
 def test_a_rewound_orchestration_can_be_suspended_before_it_goes_on(ours: Bench) -> None:
