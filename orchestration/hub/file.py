@@ -15,7 +15,7 @@ _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER: Final = 100
 
 # Each brings the file from the version that is its index to the next. Never change one that was released.
-MIGRATIONS: Final = (sql.script("schema_0001.sql"),)
+MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"))
 
 # A file up to this size is verified page by page at every start, which takes under a tenth of a second; of a
 # larger one the size, the header and the log are.
