@@ -21,7 +21,7 @@ def backup(path: Path, target: Path) -> check.Report:
     """Copy the file at `path` to `target`, which must not exist; what a check of the copy found.
 
     The copy is one moment of the file, however long it takes: the transaction that holds that moment still
-    delays no writer, though the hub's log grows until it ends. `target` appears, readable by its owner alone,
+    delays no writer, though the hub's log grows until the copy is made. `target` appears, readable by its owner alone,
     only once it is on the disk and found whole. Run it in another process than the hub. Raises HubError.
     """
     try:

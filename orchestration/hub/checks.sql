@@ -64,7 +64,11 @@ SELECT (SELECT count(*) FROM instance) AS instances,
 
 -- name: histories
 SELECT h.instance, h.turn, h.events, i.id, i.execution, i.turns, i.completed_at FROM history AS h
-JOIN instance AS i ON i.key = h.instance ORDER BY h.instance, h.turn;
+JOIN instance AS i ON i.key = h.instance
+WHERE h.instance > ? AND h.instance <= ? ORDER BY h.instance, h.turn;
+
+-- name: window
+SELECT max(key) FROM (SELECT key FROM instance WHERE key > ? ORDER BY key LIMIT ?);
 
 -- name: inbox_of
 SELECT event FROM inbox WHERE instance = ?;
