@@ -175,7 +175,10 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
         return
     for (content,) in db.execute(CHECKS.inbox_of, (row["instance"],)):
         with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
-            _note(open_tasks, pb.HistoryEvent.FromString(content))
+            event = pb.HistoryEvent.FromString(content)
+            if event.HasField("executionRewound"):
+                return  # the turn that this event starts asks anew for whatever is gone
+            _note(open_tasks, event)
     if open_tasks:
         _check_open(db, report, row, open_tasks)
 
