@@ -135,6 +135,7 @@ def test_workers_that_are_killed_lose_nothing_and_repeat_nothing(tmp_path: Path)
         names = [name for driver in drivers for name in driver.names]
         for name in names:
             verify(bench, name)
+        print(f"{KILLS} kills, {len(names)} instances")  # noqa: T201  # a figure for whoever runs the proof
     report = check(path)
     assert not report.count, report.words()
     assert report.counts["ended"] == report.counts["instances"] == len(names) * (1 + ITEMS)
