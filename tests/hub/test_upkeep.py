@@ -170,6 +170,23 @@ def test_a_damaged_page_is_found(sound: Path, tmp_path: Path) -> None:
         assert report.count, f"page {page + 1}"
 
 
+def test_an_index_that_disagrees_with_its_table_is_found(sound: Path, tmp_path: Path) -> None:
+    """Each page is well-formed; an instance could no longer be found by its ID."""
+    path = tmp_path / "hub.db"
+    whole = sound.read_bytes()
+    path.write_bytes(whole)
+    db = file.reader(path)
+    root = db.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_instance_1'"
+    ).fetchone()[0]
+    db.close()
+    start, end = (root - 1) * 4096, root * 4096
+    assert whole[start:end].count(b"waits") == 1
+    path.write_bytes(whole[:start] + whole[start:end].replace(b"waits", b"waitz") + whole[end:])
+    report = check(path)
+    assert any("missing from index sqlite_autoindex_instance_1" in fault for fault in report.faults)
+
+
 @pytest.mark.parametrize("content", [b"", b"Dear diary, " * 100])
 def test_what_is_no_hubs_file_is_not_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
