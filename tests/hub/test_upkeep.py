@@ -19,7 +19,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub import Hub, HubError, file, main
 from orchestration.hub.backup import backup
 from orchestration.hub.check import check
-from tests.hub.hubs import Bench, RawWorker, eventually, schedule
+from tests.hub.hubs import Bench, RawWorker, complete, eventually, schedule
 
 
 def patient(ctx: task.OrchestrationContext, given: Any) -> Any:
@@ -44,21 +44,16 @@ def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], Bench]]:
 
 def busy(path: Path) -> Path:
     """A hub's file in which everything is: ended, waiting for an event, for an activity, a timer and a child."""
-    with Hub(path) as hub:
+    with Hub(path) as hub, RawWorker(hub.address) as worker:
         bench = Bench(hub.address)
-        worker = bench.work(patient)
-        bench.start(patient, instance_id="ended")
-        bench.custom("ended", '"waiting"')
-        bench.client.raise_orchestration_event("ended", "go", data=1)
-        bench.done("ended")
-        bench.start(patient, instance_id="waits")
-        bench.custom("waits", '"waiting"')
-        worker.stop()
+        for name in ("ended", "waits"):
+            bench.start("any", instance_id=name)
+            worker.answer(worker.take())
+        bench.client.raise_orchestration_event("ended", "go")
+        worker.answer(worker.take(), complete())
         bench.start("any", instance_id="open")
-        with RawWorker(hub.address) as raw:
-            item = raw.take()
-            raw.answer(item, schedule(1), timer(2), child(3))
-            raw.take()
+        worker.answer(worker.take(), schedule(1), timer(2), child(3))
+        worker.take()
         bench.close()
     return path
 
