@@ -36,8 +36,9 @@ bench: $(STAMP) ## speed and size, as a table
 pictures: $(STAMP) ## the pictures of the README, taken by the tests that walk the demo
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/demo
 
-proof: $(STAMP) ## the long forms of what test runs briefly
-	COUNTERSIGN_PROOF=1 $(BIN)/pytest
+proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
+	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/hub \
+	    $$(grep -rl COUNTERSIGN_PROOF tests --include='test_*.py' | grep -v ^tests/hub/)
 
 lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \

@@ -73,7 +73,12 @@ async def running(
     sms = sms_service(settings, secrets)
     book = PolicyFile(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
-        connection = connect(settings.hub, settings.data_dir, skippable_clock=settings.skippable_clock)
+        connection = connect(
+            settings.hub,
+            settings.data_dir,
+            skippable_clock=settings.skippable_clock,
+            retention=settings.retention,
+        )
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)

@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check_policies)
 
-    commands.add_parser("hub", help="the task hub as a process of its own, on loopback (see hub --help)")
+    commands.add_parser(
+        "hub", help="the task hub as a process of its own; check and backup of its file (see hub --help)"
+    )
     return parser
 
 

@@ -9,11 +9,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from orchestration.errors import CountersignError
+from orchestration.hub import RETENTION, parse_retention
 
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
@@ -32,6 +34,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_POLICIES",
+        "COUNTERSIGN_RETENTION",
         "COUNTERSIGN_SECRET",
         "COUNTERSIGN_SMS_COUNTRIES",
         "COUNTERSIGN_SMS_DIGITS",
@@ -77,6 +80,7 @@ class Settings:
     data_dir: Path
     hub: str
     skippable_clock: bool
+    retention: timedelta
     policies: Path
     sms: Mapping[str, str]
     secret: str | None
@@ -122,6 +126,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         data_dir=_data_dir(given),
         hub=given.get("COUNTERSIGN_HUB", HUB),
         skippable_clock=clock == "skippable",
+        retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         policies=Path(
             _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
         ).expanduser(),
@@ -198,6 +203,13 @@ def _listen(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise SettingError(f"COUNTERSIGN_LISTEN: {text!r} is not HOST:PORT, such as {LISTEN}.")
     return host.strip("[]"), int(port)
+
+
+def _retention(text: str | None) -> timedelta:
+    try:
+        return RETENTION if text is None else parse_retention(text)
+    except ValueError as error:
+        raise SettingError(f"COUNTERSIGN_RETENTION: {error}") from error
 
 
 def _url(name: str, text: str) -> str:

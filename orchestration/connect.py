@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.converter import PydanticConverter
 from orchestration.errors import CountersignError
-from orchestration.hub import Hub, HubError, SkippableClock
+from orchestration.hub import RETENTION, Hub, HubError, SkippableClock
 
 THREADS: Final = 16
 SDK_LOG: Final = logging.getLogger("durabletask")
@@ -160,14 +160,18 @@ class Connection:
                 return None
 
 
-def connect(setting: str, data_dir: Path, *, skippable_clock: bool = False) -> Connection:
+def connect(
+    setting: str, data_dir: Path, *, skippable_clock: bool = False, retention: timedelta = RETENTION
+) -> Connection:
     """Connects to the hub that COUNTERSIGN_HUB names.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
-    `skippable_clock` lets the demo and the tests skip its time. Raises `HubSettingError`.
+    `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention`
+    ago is forgotten. Another hub keeps its own time and retention. Raises `HubSettingError`.
     """
     if setting == "embedded":
-        hub = Hub(data_dir / HUB_FILE, clock=SkippableClock() if skippable_clock else None)
+        clock = SkippableClock() if skippable_clock else None
+        hub = Hub(data_dir / HUB_FILE, clock=clock, retention=retention)
         try:
             hub.start()
         except HubError as error:

@@ -7,6 +7,16 @@ acknowledged is on disk. It knows nothing of approvals, and nothing of its host 
 from orchestration.hub.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.command import main
 from orchestration.hub.errors import HubError
+from orchestration.hub.housekeeping import RETENTION, parse_retention
 from orchestration.hub.server import Hub
 
-__all__ = ["Clock", "Hub", "HubError", "SkippableClock", "SystemClock", "main"]
+__all__ = [
+    "RETENTION",
+    "Clock",
+    "Hub",
+    "HubError",
+    "SkippableClock",
+    "SystemClock",
+    "main",
+    "parse_retention",
+]

@@ -1,4 +1,4 @@
-"""The hub as a process of its own."""
+"""The hub as a process of its own, and what is done to its file beside it: check and backup."""
 
 import argparse
 import logging
@@ -6,20 +6,41 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
+from orchestration.hub import backup, check, housekeeping
 from orchestration.hub.clock import SkippableClock, SystemClock
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 
+FAULTS_FOUND: Final = 1
+NOT_DONE: Final = 2
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a hub until SIGINT or SIGTERM; prints its address on a line of its own once it serves.
+    """Run a hub, or `check FILE`, or `backup FILE TO`.
 
-    Returns 0, or 2 where it could not start, with the reason on stderr.
+    Returns 0; 1 where a check found faults; 2 where it could not do what was asked, with the reason on
+    stderr.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
+    command = {"check": _check, "backup": _backup}.get(words[0] if words else "")
+    try:
+        return _serve(words) if command is None else command(words[1:])
+    except HubError as error:
+        print(error, file=sys.stderr)  # noqa: T201  # a command's answer
+        return NOT_DONE
+
+
+def _serve(words: list[str]) -> int:
+    """Run a hub until SIGINT or SIGTERM; prints its address on a line of its own once it serves."""
     parser = argparse.ArgumentParser(
-        prog="countersign hub", description="A durable task hub on one file, for durabletask programs."
+        prog="countersign hub",
+        description="A durable task hub on one file, for durabletask programs.",
+        epilog="countersign hub check FILE verifies a hub's file; countersign hub backup FILE TO copies it. Both "
+        "may be run while the hub serves.",
     )
     parser.add_argument(
         "--db", type=Path, required=True, metavar="FILE", help="the hub's file; made where there is none"
@@ -28,22 +49,60 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--listen", metavar="HOST:PORT", help="a loopback address; without it, a Unix socket beside the file"
     )
     parser.add_argument(
+        "--retention",
+        type=_retention,
+        default=housekeeping.RETENTION,
+        metavar="DAYS",
+        help="how long ended instances are kept, such as 90d (default 400d)",
+    )
+    parser.add_argument(
         "--skippable", action="store_true", help="let clients move the clock ahead, for tests and demos"
     )
-    options = parser.parse_args(argv)
+    options = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
     hub = Hub(
-        options.db, listen=options.listen, clock=SkippableClock() if options.skippable else SystemClock()
+        options.db,
+        listen=options.listen,
+        clock=SkippableClock() if options.skippable else SystemClock(),
+        retention=options.retention,
     )
-    try:
-        hub.start()
-    except HubError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a command's answer
-        return 2
-    print(hub.address, flush=True)  # noqa: T201  # as above: whoever started it reads where to connect
+    hub.start()
+    print(hub.address, flush=True)  # noqa: T201  # whoever started it reads where to connect
     stop.wait()
     hub.stop()
+    return 0
+
+
+def _retention(text: str) -> timedelta:
+    try:
+        return housekeeping.parse_retention(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _check(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="countersign hub check",
+        description="Reads all of a hub's file and says whether it is whole; changes nothing. The hub may be serving "
+        "it meanwhile. Exit status 0, 1 where there are faults, 2 where it is no hub's file.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    report = check.check(parser.parse_args(words).file)
+    print(report.words())  # noqa: T201  # a command's answer
+    return FAULTS_FOUND if report.count else 0
+
+
+def _backup(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="countersign hub backup",
+        description="Copies a hub's file as it is at this moment, and checks the copy. The hub may be serving it "
+        "meanwhile. Exit status 0, or 2 where there is no copy.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("to", type=Path, metavar="TO", help="a file that does not exist yet")
+    given = parser.parse_args(words)
+    print(backup.backup(given.file, given.to).words())  # noqa: T201  # a command's answer
     return 0

@@ -71,7 +71,7 @@ def child_failed(at: int, task: int, failure: pb.TaskFailureDetails) -> bytes:
     return wire.event(at, subOrchestrationInstanceFailed=failed)
 
 
-def forget(tx: Transaction, key: int) -> None:
-    """Delete an instance with everything that belongs to it, whatever its status."""
-    for statement in (Q.history_delete, Q.inbox_delete, Q.timer_delete, Q.activity_delete, Q.instance_delete):
-        tx.do(statement, key)
+def forget(tx: Transaction, key: int) -> int:
+    """Delete an instance with everything that belongs to it, whatever its status; how many rows that were."""
+    statements = (Q.history_delete, Q.inbox_delete, Q.timer_delete, Q.activity_delete, Q.instance_delete)
+    return sum(tx.do(statement, key) for statement in statements)

@@ -13,9 +13,13 @@ from orchestration.hub.errors import HubError
 _APPLICATION_ID: Final = 0x4373676E
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER: Final = 100
+# What the header of a backup says, until a hub opens it; that of a file which has a log says otherwise.
+_ROLLBACK_MODE: Final = b"\x01\x01"
+
+_IDENTITY: Final = ("application_id", "user_version")
 
 # Each brings the file from the version that is its index to the next. Never change one that was released.
-MIGRATIONS: Final = (sql.script("schema_0001.sql"),)
+MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"))
 
 # A file up to this size is verified page by page at every start, which takes under a tenth of a second; of a
 # larger one the size, the header and the log are.
@@ -90,14 +94,55 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
     return db
 
 
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps what was committed and is not yet in the file itself."""
+    return path.with_name(path.name + "-wal")
+
+
 def reader(path: Path) -> sqlite3.Connection:
     """A connection that can only read, for one thread."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
     )
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA cache_size = -4096")
+    try:
+        db.execute("PRAGMA cache_size = -4096")
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
     return db
+
+
+def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:
+    """A connection that sees a hub's file as it is at this moment until it is closed, and the file's schema.
+
+    A hub may serve the file meanwhile. Asks SQLite and reads no byte itself: to close a file is to lose every
+    lock that this process has on it. Raises HubError where there is no file, or it is foreign or newer.
+    """
+    if not path.is_file():
+        raise HubError(f"There is no file {path}.")
+    try:
+        db = reader(path)
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+    try:
+        db.execute("BEGIN")
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _IDENTITY)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise _unreadable(path, error) from error
+    if application == _APPLICATION_ID and version <= len(MIGRATIONS):
+        return db, int(version)
+    db.close()
+    raise HubError(
+        f"{path} has schema {version}, and this program knows up to {len(MIGRATIONS)}. Use a newer one."
+        if application == _APPLICATION_ID
+        else f"{path} is not a hub's file."
+    )
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> HubError:
+    return HubError(f"{path} cannot be read as a hub's file: {error}.")
 
 
 def _damaged(path: Path, how: str) -> HubError:
@@ -117,6 +162,11 @@ def _refuse_foreign(path: Path) -> None:
     application = int.from_bytes(header[68:72], "big")
     # A file whose creation was interrupted has a header, and its first migration in the log or nowhere.
     unfinished = application == 0 and path.stat().st_size <= 4096
+    if header[18:20] == _ROLLBACK_MODE and log_of(path).exists() and log_of(path).stat().st_size:
+        raise HubError(
+            f"Beside {path} lies {log_of(path)}, the log of the file that was there before: to read the two "
+            "together would damage what was restored. Nothing was changed. Move the log away and start again."
+        )
     if not header.startswith(_MAGIC) or (application != _APPLICATION_ID and not unfinished):
         raise HubError(f"{path} is not a hub's file. It was not changed. Name another file for the hub.")
 

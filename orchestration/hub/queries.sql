@@ -211,6 +211,26 @@ SELECT seq, fire_at, entity, event FROM entity_later WHERE fire_at <= ? ORDER BY
 -- name: entity_later_take
 DELETE FROM entity_later WHERE seq = ?;
 
+-- name: expired_next
+-- The first instance after (at, id) that ended by a moment.
+SELECT key, id, completed_at, parent, parent_execution FROM instance
+WHERE completed_at IS NOT NULL AND completed_at <= ? AND (completed_at, id) > (?, ?)
+ORDER BY completed_at, id LIMIT 1;
+
+-- name: expired_child
+SELECT key, completed_at FROM instance WHERE parent = ? AND key > ? ORDER BY key LIMIT 1;
+
+-- name: expired_look
+SELECT execution, completed_at, parent, parent_execution FROM instance WHERE key = ?;
+
+-- name: expired_entities
+-- Nothing is left of these: no state, no lock, no message.
+DELETE FROM entity WHERE key IN (
+    SELECT e.key FROM entity AS e INDEXED BY entity_empty
+    WHERE e.state IS NULL AND e.updated_at <= ? AND e.lock_section IS NULL
+      AND NOT EXISTS (SELECT 1 FROM entity_inbox AS m WHERE m.entity = e.key)
+    LIMIT 50);
+
 -- name: skip_add
 INSERT INTO skip (from_at, to_at) VALUES (?, ?);
 

@@ -16,6 +16,7 @@ from orchestration.hub import (
     address,
     clock_service,
     file,
+    housekeeping,
     http2,
     mailbox,
     routes,
@@ -45,7 +46,8 @@ class Hub:
 
     `listen` is a loopback HOST:PORT (port 0 takes a free one); without it the hub listens on a Unix socket
     beside the file that only its owner can open. `lease` is how long a connected worker may hold an item
-    before it is dealt again, in real time whatever the clock says.
+    before it is dealt again, in real time whatever the clock says. Instances that ended longer than
+    `retention` ago, by the hub's clock, are forgotten.
     """
 
     def __init__(
@@ -55,17 +57,20 @@ class Hub:
         listen: str | None = None,
         clock: clocks.Clock | None = None,
         lease: timedelta = timedelta(minutes=5),
+        retention: timedelta = housekeeping.RETENTION,
     ) -> None:
         self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
         self._path = Path(path)
         self._listen = listen
         self._lease_s = lease.total_seconds()
+        self._retention = retention
         self._address: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._store: Store | None = None
         self._alarm: timers.Alarm | None = None
+        self._housekeeper: housekeeping.Housekeeper | None = None
 
     @property
     def address(self) -> str:
@@ -144,8 +149,13 @@ class Hub:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _advance(self, delta: timedelta) -> datetime:
-        clock, store, alarm = self.clock, self._store, self._alarm
-        if not isinstance(clock, clocks.SkippableClock) or store is None or alarm is None:
+        clock, store, alarm, housekeeper = self.clock, self._store, self._alarm, self._housekeeper
+        if (
+            not isinstance(clock, clocks.SkippableClock)
+            or store is None
+            or alarm is None
+            or housekeeper is None
+        ):
             raise HubError("This hub runs on the machine's clock, which cannot be moved.")
         if delta < timedelta():
             raise HubError("A clock can only be moved forward.")
@@ -156,6 +166,7 @@ class Hub:
 
         clock.restore(await store.run(add))
         alarm.look()
+        housekeeper.look()
         return clock.now()
 
     async def _next_timer(self) -> datetime | None:
@@ -198,7 +209,8 @@ class Hub:
         dispatcher = Dispatcher(self._lease_s)
         waiters = Waiters()
         alarm = timers.Alarm(store, self.clock)
-        self._store, self._alarm = store, alarm
+        housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
+        self._store, self._alarm, self._housekeeper = store, alarm, housekeeper
 
         def on_commit(effects: Effects) -> None:
             dispatcher.apply(effects)
@@ -230,6 +242,7 @@ class Hub:
         storing = asyncio.create_task(store.serve())
         chores = [
             asyncio.create_task(alarm.serve()),
+            asyncio.create_task(housekeeper.serve()),
             asyncio.create_task(_care(store, dispatcher, self._lease_s)),
         ]
         try:

@@ -1,4 +1,4 @@
-"""The named statements of `queries.sql`, as attributes: `sql.Q.get_instance`."""
+"""The named statements of `queries.sql`, as attributes: `sql.Q.instance_by_id`; those of `checks.sql` likewise."""
 
 from importlib import resources
 from typing import Final
@@ -12,7 +12,7 @@ class _Queries:
             setattr(self, name.strip(), " ".join(" ".join(lines).split()).rstrip("; "))
 
     def __getattr__(self, name: str) -> str:
-        raise AttributeError(f"queries.sql has no statement named {name!r}")
+        raise AttributeError(f"no statement is named {name!r}")
 
 
 def script(name: str) -> str:
@@ -21,3 +21,4 @@ def script(name: str) -> str:
 
 
 Q: Final = _Queries(script("queries.sql"))
+CHECKS: Final = _Queries(script("checks.sql"))

@@ -1,6 +1,6 @@
-"""Run the bench and print its table.
+"""Run the bench and print its tables.
 
-About four minutes. Figures are of this machine, and of what else runs on it.
+About five minutes. Figures are of this machine, and of what else runs on it.
 """
 
 import argparse
@@ -15,19 +15,20 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, measure, processes
+from tests.bench import crowd, measure, processes, year
 
 WAITING = 3000
 QUIET = 100
 CROWD = 100_000
 SAMPLE = 1000
+YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 
 _Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 _Line = tuple[str, str, str]
 
 
 def main() -> int:
-    """Print one table; 0."""
+    """Print two tables; 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of everything: is the bench itself sound?"
@@ -36,9 +37,17 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
         lines = [*_side_by_side(directory, scale), *_two_workers(directory, scale), *_crowd(directory, scale)]
+        year_lines = list(_year(directory, scale))
     finally:
         shutil.rmtree(directory)
-    _print(lines)
+    _print(lines, "this hub", "SDK")
+    ended, waiting = YEAR_ENDED // scale, YEAR_WAITING // scale
+    sys.stdout.write(f"\nA year of history: {ended:,} ended, {waiting:,} waiting\n")
+    _print(year_lines, "empty file", "a year in")
+    load = os.getloadavg()[0]
+    sys.stdout.write(
+        f"\n{os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, {platform.platform()}\n"
+    )
     return 0
 
 
@@ -121,14 +130,20 @@ def _resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _print(lines: list[_Line]) -> None:
+def _year(directory: Path, scale: int) -> Iterator[_Line]:
+    sample = YEAR_SAMPLE // scale
+    small, big = directory / "nothing.db", directory / "year.db"
+    crowd.make(small, 2 * sample, year.FEW)
+    crowd.make(big, YEAR_WAITING // scale, YEAR_ENDED // scale)
+    for measured in (year.figures, year.upkeep, year.housekeeping):
+        for (what, before), (_, after) in zip(measured(small, sample), measured(big, sample), strict=True):
+            yield what, f"{before:,.1f}", f"{after:,.1f}"
+
+
+def _print(lines: list[_Line], first: str, second: str) -> None:
     width = max(len(what) for what, _, _ in lines)
-    out = [f"{'':{width}}  {'this hub':>10}  {'SDK':>10}"]
-    out += [f"{what:{width}}  {ours:>10}  {sdk:>10}" for what, ours, sdk in lines]
-    load = os.getloadavg()[0]
-    out.append(
-        f"{os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, {platform.platform()}"
-    )
+    out = [f"{'':{width}}  {first:>10}  {second:>10}"]
+    out += [f"{what:{width}}  {one:>10}  {other:>10}" for what, one, other in lines]
     sys.stdout.write("\n".join(out) + "\n")
 
 

@@ -29,7 +29,7 @@ class Driver:
 
     def start(self, names: list[str]) -> float:
         """Start one instance for each name; acknowledged starts per second."""
-        seconds = _timed(self._start, names)
+        seconds = _timed(self.start_one, names)
         return len(names) / seconds
 
     def until_waiting(self, names: Iterable[str]) -> None:
@@ -51,15 +51,15 @@ class Driver:
 
     def latencies(self, names: list[str]) -> float:
         """Decide one after the other; the median of the milliseconds from event to ended."""
-        times = []
-        for name in names:
-            began = time.perf_counter()
-            self._decide(name)
-            self.client.wait_for_orchestration_completion(name, timeout=_END_S)
-            times.append((time.perf_counter() - began) * 1000)
-        return statistics.median(times)
+        return statistics.median(each(self.finish, names))
 
-    def _start(self, name: str) -> None:
+    def finish(self, name: str) -> None:
+        """Decide one, and see it end."""
+        self._decide(name)
+        self.client.wait_for_orchestration_completion(name, timeout=_END_S)
+
+    def start_one(self, name: str) -> None:
+        """Start one; returns once that is acknowledged."""
         self.client.schedule_new_orchestration("flow", input=1, instance_id=name)
 
     def _decide(self, name: str) -> None:
@@ -68,6 +68,16 @@ class Driver:
     def _custom_status(self, name: str) -> str | None:
         state = self.client.get_orchestration_state(name, fetch_payloads=False)
         return state.serialized_custom_status if state is not None else None
+
+
+def each(call: Callable[[str], Any], names: Iterable[str]) -> list[float]:
+    """The milliseconds that each call took, one after the other."""
+    times = []
+    for name in names:
+        began = time.perf_counter()
+        call(name)
+        times.append((time.perf_counter() - began) * 1000)
+    return times
 
 
 def _timed(call: Callable[[str], Any], names: list[str]) -> float:

@@ -19,6 +19,7 @@ from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.hub import Hub
+from orchestration.hub.check import check
 
 WAIT_S = 10.0
 _STOPPING: list[threading.Thread] = []
@@ -47,9 +48,16 @@ def sdk_hub() -> Iterator[str]:
 
 @contextmanager
 def our_hub(path: Path) -> Iterator[str]:
-    """Our hub on this file; yields its address."""
+    """Our hub on this file; yields its address. Whatever was done to it, it leaves a file that is sound."""
     with Hub(path) as hub:
         yield hub.address
+    sound(path)
+
+
+def sound(path: Path) -> None:
+    """Fails where a check of the hub's file at `path` finds a fault."""
+    report = check(path)
+    assert not report.count, report.words()
 
 
 def eventually(check: Callable[[], Any], what: str = "it") -> Any:

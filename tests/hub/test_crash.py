@@ -24,6 +24,7 @@ from durabletask.client import TaskHubGrpcClient
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.worker import TaskHubGrpcWorker
 
+from orchestration.hub.check import check as check_file
 from tests.hub.hubs import WAIT_S
 
 KILLS = 100 if os.environ.get("COUNTERSIGN_PROOF") else 10
@@ -182,3 +183,7 @@ def test_nothing_acknowledged_is_lost_and_no_turn_is_applied_twice(tmp_path: Pat
         assert len(instances) >= KILLS, "the drivers got something done between the kills"
         for name, sent in instances.items():
             check(client, name, sent)
+        print(f"{KILLS} kills, {len(instances)} instances")  # noqa: T201  # a figure for whoever runs the proof
+    report = check_file(tmp_path / "hub.db")
+    assert not report.count, report.words()
+    assert report.counts["ended"] == len(instances)

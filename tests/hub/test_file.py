@@ -1,6 +1,7 @@
 """The hub's file: whole, its own, alone, and on disk before anybody is told."""
 
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.client import TaskHubGrpcClient
 
 from orchestration.hub import Hub, HubError, file, main
+from orchestration.hub.check import check
 from tests.hub.hubs import Bench, RawWorker, complete, eventually, schedule
 
 
@@ -252,6 +254,34 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path)
         _fill_and_recover(disk)
     finally:
         subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process's files")
+def test_a_file_that_may_not_grow_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path) -> None:
+    """The full disk of those who may not mount one: a limit on the size of files, lifted again."""
+    path = tmp_path / "hub.db"
+    command = [sys.executable, "-m", "orchestration.hub", "--db", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        bench = Bench(process.stdout.readline().strip())
+        acknowledged: list[str] = []
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+        with pytest.raises(grpc.RpcError, match="disk is full") as full:
+            _start_until_refused(bench, acknowledged)
+        assert isinstance(full.value, grpc.Call)
+        assert full.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert all(bench.client.get_orchestration_state(one) for one in acknowledged)
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+        acknowledged.append(bench.start(patient, instance_id="after"))
+        bench.close()
+        process.kill()
+    report = check(path)
+    assert not report.count, report.words()
+    with Hub(path) as hub:
+        bench = Bench(hub.address)
+        assert all(bench.client.get_orchestration_state(one) for one in acknowledged)
+        bench.close()
 
 
 def _start_until_refused(bench: Bench, acknowledged: list[str]) -> None:

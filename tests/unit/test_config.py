@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ def test_the_defaults(environment: dict[str, str]) -> None:
     assert settings.slack_api_url == "https://slack.com/api/"
     assert not settings.socket_mode
     assert not settings.skippable_clock
+    assert settings.retention == timedelta(days=400)
+
+
+def test_what_has_ended_is_kept_as_long_as_asked(environment: dict[str, str]) -> None:
+    assert config.read(environment | {"COUNTERSIGN_RETENTION": "30d"}).retention == timedelta(days=30)
 
 
 def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) -> None:
@@ -44,6 +50,8 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_PUBLIC_URL": "ftp://x"}, "COUNTERSIGN_PUBLIC_URL"),
         ({"COUNTERSIGN_POLICIES": ""}, "COUNTERSIGN_POLICIES: is not set; give the path"),
         ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
+        ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
+        ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
         ({"SLACK_BOT_TOKEN_FILE": "/nowhere"}, "SLACK_BOT_TOKEN: is set, and so is SLACK_BOT_TOKEN_FILE"),
         (
             {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "/nowhere"},

@@ -1,0 +1,97 @@
+-- What must hold in every hub's file beyond what SQLite itself verifies. Each statement finds what breaks one rule.
+
+-- name: orphaned_history
+SELECT h.instance, count(*) AS count FROM history AS h
+WHERE NOT EXISTS (SELECT 1 FROM instance AS i WHERE i.key = h.instance) GROUP BY h.instance;
+
+-- name: orphaned_inbox
+SELECT m.instance, count(*) AS count FROM inbox AS m
+WHERE NOT EXISTS (SELECT 1 FROM instance AS i WHERE i.key = m.instance) GROUP BY m.instance;
+
+-- name: orphaned_activity
+SELECT a.instance, count(*) AS count FROM activity AS a
+WHERE NOT EXISTS (SELECT 1 FROM instance AS i WHERE i.key = a.instance) GROUP BY a.instance;
+
+-- name: orphaned_timer
+SELECT t.instance, count(*) AS count FROM timer AS t
+WHERE NOT EXISTS (SELECT 1 FROM instance AS i WHERE i.key = t.instance) GROUP BY t.instance;
+
+-- name: orphaned_entity_inbox
+SELECT m.entity, count(*) AS count FROM entity_inbox AS m
+WHERE NOT EXISTS (SELECT 1 FROM entity AS e WHERE e.key = m.entity) GROUP BY m.entity;
+
+-- name: unclear_end
+SELECT id, status FROM instance
+WHERE (completed_at IS NOT NULL) <> (status IN (SELECT value FROM json_each(:ended)));
+
+-- name: ended_with_timer
+SELECT i.id, count(*) AS count FROM timer AS t JOIN instance AS i ON i.key = t.instance
+WHERE i.completed_at IS NOT NULL GROUP BY i.key;
+
+-- name: ended_with_inbox
+SELECT i.id, count(*) AS count FROM inbox AS m JOIN instance AS i ON i.key = m.instance
+WHERE i.completed_at IS NOT NULL GROUP BY i.key;
+
+-- name: turn_missing
+-- Turns are numbered without holes, and the count of turns is one ahead of the last; except while the word to rewind
+-- waits in the inbox (a kind of its own), for what follows it writes the history anew.
+SELECT i.id, i.turns, min(h.turn) AS first, max(h.turn) AS last, count(*) AS count
+FROM history AS h JOIN instance AS i ON i.key = h.instance
+GROUP BY i.key
+HAVING count <> last - first + 1 OR last > i.turns OR (i.completed_at IS NULL AND last <> i.turns - 1
+    AND NOT EXISTS (SELECT 1 FROM inbox AS m WHERE m.instance = i.key AND m.kind > 2));
+
+-- name: never_woken
+-- An execution begins with an event in the inbox, and leaves a history once that was consumed.
+SELECT i.id FROM instance AS i
+WHERE i.completed_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key)
+  AND NOT EXISTS (SELECT 1 FROM inbox AS m WHERE m.instance = i.key);
+
+-- name: locked_by_nobody
+SELECT e.id, e.lock_owner FROM entity AS e
+WHERE e.lock_owner IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM instance AS i
+    WHERE i.id = e.lock_owner AND i.execution = e.lock_owner_execution AND i.completed_at IS NULL);
+
+-- name: counts
+SELECT (SELECT count(*) FROM instance) AS instances,
+       (SELECT count(*) FROM instance WHERE completed_at IS NOT NULL) AS ended,
+       (SELECT count(*) FROM history) AS pieces,
+       (SELECT count(*) FROM timer) AS timers,
+       (SELECT count(*) FROM inbox) AS events,
+       (SELECT count(*) FROM activity) AS activities,
+       (SELECT count(*) FROM entity) AS entities,
+       (SELECT count(*) FROM entity_inbox) + (SELECT count(*) FROM entity_later) AS messages;
+
+-- name: histories
+SELECT h.instance, h.turn, h.events, i.id, i.execution, i.turns, i.completed_at FROM history AS h
+JOIN instance AS i ON i.key = h.instance
+WHERE h.instance > ? AND h.instance <= ? ORDER BY h.instance, h.turn;
+
+-- name: window
+SELECT max(key) FROM (SELECT key FROM instance WHERE key > ? ORDER BY key LIMIT ?);
+
+-- name: inbox_of
+SELECT event FROM inbox WHERE instance = ?;
+
+-- name: inbox
+SELECT seq, event FROM inbox;
+
+-- name: activity_tasks
+SELECT task FROM activity WHERE instance = ? AND execution = ?;
+
+-- name: timer_tasks
+SELECT task FROM timer WHERE instance = ?;
+
+-- name: exists_id
+SELECT 1 FROM instance WHERE id = ?;
+
+-- name: requests
+SELECT key, request FROM activity;
+
+-- name: entity_inbox
+SELECT seq, event FROM entity_inbox;
+
+-- name: entity_later
+SELECT seq, event FROM entity_later;
