@@ -68,7 +68,7 @@ class DeskReader:
     async def of(self, person: str, groups: Collection[str]) -> Desk:
         """The desk of `person`, who belongs to `groups`."""
         own, *shared = await asyncio.gather(*(self._desk(principal) for principal in (person, *groups)))
-        known = await self._entity(PERSON, person, PersonState)
+        entry = await self.entry(person)
         waiting = list(dict.fromkeys(request_id for desk in (own, *shared) for request_id in desk.waits))
         looked_at = waiting[:LOOKED_AT]
         papers = await self._papers({*looked_at, *own.asked, *own.decided})
@@ -85,8 +85,12 @@ class DeskReader:
             asked=[paper for paper in asked if not paper.progress.status.ended],
             decided=sorted(decided, key=_ended, reverse=True),
             unseen=len(waiting) - len(looked_at),
-            entry=known.entry,
+            entry=entry,
         )
+
+    async def entry(self, person: str) -> PersonEntry | None:
+        """Their own word on being away; None where they gave none."""
+        return (await self._entity(PERSON, person, PersonState)).entry
 
     async def _papers(self, request_ids: Collection[str]) -> dict[str, Paper]:
         """Those that there still are: one that was purged is not missed."""
