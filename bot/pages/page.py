@@ -36,15 +36,15 @@ WAYS: Final = {Via.SLACK: "in Slack", Via.SMS: "by SMS", Via.API: "by API"}
 CONFIRMED: Final = "confirmed by a code to their phone"
 SPOKE: Final = {RemarkKind.QUESTION: "asks", RemarkKind.ANSWER: "answers", RemarkKind.COMMENT: "comments"}
 NO_DECISION: Final = "Nobody has decided here."
-NOTHING_SAID: Final = "Nothing was asked or remarked."
 UNDECIDED: Final = "It gets one when it is decided."
 UNSIGNED: Final = "It has none: it was not signed when it ended."
 TIMES: Final = "All times are UTC."
 HISTORY: Final = "Every step that the task hub has on record, read from the durable history itself."
 RECEIPT: Final = (
-    "The outcome, signed with this server's Ed25519 key. It can be checked by anybody, without access to Slack or to "
-    "this page: put it into a file and run"
+    "The outcome, signed with this server's Ed25519 key, so that anybody can check it without access to Slack or to "
+    "this page."
 )
+CHECKING: Final = "Put it into a file, and run"
 
 GONE_TITLE: Final = "This link has ended"
 GONE: Final = "A link to a record is for one person and for an hour, and this one is not good any more."
@@ -220,12 +220,14 @@ class _Page:
         url = self._reader.public_url
         command = (
             f"COUNTERSIGN_URL={url} countersign verify - \\\n"
-            f"    --id {request_id} \\\n    --digest {outcome.digest} < receipt.txt"
+            f"    --id {request_id} \\\n    --digest {outcome.digest} \\\n    < receipt.txt"
         )
         keys = f"{url}/.well-known/jwks.json"
         return _section(
             "Receipt",
             tag("p", RECEIPT),
+            tag("pre", outcome.receipt, class_="jws"),
+            tag("p", CHECKING),
             tag("pre", command),
             tag(
                 "p",
@@ -235,7 +237,6 @@ class _Page:
                 tag("code", "--jwks FILE"),
                 ".",
             ),
-            tag("pre", outcome.receipt, class_="jws"),
         )
 
     @property

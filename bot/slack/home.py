@@ -137,7 +137,7 @@ def _lines(paper: Paper, said: Sequence[str]) -> str:
     request = paper.request
     title = bold(safe(request.title, 150, room=800)) or safe(paper.policy.title, 60)
     amount = [] if request.amount is None else [money(request.amount, request.currency)]
-    small = [*said, f"`{safe(paper.progress.request_id, 60)}`"]
+    small = [*said, safe(paper.progress.request_id, 60)]
     return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
 
 

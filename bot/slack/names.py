@@ -27,9 +27,10 @@ ASKED_FOR: Final = 40  # people, for one page
 class Names:
     """A cache over `users.info`. For one event loop. Never raises: who is not known is not named."""
 
-    def __init__(self, client: AsyncWebClient, groups: Groups) -> None:
+    def __init__(self, client: AsyncWebClient, groups: Groups, *, patience: float = PATIENCE) -> None:
         self._client = client
         self._groups = groups
+        self._patience = patience
         self._known: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
 
     async def of(self, principals: Collection[str]) -> dict[str, str]:
@@ -39,7 +40,7 @@ class Names:
         tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]
         if any(who.startswith("S") for who in principals):
             tasks.append(asyncio.create_task(self._look_at_groups()))
-        _, late = await asyncio.wait(tasks, timeout=PATIENCE)
+        _, late = await asyncio.wait(tasks, timeout=self._patience)
         for task in late:
             task.cancel()
         names = {who: self._known[who][1] for who in principals if who in self._known}
