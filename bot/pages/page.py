@@ -167,7 +167,7 @@ class _Page:
         return tag(
             "article",
             tag("h3", _line(level.name), " ", tag("small", DOT.join(state))),
-            tag("p", "May decide: ", *may, class_="faint") if may else None,
+            tag("p", "Approvers: ", *may, class_="faint") if may else None,
             tag("ul", *stands, class_="faint") if stands else None,
             self._escalated(level),
             tag("ul", *votes, class_="votes") if votes else tag("p", NO_DECISION),

@@ -52,8 +52,8 @@ async def open_form(
 async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy | None) -> None:
     """Opens everything there is to know of the request, with where to see more of it for the one who pressed."""
     paper = await _paper(door, await door.status(request_id))
-    record = await courtesy.record(act.person, paper) if courtesy else None
-    links = Links(card=await _card_link(act, paper.progress), record=record)
+    card, record = await asyncio.gather(_card_link(act, paper.progress), _record_link(act, paper, courtesy))
+    links = Links(card=card, record=record)
     view = details_view(paper.request, paper.policy, paper.progress, Origin(channel=act.channel), links)
     await act.client.views_open(trigger_id=act.body["trigger_id"], view=view)
 
@@ -61,6 +61,10 @@ async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy
 async def _paper(door: Door, progress: Progress) -> Paper:
     request_id = progress.request_id
     return Paper(progress, await door.asked(request_id), await door.policy_of(request_id))
+
+
+async def _record_link(act: Act, paper: Paper, courtesy: Courtesy | None) -> str | None:
+    return await courtesy.record(act.person, paper) if courtesy else None
 
 
 async def _card_link(act: Act, progress: Progress) -> str | None:
