@@ -1,7 +1,8 @@
 """The `desk` entity: which requests lie before a person or a user group. Keyed by their ID; it holds request IDs only.
 
 It says where to look. What a request is about and how it stands is asked of the request itself, so that nothing here
-can be out of date, tell more than a card does, or outlive what was purged. An ID that is signalled twice is there once.
+can be out of date or tell more than a card does, and what was purged is gone. An ID that is signalled twice is there
+once.
 """
 
 from __future__ import annotations

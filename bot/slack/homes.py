@@ -21,13 +21,14 @@ from bot.slack.home import home_view
 from orchestration import policy as rules
 from orchestration.cards import Card
 from orchestration.desk_client import Desk, DeskReader
-from orchestration.errors import CountersignError, ThrottledError
+from orchestration.errors import CountersignError, HubUnavailableError, ThrottledError
 from orchestration.policies import PersonEntry, PolicyBook
 
 log = logging.getLogger(__name__)
 
 # Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
+HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
 # Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
 LOOKS_FOR: Final = 1800.0  # seconds
 LOOKERS: Final = 1000
@@ -137,6 +138,9 @@ class Homes:
                     await self._client.views_publish(user_id=person, view=view)
             except ThrottledError as error:
                 return max(error.retry_after, self._pause)
+            except HubUnavailableError as error:
+                log.warning("the Home of %s is drawn later: %s", person, error)
+                return HUB_BACK
             except (CountersignError, *SLACK_FAILURES, TimeoutError) as error:
                 log.warning("the Home of %s is not drawn: %s", person, code_of(error) or error)
             except Exception:
