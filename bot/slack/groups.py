@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 FRESH_FOR: Final = 60.0  # seconds; a decision's own look-up is at most as old
 PATIENCE: Final = 1.0  # seconds; a form has to be open within three
+AGAIN: Final = 10.0  # seconds after an answer that did not come
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Groups:
             async with asyncio.timeout(PATIENCE):
                 found = await self._client.usergroups_list(include_users=True)
         except (*SLACK_FAILURES, TimeoutError) as error:
-            # Not asked again by everyone who waited for this answer.
-            self._next_look = time.monotonic() + PATIENCE
+            self._next_look = time.monotonic() + AGAIN
             log.warning("the user groups cannot be read: %s", code_of(error) or error)
             return
         self._next_look = time.monotonic() + FRESH_FOR

@@ -160,3 +160,14 @@ async def has_card(house: House, request_id: str) -> bool:
 def links_of(view: dict[str, Any]) -> dict[str, str]:
     rows = [block["elements"] for block in view["blocks"] if block["type"] == "actions"]
     return {element["action_id"]: element["url"] for row in rows for element in row}
+
+
+async def test_who_cannot_be_told_apart_gets_the_form(house: House) -> None:
+    """Without Slack's word on groups nobody is refused beforehand, and each press does not ask again."""
+    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+    card = await house.ask(rita)
+    await fault(house.simulator, "usergroups.list", "internal_error")
+    for _ in range(2):
+        await ada.click(PURCHASES, card["ts"], "reject")
+        await ada.close_view(await ada.wait_for_view("reject_reason"))
+    assert len(await calls(house.simulator, "usergroups.list")) == 1
