@@ -17,7 +17,7 @@ from orchestration.calls import translated, within_budget
 from orchestration.commands import Decision, Progress, Reason
 from orchestration.desk import DeskState
 from orchestration.errors import UnknownRequestError
-from orchestration.models import APPROVAL, DESK, PERSON, ApprovalRequest, Choice, Via
+from orchestration.models import APPROVAL, DESK, PERSON, ApprovalRequest, Choice, LevelState, Via
 from orchestration.people import PersonState
 from orchestration.policies import PersonEntry, Policy
 from orchestration.published import bench_of, progress_of
@@ -65,19 +65,25 @@ class DeskReader:
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
 
-    async def of(self, person: str, groups: Collection[str]) -> Desk:
-        """The desk of `person`, who belongs to `groups`."""
+    async def of(self, person: str, groups: Collection[str], also: Collection[str] = ()) -> Desk:
+        """The desk of `person`, who belongs to `groups`.
+
+        `also` are requests that may have to do with them, whose word to the desk may still be on its way.
+        """
         own, *shared = await asyncio.gather(*(self._desk(principal) for principal in (person, *groups)))
         entry = await self.entry(person)
-        waiting = list(dict.fromkeys(request_id for desk in (own, *shared) for request_id in desk.waits))
+        waiting = list(dict.fromkeys([*also, *(one for desk in (own, *shared) for one in desk.waits)]))
         looked_at = waiting[:LOOKED_AT]
         papers = await self._papers({*looked_at, *own.asked, *own.decided})
+        fresh = [paper for paper in map(papers.get, also) if paper]
+        theirs = [paper.progress.request_id for paper in fresh if paper.request.requester == person]
+        voted = [paper.progress.request_id for paper in fresh if _voted(person, paper.progress.levels)]
 
         def found(request_ids: Iterable[str]) -> list[Paper]:
-            return [papers[request_id] for request_id in request_ids if request_id in papers]
+            return [papers[request_id] for request_id in dict.fromkeys(request_ids) if request_id in papers]
 
-        asked = found(own.asked)
-        decided = [paper for paper in found(dict.fromkeys([*own.asked, *own.decided])) if paper.ended_at]
+        asked = found([*theirs, *own.asked])
+        decided = [paper for paper in found([*theirs, *voted, *own.asked, *own.decided]) if paper.ended_at]
         return Desk(
             waits=sorted(
                 (paper for paper in found(looked_at) if waits_for(person, groups, paper)), key=_urgency
@@ -129,7 +135,7 @@ def waits_for(person: str, groups: Collection[str], paper: Paper) -> bool:
     members = dict.fromkeys(groups, (person,))
     if progress.status.ended or may_decide(person, members, paper) is not Reason.RECORDED:
         return False
-    return not any(vote.actor == person for vote in progress.levels[-1].decisions)
+    return not _voted(person, progress.levels[-1:])
 
 
 def may_decide(person: str, members: rules.Members, paper: Paper) -> Reason:
@@ -145,6 +151,10 @@ def may_decide(person: str, members: rules.Members, paper: Paper) -> Reason:
     return rules.may_decide(
         decision, request=paper.request, policy=paper.policy, bench=bench, members=members
     )
+
+
+def _voted(person: str, levels: Iterable[LevelState]) -> bool:
+    return any(vote.actor == person for level in levels for vote in level.decisions)
 
 
 def _urgency(paper: Paper) -> tuple[bool, float, datetime]:

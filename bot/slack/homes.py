@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -19,8 +19,9 @@ from bot.slack.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.groups import Groups
 from bot.slack.home import home_view
 from orchestration import policy as rules
+from orchestration.calls import FIRST_LOOK, SLOWEST_LOOK
 from orchestration.cards import Card
-from orchestration.desk_client import Desk, DeskReader
+from orchestration.desk_client import DeskReader
 from orchestration.errors import CountersignError, HubUnavailableError, ThrottledError
 from orchestration.policies import PersonEntry, PolicyBook
 
@@ -29,17 +30,20 @@ log = logging.getLogger(__name__)
 # Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
+WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
 # Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
 LOOKS_FOR: Final = 1800.0  # seconds
 LOOKERS: Final = 1000
+CHANGES: Final = 20  # requests that have changed while somebody looked
 
 
 @dataclass
 class _Looker:
-    """Who looks: since when (monotonic), and in which of the groups that policies name they are."""
+    """Who looks: since when (monotonic), in which of the groups that policies name they are, and what has changed."""
 
     since: float = 0.0
     groups: frozenset[str] = frozenset()
+    changed: deque[str] = field(default_factory=lambda: deque(maxlen=CHANGES))
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -81,8 +85,16 @@ class Homes:
             self._mark(person)
 
     async def away_set(self, person: str, entry: PersonEntry | None) -> None:
-        """Draws it again with their own word on being away, which may be on its way to where it is kept."""
-        if await self._publish(person, lambda desk: replace(desk, entry=entry)):
+        """Draws it again once their own word on being away has reached where it is kept. Never raises."""
+        if person not in self._lookers:
+            return
+        pause = FIRST_LOOK
+        with contextlib.suppress(TimeoutError, HubUnavailableError):
+            async with asyncio.timeout(WORD_PATIENCE):
+                while await self._reader.entry(person) != entry:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, SLOWEST_LOOK)
+        if await self._publish(person):
             self._mark(person)
 
     async def entry_of(self, person: str) -> PersonEntry | None:
@@ -100,7 +112,7 @@ class Homes:
             concerned.update(level.approvers, level.waiting_for, level.stand_ins, level.stand_ins.values())
             concerned.update(vote.actor for vote in level.decisions)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
-            self._loop.call_soon_threadsafe(self._mark_concerned, concerned)
+            self._loop.call_soon_threadsafe(self._mark_concerned, concerned, card.request_id)
 
     async def keep(self) -> None:
         """Draws again what has changed, one Home at a time, until cancelled. No failure ends it."""
@@ -115,17 +127,20 @@ class Homes:
                     self._mark(person)
                 await asyncio.sleep(max(wait, self._pause))
 
-    def _mark_concerned(self, concerned: set[str]) -> None:
+    def _mark_concerned(self, concerned: set[str], request_id: str) -> None:
         oldest = time.monotonic() - LOOKS_FOR
         for person, looker in self._lookers.items():
             if looker.since >= oldest and (person in concerned or not concerned.isdisjoint(looker.groups)):
+                # The request's own word to their desk may come later than its card.
+                if request_id not in looker.changed:
+                    looker.changed.append(request_id)
                 self._mark(person)
 
     def _mark(self, person: str) -> None:
         self._changed[person] = None
         self._wake.set()
 
-    async def _publish(self, person: str, change: Callable[[Desk], Desk] = lambda desk: desk) -> float:
+    async def _publish(self, person: str) -> float:
         """Draws the Home of one who looks; returns the seconds until it is to be tried again, 0 for never."""
         looker = self._lookers.get(person)
         if looker is None:
@@ -133,7 +148,7 @@ class Homes:
         # One drawing at a time: a slow one must not replace what was drawn from later knowledge.
         async with looker.turn:
             try:
-                view = await self._draw(person, looker, change)
+                view = await self._draw(person, looker)
                 with as_delivery_errors():
                     await self._client.views_publish(user_id=person, view=view)
             except ThrottledError as error:
@@ -147,13 +162,13 @@ class Homes:
                 log.exception("the Home of %s is not drawn", person)
         return 0.0
 
-    async def _draw(self, person: str, looker: _Looker, change: Callable[[Desk], Desk]) -> Json:
+    async def _draw(self, person: str, looker: _Looker) -> Json:
         book = self._book()
         named = _groups_of(book)
         groups = await self._groups.of(person) if named else frozenset()
         if groups is not None:
             looker.groups = groups & named
-        desk = change(await self._reader.of(person, sorted(looker.groups)))
+        desk = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
         listed = book.people.get(person)
         return home_view(desk, listed, self.today(), groups_unknown=groups is None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -99,10 +100,11 @@ async def test_asking_from_home(house: House) -> None:
 
 async def test_a_row_opens_the_details_with_the_card_and_the_record(house: House) -> None:
     rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+    await opened(ada)
     card = await house.ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    await rita.wait_for(lambda _: has_card(house, request_id))
-    await ada.click_in_view(await opened(ada), home.PAPER)
+    await has_card(house, request_id)
+    await ada.click_in_view(await ada.wait_for(under(home.WAITING_TITLE, "New laptops")), home.PAPER)
     links = links_of(await ada.wait_for_view("details"))
     assert links["see_card"].endswith(f"/archives/{PURCHASES}/p{card['ts'].replace('.', '')}")
     assert links["see_record"].startswith(f"{PUBLIC_URL}/requests/{request_id}?")
@@ -117,7 +119,7 @@ async def test_the_record_is_offered_to_the_people_of_the_request_alone(house: H
     rita, sam, dirk = [await house.person(user) for user in ("U0RITA", "U0SAM", "U0DIRK")]
     card = await house.ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    await rita.wait_for(lambda _: has_card(house, request_id))
+    await has_card(house, request_id)
     for person, expected in ((sam, {"see_card"}), (dirk, {"see_card", "see_record"})):
         await person.command(PURCHASES, f"/request-approval status {request_id}")
         assert set(links_of(await person.wait_for_view("details"))) == expected, person.user_id
@@ -152,9 +154,11 @@ async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
 
 
-async def has_card(house: House, request_id: str) -> bool:
-    """Whether the request knows of its card, which people may see a moment before."""
-    return bool((await house.door.status(request_id)).cards)
+async def has_card(house: House, request_id: str) -> None:
+    """Returns once the request knows of its card, which people may see a moment before."""
+    async with asyncio.timeout(15):
+        while not (await house.door.status(request_id)).cards:
+            await asyncio.sleep(0.01)
 
 
 def links_of(view: dict[str, Any]) -> dict[str, str]:
