@@ -20,11 +20,17 @@ from bot.api import Api
 from bot.callbacks import HttpCaller, networks
 from bot.config import Settings
 from bot.keys import Secrets
+from bot.pages.links import RecordLinks
+from bot.pages.routes import RecordRoutes
 from bot.policy_file import PolicyFile
 from bot.receipts import Keys
+from bot.slack.courtesy import Courtesy
 from bot.slack.directory import SlackDirectory
+from bot.slack.groups import Groups
+from bot.slack.homes import Homes
 from bot.slack.link import SlackLink
 from bot.slack.listeners import register as register_listeners
+from bot.slack.names import Names
 from bot.slack.notifier import SlackNotifier, web_client
 from bot.slack.pace import Pace
 from bot.sms.service import sms_service
@@ -35,6 +41,7 @@ from orchestration.activities import Activities
 from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 from orchestration.connect import SDK_LOG, Connection, connect
+from orchestration.desk_client import DeskReader
 from orchestration.operations import Operations
 from orchestration.outlet import Outlet
 from orchestration.sweeping import Sweeper
@@ -85,10 +92,11 @@ async def running(
         door = Door(client, book)
         challenges = sms.door(client) if sms else None
         outlet, api = _for_programs(settings, client, door, secrets, challenges)
+        people = _for_people(settings, connection, client, door, secrets)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
-        notifier = SlackNotifier(slack, pace or Pace())
+        notifier = SlackNotifier(slack, pace or Pace(), people.homes.shown)
         activities = Activities(
             notifier, SlackDirectory(slack), OutcomeActions(known), alone_since=connection.alone_since()
         )
@@ -101,10 +109,17 @@ async def running(
         )
         closing.push_async_callback(_end, sweeping)
 
-        link = SlackLink(_bolt(settings, door, challenges), settings.app_token)
+        drawing = asyncio.create_task(people.homes.keep(), name="draw Homes")
+        closing.push_async_callback(_end, drawing)
+
+        app = AsyncApp(client=people.slack, signing_secret=settings.signing_secret)
+        register_listeners(app, door, challenges, courtesy=people.courtesy, homes=people.homes)
+        link = SlackLink(app, settings.app_token)
         closing.push_async_callback(link.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
-        port = await closing.enter_async_context(serving(settings, door, link, api, webhooks))
+        port = await closing.enter_async_context(
+            serving(settings, door, link, [api, people.records], webhooks)
+        )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
@@ -132,11 +147,28 @@ def _for_programs(
     return Outlet(api.announcing(keys), caller, door.book), api
 
 
-def _bolt(settings: Settings, door: Door, challenges: ChallengeDoor | None) -> AsyncApp:
-    client = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
-    app = AsyncApp(client=client, signing_secret=settings.signing_secret)
-    register_listeners(app, door, challenges)
-    return app
+@dataclass(frozen=True)
+class _ForPeople:
+    """What people are shown beside the cards, over one client of Slack's."""
+
+    slack: AsyncWebClient
+    homes: Homes
+    courtesy: Courtesy
+    records: RecordRoutes
+
+
+def _for_people(
+    settings: Settings, connection: Connection, client: AsyncTaskHubGrpcClient, door: Door, secrets: Secrets
+) -> _ForPeople:
+    slack = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
+    groups = Groups(slack)
+    links = RecordLinks(settings.public_url, secrets)
+    return _ForPeople(
+        slack,
+        Homes(slack, DeskReader(client), groups, door.book, connection.now),
+        Courtesy(groups, links.make),
+        RecordRoutes(door, Operations(client), links, Names(slack, groups)),
+    )
 
 
 async def _stop(worker: TaskHubGrpcWorker) -> None:

@@ -1,15 +1,14 @@
-"""The HTTP port: health, the API, what Twilio calls, and Slack's requests when Socket Mode is not used."""
+"""The HTTP port: health, the API, the records, what Twilio calls, and Slack's requests when Socket Mode is not used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
-from bot.api import Api
 from bot.config import SettingError, Settings
 from bot.slack.link import SlackLink
 from bot.sms.webhook import TwilioWebhooks
@@ -19,13 +18,22 @@ from orchestration.errors import CountersignError
 BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
 
+class Room(Protocol):
+    """Addresses of one kind."""
+
+    def attach(self, application: web.Application) -> None:
+        """Adds them."""
+        ...
+
+
 @asynccontextmanager
 async def serving(
-    settings: Settings, door: Door, link: SlackLink, api: Api, twilio: TwilioWebhooks | None
+    settings: Settings, door: Door, link: SlackLink, rooms: Sequence[Room], twilio: TwilioWebhooks | None
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
     application = _routes(settings, door, link, twilio)
-    api.attach(application)
+    for room in rooms:
+        room.attach(application)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:

@@ -23,6 +23,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     if given.policy is None:
         return (yield from take_policy(ctx, given))
     case = Case(ctx, given)
+    case.begin()
     reason = auto_approves(given.request, given.policy)
     try:
         if case.record.ended:

@@ -25,6 +25,7 @@ from orchestration.commands import (
     command_id_of,
 )
 from orchestration.crew import Crew, Durable
+from orchestration.desk import Desks
 from orchestration.effects import Effects
 from orchestration.inbox import Inbox
 from orchestration.models import CardRef, Choice, Factor, RemarkKind, Status
@@ -61,6 +62,7 @@ class Case:
         self._outbox = self._effects.outbox
         self._crew = Crew(ctx, self.record, self._inbox, self._effects, self.now)
         self._step_up = StepUp(ctx, self.record)
+        self._desks = Desks(ctx, ctx.instance_id, kept=self.record.desks)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -73,6 +75,11 @@ class Case:
 
     # ---- what happens to a request -----------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Its first generation: whoever asked finds it on their desk."""
+        if self._given.state is None:
+            self._desks.asked(self.record.request.requester)
+
     def open_level(self, index: int) -> Durable[None]:
         """A level begins, with a card of its own; whoever is away is replaced by their stand-in."""
         record = self.record
@@ -84,6 +91,7 @@ class Case:
             step = self._effects.trail(StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed)
             self._effects.tell_requester(Notice.PROGRESS, step)
         record.open_level(index, away, self.now())
+        self._desks.waits(record.named())
         if level.quorum == "all" or level.remind_every:
             yield from self._crew.find_out_who_is_asked()
         self._effects.refresh_cards()
@@ -108,6 +116,7 @@ class Case:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         away = yield from self._crew.stand_ins(escalation.approvers, several=False)
         self.record.escalate(away, self.now())
+        self._desks.waits(self.record.state.escalation)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
@@ -118,11 +127,17 @@ class Case:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
         self._crew.release(self.record.undecided())
         self._step_up.drop_all()
+        self._off_the_desks()
         self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.send_outcome()
+
+    def _off_the_desks(self) -> None:
+        """The level that is open ends, if one is: those whom it named and who have not voted are not waited for."""
+        if self.record.state.level_open:
+            self._desks.done(self.record.named())
 
     def _card_posted(self, ref: CardRef) -> None:
         """Whoever was asked and has not decided is waited for."""
@@ -272,6 +287,7 @@ class Case:
             return reason
         if reason is Reason.RECORDED:
             self._crew.release([decision.actor])
+            self._desks.decided(decision.actor)
             self._effects.trail(
                 StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
             )
@@ -290,6 +306,7 @@ class Case:
         else:
             self._crew.release(record.undecided())
             self._step_up.drop_all()
+            self._off_the_desks()
             record.state.settled_by = settled
             record.close_level(Status.APPROVED)
 
@@ -334,6 +351,8 @@ class Case:
         was_asked = delegation.actor in record.undecided()
         record.delegate(delegation)
         self._crew.release([delegation.actor])
+        self._desks.done([delegation.actor])
+        self._desks.waits([delegation.to])
         if was_asked and delegation.to in record.undecided():
             self._crew.wait_for([delegation.to])
         step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)

@@ -19,10 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 APPROVAL: Final = "approval"
 SETTLE: Final = "settle"
 PERSON: Final = "person"
+DESK: Final = "desk"
 PHONE: Final = "phone"
 SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]

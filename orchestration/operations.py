@@ -137,6 +137,14 @@ class Operations:
             return None
         return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
 
+    async def with_settled(self, progress: Progress) -> Progress:
+        """The progress; of an approval that was stopped, with the outcome that `settle` wrote, once it has."""
+        receipted = progress.outcome is not None and progress.outcome.receipt is not None
+        if receipted or not progress.status.ended:
+            return progress
+        settled = await self.settled(progress.request_id)
+        return progress.model_copy(update={"outcome": settled, "sealed": True}) if settled else progress
+
     # ---- acting ------------------------------------------------------------------------------------------
 
     async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:

@@ -60,4 +60,5 @@ def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
         policy=policy,
         people=book.people_of(policy),
         signed=True,
+        desks=True,
     )

@@ -10,7 +10,9 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from orchestration.cards import CUT_SHORT
 from orchestration.commands import Progress
 from orchestration.errors import UnknownRequestError
-from orchestration.models import Outcome, Status
+from orchestration.models import ApprovalRequest, Choice, Outcome, Status
+from orchestration.policies import Policy
+from orchestration.policy import Bench
 from orchestration.state import ApprovalInput
 
 _CUT_SHORT: Final = {
@@ -53,3 +55,32 @@ def progress_of(state: OrchestrationState) -> Progress:
         digest=given.request.digest(),
     )
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
+
+
+def bench_of(progress: Progress, policy: Policy) -> Bench:
+    """Who may decide now, as far as the outside sees it: to say so beforehand. The orchestration is the judge."""
+    if not progress.levels or progress.levels[-1].status.ended:
+        return Bench(approvers=())
+    *past, level = progress.levels
+    escalated = level.escalated_to is not None
+    named = policy.escalation.approvers if escalated and policy.escalation else ()
+    return Bench(
+        approvers=level.approvers,
+        escalation=[level.stand_ins.get(who, who) for who in named],
+        excused=level.stand_ins,
+        counted=[vote.actor for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE],
+        open_rounds=[progress.round - 1, progress.round] if escalated else [progress.round],
+    )
+
+
+def people_of(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
+    """The people and groups of a request: who asked, who is or will be asked, who decided, and the policy's owner."""
+    found = {request.requester, *filter(None, [policy.owner])}
+    for level in policy.levels:
+        found.update(level.approvers)
+    if policy.escalation:
+        found.update(policy.escalation.approvers)
+    for stage in progress.levels:
+        found.update(stage.approvers, stage.waiting_for, stage.stand_ins, stage.stand_ins.values())
+        found.update(vote.actor for vote in stage.decisions)
+    return found

@@ -43,6 +43,7 @@ class Record:
         self.policy = given.policy
         self.signed = given.signed
         self.people = given.people
+        self.desks = given.desks
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
     @property
@@ -241,6 +242,12 @@ class Record:
     def on_show(self) -> CardRef | None:
         """The newest round's posted card; None while it is still to be posted."""
         return next((ref for ref in self.state.cards if ref.round == self.state.round), None)
+
+    def named(self) -> list[str]:
+        """The people and groups who may decide now and have not, as the level and its escalation name them."""
+        state = self.state
+        escalation = state.escalation if state.escalated else []
+        return [who for who in [*state.approvers, *escalation] if who not in state.votes]
 
     def undecided(self) -> list[str]:
         """Who was asked and has not voted."""

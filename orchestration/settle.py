@@ -14,10 +14,12 @@ from durabletask.task import OrchestrationContext, when_any
 from orchestration.cards import CUT_SHORT, Notice, StepKind
 from orchestration.commands import Progress
 from orchestration.crew import Durable
+from orchestration.desk import Desks
 from orchestration.effects import Effects
 from orchestration.errands import Lane, Post
 from orchestration.models import PERSON, Outcome, Recorded, Status
 from orchestration.policies import Policy
+from orchestration.published import bench_of
 from orchestration.record import Record
 from orchestration.state import ApprovalInput, State
 
@@ -50,12 +52,20 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
+    Desks(ctx, record.request_id, kept=record.desks).done(list(_named(ended)))
     while True:
         outbox.step()
         waits = outbox.waits()
         if not waits:
             return record.outcome()
         yield when_any(waits)
+
+
+def _named(ended: SettleInput) -> Iterator[str]:
+    """On whose desk it lies: of those whom the open level names, and those whom that escalated to."""
+    if ended.given.policy is not None:
+        bench = bench_of(ended.progress, ended.given.policy)
+        yield from [*bench.approvers, *bench.escalation]
 
 
 def _maybe_posted(ended: SettleInput, policy: Policy) -> Iterator[Post]:

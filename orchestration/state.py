@@ -85,6 +85,10 @@ class ApprovalInput(Recorded):
         default=False,
         description="Whether the outcome gets a receipt; what was started before there were any, none",
     )
+    desks: bool = Field(
+        default=False,
+        description="Whether desks hear of it; what was started before there were any, tells none",
+    )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )

@@ -17,7 +17,8 @@ from orchestration.approval import approval
 from orchestration.challenge import sms_challenge
 from orchestration.challenge_activities import ChallengeActivities
 from orchestration.challenges import ChallengeInput, ChallengeProgress
-from orchestration.models import PERSON, PHONE, VERSION, Outcome
+from orchestration.desk import desk
+from orchestration.models import DESK, PERSON, PHONE, VERSION, Outcome
 from orchestration.outlet import Outlet
 from orchestration.people import person
 from orchestration.phones import phone
@@ -36,6 +37,7 @@ def register(
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", settle))
     worker.add_entity(person, PERSON)
+    worker.add_entity(desk, DESK)
     if challenges is not None:
         worker.add_orchestrator(cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
         worker.add_entity(phone, PHONE)

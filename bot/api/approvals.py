@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,7 +23,7 @@ from bot.api.models import (
     Started,
 )
 from bot.api.problems import Problem
-from bot.api.timeline import Timeline, moments
+from bot.api.timeline import Timeline, events_of, moments
 from bot.api.urls import Urls
 from bot.api.watch import Watch, over
 from bot.tokens import ADMIN, READ, REQUEST
@@ -33,7 +32,6 @@ from orchestration.commands import Progress, Reason
 from orchestration.errors import ReservedEventError, UnknownRequestError
 from orchestration.models import ApprovalRequest, Notified
 from orchestration.operations import RESERVED, Operations, Wanted
-from orchestration.sweeping import settle_id
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
@@ -194,9 +192,7 @@ class ApprovalRoutes:
         """What happened; of an approval that was stopped, also what `settle` did then."""
         request_id = await self._visible(call)
         await self._door.status(request_id)
-        events = await self._operations.history(request_id)
-        with suppress(UnknownRequestError):
-            events += await self._operations.history(settle_id(request_id))
+        events = await events_of(self._operations, request_id)
         return json_response(Timeline(id=request_id, items=moments(events)))
 
     async def list(self, call: Call) -> web.Response:
@@ -282,12 +278,7 @@ class ApprovalRoutes:
 
     async def _look(self, request_id: str) -> Progress:
         """The progress; of an approval that was stopped, with the outcome that `settle` wrote."""
-        progress = await self._door.status(request_id)
-        receipted = progress.outcome is not None and progress.outcome.receipt is not None
-        if receipted or not progress.status.ended:
-            return progress
-        settled = await self._operations.settled(request_id)
-        return progress.model_copy(update={"outcome": settled, "sealed": True}) if settled else progress
+        return await self._operations.with_settled(await self._door.status(request_id))
 
 
 def _id(call: Call) -> str:

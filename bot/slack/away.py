@@ -18,6 +18,10 @@ SET: Final = (
 )
 BACK: Final = "You are there again: from now on you are asked yourself."
 
+YOURSELF: Final = "You cannot stand in for yourself. Please name somebody else."
+
+SINCE, UNTIL, DELEGATE = "since", "until", "delegate"  # the fields of the form
+
 _MENTION: Final = re.compile(r"^<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>$")
 
 
@@ -27,11 +31,36 @@ def read_away(words: Sequence[str], *, person: str, today: date) -> PersonEntry:
     if "until" not in said or "delegate" not in said:
         raise InvalidRequestError(f"Please say until when, and who decides for you: {USAGE}.")
     since, until = _day(said["from"]) if "from" in said else today, _day(said["until"])
+    entry = checked(since, until, None, person=person, today=today)
+    return entry.model_copy(update={"delegate": _delegate(said["delegate"], person)})
+
+
+def checked(since: date, until: date, delegate: str | None, *, person: str, today: date) -> PersonEntry:
+    """The entry for `person`, both days included. Raises `InvalidRequestError` naming the field to mend."""
     if until < today:
-        raise InvalidRequestError(f"{until} is over. Please give the last day on which you are away.")
+        raise InvalidRequestError(
+            f"{until} is over. Please give the last day on which you are away.", field=UNTIL
+        )
     if until < since:
-        raise InvalidRequestError(f"{until} is before {since}. Please give the first day after “from”.")
-    return PersonEntry(delegate=_delegate(said["delegate"], person), away=Away(since=since, until=until))
+        raise InvalidRequestError(
+            f"{until} is before {since}. Please give the first day after “from”.", field=UNTIL
+        )
+    if delegate == person:
+        raise InvalidRequestError(YOURSELF, field=DELEGATE)
+    return PersonEntry(delegate=delegate, away=Away(since=since, until=until))
+
+
+def standing(own: PersonEntry | None, listed: PersonEntry | None, today: date) -> PersonEntry | None:
+    """The absence that holds, now or to come: their own word, or else the operator's. None where there is none."""
+    entry = own if own is not None else listed
+    if entry is None or entry.away is None or entry.delegate is None or entry.away.until < today:
+        return None
+    return entry
+
+
+def back_again(listed: PersonEntry | None, today: date) -> PersonEntry | None:
+    """What ends an absence: their own word is taken back, and speaks against the operator's where that still holds."""
+    return PersonEntry() if standing(None, listed, today) else None
 
 
 def told(entry: PersonEntry) -> str:
@@ -69,5 +98,5 @@ def _delegate(word: str, person: str) -> str:
             f"I cannot tell who “{safe(word, 40)}” is. Please type @ and choose the person from Slack's list."
         )
     if found[1] == person:
-        raise InvalidRequestError("You cannot stand in for yourself. Please name somebody else.")
+        raise InvalidRequestError(YOURSELF)
     return found[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -36,6 +37,16 @@ def header(text: str) -> Json:
 def section(text: str) -> Json:
     """A paragraph of mrkdwn, 1 to 3000 characters."""
     return {"type": "section", "text": mrkdwn(text)}
+
+
+def row(text: str, accessory: Json) -> Json:
+    """A paragraph of mrkdwn with something to press beside it."""
+    return {**section(text), "accessory": accessory}
+
+
+def divider() -> Json:
+    """A line across."""
+    return {"type": "divider"}
 
 
 def context(*parts: str) -> Json:
@@ -81,9 +92,28 @@ def choice_input(block_id: str, label: str, options: Mapping[str, str]) -> Json:
     )
 
 
-def person_input(block_id: str, label: str) -> Json:
+def person_input(block_id: str, label: str, *, initial: str | None = None) -> Json:
     """One person of the workspace."""
-    return _input(block_id, label, {"type": "users_select", "action_id": INPUT})
+    chosen = {"initial_user": initial} if initial else {}
+    return _input(block_id, label, {"type": "users_select", "action_id": INPUT, **chosen})
+
+
+def date_input(block_id: str, label: str, *, initial: date | None = None, hint: str) -> Json:
+    """One day; its value is `2026-12-24`."""
+    chosen = {"initial_date": initial.isoformat()} if initial else {}
+    element = {"type": "datepicker", "action_id": INPUT, **chosen}
+    return {**_input(block_id, label, element), "hint": plain(hint)}
+
+
+def link(action_id: str, label: str, url: str, *, spoken: str) -> Json:
+    """A button that opens an address of at most 3000 characters. Slack reports the press all the same."""
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": plain(label),
+        "url": url,
+        "accessibility_label": spoken,
+    }
 
 
 def _input(block_id: str, label: str, element: Json) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from bot.slack import blocks
@@ -17,6 +18,10 @@ from orchestration.models import ApprovalRequest, LevelState
 from orchestration.policies import Policy
 
 ID: Final = "details"
+LINKS: Final = "details_links"
+SEE_CARD: Final = "see_card"
+SEE_RECORD: Final = "see_record"
+RECORD_SPOKEN: Final = "Open the whole record in the browser; the link is yours, for an hour"
 TITLE: Final = "Details"
 PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
 MOST: Final = 98  # blocks; Slack takes 100 in a view
@@ -25,11 +30,21 @@ REST: Final = "There is more than fits here; the thread under the card has every
 THREAD: Final = "Every step, question and answer is in the thread under the card."
 
 
-def details_view(request: ApprovalRequest, policy: Policy, progress: Progress, origin: Origin) -> Json:
+@dataclass(frozen=True)
+class Links:
+    """Where there is more to see: the card, and the whole record, each where it can be had."""
+
+    card: str | None = None
+    record: str | None = None
+
+
+def details_view(
+    request: ApprovalRequest, policy: Policy, progress: Progress, origin: Origin, links: Links | None = None
+) -> Json:
     """Everything that there is to know about a request, for one person to read."""
     parts: list[Json] = []
     room = ROOM
-    for part in _parts(request, policy, progress):
+    for part in _parts(request, policy, progress, links or Links()):
         room -= len(json.dumps(part))
         if len(parts) == MOST or room < 0:
             parts.append(blocks.context(REST))
@@ -39,9 +54,11 @@ def details_view(request: ApprovalRequest, policy: Policy, progress: Progress, o
     return modal(ID, TITLE, None, parts, origin)
 
 
-def _parts(request: ApprovalRequest, policy: Policy, progress: Progress) -> Iterator[Json]:
+def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, links: Links) -> Iterator[Json]:
     yield from _paragraphs(request.title)
     yield blocks.section(_facts(request, policy, progress))
+    if buttons := list(_links(links)):
+        yield blocks.actions(LINKS, *buttons)
     for spec in policy.fields:
         if value := request.fields.get(spec.name):
             yield from _paragraphs(f"{spec.title}: {value}")
@@ -52,6 +69,13 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress) -> Iter
         answer = safe(action.answer, 300)
         yield blocks.section(DOT.join(filter(None, [system(action.label), action.status, answer])))
     yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
+
+
+def _links(links: Links) -> Iterator[Json]:
+    if links.card:
+        yield blocks.link(SEE_CARD, "See the card", links.card, spoken="See the card")
+    if links.record:
+        yield blocks.link(SEE_RECORD, "Open the whole record", links.record, spoken=RECORD_SPOKEN)
 
 
 def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:

@@ -148,7 +148,8 @@ def values_of(view: Mapping[str, Any]) -> dict[str, str]:
     for block_id, by_action in view["state"]["values"].items():
         for state in by_action.values():
             chosen = state.get("selected_option")
-            value = chosen["value"] if chosen else state.get("selected_user") or state.get("value")
+            picked = state.get("selected_user") or state.get("selected_date") or state.get("value")
+            value = chosen["value"] if chosen else picked
             if value:
                 found[block_id] = str(value)
     return found

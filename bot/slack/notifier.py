@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -55,10 +55,17 @@ def web_client(token: str, base_url: str) -> WebClient:
 class SlackNotifier:
     """`orchestration.ports.Notifier` over the Web API. Safe to share between threads."""
 
-    def __init__(self, client: WebClient, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        pace: Pace | None = None,
+        shown: Callable[[Card, Sequence[str]], None] | None = None,
+    ) -> None:
+        """`shown` hears of each card that was posted or edited, and of whom it pings."""
         self._client = client
         self._pace = pace or Pace()
         self._history = History(client)
+        self._shown = shown or (lambda _card, _notify: None)
         self._lock = threading.Lock()
         self._direct: dict[str, str] = {}
         self._gone: set[tuple[str, str]] = set()
@@ -75,6 +82,7 @@ class SlackNotifier:
             blocks=rendered.blocks,
             metadata=rendered.metadata,
         )
+        self._shown(card, notify)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
     def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
@@ -99,6 +107,7 @@ class SlackNotifier:
                 if code_of(error) not in GONE:
                     raise
                 self._is_gone(ref, card.request_id, code_of(error))
+        self._shown(card, ())
 
     # ---- the trail ---------------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def linked(text: str, limit: int) -> str:
 
 def quoted(text: str, limit: int, *, lines: int = 12, room: int = 2500) -> str:
     """User text as a quote, each line marked, so that it cannot pass for ours; "" when nothing is left to say."""
-    kept = [line.rstrip() for line in _clean(text).strip().split("\n")]
+    kept = [line.rstrip() for line in clean(text).strip().split("\n")]
     shown = "\n".join(kept[:lines])
     if len(kept) > lines:
         shown = shown[: limit - 1] + ELLIPSIS
@@ -137,14 +137,14 @@ def within(pieces: Iterable[str], separator: str, room: int) -> str:
     return separator.join(shown)
 
 
-def _clean(text: str) -> str:
-    """Without control characters and direction overrides; every kind of line end is one."""
+def clean(text: str) -> str:
+    """Without control characters and direction overrides; every kind of line end is one newline."""
     lines = "\n".join(_DIRECTION.sub("", text).splitlines())
     return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
 
 
 def _one_line(text: str) -> str:
-    return " ".join(_clean(text).split())
+    return " ".join(clean(text).split())
 
 
 def _cut(text: str, limit: int, room: int) -> str:

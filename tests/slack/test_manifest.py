@@ -23,8 +23,11 @@ SCOPES = {
     "conversations_history": {"channels:history", "groups:history"},
     "conversations_replies": {"channels:history", "groups:history"},
     "conversations_open": {"im:write"},
+    "usergroups_list": {"usergroups:read"},
     "usergroups_users_list": {"usergroups:read"},
+    "users_info": {"users:read"},
     "views_open": set(),
+    "views_publish": set(),
     "views_update": set(),
 }
 
@@ -60,6 +63,8 @@ def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
     assert manifest["features"]["slash_commands"][0]["should_escape"] is True
     assert manifest["settings"]["interactivity"]["is_enabled"] is True
     assert manifest["settings"]["socket_mode_enabled"] is True
+    assert manifest["features"]["app_home"]["home_tab_enabled"] is True
+    assert manifest["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened"]
     assert manifest["features"]["bot_user"]["display_name"] == "Countersign"
 
 
@@ -72,13 +77,14 @@ def test_slack_takes_its_lengths(manifest: dict[str, Any]) -> None:
     assert len(manifest["features"]["bot_user"]["display_name"]) <= 80
 
 
-def test_switching_to_http_is_uncommenting_two_lines() -> None:
+def test_switching_to_http_is_uncommenting_three_lines() -> None:
     text = (ROOT / "manifest.yml").read_text()
-    assert text.count("url: https://countersign.example.com/slack/events") == 2
+    assert text.count("url: https://countersign.example.com/slack/events") == 3
     switched = text.replace("# url: https", "url: https").replace(
         "# request_url: https", "request_url: https"
-    )
+    )  # the events' and the interactivity's
     parsed = yaml.safe_load(switched)
     address = "https://countersign.example.com/slack/events"
     assert parsed["features"]["slash_commands"][0]["url"] == address
     assert parsed["settings"]["interactivity"]["request_url"] == address
+    assert parsed["settings"]["event_subscriptions"]["request_url"] == address

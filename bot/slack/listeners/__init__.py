@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.listeners import actions, codes, commands, views
+from bot.slack.courtesy import Courtesy
+from bot.slack.homes import Homes
+from bot.slack.listeners import actions, codes, commands, home, views
+from bot.slack.listeners.errands import Errands
 from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
 
 
-def register(app: AsyncApp, door: Door, challenges: ChallengeDoor | None = None) -> None:
+def register(
+    app: AsyncApp,
+    door: Door,
+    challenges: ChallengeDoor | None = None,
+    *,
+    courtesy: Courtesy | None = None,
+    homes: Homes | None = None,
+) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
-    commands.register(app, door)
-    actions.register(app, door)
+    errands = Errands(door, courtesy, homes)
+    commands.register(app, errands)
+    actions.register(app, door, courtesy)
     views.register(app, door)
+    if homes is not None:
+        home.register(app, errands, homes)
     if challenges is not None:
         codes.register(app, door, challenges)

@@ -7,7 +7,8 @@ from typing import Final
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from bot.slack import cards, notices, target
+from bot.slack import cards, details, notices, target
+from bot.slack.courtesy import Courtesy
 from bot.slack.errors import code_of
 from bot.slack.listeners.act import Act
 from bot.slack.listeners.failures import answered
@@ -21,14 +22,15 @@ from orchestration.models import Choice
 TRYING_AGAIN: Final = "It is being tried again; the card will say how it went."
 
 
-def register(app: AsyncApp, door: Door) -> None:
+def register(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
     """Registers what can be pressed."""
-    _card(app, door)
+    _card(app, door, courtesy)
     _messages(app, door)
     _chooser(app, door)
+    _links(app)
 
 
-def _card(app: AsyncApp, door: Door) -> None:
+def _card(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.APPROVE})
     @answered
     async def approve(act: Act) -> None:
@@ -42,7 +44,7 @@ def _card(app: AsyncApp, door: Door) -> None:
     @answered
     async def reject(act: Act) -> None:
         await act.ack()
-        await open_form(act, door, reject_form)
+        await open_form(act, door, reject_form, courtesy=courtesy)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.MORE})
     @answered
@@ -50,9 +52,9 @@ def _card(app: AsyncApp, door: Door) -> None:
         await act.ack()
         choice = target.chosen(act.body)
         if choice == cards.DETAILS:
-            await show_details(act, door, target.of_click(act.body).instance_id)
+            await show_details(act, door, target.of_click(act.body).instance_id, courtesy)
         elif choice in FORMS:
-            await open_form(act, door, FORMS[choice])
+            await open_form(act, door, FORMS[choice], courtesy=courtesy)
         else:
             raise UnreadableCardError
 
@@ -70,6 +72,14 @@ def _messages(app: AsyncApp, door: Door) -> None:
         card = target.of_click(act.body)
         ticket = await door.retry(card.instance_id, act.actor, command_id=act.id)
         await answer_press(act, door, ticket, TRYING_AGAIN)
+
+
+def _links(app: AsyncApp) -> None:
+    @app.action({"block_id": details.LINKS})
+    @answered
+    async def follow(act: Act) -> None:
+        """The browser follows the link; Slack only wants to hear that its report came."""
+        await act.ack()
 
 
 def _chooser(app: AsyncApp, door: Door) -> None:

@@ -8,16 +8,16 @@ from bot.slack import grammar
 from bot.slack.asking import to_request
 from bot.slack.grammar import Ask, Errand, Explain, Fill
 from bot.slack.listeners.act import Act
-from bot.slack.listeners.errands import run_errand
+from bot.slack.listeners.errands import Errands
 from bot.slack.listeners.failures import answered
 from bot.slack.modals import Origin, ask_form
 from bot.slack.notices import asked
-from orchestration.client import Door
 from orchestration.errors import InvalidRequestError
 
 
-def register(app: AsyncApp, door: Door) -> None:
+def register(app: AsyncApp, errands: Errands) -> None:
     """Registers the slash command."""
+    door = errands.door
 
     @app.command(grammar.COMMAND)
     @answered
@@ -26,7 +26,7 @@ def register(app: AsyncApp, door: Door) -> None:
         wish = grammar.parse(act.body.get("text") or "", policies)
         if isinstance(wish, Errand):
             try:
-                await run_errand(act, door, wish)
+                await errands.run(act, wish)
             except InvalidRequestError as error:
                 await act.ack(str(error))
             return

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from bot.slack import away, grammar
+from bot.slack.courtesy import Courtesy
+from bot.slack.homes import Homes
 from bot.slack.listeners.act import Act
 from bot.slack.listeners.opening import show_details
 from bot.slack.listeners.verdicts import answer_command
@@ -21,35 +24,47 @@ WHICH: Final = (
 )
 
 
-async def run_errand(act: Act, door: Door, errand: grammar.Errand) -> None:
-    """Does it. Raises `InvalidRequestError` with what to write instead."""
-    await _ERRANDS[errand.word](act, door, errand.words)
+@dataclass(frozen=True)
+class Errands:
+    """What they are run with."""
+
+    door: Door
+    courtesy: Courtesy | None = None
+    homes: Homes | None = None
+
+    async def run(self, act: Act, errand: grammar.Errand) -> None:
+        """Does it. Raises `InvalidRequestError` with what to write instead."""
+        await _ERRANDS[errand.word](self, act, errand.words)
+
+    async def away(self, act: Act, entry: PersonEntry | None, told: str = "") -> None:
+        """Puts their own word on being away on record; `told` answers a command."""
+        await self.door.set_away(act.person, entry)
+        await act.ack(told)
+        if self.homes is not None:
+            await self.homes.away_set(act.person, entry)
 
 
-async def _away(act: Act, door: Door, words: Sequence[str]) -> None:
+async def _away(errands: Errands, act: Act, words: Sequence[str]) -> None:
     entry = away.read_away(words, person=act.person, today=datetime.now(UTC).date())
-    await door.set_away(act.person, entry)
-    await act.ack(away.told(entry))
+    await errands.away(act, entry, away.told(entry))
 
 
-async def _back(act: Act, door: Door, _: Sequence[str]) -> None:
-    """Their own word ends; only where the operator's file still has them away must it speak against that."""
-    listed = door.book().people.get(act.person)
-    still_away = listed is not None and listed.stand_in(datetime.now(UTC).date()) is not None
-    await door.set_away(act.person, PersonEntry() if still_away else None)
-    await act.ack(away.BACK)
+async def _back(errands: Errands, act: Act, _: Sequence[str]) -> None:
+    listed = errands.door.book().people.get(act.person)
+    await errands.away(act, away.back_again(listed, datetime.now(UTC).date()), away.BACK)
 
 
-async def _cancel(act: Act, door: Door, words: Sequence[str]) -> None:
+async def _cancel(errands: Errands, act: Act, words: Sequence[str]) -> None:
+    door = errands.door
     request_id, reason = _request("cancel", words), typed(" ".join(words[1:]))
     ticket = await door.cancel(request_id, act.actor, reason=reason, command_id=act.id)
     await answer_command(act, door, ticket, WITHDRAWN.format(request_id=safe(request_id, 60)))
 
 
-async def _status(act: Act, door: Door, words: Sequence[str]) -> None:
+async def _status(errands: Errands, act: Act, words: Sequence[str]) -> None:
     request_id = _request("status", words)
     await act.ack()
-    await show_details(act, door, request_id)
+    await show_details(act, errands.door, request_id, errands.courtesy)
 
 
 def _request(word: str, words: Sequence[str]) -> str:
@@ -58,7 +73,7 @@ def _request(word: str, words: Sequence[str]) -> str:
     return words[0].strip("`").lower()
 
 
-_ERRANDS: Final[Mapping[str, Callable[[Act, Door, Sequence[str]], Awaitable[None]]]] = {
+_ERRANDS: Final[Mapping[str, Callable[[Errands, Act, Sequence[str]], Awaitable[None]]]] = {
     grammar.AWAY: _away,
     grammar.BACK: _back,
     grammar.CANCEL: _cancel,

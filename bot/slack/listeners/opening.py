@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from bot.slack import cards, forms, target
 from bot.slack.blocks import Json
-from bot.slack.details import details_view
+from bot.slack.courtesy import Courtesy
+from bot.slack.details import Links, details_view
+from bot.slack.errors import SLACK_FAILURES, code_of
 from bot.slack.forms import CardOrigin
 from bot.slack.listeners.act import Act
 from bot.slack.modals import Origin
 from orchestration.client import Door
 from orchestration.commands import Progress, Reason, Verdict
+from orchestration.desk_client import Paper
 from orchestration.models import Status
 from orchestration.words import sentence
+
+log = logging.getLogger(__name__)
+
+LINK_PATIENCE: Final = 1.0  # seconds; the view has to be open within three
 
 # Gives the view of a form, or why this person need not open it.
 Draw: TypeAlias = Callable[[Act, Door, Progress, CardOrigin], Awaitable[Json | Reason]]
 
 
-async def open_form(act: Act, door: Door, draw: Draw, *, of_this_round: bool = True) -> None:
-    """Opens the form about the card, unless what would be written in it could no longer count."""
+async def open_form(
+    act: Act, door: Door, draw: Draw, *, of_this_round: bool = True, courtesy: Courtesy | None = None
+) -> None:
+    """Opens the form about the card, unless what would be written in it could not count."""
     card = target.of_click(act.body)
     progress = await door.status(card.instance_id)
-    if refusal := _too_late(progress, card.round if of_this_round else None):
+    refusal = _too_late(progress, card.round if of_this_round else None)
+    if refusal is None and courtesy is not None and draw in _OF_DECIDERS:
+        reason = await courtesy.refusal(act.person, await _paper(door, progress))
+        refusal = Verdict(command_id="-", reason=reason) if reason else None
+    if refusal is not None:
         await act.tell(sentence(refusal))
         return
     form = await draw(act, door, progress, CardOrigin(channel=act.channel, target=card))
@@ -34,12 +49,36 @@ async def open_form(act: Act, door: Door, draw: Draw, *, of_this_round: bool = T
     await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
 
 
-async def show_details(act: Act, door: Door, request_id: str) -> None:
-    """Opens everything there is to know of the request, for the one who asked for it."""
-    progress = await door.status(request_id)
-    request, policy = await door.asked(request_id), await door.policy_of(request_id)
-    view = details_view(request, policy, progress, Origin(channel=act.channel))
+async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy | None) -> None:
+    """Opens everything there is to know of the request, with where to see more of it for the one who pressed."""
+    paper = await _paper(door, await door.status(request_id))
+    card, record = await asyncio.gather(_card_link(act, paper.progress), _record_link(act, paper, courtesy))
+    links = Links(card=card, record=record)
+    view = details_view(paper.request, paper.policy, paper.progress, Origin(channel=act.channel), links)
     await act.client.views_open(trigger_id=act.body["trigger_id"], view=view)
+
+
+async def _paper(door: Door, progress: Progress) -> Paper:
+    request_id = progress.request_id
+    return Paper(progress, await door.asked(request_id), await door.policy_of(request_id))
+
+
+async def _record_link(act: Act, paper: Paper, courtesy: Courtesy | None) -> str | None:
+    return await courtesy.record(act.person, paper) if courtesy else None
+
+
+async def _card_link(act: Act, progress: Progress) -> str | None:
+    """Where the newest card is, for who did not press on a card; None also where Slack does not say it quickly."""
+    if not progress.cards or "message" in act.body:
+        return None
+    ref = progress.cards[-1]
+    try:
+        async with asyncio.timeout(LINK_PATIENCE):
+            found = await act.client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)
+    except (*SLACK_FAILURES, TimeoutError) as error:
+        log.info("no link to a card of %s: %s", progress.request_id, code_of(error) or error)
+        return None
+    return str(found["permalink"])
 
 
 async def reject_form(_: Act, door: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
@@ -77,6 +116,10 @@ FORMS: Final[dict[str, Draw]] = {
     cards.DELEGATE: _delegate_form,
     cards.CANCEL: _cancel_form,
 }
+
+
+# Only who may decide has a use for these.
+_OF_DECIDERS: Final = frozenset({reject_form, _approve_form, _delegate_form})
 
 
 def _too_late(progress: Progress, round_: int | None) -> Verdict | None:

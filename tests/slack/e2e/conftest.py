@@ -21,15 +21,21 @@ from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.actions import OutcomeActions
+from bot.keys import Secrets
+from bot.pages.links import RecordLinks
 from bot.simulator import AppConfig, Person, Simulator, Workspace
 from bot.slack.asking import Policies
+from bot.slack.courtesy import Courtesy
 from bot.slack.directory import SlackDirectory
+from bot.slack.groups import Groups
+from bot.slack.homes import Homes
 from bot.slack.listeners import register
 from bot.slack.notifier import SlackNotifier, web_client
 from bot.slack.pace import Pace
 from orchestration.activities import Activities
 from orchestration.client import Door
 from orchestration.connect import Connection, connect
+from orchestration.desk_client import DeskReader
 from orchestration.outlet import Outlet
 from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
 from orchestration.worker import register as register_worker
@@ -37,6 +43,7 @@ from tests.orchestration.board import Board, BoardOutlet
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
+PUBLIC_URL = "https://approvals.example"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 
 DAY = timedelta(days=1)
@@ -249,14 +256,18 @@ async def built(
         stack.callback(connection.close)
         simulator.workspace.now = lambda: connection.now().timestamp()
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
-        notifier, directory = SlackNotifier(sync_client, Pace(0.01)), SlackDirectory(sync_client)
         client = connection.client()
         stack.push_async_callback(client.close)
         door = Door(client, lambda: PolicyBook(policies=policies))
-        app = AsyncApp(
-            client=AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url), signing_secret=SIGNING_SECRET
-        )
-        register(app, door)
+        slack = AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url)
+        groups, links = Groups(slack), RecordLinks(PUBLIC_URL, Secrets(b"s" * 32))
+        homes = Homes(slack, DeskReader(client), groups, door.book, connection.now, pause=0.02)
+        drawing = asyncio.create_task(homes.keep())
+        stack.callback(drawing.cancel)
+        notifier = SlackNotifier(sync_client, Pace(0.01), homes.shown)
+        directory = SlackDirectory(sync_client)
+        app = AsyncApp(client=slack, signing_secret=SIGNING_SECRET)
+        register(app, door, courtesy=Courtesy(groups, links.make), homes=homes)
         await stack.enter_async_context(attached(app, simulator, mode))
         house = House(simulator, connection, door, notifier, directory, stack)
         if work:

@@ -1,0 +1,153 @@
+"""What lies on whose desk: as a request goes from one to the next, and when it is stopped or purged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.entities import EntityInstanceId
+
+from orchestration.commands import Reason
+from orchestration.desk import ASKED_KEPT, WAITS_KEPT, DeskState
+from orchestration.desk_client import Desk, DeskReader
+from orchestration.models import DESK, Choice, Status
+from orchestration.operations import Operations
+from orchestration.policies import Away, PersonEntry
+from tests.orchestration.conftest import PATIENCE, Office
+
+GROUPS = {
+    "U0ADA": ["S0MANAGERS"],
+    "U0FAY": ["S0MANAGERS"],
+    "U0DIRK": ["S0DIRECTORS"],
+}
+
+
+@pytest.fixture
+async def client(office: Office) -> AsyncTaskHubGrpcClient:
+    return office.door._client
+
+
+@pytest.fixture
+def reader(client: AsyncTaskHubGrpcClient) -> DeskReader:
+    return DeskReader(client)
+
+
+async def state(client: AsyncTaskHubGrpcClient, principal: str) -> DeskState:
+    found = await client.get_entity(EntityInstanceId(DESK, principal))
+    return (found.get_typed_state(DeskState) if found else None) or DeskState()
+
+
+async def desk_when(reader: DeskReader, person: str, true: Callable[[Desk], bool]) -> Desk:
+    """The desk, once it is so: what an orchestration signals is handled a moment later."""
+
+    async def look() -> Desk:
+        while not true(found := await reader.of(person, GROUPS.get(person, []))):
+            await asyncio.sleep(0.01)
+        return found
+
+    return await asyncio.wait_for(look(), PATIENCE)
+
+
+def waits(*request_ids: str) -> Callable[[Desk], bool]:
+    return lambda desk: [paper.progress.request_id for paper in desk.waits] == list(request_ids)
+
+
+async def test_it_goes_from_desk_to_desk(office: Office, reader: DeskReader) -> None:
+    request_id = await office.ask("budget", amount=Decimal(500), fields={"team": "ops"})
+    for manager in ("U0ADA", "U0FAY"):
+        await desk_when(reader, manager, waits(request_id))
+    rita = await desk_when(reader, "U0RITA", lambda desk: bool(desk.asked))
+    assert (rita.asked[0].request.amount, rita.waits) == (Decimal(500), [])
+    assert waits()(await reader.of("U0FIN", []))
+    await office.decide(request_id, "U0ADA")
+    # Who has decided as a manager is not waited for any more, nor is who might have.
+    for manager in ("U0ADA", "U0FAY"):
+        await desk_when(reader, manager, waits())
+    for person in ("U0FIN", "U0FRANK"):
+        await desk_when(reader, person, waits(request_id))
+    await office.decide(request_id, "U0FIN", round=2)
+    await desk_when(reader, "U0FIN", waits())
+    await office.decide(request_id, "U0FRANK", Choice.REJECT, round=2, comment="No.")
+    for person in ("U0RITA", "U0ADA", "U0FIN", "U0FRANK"):
+        found = await desk_when(reader, person, lambda desk: bool(desk.decided))
+        assert [paper.progress.status for paper in found.decided] == [Status.REJECTED], person
+        assert (found.waits, found.asked) == ([], [])
+    assert (await reader.of("U0FAY", ["S0MANAGERS"])) == Desk()
+
+
+async def test_nobody_finds_what_they_could_not_decide(office: Office, reader: DeskReader) -> None:
+    """A manager who asks is in the group, and still may not decide it."""
+    request_id = await office.ask("purchase", requester="U0ADA")
+    await desk_when(reader, "U0FAY", waits(request_id))
+    assert waits()(await reader.of("U0ADA", ["S0MANAGERS"]))
+
+
+async def test_an_escalation_is_on_more_desks(office: Office, reader: DeskReader) -> None:
+    request_id = await office.ask("purchase")
+    assert waits()(await reader.of("U0DIRK", ["S0DIRECTORS"]))
+    await office.skip(days=2)
+    await desk_when(reader, "U0DIRK", waits(request_id))
+    await desk_when(reader, "U0FAY", waits(request_id))
+    await office.decide(request_id, "U0DIRK", round=2)
+    for person in ("U0DIRK", "U0FAY", "U0FIN"):
+        await desk_when(reader, person, waits())
+
+
+async def test_a_vote_handed_over_is_on_the_other_desk(office: Office, reader: DeskReader) -> None:
+    request_id = await office.ask("deploy")
+    await desk_when(reader, "U0ADA", waits(request_id))
+    assert await office.delegate(request_id, "U0ADA", "U0ZED") is Reason.RECORDED
+    await desk_when(reader, "U0ZED", waits(request_id))
+    await desk_when(reader, "U0ADA", waits())
+
+
+async def test_the_most_urgent_comes_first_and_absence_is_known(office: Office, reader: DeskReader) -> None:
+    later = await office.ask("document")
+    sooner = await office.ask("deploy")
+    await desk_when(reader, "U0ADA", waits(sooner, later))
+    away = PersonEntry(delegate="U0BOB", away=Away(since=date(2099, 1, 1), until=date(2099, 1, 2)))
+    await office.door.set_away("U0ADA", away)
+    assert (await desk_when(reader, "U0ADA", lambda desk: desk.entry is not None)).entry == away
+
+
+async def test_what_was_stopped_or_purged_lies_nowhere(
+    office: Office, client: AsyncTaskHubGrpcClient, reader: DeskReader
+) -> None:
+    request_id = await office.ask("purchase")
+    await desk_when(reader, "U0FIN", waits(request_id))
+    operations = Operations(client)
+    await operations.terminate(request_id, "wrong")
+    found = await desk_when(reader, "U0RITA", lambda desk: bool(desk.decided))
+    assert found.decided[0].progress.status is Status.TERMINATED
+
+    async def cleared() -> None:
+        while (await state(client, "U0FIN")).waits or (await state(client, "S0MANAGERS")).waits:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(cleared(), PATIENCE)
+    await operations.purge(request_id)
+    assert (await state(client, "U0RITA")).asked == [request_id]
+    assert (await reader.of("U0RITA", [])) == Desk()
+
+
+async def test_a_desk_keeps_each_request_once_and_the_newest_of_all(client: AsyncTaskHubGrpcClient) -> None:
+    """Signals come at least once. Each list has an end, as the state is written with every signal."""
+    desk = EntityInstanceId(DESK, "U0BUSY")
+    for number in range(WAITS_KEPT + 5):
+        await client.signal_entity(desk, "waits", f"deploy-{number}")
+    for number in (*range(ASKED_KEPT + 5), WAITS_KEPT + 4, WAITS_KEPT + 4):
+        await client.signal_entity(desk, "asked", f"deploy-{number}")
+    last = f"deploy-{WAITS_KEPT + 4}"
+
+    async def settled() -> DeskState:
+        while (found := await state(client, "U0BUSY")).asked[:1] != [last] or found.waits[:1] != [last]:
+            await asyncio.sleep(0.02)
+        return found
+
+    found = await asyncio.wait_for(settled(), PATIENCE)
+    assert found.waits == [f"deploy-{number}" for number in range(WAITS_KEPT + 4, 4, -1)]
+    assert found.asked == [last, *(f"deploy-{number}" for number in range(ASKED_KEPT + 4, 5, -1))]

@@ -1,0 +1,48 @@
+"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.conftest import browser  # noqa: F401 - the fixture
+from tests.pages.conftest import PUBLIC_URL, Desk
+from tests.pages.test_record import approved, asked
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LONG = "Deploy " + "4f2c1a" * 20
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
+    "print": {"color_scheme": "dark", "viewport": {"width": 680, "height": 960}},
+}
+PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
+
+
+async def test_it_is_readable_wherever_it_is_read(desk: Desk, browser: Browser) -> None:  # noqa: F811
+    """With COUNTERSIGN_PICTURES set, each look is kept there as a picture."""
+    request_id = await asked(desk.office, title=LONG, description="Why not?\n" * 3)
+    await approved(desk.office, request_id, "Go ahead.")
+    address = (desk.links.make(request_id, "U0RITA") or "").replace(PUBLIC_URL, desk.url)
+    for look, how in LOOKS.items():
+        context = await browser.new_context(**how)
+        page = await context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message, said=complaints: said.append(message.text))
+        if look == "print":
+            await page.emulate_media(media="print")
+        await page.goto(address)
+        paper = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
+        assert paper == PAPER["dark" if look == "dark" else "light"], look
+        width = await page.locator("html").evaluate("node => node.scrollWidth")
+        assert width <= how["viewport"]["width"], look
+        assert complaints == [], look
+        if pictures := os.environ.get("COUNTERSIGN_PICTURES"):
+            await page.screenshot(path=Path(pictures) / f"record-{look}.png", full_page=True)
+        await context.close()
