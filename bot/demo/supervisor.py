@@ -12,6 +12,7 @@ from bot.cli import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.orders import OrderSystem
+from bot.demo.stories import ApiStories
 from bot.simulator import AppConfig, Simulator, SimulatorError, SmsAccount, Workspace
 from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
@@ -78,6 +79,7 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         signing_secret=SIGNING_SECRET,
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
+        stories=ApiStories(api, workspace.people),
         app=AppConfig(commands=COMMANDS, should_escape=True),
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"

@@ -48,7 +48,8 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 class PageApi:
     """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501.
 
-    `calls` are those the app has made; `has_phones` says whether texts reach people.
+    `calls` are those the app has made; `has_phones` says whether texts reach people, `has_stories` whether the
+    page can show what the app's work did.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class PageApi:
         controls: Controls | None,
         *,
         has_phones: bool,
+        has_stories: bool = False,
     ) -> None:
         self._workspace = installation.workspace
         self._acting = acting
@@ -67,6 +69,7 @@ class PageApi:
         self._shapes = PageShapes(installation.workspace)
         self._controls = controls
         self._has_phones = has_phones
+        self._has_stories = has_stories
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -118,6 +121,7 @@ class PageApi:
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
             phones=self._has_phones,
+            stories=self._has_stories,
             workspace={"name": self._workspace.name},
         )
 
