@@ -15,6 +15,7 @@ from bot.simulator.story import Look, Step, Story, Tone, Waiting
 Json = Mapping[str, Any]
 
 STOPPED: Final = "The bot is stopped, so nobody can be asked. What it knew is on disk."
+ASLEEP: Final = "Nothing runs meanwhile: the wait is on disk."
 
 _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
     "pending": ("Waiting", "open"),
@@ -54,7 +55,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "settling": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
 }
-_TROUBLES: Final = ("_put_off", "_failed")
+_TROUBLES: Final = {"_put_off": "Put off", "_failed": "Failed"}
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row
 
 
@@ -140,12 +141,12 @@ def _step(moment: Json) -> Step:
     kind, text = moment["kind"], moment["text"]
     look, words = _KINDS.get(kind, ("quiet", text))
     detail = ""
-    for trouble in _TROUBLES:
-        if kind not in _KINDS and kind.endswith(trouble):
-            look, words = "trouble", text.partition(": ")[0]
-            detail = text.partition(": ")[2]
-    if kind in {"event", "event_sent", "asked", "code_failed"}:
-        detail = text.removeprefix("Asked: ").removeprefix("No confirmation by code: ")
+    for ending, called in _TROUBLES.items():
+        if kind not in _KINDS and kind.endswith(ending):
+            what, _, why = text.partition(": ")
+            look, words, detail = "trouble", f"{called}: {what[:1].lower()}{what[1:]}", why
+    if kind in {"event", "event_sent", "code_failed"}:
+        detail = text.removeprefix("No confirmation by code: ")
     actor, channel = moment["actor"], moment["channel"]
     places = tuple(place for place in (channel, actor) if place and place[0] in "CGD")
     return Step(
@@ -166,7 +167,7 @@ def _waiting(approval: Json) -> Waiting:
     if level is None:
         return Waiting("Getting ready", until=until)
     asked = level["waiting_for"] or level["approvers"]
-    return Waiting(f"Waiting for {level['name']}", who=tuple(asked), until=until)
+    return Waiting(f"Waiting for {level['name']}", who=tuple(asked), until=until, note=ASLEEP)
 
 
 def _seconds(text: str) -> float:

@@ -11,9 +11,10 @@ from typing import Final
 from bot.cli import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
+from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
 from bot.demo.stories import ApiStories
-from bot.simulator import AppConfig, Simulator, SimulatorError, SmsAccount, Workspace
+from bot.simulator import Simulator, SimulatorError, SmsAccount, Workspace
 from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
 
@@ -21,7 +22,6 @@ PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
-COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
 # The demo's token is Rita's: what a program asks with it, Rita asks.
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
@@ -80,7 +80,7 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
         stories=ApiStories(api, workspace.people),
-        app=AppConfig(commands=COMMANDS, should_escape=True),
+        app=APP,
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
         ),

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ LOG_LENGTH = 2000
 
 
 class Fault(BaseModel):
-    """The next `count` calls of `method` fail; "*" is every method, and -1 for ever.
+    """The next `count` calls of `method` fail; "*" is every method, "chat.*" a family, and -1 for ever.
 
     With `seconds`, it is over after so much real time, however often it struck.
     With `channel`, only calls about that channel are struck. `error` is an error code of Slack's, or
@@ -36,7 +37,7 @@ class Fault(BaseModel):
 
     def hits(self, method: str, channel: str | None) -> bool:
         """Say whether it strikes this call."""
-        return self.method in {"*", method} and self.channel in {None, channel}
+        return fnmatchcase(method, self.method) and self.channel in {None, channel}
 
 
 class Lasting(Protocol):

@@ -63,6 +63,7 @@ class PageApi:
         has_stories: bool = False,
     ) -> None:
         self._workspace = installation.workspace
+        self._app = installation.app
         self._acting = acting
         self._calls = calls
         self._slack = installation.shapes
@@ -118,6 +119,9 @@ class PageApi:
                 "name": app.real_name,
                 "connected": self._acting.courier.connected,
                 "running": controls.running if controls else None,
+                "commands": self._app.shown_commands,
+                "takes_messages": self._app.takes_messages,
+                "tries": self._app.tries,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
             phones=self._has_phones,

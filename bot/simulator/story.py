@@ -32,11 +32,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What it waits for now. `until` is in epoch seconds of the workspace's time."""
+    """What it waits for now, and what there is to say of such a wait. `until` is as a step's."""
 
     words: str
     who: tuple[str, ...] = ()
     until: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
