@@ -34,7 +34,7 @@ BANNER: Final = """
 
   As Rita, type  /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
-  The buttons on the right skip time and kill the bot.
+  On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
 
   Everything is kept in {place}
   Ctrl-C stops it; the next run goes on where this one stopped.

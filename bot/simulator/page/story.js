@@ -135,9 +135,8 @@ function waitingLine() {
     note,
   );
   let until = null;
-  let halted = false;
   const tick = () => {
-    left.textContent = until === null ? "" : halted ? "Its time goes on when the app does" : remaining(until - now());
+    left.textContent = until === null ? "" : remaining(until - now());
   };
   setInterval(tick, 1000);
   watch(["clock"], tick);
@@ -147,7 +146,6 @@ function waitingLine() {
       const waits = told?.waiting;
       node.hidden = !waits;
       until = waits?.until ?? null;
-      halted = stopped;
       tick();
       if (!waits) return;
       words.textContent = waits.words;
