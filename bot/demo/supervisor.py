@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import Final
 
 from bot.cli import stop_signal
+from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
+from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
-from bot.simulator import AppConfig, Simulator, SimulatorError, SmsAccount, Workspace
+from bot.demo.stories import ApiStories
+from bot.simulator import Simulator, SimulatorError, SmsAccount, Workspace
+from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
 
 PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
-COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
+# The demo's token is Rita's: what a program asks with it, Rita asks.
+TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
+HOLDER: Final = "U0RITA"
+SCOPES: Final = (READ, REQUEST)
 
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
@@ -27,7 +34,7 @@ BANNER: Final = """
 
   As Rita, type  /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
-  The buttons on the right skip time and kill the bot.
+  On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
 
   Everything is kept in {place}
   Ctrl-C stops it; the next run goes on where this one stopped.
@@ -57,11 +64,13 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
     Raises `CountersignError` when the port or the state is in use, or the bot does not start.
     """
     clock = _Clock()
+    secret = held_token(place / "tokens", place / "bot", TOKEN, HOLDER, SCOPES)
     try:
         workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
     except SimulatorError as error:
         raise CountersignError(str(error)) from error
     bot = BotProcess(place / "bot", place / POLICIES.name)
+    api = BotApi(bot.public_url, secret)
     orders = OrderSystem(place / "orders.json")
     simulator = Simulator(
         workspace,
@@ -70,13 +79,15 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         signing_secret=SIGNING_SECRET,
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
-        app=AppConfig(commands=COMMANDS, should_escape=True),
+        stories=ApiStories(api, workspace.people),
+        app=APP,
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
         ),
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
+        await closing.enter_async_context(api)
         await closing.enter_async_context(orders.served())
         (place / POLICIES.name).write_text(_policies(orders.url))
         try:

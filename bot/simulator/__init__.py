@@ -3,7 +3,7 @@
 It knows nothing of the app it serves.
 """
 
-from bot.simulator.app_config import AppConfig
+from bot.simulator.app_config import AppConfig, CommandHint
 from bot.simulator.controls import Controls
 from bot.simulator.errors import SimulatorError
 from bot.simulator.person import Person, RefusedError
@@ -15,6 +15,7 @@ from bot.simulator.workspace import Workspace
 __all__ = [
     "SEED",
     "AppConfig",
+    "CommandHint",
     "Controls",
     "Group",
     "Member",

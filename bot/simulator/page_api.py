@@ -1,8 +1,10 @@
 """`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -48,7 +50,8 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 class PageApi:
     """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501.
 
-    `calls` are those the app has made; `has_phones` says whether texts reach people.
+    `calls` are those the app has made; `has_phones` says whether texts reach people, `has_stories` whether the
+    page can show what the app's work did.
     """
 
     def __init__(
@@ -59,14 +62,17 @@ class PageApi:
         controls: Controls | None,
         *,
         has_phones: bool,
+        has_stories: bool = False,
     ) -> None:
         self._workspace = installation.workspace
+        self._app = installation.app
         self._acting = acting
         self._calls = calls
         self._slack = installation.shapes
         self._shapes = PageShapes(installation.workspace)
         self._controls = controls
         self._has_phones = has_phones
+        self._has_stories = has_stories
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -115,9 +121,13 @@ class PageApi:
                 "name": app.real_name,
                 "connected": self._acting.courier.connected,
                 "running": controls.running if controls else None,
+                "commands": self._app.shown_commands,
+                "takes_messages": self._app.takes_messages,
+                "tries": self._app.tries,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
             phones=self._has_phones,
+            stories=self._has_stories,
             workspace={"name": self._workspace.name},
         )
 
@@ -150,15 +160,18 @@ class PageApi:
         return _ok()
 
     async def action(self, request: web.Request) -> web.Response:
-        """Act on an element of a message or of a view."""
+        """Act on an element of a message or of a view; with `twice`, two presses are under way at once."""
         body, me = await read_as(request, self._workspace.people)
         body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
-            await self._acting.act_in_view(me, self._view(body), action_id, body)
+            view = self._view(body)
+            press = partial(self._acting.act_in_view, me, view, action_id, body)
         else:
-            channel = self._channel(body.get("channel"), me)
-            await self._acting.act_on_message(me, self._message(channel.id, body.get("ts")), action_id, body)
+            message = self._message(self._channel(body.get("channel"), me).id, body.get("ts"))
+            press = partial(self._acting.act_on_message, me, message, action_id, body)
+        # Both leave before the first is answered, or the app would have taken the button away meanwhile.
+        await asyncio.gather(*(press() for _ in range(2 if body.get("twice") is True else 1)))
         return _ok()
 
     async def submit(self, request: web.Request) -> web.Response:

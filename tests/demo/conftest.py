@@ -8,6 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,9 @@ async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
     await found.stop()
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The machine's Chromium; skips the test where there is none."""
     if CHROMIUM is None:
         # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
         if os.environ.get("CI"):
@@ -76,7 +78,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as found:
+        yield found
+
+
+@asynccontextmanager
+async def window(browser: Browser) -> AsyncIterator[Page]:
     """A laptop's window. Whatever the page complains about in its console fails the test.
 
     That a server which a test has stopped cannot be reached, or refuses with a sentence (which the page shows),
@@ -97,3 +105,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     yield found
     await context.close()
     assert complaints == []
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    async with window(browser) as found:
+        yield found

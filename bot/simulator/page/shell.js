@@ -1,5 +1,8 @@
 // The frame: which of the side columns are shown, remembered between visits. On a narrow screen they are drawers.
 
+import { openThread } from "./navigate.js";
+import { state } from "./state.js";
+
 const KEY = "countersign.panel";
 const NARROW = matchMedia("(max-width: 1099px)");
 
@@ -7,10 +10,23 @@ let opener = null;
 
 export function togglePanel() {
   if (NARROW.matches) return drawer("panel");
+  // Between these widths an open thread stands where the panel was, and gives way to it.
+  if (state.thread && !inSight(panel())) {
+    document.body.classList.remove("panel-closed");
+    return openThread(null);
+  }
   const closed = document.body.classList.toggle("panel-closed");
   localStorage.setItem(KEY, closed ? "closed" : "open");
   return undefined;
 }
+
+/** Shows the panel if it is out of sight. */
+export function showPanel() {
+  if (!inSight(panel())) togglePanel();
+}
+
+const panel = () => document.getElementById("panel");
+const inSight = (node) => node.checkVisibility({ checkVisibilityCSS: true, visibilityProperty: true });
 
 export function toggleSidebar() {
   drawer("sidebar");

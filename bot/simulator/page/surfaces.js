@@ -3,7 +3,7 @@
 
 import { post } from "./api.js";
 import { openChannel } from "./navigate.js";
-import { names, state } from "./state.js";
+import { names, state, update } from "./state.js";
 import { toast } from "./toast.js";
 import { collect, initialState } from "./values.js";
 
@@ -52,8 +52,12 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
         ...chosen,
         state: collect(blocks, value),
       };
+      // A press that is sent twice, as by an impatient finger or a network that repeats.
+      const twice = state.twice && type === "button";
+      if (twice) update({ twice: false });
       try {
-        await post("action", body);
+        await post("action", { ...body, twice });
+        if (twice) toast("That press was sent twice.");
       } catch (error) {
         toast(error.message, "error");
       }
