@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,9 @@ COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
 SCOPES: Final = (READ, REQUEST)
+# The agent of a scenario is Sam's, and may only ask.
+AGENT: Final = "agent"
+AGENT_OF: Final = "U0SAM"
 
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
@@ -50,17 +54,26 @@ async def run_demo(data: Path | None, port: int) -> int:
             f"{place} cannot be made ({error.strerror}); choose another with --data."
         ) from error
     stop = stop_signal()
-    async with demo(place, port) as url:
-        print(BANNER.format(url=url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
+    async with demo(place, port) as running:
+        print(BANNER.format(url=running.url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
         await stop
     return 0
 
 
-@asynccontextmanager
-async def demo(place: Path, port: int) -> AsyncIterator[str]:
-    """The workspace and the bot, with their state in `place`; yields the page's URL. Port 0 takes any free one.
+@dataclass(frozen=True)
+class Demo:
+    """A demo that runs: the page's URL, and the bot's API as Sam's agent sees it."""
 
-    Raises `CountersignError` when the port or the state is in use, or the bot does not start.
+    url: str
+    agent: BotApi
+
+
+@asynccontextmanager
+async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator[Demo]:
+    """The workspace and the bot, with their state in `place`. Port 0 takes any free one.
+
+    The bot's log goes to the file `log`, or where ours goes. Raises `CountersignError` when the port or the state is
+    in use, or the bot does not start.
     """
     clock = _Clock()
     secret = held_token(place / "tokens", place / "bot", TOKEN, HOLDER, SCOPES)
@@ -68,8 +81,9 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
     except SimulatorError as error:
         raise CountersignError(str(error)) from error
-    bot = BotProcess(place / "bot", place / POLICIES.name)
+    bot = BotProcess(place / "bot", place / POLICIES.name, log)
     api = BotApi(bot.public_url, secret)
+    agent = BotApi(bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,)))
     orders = OrderSystem(place / "orders.json")
     simulator = Simulator(
         workspace,
@@ -86,6 +100,7 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
         await closing.enter_async_context(api)
+        await closing.enter_async_context(agent)
         await closing.enter_async_context(orders.served())
         (place / POLICIES.name).write_text(_policies(orders.url))
         try:
@@ -99,7 +114,7 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         closing.push_async_callback(bot.stop)
         await bot.start()
         clock.set(await bot.now())
-        yield simulator.url
+        yield Demo(simulator.url, agent)
 
 
 def _policies(orders_url: str) -> str:
