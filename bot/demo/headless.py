@@ -15,7 +15,7 @@ from typing import Final
 
 from bot.cli import stop_signal
 from bot.commands.terminal import LiveLine, complain, say
-from bot.demo.scenarios.player import Player, StepFailedError
+from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
 from bot.demo.supervisor import Demo, demo
 from bot.simulator import SEED
@@ -66,32 +66,35 @@ def _place(data: Path | None) -> Iterator[Path]:
 
 async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:
     log = place / BOT_LOG
-    told = _Narration(sum(len(scenario.steps) for scenario in scenarios))
-    told.progress("Starting the workspace and the bot")
     async with demo(place, 0, log) as running:
-        try:
-            for scenario in scenarios:
-                await _play(scenario, running, told)
-        except StepFailedError as failed:
-            told.clear()
-            sys.stderr.writelines(f"  {line}\n" for line in log.read_text().splitlines()[-LOG_SHOWN:])
-            complain(str(failed))
-            return FAILED
+        return await play(scenarios, running, log)
+
+
+async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: float = BUDGET) -> int:
+    """Plays them in a demo that runs; the exit status. `log` is the bot's; `budget`: seconds that a step may take."""
+    told = _Narration(sum(len(scenario.steps) for scenario in scenarios))
+    try:
+        for scenario in scenarios:
+            async with Player.of(scenario, running.url, running.agent, budget) as player:
+                await _tell(player, told)
+    except StepFailedError as failed:
+        told.failed(failed, log)
+        return FAILED
     told.over(len(scenarios))
     return 0
 
 
-async def _play(scenario: Scenario, running: Demo, told: _Narration) -> None:
+async def _tell(player: Player, told: _Narration) -> None:
+    scenario = player.scenario
     told.opens(scenario)
-    async with Player.of(scenario, running.url, running.agent) as player:
-        for number, step in enumerate(scenario.steps):
-            told.progress(f"{scenario.title}: {FIRST_NAMES[step.who]}")
-            if step.do and await player.seen(number):
-                raise player.failed(number, "what it leads to was there before, so it proves nothing.")
-            began = time.monotonic()
-            await player.perform(number)
-            told.seen(step.tell, time.monotonic() - began)
-        told.agent(player.said)
+    for number, step in enumerate(scenario.steps):
+        told.progress(f"{scenario.title}: {FIRST_NAMES[step.who]}")
+        if step.do and await player.seen(number):
+            raise player.failed(number, "what it leads to was there before, so it proves nothing.")
+        began = time.monotonic()
+        await player.perform(number)
+        told.seen(step.tell, time.monotonic() - began)
+    told.agent(player.said)
 
 
 class _Narration:
@@ -121,6 +124,11 @@ class _Narration:
     def over(self, scenarios: int) -> None:
         plays = "1 scenario" if scenarios == 1 else f"{scenarios} scenarios"
         self._say(f"\n{plays}, {self._done} steps, each seen, in {time.monotonic() - self._began:.0f} s.")
+
+    def failed(self, failure: StepFailedError, log: Path) -> None:
+        self.clear()
+        sys.stderr.writelines(f"  {line}\n" for line in log.read_text().splitlines()[-LOG_SHOWN:])
+        complain(str(failure))
 
     def progress(self, what: str) -> None:
         if self._line:

@@ -13,7 +13,8 @@ from bot.cli import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.orders import OrderSystem
-from bot.simulator import AppConfig, Simulator, SimulatorError, SmsAccount, Workspace
+from bot.demo.scenarios.guide import ScenarioGuide
+from bot.simulator import AppConfig, Change, Simulator, SimulatorError, SmsAccount, Workspace
 from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
 
@@ -85,6 +86,7 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
     api = BotApi(bot.public_url, secret)
     agent = BotApi(bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,)))
     orders = OrderSystem(place / "orders.json")
+    guide = ScenarioGuide(lambda: simulator.url, agent, lambda: workspace.changes.publish(Change("guide")))
     simulator = Simulator(
         workspace,
         bot_token=BOT_TOKEN,
@@ -96,6 +98,7 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
         ),
+        guide=guide,
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
@@ -110,6 +113,7 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
                 f"Port {port} is in use; stop what uses it, or choose another with --port."
             ) from error
         closing.push_async_callback(simulator.stop)
+        closing.push_async_callback(guide.close)
         bot.reach(simulator.api_url, simulator.sms_api_url)
         closing.push_async_callback(bot.stop)
         await bot.start()

@@ -13,6 +13,7 @@ from bot.simulator.courier import RETRY_AFTER, Courier
 from bot.simulator.delivery import HttpDelivery
 from bot.simulator.errors import SimulatorError
 from bot.simulator.faults_api import FaultsApi
+from bot.simulator.guide import Guide, GuideApi
 from bot.simulator.installation import Installation
 from bot.simulator.live import Live
 from bot.simulator.page_api import PageApi, sentences
@@ -47,7 +48,8 @@ class Simulator:
 
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
     app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
-    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`.
+    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. A `guide` plays
+    scenarios in the page.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
@@ -62,6 +64,7 @@ class Simulator:
         app: AppConfig | None = None,
         patience: Patience | None = None,
         sms: SmsAccount | None = None,
+        guide: Guide | None = None,
     ) -> None:
         patience = patience or Patience()
         self.workspace = workspace
@@ -79,6 +82,7 @@ class Simulator:
             installation, self._acting, calls, controls, has_phones=self._sms is not None
         )
         self._faults_api = FaultsApi(self._web_api.faults, self._sms.faults if self._sms else None)
+        self._guide_api = GuideApi(guide)
         self._live = Live(workspace.changes, patience.heartbeat)
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
@@ -96,6 +100,7 @@ class Simulator:
         application.router.add_post(answers.PATH, self._acting.answers.handle)
         application.router.add_routes(self._page_api.routes())
         application.router.add_routes(self._faults_api.routes())
+        application.router.add_routes(self._guide_api.routes())
         if self._sms is not None:
             application.router.add_routes(self._sms.routes())
         application.router.add_get("/sim/events", self._live.handle)

@@ -8,6 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -62,8 +63,9 @@ async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
     await found.stop()
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """A Chromium; without one the test is skipped."""
     if CHROMIUM is None:
         # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
         if os.environ.get("CI"):
@@ -73,6 +75,12 @@ async def browser() -> AsyncIterator[Browser]:
         found = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield found
         await found.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with launched() as found:
+        yield found
 
 
 @pytest.fixture

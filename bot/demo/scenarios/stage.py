@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, Final
 
 from bot.demo.access import BotApi
 from bot.demo.scenarios import reading, script
@@ -13,6 +13,13 @@ from bot.simulator import Person
 from orchestration.errors import CountersignError
 
 Json = dict[str, Any]
+
+SIGHTS: Final = {
+    "card": "a card in {place} with {words}",
+    "message": "a message in {place} with {words}",
+    "thread": "a line in the thread of a card in {place} with {words}",
+    "sms": "a text on the phone with {words}",
+}
 
 
 class CannotActError(CountersignError):
@@ -152,12 +159,10 @@ class Stage:
         last = f"the last there was {reading.quote(self._last)}" if self._last else "nothing was there"
         if isinstance(sight, script.Answer):
             return f"the agent was not answered {sight.status}; {last}."
-        who, where = (
-            self.name(sight.who or step.who),
-            self._places.get(sight.at or step.at, "direct messages"),
-        )
         words = " and ".join(reading.quote(word) for word in sight.words)
-        return f"{who} did not see a {sight.see} with {words} in {where}; {last}."
+        place = self._places.get(sight.at or step.at, "direct messages")
+        what = SIGHTS[sight.see].format(words=words, place=place)
+        return f"{self.name(sight.who or step.who)} did not see {what}; {last}."
 
     async def _cards(self, person: Person, channel: str) -> list[Json]:
         return [

@@ -3,6 +3,7 @@
 import "./theme.js";
 import { startControls } from "./controls.js";
 import { startConversation } from "./conversation.js";
+import { startGuided } from "./guided.js";
 import { listen } from "./live.js";
 import { startModals } from "./modal.js";
 import { followHash, fromHash, openChannel } from "./navigate.js";
@@ -26,6 +27,7 @@ async function start() {
   startControls(byId("panel"));
   startPhone(byId("panel"), byId("panel-toggle"));
   startModals();
+  startGuided();
 
   const wanted = fromHash();
   await arrive(wanted.as || FIRST_PERSON);

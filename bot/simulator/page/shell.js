@@ -12,6 +12,12 @@ export function togglePanel() {
   return undefined;
 }
 
+/** Shows the panel: where it is a drawer, it is opened. */
+export function openPanel() {
+  if (NARROW.matches ? document.body.dataset.drawer !== "panel" : document.body.classList.contains("panel-closed"))
+    togglePanel();
+}
+
 export function toggleSidebar() {
   drawer("sidebar");
 }
@@ -47,9 +53,9 @@ export function startShell(scrim, skip) {
 
 // F6 walks through the page's regions, as it does in browsers and in Slack.
 function nextRegion(event) {
-  const regions = ["sidebar", "main", "thread", "panel"]
+  const regions = ["sidebar", "main", "thread", "panel", "coach"]
     .map((id) => document.getElementById(id))
-    .filter((node) => node.offsetParent !== null);
+    .filter((node) => node.checkVisibility({ visibilityProperty: true }));
   const at = regions.findIndex((node) => node.contains(document.activeElement));
   const next = regions[(at + (event.shiftKey ? -1 : 1) + regions.length) % regions.length];
   next

@@ -72,9 +72,15 @@ export const loadPhone = single(async () => {
   if (as === state.as) update({ phone: same(state.phone, phone) });
 });
 
+/** Fetches the guided scenarios, and how far the one is that is played. */
+export const loadGuide = single(async () => {
+  const { scenarios, play } = await get("scenarios");
+  update({ guide: same(state.guide, { scenarios, play }) });
+});
+
 export async function loadAll() {
   await loadState();
-  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone()]);
+  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone(), loadGuide()]);
   await readOpen();
 }
 
@@ -98,6 +104,7 @@ export async function follow(change) {
     app: loadState,
     home: loadHome,
     phone: loadPhone,
+    guide: loadGuide,
     people: soonState,
   };
   const job = jobs[change.kind] || loadAll;

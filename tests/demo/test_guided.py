@@ -1,0 +1,143 @@
+"""The scenarios in the page: played for somebody, and left to their hands. One demo for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from bot.demo.scenarios.script import NAMES, load
+from tests.demo.conftest import Demo, launched
+from tests.demo.test_walk import become, card, picture, type_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# What the last step of each leaves on the screen, beside the coach bar.
+SHOWN = {
+    "laptop": "@Fin Larsen approved New laptops for the team",
+    "deploy": "Approved by @Fin Larsen",
+    "payment": "Approved by @Ada Okafor",
+    "silence": "Rejected by @Dirk Hahn",
+    "agent": "Approved by @Fin Larsen",
+}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+    found = Demo(tmp_path_factory.mktemp("guided") / "demo")
+    await found.start()
+    yield found
+    await found.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def context() -> AsyncIterator[BrowserContext]:
+    """One that asks for less motion: then the page does not hold still for people to see."""
+    async with launched() as browser:
+        yield await browser.new_context(
+            viewport={"width": 1280, "height": 800}, device_scale_factor=2, reduced_motion="reduce"
+        )
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(demo: Demo, context: BrowserContext) -> AsyncIterator[Page]:
+    found = await context.new_page()
+    complaints: list[str] = []
+    found.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    found.on("pageerror", lambda error: complaints.append(str(error)))
+    await found.goto(f"{demo.url}/#as=U0RITA&channel=C0GENERAL")
+    yield found
+    await found.close()
+    assert complaints == []
+
+
+async def choose(page: Page, way: str, name: str) -> None:
+    await page.get_by_test_id("guided").click()
+    await page.get_by_test_id(f"{way}-{name}").click()
+
+
+async def stands_at(page: Page, step: int, phase: str = "waiting") -> None:
+    coach = page.get_by_test_id("coach")
+    await expect(coach).to_have_attribute("data-step", str(step))
+    await expect(coach).to_have_attribute("data-phase", phase)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
+    """The page is where it happens, each step is told, and none goes on before it was seen."""
+    scenario = load(name)
+    coach = page.get_by_test_id("coach")
+    await choose(page, "play", name)
+    await expect(coach).to_contain_text(scenario.why)
+    last = len(scenario.steps) - 1
+    for number, step in enumerate(scenario.steps):
+        await page.get_by_test_id("guided-next").click()
+        await expect(coach).to_contain_text(step.tell)
+        await expect(page.get_by_test_id(f"person-{step.who}")).to_have_attribute("aria-pressed", "true")
+        await stands_at(page, min(number + 1, last), "over" if number == last else "waiting")
+        await expect(page.get_by_test_id("guided-count")).to_have_text(f"Step {number + 1} of {last + 1}")
+        if name == "payment" and number == 1:
+            await expect(page.get_by_text("Countersign: reply").last).to_be_visible()
+            await picture(page, "workspace")
+    await expect(page.locator(".main")).to_contain_text(SHOWN[name])
+    if name == "agent":
+        await expect(coach).to_contain_text("→ 200 approved, receipt")
+        await picture(page, "agent")
+    await page.get_by_test_id("guided-leave").click()
+    await expect(coach).to_be_hidden()
+
+
+async def test_by_hand_it_notices_what_was_done_through_a_reload_and_with_a_second_page(
+    page: Page, context: BrowserContext
+) -> None:
+    """Also a request with words of one's own, as what counts is the request and not how it is called."""
+    coach, second = page.get_by_test_id("coach"), await context.new_page()
+    await second.goto(page.url)
+    await choose(page, "hand", "laptop")
+    await expect(page.get_by_test_id("guided-todo")).to_contain_text("Become Rita, open #purchases and send")
+    await become(page, "U0RITA", "C0PURCHASES")
+    await type_in(page, "/request-approval purchase 4200 Ten chairs")
+    await expect(card(page, "Ten chairs").get_by_role("button", name="Approve")).to_be_visible()
+    await stands_at(page, 1)
+
+    await page.reload()
+    await expect(page.get_by_test_id("guided-todo")).to_have_text("Become Ada and press Approve on the card.")
+    await stands_at(second, 1)
+    await expect(second.get_by_test_id("person-U0RITA")).to_have_attribute("aria-pressed", "true")
+    await second.get_by_test_id("guided-there").click()
+    await expect(second.get_by_test_id("person-U0ADA")).to_have_attribute("aria-pressed", "true")
+    await expect(page.get_by_test_id("person-U0RITA")).to_have_attribute("aria-pressed", "true")
+    await expect(card(second, "Ten chairs").get_by_role("button", name="Approve")).to_be_focused()
+    await second.keyboard.press("Enter")
+    await stands_at(page, 2)
+
+    await page.get_by_test_id("guided-do").click()
+    await stands_at(second, 3)
+    await page.get_by_test_id("guided-do").click()
+    await expect(page.locator(".main")).to_contain_text("@Fin Larsen approved Ten chairs")
+    await expect(coach).to_have_attribute("data-phase", "over")
+    await second.close()
+
+
+async def test_it_plays_on_by_itself_until_it_is_told_to_pause(page: Page) -> None:
+    await choose(page, "play", "agent")
+    await page.get_by_test_id("guided-auto").click()
+    await stands_at(page, 1)
+    await page.get_by_test_id("guided-auto").click()
+    await expect(page.get_by_test_id("guided-auto")).to_have_text("Auto-play")
+    await page.get_by_test_id("guided-leave").click()
+
+
+async def test_what_goes_wrong_is_said_in_the_bar_and_can_be_tried_again(page: Page) -> None:
+    await choose(page, "play", "laptop")
+    await page.get_by_test_id("kill").click()
+    await page.get_by_test_id("guided-next").click()
+    failed = page.get_by_test_id("coach").get_by_role("alert")
+    await expect(failed).to_contain_text("Approve a laptop, step 1 of 4: within 4 s Rita did not see a card")
+    await page.get_by_test_id("start").click()
+    await expect(page.get_by_test_id("kill")).to_be_visible(timeout=20_000)
+    await page.get_by_role("button", name="Try again").click()
+    await stands_at(page, 1)
+    await expect(failed).to_be_hidden()
