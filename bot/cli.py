@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bot import config
-from bot.commands import approvals, ask, receipts, tokens
+from bot.commands import approvals, ask, receipts, simulate, tokens
 from orchestration import hub
 from orchestration.errors import CountersignError, PolicyError
 
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
 
-    for command in (ask, approvals, receipts, tokens):
+    for command in (simulate, ask, approvals, receipts, tokens):
         command.add(commands)
 
     policies = commands.add_parser("policies", help="what may be asked for, and who decides")
