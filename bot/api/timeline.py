@@ -10,7 +10,11 @@ from typing import Any, Final
 from durabletask import history as past
 from pydantic import BaseModel, Field
 
+from orchestration.challenges import ChallengeStatus
 from orchestration.commands import COMMANDS
+from orchestration.models import SMS_CHALLENGE
+
+_Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
 
 class Moment(BaseModel):
@@ -48,10 +52,10 @@ _ACTIVITIES: Final = {
 
 def moments(events: Iterable[past.HistoryEvent]) -> list[Moment]:
     """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out."""
-    scheduled: dict[int, past.TaskScheduledEvent] = {}
+    scheduled: dict[int, _Scheduled] = {}
     found: list[Moment] = []
     for event in events:
-        if isinstance(event, past.TaskScheduledEvent):
+        if isinstance(event, past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent):
             scheduled[event.event_id] = event
         moment = _moment(event, scheduled)
         if moment is not None:
@@ -59,8 +63,8 @@ def moments(events: Iterable[past.HistoryEvent]) -> list[Moment]:
     return found
 
 
-def _moment(  # noqa: C901, PLR0911 - one arm for each kind of event
-    event: past.HistoryEvent, scheduled: dict[int, past.TaskScheduledEvent]
+def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
+    event: past.HistoryEvent, scheduled: dict[int, _Scheduled]
 ) -> Moment | None:
     at = _utc(event.timestamp)
     match event:
@@ -70,6 +74,10 @@ def _moment(  # noqa: C901, PLR0911 - one arm for each kind of event
             return _done(event, scheduled.get(event.task_scheduled_id), at)
         case past.TaskFailedEvent():
             return _failed(event, scheduled.get(event.task_scheduled_id), at)
+        case past.SubOrchestrationInstanceCreatedEvent(name=orchestration) if orchestration == SMS_CHALLENGE:
+            return Moment(at=at, kind="code", text="A code by SMS asked for", actor=_challenged(event))
+        case past.SubOrchestrationInstanceCompletedEvent() | past.SubOrchestrationInstanceFailedEvent():
+            return _answered(event, scheduled.get(event.task_scheduled_id), at)
         case past.TimerCreatedEvent():
             until = _utc(event.fire_at)
             return Moment(
@@ -103,10 +111,35 @@ def _started(event: past.ExecutionStartedEvent, at: datetime) -> Moment | None:
     return Moment(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
 
 
-def _done(
-    event: past.TaskCompletedEvent, task: past.TaskScheduledEvent | None, at: datetime
+def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
+    """Whose phone it goes to. The number itself is nowhere in a history."""
+    target = _json(event.input).get("target")
+    user = target.get("user") if isinstance(target, dict) else None
+    return user if isinstance(user, str) else None
+
+
+def _answered(
+    event: past.SubOrchestrationInstanceCompletedEvent | past.SubOrchestrationInstanceFailedEvent,
+    challenge: _Scheduled | None,
+    at: datetime,
 ) -> Moment | None:
-    if task is None:
+    """How a challenge by SMS ended."""
+    if (
+        not isinstance(challenge, past.SubOrchestrationInstanceCreatedEvent)
+        or challenge.name != SMS_CHALLENGE
+    ):
+        return None
+    status: str | None = ChallengeStatus.FAILED
+    if isinstance(event, past.SubOrchestrationInstanceCompletedEvent):
+        status = _json(event.result).get("status")
+    actor = _challenged(challenge)
+    if status == ChallengeStatus.VERIFIED:
+        return Moment(at=at, kind="code_confirmed", text="The code was confirmed", actor=actor)
+    return Moment(at=at, kind="code_failed", text=f"No confirmation by code: {status}", actor=actor)
+
+
+def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+    if not isinstance(task, past.TaskScheduledEvent):
         return None
     kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
     result = _json(event.result)
@@ -117,8 +150,8 @@ def _done(
     return Moment(at=at, kind=kind, text=words, **_place(task))
 
 
-def _failed(event: past.TaskFailedEvent, task: past.TaskScheduledEvent | None, at: datetime) -> Moment | None:
-    if task is None:
+def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+    if not isinstance(task, past.TaskScheduledEvent):
         return None
     kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
     why = event.failure_details.message if event.failure_details else "it failed"

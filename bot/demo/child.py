@@ -6,6 +6,7 @@ of our standard input, so the end of that file is the end of the supervisor, how
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -22,5 +23,7 @@ def _end_with_supervisor() -> None:
 
 
 if __name__ == "__main__":
+    # The supervisor's own lines say where to go; the bot's, that it listens, would send people to the wrong address.
+    logging.disable(logging.INFO)
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     sys.exit(main(["run"]))

@@ -12,9 +12,11 @@ from typing import Final
 from bot.cli import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
+from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
 from bot.demo.scenarios.guide import ScenarioGuide
-from bot.simulator import AppConfig, Change, Simulator, SimulatorError, SmsAccount, Workspace
+from bot.demo.stories import ApiStories
+from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
 from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
 
@@ -22,7 +24,6 @@ PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
-COMMANDS: Final = frozenset({"/request-approval"})  # as in manifest.yml
 # The demo's token is Rita's: what a program asks with it, Rita asks.
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
@@ -38,7 +39,7 @@ BANNER: Final = """
 
   As Rita, type  /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
-  The buttons on the right skip time and kill the bot.
+  On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
 
   Everything is kept in {place}
   Ctrl-C stops it; the next run goes on where this one stopped.
@@ -94,7 +95,8 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
         signing_secret=SIGNING_SECRET,
         request_url=bot.request_url,
         controls=_Controls(bot, clock),
-        app=AppConfig(commands=COMMANDS, should_escape=True),
+        stories=ApiStories(api, workspace.people),
+        app=APP,
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
         ),

@@ -3,7 +3,7 @@
 It knows nothing of the app it serves.
 """
 
-from bot.simulator.app_config import AppConfig
+from bot.simulator.app_config import AppConfig, CommandHint
 from bot.simulator.changes import Change
 from bot.simulator.controls import Controls
 from bot.simulator.errors import SimulatorError
@@ -18,6 +18,7 @@ __all__ = [
     "SEED",
     "AppConfig",
     "Change",
+    "CommandHint",
     "Controls",
     "Group",
     "Guide",

@@ -55,6 +55,8 @@ class Acting:
         """Post a message; the person joins the channel with it."""
         if not text.strip():
             raise SimulatorError("There is nothing to send.")
+        if channel.is_im and not self._installation.app.takes_messages:
+            raise SimulatorError("Sending messages to this app has been turned off.")
         parent = self._workspace.messages.get(channel.id, thread_ts) if thread_ts else None
         if thread_ts and parent is None:
             raise SimulatorError("That thread is gone.")

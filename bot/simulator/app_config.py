@@ -1,6 +1,6 @@
 """What the workspace knows of the one app installed in it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 ALL_SCOPES = frozenset(
     {
@@ -29,13 +29,25 @@ ALL_SCOPES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class CommandHint:
+    """What is shown of a slash command as it is typed."""
+
+    command: str
+    description: str = ""
+    usage_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AppConfig:
     """An app's installation, as its manifest would say it.
 
     `scopes` are those granted to the bot token; a method outside them answers `missing_scope`. `events` are
     the bot events it subscribed to, by manifest name (`message.im`, `message.channels`, `app_mention`,
     `app_home_opened`). `commands` are the slash commands registered for it, each with its leading slash; None
-    takes every command. With `should_escape` their text names people and channels by ID.
+    takes every command. With `should_escape` their text names people and channels by ID. `hints` describe them.
+    Where it takes no messages (`messages_tab_read_only_enabled`), nobody can write to the app.
+
+    `tries` are no part of a manifest: lines that a newcomer is offered in an empty channel.
     """
 
     app_id: str = "A0APP"
@@ -44,3 +56,13 @@ class AppConfig:
     events: frozenset[str] = frozenset({"app_home_opened", "app_mention", "message.im"})
     commands: frozenset[str] | None = None
     should_escape: bool = False
+    hints: tuple[CommandHint, ...] = ()
+    takes_messages: bool = True
+    tries: tuple[str, ...] = ()
+
+    @property
+    def shown_commands(self) -> list[dict[str, str]]:
+        """The commands as the page suggests them, those without a hint by their name alone."""
+        hinted = {hint.command for hint in self.hints}
+        bare = [CommandHint(command) for command in sorted((self.commands or frozenset()) - hinted)]
+        return [asdict(hint) for hint in (*self.hints, *bare)]

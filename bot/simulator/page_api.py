@@ -48,7 +48,8 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 class PageApi:
     """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501.
 
-    `calls` are those the app has made; `has_phones` says whether texts reach people.
+    `calls` are those the app has made; `has_phones` says whether texts reach people, `has_stories` whether the
+    page can show what the app's work did.
     """
 
     def __init__(
@@ -59,14 +60,17 @@ class PageApi:
         controls: Controls | None,
         *,
         has_phones: bool,
+        has_stories: bool = False,
     ) -> None:
         self._workspace = installation.workspace
+        self._app = installation.app
         self._acting = acting
         self._calls = calls
         self._slack = installation.shapes
         self._shapes = PageShapes(installation.workspace)
         self._controls = controls
         self._has_phones = has_phones
+        self._has_stories = has_stories
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""
@@ -115,9 +119,13 @@ class PageApi:
                 "name": app.real_name,
                 "connected": self._acting.courier.connected,
                 "running": controls.running if controls else None,
+                "commands": self._app.shown_commands,
+                "takes_messages": self._app.takes_messages,
+                "tries": self._app.tries,
             },
             controls=["advance", "next_deadline", "kill", "start"] if controls else [],
             phones=self._has_phones,
+            stories=self._has_stories,
             workspace={"name": self._workspace.name},
         )
 

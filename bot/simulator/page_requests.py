@@ -24,6 +24,9 @@ async def read_object(request: web.Request) -> Json:
 
 def find_person(people: People, person_id: Any) -> Member:
     """Give the person to act as. Raises SimulatorError when there is no such human."""
+    if person_id is None:
+        one = next(person.id for person in people.all() if not person.is_bot)
+        raise SimulatorError(f"Say who looks or acts, such as as={one}.")
     person = people.get(str(person_id))
     if person is None or person.is_bot:
         raise SimulatorError(f"There is nobody called {person_id!r} to act as.")

@@ -20,6 +20,7 @@ from bot.simulator.page_api import PageApi, sentences
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.service import SmsService
 from bot.simulator.socket_mode import SocketMode
+from bot.simulator.story import Stories, StoryApi
 from bot.simulator.web_api import WebApi
 from bot.simulator.workspace import Workspace
 
@@ -48,8 +49,8 @@ class Simulator:
 
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
     app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
-    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. A `guide` plays
-    scenarios in the page.
+    Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
+    the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
@@ -61,6 +62,7 @@ class Simulator:
         signing_secret: str,
         request_url: str | None = None,
         controls: Controls | None = None,
+        stories: Stories | None = None,
         app: AppConfig | None = None,
         patience: Patience | None = None,
         sms: SmsAccount | None = None,
@@ -79,8 +81,14 @@ class Simulator:
         if sms is not None:
             self._sms = SmsService(workspace, sms, calls, hop=patience.hop, patience=patience.webhook)
         self._page_api = PageApi(
-            installation, self._acting, calls, controls, has_phones=self._sms is not None
+            installation,
+            self._acting,
+            calls,
+            controls,
+            has_phones=self._sms is not None,
+            has_stories=stories is not None,
         )
+        self._story_api = StoryApi(stories) if stories is not None else None
         self._faults_api = FaultsApi(self._web_api.faults, self._sms.faults if self._sms else None)
         self._guide_api = GuideApi(guide)
         self._live = Live(workspace.changes, patience.heartbeat)
@@ -101,6 +109,8 @@ class Simulator:
         application.router.add_routes(self._page_api.routes())
         application.router.add_routes(self._faults_api.routes())
         application.router.add_routes(self._guide_api.routes())
+        if self._story_api is not None:
+            application.router.add_routes(self._story_api.routes())
         if self._sms is not None:
             application.router.add_routes(self._sms.routes())
         application.router.add_get("/sim/events", self._live.handle)

@@ -27,7 +27,7 @@ class WebApi:
         self._installation = installation
         self._courier = courier
         self._tokens = tokens
-        self.faults: Faults[Fault] = Faults()
+        self.faults: Faults[Fault] = Faults(installation.workspace.changes)
         self.calls = CallLog()
 
     async def handle(self, request: web.Request) -> web.Response:

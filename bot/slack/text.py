@@ -31,6 +31,8 @@ _REFERENCE: Final = re.compile(r"(<[@#][A-Z0-9]+>)")
 _MARKED: Final = re.compile(
     r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
 )
+# Slack capitalises the first letter of a date's format ("until Tomorrow"); this, which nobody sees, is first instead.
+_LOWER: Final = "\u200b"
 _CHANNEL: Final = re.compile(r"^[CDG][A-Z0-9]+$")
 
 
@@ -97,9 +99,9 @@ def mention(principal: str) -> str:
 
 
 def when(moment: datetime) -> str:
-    """A time in each reader's own zone; in UTC where a client cannot."""
+    """A time in each reader's own zone; in UTC where a client cannot. It reads on in a sentence."""
     fallback = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+    return f"<!date^{int(moment.timestamp())}^{_LOWER}{{date_short_pretty}} {{time}}|{fallback}>"
 
 
 def money(amount: Decimal, currency: str | None) -> str:

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, measure, processes
+from tests.bench import crowd, measure, page, processes
 
 WAITING = 3000
 QUIET = 100
 CROWD = 100_000
 SAMPLE = 1000
+CLICKS = 20
 
 _Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 _Line = tuple[str, str, str]
@@ -35,7 +36,12 @@ def main() -> int:
     scale = 10 if parser.parse_args().quick else 1
     directory = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        lines = [*_side_by_side(directory, scale), *_two_workers(directory, scale), *_crowd(directory, scale)]
+        lines = [
+            *_side_by_side(directory, scale),
+            *_two_workers(directory, scale),
+            *_crowd(directory, scale),
+            *_page(directory, scale),
+        ]
     finally:
         shutil.rmtree(directory)
     _print(lines)
@@ -105,6 +111,15 @@ def _crowd(directory: Path, scale: int) -> Iterator[_Line]:
             rate = driver.decide([crowd.name(number) for number in range(sample)])
             driver.close()
         yield f"event → completed per second at {waiting:,} waiting, {sample:,} decided", f"{rate:,.1f}", ""
+
+
+def _page(directory: Path, scale: int) -> Iterator[_Line]:
+    if page.CHROMIUM is None:
+        yield "no Chromium on this machine: what is seen of the page was not measured", "", ""
+        return
+    first_card, click = page.figures(directory / "demo", CLICKS // scale)
+    yield "countersign demo to the first card on screen, s", f"{first_card:,.1f}", ""
+    yield "click on Approve to its effect on screen, median ms", f"{click:,.0f}", ""
 
 
 def _revival(path: Path) -> float:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Patience, Simulator, SmsAccount, Workspace
+from bot.simulator import AppConfig, CommandHint, Patience, Simulator, SmsAccount, Workspace
 
 BOT_TOKEN = "xoxb-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -203,6 +203,7 @@ async def sim() -> AsyncIterator[Simulator]:
         bot_token=BOT_TOKEN,
         app_token="xapp-test",
         signing_secret=SIGNING_SECRET,
+        app=AppConfig(hints=(CommandHint("/request-approval", "Ask for an approval", "[policy] [title]"),)),
         patience=Patience(hop=0.005),
         sms=SmsAccount(ACCOUNT_SID, AUTH_TOKEN),
     )

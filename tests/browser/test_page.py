@@ -167,7 +167,8 @@ async def test_a_command_that_fails_is_said_and_not_lost(show: Open, sim: Simula
 async def test_the_slash_suggests_and_tab_completes(show: Open) -> None:
     page = await show()
     await page.get_by_test_id("composer").press_sequentially("/req")
-    await expect(page.get_by_role("option", name="/request-approval")).to_be_visible()
+    option = page.get_by_role("option", name="/request-approval")
+    await expect(option).to_contain_text("[policy] [title]")
     await page.keyboard.press("Tab")
     await expect(page.get_by_test_id("composer")).to_have_value("/request-approval ")
 

@@ -1,5 +1,6 @@
 """Trouble on demand: rate limits, breakdowns, any error; and the record of calls."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -85,3 +86,28 @@ async def test_calls_are_recorded_with_how_they_ended(sim: Simulator, client: As
     assert first["args"]["channel"] == "C0GENERAL"
     assert second["at"] >= first["at"] > 1_700_000_000
     assert "xoxb" not in str(await calls()), "a token is nobody's to read back"
+
+
+async def test_what_is_on_is_listed_and_can_be_ended(sim: Simulator, client: AsyncWebClient) -> None:
+    await plan(sim, error="ratelimited", method="chat.*", count=-1, seconds=60)
+    await plan(sim, error="http_500", method="users.*", count=1)
+    await attempt(client)
+    async with aiohttp.ClientSession(sim.url) as http:
+        limited, broken = (await (await http.get("/sim/faults")).json())["faults"]
+        assert (limited["error"], limited["struck"]) == ("ratelimited", 1)
+        assert 50 < limited["left"] <= 60
+        assert (broken["error"], broken["struck"], broken["left"]) == ("http_500", 0, None)
+        assert (await http.delete(f"/sim/faults/{limited['id']}")).status == 200
+        assert (await attempt(client))["ok"]
+        left = (await (await http.get("/sim/faults")).json())["faults"]
+        assert [fault["id"] for fault in left] == [broken["id"]]
+
+
+async def test_a_fault_with_a_time_is_over_after_it(sim: Simulator, client: AsyncWebClient) -> None:
+    """In real time: it is the world that is broken, and no skipped day mends it."""
+    await plan(sim, error="http_500", count=-1, seconds=0.2)
+    assert (await attempt(client)).status_code == 500
+    await asyncio.sleep(0.25)
+    assert (await attempt(client))["ok"]
+    async with aiohttp.ClientSession(sim.url) as http:
+        assert (await (await http.get("/sim/faults")).json())["faults"] == []

@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.simulator import Person, RefusedError, Simulator, SimulatorError, Workspace
+from bot.simulator import AppConfig, CommandHint, Person, RefusedError, Simulator, SimulatorError, Workspace
 from bot.simulator.messages import Message
+from bot.simulator.story import Step, Story
 
 
 class Supervisor:
@@ -61,7 +62,15 @@ async def test_state_is_what_one_person_sees(sim: Simulator, rita: Person) -> No
     assert (channels["D0RITA"]["with"], channels["C0ESCALATIONS"]["is_member"]) == ("U0BOT", False)
     assert (state["controls"], state["clock"]["skippable"], state["app"]["running"]) == ([], False, None)
     assert state["workspace"] == {"name": "Acme"}
-    assert state["app"] == {"id": "U0BOT", "name": "Countersign", "connected": None, "running": None}
+    assert state["app"] == {
+        "id": "U0BOT",
+        "name": "Countersign",
+        "connected": None,
+        "running": None,
+        "commands": [],
+        "takes_messages": True,
+        "tries": [],
+    }
     assert sim.url.startswith("http://127.0.0.1:")
 
 
@@ -211,3 +220,45 @@ async def test_a_stray_value_is_a_mistake_of_the_test(rita: Person) -> None:
         await rita.submit(view, {"typo": "x"})
     with pytest.raises(RefusedError):
         await rita.submit(view)
+
+
+async def test_who_looks_must_be_said(sim: Simulator) -> None:
+    status, body = await request(sim, "GET", "/sim/state")
+    assert (status, body["error"]) == (400, "Say who looks or acts, such as as=U0RITA.")
+
+
+async def test_an_app_that_takes_no_messages_is_sent_none(start: Any) -> None:
+    """As its manifest has it: `messages_tab_read_only_enabled`."""
+    async with start(app=AppConfig(takes_messages=False)) as sim, Person(sim.url, "U0RITA") as rita:
+        with pytest.raises(RefusedError, match="Sending messages to this app has been turned off"):
+            await rita.say("D0RITA", "Hello?")
+        await rita.say("C0GENERAL", "Hello")
+        assert (await rita.state())["app"]["takes_messages"] is False
+
+
+async def test_a_command_without_a_hint_is_suggested_by_its_name(start: Any) -> None:
+    hint = CommandHint("/ask", "Ask for something", "[what]")
+    app = AppConfig(commands=frozenset({"/ask", "/lunch"}), hints=(hint,))
+    async with start(app=app) as sim, Person(sim.url, "U0RITA") as rita:
+        assert (await rita.state())["app"]["commands"] == [
+            {"command": "/ask", "description": "Ask for something", "usage_hint": "[what]"},
+            {"command": "/lunch", "description": "", "usage_hint": ""},
+        ]
+
+
+class Storyteller:
+    """Knows one story."""
+
+    async def of(self, work_id: str) -> Story:
+        if work_id != "work-1":
+            raise SimulatorError("There is no such work.")
+        return Story(work_id, "Pencils", "Waiting", "open", (Step(1.0, "start", "Started", who=("U0RITA",)),))
+
+
+async def test_a_story_is_told_as_it_is_known(start: Any) -> None:
+    async with start(stories=Storyteller()) as sim, Person(sim.url, "U0RITA") as rita:
+        assert (await rita.state())["stories"] is True
+        status, body = await request(sim, "GET", "/sim/story/work-1")
+        assert (status, body["story"]["steps"][0]["who"]) == (200, ["U0RITA"])
+        status, body = await request(sim, "GET", "/sim/story/work-2")
+        assert (status, body["error"]) == (400, "There is no such work.")

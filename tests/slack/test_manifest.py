@@ -8,6 +8,7 @@ import pytest
 import yaml
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.demo.manifest import APP
 from bot.slack.grammar import COMMAND
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,24 @@ def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
     assert manifest["settings"]["interactivity"]["is_enabled"] is True
     assert manifest["settings"]["socket_mode_enabled"] is True
     assert manifest["features"]["bot_user"]["display_name"] == "Countersign"
+
+
+def test_the_demo_installs_just_this_app(manifest: dict[str, Any]) -> None:
+    """The packaged demo cannot read the file, so what it says in its place is held to it."""
+    features, settings = manifest["features"], manifest["settings"]
+    assert APP.scopes == set(manifest["oauth_config"]["scopes"]["bot"])
+    assert APP.events == set(settings.get("event_subscriptions", {}).get("bot_events", []))
+    hinted = [
+        {
+            "command": command["command"],
+            "description": command["description"],
+            "usage_hint": command["usage_hint"],
+        }
+        for command in features["slash_commands"]
+    ]
+    assert APP.shown_commands == hinted
+    assert APP.should_escape is features["slash_commands"][0]["should_escape"]
+    assert APP.takes_messages is not features["app_home"]["messages_tab_read_only_enabled"]
 
 
 def test_slack_takes_its_lengths(manifest: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def test_when() -> None:
     moment = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
     for zone in (UTC, timezone(timedelta(hours=9))):
         assert when(moment.astimezone(zone)) == (
-            "<!date^1796117400^{date_short_pretty} {time}|2026-12-01 09:30 UTC>"
+            "<!date^1796117400^\u200b{date_short_pretty} {time}|2026-12-01 09:30 UTC>"
         )
 
 

@@ -87,7 +87,7 @@ def test_what_each_message_says(story: MakeStory) -> None:
     def says(kind: Notice, user: str = "U0RITA", **more: object) -> str:
         return notice(told.tell(kind, user, **more), links).text
 
-    until = "until <!date^1796290200^{date_short_pretty} {time}|2026-12-03 09:30 UTC>"
+    until = "until <!date^1796290200^\u200b{date_short_pretty} {time}|2026-12-03 09:30 UTC>"
     asked = step(StepKind.QUESTION, actor="U0FAY", text="Why <all>?")
     assert says(Notice.QUESTION, step=asked) == f"<@U0FAY> asks about {WHAT}. {SEEN}\n> Why &lt;all&gt;?"
     answered = step(StepKind.ANSWER, actor="U0RITA", text="So.")

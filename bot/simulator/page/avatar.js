@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { seal } from "./icons.js";
+import { state } from "./state.js";
 
 /** @param {{real_name?: string, name?: string, color?: string, is_bot?: boolean}|null} who null draws a blank. */
 export function avatar(who, size = 36) {
@@ -12,7 +13,7 @@ export function avatar(who, size = 36) {
     const color = hex(who?.color);
     node.style.backgroundColor = color;
     node.style.color = luminance(color) > 0.18 ? "#14201d" : "#ffffff";
-    node.append(initials(who?.real_name || who?.name || "?"));
+    node.append(letters(who?.real_name || who?.name || "?"));
   }
   return node;
 }
@@ -20,6 +21,13 @@ export function avatar(who, size = 36) {
 function hex(color) {
   const text = String(color || "").replace(/^#/, "");
   return /^[0-9a-f]{6}$/i.test(text) ? `#${text}` : "#7a8288";
+}
+
+// Initials; where two people would have the same, the beginnings of their names.
+function letters(name) {
+  const own = initials(name);
+  const shared = state.people.some((one) => one.real_name !== name && !one.is_bot && initials(one.real_name) === own);
+  return shared ? name.slice(0, 2) : own;
 }
 
 function initials(name) {

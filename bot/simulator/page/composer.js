@@ -12,7 +12,7 @@ const TALLEST = 220; // pixels
 
 /**
  * @param {{testid: string, place: () => {channel: string, thread: string|null}}} given
- * @returns {{node: Element, focus: () => void, retarget: () => void}} `retarget` is to be called when the place
+ * @returns {{node: Element, focus: () => void, put: (text: string) => void, retarget: () => void}} `retarget` is to be called when the place
  *     or the person changed: each keeps its own draft.
  */
 export function createComposer({ testid, place }) {
@@ -112,6 +112,13 @@ export function createComposer({ testid, place }) {
   return {
     node,
     focus: () => field.focus(),
+    /** Puts a line in, for the person to send. */
+    put(text) {
+      field.value = text;
+      touched();
+      list.hide();
+      field.focus();
+    },
     retarget() {
       const at = place();
       const fresh = `${state.as} ${at.channel} ${at.thread}`;

@@ -1,23 +1,21 @@
-// The right column: the simulated clock, and the app's process.
+// The head of the right column: the simulated clock; and the button that all of the column uses.
 
 import { post } from "./api.js";
 import { fill, h, keepingFocus } from "./dom.js";
 import { icon } from "./icons.js";
-import { now, state, theApp, update, watch } from "./state.js";
+import { now, state, update, watch } from "./state.js";
 import { wall } from "./time.js";
 import { toast } from "./toast.js";
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-export function startControls(panel) {
+export function startClock(panel) {
   const clock = h("section", { class: "card", "aria-labelledby": "clock-title" });
-  const app = h("section", { class: "card", "aria-labelledby": "app-title" });
-  fill(panel, h("h2", { class: "unseen" }, "Clock, app and phone"), clock, app);
+  fill(panel, h("h2", { class: "unseen" }, "Clock, app and phone"), clock);
   watch(["clock", "me"], tick);
   setInterval(tick, 1000);
   watch(["controls"], () => keepingFocus(clock, () => drawClock(clock)));
-  watch(["app", "controls", "people", "online"], () => keepingFocus(app, () => drawApp(app)));
 }
 
 function drawClock(card) {
@@ -76,54 +74,8 @@ async function advance(body) {
   await post("clock/advance", body);
 }
 
-function drawApp(card) {
-  const { app } = state;
-  if (!app) return;
-  const can = new Set(state.controls);
-  const stopped = app.running === false;
-  const [tone, words] = appStatus(app, stopped);
-  fill(
-    card,
-    h("h3", { class: "card__title", id: "app-title" }, app.name || theApp()?.real_name || "The app"),
-    h(
-      "p",
-      { class: `status status--${tone}`, role: "status", dataset: { testid: "app-status" } },
-      h("span", { class: "status__light", "aria-hidden": "true" }),
-      words,
-    ),
-    can.has("kill") || can.has("start")
-      ? h(
-          "div",
-          { class: "control-row" },
-          can.has("kill") && !stopped
-            ? control("kill", "Kill -9", "bolt", () => post("app/kill", {}), "control--danger control--wide")
-            : null,
-          can.has("start") && stopped
-            ? control("start", "Start", "power", () => post("app/start", {}), "control--wide")
-            : null,
-        )
-      : null,
-    can.has("kill")
-      ? h(
-          "p",
-          { class: "card__note" },
-          stopped
-            ? "Everything that waits is on disk. Start it and carry on."
-            : "Stops the app without a goodbye. Nothing it acknowledged is lost.",
-        )
-      : null,
-  );
-}
-
-function appStatus(app, stopped) {
-  if (!state.online) return ["wait", "Unknown: no simulator to ask"];
-  if (stopped) return ["down", "Stopped"];
-  if (app.connected)
-    return ["up", app.connected === "socket" ? "Connected by Socket Mode" : "Connected by HTTP"];
-  return app.running ? ["wait", "Running, not connected yet"] : ["down", "Not connected"];
-}
-
-function control(testid, label, picture, act, extra = "") {
+/** A button that is busy until `act` is done, and says why where it fails. */
+export function control(testid, label, picture, act, extra = "") {
   const press = async () => {
     if (node.getAttribute("aria-busy") === "true") return;
     node.setAttribute("aria-busy", "true");

@@ -27,22 +27,29 @@ export function startConversation(main) {
     testid: "composer",
     place: () => ({ channel: state.channel, thread: null }),
   });
-  fill(main, header, banner, scroller, home, composer.node);
+  const turnedOff = h(
+    "p",
+    { class: "turned-off", hidden: true },
+    "Sending messages to this app has been turned off.",
+  );
+  fill(main, header, banner, scroller, home, composer.node, turnedOff);
 
   watch(["channel", "channels", "people", "as", "tab"], draw);
   watch(["online"], () => (banner.hidden = state.online));
-  watch(["channel", "channels", "as", "tab"], () => {
+  watch(["channel", "channels", "as", "tab", "app"], () => {
     const onHome = state.tab === "home";
     scroller.hidden = onHome;
     home.hidden = !onHome;
-    composer.node.hidden = onHome || !state.channel;
+    const closed = channelById(state.channel)?.is_im && state.app?.takes_messages === false;
+    composer.node.hidden = onHome || closed || !state.channel;
+    turnedOff.hidden = onHome || !closed;
     composer.retarget();
   });
   watch(["home", "tab", "people", "today"], () => state.tab === "home" && drawHome(home));
-  watchMessages(list, scroller);
+  watchMessages(list, scroller, composer);
 }
 
-function watchMessages(list, scroller) {
+function watchMessages(list, scroller, composer) {
   let shown = { channel: null, as: null, last: null };
   const end = stickToEnd(scroller, list);
   watch(["messages", "people", "channels", "today"], () => {
@@ -51,7 +58,7 @@ function watchMessages(list, scroller) {
     if (!messages) return;
     const moved = shown.channel !== channel || shown.as !== as;
     drawMessages(list, messages, { newFrom: state.newFrom });
-    drawEmpty(list, messages);
+    drawEmpty(list, messages, composer);
     const last = messages[messages.length - 1];
     const news = !moved && last && (!shown.last || Number(last.ts) > Number(shown.last));
     if (moved || (news && last.user === as)) end();
@@ -60,7 +67,7 @@ function watchMessages(list, scroller) {
   });
 }
 
-function drawEmpty(list, messages) {
+function drawEmpty(list, messages, composer) {
   list.querySelector(".empty")?.remove();
   if (messages.length) return;
   const channel = channelById(state.channel);
@@ -73,9 +80,23 @@ function drawEmpty(list, messages) {
       "li",
       { class: "empty" },
       h("h2", null, title),
-      h("p", null, "Write something, or type / to see what the app can do."),
+      channel.is_im && state.app?.takes_messages === false
+        ? h("p", null, "What concerns you arrives here.")
+        : [h("p", null, "Write something, or type / to see what the app can do."), tries(composer)],
     ),
   );
+}
+
+function tries(composer) {
+  const lines = state.app?.tries || [];
+  if (!lines.length) return null;
+  const line = (text) =>
+    h(
+      "li",
+      null,
+      h("button", { type: "button", class: "try", on: { click: () => composer.put(text) } }, text),
+    );
+  return [h("p", { class: "tries__lead" }, "For example:"), h("ul", { class: "tries" }, lines.map(line))];
 }
 
 function channelBar() {

@@ -1,7 +1,7 @@
 // Going where a step of a scenario happens, and pointing at what is used there.
 
 import { become, openChannel } from "./navigate.js";
-import { closeDrawer, openPanel } from "./shell.js";
+import { closeDrawer, showPanel } from "./shell.js";
 import { state } from "./state.js";
 
 const IN_PANEL = ["phone", "clock", "app"];
@@ -11,7 +11,7 @@ export async function goTo(scene) {
   unpoint();
   await become(scene.as);
   if (state.channel !== scene.channel || state.tab !== "messages" || state.thread) await openChannel(scene.channel);
-  if (IN_PANEL.includes(scene.spot)) openPanel();
+  if (IN_PANEL.includes(scene.spot)) showPanel();
   else closeDrawer();
 }
 
@@ -54,7 +54,7 @@ function place(spot) {
     case "clock":
       return whole(testid("next-deadline"), ".card");
     case "app":
-      return whole(testid("kill") || testid("start"), ".card");
+      return whole(testid("kill") || testid("start"), ".process");
     default: {
       const control = [...document.querySelectorAll(`.main [data-action-id="${CSS.escape(spot)}"]`)].pop();
       return control && [control, control];

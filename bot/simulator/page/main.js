@@ -1,7 +1,7 @@
 // Puts the page together.
 
 import "./theme.js";
-import { startControls } from "./controls.js";
+import { startClock } from "./controls.js";
 import { startConversation } from "./conversation.js";
 import { startGuided } from "./guided.js";
 import { listen } from "./live.js";
@@ -11,8 +11,10 @@ import { startPhone } from "./phone.js";
 import { startShell } from "./shell.js";
 import { startSidebar } from "./sidebar.js";
 import { state, update } from "./state.js";
-import { loadPhone, loadState, readOpen } from "./sync.js";
+import { loadFaults, loadPhone, loadState, readOpen } from "./sync.js";
+import { startStory } from "./story.js";
 import { startThread } from "./thread.js";
+import { startTrouble } from "./trouble.js";
 
 const FIRST_PERSON = "U0RITA";
 const RETRY = 1000; // milliseconds
@@ -24,7 +26,9 @@ async function start() {
   startSidebar(byId("sidebar"));
   startConversation(byId("main"));
   startThread(byId("thread"));
-  startControls(byId("panel"));
+  startClock(byId("panel"));
+  startStory(byId("panel"));
+  startTrouble(byId("panel"));
   startPhone(byId("panel"), byId("panel-toggle"));
   startModals();
   startGuided();
@@ -33,7 +37,7 @@ async function start() {
   await arrive(wanted.as || FIRST_PERSON);
   const first = state.channels.find((channel) => channel.id === wanted.channel) || state.channels[0];
   await openChannel(first?.id, wanted);
-  await loadPhone();
+  await Promise.all([loadPhone(), loadFaults()]);
   listen();
   window.addEventListener("hashchange", followHash);
   document.addEventListener("visibilitychange", readOpen);

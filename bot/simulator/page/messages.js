@@ -11,9 +11,11 @@ import { mrkdwn, spoken } from "./mrkdwn.js";
 import { openChannel, openThread } from "./navigate.js";
 import { moveFocus } from "./popover.js";
 import { names, now, person, state } from "./state.js";
+import { showPanel } from "./shell.js";
 import { messageSurface } from "./surfaces.js";
 import { clockTime, dayLabel, fullMoment, moment, wall } from "./time.js";
 import { toast } from "./toast.js";
+import { linkWork } from "./work.js";
 
 const TOGETHER = 300; // seconds within which messages of one author share a heading
 
@@ -147,6 +149,7 @@ function body(message) {
   if (message.blocks?.length) {
     const blocks = renderBlocks(message.blocks, messageSurface(message));
     if (message.bot && message.blocks.length > 1) blocks.classList.add("blocks--card");
+    linkWork(blocks, message, showPanel);
     return [blocks, edited && h("div", { class: "edited-line" }, edited)];
   }
   return h(

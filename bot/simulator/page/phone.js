@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { fill, h, reconcile, svg } from "./dom.js";
 import { icon } from "./icons.js";
+import { foldButton } from "./phone_fold.js";
 import { stickToEnd } from "./scrolling.js";
 import { now, state, watch } from "./state.js";
 import { clockTime, dayLabel, fullMoment, wall } from "./time.js";
@@ -67,6 +68,7 @@ export function startPhone(panel, toggle) {
     ),
   );
   panel.append(phone);
+  phone.querySelector(".phone__owner").append(foldButton(phone, () => title.textContent));
 
   watch(["me"], () => {
     title.textContent = state.me ? `${state.me.real_name.split(" ")[0]}'s phone` : "Phone";

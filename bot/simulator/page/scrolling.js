@@ -14,12 +14,16 @@ export function standBy(list, messages) {
  */
 export function stickToEnd(scroller, list) {
   let atEnd = true;
+  let top = 0;
   const end = () => {
     atEnd = true;
     scroller.scrollTop = scroller.scrollHeight;
   };
   scroller.addEventListener("scroll", () => {
-    atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+    const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+    // What grew since we went to the end is no sign that the reader left it; that takes a move up.
+    if (near || scroller.scrollTop < top) atEnd = near;
+    top = scroller.scrollTop;
   });
   const observer = new ResizeObserver(() => atEnd && end());
   observer.observe(scroller);

@@ -1,5 +1,8 @@
 // The frame: which of the side columns are shown, remembered between visits. On a narrow screen they are drawers.
 
+import { openThread } from "./navigate.js";
+import { state } from "./state.js";
+
 const KEY = "countersign.panel";
 const NARROW = matchMedia("(max-width: 1099px)");
 
@@ -7,16 +10,23 @@ let opener = null;
 
 export function togglePanel() {
   if (NARROW.matches) return drawer("panel");
+  // Between these widths an open thread stands where the panel was, and gives way to it.
+  if (state.thread && !inSight(panel())) {
+    document.body.classList.remove("panel-closed");
+    return openThread(null);
+  }
   const closed = document.body.classList.toggle("panel-closed");
   localStorage.setItem(KEY, closed ? "closed" : "open");
   return undefined;
 }
 
-/** Shows the panel: where it is a drawer, it is opened. */
-export function openPanel() {
-  if (NARROW.matches ? document.body.dataset.drawer !== "panel" : document.body.classList.contains("panel-closed"))
-    togglePanel();
+/** Shows the panel if it is out of sight. */
+export function showPanel() {
+  if (!inSight(panel())) togglePanel();
 }
+
+const panel = () => document.getElementById("panel");
+const inSight = (node) => node.checkVisibility({ checkVisibilityCSS: true, visibilityProperty: true });
 
 export function toggleSidebar() {
   drawer("sidebar");
@@ -55,7 +65,7 @@ export function startShell(scrim, skip) {
 function nextRegion(event) {
   const regions = ["sidebar", "main", "thread", "panel", "coach"]
     .map((id) => document.getElementById(id))
-    .filter((node) => node.checkVisibility({ visibilityProperty: true }));
+    .filter(inSight);
   const at = regions.findIndex((node) => node.contains(document.activeElement));
   const next = regions[(at + (event.shiftKey ? -1 : 1) + regions.length) % regions.length];
   next

@@ -26,6 +26,14 @@ export const state = {
   hasPhones: false,
   phone: null, // mine; null until it is loaded, and where there are none
   guide: { scenarios: [], play: null }, // the guided scenarios, and the one that is played
+  hasStories: false,
+  work: null, // the ID of the app's work in view,
+  picked: null, // the same where someone asked for it,
+  story: null, // what it did and waits for; null until it is loaded,
+  before: null, // what it was when the app was killed,
+  regained: null, // and how many of those steps were there again
+  faults: [], // that are on, each with `until` by performance.now()
+  twice: false, // whether my next press is sent twice
   online: true,
 };
 

@@ -6,15 +6,6 @@ import { state, theApp } from "./state.js";
 
 const MOST = 8;
 
-// The hints a manifest declares; the workspace itself does not keep them.
-const COMMANDS = [
-  {
-    command: "/request-approval",
-    usage_hint: "[POLICY] [AMOUNT] [TITLE…]",
-    description: "Ask for an approval; alone it opens the form",
-  },
-];
-
 /**
  * @typedef {{insert: string, title: string, hint: string, detail: string, picture?: Node}} Suggestion
  * What fits at the caret: the suggestions and where the word they replace begins.
@@ -30,13 +21,15 @@ export function suggestions(text, caret) {
 }
 
 function commands(typed) {
-  return COMMANDS.filter((command) => command.command.slice(1).startsWith(typed)).map((command) => ({
-    insert: `${command.command} `,
-    title: command.command,
-    hint: command.usage_hint,
-    detail: command.description,
-    picture: avatar(theApp(), 24),
-  }));
+  return (state.app?.commands || [])
+    .filter((command) => command.command.slice(1).startsWith(typed))
+    .map((command) => ({
+      insert: `${command.command} `,
+      title: command.command,
+      hint: command.usage_hint,
+      detail: command.description,
+      picture: avatar(theApp(), 24),
+    }));
 }
 
 function people(typed) {

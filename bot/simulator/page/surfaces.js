@@ -3,7 +3,7 @@
 
 import { post } from "./api.js";
 import { openChannel } from "./navigate.js";
-import { names, state } from "./state.js";
+import { names, state, update } from "./state.js";
 import { toast } from "./toast.js";
 import { collect, initialState } from "./values.js";
 
@@ -52,8 +52,12 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
         ...chosen,
         state: collect(blocks, value),
       };
+      // A press that is sent twice, as by an impatient finger or a network that repeats.
+      const presses = state.twice && type === "button" ? 2 : 1;
+      if (presses === 2) update({ twice: false });
       try {
-        await post("action", body);
+        await Promise.all(Array.from({ length: presses }, () => post("action", body)));
+        if (presses === 2) toast("That press was sent twice.");
       } catch (error) {
         toast(error.message, "error");
       }

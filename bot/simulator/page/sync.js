@@ -2,6 +2,7 @@
 
 import { Refused, Unreachable, get, post } from "./api.js";
 import { state, update } from "./state.js";
+import { nudge } from "./story_sync.js";
 
 const SOON = 250; // milliseconds
 
@@ -27,6 +28,7 @@ export const loadState = single(async () => {
     controls: same(state.controls, fresh.controls),
     workspace: same(state.workspace, fresh.workspace),
     hasPhones: fresh.phones,
+    hasStories: fresh.stories,
     waiting: same(state.waiting, waiting, (set) => [...set].sort().join()),
   });
 });
@@ -65,6 +67,13 @@ export const loadHome = single(async () => {
   if (as === state.as) update({ home: same(state.home, view) });
 });
 
+/** Fetches the faults that are on. */
+export const loadFaults = single(async () => {
+  const { faults } = await get("faults");
+  const read = performance.now();
+  update({ faults: faults.map((one) => ({ ...one, until: one.left === null ? null : read + one.left * 1000 })) });
+});
+
 /** Fetches my phone, where there are phones. */
 export const loadPhone = single(async () => {
   const as = state.as;
@@ -80,7 +89,8 @@ export const loadGuide = single(async () => {
 
 export async function loadAll() {
   await loadState();
-  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone(), loadGuide()]);
+  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone(), loadFaults(), loadGuide()]);
+  nudge();
   await readOpen();
 }
 
@@ -106,7 +116,9 @@ export async function follow(change) {
     phone: loadPhone,
     guide: loadGuide,
     people: soonState,
+    fault: loadFaults,
   };
+  nudge();
   const job = jobs[change.kind] || loadAll;
   await job(here);
 }

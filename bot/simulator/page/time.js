@@ -154,3 +154,19 @@ export function formatDate(epoch, format, { tz, now }) {
     return position === 0 ? relative[0].toUpperCase() + relative.slice(1) : relative;
   });
 }
+
+/** "1 day 23 h left", "59 min 10 s left": how long it is still. */
+export function remaining(seconds) {
+  if (seconds <= 0) return "Due now";
+  const whole = Math.ceil(seconds);
+  const days = Math.floor(whole / DAY);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
+  const parts = days
+    ? [`${days} ${days === 1 ? "day" : "days"}`, `${hours} h`, `${minutes} min`]
+    : hours
+      ? [`${hours} h`, `${minutes} min`, `${rest} s`]
+      : minutes
+        ? [`${minutes} min`, `${rest} s`]
+        : [`${rest} s`];
+  return `${parts.join(" ")} left`;
+}

@@ -15,6 +15,8 @@ OPTED_OUT = 21610
 class SmsFault(BaseModel):
     """The next `count` sends through the API meet trouble; -1 is for ever. With `to`, only those to that number.
 
+    With `seconds`, it is over after so much real time.
+
     `kind` is one of
 
     - ``ratelimited``: 429 with `retry_after` seconds; ``http_500``: refused with 500.
@@ -37,6 +39,7 @@ class SmsFault(BaseModel):
     status: Literal["undelivered", "failed"] = "undelivered"
     retry_after: int = Field(default=1, ge=0)
     delay: float = Field(default=0.0, ge=0.0, le=600.0)
+    seconds: float | None = Field(default=None, gt=0, le=3600)
 
     @model_validator(mode="after")
     def _code_is_known(self) -> Self:

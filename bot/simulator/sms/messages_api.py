@@ -32,8 +32,10 @@ class MessagesApi:
     `calls` notes each create as `sms.messages.create`, with its form.
     """
 
-    def __init__(self, texts: Texts, account: SmsAccount, carrier: Carrier, calls: CallLog) -> None:
-        self.faults: Faults[SmsFault] = Faults()
+    def __init__(
+        self, texts: Texts, account: SmsAccount, carrier: Carrier, calls: CallLog, faults: Faults[SmsFault]
+    ) -> None:
+        self._faults = faults
         self._texts = texts
         self._account = account
         self._carrier = carrier
@@ -78,7 +80,7 @@ class MessagesApi:
 
     def _take(self, form: dict[str, str]) -> Text:
         to, body = form.get("To", ""), form.get("Body", "")
-        fault = self.faults.strike(lambda planned: planned.hits(to))
+        fault = self._faults.strike(lambda planned: planned.hits(to))
         if fault is not None:
             _strike(fault, to)
         _check_content(to, body)

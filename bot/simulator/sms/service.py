@@ -16,19 +16,16 @@ class SmsService:
     """Serves Twilio's API for `account` and the phones of a workspace.
 
     A text takes `hop` seconds from one status to the next; a webhook is waited for `patience` seconds.
+    `faults` are those planned for sends.
     """
 
     def __init__(
         self, workspace: Workspace, account: SmsAccount, calls: CallLog, *, hop: float, patience: float
     ) -> None:
         self.carrier = Carrier(workspace.texts, account, Webhooks(account.auth_token, patience), hop)
-        self._api = MessagesApi(workspace.texts, account, self.carrier, calls)
+        self.faults: Faults[SmsFault] = Faults(workspace.changes)
+        self._api = MessagesApi(workspace.texts, account, self.carrier, calls, self.faults)
         self._phones = PhoneApi(workspace.people, workspace.texts, self.carrier)
-
-    @property
-    def faults(self) -> Faults[SmsFault]:
-        """The faults planned for sends."""
-        return self._api.faults
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes to serve."""

@@ -1,0 +1,41 @@
+"""The app as the workspace of the demo has it installed: what `manifest.yml` says, which a test holds this to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.simulator import AppConfig, CommandHint
+from bot.slack.grammar import COMMAND
+
+SCOPES: Final = frozenset(
+    {
+        "commands",
+        "chat:write",
+        "chat:write.public",
+        "im:write",
+        "usergroups:read",
+        "users:read",
+        "users:read.email",
+        "channels:history",
+        "groups:history",
+    }
+)
+EVENTS: Final[frozenset[str]] = frozenset()
+HINTS: Final = (CommandHint(COMMAND, "Ask for an approval", "[policy] [amount] [title]"),)
+
+# What a newcomer may try first; the policies are the demo's.
+TRIES: Final = (
+    f"{COMMAND} purchase 4200 New laptops for the team",
+    f"{COMMAND} payment 12400 Steel for hall 3",
+    f"{COMMAND} deploy Release 4.2",
+)
+
+APP: Final = AppConfig(
+    scopes=SCOPES,
+    events=EVENTS,
+    commands=frozenset({COMMAND}),
+    hints=HINTS,
+    tries=TRIES,
+    should_escape=True,
+    takes_messages=False,
+)

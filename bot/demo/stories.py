@@ -1,0 +1,174 @@
+"""What the page's panel tells of a request, from what the bot's API says of it: the steps of its durable history."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
+from bot.simulator.errors import SimulatorError
+from bot.simulator.people import People
+from bot.simulator.story import Look, Step, Story, Tone, Waiting
+
+Json = Mapping[str, Any]
+
+STOPPED: Final = "The bot is stopped, so nobody can be asked. What it knew is on disk."
+ASLEEP: Final = "Nothing runs meanwhile: the wait is on disk."
+
+_STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
+    "pending": ("Waiting", "open"),
+    "escalated": ("Escalated", "open"),
+    "approved": ("Approved", "good"),
+    "auto_approved": ("Approved by rule", "good"),
+    "rejected": ("Rejected", "bad"),
+    "timed_out": ("Timed out", "bad"),
+    "cancelled": ("Withdrawn", "over"),
+    "failed": ("Failed", "bad"),
+    "terminated": ("Stopped", "bad"),
+}
+
+# By kind of the timeline: how it looks, and what it is called. What is not here is told in the API's own words.
+_KINDS: Final[Mapping[str, tuple[Look, str]]] = {
+    "asked": ("start", "Started"),
+    "continued": ("quiet", "Earlier steps summed up"),
+    "card_posted": ("done", "Card posted"),
+    "card_edited": ("done", "Card edited"),
+    "thread": ("quiet", "Noted in the thread"),
+    "told": ("quiet", "Told"),
+    "looked_up": ("quiet", "Looked up who may decide"),
+    "policy": ("quiet", "Policy copied"),
+    "waiting": ("wait", "Timer set"),
+    "timer": ("timer", "Timer fired"),
+    "event": ("event", "Event received"),
+    "event_sent": ("quiet", "Event sent"),
+    "code": ("done", "Code sent by SMS"),
+    "code_confirmed": ("event", "Code confirmed"),
+    "code_failed": ("trouble", "Code not confirmed"),
+    "receipt": ("quiet", "Receipt signed"),
+    "action": ("done", "Outcome's action run"),
+    "callback": ("done", "Callback delivered"),
+    "suspended": ("trouble", "Suspended"),
+    "resumed": ("event", "Resumed"),
+    "terminated": ("trouble", "Stopped by an operator"),
+    "settling": ("done", "Cards set right"),
+    "completed": ("end", "Completed"),
+}
+_TROUBLES: Final = {"_put_off": "Put off", "_failed": "Failed"}
+_TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row
+
+
+class ApiStories:
+    """Reads the bot's API, as any program with the scope `read` can."""
+
+    def __init__(self, api: BotApi, people: People) -> None:
+        self._api = api
+        self._people = people
+
+    async def of(self, work_id: str) -> Story:
+        """The request's story. Raises `SimulatorError` while the bot is stopped, or knows no such request."""
+        try:
+            approval, timeline = await asyncio.gather(
+                self._api.get(f"/api/approvals/{work_id}"),
+                self._api.get(f"/api/approvals/{work_id}/timeline"),
+            )
+        except ApiUnreachableError:
+            raise SimulatorError(STOPPED) from None
+        except ApiRefusedError as refusal:
+            raise SimulatorError(str(refusal)) from refusal
+        return story(approval, timeline["items"], outsiders(approval, self._people))
+
+
+def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = ()) -> Story:
+    """The story of an approval as the API gives it, with its timeline's moments."""
+    standing, tone = _STANDING[approval["status"]]
+    steps = together([_step(moment) for moment in moments])
+    return Story(
+        id=approval["id"],
+        title=approval["title"],
+        standing=standing,
+        tone=tone,
+        steps=tuple(steps),
+        waiting=_waiting(approval) if tone == "open" else None,
+        outsiders=strangers,
+    )
+
+
+def together(steps: Iterable[Step]) -> list[Step]:
+    """The same thing done several times in one go is one step, where its first stood."""
+    told: list[Step] = []
+    burst = 0  # where the present run of small steps began
+    for step in steps:
+        if step.look not in _TOGETHER:
+            told.append(step)
+            burst = len(told)
+            continue
+        for at in range(burst, len(told)):
+            before = told[at]
+            if (before.look, before.words, before.detail) == (step.look, step.words, step.detail):
+                told[at] = _twice(before, step)
+                break
+        else:
+            told.append(step)
+    return told
+
+
+def outsiders(approval: Json, people: People) -> tuple[str, ...]:
+    """People who may not decide it: first those who are in no group either, so that no other level asks them."""
+    grouped = {group.id: set(group.members) for group in people.groups()}
+    named = {who for level in approval["levels"] for who in (*level["approvers"], *level["waiting_for"])}
+    may = {approval["requester"]}.union(*(grouped.get(who, {who}) for who in named))
+    may |= {present for level in approval["levels"] for present in level["stand_ins"].values()}
+    anyone = set().union(*grouped.values())
+    found = [person.id for person in people.all() if not person.is_bot and person.id not in may]
+    return tuple(sorted(found, key=lambda who: who in anyone))
+
+
+def _twice(before: Step, step: Step) -> Step:
+    return Step(
+        at=before.at,
+        look=before.look,
+        words=before.words,
+        detail=before.detail,
+        who=tuple(dict.fromkeys(before.who + step.who)),
+        where=tuple(dict.fromkeys(before.where + step.where)),
+        times=before.times + 1,
+    )
+
+
+def _step(moment: Json) -> Step:
+    kind, text = moment["kind"], moment["text"]
+    look, words = _KINDS.get(kind, ("quiet", text))
+    detail = ""
+    for ending, called in _TROUBLES.items():
+        if kind not in _KINDS and kind.endswith(ending):
+            what, _, why = text.partition(": ")
+            look, words, detail = "trouble", f"{called}: {what[:1].lower()}{what[1:]}", why
+    if kind in {"event", "event_sent", "code_failed"}:
+        detail = text.removeprefix("No confirmation by code: ")
+    actor, channel = moment["actor"], moment["channel"]
+    places = tuple(place for place in (channel, actor) if place and place[0] in "CGD")
+    return Step(
+        at=_seconds(moment["at"]),
+        look=look,
+        words=words,
+        detail=detail,
+        who=(actor,) if actor and actor not in places else (),
+        where=places,
+        until=_seconds(moment["until"]) if moment["until"] else None,
+    )
+
+
+def _waiting(approval: Json) -> Waiting:
+    """What the level that is open waits for."""
+    until = _seconds(approval["deadline"]) if approval["deadline"] else None
+    level = next((level for level in approval["levels"] if level["status"] in {"pending", "escalated"}), None)
+    if level is None:
+        return Waiting("Getting ready", until=until)
+    asked = level["waiting_for"] or level["approvers"]
+    return Waiting(f"Waiting for {level['name']}", who=tuple(asked), until=until, note=ASLEEP)
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,68 @@
+// Which piece of the app's work is in view: the one picked by its ID, the open thread's, or the newest card's.
+
+import { h } from "./dom.js";
+import { state, update, watch } from "./state.js";
+
+/** The ID that the app gave the work which this message belongs to; null when it belongs to none. */
+export function workOf(message) {
+  return message?.metadata?.event_payload?.instance_id ?? null;
+}
+
+/** The message that stands for the work in view, where I see one: the thread's first, or the channel's newest. */
+export function cardInView() {
+  const parent = state.thread && state.messages?.find((message) => message.ts === state.thread);
+  if (workOf(parent)) return parent;
+  const cards = (state.messages || []).filter((message) => workOf(message) && !message.ephemeral);
+  const own = cards.filter((message) => workOf(message) === state.work);
+  return own.at(-1) ?? cards.at(-1) ?? null;
+}
+
+/** Keeps `state.work` the ID of what is in view. Where nothing is, it stays: one looks at a phone and comes back. */
+export function startWork() {
+  let place = "";
+  watch(["messages", "channel", "thread", "picked"], () => {
+    const here = `${state.channel} ${state.thread}`;
+    if (here !== place) {
+      place = here;
+      update({ picked: null });
+    }
+    const parent = state.messages?.find((message) => message.ts === state.thread);
+    const newest = (state.messages || []).filter((message) => workOf(message) && !message.ephemeral).at(-1);
+    const work = state.picked || workOf(parent) || workOf(newest) || state.work;
+    update({ work });
+  });
+}
+
+/** Makes the work's ID in a drawn message a button that shows it; `show` opens the panel. */
+export function linkWork(drawn, message, show) {
+  const id = state.hasStories ? workOf(message) : null;
+  const text = id && lastText(drawn, id);
+  if (!text) return;
+  const at = text.data.lastIndexOf(id);
+  const after = text.splitText(at);
+  after.splitText(id.length);
+  const pick = () => {
+    update({ picked: id });
+    show();
+  };
+  after.replaceWith(
+    h(
+      "button",
+      {
+        type: "button",
+        class: "work-id",
+        title: "Show what is happening to it",
+        dataset: { testid: `work-${id}` },
+        on: { click: pick },
+      },
+      id,
+    ),
+  );
+}
+
+function lastText(root, words) {
+  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  let found = null;
+  while (texts.nextNode()) if (texts.currentNode.data.includes(words)) found = texts.currentNode;
+  return found;
+}

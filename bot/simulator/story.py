@@ -1,0 +1,79 @@
+"""What the app has on record of one piece of its work, as the page tells it: a story that is step by step.
+
+The simulator knows no app, so whoever runs one beneath it says what happened, in words; the page draws them.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+from aiohttp import web
+
+# "quiet" is housekeeping, which the page draws small; "trouble" is what did not work and is tried again.
+Look = Literal["start", "done", "quiet", "wait", "event", "timer", "trouble", "end"]
+Tone = Literal["open", "good", "bad", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `at` and `until` are epoch seconds of the workspace's time; `who` and `where` are IDs.
+
+    `detail` is the app's own name for it; `times` says that it happened so often in a row.
+    """
+
+    at: float
+    look: Look
+    words: str
+    detail: str = ""
+    who: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    until: float | None = None
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What it waits for now, and what there is to say of such a wait. `until` is as a step's."""
+
+    words: str
+    who: tuple[str, ...] = ()
+    until: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A piece of work: how it stands, every step so far, and what it waits for.
+
+    `outsiders` are people whose press on its buttons the app must refuse.
+    """
+
+    id: str
+    title: str
+    standing: str
+    tone: Tone
+    steps: tuple[Step, ...]
+    waiting: Waiting | None = None
+    outsiders: tuple[str, ...] = ()
+
+
+class Stories(Protocol):
+    """Who knows the stories."""
+
+    async def of(self, work_id: str) -> Story:
+        """Give one. Raises SimulatorError, with the sentence the page shows, when there is none to be had."""
+
+
+class StoryApi:
+    """Serves `/sim/story/{id}`."""
+
+    def __init__(self, stories: Stories) -> None:
+        self._stories = stories
+
+    def routes(self) -> list[web.RouteDef]:
+        """Give the routes to serve."""
+        return [web.get("/sim/story/{id}", self.story)]
+
+    async def story(self, request: web.Request) -> web.Response:
+        """Give a story."""
+        told: dict[str, Any] = asdict(await self._stories.of(request.match_info["id"]))
+        return web.json_response({"ok": True, "story": told})

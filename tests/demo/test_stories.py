@@ -1,0 +1,90 @@
+"""What the panel tells, from what the API says: nothing is made up, and small steps do not drown the large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo.stories import outsiders, story
+from bot.simulator import Workspace
+
+APPROVAL: dict[str, Any] = {
+    "id": "payment-k7m2x9qd",
+    "title": "Pencils",
+    "status": "pending",
+    "requester": "U0RITA",
+    "deadline": "2026-11-22T08:36:31Z",
+    "levels": [
+        {
+            "name": "Finance",
+            "status": "pending",
+            "approvers": ["S0FINANCE", "U0ADA"],
+            "waiting_for": [],
+            "stand_ins": {},
+        }
+    ],
+}
+
+
+def moment(kind: str, text: str = "", **more: Any) -> dict[str, Any]:
+    at = {"at": "2026-11-21T08:36:31Z", "actor": None, "channel": None, "until": None}
+    return {**at, "kind": kind, "text": text, **more}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path / "workspace.db")
+    yield opened
+    opened.close()
+
+
+def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
+    """But never across what came between: an event, a timer, a wait."""
+    told = story(
+        APPROVAL,
+        [
+            moment("asked", "Asked: Pencils", actor="U0RITA"),
+            moment("told", actor="U0FIN"),
+            moment("thread", channel="C0PURCHASES"),
+            moment("told", actor="U0FAY"),
+            moment("event", "ApprovalDecision: approve", actor="U0ADA"),
+            moment("told", actor="U0RITA"),
+        ],
+    )
+    assert [(step.words, step.times, step.who) for step in told.steps] == [
+        ("Started", 1, ("U0RITA",)),
+        ("Told", 2, ("U0FIN", "U0FAY")),
+        ("Noted in the thread", 1, ()),
+        ("Event received", 1, ("U0ADA",)),
+        ("Told", 1, ("U0RITA",)),
+    ]
+    assert told.steps[3].detail == "ApprovalDecision: approve"
+    assert (told.waiting and told.waiting.words, told.tone) == ("Waiting for Finance", "open")
+
+
+def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> None:
+    told = story(
+        {**APPROVAL, "status": "approved"},
+        [
+            moment(
+                "card_edited_put_off", "Card edited: put off, as asked to wait 10 s", channel="C0PURCHASES"
+            ),
+            moment("told_failed", "Person told: failed, no such person", channel="C0GENERAL"),
+            moment("brand_new", "Something new happened"),
+        ],
+    )
+    assert [(step.look, step.words, step.detail) for step in told.steps] == [
+        ("trouble", "Put off: card edited", "put off, as asked to wait 10 s"),
+        ("trouble", "Failed: person told", "failed, no such person"),
+        ("quiet", "Something new happened", ""),
+    ]
+    assert told.steps[0].where == ("C0PURCHASES",)
+    assert told.waiting is None
+
+
+def test_outsiders_are_neither_asked_nor_asking(workspace: Workspace) -> None:
+    """First who is in no group at all: another level may still ask the others."""
+    assert outsiders(APPROVAL, workspace.people) == ("U0SAM", "U0DIRK")
