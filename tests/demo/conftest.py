@@ -83,17 +83,14 @@ async def browser() -> AsyncIterator[Browser]:
         yield found
 
 
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A laptop's window. Whatever the page complains about in its console fails the test.
+def complaints_of(page: Page) -> list[str]:
+    """Whatever the page complains about in its console, from now on.
 
     That a server which a test has stopped cannot be reached, or refuses with a sentence (which the page shows),
     is the browser's own remark, and no fault of the page.
     """
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
-    found = await context.new_page()
     complaints: list[str] = []
-    found.on(
+    page.on(
         "console",
         lambda said: (
             complaints.append(said.text)
@@ -101,7 +98,16 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
             else None
         ),
     )
-    found.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A laptop's window. Whatever the page complains about fails the test."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
+    found = await context.new_page()
+    complaints = complaints_of(found)
     yield found
     await context.close()
     assert complaints == []

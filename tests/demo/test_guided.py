@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
 
 from bot.demo.scenarios.script import NAMES, load
-from tests.demo.conftest import Demo, launched
+from tests.demo.conftest import Demo, complaints_of, launched
 from tests.demo.test_walk import PICTURES, become, card, picture, type_in
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("terminal")]
@@ -39,7 +39,7 @@ async def context() -> AsyncIterator[BrowserContext]:
     """One that asks for less motion: then the page does not hold still for people to see."""
     async with launched() as browser:
         yield await browser.new_context(
-            viewport={"width": 1280, "height": 800},
+            viewport={"width": 1400, "height": 900},
             device_scale_factor=2 if PICTURES else 1,
             reduced_motion="reduce",
         )
@@ -59,9 +59,7 @@ async def terminal() -> AsyncIterator[Process]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def page(demo: Demo, context: BrowserContext) -> AsyncIterator[Page]:
     found = await context.new_page()
-    complaints: list[str] = []
-    found.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    found.on("pageerror", lambda error: complaints.append(str(error)))
+    complaints = complaints_of(found)
     await found.goto(f"{demo.url}/#as=U0RITA&channel=C0GENERAL")
     yield found
     await found.close()
