@@ -17,7 +17,7 @@ from bot.cli import stop_signal
 from bot.commands.terminal import LiveLine, complain, say
 from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
-from bot.demo.supervisor import Demo, demo
+from bot.demo.supervisor import Demo, demo, made
 from bot.simulator import SEED
 from orchestration.errors import CountersignError
 
@@ -60,8 +60,7 @@ def _place(data: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="countersign-") as name:
             yield Path(name)
         return
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    yield data.absolute()
+    yield made(data)
 
 
 async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:

@@ -37,7 +37,8 @@ BANNER: Final = """
 
       {url}/#channel=C0PURCHASES
 
-  As Rita, type  /request-approval purchase 4200 New laptops for the team
+  Press Guided for five short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
+  /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
   On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
 
@@ -48,18 +49,23 @@ BANNER: Final = """
 
 async def run_demo(data: Path | None, port: int) -> int:
     """Runs until Ctrl-C. All state is in `data`, so that the next run goes on where this one stopped."""
-    place = (data or Path.home() / ".local" / "share" / "countersign" / "demo").absolute()
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CountersignError(
-            f"{place} cannot be made ({error.strerror}); choose another with --data."
-        ) from error
+    place = made(data or Path.home() / ".local" / "share" / "countersign" / "demo")
     stop = stop_signal()
     async with demo(place, port) as running:
         print(BANNER.format(url=running.url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
         await stop
     return 0
+
+
+def made(place: Path) -> Path:
+    """That directory, absolute and there. Raises `CountersignError` where it cannot be."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CountersignError(
+            f"{place.absolute()} cannot be made ({error.strerror}); choose another with --data."
+        ) from error
+    return place.absolute()
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,9 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
         if name == "payment" and number == 1:
             await expect(page.get_by_text("Countersign: reply").last).to_be_visible()
             await picture(page, "workspace")
+        if name == "silence" and number == 2:
+            await expect(page.get_by_test_id("story")).to_contain_text("Timer fired")
+            await picture(page, "silence", "dark")
     await expect(page.locator(".main")).to_contain_text(SHOWN[name])
     await page.get_by_test_id("guided-leave").click()
     await expect(coach).to_be_hidden()

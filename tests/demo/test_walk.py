@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import Locator, Page, expect
 
@@ -13,10 +14,12 @@ from tests.demo.conftest import Demo
 PICTURES = os.environ.get("COUNTERSIGN_PICTURES")
 
 
-async def picture(page: Page, name: str) -> None:
+async def picture(page: Page, name: str, scheme: Literal["light", "dark"] = "light") -> None:
     """Keeps what the page shows, for the README, when `make pictures` asks for it."""
     if PICTURES:
+        await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=Path(PICTURES) / f"{name}.png")
+        await page.emulate_media(color_scheme="light")
 
 
 async def become(page: Page, user: str, channel: str | None = None) -> None:
@@ -87,7 +90,6 @@ async def test_a_large_payment_is_confirmed_by_a_reply_to_an_sms(demo: Demo, pag
     text = page.get_by_text("Countersign: reply").last
     await expect(text).to_be_visible()
     code = (await text.inner_text()).split("reply ")[1].split(" ")[0]
-    await picture(page, "workspace")
     # Killed with SIGKILL between the send and the reply: the code that was sent still counts.
     await page.get_by_test_id("kill").click()
     await page.get_by_test_id("start").click()

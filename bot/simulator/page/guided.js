@@ -6,6 +6,7 @@ import { fill, h } from "./dom.js";
 import { chooseScenario } from "./guided-menu.js";
 import { goTo, point, unpoint } from "./guided-scene.js";
 import { icon } from "./icons.js";
+import { closeDrawer } from "./shell.js";
 import { state, update, watch } from "./state.js";
 import { loadGuide } from "./sync.js";
 import { toast } from "./toast.js";
@@ -88,6 +89,8 @@ async function next() {
     await new Promise((resolve) => setTimeout(resolve, CALM.matches ? GLANCE : BEAT));
     unpoint();
     await tell("next", { play: play.id, step: play.step });
+    // On a narrow page the clock hides what comes of it.
+    if (scene.spot === "clock") closeDrawer();
   } finally {
     setGoing(false);
   }
