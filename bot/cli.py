@@ -85,7 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--scenario",
         metavar="NAME[,NAME]",
-        default="all",
         help="which ones, with --headless: laptop, deploy, payment, silence, agent (default all)",
     )
     demo.set_defaults(command=_demo)
@@ -148,11 +147,13 @@ def _check_policies(given: argparse.Namespace) -> int:
 
 def _demo(given: argparse.Namespace) -> int:
     # Imported late: the simulator is only the demo's.
-    from bot.demo.headless import chosen, run_headless  # noqa: PLC0415
+    from bot.demo.headless import ALL, chosen, run_headless  # noqa: PLC0415
     from bot.demo.supervisor import run_demo  # noqa: PLC0415
 
     if given.headless:
-        return asyncio.run(run_headless(chosen(given.scenario), given.data))
+        return asyncio.run(run_headless(chosen(given.scenario or ALL), given.data))
+    if given.scenario:
+        raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
     return asyncio.run(run_demo(given.data, given.port))
 
 

@@ -21,6 +21,7 @@ from bot.demo.supervisor import Demo, demo, made
 from bot.simulator import SEED
 from orchestration.errors import CountersignError
 
+ALL: Final = "all"
 FAILED: Final = 1
 STOPPED: Final = 130
 BOT_LOG: Final = "bot.log"
@@ -32,7 +33,7 @@ FIRST_NAMES: Final = {person.id: person.real_name.split(" ")[0] for person in SE
 
 def chosen(wanted: str) -> list[Scenario]:
     """`all`, or names with commas between them. Raises `CountersignError` naming the one that there is not."""
-    names = NAMES if wanted == "all" else [name.strip() for name in wanted.split(",")]
+    names = NAMES if wanted == ALL else [name.strip() for name in wanted.split(",")]
     for name in names:
         if name not in NAMES:
             raise CountersignError(f"--scenario: there is no {name!r}; there are all, {', '.join(NAMES)}.")
@@ -65,13 +66,16 @@ def _place(data: Path | None) -> Iterator[Path]:
 
 async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:
     log = place / BOT_LOG
+    starting = _Narration(scenarios)
+    starting.progress("Starting the workspace and the bot")
     async with demo(place, 0, log) as running:
+        starting.clear()
         return await play(scenarios, running, log)
 
 
 async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: float = BUDGET) -> int:
     """Plays them in a demo that runs; the exit status. `log` is the bot's; `budget`: seconds that a step may take."""
-    told = _Narration(sum(len(scenario.steps) for scenario in scenarios))
+    told = _Narration(scenarios)
     try:
         for scenario in scenarios:
             async with Player.of(scenario, running.url, running.agent, budget) as player:
@@ -79,7 +83,7 @@ async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: 
     except StepFailedError as failed:
         told.failed(failed, log)
         return FAILED
-    told.over(len(scenarios))
+    told.over()
     return 0
 
 
@@ -99,8 +103,9 @@ async def _tell(player: Player, told: _Narration) -> None:
 class _Narration:
     """What the terminal shows: the story on standard output, and on a terminal a line of progress below it."""
 
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
+    def __init__(self, scenarios: Sequence[Scenario]) -> None:
+        self._scenarios = len(scenarios)
+        self._steps = sum(len(scenario.steps) for scenario in scenarios)
         self._done = 0
         self._began = time.monotonic()
         self._line = LiveLine(sys.stderr) if sys.stderr.isatty() else None
@@ -120,9 +125,9 @@ class _Narration:
         for line in lines:
             self._say(f"           {line}")
 
-    def over(self, scenarios: int) -> None:
-        plays = "1 scenario" if scenarios == 1 else f"{scenarios} scenarios"
-        self._say(f"\n{plays}, {self._done} steps, each seen, in {time.monotonic() - self._began:.0f} s.")
+    def over(self) -> None:
+        plays = "1 scenario" if self._scenarios == 1 else f"{self._scenarios} scenarios"
+        self._say(f"\n{plays}, {self._done} steps, each seen, in {time.monotonic() - self._began:.1f} s.")
 
     def failed(self, failure: StepFailedError, log: Path) -> None:
         self.clear()

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from bot.simulator.errors import SimulatorError
+from bot.simulator.page_api import Unavailable
 from bot.simulator.page_requests import read_object
 
 Json = dict[str, Any]
@@ -79,7 +80,7 @@ class GuideApi:
 
     def _wired(self) -> Guide:
         if self._guide is None:
-            raise SimulatorError(
+            raise Unavailable(
                 "This workspace runs without a supervisor, so there is nobody to play a scenario."
             )
         return self._guide

@@ -59,6 +59,10 @@ def scenario(*do: dict[str, Any], words: tuple[str, ...] = ("Approved by",), see
             scenario({"act": "press", "button": "approve"}),
             "Ada finds no card here with that button (approve).",
         ),
+        (
+            scenario({"act": "fill", "form": "ask", "values": {}}),
+            "no form (ask) opened for Ada within 0.2 s.",
+        ),
         (scenario({"act": "text", "read": "reply ([0-9]+)"}), "Ada finds no text with a code on the phone."),
         (scenario({"act": "ask", "policy": "payment", "title": "Refund"}), "The bot does not answer"),
     ],

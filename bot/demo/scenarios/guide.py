@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from bot.demo.access import BotApi
 from bot.demo.scenarios import script
-from bot.demo.scenarios.player import Player, StepFailedError
+from bot.demo.scenarios.player import Player
 from bot.simulator import SimulatorError
 from orchestration.errors import CountersignError
 
@@ -125,7 +125,7 @@ class ScenarioGuide:
             # Somebody may have done it already, at the page that this is told in.
             if not await player.seen(play.step):
                 await player.perform(play.step, BEAT)
-        except StepFailedError as failed:
+        except (CountersignError, SimulatorError) as failed:
             play.failed = str(failed)
             return False
         return True

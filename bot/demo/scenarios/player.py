@@ -73,7 +73,7 @@ class Player:
             await self._watch(step, limit)
         except NotSeenError as missed:
             raise self.failed(number, f"within {limit:g} s {missed}{refused}") from missed
-        except (CountersignError, SimulatorError, TimeoutError) as trouble:
+        except (CountersignError, SimulatorError) as trouble:
             raise self.failed(number, f"{trouble}{refused}") from trouble
 
     async def watch(self, number: int) -> None:

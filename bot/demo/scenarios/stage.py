@@ -83,7 +83,7 @@ class Stage:
                 card = await self._pressable(person, step.at, act.button)
                 await person.click(step.at, card["ts"], act.button)
             case script.Fill():
-                await person.submit(await person.wait_for_view(act.form, self._budget), act.values)
+                await person.submit(await self._form(person, act.form), act.values)
             case script.Text():
                 await person.reply_sms(await self._read(person, act.read))
             case script.Skip():
@@ -93,6 +93,14 @@ class Stage:
                 await person.start_app()
             case script.Ask():
                 await self.agent.ask(act)
+
+    async def _form(self, person: Person, callback_id: str) -> Json:
+        try:
+            return await person.wait_for_view(callback_id, self._budget)
+        except TimeoutError:
+            raise CannotActError(
+                f"no form ({callback_id}) opened for {self.name(person.user_id)} within {self._budget:g} s."
+            ) from None
 
     async def _pressable(self, person: Person, channel: str, button: str) -> Json:
         cards = [card for card in await self._cards(person, channel) if reading.has_button(card, button)]

@@ -136,7 +136,8 @@ function leads(play) {
 function schedule() {
   clearTimeout(timer);
   const { play } = state.guide;
-  if (!leads(play) || !lead.get().auto || play.by_hand || going || play.phase !== "waiting" || play.failed) return;
+  if (!leads(play) || !lead.get().auto || going) return;
+  if (play.by_hand || play.phase !== "waiting" || play.failed) return;
   timer = setTimeout(next, READING + READING_EACH * words(play).told.length);
 }
 
