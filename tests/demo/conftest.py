@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
@@ -55,12 +56,20 @@ class Demo:
             await asyncio.wait_for(self._process.wait(), 30)
 
 
+@asynccontextmanager
+async def started(place: Path) -> AsyncIterator[Demo]:
+    found = Demo(place)
+    await found.start()
+    try:
+        yield found
+    finally:
+        await found.stop()
+
+
 @pytest.fixture
 async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
-    found = Demo(tmp_path / "demo")
-    await found.start()
-    yield found
-    await found.stop()
+    async with started(tmp_path / "demo") as found:
+        yield found
 
 
 @asynccontextmanager
@@ -102,12 +111,33 @@ def complaints_of(page: Page) -> list[str]:
     return complaints
 
 
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
+@asynccontextmanager
+async def laptop(browser: Browser) -> AsyncIterator[Page]:
     """A laptop's window. Whatever the page complains about fails the test."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
     found = await context.new_page()
     complaints = complaints_of(found)
     yield found
     await context.close()
     assert complaints == []
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    async with laptop(browser) as found:
+        yield found
+
+
+# ---- for tests that share a demo: starting one takes longer than most tests ----------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+    async with started(tmp_path_factory.mktemp("shared") / "demo") as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_browser() -> AsyncIterator[Browser]:
+    async with launched() as found:
+        yield found

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from bot.demo.scenarios.script import NAMES, load
-from tests.demo.conftest import Demo, complaints_of, launched
+from tests.demo.conftest import Demo, complaints_of
 from tests.demo.test_walk import PICTURES, become, card, picture, type_in
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("terminal")]
@@ -27,22 +27,13 @@ SHOWN = {
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
-    found = Demo(tmp_path_factory.mktemp("guided") / "demo")
-    await found.start()
-    yield found
-    await found.stop()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def context() -> AsyncIterator[BrowserContext]:
+async def context(shared_browser: Browser) -> BrowserContext:
     """One that asks for less motion: then the page does not hold still for people to see."""
-    async with launched() as browser:
-        yield await browser.new_context(
-            viewport={"width": 1400, "height": 900},
-            device_scale_factor=2 if PICTURES else 1,
-            reduced_motion="reduce",
-        )
+    return await shared_browser.new_context(
+        viewport={"width": 1400, "height": 900},
+        device_scale_factor=2 if PICTURES else 1,
+        reduced_motion="reduce",
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -57,10 +48,10 @@ async def terminal() -> AsyncIterator[Process]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def page(demo: Demo, context: BrowserContext) -> AsyncIterator[Page]:
+async def page(shared: Demo, context: BrowserContext) -> AsyncIterator[Page]:
     found = await context.new_page()
     complaints = complaints_of(found)
-    await found.goto(f"{demo.url}/#as=U0RITA&channel=C0GENERAL")
+    await found.goto(f"{shared.url}/#as=U0RITA&channel=C0GENERAL")
     yield found
     await found.close()
     assert complaints == []
