@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bot import config
-from bot.commands import approvals, ask, receipts, tokens
+from bot.commands import approvals, ask, receipts, simulate, tokens
 from orchestration import hub
 from orchestration.errors import CountersignError, PolicyError
 
@@ -76,9 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         help="where the demo keeps its state (default ~/.local/share/countersign/demo)",
     )
     demo.add_argument("--port", type=_port, default=3030, help="the page's port (default 3030)")
+    demo.add_argument(
+        "--headless",
+        action="store_true",
+        help="play scenarios in the terminal instead, each step checked; exit status 1 when one fails. Its state is "
+        "gone afterwards, unless --data says where to keep it",
+    )
+    demo.add_argument(
+        "--scenario",
+        metavar="NAME[,NAME]",
+        help="which ones, with --headless: laptop, deploy, payment, silence, agent (default all)",
+    )
     demo.set_defaults(command=_demo)
 
-    for command in (ask, approvals, receipts, tokens):
+    for command in (simulate, ask, approvals, receipts, tokens):
         command.add(commands)
 
     policies = commands.add_parser("policies", help="what may be asked for, and who decides")
@@ -137,8 +148,14 @@ def _check_policies(given: argparse.Namespace) -> int:
 
 
 def _demo(given: argparse.Namespace) -> int:
-    from bot.demo import run_demo  # noqa: PLC0415 - the simulator is only the demo's
+    # Imported late: the simulator is only the demo's.
+    from bot.demo.headless import ALL, chosen, run_headless  # noqa: PLC0415
+    from bot.demo.supervisor import run_demo  # noqa: PLC0415
 
+    if given.headless:
+        return asyncio.run(run_headless(chosen(given.scenario or ALL), given.data))
+    if given.scenario:
+        raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
     return asyncio.run(run_demo(given.data, given.port))
 
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from asyncio.subprocess import Process
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -29,10 +30,14 @@ SIGNING_SECRET: Final = secrets.token_hex(16)
 
 
 class BotProcess:
-    """Runs the real bot, with its data in `data_dir`, against the servers that `reach` names."""
+    """Runs the real bot, with its data in `data_dir`, against the servers that `reach` names.
 
-    def __init__(self, data_dir: Path, policies: Path) -> None:
+    Its log goes to the end of the file `log`, or where the supervisor's goes.
+    """
+
+    def __init__(self, data_dir: Path, policies: Path, log: Path | None = None) -> None:
         self._data_dir = data_dir
+        self._log = log
         self._port = _free_port()
         self._environment = {
             **{
@@ -79,15 +84,18 @@ class BotProcess:
         """Starts it and waits until it is ready. Raises `CountersignError` when it ends or hangs instead."""
         if self.running:
             return
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot.demo.child",
-            stdin=asyncio.subprocess.PIPE,
-            env=self._environment,
-            # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
-            start_new_session=True,
-        )
+        with self._log.open("ab") if self._log else nullcontext() as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bot.demo.child",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
+                start_new_session=True,
+            )
         try:
             async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
                 while not await self._ready(http):  # noqa: ASYNC110 - another process is watched, which sets no event
@@ -95,12 +103,12 @@ class BotProcess:
         except TimeoutError:
             await self.kill()
             raise CountersignError(
-                f"The bot was not ready after {START_LIMIT:.0f} s; its log is above."
+                f"The bot was not ready after {START_LIMIT:.0f} s; its log is {self._log or 'above'}."
             ) from None
 
     async def _ready(self, http: aiohttp.ClientSession) -> bool:
         if not self.running:
-            raise CountersignError("The bot did not start; its log is above.")
+            raise CountersignError(f"The bot did not start; its log is {self._log or 'above'}.")
         try:
             async with http.get(f"http://127.0.0.1:{self._port}/readyz") as answer:
                 return answer.status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,9 @@ from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
+from bot.demo.scenarios.guide import ScenarioGuide
 from bot.demo.stories import ApiStories
-from bot.simulator import Simulator, SimulatorError, SmsAccount, Workspace
+from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
 from bot.tokens import READ, REQUEST
 from orchestration.errors import CountersignError
 
@@ -26,13 +28,17 @@ PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped polici
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
 SCOPES: Final = (READ, REQUEST)
+# The agent of a scenario is Sam's, and may only ask.
+AGENT: Final = "agent"
+AGENT_OF: Final = "U0SAM"
 
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
 
       {url}/#channel=C0PURCHASES
 
-  As Rita, type  /request-approval purchase 4200 New laptops for the team
+  Press Guided for five short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
+  /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
   On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
 
@@ -43,25 +49,39 @@ BANNER: Final = """
 
 async def run_demo(data: Path | None, port: int) -> int:
     """Runs until Ctrl-C. All state is in `data`, so that the next run goes on where this one stopped."""
-    place = (data or Path.home() / ".local" / "share" / "countersign" / "demo").absolute()
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CountersignError(
-            f"{place} cannot be made ({error.strerror}); choose another with --data."
-        ) from error
+    place = made(data or Path.home() / ".local" / "share" / "countersign" / "demo")
     stop = stop_signal()
-    async with demo(place, port) as url:
-        print(BANNER.format(url=url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
+    async with demo(place, port) as running:
+        print(BANNER.format(url=running.url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
         await stop
     return 0
 
 
-@asynccontextmanager
-async def demo(place: Path, port: int) -> AsyncIterator[str]:
-    """The workspace and the bot, with their state in `place`; yields the page's URL. Port 0 takes any free one.
+def made(place: Path) -> Path:
+    """That directory, absolute and there. Raises `CountersignError` where it cannot be."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CountersignError(
+            f"{place.absolute()} cannot be made ({error.strerror}); choose another with --data."
+        ) from error
+    return place.absolute()
 
-    Raises `CountersignError` when the port or the state is in use, or the bot does not start.
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that runs: the page's URL, and the bot's API as Sam's agent sees it."""
+
+    url: str
+    agent: BotApi
+
+
+@asynccontextmanager
+async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator[Demo]:
+    """The workspace and the bot, with their state in `place`. Port 0 takes any free one.
+
+    The bot's log goes to the file `log`, or where ours goes. Raises `CountersignError` when the port or the state is
+    in use, or the bot does not start.
     """
     clock = _Clock()
     secret = held_token(place / "tokens", place / "bot", TOKEN, HOLDER, SCOPES)
@@ -69,9 +89,11 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
     except SimulatorError as error:
         raise CountersignError(str(error)) from error
-    bot = BotProcess(place / "bot", place / POLICIES.name)
+    bot = BotProcess(place / "bot", place / POLICIES.name, log)
     api = BotApi(bot.public_url, secret)
+    agent = BotApi(bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,)))
     orders = OrderSystem(place / "orders.json")
+    guide = ScenarioGuide(lambda: simulator.url, agent, lambda: workspace.changes.publish(Change("guide")))
     simulator = Simulator(
         workspace,
         bot_token=BOT_TOKEN,
@@ -84,10 +106,12 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
         sms=SmsAccount(
             SMS_ACCOUNT, SMS_TOKEN, numbers=(SMS_NUMBER,), inbound_url=f"{bot.public_url}/twilio/sms"
         ),
+        guide=guide,
     )
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
         await closing.enter_async_context(api)
+        await closing.enter_async_context(agent)
         await closing.enter_async_context(orders.served())
         (place / POLICIES.name).write_text(_policies(orders.url))
         try:
@@ -97,11 +121,12 @@ async def demo(place: Path, port: int) -> AsyncIterator[str]:
                 f"Port {port} is in use; stop what uses it, or choose another with --port."
             ) from error
         closing.push_async_callback(simulator.stop)
+        closing.push_async_callback(guide.close)
         bot.reach(simulator.api_url, simulator.sms_api_url)
         closing.push_async_callback(bot.stop)
         await bot.start()
         clock.set(await bot.now())
-        yield simulator.url
+        yield Demo(simulator.url, agent)
 
 
 def _policies(orders_url: str) -> str:

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-ChangeKind = Literal["message", "ephemeral", "view", "home", "read", "clock", "app", "phone", "fault"]
+ChangeKind = Literal[
+    "message", "ephemeral", "view", "home", "read", "clock", "app", "phone", "fault", "guide"
+]
 # What leaves an unread mark, or takes one away.
 _MARKING = frozenset({"message", "ephemeral", "read", "phone"})
 

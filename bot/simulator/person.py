@@ -152,11 +152,27 @@ class Person:
         """Count every text on the phone as read."""
         await self._post("phone/read")
 
-    async def wait_for(self, look: "Callable[[Person], Any]", timeout: float = 15.0) -> Any:  # noqa: ASYNC109
+    async def skip(self, seconds: float) -> None:
+        """Let this much time pass for the whole workspace and the app."""
+        await self._post("clock/advance", seconds=seconds)
+
+    async def kill_app(self) -> None:
+        """End the app's process with SIGKILL."""
+        await self._post("app/kill")
+
+    async def start_app(self) -> None:
+        """Start the app's process, and wait until it is ready."""
+        await self._post("app/start")
+
+    async def wait_for(
+        self,
+        look: "Callable[[Person], Any]",
+        timeout: float | None = 15.0,  # noqa: ASYNC109
+    ) -> Any:
         """Give what `look(self)` gives, awaited, as soon as that is truthy.
 
         It is asked at once, and again after every change this person can see.
-        Raises TimeoutError, saying what `look` gave last, after `timeout` seconds.
+        Raises TimeoutError, saying what `look` gave last, after `timeout` seconds; None waits for ever.
         """
         seen: Any = None
         try:

@@ -13,6 +13,7 @@ from bot.simulator.courier import RETRY_AFTER, Courier
 from bot.simulator.delivery import HttpDelivery
 from bot.simulator.errors import SimulatorError
 from bot.simulator.faults_api import FaultsApi
+from bot.simulator.guide import Guide, GuideApi
 from bot.simulator.installation import Installation
 from bot.simulator.live import Live
 from bot.simulator.page_api import PageApi, sentences
@@ -49,7 +50,7 @@ class Simulator:
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
     app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
     Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
-    the page shows what the app's durable work did and waits for.
+    the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
@@ -65,6 +66,7 @@ class Simulator:
         app: AppConfig | None = None,
         patience: Patience | None = None,
         sms: SmsAccount | None = None,
+        guide: Guide | None = None,
     ) -> None:
         patience = patience or Patience()
         self.workspace = workspace
@@ -88,6 +90,7 @@ class Simulator:
         )
         self._story_api = StoryApi(stories) if stories is not None else None
         self._faults_api = FaultsApi(self._web_api.faults, self._sms.faults if self._sms else None)
+        self._guide_api = GuideApi(guide)
         self._live = Live(workspace.changes, patience.heartbeat)
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
@@ -105,6 +108,7 @@ class Simulator:
         application.router.add_post(answers.PATH, self._acting.answers.handle)
         application.router.add_routes(self._page_api.routes())
         application.router.add_routes(self._faults_api.routes())
+        application.router.add_routes(self._guide_api.routes())
         if self._story_api is not None:
             application.router.add_routes(self._story_api.routes())
         if self._sms is not None:

@@ -132,7 +132,9 @@ async def test_a_body_that_is_no_json(sim: Simulator) -> None:
         assert (response.status, (await response.json())["error"]) == (400, "The body is not JSON.")
 
 
-@pytest.mark.parametrize("path", ["/sim/clock/advance", "/sim/app/kill", "/sim/app/start"])
+@pytest.mark.parametrize(
+    "path", ["/sim/clock/advance", "/sim/app/kill", "/sim/app/start", "/sim/scenarios/begin"]
+)
 async def test_without_a_supervisor_nothing_is_controlled(sim: Simulator, path: str) -> None:
     status, answer = await request(sim, "POST", path, {"seconds": 1})
     assert (status, answer["ok"]) == (501, False)

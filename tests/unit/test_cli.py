@@ -71,6 +71,11 @@ def test_a_place_the_demo_cannot_have_is_one_line(tmp_path: Path) -> None:
     assert line == f"countersign: {place} cannot be made (File exists); choose another with --data."
 
 
+def test_a_scenario_for_the_page_is_one_line(tmp_path: Path) -> None:
+    line = refusal("demo", "--scenario", "laptop", data=tmp_path)
+    assert line == "countersign: --scenario: goes with --headless; in the page, press Guided."
+
+
 def test_the_hub_s_options_reach_it(tmp_path: Path) -> None:
     """A subparser would refuse them as its own."""
     line = refusal("hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:0", data=tmp_path)

@@ -2,6 +2,7 @@
 
 import { createComposer } from "./composer.js";
 import { fill, h, keepingFocus } from "./dom.js";
+import { guidedButton } from "./guided.js";
 import { drawHome } from "./home.js";
 import { icon } from "./icons.js";
 import { drawMessages, spokenMessage } from "./messages.js";
@@ -117,6 +118,7 @@ function channelBar() {
     ),
     text,
     tablist,
+    guidedButton(),
     h(
       "button",
       {

@@ -3,6 +3,7 @@
 import "./theme.js";
 import { startClock } from "./controls.js";
 import { startConversation } from "./conversation.js";
+import { startGuided } from "./guided.js";
 import { listen } from "./live.js";
 import { startModals } from "./modal.js";
 import { followHash, fromHash, openChannel } from "./navigate.js";
@@ -30,6 +31,7 @@ async function start() {
   startTrouble(byId("panel"));
   startPhone(byId("panel"), byId("panel-toggle"));
   startModals();
+  startGuided();
 
   const wanted = fromHash();
   await arrive(wanted.as || FIRST_PERSON);

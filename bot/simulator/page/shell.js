@@ -63,9 +63,9 @@ export function startShell(scrim, skip) {
 
 // F6 walks through the page's regions, as it does in browsers and in Slack.
 function nextRegion(event) {
-  const regions = ["sidebar", "main", "thread", "panel"]
+  const regions = ["sidebar", "main", "thread", "panel", "coach"]
     .map((id) => document.getElementById(id))
-    .filter((node) => node.offsetParent !== null);
+    .filter(inSight);
   const at = regions.findIndex((node) => node.contains(document.activeElement));
   const next = regions[(at + (event.shiftKey ? -1 : 1) + regions.length) % regions.length];
   next

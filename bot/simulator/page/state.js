@@ -25,6 +25,7 @@ export const state = {
   waiting: new Set(), // people with something unread
   hasPhones: false,
   phone: null, // mine; null until it is loaded, and where there are none
+  guide: { scenarios: [], play: null }, // the guided scenarios, and the one that is played
   hasStories: false,
   work: null, // the ID of the app's work in view,
   picked: null, // the same where someone asked for it,

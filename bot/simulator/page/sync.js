@@ -81,9 +81,15 @@ export const loadPhone = single(async () => {
   if (as === state.as) update({ phone: same(state.phone, phone) });
 });
 
+/** Fetches the guided scenarios, and how far the one is that is played. */
+export const loadGuide = single(async () => {
+  const { scenarios, play } = await get("scenarios");
+  update({ guide: same(state.guide, { scenarios, play }) });
+});
+
 export async function loadAll() {
   await loadState();
-  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone(), loadFaults()]);
+  await Promise.all([loadMessages(), loadThread(), loadHome(), loadPhone(), loadFaults(), loadGuide()]);
   nudge();
   await readOpen();
 }
@@ -108,6 +114,7 @@ export async function follow(change) {
     app: loadState,
     home: loadHome,
     phone: loadPhone,
+    guide: loadGuide,
     people: soonState,
     fault: loadFaults,
   };

@@ -1,0 +1,79 @@
+"""An agent that asks a person: over the bot's HTTP API, with a token, and then it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+
+from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
+from bot.demo.scenarios.script import Ask
+from orchestration.errors import CountersignError
+from orchestration.models import Status
+
+HOLD: Final = 30  # seconds, one long poll
+PAUSE: Final = 0.3  # seconds between two tries while the bot is away
+
+
+class Agent:
+    """Asks once, and waits in the background. `said` is what went over the wire, a line for each call and answer."""
+
+    def __init__(self, api: BotApi) -> None:
+        self._api = api
+        self._waiting: asyncio.Task[str] | None = None
+        self.said: list[str] = []
+
+    async def ask(self, ask: Ask) -> None:
+        """Asks. Raises `CountersignError` when the API refuses or cannot be reached."""
+        body = ask.model_dump(exclude={"act"}, exclude_none=True)
+        started = await self._api.post("/api/approvals", body, key=str(uuid.uuid4()))
+        self.said += [
+            f"POST /api/approvals → 202 {started['id']}",
+            f"GET /api/approvals/{started['id']}?wait={HOLD}s",
+        ]
+        self._waiting = asyncio.create_task(self._wait(started["id"]))
+
+    @property
+    def answered(self) -> str | None:
+        """The status that the request ended with; None while it waits, and where it will never be known."""
+        done = self._waiting is not None and self._waiting.done() and not self._waiting.exception()
+        return self._waiting.result() if self._waiting and done else None
+
+    async def answer(self) -> str:
+        """The status that the request ended with, once it has."""
+        if self._waiting is None:
+            # Nothing was asked, so nothing will ever be answered; who waits has a limit of their own.
+            return await asyncio.Future()
+        return await asyncio.shield(self._waiting)
+
+    async def _wait(self, request_id: str) -> str:
+        """Survives the bot: a request that was accepted is on disk, so asking again is all there is to do."""
+        while True:
+            try:
+                found = await self._api.get(f"/api/approvals/{request_id}", wait=HOLD)
+            except ApiUnreachableError:
+                await asyncio.sleep(PAUSE)
+                continue
+            except ApiRefusedError as refused:
+                if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                await asyncio.sleep(PAUSE)
+                continue
+            if Status(found["status"]).ended:
+                self.said[-1] += f" → 200 {found['status']}, {_receipt(found)}"
+                return str(found["status"])
+
+    async def leave(self) -> None:
+        """Stops waiting; the request stays."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            # Why it could not be had was said by `answer`, to whoever waited for it.
+            with suppress(asyncio.CancelledError, CountersignError):
+                await self._waiting
+
+
+def _receipt(approval: dict[str, Any]) -> str:
+    receipt = (approval["outcome"] or {}).get("receipt")
+    return f"receipt {receipt[:12]}…" if receipt else "no receipt"

@@ -1,0 +1,92 @@
+"""Plays a scenario step by step: does what a step says, and does not go on before it was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+from bot.demo.access import BotApi
+from bot.demo.scenarios.script import Scenario, Step
+from bot.demo.scenarios.stage import NotSeenError, Stage
+from bot.simulator import RefusedError, SimulatorError
+from orchestration.errors import CountersignError
+
+BUDGET: Final = 20.0  # seconds in which what a step leads to must be seen
+# Slack gives up on an app after three seconds, and on a busy machine the app may do it all the same: what counts is
+# what is seen, for so many seconds more.
+AFTER_REFUSAL: Final = 4.0
+
+
+class StepFailedError(CountersignError):
+    """A step did not come out as the scenario says; the message is the sentence for people."""
+
+
+class Player:
+    """One play of one scenario, from its beginning."""
+
+    def __init__(self, scenario: Scenario, stage: Stage, budget: float) -> None:
+        self.scenario = scenario
+        self._stage = stage
+        self._budget = budget
+
+    @classmethod
+    @asynccontextmanager
+    async def of(
+        cls, scenario: Scenario, workspace_url: str, api: BotApi, budget: float = BUDGET
+    ) -> AsyncIterator[Self]:
+        """Opens the stage; closes it when left. `api` is the agent's. Only what happens from now on is seen."""
+        stage = Stage(workspace_url, api, budget)
+        try:
+            await stage.open(scenario.steps[0].who)
+            yield cls(scenario, stage, budget)
+        finally:
+            await stage.close()
+
+    @property
+    def said(self) -> list[str]:
+        """What the agent and the API said to each other, a line for each call."""
+        return self._stage.agent.said
+
+    async def seen(self, number: int) -> bool:
+        """Whether all that step `number`, from 0, leads to is there already."""
+        step = self.scenario.steps[number]
+        return all([await self._stage.seen(step, sight) for sight in step.sees])
+
+    async def perform(self, number: int, beat: float = 0.0) -> None:
+        """Does what step `number` says, with `beat` seconds between two acts, and waits until it was seen.
+
+        Raises `StepFailedError`.
+        """
+        step = self.scenario.steps[number]
+        refused, limit = "", self._budget
+        try:
+            for at, act in enumerate(step.do):
+                await asyncio.sleep(beat if at else 0)
+                try:
+                    await self._stage.act(step, act)
+                except RefusedError as refusal:
+                    refused = f" The workspace said: {refusal}"
+                    limit = min(limit, AFTER_REFUSAL)
+            await self._watch(step, limit)
+        except NotSeenError as missed:
+            raise self.failed(number, f"within {limit:g} s {missed}{refused}") from missed
+        except (CountersignError, SimulatorError) as trouble:
+            raise self.failed(number, f"{trouble}{refused}") from trouble
+
+    async def watch(self, number: int) -> None:
+        """Waits, for ever if need be, until what step `number` leads to was seen, whoever did it."""
+        await self._watch(self.scenario.steps[number], None)
+
+    async def _watch(self, step: Step, limit: float | None) -> None:
+        end = None if limit is None else time.monotonic() + limit
+        for sight in step.sees:
+            await self._stage.watch(step, sight, None if end is None else max(0.0, end - time.monotonic()))
+
+    def failed(self, number: int, sentence: str) -> StepFailedError:
+        """The error that says so of step `number`, from 0."""
+        return StepFailedError(
+            f"{self.scenario.title}, step {number + 1} of {len(self.scenario.steps)}: {sentence}"
+        )

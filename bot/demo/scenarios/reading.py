@@ -1,0 +1,56 @@
+"""What a person reads in a message: pure, from the workspace's JSON to words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bot.slack.target import CARD_EVENT
+
+Json = dict[str, Any]
+
+_PERSON: Final = re.compile(r"<@(\w+)>")
+_LINK: Final = re.compile(r"<https?://[^|>]+\|([^>]+)>")
+SHOWN: Final = 160  # characters of a message in a sentence about it
+
+
+def words_of(message: Json, names: Mapping[str, str]) -> str:
+    """All its words on one line, without formatting; people by name, and of each link its words."""
+    text = " ".join(_texts(message["blocks"])) if message.get("blocks") else message["text"]
+    text = _PERSON.sub(lambda found: f"@{names.get(found[1], found[1])}", text)
+    return " ".join(_LINK.sub(r"\1", text).replace("*", "").split())
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Each text in the blocks, in the order in which it is read."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "text" and isinstance(value, str):
+                yield value
+            else:
+                yield from _texts(value)
+    elif isinstance(node, list):
+        for entry in node:
+            yield from _texts(entry)
+
+
+def request_of(message: Json) -> str | None:
+    """The request whose card this is; None when it is no card."""
+    metadata = message.get("metadata") or {}
+    return metadata["event_payload"]["instance_id"] if metadata.get("event_type") == CARD_EVENT else None
+
+
+def has_button(message: Json, action_id: str) -> bool:
+    """Whether it can be pressed there."""
+    return any(
+        element.get("action_id") == action_id
+        for block in message["blocks"] or ()
+        if block["type"] == "actions"
+        for element in block["elements"]
+    )
+
+
+def quote(text: str) -> str:
+    """The text inside a sentence."""
+    return f"“{text if len(text) <= SHOWN else text[: SHOWN - 1] + '…'}”"

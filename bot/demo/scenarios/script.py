@@ -1,0 +1,159 @@
+"""A scenario as data: who does what, and what must be seen afterwards. One TOML file each, beside this module.
+
+`at` is a channel, `who` a person, both by ID. What is to be seen must stay seen: a line of a trail, not a state that
+the next click ends, so that somebody who is quicker than the script does not lead it astray.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PLACE: Final = Path(__file__).parent
+# In the order in which they are best met.
+NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent")
+
+
+class Part(BaseModel):
+    """Whatever a scenario is made of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ---- what is done ------------------------------------------------------------------------------------------
+
+
+class Command(Part):
+    """Sends a slash command."""
+
+    act: Literal["command"]
+    text: str
+
+
+class Press(Part):
+    """Presses a button of the request's newest card here, by its action ID."""
+
+    act: Literal["press"]
+    button: str
+
+
+class Fill(Part):
+    """Fills in and submits the form with this callback ID; `values` by block or action."""
+
+    act: Literal["fill"]
+    form: str
+    values: dict[str, str]
+
+
+class Text(Part):
+    """Answers the newest text on the phone with what `read`, a pattern with one group, finds in it."""
+
+    act: Literal["text"]
+    read: str
+
+
+class Skip(Part):
+    """Lets time pass."""
+
+    act: Literal["skip"]
+    hours: float = Field(gt=0)
+
+
+class Restart(Part):
+    """Kills the bot with SIGKILL and starts it again."""
+
+    act: Literal["restart"]
+
+
+class Ask(Part):
+    """The agent asks, over the bot's HTTP API, and goes on waiting for the answer."""
+
+    act: Literal["ask"]
+    policy: str
+    title: str
+    description: str = ""
+    amount: str | None = None
+    fields: dict[str, str] = {}
+
+
+Act = Annotated[Command | Press | Fill | Text | Skip | Restart | Ask, Field(discriminator="act")]
+
+
+# ---- what is seen ------------------------------------------------------------------------------------------
+
+
+class Seen(Part):
+    """Where to look; by default where the step is, and as the person who acts in it."""
+
+    who: str | None = None
+    at: str | None = None
+
+
+class Card(Seen):
+    """A card of the request that holds all these words. The first one that is seen says which request it is."""
+
+    see: Literal["card"]
+    words: tuple[str, ...]
+
+
+class Message(Seen):
+    """A message that holds all these words, such as one to a person alone."""
+
+    see: Literal["message"]
+    words: tuple[str, ...]
+
+
+class Thread(Seen):
+    """A line in the thread under a card of the request."""
+
+    see: Literal["thread"]
+    words: tuple[str, ...]
+
+
+class Sms(Seen):
+    """A text on the phone."""
+
+    see: Literal["sms"]
+    words: tuple[str, ...]
+
+
+class Answer(Part):
+    """The agent has its answer."""
+
+    see: Literal["answer"]
+    status: str
+
+
+Looked = Card | Message | Thread | Sms
+Sight = Annotated[Card | Message | Thread | Sms | Answer, Field(discriminator="see")]
+
+
+# ---- the whole ---------------------------------------------------------------------------------------------
+
+
+class Step(Part):
+    """One step: `tell` says what happens and why, `hand` how a person does it; `code` in backticks."""
+
+    who: str
+    at: str
+    tell: str
+    hand: str
+    do: tuple[Act, ...] = ()
+    sees: tuple[Sight, ...] = Field(min_length=1)
+
+
+class Scenario(Part):
+    """A short story that proves itself."""
+
+    name: str
+    title: str
+    why: str
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+def load(name: str) -> Scenario:
+    """The scenario of that name, one of `NAMES`."""
+    return Scenario.model_validate({"name": name, **tomllib.loads((PLACE / f"{name}.toml").read_text())})

@@ -1,0 +1,189 @@
+"""Where a scenario is played: people at the workspace's own doors, an agent at the bot's, and nothing behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Final
+
+from bot.demo.access import BotApi
+from bot.demo.scenarios import reading, script
+from bot.demo.scenarios.agent import Agent
+from bot.simulator import Person
+from orchestration.errors import CountersignError
+
+Json = dict[str, Any]
+
+SIGHTS: Final = {
+    "card": "a card in {place} with {words}",
+    "message": "a message in {place} with {words}",
+    "thread": "a line in the thread of a card in {place} with {words}",
+    "sms": "a text on the phone with {words}",
+}
+
+
+class CannotActError(CountersignError):
+    """What should be pressed, filled in or answered is not there."""
+
+
+class NotSeenError(CountersignError):
+    """What must be seen is not."""
+
+
+class Stage:
+    """One play of one scenario. `async with` it; what happened before that counts for nothing.
+
+    `request` is the request that the play is about, once its card was seen.
+    """
+
+    def __init__(self, workspace_url: str, api: BotApi, budget: float) -> None:
+        """budget: seconds that a form or a text may take to appear."""
+        self._url = workspace_url
+        self._budget = budget
+        self._people: dict[str, Person] = {}
+        self._names: dict[str, str] = {}
+        self._places: dict[str, str] = {}
+        self._last = ""
+        self._since = 0.0
+        self.agent = Agent(api)
+        self.request: str | None = None
+
+    async def open(self, who: str) -> None:
+        """The curtain: from now on things count."""
+        state = await self.person(who).state()
+        self._since = state["clock"]["now"]
+        self._names = {one["id"]: one["real_name"] for one in state["people"]}
+        self._places = {one["id"]: f"#{one['name']}" for one in state["channels"] if not one["is_im"]}
+
+    async def close(self) -> None:
+        """Everybody goes home; the request stays where it is."""
+        await self.agent.leave()
+        for person in self._people.values():
+            await person.close()
+
+    def person(self, who: str) -> Person:
+        """That person, at the workspace."""
+        if who not in self._people:
+            self._people[who] = Person(self._url, who)
+        return self._people[who]
+
+    def name(self, who: str) -> str:
+        """What people call them."""
+        return self._names.get(who, who).split(" ")[0]
+
+    # ---- acting ------------------------------------------------------------------------------------------
+
+    async def act(self, step: script.Step, act: script.Act) -> None:
+        """Does one thing. Raises `CountersignError` or `SimulatorError` with the sentence why it came to nothing."""
+        person = self.person(step.who)
+        match act:
+            case script.Command():
+                await person.command(step.at, act.text)
+            case script.Press():
+                card = await self._pressable(person, step.at, act.button)
+                await person.click(step.at, card["ts"], act.button)
+            case script.Fill():
+                await person.submit(await self._form(person, act.form), act.values)
+            case script.Text():
+                await person.reply_sms(await self._read(person, act.read))
+            case script.Skip():
+                await person.skip(act.hours * 3600)
+            case script.Restart():
+                await person.kill_app()
+                await person.start_app()
+            case script.Ask():
+                await self.agent.ask(act)
+
+    async def _form(self, person: Person, callback_id: str) -> Json:
+        try:
+            return await person.wait_for_view(callback_id, self._budget)
+        except TimeoutError:
+            raise CannotActError(
+                f"no form ({callback_id}) opened for {self.name(person.user_id)} within {self._budget:g} s."
+            ) from None
+
+    async def _pressable(self, person: Person, channel: str, button: str) -> Json:
+        cards = [card for card in await self._cards(person, channel) if reading.has_button(card, button)]
+        if not cards:
+            raise CannotActError(
+                f"{self.name(person.user_id)} finds no card here with that button ({button})."
+            )
+        return cards[-1]
+
+    async def _read(self, person: Person, pattern: str) -> str:
+        for text in reversed(await self._texts(person)):
+            if found := re.search(pattern, text["body"]):
+                return found[1]
+        raise CannotActError(f"{self.name(person.user_id)} finds no text with a code on the phone.")
+
+    # ---- looking -----------------------------------------------------------------------------------------
+
+    async def seen(self, step: script.Step, sight: script.Sight) -> bool:
+        """Whether it is there now."""
+        if isinstance(sight, script.Answer):
+            return self.agent.answered == sight.status
+        return await self._look(self.person(sight.who or step.who), step, sight)
+
+    async def watch(self, step: script.Step, sight: script.Sight, limit: float | None) -> None:
+        """Waits until it is there. Raises `NotSeenError` with a sentence after `limit` seconds; None is for ever."""
+        try:
+            there = await self._until(step, sight, limit)
+        except TimeoutError:
+            there = False
+        if not there:
+            raise NotSeenError(self._missed(step, sight))
+
+    async def _until(self, step: script.Step, sight: script.Sight, limit: float | None) -> bool:
+        if isinstance(sight, script.Answer):
+            async with asyncio.timeout(limit):
+                self._last = await self.agent.answer()
+            return self._last == sight.status
+        person = self.person(sight.who or step.who)
+        return bool(await person.wait_for(lambda person: self._look(person, step, sight), limit))
+
+    async def _look(self, person: Person, step: script.Step, sight: script.Looked) -> bool:
+        found = await self._found(person, sight.at or step.at, sight)
+        texts = [(entry.get("body") or reading.words_of(entry, self._names), entry) for entry in found]
+        self._last = texts[-1][0] if texts else ""
+        hits = [entry for text, entry in texts if all(word in text for word in sight.words)]
+        if hits and isinstance(sight, script.Card):
+            self.request = reading.request_of(hits[-1])
+        return bool(hits)
+
+    async def _found(self, person: Person, channel: str, sight: script.Looked) -> list[Json]:
+        match sight:
+            case script.Card():
+                return await self._cards(person, channel)
+            case script.Thread():
+                cards = await self._cards(person, channel)
+                return [line for card in cards for line in (await person.thread(channel, card["ts"]))[1:]]
+            case script.Sms():
+                return await self._texts(person)
+            case script.Message():
+                messages = await person.messages(channel)
+                return [message for message in messages if float(message["ts"]) >= self._since]
+
+    def _missed(self, step: script.Step, sight: script.Sight) -> str:
+        last = f"the last there was {reading.quote(self._last)}" if self._last else "nothing was there"
+        if isinstance(sight, script.Answer):
+            return f"the agent was not answered {sight.status}; {last}."
+        words = " and ".join(reading.quote(word) for word in sight.words)
+        place = self._places.get(sight.at or step.at, "direct messages")
+        what = SIGHTS[sight.see].format(words=words, place=place)
+        return f"{self.name(sight.who or step.who)} did not see {what}; {last}."
+
+    async def _cards(self, person: Person, channel: str) -> list[Json]:
+        return [
+            message
+            for message in await person.messages(channel)
+            if float(message["ts"]) >= self._since
+            and (found := reading.request_of(message))
+            and self.request in {None, found}
+        ]
+
+    async def _texts(self, person: Person) -> list[Json]:
+        return [
+            text
+            for text in await person.texts()
+            if text["direction"] == "in" and text["status"] == "delivered" and text["at"] >= self._since
+        ]
