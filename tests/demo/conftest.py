@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
@@ -55,17 +56,25 @@ class Demo:
             await asyncio.wait_for(self._process.wait(), 30)
 
 
+@asynccontextmanager
+async def started(place: Path) -> AsyncIterator[Demo]:
+    found = Demo(place)
+    await found.start()
+    try:
+        yield found
+    finally:
+        await found.stop()
+
+
 @pytest.fixture
 async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
-    found = Demo(tmp_path / "demo")
-    await found.start()
-    yield found
-    await found.stop()
+    async with started(tmp_path / "demo") as found:
+        yield found
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """The machine's Chromium; skips the test where there is none."""
+async def launched() -> AsyncIterator[Browser]:
+    """A Chromium; without one the test is skipped."""
     if CHROMIUM is None:
         # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
         if os.environ.get("CI"):
@@ -79,21 +88,18 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
+    async with launched() as found:
         yield found
 
 
-@asynccontextmanager
-async def window(browser: Browser) -> AsyncIterator[Page]:
-    """A laptop's window. Whatever the page complains about in its console fails the test.
+def complaints_of(page: Page) -> list[str]:
+    """Whatever the page complains about in its console, from now on.
 
     That a server which a test has stopped cannot be reached, or refuses with a sentence (which the page shows),
     is the browser's own remark, and no fault of the page.
     """
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, device_scale_factor=2)
-    found = await context.new_page()
     complaints: list[str] = []
-    found.on(
+    page.on(
         "console",
         lambda said: (
             complaints.append(said.text)
@@ -101,7 +107,16 @@ async def window(browser: Browser) -> AsyncIterator[Page]:
             else None
         ),
     )
-    found.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return complaints
+
+
+@asynccontextmanager
+async def laptop(browser: Browser) -> AsyncIterator[Page]:
+    """A laptop's window. Whatever the page complains about fails the test."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    found = await context.new_page()
+    complaints = complaints_of(found)
     yield found
     await context.close()
     assert complaints == []
@@ -109,5 +124,20 @@ async def window(browser: Browser) -> AsyncIterator[Page]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with window(browser) as found:
+    async with laptop(browser) as found:
+        yield found
+
+
+# ---- for tests that share a demo: starting one takes longer than most tests ----------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
+    async with started(tmp_path_factory.mktemp("shared") / "demo") as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_browser() -> AsyncIterator[Browser]:
+    async with launched() as found:
         yield found
