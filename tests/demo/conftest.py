@@ -73,8 +73,8 @@ async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """The machine's Chromium; skips the test where there is none."""
+async def launched() -> AsyncIterator[Browser]:
+    """A Chromium; without one the test is skipped."""
     if CHROMIUM is None:
         # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
         if os.environ.get("CI"):
@@ -88,7 +88,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
+    async with launched() as found:
         yield found
 
 
@@ -139,5 +139,5 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared_browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
+    async with launched() as found:
         yield found

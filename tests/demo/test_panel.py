@@ -1,4 +1,4 @@
-"""The right column: what is happening to a request, and trouble at the press of a button."""
+"""The right column: what is happening to a request, and trouble at the press of a button. One demo for all."""
 
 from __future__ import annotations
 
@@ -10,32 +10,17 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.demo.conftest import Demo, chromium, window
+from tests.demo.conftest import Demo, laptop
 from tests.demo.test_walk import become, card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
-    """One for all tests here: each asks for something of its own."""
-    found = Demo(tmp_path_factory.mktemp("panel") / "demo")
-    await found.start()
-    yield found
-    await found.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
-        yield found
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser, demo: Demo) -> AsyncIterator[Page]:
-    async with window(browser) as found:
+async def page(shared_browser: Browser, shared: Demo) -> AsyncIterator[Page]:
+    async with laptop(shared_browser) as found:
         yield found
-    async with aiohttp.ClientSession(demo.url) as http:
+    async with aiohttp.ClientSession(shared.url) as http:
         await http.delete("/sim/faults")
 
 
@@ -43,23 +28,23 @@ def step(page: Page, words: str) -> Locator:
     return page.get_by_test_id("story").locator("li").filter(has_text=words)
 
 
-async def arrive(page: Page, demo: Demo) -> None:
+async def arrive(page: Page, shared: Demo) -> None:
     """As Rita in #purchases; by way of a blank page, as an address that is only edited is followed a moment later."""
     await page.goto("about:blank")
-    await page.goto(f"{demo.url}/#as=U0RITA&channel=C0PURCHASES")
+    await page.goto(f"{shared.url}/#as=U0RITA&channel=C0PURCHASES")
 
 
-async def ask(page: Page, demo: Demo, title: str) -> None:
-    await arrive(page, demo)
+async def ask(page: Page, shared: Demo, title: str) -> None:
+    await arrive(page, shared)
     await type_in(page, f"/request-approval payment 10 {title}")
     await expect(card(page, title).get_by_role("button", name="Approve")).to_be_visible()
 
 
-async def test_the_panel_follows_a_request_through_a_kill(demo: Demo, page: Page) -> None:
+async def test_the_panel_follows_a_request_through_a_kill(shared: Demo, page: Page) -> None:
     panel, note = page.get_by_test_id("story-panel"), page.get_by_test_id("story-note")
-    await page.goto(f"{demo.url}/#as=U0RITA&channel=C0DOCS")
+    await page.goto(f"{shared.url}/#as=U0RITA&channel=C0DOCS")
     await expect(panel).to_contain_text("Nothing yet")
-    await ask(page, demo, "Pencils")
+    await ask(page, shared, "Pencils")
     await expect(page.get_by_test_id("story-id")).to_have_text(re.compile("^payment-"))
     await expect(step(page, "Started")).to_contain_text("Rita Moreno")
     await expect(step(page, "Card posted")).to_contain_text("#purchases")
@@ -84,13 +69,13 @@ async def test_the_panel_follows_a_request_through_a_kill(demo: Demo, page: Page
     await expect(page.get_by_test_id("story-waiting")).to_be_hidden()
 
 
-async def test_the_id_on_a_card_brings_its_story(demo: Demo, page: Page) -> None:
+async def test_the_id_on_a_card_brings_its_story(shared: Demo, page: Page) -> None:
     """Else the newest is shown; and another one's time that is up is seen by nobody but who looks for it."""
-    await ask(page, demo, "Rulers")
+    await ask(page, shared, "Rulers")
     shown = page.get_by_test_id("story-id")
     await expect(shown).to_have_text(re.compile("^payment-"))
     first = await shown.inner_text()
-    await ask(page, demo, "Erasers")
+    await ask(page, shared, "Erasers")
     await expect(page.get_by_test_id("story-panel")).to_contain_text("Erasers")
     await page.get_by_test_id(f"work-{first}").first.click()
     await expect(shown).to_have_text(first)
@@ -99,8 +84,8 @@ async def test_the_id_on_a_card_brings_its_story(demo: Demo, page: Page) -> None
     await expect(page.get_by_test_id("story-standing")).to_have_text("Escalated")
 
 
-async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(demo: Demo, page: Page) -> None:
-    await ask(page, demo, "Glue")
+async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(shared: Demo, page: Page) -> None:
+    await ask(page, shared, "Glue")
     await page.get_by_test_id("trouble").click()
     await page.get_by_test_id("wrong-person").click()
     outcome = page.get_by_test_id("trouble-outcome")
@@ -115,8 +100,8 @@ async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(demo: Demo, page
     await expect(step(page, "Completed")).to_be_visible()
 
 
-async def test_a_text_that_vanishes_and_a_card_that_is_deleted(demo: Demo, page: Page) -> None:
-    await arrive(page, demo)
+async def test_a_text_that_vanishes_and_a_card_that_is_deleted(shared: Demo, page: Page) -> None:
+    await arrive(page, shared)
     await type_in(page, "/request-approval payment 12400 Steel")
     await expect(card(page, "Steel").get_by_role("button", name="Approve")).to_be_visible()
     await page.get_by_test_id("trouble").click()
@@ -132,9 +117,9 @@ async def test_a_text_that_vanishes_and_a_card_that_is_deleted(demo: Demo, page:
     await expect(page.get_by_test_id("story-standing")).to_have_text("Waiting")
 
 
-async def test_slack_that_refuses_is_waited_out(demo: Demo, page: Page) -> None:
+async def test_slack_that_refuses_is_waited_out(shared: Demo, page: Page) -> None:
     """The decision counts at once, and its effects are put off durably. Both switches, each on and off again."""
-    await ask(page, demo, "Staples")
+    await ask(page, shared, "Staples")
     await become(page, "U0ADA", "C0PURCHASES")
     await page.get_by_test_id("trouble").click()
     limited, broken = page.get_by_test_id("fault-429"), page.get_by_test_id("fault-500")
