@@ -6,6 +6,7 @@ Unlike the door's commands these take effect on the instance itself and run none
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -128,6 +129,13 @@ class Operations:
             return await within_budget(self._client.get_orchestration_history(instance_id))
         except grpc.RpcError as error:
             raise _named(error) from error
+
+    async def whole_history(self, request_id: str) -> list[HistoryEvent]:
+        """An approval's history; of one that was stopped, also what `settle` did then. Raises `UnknownRequestError`."""
+        events = await self.history(request_id)
+        with suppress(UnknownRequestError):
+            events += await self.history(settle_id(request_id))
+        return events
 
     async def settled(self, request_id: str) -> Outcome | None:
         """The outcome that `settle` wrote for an approval that was stopped or failed; None before it has."""

@@ -23,7 +23,7 @@ from bot.api.models import (
     Started,
 )
 from bot.api.problems import Problem
-from bot.api.timeline import Timeline, events_of, moments
+from bot.api.timeline import Timeline, moments
 from bot.api.urls import Urls
 from bot.api.watch import Watch, over
 from bot.tokens import ADMIN, READ, REQUEST
@@ -192,7 +192,7 @@ class ApprovalRoutes:
         """What happened; of an approval that was stopped, also what `settle` did then."""
         request_id = await self._visible(call)
         await self._door.status(request_id)
-        events = await events_of(self._operations, request_id)
+        events = await self._operations.whole_history(request_id)
         return json_response(Timeline(id=request_id, items=moments(events)))
 
     async def list(self, call: Call) -> web.Response:

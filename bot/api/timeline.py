@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,10 +12,7 @@ from pydantic import BaseModel, Field
 
 from orchestration.challenges import ChallengeStatus
 from orchestration.commands import COMMANDS
-from orchestration.errors import UnknownRequestError
 from orchestration.models import SMS_CHALLENGE
-from orchestration.operations import Operations
-from orchestration.sweeping import settle_id
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
@@ -52,14 +48,6 @@ _ACTIVITIES: Final = {
     "call_back": ("callback", "Callback delivered"),
     "take_policy": ("policy", "Policy taken"),
 }
-
-
-async def events_of(operations: Operations, request_id: str) -> list[past.HistoryEvent]:
-    """The request's history; of one that was stopped, also what `settle` did then. Raises `UnknownRequestError`."""
-    events = await operations.history(request_id)
-    with suppress(UnknownRequestError):
-        events += await operations.history(settle_id(request_id))
-    return events
 
 
 def moments(events: Iterable[past.HistoryEvent]) -> list[Moment]:

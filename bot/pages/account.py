@@ -11,7 +11,7 @@ from typing import Final
 from durabletask import history as past
 from pydantic import ValidationError
 
-from bot.api.timeline import Moment, events_of, moments
+from bot.api.timeline import Moment, moments
 from orchestration.cards import Reply, StepKind
 from orchestration.client import Door
 from orchestration.commands import Progress
@@ -54,7 +54,7 @@ async def account_of(door: Door, operations: Operations, request_id: str) -> Acc
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
     progress = await operations.with_settled(await door.status(request_id))
     request, policy = await door.asked(request_id), await door.policy_of(request_id)
-    events = await events_of(operations, request_id)
+    events = await operations.whole_history(request_id)
     return Account(request, policy, progress, said(events), moments(events))
 
 
