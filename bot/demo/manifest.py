@@ -20,7 +20,7 @@ SCOPES: Final = frozenset(
         "groups:history",
     }
 )
-EVENTS: Final[frozenset[str]] = frozenset()
+EVENTS: Final = frozenset({"app_home_opened"})
 HINTS: Final = (CommandHint(COMMAND, "Ask for an approval", "[policy] [amount] [title]"),)
 
 # What a newcomer may try first; the policies are the demo's.
