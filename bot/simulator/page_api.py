@@ -1,8 +1,10 @@
 """`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -158,15 +160,18 @@ class PageApi:
         return _ok()
 
     async def action(self, request: web.Request) -> web.Response:
-        """Act on an element of a message or of a view."""
+        """Act on an element of a message or of a view; with `twice`, two presses are under way at once."""
         body, me = await read_as(request, self._workspace.people)
         body["state"] = _object(body, "state")
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
-            await self._acting.act_in_view(me, self._view(body), action_id, body)
+            view = self._view(body)
+            press = partial(self._acting.act_in_view, me, view, action_id, body)
         else:
-            channel = self._channel(body.get("channel"), me)
-            await self._acting.act_on_message(me, self._message(channel.id, body.get("ts")), action_id, body)
+            message = self._message(self._channel(body.get("channel"), me).id, body.get("ts"))
+            press = partial(self._acting.act_on_message, me, message, action_id, body)
+        # Both leave before the first is answered, or the app would have taken the button away meanwhile.
+        await asyncio.gather(*(press() for _ in range(2 if body.get("twice") is True else 1)))
         return _ok()
 
     async def submit(self, request: web.Request) -> web.Response:

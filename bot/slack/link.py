@@ -10,7 +10,9 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.middleware.authorization.async_single_team_authorization import AsyncSingleTeamAuthorization
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from orchestration.errors import CountersignError
 
@@ -46,6 +48,7 @@ class SlackLink:
                 if not self._greeted:
                     me = await self._app.client.auth_test()
                     self._greeted = True
+                    self._introduce(me)
                     log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
                 if self._app_token:
                     self._socket = self._socket or AsyncSocketModeHandler(self._app, self._app_token)
@@ -61,6 +64,12 @@ class SlackLink:
             else:
                 return
             await asyncio.sleep(RETRY)
+
+    def _introduce(self, me: AsyncSlackResponse) -> None:
+        """Bolt would ask who we are once more at its first request, and lose that to a Slack which then is down."""
+        for middleware in self._app._async_middleware_list:  # noqa: SLF001 - it keeps the answer there, and takes none
+            if isinstance(middleware, AsyncSingleTeamAuthorization):
+                middleware.auth_test_result = me
 
     async def ready(self) -> bool:
         """Whether Slack can reach us now, as far as this side can tell."""

@@ -53,11 +53,11 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
         state: collect(blocks, value),
       };
       // A press that is sent twice, as by an impatient finger or a network that repeats.
-      const presses = state.twice && type === "button" ? 2 : 1;
-      if (presses === 2) update({ twice: false });
+      const twice = state.twice && type === "button";
+      if (twice) update({ twice: false });
       try {
-        await Promise.all(Array.from({ length: presses }, () => post("action", body)));
-        if (presses === 2) toast("That press was sent twice.");
+        await post("action", { ...body, twice });
+        if (twice) toast("That press was sent twice.");
       } catch (error) {
         toast(error.message, "error");
       }

@@ -18,10 +18,10 @@ const SWITCHES = [
   {
     testid: "fault-429",
     label: "Slack answers 429",
-    hint: "for a minute, about messages: wait 10 s",
+    hint: "for a minute, about messages: wait 5 s",
     picture: "clock",
     // Slack limits each kind of call on its own; what is asked of it, it still answers.
-    plan: { method: "chat.*", error: "ratelimited", retry_after: 10, count: -1, seconds: MINUTE },
+    plan: { method: "chat.*", error: "ratelimited", retry_after: 5, count: -1, seconds: MINUTE },
     is: (fault) => fault.error === "ratelimited",
   },
   {
@@ -68,7 +68,7 @@ export function startTrouble(panel) {
   watch(["faults", "twice", "hasPhones"], draw);
   setInterval(() => state.faults.some((fault) => fault.until !== null) && tick(switches, draw), 1000);
   watch(["messages", "thread", "work", "story"], () => keepingFocus(acts, () => drawActs(acts, outcome)));
-  watch(["channel", "work"], () => fill(outcome));
+  watch(["channel"], () => fill(outcome));
 }
 
 // ---- what is on for a while ------------------------------------------------------------------------------
@@ -143,7 +143,9 @@ function drawActs(node, outcome) {
     control("delete-card", "Delete card", "trash", () => removeCard(outcome)),
     control("wrong-person", "Wrong person", "person", () => pressAsStranger(outcome)),
   ];
-  for (const button of buttons) button.disabled = !card;
+  buttons[0].disabled = !card;
+  // Who may not press is known with the story.
+  buttons[1].disabled = !card || !state.story;
   buttons[0].title = "Delete the card in view, behind the app's back";
   buttons[1].title = "Press the first button of the card in view as somebody who may not";
   fill(node, buttons);
@@ -151,6 +153,8 @@ function drawActs(node, outcome) {
 
 async function removeCard(outcome) {
   const card = cardInView();
+  // Its story stays in view without it.
+  update({ picked: state.work });
   await remove(`messages/${card.channel}/${card.ts}`);
   say(outcome, "The card is gone for everyone, and the app was not asked. The request itself is elsewhere: it waits on.");
 }
@@ -159,7 +163,7 @@ async function pressAsStranger(outcome) {
   const card = cardInView();
   const button = firstButton(card);
   if (!button) throw new Refused("This card has no button to press any more.");
-  const stranger = state.story?.outsiders.map(person).find(Boolean);
+  const stranger = state.story.outsiders.map(person).find(Boolean);
   if (!stranger) throw new Refused("Everybody here may decide this.");
   const seen = new Set((await theirs(stranger, card)).map((message) => message.ts));
   const { block_id, element } = button;

@@ -273,3 +273,15 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
     await people.sam.close_view(view)
     await people.rita.command(GENERAL, f"/request-approval status {request_id(card)}")
     await people.rita.wait_for_view("details")
+
+
+async def test_the_first_click_after_a_restart_counts_though_slack_cannot_say_who_we_are(
+    office: Office, people: People
+) -> None:
+    """Bolt asks that at its first request, and answers the click as done when it gets no answer."""
+    card = await ask(people.rita, "plain Stools")
+    await office.stop()
+    await office.start()
+    await fault(office.simulator, "auth.test", "http_500", count=-1)
+    await approve(people.ada, card)
+    await sees(people.rita, PURCHASES, "Stools", "Approved")
