@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -55,7 +56,19 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "settling": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
 }
-_TROUBLES: Final = {"_put_off": "Put off", "_failed": "Failed"}
+# The same kinds while they do not work. To be put off is everyday: a channel takes about one message a second.
+_TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
+    "_put_off": ("wait", "Put off"),
+    "_failed": ("trouble", "Failed"),
+}
+_TRIED: Final = {
+    "card_posted": "posting the card",
+    "card_edited": "editing the card",
+    "thread": "a note in the thread",
+    "told": "a message",
+    "looked_up": "looking up who may decide",
+}
+_SECONDS: Final = re.compile(r"(\d+\.\d+)(?= s$)")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row
 
 
@@ -141,10 +154,11 @@ def _step(moment: Json) -> Step:
     kind, text = moment["kind"], moment["text"]
     look, words = _KINDS.get(kind, ("quiet", text))
     detail = ""
-    for ending, called in _TROUBLES.items():
+    for ending, (seen_as, called) in _TROUBLES.items():
         if kind not in _KINDS and kind.endswith(ending):
             what, _, why = text.partition(": ")
-            look, words, detail = "trouble", f"{called}: {what[:1].lower()}{what[1:]}", why
+            look, words = seen_as, f"{called}: {_TRIED.get(kind.removesuffix(ending), what)}"
+            detail = _SECONDS.sub(lambda found: f"{float(found[0]):.0f}", why.partition(", ")[2] or why)
     if kind in {"event", "event_sent", "code_failed"}:
         detail = text.removeprefix("No confirmation by code: ")
     actor, channel = moment["actor"], moment["channel"]

@@ -70,15 +70,15 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
         {**APPROVAL, "status": "approved"},
         [
             moment(
-                "card_edited_put_off", "Card edited: put off, as asked to wait 10 s", channel="C0PURCHASES"
+                "card_edited_put_off", "Card edited: put off, as asked to wait 1.96 s", channel="C0PURCHASES"
             ),
             moment("told_failed", "Person told: failed, no such person", channel="C0GENERAL"),
             moment("brand_new", "Something new happened"),
         ],
     )
     assert [(step.look, step.words, step.detail) for step in told.steps] == [
-        ("trouble", "Put off: card edited", "put off, as asked to wait 10 s"),
-        ("trouble", "Failed: person told", "failed, no such person"),
+        ("wait", "Put off: editing the card", "as asked to wait 2 s"),
+        ("trouble", "Failed: a message", "no such person"),
         ("quiet", "Something new happened", ""),
     ]
     assert told.steps[0].where == ("C0PURCHASES",)

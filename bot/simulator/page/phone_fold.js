@@ -4,7 +4,7 @@ import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { state, watch } from "./state.js";
 
-const SHORT = matchMedia("(max-height: 1019px)");
+const SHORT = matchMedia("(max-height: 1239px)");
 
 /** Gives the button that folds `phone`; it unfolds by itself when there is a text. */
 export function foldButton(phone, label) {

@@ -3,8 +3,8 @@
 import { Refused, Unreachable, get } from "./api.js";
 import { state, update, watch } from "./state.js";
 
-// A change on screen is a little ahead of the history that tells of it. Milliseconds to each further look that found
-// nothing new; then there is peace until the next change.
+// A change on screen is a little ahead of the history that tells of it. Milliseconds to the first look after a change,
+// and to each further one while there was nothing new; then there is peace until the next change.
 const PAUSES = [120, 450, 1200];
 const CLOSEST = 300; // milliseconds between two looks, whatever happens
 
@@ -48,7 +48,7 @@ async function look() {
   const news = fresh !== null && JSON.stringify(fresh) !== JSON.stringify(state.story);
   if (news) update({ story: fresh });
   if (fresh && state.before?.id === id) regain(state.before, fresh);
-  still = news ? 0 : still + 1;
+  still = news ? 1 : still + 1;
   if (still < PAUSES.length) timer = setTimeout(look, PAUSES[still]);
 }
 
