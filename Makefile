@@ -33,8 +33,8 @@ lint: $(STAMP) ## style, types, layers, Dockerfile
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
 
-pictures: $(STAMP) ## the pictures of the README, taken by the tests that walk the demo
-	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/demo
+pictures: $(STAMP) ## the pictures of the README, taken by the tests that play the scenarios
+	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/demo/test_guided.py
 
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/hub \

@@ -57,6 +57,8 @@ class BotProcess:
             "TWILIO_FROM": SMS_NUMBER,
         }
         self._process: Process | None = None
+        self._was_ready = False
+        self._starting = asyncio.Lock()
 
     def reach(self, slack_api_url: str, sms_api_url: str) -> None:
         """Where it finds Slack and the SMS provider; known once the workspace is served, and before `start`."""
@@ -77,13 +79,21 @@ class BotProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process lives."""
+        """Whether it lives and was ready: one that is only just starting refuses whatever is sent to it."""
+        return self._alive and self._was_ready
+
+    @property
+    def _alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Starts it and waits until it is ready. Raises `CountersignError` when it ends or hangs instead."""
-        if self.running:
-            return
+        async with self._starting:
+            if not self._alive:
+                await self._start()
+
+    async def _start(self) -> None:
+        self._was_ready = False
         with self._log.open("ab") if self._log else nullcontext() as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -100,6 +110,7 @@ class BotProcess:
             async with asyncio.timeout(START_LIMIT), aiohttp.ClientSession() as http:
                 while not await self._ready(http):  # noqa: ASYNC110 - another process is watched, which sets no event
                     await asyncio.sleep(POLL)
+            self._was_ready = True
         except TimeoutError:
             await self.kill()
             raise CountersignError(
@@ -107,7 +118,7 @@ class BotProcess:
             ) from None
 
     async def _ready(self, http: aiohttp.ClientSession) -> bool:
-        if not self.running:
+        if not self._alive:
             raise CountersignError(f"The bot did not start; its log is {self._log or 'above'}.")
         try:
             async with http.get(f"http://127.0.0.1:{self._port}/readyz") as answer:
@@ -117,13 +128,13 @@ class BotProcess:
 
     async def kill(self) -> None:
         """SIGKILL: nothing is tidied up, as when a machine loses power."""
-        if self._process is not None and self.running:
+        if self._process is not None and self._alive:
             self._process.kill()
             await self._process.wait()
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL when that is not heeded."""
-        if self._process is None or not self.running:
+        if self._process is None or not self._alive:
             return
         self._process.terminate()
         try:

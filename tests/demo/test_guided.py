@@ -120,6 +120,9 @@ async def test_by_hand_it_notices_what_was_done_through_a_reload_and_with_a_seco
     await page.bring_to_front()  # what a browser does not show, it hardly moves
     await page.get_by_test_id("guided-do").click()
     await stands_at(second, 3)
+    await expect(page.get_by_test_id("guided-do")).to_have_text(
+        "Show me"
+    )  # what there is only to see waits for it
     await page.get_by_test_id("guided-do").click()
     await expect(page.locator(".main")).to_contain_text("@Fin Larsen approved Ten chairs")
     await stands_at(second, 3, "over")

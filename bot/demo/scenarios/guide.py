@@ -64,7 +64,8 @@ class ScenarioGuide:
             "why": play.scenario.why,
             "by_hand": play.by_hand,
             "script": [
-                {"tell": step.tell, "hand": step.hand, "scene": scene(step)} for step in play.scenario.steps
+                {"tell": step.tell, "hand": step.hand, "acts": bool(step.do), "scene": scene(step)}
+                for step in play.scenario.steps
             ],
             "step": play.step,
             "phase": play.phase,

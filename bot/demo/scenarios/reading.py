@@ -41,6 +41,11 @@ def request_of(message: Json) -> str | None:
     return metadata["event_payload"]["instance_id"] if metadata.get("event_type") == CARD_EVENT else None
 
 
+def round_of(card: Json) -> int:
+    """Which of its request's cards it is, counted from 1."""
+    return int(card["metadata"]["event_payload"]["round"])
+
+
 def has_button(message: Json, action_id: str) -> bool:
     """Whether it can be pressed there."""
     return any(

@@ -93,10 +93,14 @@ class Seen(Part):
 
 
 class Card(Seen):
-    """A card of the request that holds all these words. The first one that is seen says which request it is."""
+    """A card of the request that holds all these words. The first one that is seen says which request it is.
+
+    `round` is which of its cards it must be, counted from 1; any, where it is left out.
+    """
 
     see: Literal["card"]
     words: tuple[str, ...]
+    round: int | None = None
 
 
 class Message(Seen):

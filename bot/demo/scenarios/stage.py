@@ -14,6 +14,9 @@ from orchestration.errors import CountersignError
 
 Json = dict[str, Any]
 
+# An app that was started a moment ago may refuse a text; the phone says so, and a person sends it again.
+TEXTS: Final = 3
+
 SIGHTS: Final = {
     "card": "a card in {place} with {words}",
     "message": "a message in {place} with {words}",
@@ -85,7 +88,7 @@ class Stage:
             case script.Fill():
                 await person.submit(await self._form(person, act.form), act.values)
             case script.Text():
-                await person.reply_sms(await self._read(person, act.read))
+                await self._text(person, await self._read(person, act.read))
             case script.Skip():
                 await person.skip(act.hours * 3600)
             case script.Restart():
@@ -115,6 +118,12 @@ class Stage:
             if found := re.search(pattern, text["body"]):
                 return found[1]
         raise CannotActError(f"{self.name(person.user_id)} finds no text with a code on the phone.")
+
+    async def _text(self, person: Person, words: str) -> None:
+        for _ in range(TEXTS):
+            if (await person.reply_sms(words))["status"] != "failed":
+                return
+        raise CannotActError(f"the app did not take the text of {self.name(person.user_id)}.")
 
     # ---- looking -----------------------------------------------------------------------------------------
 
@@ -153,7 +162,8 @@ class Stage:
     async def _found(self, person: Person, channel: str, sight: script.Looked) -> list[Json]:
         match sight:
             case script.Card():
-                return await self._cards(person, channel)
+                cards = await self._cards(person, channel)
+                return [card for card in cards if sight.round in {None, reading.round_of(card)}]
             case script.Thread():
                 cards = await self._cards(person, channel)
                 return [line for card in cards for line in (await person.thread(channel, card["ts"]))[1:]]

@@ -244,7 +244,7 @@ function controls(play) {
     ];
   if (play.by_hand)
     return [
-      button("do", play.script[play.step].scene.spot ? "Do it for me" : "Show me", next, "", busy),
+      button("do", play.script[play.step].acts ? "Do it for me" : "Show me", next, "", busy),
       button("there", "Take me there", takeMeThere, "primary", busy),
       close,
     ];
