@@ -181,7 +181,9 @@ def _waiting(approval: Json) -> Waiting:
     if level is None:
         return Waiting("Getting ready", until=until)
     asked = level["waiting_for"] or level["approvers"]
-    return Waiting(f"Waiting for {level['name']}", who=tuple(asked), until=until, note=ASLEEP)
+    # Whoever was asked before the escalation may still decide beside those whom it asks.
+    whom = f"the escalation, or still for {level['name']}" if level["escalated_to"] else level["name"]
+    return Waiting(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
 
 
 def _seconds(text: str) -> float:

@@ -24,6 +24,7 @@ APPROVAL: dict[str, Any] = {
             "approvers": ["S0FINANCE", "U0ADA"],
             "waiting_for": [],
             "stand_ins": {},
+            "escalated_to": None,
         }
     ],
 }
@@ -63,6 +64,18 @@ def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
     ]
     assert told.steps[3].detail == "ApprovalDecision: approve"
     assert (told.waiting and told.waiting.words, told.tone) == ("Waiting for Finance", "open")
+
+
+def test_an_escalated_request_waits_for_the_escalation_too() -> None:
+    (level,) = APPROVAL["levels"]
+    escalated = {
+        **APPROVAL,
+        "status": "escalated",
+        "levels": [{**level, "status": "escalated", "escalated_to": "C0ESCALATIONS"}],
+    }
+    told = story(escalated, [])
+    assert told.waiting
+    assert told.waiting.words == "Waiting for the escalation, or still for Finance"
 
 
 def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> None:
