@@ -242,13 +242,18 @@ class Dispatcher:
         return None
 
     def _hand(self, tx: Transaction, worker: Worker, ready: Ready) -> None:
+        token: str | None = None
         try:
-            self._put(tx, worker, ready)
+            token = self._put(tx, worker, ready)
         except turns.TooLongError:
             self.too_long.append(ready.key)
         except sqlite3.Error:
             self.offer(ready)
             raise
+        left = self._token_of.get((ready.kind, ready.key))
+        if token is None and left is not None:
+            # Of a worker that hung up. It will not be dealt again, so nothing else would ever forget it.
+            self._settle(left)
 
     def _put(self, tx: Transaction, worker: Worker, ready: Ready) -> str | None:
         """Put the item into a worker's hands; its token, or None where there is nothing to do any more."""

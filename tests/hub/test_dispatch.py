@@ -278,3 +278,24 @@ def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -
             instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
 
     assert len(_early(db, start_three, maxConcurrentOrchestrationWorkItems=2)) == 2
+
+
+def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqlite3.Connection) -> None:
+    """Remembered, it would be kept for ever, and a clock that skips would wait for it at every step."""
+    dispatcher, line = Dispatcher(60), _Line()
+
+    def carry_out(operation: Callable[[Transaction], object]) -> None:
+        tx = Transaction(db, SystemClock(), Effects())
+        operation(tx)
+        dispatcher.apply(tx.effects)
+        dispatcher.deal(tx)
+
+    gone = dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any")))
+    dispatcher.disconnect(gone)
+    carry_out(lambda tx: instances.terminate(tx, pb.TerminateRequest(instanceId="one")))
+    assert dispatcher.busy
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda _tx: None)
+    assert not dispatcher.busy
+    assert len(line.items) == 1
