@@ -178,7 +178,6 @@ class Hub:
     async def _serve(self, started: threading.Event) -> None:
         with contextlib.ExitStack() as stack:
             listen = address.loopback(self._listen) if self._listen is not None else None
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = file.Lock(self._path)
             stack.callback(lock.close)
             db = file.connect(self._path)

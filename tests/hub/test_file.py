@@ -152,6 +152,12 @@ def test_a_migration_that_fails_never_happened(tmp_path: Path) -> None:
     db.close()
 
 
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HubError, match="Name a file in a directory it may write"):
+        Hub(tmp_path / "file" / "hub.db").start()
+
+
 def test_a_second_hub_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     with Hub(path):
