@@ -8,7 +8,6 @@ from orchestration.hub import entities, mailbox, wire
 from orchestration.hub.sql import Q
 from orchestration.hub.store import Transaction
 
-
 # Payload bytes that are as much work to delete as a row: measured, a page of 4 KiB is about four rows.
 _ROW: Final = 1024
 
