@@ -69,6 +69,16 @@ def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Benc
     ]
 
 
+def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: Bench) -> None:
+    """The one that stalls looks the least busy; dealt the work again, it would sit on it for ever."""
+    with RawWorker(brief.address) as stalled:
+        brief.start("any", instance_id="one")
+        stalled.take()
+        with RawWorker(brief.address) as other:
+            other.answer(other.take(), complete())
+    assert brief.done("one").serialized_output == '"end"'
+
+
 def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
     for _ in range(3):
         ours.start("any")
