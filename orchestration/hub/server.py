@@ -290,7 +290,7 @@ def wake(tx: Transaction, dispatcher: Dispatcher) -> None:
 
 
 async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
-    """Ping workers, deal again what was held too long, and fail what no worker can take."""
+    """Ping workers, and deal again what was held too long."""
     step = min(_PING_S, max(lease_s / 4, 0.05))
     since_ping = 0.0
     while True:
