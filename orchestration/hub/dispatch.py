@@ -36,13 +36,17 @@ _Key = tuple[Kind, int]
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """One connected stream: its capacity, what it accepts, what it holds, and the line to it."""
+    """One connected stream: its capacity, what it accepts, what it holds, and the line to it.
+
+    It is `stalled` from when a lease of its runs out until it finishes something again.
+    """
 
     capacity: dict[Kind, int]
     accepts: dict[Kind, dict[str, frozenset[str]]] | None
     line: frames.Line
     dismissed: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
+    stalled: bool = False
 
     def free(self, kind: Kind) -> int:
         """How many more items of this kind it takes."""
@@ -117,6 +121,7 @@ class Dispatcher:
         self._abandoned.pop(item, None)
         if dealt.worker is not None:
             dealt.worker.tokens[dealt.ready.kind].discard(token)
+            dealt.worker.stalled = False
 
     @property
     def busy(self) -> bool:
@@ -204,6 +209,7 @@ class Dispatcher:
             )
             if dealt.worker is not None:
                 dealt.worker.tokens[dealt.ready.kind].discard(token)
+                dealt.worker.stalled = True
             self._let_go(token)
         return bool(late)
 
@@ -242,13 +248,18 @@ class Dispatcher:
         return None
 
     def _hand(self, tx: Transaction, worker: Worker, ready: Ready) -> None:
+        token: str | None = None
         try:
-            self._put(tx, worker, ready)
+            token = self._put(tx, worker, ready)
         except turns.TooLongError:
             self.too_long.append(ready.key)
         except sqlite3.Error:
             self.offer(ready)
             raise
+        left = self._token_of.get((ready.kind, ready.key))
+        if token is None and left is not None:
+            # Of a worker that hung up. It will not be dealt again, so nothing else would ever forget it.
+            self._settle(left)
 
     def _put(self, tx: Transaction, worker: Worker, ready: Ready) -> str | None:
         """Put the item into a worker's hands; its token, or None where there is nothing to do any more."""
@@ -306,7 +317,8 @@ class Dispatcher:
 
 def _least_busy(candidates: list[Worker], kind: Kind, name: str, version: str | None) -> Worker | None:
     fitting = [worker for worker in candidates if worker.takes(kind, name, version)]
-    return max(fitting, key=lambda one: one.free(kind), default=None)
+    # One that stalls holds nothing any more, and looks idle: it comes after all others.
+    return max(fitting, key=lambda one: (not one.stalled, one.free(kind)), default=None)
 
 
 def _filters(request: pb.GetWorkItemsRequest) -> dict[Kind, dict[str, frozenset[str]]] | None:

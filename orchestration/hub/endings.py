@@ -1,12 +1,15 @@
 """How an instance ends, and how it is forgotten."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import entities, mailbox, wire
 from orchestration.hub.sql import Q
 from orchestration.hub.store import Transaction
+
+# Payload bytes that are as much work to delete as a row: measured, a page of 4 KiB is about four rows.
+_ROW: Final = 1024
 
 
 class Ending(NamedTuple):
@@ -72,6 +75,10 @@ def child_failed(at: int, task: int, failure: pb.TaskFailureDetails) -> bytes:
 
 
 def forget(tx: Transaction, key: int) -> int:
-    """Delete an instance with everything that belongs to it, whatever its status; how many rows that were."""
+    """Delete an instance with everything that belongs to it, whatever its status; the work that was, in rows.
+
+    Pages that payloads filled count too: each is wiped, and written, as it is freed.
+    """
+    size = tx.one(Q.instance_size, key)
     statements = (Q.history_delete, Q.inbox_delete, Q.timer_delete, Q.activity_delete, Q.instance_delete)
-    return sum(tx.do(statement, key) for statement in statements)
+    return sum(tx.do(statement, key) for statement in statements) + (size[0] // _ROW if size else 0)

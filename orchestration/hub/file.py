@@ -26,6 +26,8 @@ MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"
 _VERIFIED_WHOLE: Final = 16 * 1024 * 1024
 
 _CACHE_KIB: Final = 16 * 1024
+# What the log may keep of the disk once it has been written back; while a backup holds a moment it grows on.
+_LOG: Final = 16 * 1024 * 1024
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
 
@@ -54,8 +56,9 @@ class Lock:
 
 
 def _private(path: Path) -> Path:
-    """The path, where a missing file was created readable by its owner only."""
+    """The path, where a missing file was created readable by its owner only, and its directory too."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise HubError(
@@ -78,6 +81,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         _refuse_newer(db, path, len(migrations))
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         db.execute("PRAGMA temp_store = MEMORY")
         _refuse_torn(db, path)
@@ -88,6 +92,9 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise _damaged(path, str(error)) from error
         raise HubError(f"The hub cannot open {path}: {error}.") from error
+    except UnicodeDecodeError as error:
+        db.close()
+        raise _damaged(path, str(_garbled())) from error
     except HubError:
         db.close()
         raise
@@ -110,7 +117,15 @@ def reader(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         db.close()
         raise
+    except UnicodeDecodeError as error:
+        db.close()
+        raise _garbled() from error
     return db
+
+
+def _garbled() -> sqlite3.DatabaseError:
+    # What SQLite says of a damaged schema quotes it, and Python cannot decode the quotation.
+    return sqlite3.DatabaseError("its schema is damaged")
 
 
 def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:

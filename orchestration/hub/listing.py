@@ -6,6 +6,7 @@ However long they take, no turn waits for them.
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -50,8 +51,8 @@ class _Filters:
             # A range, so that the index on IDs can serve it, and a case-sensitive one; IDs are ASCII.
             self.add("id >= :prefix AND id < :beyond", prefix=prefix, beyond=prefix + "\x7f")
 
-    def run(self, db: sqlite3.Connection, statement: str) -> list[Any]:
-        return db.execute(statement % {"filters": "".join(self.clauses)}, self.values).fetchall()
+    def run(self, db: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+        return db.execute(statement % {"filters": "".join(self.clauses)}, self.values)
 
 
 def _limit(asked: int) -> int:
@@ -70,17 +71,19 @@ def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.Query
         filters.add("completed_at IS NULL")
     filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
     filters.prefix(asked.instanceIdPrefix.value)
-    rows = filters.run(db, Q.list_instances)
     response = pb.QueryInstancesResponse()
     size = 0
-    for index, row in enumerate(rows):
-        state = instances.state(row, payloads=asked.fetchInputsAndOutputs)
-        size += state.ByteSize()
-        if index == limit or (index and size > _PAGE_BYTES):
-            last = rows[index - 1]
-            response.continuationToken.value = tokens.token(last["created_at"], last["key"])
-            break
-        response.orchestrationState.append(state)
+    last: Any = None
+    # One row at a time: a thousand with their payloads would be two gibibytes.
+    with closing(filters.run(db, Q.list_instances)) as rows:
+        for row in rows:
+            state = instances.state(row, payloads=asked.fetchInputsAndOutputs)
+            size += state.ByteSize()
+            if last is not None and (len(response.orchestrationState) == limit or size > _PAGE_BYTES):
+                response.continuationToken.value = tokens.token(last["created_at"], last["key"])
+                break
+            response.orchestrationState.append(state)
+            last = row
     return response
 
 
@@ -91,7 +94,7 @@ def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.
     filters = _Filters(after_at=after_at, after_id=after_id, limit=limit + 1)
     filters.statuses(list(request.runtimeStatus))
     filters.times("completed_at", request, "completedTimeFrom", "completedTimeTo")
-    rows = filters.run(db, Q.list_ended)
+    rows = filters.run(db, Q.list_ended).fetchall()
     response = pb.ListInstanceIdsResponse(instanceIds=[row["id"] for row in rows[:limit]])
     if len(rows) > limit:
         last = rows[limit - 1]
@@ -134,22 +137,23 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
     filters.times("updated_at", asked, "lastModifiedFrom", "lastModifiedTo")
     if not asked.includeTransient:
         filters.add("e.state IS NOT NULL")
-    rows = filters.run(db, Q.list_entities)
     response = pb.QueryEntitiesResponse()
     size = 0
-    for index, row in enumerate(rows):
-        entity = pb.EntityMetadata(
-            instanceId=row["id"],
-            lastModifiedTime=wire.stamp(row["updated_at"]),
-            backlogQueueSize=row["backlog"],
-            lockedBy=wire.text(row["lock_owner"]),
-            serializedState=wire.text(row["state"]) if asked.includeState else None,
-        )
-        size += entity.ByteSize()
-        if index == limit or (index and size > _PAGE_BYTES):
-            response.continuationToken.value = tokens.token(rows[index - 1]["id"])
-            break
-        response.entities.append(entity)
+    with closing(filters.run(db, Q.list_entities)) as rows:  # one at a time, as above
+        for row in rows:
+            entity = pb.EntityMetadata(
+                instanceId=row["id"],
+                lastModifiedTime=wire.stamp(row["updated_at"]),
+                backlogQueueSize=row["backlog"],
+                lockedBy=wire.text(row["lock_owner"]),
+                serializedState=wire.text(row["state"]) if asked.includeState else None,
+            )
+            size += entity.ByteSize()
+            listed = len(response.entities)
+            if listed and (listed == limit or size > _PAGE_BYTES):
+                response.continuationToken.value = tokens.token(response.entities[-1].instanceId)
+                break
+            response.entities.append(entity)
     return response
 
 

@@ -23,6 +23,12 @@ INSERT INTO instance (id, execution, name, version, status, created_at, updated_
                       parent, parent_id, parent_execution, parent_task)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: instance_size
+-- About as many bytes as its payloads have; of a blob, the length is read without the blob.
+SELECT coalesce(length(input), 0) + coalesce(length(output), 0)
+       + (SELECT coalesce(sum(length(events)), 0) FROM history WHERE instance = i.key)
+FROM instance AS i WHERE key = ?;
+
 -- name: instance_delete
 DELETE FROM instance WHERE key = ?;
 

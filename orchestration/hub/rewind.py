@@ -83,9 +83,7 @@ def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) 
     _follow_activities(tx, row, old, under_way, again)
     _follow_children(tx, row, old, under_way, again, rewound.executionRewound, at)
     _follow_calls(tx, row, old, under_way, at)
-    for section, wanted in under_way.locks.items():
-        if wanted:
-            entities.lock(tx, row, section, wanted, at)
+    _follow_locks(tx, row, old, under_way, at)
     return row, again
 
 
@@ -207,3 +205,18 @@ def _follow_calls(tx: Transaction, row: Any, old: str, under_way: _UnderWay, at:
                 "AnswerLost",
             )
             entities.answer(tx, (request, row["id"], row["execution"]), lost, at)
+
+
+def _follow_locks(tx: Transaction, row: Any, old: str, under_way: _UnderWay, at: int) -> None:
+    """Ask again for the locks of critical sections that are not over.
+
+    One that the old execution had only asked for may have been granted to it since the word to rewind: it is
+    given back, and the news of it dropped, for its owner is no more and the new one's calls would wait behind it.
+    """
+    entities.release_all(tx, row["id"], old, at)
+    for one in tx.all(Q.inbox_of, row["key"]):
+        if pb.HistoryEvent.FromString(one["event"]).HasField("entityLockGranted"):
+            tx.do(Q.inbox_take, one["seq"])
+    for section, wanted in under_way.locks.items():
+        if wanted:
+            entities.lock(tx, row, section, wanted, at)

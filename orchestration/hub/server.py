@@ -178,7 +178,6 @@ class Hub:
     async def _serve(self, started: threading.Event) -> None:
         with contextlib.ExitStack() as stack:
             listen = address.loopback(self._listen) if self._listen is not None else None
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = file.Lock(self._path)
             stack.callback(lock.close)
             db = file.connect(self._path)
@@ -291,7 +290,7 @@ def wake(tx: Transaction, dispatcher: Dispatcher) -> None:
 
 
 async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
-    """Ping workers, deal again what was held too long, and fail what no worker can take."""
+    """Ping workers, and deal again what was held too long."""
     step = min(_PING_S, max(lease_s / 4, 0.05))
     since_ping = 0.0
     while True:

@@ -1,6 +1,7 @@
 """What every durable task hub owes those who look for instances and tidy them up."""
 
 import sqlite3
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from durabletask import task
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import Hub
+from orchestration.hub import Hub, file, listing
 from tests.hub.hubs import Bench, refused
 
 
@@ -216,3 +217,21 @@ def test_a_history_is_that_of_the_execution_that_was_asked_for(bench: Bench) -> 
     assert bench.client.get_orchestration_history("one", execution_id=execution)
     other = lambda: bench.client.get_orchestration_history("one", execution_id="other")  # noqa: E731  # as above
     assert refused(other) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_page_is_not_read_before_it_is_known_to_be_too_long(tmp_path: Path) -> None:
+    """A thousand instances with an input and an output of a mebibyte each would not fit into memory."""
+    db = file.connect(tmp_path / "hub.db")
+    db.execute(
+        "INSERT INTO instance (id, execution, name, status, created_at, updated_at, input) "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
+        "SELECT i, 'e', 'any', 0, i, i, replace(printf('%1000000d', 0), ' ', 'x') FROM n"
+    )
+    tracemalloc.start()
+    page = listing.query(db, pb.QueryInstancesRequest(query={"fetchInputsAndOutputs": True}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    db.close()
+    assert [state.instanceId for state in page.orchestrationState] == ["1", "2", "3"]
+    assert page.HasField("continuationToken")
+    assert peak < 10_000_000

@@ -69,6 +69,16 @@ def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Benc
     ]
 
 
+def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: Bench) -> None:
+    """The one that stalls looks the least busy; dealt the work again, it would sit on it for ever."""
+    with RawWorker(brief.address) as stalled:
+        brief.start("any", instance_id="one")
+        stalled.take()
+        with RawWorker(brief.address) as other:
+            other.answer(other.take(), complete())
+    assert brief.done("one").serialized_output == '"end"'
+
+
 def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
     for _ in range(3):
         ours.start("any")
@@ -278,3 +288,24 @@ def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -
             instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
 
     assert len(_early(db, start_three, maxConcurrentOrchestrationWorkItems=2)) == 2
+
+
+def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqlite3.Connection) -> None:
+    """Remembered, it would be kept for ever, and a clock that skips would wait for it at every step."""
+    dispatcher, line = Dispatcher(60), _Line()
+
+    def carry_out(operation: Callable[[Transaction], object]) -> None:
+        tx = Transaction(db, SystemClock(), Effects())
+        operation(tx)
+        dispatcher.apply(tx.effects)
+        dispatcher.deal(tx)
+
+    gone = dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any")))
+    dispatcher.disconnect(gone)
+    carry_out(lambda tx: instances.terminate(tx, pb.TerminateRequest(instanceId="one")))
+    assert dispatcher.busy
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda _tx: None)
+    assert not dispatcher.busy
+    assert len(line.items) == 1

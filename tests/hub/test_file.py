@@ -152,6 +152,27 @@ def test_a_migration_that_fails_never_happened(tmp_path: Path) -> None:
     db.close()
 
 
+def test_a_log_that_grew_during_a_backup_shrinks_again(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    db = file.connect(path)
+    db.execute("PRAGMA synchronous = OFF")
+    held, _ = file.snapshot(path)
+    for key in range(40):
+        db.execute("INSERT INTO history VALUES (?, 0, zeroblob(1000000))", (key,))
+    assert file.log_of(path).stat().st_size > 40_000_000
+    held.close()
+    for key in range(40, 44):
+        db.execute("INSERT INTO history VALUES (?, 0, zeroblob(1000))", (key,))
+    assert file.log_of(path).stat().st_size < 20_000_000
+    db.close()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HubError, match="Name a file in a directory it may write"):
+        Hub(tmp_path / "file" / "hub.db").start()
+
+
 def test_a_second_hub_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     with Hub(path):

@@ -15,7 +15,7 @@ from durabletask import entities, task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.connect import connect
-from orchestration.hub import Hub, SystemClock, file, housekeeping, main
+from orchestration.hub import Hub, SystemClock, file, housekeeping, main, purging
 from orchestration.hub.clock_client import ClockClient
 from orchestration.hub.housekeeping import Place, parse_retention, step
 from orchestration.hub.store import Effects, Transaction
@@ -274,6 +274,29 @@ def test_a_step_is_small_however_much_there_is_to_forget(db: sqlite3.Connection)
     assert remaining(db) == set()
     assert max(changes) <= housekeeping._ROWS + 6
     assert len(changes) >= sum(changes) / housekeeping._ROWS
+
+
+def test_large_payloads_make_a_step_shorter(db: sqlite3.Connection) -> None:
+    """What is freed is wiped and written: a hundred mebibytes at once would hold everybody up for a second."""
+    for key in range(1, 7):
+        add(db, Row(key, 1, None, None), pieces=0)
+    db.execute("UPDATE instance SET input = ? WHERE key <= 3", ("x" * 400_000,))
+    db.executemany("INSERT INTO history VALUES (?, 0, zeroblob(400000))", [(key,) for key in range(4, 7)])
+    tx, place = Transaction(db, SystemClock(), Effects()), FIRST
+    for left in range(5, -1, -1):
+        place, _ = step(tx, 1, place)
+        assert len(remaining(db)) == left
+
+
+def test_large_payloads_make_a_step_of_a_purge_shorter(db: sqlite3.Connection) -> None:
+    for key in range(1, 5):
+        add(db, Row(key, 1, None, None), pieces=0)
+        db.execute("INSERT INTO history VALUES (?, 0, zeroblob(?))", (key, 10 if key < 3 else 500_000))
+    tx = Transaction(db, SystemClock(), Effects())
+    assert purging.forget(tx, [1, 2, 3, 4]) == (1, 3)
+    assert purging.forget(tx, [1, 2, 3]) == (1, 2)
+    assert purging.forget(tx, [1, 2]) == (2, 0)
+    assert remaining(db) == set()
 
 
 def test_what_runs_again_between_two_steps_is_left_alone(db: sqlite3.Connection) -> None:

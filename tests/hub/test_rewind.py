@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,9 @@ def clean(turn: pb.WorkItem) -> pb.OrchestratorAction:
         and not event.HasField("executionCompleted")
         and not (event.HasField("taskScheduled") and event.eventId in failures)
     ]
+    for event in kept:
+        if event.HasField("executionStarted"):
+            event.executionStarted.orchestrationInstance.executionId.value = uuid.uuid4().hex
     return pb.OrchestratorAction(id=-1, rewindOrchestration=pb.RewindOrchestrationAction(newHistory=kept))
 
 
@@ -293,3 +297,45 @@ def test_locks_are_taken_again(ours: Bench) -> None:
     assert ours.done(instance).serialized_output == "[1, 12]"
     eventually(lambda: state(ours, ONE) == "112", "the signal that had to wait")
     assert [locked_by(ours, entity) for entity in (ONE, TWO)] == ["", ""]
+
+
+def locks(section: str) -> pb.OrchestratorAction:
+    """The action that asks for the lock of an entity."""
+    asked = pb.EntityLockRequestedEvent(criticalSectionId=section, lockSet=[str(ONE)])
+    return pb.OrchestratorAction(
+        id=1, sendEntityMessage=pb.SendEntityMessageAction(entityLockRequested=asked)
+    )
+
+
+def calls(request: str) -> pb.OrchestratorAction:
+    """The action that calls that entity."""
+    called = pb.EntityOperationCalledEvent(requestId=request, operation="add")
+    called.targetInstanceId.value = str(ONE)
+    return pb.OrchestratorAction(
+        id=2, sendEntityMessage=pb.SendEntityMessageAction(entityOperationCalled=called)
+    )
+
+
+def test_a_lock_that_is_granted_before_the_new_history_goes_to_the_new_execution(ours: Bench) -> None:
+    """Kept by the old one, it would shut out the very calls that it was taken for, for ever."""
+    with RawWorker(ours.address) as worker:
+        ours.start("any", instance_id="holder")
+        worker.answer(worker.take(), locks("theirs"))
+        worker.answer(worker.take())
+        ours.start("any", instance_id="one")
+        worker.answer(worker.take(), locks("its own"))
+        ours.client.raise_orchestration_event("one", "go")
+        worker.answer(worker.take(), FAILED)
+    ours.client.rewind_orchestration("one")
+    ours.client.terminate_orchestration("holder")
+    assert locked_by(ours, ONE) == "one"
+    with RawWorker(ours.address) as worker:
+        rewind(worker)
+        turn = worker.take()
+        kinds = kinds_of(turn)
+        worker.answer(turn, calls("its own"))
+        while not (item := worker.take()).HasField("entityRequestV2"):
+            kinds += kinds_of(item)
+            worker.answer(item)
+    assert kinds.count("entityLockGranted") == 1
+    assert item.entityRequestV2.operationRequests[0].entityOperationCalled.requestId == "its own"

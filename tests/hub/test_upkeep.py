@@ -165,6 +165,22 @@ def test_a_damaged_page_is_found(sound: Path, tmp_path: Path) -> None:
         assert report.count, f"page {page + 1}"
 
 
+def test_a_check_of_a_torn_table_comes_to_an_end(sound: Path, tmp_path: Path) -> None:
+    """Its last row has become one with the key 0, after which the walk over all instances began anew."""
+    path = tmp_path / "hub.db"
+    whole = bytearray(sound.read_bytes())
+    path.write_bytes(whole)
+    db = file.reader(path)
+    root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'instance'").fetchone()[0]
+    db.close()
+    start = (root - 1) * 4096
+    pointers = start + 8 + 2 * int.from_bytes(whole[start + 3 : start + 5], "big")
+    assert whole[pointers : pointers + 200] == bytes(200)
+    whole[pointers - 2 : pointers] = (pointers - start + 100).to_bytes(2, "big")
+    path.write_bytes(whole)
+    assert any("out of range" in fault for fault in check(path).faults)
+
+
 def test_an_index_that_disagrees_with_its_table_is_found(sound: Path, tmp_path: Path) -> None:
     """Each page is well-formed; an instance could no longer be found by its ID."""
     path = tmp_path / "hub.db"
@@ -180,6 +196,17 @@ def test_an_index_that_disagrees_with_its_table_is_found(sound: Path, tmp_path: 
     path.write_bytes(whole[:start] + whole[start:end].replace(b"waits", b"waitz") + whole[end:])
     report = check(path)
     assert any("missing from index sqlite_autoindex_instance_1" in fault for fault in report.faults)
+
+
+def test_a_schema_that_is_no_text_is_refused_in_words(sound: Path, tmp_path: Path) -> None:
+    """What SQLite says of it quotes it, and Python cannot decode the quotation."""
+    path = tmp_path / "hub.db"
+    whole = sound.read_bytes()
+    assert whole.count(b"tabletimertimer") == 1
+    path.write_bytes(whole.replace(b"tabletimertimer", b"tabletim\xffrtim\xffr"))
+    for serve in (check, file.connect):
+        with pytest.raises(HubError, match="schema is damaged"):
+            serve(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"Dear diary, " * 100])
