@@ -17,13 +17,14 @@ from orchestration.hub.server import Hub
 
 FAULTS_FOUND: Final = 1
 NOT_DONE: Final = 2
+INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a hub, or `check FILE`, or `backup FILE TO`.
 
     Returns 0; 1 where a check found faults; 2 where it could not do what was asked, with the reason on
-    stderr.
+    stderr; 130 where Ctrl-C ended it.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     command = {"check": _check, "backup": _backup}.get(words[0] if words else "")
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HubError as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command's answer
         return NOT_DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _serve(words: list[str]) -> int:

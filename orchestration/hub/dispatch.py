@@ -196,7 +196,7 @@ class Dispatcher:
         return pause
 
     def expire(self) -> bool:
-        """Queue what was held for longer than a lease; whether there was any."""
+        """Queue what was held for longer than a lease; whether anything is queued, now or from before."""
         now = time.monotonic()
         late = [
             token for token, dealt in self._dealt.items() if dealt.worker is not None and dealt.expires <= now
@@ -211,7 +211,7 @@ class Dispatcher:
                 dealt.worker.tokens[dealt.ready.kind].discard(token)
                 dealt.worker.stalled = True
             self._let_go(token)
-        return bool(late)
+        return bool(self._queued)
 
     # Dealing.
 
@@ -273,13 +273,13 @@ class Dispatcher:
             item, work = found if found is not None else (None, 0)
         if item is None:
             return None
+        worker.line.send(item)
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
             self._dealt.pop(before, None)
         self._dealt[token] = Dealt(ready, worker, time.monotonic() + self._lease_s, work)
         self._token_of[ready.kind, ready.key] = token
         worker.tokens[ready.kind].add(token)
-        worker.line.send(item)
         return token
 
     def deal_early(self, tx: Transaction) -> Callable[[], None]:
@@ -302,7 +302,7 @@ class Dispatcher:
                 token = self._put(tx, worker, ready)
             except turns.TooLongError:
                 continue  # `deal` comes across it once more, with its history on disk
-            except sqlite3.Error:
+            except BaseException:
                 self._take_back(tokens)
                 raise
             if token is not None:
@@ -316,8 +316,13 @@ class Dispatcher:
 
 
 def _least_busy(candidates: list[Worker], kind: Kind, name: str, version: str | None) -> Worker | None:
-    fitting = [worker for worker in candidates if worker.takes(kind, name, version)]
-    # One that stalls holds nothing any more, and looks idle: it comes after all others.
+    # One that stalls holds nothing any more, and looks idle: it comes after all others. Where it does not even
+    # read what it was sent, more of the same would only pile up here.
+    fitting = [
+        worker
+        for worker in candidates
+        if worker.takes(kind, name, version) and not (worker.stalled and worker.line.blocked)
+    ]
     return max(fitting, key=lambda one: (not one.stalled, one.free(kind)), default=None)
 
 

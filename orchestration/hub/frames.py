@@ -22,7 +22,7 @@ UNIMPLEMENTED: Final = 12
 INTERNAL: Final = 13
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview) -> bytes:
     """A frame: length and kind, flags, stream, payload."""
     return struct.pack(">I", len(payload) << 8 | kind) + struct.pack(">BI", flags, stream) + payload
 
@@ -67,6 +67,10 @@ class Unary(NamedTuple):
 
 class Line(Protocol):
     """What a stream's answers are written to; what is written once the caller has gone is dropped."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something that was written still waits for the caller to take what came before it."""
 
     def send(self, answer: bytes) -> None:
         """Write an answer, in the order of the calls, as soon as the caller has room for it."""

@@ -23,7 +23,7 @@ _LONGEST_WORDS: Final = 1000
 class _Call:
     """One HTTP/2 stream: what came in, what must still go out, and the task that answers. A `frames.Line`."""
 
-    __slots__ = ("body", "connection", "drained", "path", "pending", "stream", "task", "window")
+    __slots__ = ("body", "connection", "drained", "opened", "path", "pending", "stream", "task", "window")
 
     def __init__(self, connection: "Connection", stream: int, path: bytes, window: int) -> None:
         self.connection = connection
@@ -31,9 +31,14 @@ class _Call:
         self.path = path
         self.window = window
         self.body = bytearray()
-        self.pending: deque[bytes] = deque()
+        self.opened = False
+        self.pending: deque[bytes | memoryview] = deque()
         self.drained: asyncio.Event | None = None
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def blocked(self) -> bool:
+        return bool(self.pending)
 
     def send(self, answer: bytes) -> None:
         self.pending.append(frames.message(answer))
@@ -244,6 +249,7 @@ class Connection(asyncio.Protocol):
                 self._finish(stream, call, frames.message(answer), frames.SUCCESS)
             else:
                 self._write(frames.frame(frames.HEADERS, frames.END_HEADERS, stream, frames.OPENING))
+                call.opened = True
                 await route.call(request, call)
                 await call.room()
                 self._finish(stream, call, None, frames.SUCCESS)
@@ -269,8 +275,7 @@ class Connection(asyncio.Protocol):
         if stream not in self._calls:
             return
         last = frames.END_HEADERS | frames.END_STREAM
-        opened = isinstance(self._routes.get(call.path), frames.Stream)
-        if data is None and not opened:
+        if data is None and not call.opened:
             end = frames.frame(
                 frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, frames.OPENING + trailers
             )
@@ -317,7 +322,8 @@ class Connection(asyncio.Protocol):
             call.window -= size
             self._write(frames.frame(frames.DATA, 0, stream, data[:size]))
             if size < len(data):
-                pending[0] = data[size:]
+                # A view: copying what is left at every frame would cost the square of an answer's length.
+                pending[0] = memoryview(data)[size:]
             else:
                 pending.popleft()
         if call.drained is not None:

@@ -18,6 +18,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LENGTH_DELIMITED: Final = 2
+_LATEST: Final = (1 << 63) - 1
+_LAST_MOMENT: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 _PAST: Final = pb.OrchestratorRequest.PASTEVENTS_FIELD_NUMBER
 _NEW: Final = pb.OrchestratorRequest.NEWEVENTS_FIELD_NUMBER
@@ -32,8 +34,8 @@ def micros(when: datetime) -> int:
 
 
 def moment(at: int) -> datetime:
-    """The aware UTC datetime of `at` microseconds since the epoch."""
-    return _EPOCH + timedelta(microseconds=at)
+    """The aware UTC datetime of `at` microseconds since the epoch; the last there is, where it lies beyond."""
+    return _EPOCH + timedelta(microseconds=min(at, _LAST_MOMENT))
 
 
 def stamp(at: int) -> Timestamp:
@@ -42,8 +44,11 @@ def stamp(at: int) -> Timestamp:
 
 
 def unstamp(timestamp: Timestamp) -> int:
-    """Microseconds since the epoch of a protobuf timestamp, rounded up: what is due must never be early."""
-    return timestamp.seconds * 1_000_000 - (-timestamp.nanos // 1000)
+    """Microseconds since the epoch of a protobuf timestamp, rounded up: what is due must never be early.
+
+    What lies beyond all that the file can hold (in 292,000 years) is due at its end.
+    """
+    return max(-_LATEST, min(_LATEST, timestamp.seconds * 1_000_000 - (-timestamp.nanos // 1000)))
 
 
 def text(value: str | None) -> StringValue | None:

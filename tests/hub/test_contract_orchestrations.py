@@ -288,3 +288,15 @@ def test_an_unregistered_orchestrator_fails_in_words(bench: Bench) -> None:
     details = bench.done(bench.start("no_such_thing")).failure_details
     assert details is not None
     assert "no_such_thing" in details.message
+
+
+def test_a_timer_beyond_all_that_a_clock_can_say_harms_nobody(ours: Bench) -> None:
+    """The time is another SDK's to choose; Python's own cannot write it."""
+    ours.start("any", instance_id="one")
+    timer = pb.OrchestratorAction(id=1, createTimer=pb.CreateTimerAction())
+    timer.createTimer.fireAt.seconds = (1 << 63) - 1
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), timer)
+        ours.client.raise_orchestration_event("one", "go")
+        worker.answer(worker.take(), complete())
+    assert ours.done("one").serialized_output == '"end"'

@@ -231,6 +231,7 @@ class _Line:
 
     def __init__(self) -> None:
         self.items: list[pb.WorkItem] = []
+        self.blocked = False
 
     def send(self, answer: bytes) -> None:
         self.items.append(pb.WorkItem.FromString(answer))
@@ -309,3 +310,43 @@ def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqli
     carry_out(lambda _tx: None)
     assert not dispatcher.busy
     assert len(line.items) == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_worker_that_stalls_and_no_longer_reads_is_sent_no_more(
+    db: sqlite3.Connection, reads: bool
+) -> None:
+    """It is the only one, so it is dealt the work again after each lease: that must not pile up before it."""
+    dispatcher, line = Dispatcher(0), _Line()
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    tx = Transaction(db, SystemClock(), Effects())
+    instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
+    dispatcher.apply(tx.effects)
+    line.blocked = not reads
+    for _ in range(5):
+        dispatcher.deal(tx)
+        assert dispatcher.expire()
+    assert len(line.items) == (5 if reads else 1)
+    line.blocked = False
+    dispatcher.deal(tx)
+    assert len(line.items) == (6 if reads else 2)
+
+
+def test_whatever_breaks_an_early_dealing_no_worker_loses_room(db: sqlite3.Connection) -> None:
+    class Breaks(_Line):
+        def send(self, answer: bytes) -> None:
+            if self.items:
+                raise OSError("the line broke")
+            super().send(answer)
+
+    dispatcher, line = Dispatcher(60), Breaks()
+    worker = dispatcher.connect(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=2), line)
+    db.execute("BEGIN")
+    tx = Transaction(db, SystemClock(), Effects())
+    for name in "ab":
+        instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
+    with pytest.raises(OSError, match="broke"):
+        dispatcher.deal_early(tx)
+    db.execute("ROLLBACK")
+    assert len(line.items) == 1
+    assert worker.free(Kind.TURN) == 2

@@ -45,6 +45,8 @@ class Sent:
     def __init__(self) -> None:
         self.items: list[pb.WorkItem] = []
 
+    blocked = False
+
     def send(self, answer: bytes) -> None:
         self.items.append(pb.WorkItem.FromString(answer))
 
