@@ -168,6 +168,16 @@ async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
 
 
+async def test_a_word_by_command_counts_from_the_hubs_day(house: House) -> None:
+    """As the Home's form does, and as whoever is away is looked up: in the demo that day is skipped to."""
+    ada = await house.person("U0ADA")
+    await opened(ada)
+    house.skip(days=3)
+    today = house.connection.now().date()
+    await ada.command(PURCHASES, f"/request-approval away until {today} delegate @Fay")
+    await ada.wait_for(under(home.AWAY_TITLE, f"From {today} to {today} (UTC), <@U0FAY>"))
+
+
 async def has_card(house: House, request_id: str) -> None:
     """Returns once the request knows of its card, which people may see a moment before."""
     async with asyncio.timeout(15):
