@@ -161,6 +161,8 @@ def _step(moment: Json) -> Step:
             detail = _SECONDS.sub(lambda found: f"{float(found[0]):.0f}", why.partition(", ")[2] or why)
     if kind in {"event", "event_sent", "code_failed"}:
         detail = text.removeprefix("No confirmation by code: ")
+    if moment["refused"]:
+        look, words, detail = "trouble", "Refused", f"{detail}. Told: “{moment['refused']}”"
     actor, channel = moment["actor"], moment["channel"]
     places = tuple(place for place in (channel, actor) if place and place[0] in "CGD")
     return Step(

@@ -91,6 +91,8 @@ async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(shared: Demo, pa
     outcome = page.get_by_test_id("trouble-outcome")
     await expect(outcome).to_contain_text("Sam Whitlock pressed Approve, and alone sees:")
     await expect(outcome).to_contain_text("You are not one of the approvers of this request")
+    await expect(step(page, "Refused")).to_contain_text("Sam Whitlock")
+    await expect(step(page, "Refused")).to_contain_text("“You are not one of the approvers")
     await page.get_by_test_id("fault-twice").click()
     await become(page, "U0ADA", "C0PURCHASES")
     await card(page, "Glue").get_by_role("button", name="Approve").click()

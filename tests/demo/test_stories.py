@@ -31,7 +31,7 @@ APPROVAL: dict[str, Any] = {
 
 
 def moment(kind: str, text: str = "", **more: Any) -> dict[str, Any]:
-    at = {"at": "2026-11-21T08:36:31Z", "actor": None, "channel": None, "until": None}
+    at = {"at": "2026-11-21T08:36:31Z", "actor": None, "channel": None, "until": None, "refused": None}
     return {**at, "kind": kind, "text": text, **more}
 
 
@@ -64,6 +64,13 @@ def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
     ]
     assert told.steps[3].detail == "ApprovalDecision: approve"
     assert (told.waiting and told.waiting.words, told.tone) == ("Waiting for Finance", "open")
+
+
+def test_a_press_that_was_refused_is_told_as_that_with_what_its_sender_was_told() -> None:
+    event = moment("event", "ApprovalDecision: approve", actor="U0RITA", refused="You are not an approver.")
+    (step,) = story(APPROVAL, [event]).steps
+    assert (step.look, step.words, step.who) == ("trouble", "Refused", ("U0RITA",))
+    assert step.detail == "ApprovalDecision: approve. Told: “You are not an approver.”"
 
 
 def test_an_escalated_request_waits_for_the_escalation_too() -> None:
