@@ -84,6 +84,20 @@ async def test_what_slack_would_not_take_now_is_drawn_later(house: House) -> Non
     assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
 
 
+async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(build: Build) -> None:
+    """Else what is decided goes on waiting on their Home, for as long as they look and nothing else happens."""
+    async with build() as house:
+        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+        await opened(ada)
+        card = await house.ask(rita)
+        await ada.wait_for(under(home.WAITING_TITLE, "New laptops"))
+        for error in ("http_500", "internal_error"):
+            await fault(house.simulator, "views.publish", error, count=3)
+        await ada.click(PURCHASES, card["ts"], "approve")
+        view = await ada.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
+        assert sections(view)[home.WAITING_TITLE] == [home.NOTHING_WAITS]
+
+
 async def test_a_home_without_the_groups_says_so(house: House) -> None:
     """Nothing that waits is passed off as nothing waiting."""
     ada = await house.person("U0ADA")
@@ -152,6 +166,16 @@ async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     await opened(ada)
     await ada.command(PURCHASES, "/request-approval away until 2099-12-24 delegate @Fay")
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
+
+
+async def test_a_word_by_command_counts_from_the_hubs_day(house: House) -> None:
+    """As the Home's form does, and as whoever is away is looked up: in the demo that day is skipped to."""
+    ada = await house.person("U0ADA")
+    await opened(ada)
+    house.skip(days=3)
+    today = house.connection.now().date()
+    await ada.command(PURCHASES, f"/request-approval away until {today} delegate @Fay")
+    await ada.wait_for(under(home.AWAY_TITLE, f"From {today} to {today} (UTC), <@U0FAY>"))
 
 
 async def has_card(house: House, request_id: str) -> None:
