@@ -4,7 +4,7 @@
 import { post } from "./api.js";
 import { fill, h } from "./dom.js";
 import { chooseScenario } from "./guided-menu.js";
-import { goTo, point, unpoint } from "./guided-scene.js";
+import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
 import { icon } from "./icons.js";
 import { closeDrawer } from "./shell.js";
 import { state, update, watch } from "./state.js";
@@ -36,9 +36,10 @@ export function startGuided() {
     const { play } = state.guide;
     const at = play && `${play.id} ${play.step} ${play.phase}`;
     if (at !== turnOf && !going) unpoint();
-    turnOf = at;
     bar.draw(shownPlay());
     measure(bar.node);
+    if (at !== turnOf) bringUp(play);
+    turnOf = at;
     schedule();
   });
   // What lies outside an open dialog is inert, so the bar goes along with the one in front.
