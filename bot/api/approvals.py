@@ -191,9 +191,9 @@ class ApprovalRoutes:
     async def timeline(self, call: Call) -> web.Response:
         """What happened; of an approval that was stopped, also what `settle` did then."""
         request_id = await self._visible(call)
-        await self._door.status(request_id)
+        progress = await self._door.status(request_id)
         events = await self._operations.whole_history(request_id)
-        return json_response(Timeline(id=request_id, items=moments(events)))
+        return json_response(Timeline(id=request_id, items=moments(events, progress.verdicts)))
 
     async def list(self, call: Call) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""

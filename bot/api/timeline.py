@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,8 +11,9 @@ from durabletask import history as past
 from pydantic import BaseModel, Field
 
 from orchestration.challenges import ChallengeStatus
-from orchestration.commands import COMMANDS
+from orchestration.commands import COMMANDS, Verdict, command_id_of
 from orchestration.models import SMS_CHALLENGE
+from orchestration.words import sentence
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
@@ -27,6 +28,9 @@ class Moment(BaseModel):
     channel: str | None = None
     until: datetime | None = None
     attempt: int | None = None
+    refused: str | None = Field(
+        default=None, description="Why a command changed nothing, as its sender was told"
+    )
 
 
 class Timeline(BaseModel):
@@ -50,21 +54,29 @@ _ACTIVITIES: Final = {
 }
 
 
-def moments(events: Iterable[past.HistoryEvent]) -> list[Moment]:
-    """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out."""
+def moments(events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()) -> list[Moment]:
+    """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out.
+
+    A command's own event does not say what became of it; the `verdicts` of the request's progress do.
+    """
     scheduled: dict[int, _Scheduled] = {}
+    refused = {
+        verdict.command_id: sentence(verdict)
+        for verdict in verdicts
+        if not verdict.accepted and not verdict.begun
+    }
     found: list[Moment] = []
     for event in events:
         if isinstance(event, past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent):
             scheduled[event.event_id] = event
-        moment = _moment(event, scheduled)
+        moment = _moment(event, scheduled, refused)
         if moment is not None:
             found.append(moment)
     return found
 
 
 def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
-    event: past.HistoryEvent, scheduled: dict[int, _Scheduled]
+    event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[str, str]
 ) -> Moment | None:
     at = _utc(event.timestamp)
     match event:
@@ -86,7 +98,7 @@ def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
         case past.TimerFiredEvent():
             return Moment(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
         case past.EventRaisedEvent():
-            return _event(event, at)
+            return _event(event, at, refused)
         case past.EventSentEvent():
             return Moment(at=at, kind="event_sent", text=f"{event.name} sent to {event.instance_id}")
         case past.ExecutionSuspendedEvent():
@@ -169,7 +181,7 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
     }
 
 
-def _event(event: past.EventRaisedEvent, at: datetime) -> Moment:
+def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str]) -> Moment:
     """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
@@ -178,7 +190,13 @@ def _event(event: past.EventRaisedEvent, at: datetime) -> Moment:
     actor = payload.get("actor")
     what = payload.get("choice") or payload.get("text") or payload.get("reason") or payload.get("to") or ""
     text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
-    return Moment(at=at, kind="event", text=text, actor=actor if isinstance(actor, str) else None)
+    return Moment(
+        at=at,
+        kind="event",
+        text=text,
+        actor=actor if isinstance(actor, str) else None,
+        refused=refused.get(command_id_of(payload) or ""),
+    )
 
 
 def _json(text: str | None) -> dict[str, Any]:

@@ -95,6 +95,8 @@ async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: 
 async def _tell(player: Player, told: _Narration) -> None:
     scenario = player.scenario
     told.opens(scenario)
+    for note in player.notes:
+        told.note(note)
     for number, step in enumerate(scenario.steps):
         told.progress(f"{scenario.title}: {FIRST_NAMES[step.who]}")
         if step.do and await player.seen(number):
@@ -119,6 +121,9 @@ class _Narration:
     def opens(self, scenario: Scenario) -> None:
         self._say(f"\n{scenario.title}")
         self._say(self._wrapped(scenario.why, "", ""))
+
+    def note(self, sentence: str) -> None:
+        self._say(self._wrapped(sentence, "  ! ", "    "))
 
     def seen(self, sentence: str, seconds: float) -> None:
         self._done += 1

@@ -13,6 +13,7 @@ from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
 from bot.simulator.errors import SimulatorError
 from bot.simulator.people import People
 from bot.simulator.story import Look, Step, Story, Tone, Waiting
+from orchestration.challenges import LIFETIME
 
 Json = Mapping[str, Any]
 
@@ -36,7 +37,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "asked": ("start", "Started"),
     "continued": ("quiet", "Earlier steps summed up"),
     "card_posted": ("done", "Card posted"),
-    "card_edited": ("done", "Card edited"),
+    "card_edited": ("done", "Edited a card"),
     "thread": ("quiet", "Noted in the thread"),
     "told": ("quiet", "Told"),
     "looked_up": ("quiet", "Looked up who may decide"),
@@ -49,7 +50,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "code_confirmed": ("event", "Code confirmed"),
     "code_failed": ("trouble", "Code not confirmed"),
     "receipt": ("quiet", "Receipt signed"),
-    "action": ("done", "Outcome's action run"),
+    "action": ("done", "Action carried out"),
     "callback": ("done", "Callback delivered"),
     "suspended": ("trouble", "Suspended"),
     "resumed": ("event", "Resumed"),
@@ -69,7 +70,7 @@ _TRIED: Final = {
     "told": "a message",
     "looked_up": "looking up who may decide",
 }
-_SECONDS: Final = re.compile(r"(\d+\.\d+)(?= s$)")
+_SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row
 
 
@@ -98,6 +99,7 @@ class ApiStories:
 def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = ()) -> Story:
     """The story of an approval as the API gives it, with its timeline's moments."""
     standing, tone = _STANDING[approval["status"]]
+    moments = list(moments)
     steps = together([_step(moment) for moment in moments])
     return Story(
         id=approval["id"],
@@ -105,7 +107,7 @@ def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = 
         standing=standing,
         tone=tone,
         steps=tuple(steps),
-        waiting=_waiting(approval) if tone == "open" else None,
+        waiting=(_code_out(moments) or _waiting(approval)) if tone == "open" else None,
         outsiders=strangers,
     )
 
@@ -160,9 +162,12 @@ def _step(moment: Json) -> Step:
         if kind not in _KINDS and kind.endswith(ending):
             what, _, why = text.partition(": ")
             look, words = seen_as, f"{called}: {_TRIED.get(kind.removesuffix(ending), what)}"
-            detail = _SECONDS.sub(lambda found: f"{float(found[0]):.0f}", why.partition(", ")[2] or why)
+            why = why.partition(", ")[2] or why
+            detail = _SECONDS.sub(_whole_seconds, why.replace("as asked to wait", "Asked to wait"))
     if kind in {"event", "event_sent", "code_failed"}:
         detail = text.removeprefix("No confirmation by code: ")
+    if moment["refused"]:
+        look, words, detail = "trouble", "Refused", f"{detail}. Told: “{moment['refused']}”"
     actor, channel = moment["actor"], moment["channel"]
     places = tuple(place for place in (channel, actor) if place and place[0] in "CGD")
     return Step(
@@ -176,6 +181,19 @@ def _step(moment: Json) -> Step:
     )
 
 
+def _code_out(moments: Iterable[Json]) -> Waiting | None:
+    """A code that was sent and not answered yet: the newest, as each person has one at most."""
+    out: dict[str, Waiting] = {}
+    for moment in moments:
+        who = moment["actor"]
+        if moment["kind"] in {"code", "code_confirmed", "code_failed"}:
+            out.pop(who, None)
+        if moment["kind"] == "code":
+            until = _seconds(moment["at"]) + LIFETIME.total_seconds()
+            out[who] = Waiting("Waiting for the code by SMS", who=(who,) if who else (), until=until, note=ASLEEP)
+    return list(out.values())[-1] if out else None
+
+
 def _waiting(approval: Json) -> Waiting:
     """What the level that is open waits for."""
     until = _seconds(approval["deadline"]) if approval["deadline"] else None
@@ -186,6 +204,11 @@ def _waiting(approval: Json) -> Waiting:
     # Whoever was asked before the escalation may still decide beside those whom it asks.
     whom = f"the escalation, or still for {level['name']}" if level["escalated_to"] else level["name"]
     return Waiting(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
+
+
+def _whole_seconds(found: re.Match[str]) -> str:
+    """Never broken from their unit."""
+    return f"{float(found[1]):.0f}\N{NO-BREAK SPACE}s"
 
 
 def _seconds(text: str) -> float:

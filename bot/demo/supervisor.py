@@ -93,7 +93,9 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
     api = BotApi(bot.public_url, secret)
     agent = BotApi(bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,)))
     orders = OrderSystem(place / "orders.json")
-    guide = ScenarioGuide(lambda: simulator.url, agent, lambda: workspace.changes.publish(Change("guide")))
+    guide = ScenarioGuide(
+        lambda: simulator.url, agent, api, lambda: workspace.changes.publish(Change("guide"))
+    )
     simulator = Simulator(
         workspace,
         bot_token=BOT_TOKEN,

@@ -55,7 +55,7 @@ async def account_of(door: Door, operations: Operations, request_id: str) -> Acc
     progress = await operations.with_settled(await door.status(request_id))
     request, policy = await door.asked(request_id), await door.policy_of(request_id)
     events = await operations.whole_history(request_id)
-    return Account(request, policy, progress, said(events), moments(events))
+    return Account(request, policy, progress, said(events), moments(events, progress.verdicts))
 
 
 def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:

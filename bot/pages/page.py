@@ -253,6 +253,7 @@ class _Page:
                 run(DOT, self._who(moment.actor)) if moment.actor else None,
                 run(DOT, tag("code", moment.channel)) if moment.channel else None,
                 f"{DOT}try {moment.attempt}" if moment.attempt and moment.attempt > 1 else None,
+                f"{DOT}refused: “{moment.refused}”" if moment.refused else None,
             ),
         )
 

@@ -14,11 +14,12 @@ Json = dict[str, Any]
 class Guide(Protocol):
     """Tells one scenario at a time, the same one to every open page, and publishes a "guide" change as it goes on.
 
-    A play is `{id, name, title, why, by_hand, script, step, phase, failed, wire}`. `script` has for each step its
-    sentences `tell` and `hand`, whether it `acts` or only shows something, and the `scene` to be at: `as`, `channel`,
-    and what is used there, `spot` and `text`. `step` is the one that is next or under way, from 0; `phase` is
-    "waiting", "doing" or "over"; `failed` is the sentence of a step that did not come out, `wire` what a program and
-    the app said to each other.
+    A play is `{id, name, title, why, by_hand, script, step, phase, failed, ended, notes, wire}`. `script` has for each
+    step its sentences `tell` and `hand`, whether it `acts` or only shows something, and the `scene` to be at: `as`,
+    `channel`, and what is used there, `spot` and `text`. `step` is the one that is next or under way, from 0, and
+    `phase` is "waiting", "doing" or "over". `failed` is the sentence of a step that did not come out, `ended` that of a
+    play which took another turn and can only be started over. `notes` say what was put right before it began, `wire`
+    what a program and the app said to each other.
     """
 
     def scenarios(self) -> list[Json]:

@@ -1,4 +1,4 @@
-"""A code by SMS in the timeline: that it was asked for, of whom, and how that ended; never which, nor what number."""
+"""What a history alone does not say: of a command, whether it was taken; of a code by SMS, never which it was."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from durabletask import history as past
 
 from bot.api.timeline import moments
+from orchestration.commands import EVENT_DECISION, Reason, Verdict
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -49,3 +50,29 @@ def test_other_sub_orchestrations_and_odd_inputs_are_no_moments_of_ours() -> Non
     done = past.SubOrchestrationInstanceCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=4)
     assert moments([other, done]) == []
     assert moments([sent(user=["U0ADA"])])[0].actor is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "refused"),
+    [
+        (Reason.RECORDED, None),
+        (Reason.CODE_SENT, None),
+        (
+            Reason.NOT_AN_APPROVER,
+            "You are not one of the approvers of this request, so nothing changed.",
+        ),
+    ],
+)
+def test_a_command_is_told_with_its_verdict(reason: Reason, refused: str | None) -> None:
+    """One that is not answered yet, and one without an ID, is told as received and no more."""
+
+    def pressed(**more: str) -> past.EventRaisedEvent:
+        payload = {"actor": "U0RITA", "choice": "approve", **more}
+        return past.EventRaisedEvent(
+            event_id=-1, timestamp=AT, name=EVENT_DECISION, input=json.dumps(payload)
+        )
+
+    verdicts = [Verdict(command_id="press-1", reason=reason)]
+    told = moments([pressed(command_id="press-1"), pressed(command_id="press-2"), pressed()], verdicts)
+    assert [one.refused for one in told] == [refused, None, None]
+    assert {one.kind for one in told} == {"event"}

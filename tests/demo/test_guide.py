@@ -59,7 +59,7 @@ def tellers() -> int:
 async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> None:
     """A play that nobody can see would go on for ever, and leave nothing to end it by."""
     async with nonsense() as api:
-        guide = ScenarioGuide(lambda: quiet.url, api, lambda: None)
+        guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
         await guide.begin("laptop", by_hand=True)
         await play_when(guide, lambda play: play["phase"] == "waiting")
         await asyncio.gather(guide.begin("deploy", by_hand=True), guide.begin("silence", by_hand=True))
@@ -71,7 +71,7 @@ async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> 
 async def test_what_nobody_thought_of_is_said_and_can_be_tried_again(quiet: Simulator) -> None:
     """A step that is for ever under way has no button that helps."""
     async with nonsense() as api:
-        guide = ScenarioGuide(lambda: quiet.url, api, lambda: None)
+        guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
         await guide.begin("agent", by_hand=False)
         play = await play_when(guide, lambda play: play["phase"] == "waiting")
         for _ in range(2):

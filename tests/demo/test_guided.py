@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from bot.demo.scenarios.script import NAMES, load
+from bot.simulator import Person
 from tests.demo.conftest import Demo, complaints_of
 from tests.demo.test_walk import PICTURES, become, card, picture, type_in
 
@@ -70,15 +71,17 @@ async def stands_at(page: Page, step: int, phase: str = "waiting") -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
-    """The page is where it happens, each step is told, and none goes on before it was seen."""
+    """The page is where it happens, each step is told, and none goes on before it was seen. It begins by itself."""
     scenario = load(name)
     coach = page.get_by_test_id("coach")
     await choose(page, "play", name)
-    await expect(coach).to_contain_text(scenario.why)
     last = len(scenario.steps) - 1
     for number, step in enumerate(scenario.steps):
-        await page.get_by_test_id("guided-next").click()
+        if number:
+            await page.get_by_test_id("guided-next").click()
         await expect(coach).to_contain_text(step.tell)
+        if not number:
+            await page.get_by_role("button", name="Pause").click()
         await expect(page.get_by_test_id(f"person-{step.who}")).to_have_attribute("aria-pressed", "true")
         await stands_at(page, min(number + 1, last), "over" if number == last else "waiting")
         await expect(page.get_by_test_id("guided-count")).to_have_text(f"Step {number + 1} of {last + 1}")
@@ -129,12 +132,58 @@ async def test_by_hand_it_notices_what_was_done_through_a_reload_and_with_a_seco
     await second.close()
 
 
+async def test_by_hand_a_request_that_took_another_turn_can_be_started_over(page: Page) -> None:
+    """Fin's and Ada's yes are enough, so the button that Ada is to press twice is gone."""
+    await choose(page, "hand", "deploy")
+    for done in (1, 2):  # Sam asks, and Rita may not decide
+        await page.get_by_test_id("guided-do").click()
+        await stands_at(page, done)
+    for who in ("U0FIN", "U0ADA"):
+        await become(page, who, "C0DEPLOYS")
+        await card(page, "Release 2.4").get_by_role("button", name="Approve").click()
+        await expect(card(page, "Release 2.4")).to_contain_text("1 of 2" if who == "U0FIN" else "Approved by")
+    coach = page.get_by_test_id("coach")
+    await expect(coach.get_by_role("alert")).to_have_text(
+        "The request was approved in another way than this scenario goes, so this step can no longer be done.",
+        use_inner_text=True,
+    )
+    await expect(page.get_by_test_id("guided-there")).to_be_hidden()
+    await coach.get_by_role("button", name="Start over").click()
+    await stands_at(page, 0)
+    await expect(page.get_by_test_id("guided-todo")).to_contain_text("Become Sam")
+    await expect(coach.get_by_role("alert")).to_be_hidden()
+    await page.get_by_test_id("guided-leave").click()
+
+
+async def test_whoever_it_needs_is_brought_back(page: Page, shared: Demo) -> None:
+    """Else somebody else would be asked, and the play would wait in vain for the one who is away."""
+
+    async def away(ada: Person) -> bool:
+        return "I am back" in str(await ada.home())
+
+    async with Person(shared.url, "U0ADA") as ada:
+        await ada.open_home()
+        await ada.wait_for(Person.home)
+        await ada.command("C0GENERAL", "/request-approval away until 2099-12-24 delegate @dirk")
+        await ada.wait_for(away)
+    await choose(page, "hand", "payment")
+    await expect(page.get_by_test_id("guided-note")).to_have_text(
+        "Ada was away, so that somebody else was asked; for this, Ada is back."
+    )
+    await page.get_by_test_id("guided-do").click()
+    await stands_at(page, 1)
+    await page.get_by_test_id("guided-do").click()
+    await stands_at(page, 2)
+    await page.get_by_test_id("guided-there").click()
+    await expect(page.get_by_test_id("phone-reply")).to_be_focused()
+    await page.get_by_test_id("guided-leave").click()
+
+
 async def test_an_agent_that_asks_in_vain_tries_again_and_the_rest_plays_by_itself(page: Page) -> None:
-    await choose(page, "play", "agent")
     coach, script = page.get_by_test_id("coach"), load("agent")
     await page.get_by_test_id("kill").click()
     await expect(page.get_by_test_id("start")).to_be_visible()
-    await page.get_by_test_id("guided-next").click()
+    await choose(page, "play", "agent")
     failed = coach.get_by_role("alert")
     await expect(failed).to_have_text(
         "An agent asks, step 1 of 3: The bot does not answer; it may be stopped.", use_inner_text=True
@@ -145,8 +194,9 @@ async def test_an_agent_that_asks_in_vain_tries_again_and_the_rest_plays_by_itse
     await stands_at(page, 1)
     await expect(failed).to_be_hidden()
 
+    await page.get_by_role("button", name="Pause").click()
     await page.clock.install()  # so that nobody need read as slowly as a person
-    await page.get_by_test_id("guided-auto").click()
+    await page.get_by_role("button", name="Auto-play").click()
     for number in (1, 2):
         await page.clock.run_for(20_000)
         await expect(coach).to_contain_text(script.steps[number].tell)

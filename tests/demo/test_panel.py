@@ -91,6 +91,8 @@ async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(shared: Demo, pa
     outcome = page.get_by_test_id("trouble-outcome")
     await expect(outcome).to_contain_text("Sam Whitlock pressed Approve, and alone sees:")
     await expect(outcome).to_contain_text("You are not one of the approvers of this request")
+    await expect(step(page, "Refused")).to_contain_text("Sam Whitlock")
+    await expect(step(page, "Refused")).to_contain_text("“You are not one of the approvers")
     await page.get_by_test_id("fault-twice").click()
     await become(page, "U0ADA", "C0PURCHASES")
     await card(page, "Glue").get_by_role("button", name="Approve").click()
@@ -142,3 +144,11 @@ async def test_slack_that_refuses_is_waited_out(shared: Demo, page: Page) -> Non
     await expect(limited).to_have_attribute("aria-pressed", "false")
     await page.get_by_test_id("advance-hour").click()
     await expect(card(page, "Staples")).to_contain_text("Approved by @Ada Okafor")
+
+
+async def test_its_times_are_those_of_whoever_one_is(shared: Demo, page: Page) -> None:
+    await ask(page, shared, "Folders")
+    started = step(page, "Started").locator("time")
+    berlin = await started.inner_text()
+    await become(page, "U0SAM", "C0PURCHASES")
+    await expect(started).not_to_have_text(berlin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ APPROVAL: dict[str, Any] = {
 
 
 def moment(kind: str, text: str = "", **more: Any) -> dict[str, Any]:
-    at = {"at": "2026-11-21T08:36:31Z", "actor": None, "channel": None, "until": None}
+    at = {"at": "2026-11-21T08:36:31Z", "actor": None, "channel": None, "until": None, "refused": None}
     return {**at, "kind": kind, "text": text, **more}
 
 
@@ -68,6 +69,24 @@ def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
     assert (told.waiting and told.waiting.words, told.tone) == ("Waiting for Finance", "open")
 
 
+def test_a_press_that_was_refused_is_told_as_that_with_what_its_sender_was_told() -> None:
+    event = moment("event", "ApprovalDecision: approve", actor="U0RITA", refused="You are not an approver.")
+    (step,) = story(APPROVAL, [event]).steps
+    assert (step.look, step.words, step.who) == ("trouble", "Refused", ("U0RITA",))
+    assert step.detail == "ApprovalDecision: approve. Told: “You are not an approver.”"
+
+
+def test_while_a_code_is_out_that_is_what_it_waits_for() -> None:
+    code = moment("code", actor="U0ADA")
+    out = story(APPROVAL, [code]).waiting
+    assert out
+    assert (out.words, out.who) == ("Waiting for the code by SMS", ("U0ADA",))
+    assert out.until == datetime(2026, 11, 21, 8, 38, 31, tzinfo=UTC).timestamp()
+    answered = story(APPROVAL, [code, moment("code_failed", actor="U0ADA")]).waiting
+    assert answered
+    assert answered.words == "Waiting for Finance"
+
+
 def test_an_escalated_request_waits_for_the_escalation_too() -> None:
     (level,) = APPROVAL["levels"]
     escalated = {
@@ -92,7 +111,7 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
         ],
     )
     assert [(step.look, step.words, step.detail) for step in told.steps] == [
-        ("wait", "Put off: editing the card", "as asked to wait 2 s"),
+        ("wait", "Put off: editing the card", "Asked to wait 2\N{NO-BREAK SPACE}s"),
         ("trouble", "Failed: a message", "no such person"),
         ("quiet", "Something new happened", ""),
     ]

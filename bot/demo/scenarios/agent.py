@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import suppress
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
-from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
+from bot.demo.access import BotApi
+from bot.demo.scenarios.ending import HOLD, ended
 from bot.demo.scenarios.script import Ask
 from orchestration.errors import CountersignError
-from orchestration.models import Status
-
-HOLD: Final = 30  # seconds, one long poll
-PAUSE: Final = 0.3  # seconds between two tries while the bot is away
 
 
 class Agent:
@@ -49,21 +45,9 @@ class Agent:
         return await asyncio.shield(self._waiting)
 
     async def _wait(self, request_id: str) -> str:
-        """Survives the bot: a request that was accepted is on disk, so asking again is all there is to do."""
-        while True:
-            try:
-                found = await self._api.get(f"/api/approvals/{request_id}", wait=HOLD)
-            except ApiUnreachableError:
-                await asyncio.sleep(PAUSE)
-                continue
-            except ApiRefusedError as refused:
-                if refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise
-                await asyncio.sleep(PAUSE)
-                continue
-            if Status(found["status"]).ended:
-                self.said[-1] += f" → 200 {found['status']}, {_receipt(found)}"
-                return str(found["status"])
+        found = await ended(self._api, request_id)
+        self.said[-1] += f" → 200 {found['status']}, {_receipt(found)}"
+        return str(found["status"])
 
     async def leave(self) -> None:
         """Stops waiting; the request stays."""

@@ -12,15 +12,24 @@ from typing import Any, Final, Literal
 
 from bot.demo.access import BotApi
 from bot.demo.scenarios import script
+from bot.demo.scenarios.ending import ended
 from bot.demo.scenarios.player import Player
+from bot.demo.scenarios.stage import NotSeenError
 from bot.simulator import SimulatorError
 from orchestration.errors import CountersignError
+from orchestration.models import Status
+from orchestration.words import ENDED
 
 log = logging.getLogger(__name__)
 
 BEAT: Final = 1.1  # seconds between two acts of one step, so that whoever watches sees the first one's effect
 UNFORESEEN: Final = (
     "That went wrong in a way nobody foresaw; the demo's log has it. Try again, or leave the scenario."
+)
+
+GRACE: Final = 3.0  # seconds from a request's end until its cards and messages say so
+ENDED_OTHERWISE: Final = (
+    "The request was {how} in another way than this scenario goes, so this step can no longer be done."
 )
 
 Json = dict[str, Any]
@@ -36,17 +45,24 @@ class _Play:
     step: int = 0
     phase: Literal["waiting", "doing", "over"] = "waiting"
     failed: str | None = None
+    ended: str | None = None
     player: Player | None = None
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
 
 class ScenarioGuide:
-    """The simulator's `Guide`. `url` gives the workspace's address, `changed` is called when the play went on."""
+    """The simulator's `Guide`. `url` gives the workspace's address, `changed` is called when the play went on.
 
-    def __init__(self, url: Callable[[], str], agent: BotApi, changed: Callable[[], None]) -> None:
+    `agent` is the API as the scenarios' agent uses it, `reader` the API of whoever may read every request.
+    """
+
+    def __init__(
+        self, url: Callable[[], str], agent: BotApi, reader: BotApi, changed: Callable[[], None]
+    ) -> None:
         self._url = url
         self._agent = agent
+        self._reader = reader
         self._changed = changed
         self._scenarios = {name: script.load(name) for name in script.NAMES}
         self._play: _Play | None = None
@@ -70,12 +86,19 @@ class ScenarioGuide:
             "why": play.scenario.why,
             "by_hand": play.by_hand,
             "script": [
-                {"tell": step.tell, "hand": step.hand, "acts": bool(step.do), "scene": scene(step)}
+                {
+                    "tell": step.tell,
+                    "hand": step.hand,
+                    "acts": bool(step.do),
+                    "scene": scene(step, by_hand=play.by_hand),
+                }
                 for step in play.scenario.steps
             ],
             "step": play.step,
             "phase": play.phase,
             "failed": play.failed,
+            "ended": play.ended,
+            "notes": play.player.notes if play.player else [],
             "wire": play.player.said if play.player else [],
         }
 
@@ -113,7 +136,7 @@ class ScenarioGuide:
         async with Player.of(play.scenario, self._url(), self._agent) as player:
             play.player = player
             for number in range(len(play.scenario.steps)):
-                play.step = number
+                play.step, play.ended = number, None
                 while not await self._done(play, player):
                     pass
             self._show(play, "over")
@@ -146,16 +169,32 @@ class ScenarioGuide:
     async def _done_by_hand(self, play: _Play, player: Player) -> bool:
         """Until somebody has done it (True), or wants it done (False). What only shows something waits to be shown."""
         wanted = asyncio.create_task(play.wanted.wait())
-        waiting = {wanted}
-        if play.by_hand and play.scenario.steps[play.step].do:
-            waiting.add(asyncio.create_task(self._seen(player, play.step)))
+        waiting, beside = {wanted}, set[asyncio.Task[Any]]()
+        if play.scenario.steps[play.step].do:
+            beside.add(asyncio.create_task(self._notice_end(play, player)))
+            if play.by_hand:
+                waiting.add(asyncio.create_task(self._seen(player, play.step)))
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             return not wanted.done()
         finally:
-            for task in waiting:
+            for task in waiting | beside:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*waiting, *beside, return_exceptions=True)
+
+    async def _notice_end(self, play: _Play, player: Player) -> None:
+        """Says so when the request has ended while this step still wants something done to it.
+
+        Never final: what comes of the step may be seen a moment later, and then the play goes on.
+        """
+        if player.request is None:
+            return
+        approval = await ended(self._reader, player.request)
+        try:
+            await player.watch(play.step, GRACE)
+        except NotSeenError:
+            play.ended = ENDED_OTHERWISE.format(how=ENDED[Status(approval["status"])])
+            self._changed()
 
     @staticmethod
     async def _seen(player: Player, number: int) -> Literal[True]:
@@ -170,8 +209,8 @@ class ScenarioGuide:
         self._changed()
 
 
-def scene(step: script.Step) -> Json:
-    """Where the page should be for that step, and what there is used first."""
+def scene(step: script.Step, *, by_hand: bool) -> Json:
+    """Where the page should be for that step, and what there is used first; a restart is no duty of anybody's."""
     spots: dict[str, str | None] = {
         "command": "composer",
         "text": "phone",
@@ -179,7 +218,7 @@ def scene(step: script.Step) -> Json:
         "restart": "app",
         "ask": None,
     }
-    first = step.do[0] if step.do else None
+    first = next((act for act in step.do if not (by_hand and isinstance(act, script.Restart))), None)
     spot, text = None, None
     if isinstance(first, script.Press):
         spot = first.button

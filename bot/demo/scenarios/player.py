@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 from bot.demo.access import BotApi
+from bot.demo.scenarios.absence import bring_back
 from bot.demo.scenarios.script import Scenario, Step
 from bot.demo.scenarios.stage import NotSeenError, Stage
 from bot.simulator import RefusedError, SimulatorError
@@ -27,8 +28,10 @@ class StepFailedError(CountersignError):
 class Player:
     """One play of one scenario, from its beginning."""
 
-    def __init__(self, scenario: Scenario, stage: Stage, budget: float) -> None:
+    def __init__(self, scenario: Scenario, stage: Stage, budget: float, notes: list[str]) -> None:
+        """notes: what had to be put right before it could begin, a sentence each."""
         self.scenario = scenario
+        self.notes = notes
         self._stage = stage
         self._budget = budget
 
@@ -37,11 +40,16 @@ class Player:
     async def of(
         cls, scenario: Scenario, workspace_url: str, api: BotApi, budget: float = BUDGET
     ) -> AsyncIterator[Self]:
-        """Opens the stage; closes it when left. `api` is the agent's. Only what happens from now on is seen."""
+        """Opens the stage; closes it when left. `api` is the agent's. Only what happens from now on is seen.
+
+        Whoever acts in it, and is away, is brought back first.
+        """
         stage = Stage(workspace_url, api, budget)
         try:
+            actors = dict.fromkeys(step.who for step in scenario.steps)
+            notes = await bring_back(stage.person(who) for who in actors)
             await stage.open(scenario.steps[0].who)
-            yield cls(scenario, stage, budget)
+            yield cls(scenario, stage, budget, notes)
         finally:
             await stage.close()
 
@@ -49,6 +57,11 @@ class Player:
     def said(self) -> list[str]:
         """What the agent and the API said to each other, a line for each call."""
         return self._stage.agent.said
+
+    @property
+    def request(self) -> str | None:
+        """The request that the play is about, once its card was seen."""
+        return self._stage.request
 
     async def seen(self, number: int) -> bool:
         """Whether all that step `number`, from 0, leads to is there already."""
@@ -76,9 +89,12 @@ class Player:
         except (CountersignError, SimulatorError) as trouble:
             raise self.failed(number, f"{trouble}{refused}") from trouble
 
-    async def watch(self, number: int) -> None:
-        """Waits, for ever if need be, until what step `number` leads to was seen, whoever did it."""
-        await self._watch(self.scenario.steps[number], None)
+    async def watch(self, number: int, limit: float | None = None) -> None:
+        """Waits until what step `number` leads to was seen, whoever did it.
+
+        Raises `NotSeenError` after `limit` seconds; None is for ever.
+        """
+        await self._watch(self.scenario.steps[number], limit)
 
     async def _watch(self, step: Step, limit: float | None) -> None:
         end = None if limit is None else time.monotonic() + limit

@@ -4,10 +4,11 @@ import { post } from "./api.js";
 import { fill, h, keepingFocus } from "./dom.js";
 import { icon } from "./icons.js";
 import { now, state, update, watch } from "./state.js";
-import { wall } from "./time.js";
+import { moment, wall } from "./time.js";
 import { toast } from "./toast.js";
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+const ARRIVED = 2; // seconds around a deadline that count as having come to it
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 export function startClock(panel) {
@@ -28,7 +29,7 @@ function drawClock(card) {
         "next-deadline",
         "Next deadline",
         "alarm",
-        () => advance({ to: "next_deadline" }),
+        toNextDeadline,
         "control--wide",
       ),
   ].filter(Boolean);
@@ -70,8 +71,20 @@ function tick() {
   update({ today: at.days, minute: at.hour * 60 + at.minute });
 }
 
-async function advance(body) {
-  await post("clock/advance", body);
+function advance(body) {
+  return post("clock/advance", body);
+}
+
+// The next deadline may be that of work which nobody looks at, so it is said whether it was that of the one in view.
+async function toNextDeadline() {
+  const { story } = state;
+  const before = now();
+  const { now: at } = await advance({ to: "next_deadline" });
+  const when = `It is ${moment(at, { tz: state.me.tz, now: before })}`;
+  if (!story) return toast(`${when}: the next deadline.`);
+  const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map((wait) => wait?.until);
+  const own = due.some((until) => until && Math.abs(until - at) < ARRIVED);
+  return toast(`${when}: a deadline of ${own ? `“${story.title}”` : `something else than “${story.title}”`}.`);
 }
 
 /** A button that is busy until `act` is done, and says why where it fails. */

@@ -101,7 +101,7 @@ function tries(composer) {
 
 function channelBar() {
   const text = h("div", { class: "bar__text" });
-  const tablist = h("div");
+  const tablist = h("div", { class: "bar__tabs" });
   const header = h(
     "header",
     { class: "bar" },

@@ -22,8 +22,19 @@ export function point({ spot, text }, { typed }) {
   const [marked, control] = found;
   marked.classList.add("spot");
   marked.scrollIntoView({ block: "nearest" });
+  // Where the whole is taller than its room, as a phone over the bar, what is used comes into it.
+  control.scrollIntoView({ block: "nearest" });
   if (typed && text) write(control, text);
   return control;
+}
+
+/** Scrolls to a phone that is to be answered by hand and stands half below the bar; nobody is moved elsewhere for it. */
+export function bringUp(play) {
+  if (!play?.by_hand || play.phase !== "waiting") return;
+  const { spot, as } = play.script[play.step].scene;
+  const [, reply] = (spot === "phone" && as === state.as && place(spot)) || [];
+  if (reply?.checkVisibility({ checkVisibilityCSS: true, visibilityProperty: true }))
+    reply.closest(".phone").scrollIntoView({ block: "nearest" });
 }
 
 /** Takes the mark away, and what was put into the composer for it. */

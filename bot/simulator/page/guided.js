@@ -4,7 +4,7 @@
 import { post } from "./api.js";
 import { fill, h } from "./dom.js";
 import { chooseScenario } from "./guided-menu.js";
-import { goTo, point, unpoint } from "./guided-scene.js";
+import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
 import { icon } from "./icons.js";
 import { closeDrawer } from "./shell.js";
 import { state, update, watch } from "./state.js";
@@ -36,9 +36,10 @@ export function startGuided() {
     const { play } = state.guide;
     const at = play && `${play.id} ${play.step} ${play.phase}`;
     if (at !== turnOf && !going) unpoint();
-    turnOf = at;
     bar.draw(shownPlay());
     measure(bar.node);
+    if (at !== turnOf) bringUp(play);
+    turnOf = at;
     schedule();
   });
   // What lies outside an open dialog is inert, so the bar goes along with the one in front.
@@ -72,8 +73,10 @@ async function choose() {
 
 async function begin({ name, byHand }) {
   const answer = await tell("begin", { name, by_hand: byHand });
-  if (answer) lead.set({ play: answer.play.id, auto: false });
-  document.querySelector('[data-testid="guided-next"]')?.focus();
+  if (!answer) return;
+  lead.set({ play: answer.play.id, auto: !byHand });
+  update({ guide: { ...state.guide } });
+  document.querySelector(".coach__button--primary")?.focus();
 }
 
 /** Goes where the step happens, lets it be seen, and has it done. */
@@ -137,8 +140,10 @@ function schedule() {
   clearTimeout(timer);
   const { play } = state.guide;
   if (!leads(play) || !lead.get().auto || going) return;
-  if (play.by_hand || play.phase !== "waiting" || play.failed) return;
-  timer = setTimeout(next, READING + READING_EACH * words(play).told.length);
+  if (play.by_hand || play.phase !== "waiting" || play.failed || play.ended) return;
+  // Why it matters was there to read in the menu.
+  const fresh = play.step ? words(play).told : play.notes.join(" ");
+  timer = setTimeout(next, READING + READING_EACH * fresh.length);
 }
 
 async function tell(what, body) {
@@ -153,11 +158,11 @@ async function tell(what, body) {
 }
 
 /** What the bar says: what happened or happens now, and by hand also what is to be done. */
-function words({ by_hand: byHand, script, step, phase, why }) {
+function words({ by_hand: byHand, script, step, phase, why, ended }) {
   const last = script.length - 1;
   if (phase === "over") return { told: script[last].tell, todo: "" };
   if (phase === "doing") return { told: script[step].tell, todo: "" };
-  return { told: step ? script[step - 1].tell : why, todo: byHand ? script[step].hand : "" };
+  return { told: step ? script[step - 1].tell : why, todo: byHand && !ended ? script[step].hand : "" };
 }
 
 // ---- the bar ------------------------------------------------------------------------------------------------
@@ -168,6 +173,7 @@ function coachBar() {
   const dots = h("span", { class: "coach__dots", "aria-hidden": "true" });
   const told = h("p", { class: "coach__told" });
   const todo = h("p", { class: "coach__todo", dataset: { testid: "guided-todo" } });
+  const note = h("p", { class: "coach__note", dataset: { testid: "guided-note" } });
   const failed = h("p", { class: "coach__failed", role: "alert" });
   const wire = h("p", { class: "coach__wire", "aria-label": "What the agent sent and got" });
   const buttons = h("div", { class: "coach__buttons" });
@@ -175,7 +181,7 @@ function coachBar() {
     "section",
     { class: "coach", id: "coach", "aria-label": "Guided scenario", hidden: true, dataset: { testid: "coach" } },
     h("div", { class: "coach__head" }, title, h("div", { class: "coach__step" }, dots, count)),
-    h("div", { class: "coach__words", "aria-live": "polite" }, told, todo, failed, wire),
+    h("div", { class: "coach__words", "aria-live": "polite" }, note, told, todo, failed, wire),
     buttons,
   );
   const draw = (play) => {
@@ -196,7 +202,9 @@ function coachBar() {
     );
     said_(told, said.told, over || (play.by_hand && step > 0 && phase === "waiting"));
     fill(todo, coded(said.todo));
-    fill(failed, play.failed ? [icon("warning", 16), play.failed] : []);
+    note.textContent = step ? "" : play.notes.join(" ");
+    const wrong = phase === "waiting" && (play.ended || play.failed);
+    fill(failed, wrong ? [icon("warning", 16), h("span", null, wrong)] : []);
     wire.textContent = play.wire.join("\n");
     keep(buttons, () => fill(buttons, controls(play)));
   };
@@ -236,23 +244,24 @@ function controls(play) {
     },
     icon("close", 18),
   );
+  const again = (label, tone) =>
+    button("again", label, () => begin({ name: play.name, byHand: play.by_hand }), tone);
   if (play.phase === "over")
-    return [
-      button("again", "Play it again", () => begin({ name: play.name, byHand: play.by_hand })),
-      button("next", "Another one", choose, "primary"),
-      close,
-    ];
-  if (play.by_hand)
-    return [
-      button("do", play.script[play.step].acts ? "Do it for me" : "Show me", next, "", busy),
-      button("there", "Take me there", takeMeThere, "primary", busy),
-      close,
-    ];
+    return [again("Play it again"), button("next", "Another one", choose, "primary"), close];
+  if (play.ended && !busy) return [again("Start over", "primary"), close];
+  if (play.by_hand) return [...byHandButtons(play.script[play.step], busy), close];
   return [
-    button("auto", auto ? "Pause" : "Auto-play", turn),
+    play.failed ? again("Start over") : button("auto", auto ? "Pause" : "Auto-play", turn),
     button("next", play.failed ? "Try again" : play.step || busy ? "Next" : "Start", next, "primary", busy),
     close,
   ];
+}
+
+// What a program does, no person can: then there is nowhere to go.
+function byHandButtons({ acts, scene }, busy) {
+  const there = (tone) => button("there", "Take me there", takeMeThere, tone, busy);
+  const done = (tone) => button("do", acts ? "Do it for me" : "Show me", next, tone, busy);
+  return acts && !scene.spot ? [there(), done("primary")] : [done(), there("primary")];
 }
 
 function button(name, label, act, tone = "", busy = false) {

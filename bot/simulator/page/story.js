@@ -42,7 +42,7 @@ export function startStory(panel) {
 
   const end = stickToEnd(scroller, held);
   let shown = null;
-  watch(["story", "app", "before", "regained", "hasStories", "people", "today"], () => {
+  watch(["story", "app", "before", "regained", "hasStories", "people", "me", "today"], () => {
     const { story: told, app } = state;
     const stopped = app?.running === false;
     story.hidden = !state.hasStories;

@@ -54,7 +54,7 @@ export function drawStep(step, tz) {
 
 // A pause is told by its length, a deadline by its moment; the day only where it is another than now.
 function span({ at, until: epoch }, tz) {
-  if (epoch - at < PAUSE) return `${Math.round(epoch - at)} s`;
+  if (epoch - at < PAUSE) return `${Math.round(epoch - at)}\u00a0s`;
   return wall(epoch, tz).days === wall(now(), tz).days ? clockTime(epoch, tz) : moment(epoch, { tz, now: now() });
 }
 

@@ -18,7 +18,7 @@ const SWITCHES = [
   {
     testid: "fault-429",
     label: "Slack answers 429",
-    hint: "for a minute, about messages: wait 5 s",
+    hint: "for a minute, about messages: wait 5\u00a0s",
     picture: "clock",
     // Slack limits each kind of call on its own; what is asked of it, it still answers.
     plan: { method: "chat.*", error: "ratelimited", retry_after: 5, count: -1, seconds: MINUTE },
