@@ -77,6 +77,15 @@ def headline(card: Card) -> str:
     return f"{_lead(card)}{mention(card.requester)} asks for {what}: {_title(card)}"
 
 
+def buttons(title: str, target: Target, *, code: bool) -> list[Json]:
+    """What decides, on a card and in Details alike; `code` where one is awaited."""
+    found = [
+        _button(APPROVE, "Approve", "primary", title, target),
+        _button(REJECT, "Reject…", "danger", title, target),
+    ]
+    return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
 # ---- the three looks -------------------------------------------------------------------------------------
 
 
@@ -95,9 +104,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     parts.append(
         blocks.actions(
             ACTIONS,
-            _button(APPROVE, "Approve", "primary", title, target),
-            _button(REJECT, "Reject…", "danger", title, target),
-            *([_button(ENTER_CODE, "Enter code…", None, title, target)] if card.confirming else []),
+            *buttons(title, target, code=bool(card.confirming)),
             blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
         )
     )

@@ -29,8 +29,8 @@ class Errands:
     """What they are run with."""
 
     door: Door
-    courtesy: Courtesy | None = None
-    homes: Homes | None = None
+    courtesy: Courtesy
+    homes: Homes
 
     async def run(self, act: Act, errand: grammar.Errand) -> None:
         """Does it. Raises `InvalidRequestError` with what to write instead."""
@@ -40,8 +40,7 @@ class Errands:
         """Puts their own word on being away on record; `told` answers a command."""
         await self.door.set_away(act.person, entry)
         await act.ack(told)
-        if self.homes is not None:
-            await self.homes.away_set(act.person, entry)
+        await self.homes.away_set(act.person, entry)
 
 
 async def _away(errands: Errands, act: Act, words: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -16,7 +15,7 @@ from bot.pages.links import RecordLinks
 from bot.simulator import Person
 from bot.simulator.person import RefusedError
 from bot.slack import home
-from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault
+from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card
 
 Build = Callable[..., AbstractAsyncContextManager[House]]
 
@@ -154,16 +153,9 @@ async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
 
 
-async def has_card(house: House, request_id: str) -> None:
-    """Returns once the request knows of its card, which people may see a moment before."""
-    async with asyncio.timeout(15):
-        while not (await house.door.status(request_id)).cards:
-            await asyncio.sleep(0.01)
-
-
 def links_of(view: dict[str, Any]) -> dict[str, str]:
     rows = [block["elements"] for block in view["blocks"] if block["type"] == "actions"]
-    return {element["action_id"]: element["url"] for row in rows for element in row}
+    return {element["action_id"]: element["url"] for row in rows for element in row if "url" in element}
 
 
 async def test_who_cannot_be_told_apart_gets_the_form(house: House) -> None:
