@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from bot.slack import away, grammar
@@ -44,13 +43,13 @@ class Errands:
 
 
 async def _away(errands: Errands, act: Act, words: Sequence[str]) -> None:
-    entry = away.read_away(words, person=act.person, today=datetime.now(UTC).date())
+    entry = away.read_away(words, person=act.person, today=errands.homes.today())
     await errands.away(act, entry, away.told(entry))
 
 
 async def _back(errands: Errands, act: Act, _: Sequence[str]) -> None:
     listed = errands.door.book().people.get(act.person)
-    await errands.away(act, away.back_again(listed, datetime.now(UTC).date()), away.BACK)
+    await errands.away(act, away.back_again(listed, errands.homes.today()), away.BACK)
 
 
 async def _cancel(errands: Errands, act: Act, words: Sequence[str]) -> None:

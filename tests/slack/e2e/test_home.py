@@ -15,7 +15,7 @@ from bot.pages.links import RecordLinks
 from bot.simulator import Person
 from bot.simulator.person import RefusedError
 from bot.slack import home
-from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card
+from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card, private
 
 Build = Callable[..., AbstractAsyncContextManager[House]]
 
@@ -144,6 +144,19 @@ async def test_being_away_is_set_changed_and_ended(house: House) -> None:
     await ada.close_view(again)
     await ada.click_in_view(view, home.BACK)
     await ada.wait_for(under(home.AWAY_TITLE, home.THERE))
+
+
+async def test_today_is_the_hubs_by_command_as_by_the_form(house: House) -> None:
+    """A demonstration that has skipped days is as far as its hub, and what it says of a day must hold there."""
+    ada = await house.person("U0ADA")
+    before = house.connection.now().date()
+    house.skip(days=10)
+    today = before + timedelta(days=10)
+    await opened(ada)
+    await ada.command(PURCHASES, f"/request-approval away until {today + timedelta(days=1)} delegate @Fay")
+    await ada.wait_for(under(home.AWAY_TITLE, f"From {today} to {today + timedelta(days=1)} (UTC), <@U0FAY>"))
+    await ada.command(PURCHASES, f"/request-approval away until {before} delegate @Fay")
+    await ada.wait_for_message(PURCHASES, private(f"{before} is over."))
 
 
 async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
