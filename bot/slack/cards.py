@@ -161,7 +161,7 @@ def _asked(card: Card) -> str:
     amount = _amount(card)
     lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
     said = [(safe(field.label, 48, room=200), safe(field.value, FIELD, room=900)) for field in card.fields]
-    short = [f"{label} {value}" for label, value in said if len(value) <= INLINE]
+    short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
     long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
     return within([within([lead, *short], DOT, 1400), *long], "\n", 2800)
 
