@@ -10,6 +10,7 @@ import pytest
 from bot.slack.asking import Policies
 from bot.slack.cards import Rendered, render
 from bot.slack.notices import asked, notice
+from orchestration.cards import Notice
 from orchestration.models import ActionState, Choice, RemarkKind, Status, Via
 from tests.slack.conftest import PURCHASE, Story, mrkdwn_of
 
@@ -386,3 +387,12 @@ def test_what_is_said_after_asking(story: MakeStory) -> None:
     assert asked(record.request, record.request_id, record.policy) == (
         "Asked: *New laptops for the team* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
     )
+
+
+def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> None:
+    """Where the card was deleted, nothing else would lead there."""
+    told = story()
+    tell = told.tell(Notice.REMINDER, "U0ADA")
+    where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."
+    assert notice(tell, {}).text.endswith(where)
+    assert "Home tab" not in notice(tell, {told.record.request_id: "https://acme.example/p1"}).text
