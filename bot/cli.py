@@ -20,6 +20,7 @@ from orchestration.errors import CountersignError, PolicyError
 
 FAULTS_FOUND = 1
 USAGE_ERROR = 2
+NEEDS_TWILIO = "Note: {policies} sends codes by SMS, so `countersign run` will need the TWILIO_ settings."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,12 +139,16 @@ def _check_policies(given: argparse.Namespace) -> int:
     from bot.sms.settings import read_twilio  # noqa: PLC0415
 
     try:
+        # Whether this shell happens to have the settings is no fault of the file: that is said, not held against it.
         sms = read_twilio(config.gather(os.environ)) is not None
-        book = policy_file.load(given.file, actions.installed(), sms=sms)
+        book = policy_file.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
         print(error, file=sys.stderr)  # noqa: T201 - what was asked for
         return FAULTS_FOUND
     print(f"{given.file}: OK ({', '.join(sorted(book.policies))})")  # noqa: T201 - the same
+    confirmed = [key for key, policy in sorted(book.policies.items()) if policy.confirms]
+    if confirmed and not sms:
+        print(NEEDS_TWILIO.format(policies=", ".join(confirmed)))  # noqa: T201 - the same
     return 0
 
 

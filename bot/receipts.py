@@ -71,8 +71,9 @@ class Keys:
         return {"keys": [_public(key) for key in self._keys]}
 
     def sign(self, sealed: SealOutcome) -> str:
-        """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, by which way, when.
+        """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
+        Of each decision also by which way it came, and by which factor it was confirmed beside that, if it was.
         It has no `iat`: libraries refuse one that is a second ahead of the clock of whoever checks.
         """
         key, outcome = self._keys[0], sealed.outcome
@@ -91,7 +92,8 @@ class Keys:
                     "actor": vote.actor,
                     "for": vote.for_,
                     "choice": vote.choice.value,
-                    "factor": vote.via.value,
+                    "via": vote.via.value,
+                    "factor": vote.factor and vote.factor.value,
                     "token": vote.token,
                     "at": vote.at.isoformat(),
                 }

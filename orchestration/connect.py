@@ -27,6 +27,17 @@ THREADS: Final = 16
 SDK_LOG: Final = logging.getLogger("durabletask")
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
+
+
+class _NoNews(logging.Filter):
+    """Drops the SDK's warning of a timer that was cancelled: no hub is told of that, so it fires all the same."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Ignoring unexpected timerFired" not in record.getMessage()
+
+
+SDK_LOG.addFilter(_NoNews())
+
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
 

@@ -16,9 +16,9 @@ from pydantic import Field
 
 from orchestration.models import DESK, Recorded
 
-# A state is read and written whole with every signal, so each list keeps its newest. A request that left no word when
-# it ended is pushed out in the end.
-WAITS_KEPT: Final = 100
+# A state is read and written whole with every signal, so each list keeps its newest. What waits is about 25 bytes a
+# request, and nobody is to miss one: the limit is there for requests that left no word when they ended.
+WAITS_KEPT: Final = 1000
 ASKED_KEPT: Final = 20
 DECIDED_KEPT: Final = 20
 

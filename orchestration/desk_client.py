@@ -72,7 +72,9 @@ class DeskReader:
         """
         own, *shared = await asyncio.gather(*(self._desk(principal) for principal in (person, *groups)))
         entry = await self.entry(person)
-        waiting = list(dict.fromkeys([*also, *(one for desk in (own, *shared) for one in desk.waits)]))
+        # The oldest first: where there are more than are looked at, they are likely the most urgent.
+        oldest = (one for desk in (own, *shared) for one in reversed(desk.waits))
+        waiting = list(dict.fromkeys([*also, *oldest]))
         looked_at = waiting[:LOOKED_AT]
         papers = await self._papers({*looked_at, *own.asked, *own.decided})
         fresh = [paper for paper in map(papers.get, also) if paper]

@@ -86,7 +86,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         dest="commands",
         action="append",
         type=_command,
-        help="a slash command of the app; may be repeated (default: any is)",
+        help="a slash command of the app; may be repeated (default: every command is known)",
     )
     parser.add_argument(
         "--event",

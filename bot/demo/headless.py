@@ -68,9 +68,14 @@ async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:
     log = place / BOT_LOG
     starting = _Narration(scenarios)
     starting.progress("Starting the workspace and the bot")
-    async with demo(place, 0, log) as running:
-        starting.clear()
-        return await play(scenarios, running, log)
+    try:
+        async with demo(place, 0, log) as running:
+            starting.clear()
+            return await play(scenarios, running, log)
+    except CountersignError:
+        # The log that the error names is gone with the directory where none was chosen.
+        starting.last_words(log)
+        raise
 
 
 async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: float = BUDGET) -> int:
@@ -130,9 +135,13 @@ class _Narration:
         self._say(f"\n{plays}, {self._done} steps, each seen, in {time.monotonic() - self._began:.1f} s.")
 
     def failed(self, failure: StepFailedError, log: Path) -> None:
-        self.clear()
-        sys.stderr.writelines(f"  {line}\n" for line in log.read_text().splitlines()[-LOG_SHOWN:])
+        self.last_words(log)
         complain(str(failure))
+
+    def last_words(self, log: Path) -> None:
+        self.clear()
+        lines = log.read_text().splitlines() if log.exists() else []
+        sys.stderr.writelines(f"  {line}\n" for line in lines[-LOG_SHOWN:])
 
     def progress(self, what: str) -> None:
         if self._line:

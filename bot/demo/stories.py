@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
 from bot.simulator.errors import SimulatorError
@@ -81,10 +82,11 @@ class ApiStories:
 
     async def of(self, work_id: str) -> Story:
         """The request's story. Raises `SimulatorError` while the bot is stopped, or knows no such request."""
+        # An ID that is a path would have our token read whatever else the bot serves.
+        place = f"/api/approvals/{quote(work_id, safe='')}"
         try:
             approval, timeline = await asyncio.gather(
-                self._api.get(f"/api/approvals/{work_id}"),
-                self._api.get(f"/api/approvals/{work_id}/timeline"),
+                self._api.get(place), self._api.get(f"{place}/timeline")
             )
         except ApiUnreachableError:
             raise SimulatorError(STOPPED) from None

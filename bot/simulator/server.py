@@ -21,6 +21,7 @@ from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.service import SmsService
 from bot.simulator.socket_mode import SocketMode
 from bot.simulator.story import Stories, StoryApi
+from bot.simulator.visitors import own_page_only
 from bot.simulator.web_api import WebApi
 from bot.simulator.workspace import Workspace
 
@@ -102,7 +103,7 @@ class Simulator:
         """
         if self._runner is not None:
             raise RuntimeError("The simulator is running already.")
-        application = web.Application(middlewares=[sentences], client_max_size=MAX_BODY)
+        application = web.Application(middlewares=[own_page_only, sentences], client_max_size=MAX_BODY)
         application.router.add_route("*", "/api/{method}", self._web_api.handle)
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
         application.router.add_post(answers.PATH, self._acting.answers.handle)
@@ -118,7 +119,7 @@ class Simulator:
         if PAGE.is_dir():
             application.router.add_get("/", _index)
             application.router.add_static("/static/", PAGE)
-        application.on_response_prepare.append(_revalidated)
+        application.on_response_prepare.append(_with_headers)
         application.on_shutdown.append(self._hang_up)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
         await runner.setup()
@@ -195,9 +196,11 @@ async def _index(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(PAGE / "index.html")
 
 
-async def _revalidated(_request: web.Request, response: web.StreamResponse) -> None:
+async def _with_headers(_request: web.Request, response: web.StreamResponse) -> None:
     # A browser asks again each time, so that no module of an older version meets one of a newer.
     response.headers.setdefault("Cache-Control", "no-cache")
+    # In another site's frame, its visitors would press our buttons; a policy in the page itself cannot say so.
+    response.headers.setdefault("X-Frame-Options", "DENY")
 
 
 async def _permalink(request: web.Request) -> web.Response:

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 # Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
+SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
+# Slack's own trouble, which is everybody's and passes. What it refuses for a person, it refuses again.
+DOWN: Final = frozenset({"", "fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
 # Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
 LOOKS_FOR: Final = 1800.0  # seconds
@@ -156,8 +159,13 @@ class Homes:
             except HubUnavailableError as error:
                 log.warning("the Home of %s is drawn later: %s", person, error)
                 return HUB_BACK
-            except (CountersignError, *SLACK_FAILURES, TimeoutError) as error:
+            except (*SLACK_FAILURES, TimeoutError) as error:
+                if code_of(error) in DOWN and time.monotonic() - looker.since < LOOKS_FOR:
+                    log.warning("the Home of %s is drawn later: %s", person, code_of(error) or error)
+                    return SLACK_BACK * self._pause
                 log.warning("the Home of %s is not drawn: %s", person, code_of(error) or error)
+            except CountersignError as error:
+                log.warning("the Home of %s is not drawn: %s", person, error)
             except Exception:
                 log.exception("the Home of %s is not drawn", person)
         return 0.0

@@ -26,7 +26,7 @@ from orchestration.cards import SealOutcome
 from orchestration.client import Door
 from orchestration.commands import Progress
 from orchestration.connect import Connection, connect
-from orchestration.models import Outcome, Status
+from orchestration.models import Choice, Factor, LevelState, Outcome, Status, Via, Vote
 from orchestration.operations import Operations
 from orchestration.outlet import Outlet
 from orchestration.worker import register
@@ -165,12 +165,20 @@ async def own_office(tmp_path: Path) -> AsyncIterator[Office]:
 
 @pytest.fixture
 def keys_signing() -> Callable[[Keys], str]:
-    """Signs one and the same approval."""
+    """Signs one and the same approval: decided in Slack, and confirmed by a code."""
+    vote = Vote(
+        actor="U0ADA",
+        choice=Choice.APPROVE,
+        via=Via.SLACK,
+        factor=Factor.SMS,
+        at=datetime(2026, 12, 1, tzinfo=UTC),
+    )
     outcome = Outcome(
         request_id="deploy-1",
         status=Status.APPROVED,
         processed_by="U0ADA",
         processed_at=datetime(2026, 12, 1, tzinfo=UTC),
+        levels=[LevelState(name="On call", status=Status.APPROVED, decisions=[vote])],
         digest="a" * 64,
     )
     return lambda keys: keys.sign(

@@ -52,7 +52,7 @@ async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(o
         approval["outcome"]["digest"],
     )
     vote = claims["decisions"][0]
-    assert (vote["actor"], vote["choice"], vote["factor"]) == ("U0ADA", "approve", "api")
+    assert (vote["actor"], vote["choice"], vote["via"], vote["factor"]) == ("U0ADA", "approve", "api", None)
     assert "d" not in published["keys"][0]
     head, body, signature = receipt.split(".")
     other = (await approved(office))["outcome"]["receipt"].split(".")

@@ -101,7 +101,7 @@ async def test_clumsy_fingers_and_the_wrong_ones_change_nothing(shared: Demo, pa
 
 
 async def test_a_text_that_vanishes_and_a_card_that_is_deleted(shared: Demo, page: Page) -> None:
-    await arrive(page, shared)
+    await ask(page, shared, "Tin")
     await type_in(page, "/request-approval payment 12400 Steel")
     await expect(card(page, "Steel").get_by_role("button", name="Approve")).to_be_visible()
     await page.get_by_test_id("trouble").click()
@@ -115,6 +115,10 @@ async def test_a_text_that_vanishes_and_a_card_that_is_deleted(shared: Demo, pag
     await expect(page.get_by_test_id("trouble-outcome")).to_contain_text("The card is gone for everyone")
     await expect(card(page, "Steel").get_by_role("button", name="Approve")).to_have_count(0)
     await expect(page.get_by_test_id("story-standing")).to_have_text("Waiting")
+    # Another request's card is in view, with other approvers: the panel's trouble is not for that one.
+    await expect(card(page, "Tin").get_by_role("button", name="Approve")).to_be_visible()
+    await expect(page.get_by_test_id("delete-card")).to_be_disabled()
+    await expect(page.get_by_test_id("wrong-person")).to_be_disabled()
 
 
 async def test_slack_that_refuses_is_waited_out(shared: Demo, page: Page) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from bot.demo.access import BotApi
+from bot.demo.headless import _play_all as play_all
 from bot.demo.headless import chosen, play
 from bot.demo.scenarios.player import Player
 from bot.demo.scenarios.reading import words_of
 from bot.demo.scenarios.script import Scenario
 from bot.demo.supervisor import Demo
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
+from orchestration.connect import HUB_FILE
 from orchestration.errors import CountersignError
 
 SMS = SmsAccount("AC" + "0" * 32, "token")
@@ -108,3 +110,14 @@ def test_a_message_is_read_as_a_person_reads_it() -> None:
     ]
     message = {"text": "fallback", "blocks": blocks, "metadata": None}
     assert words_of(message, {"U0ADA": "Ada Okafor"}) == "✓ Manager · @Ada Okafor in the card"
+
+
+async def test_a_bot_that_does_not_start_leaves_its_last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log that the error names is gone with the directory where none was chosen."""
+    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot" / HUB_FILE).write_text("no hub at all " * 100)
+    with pytest.raises(CountersignError, match="The bot did not start"):
+        await play_all([], tmp_path)
+    assert "hub.db" in capsys.readouterr().err

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from bot.demo.stories import outsiders, story
-from bot.simulator import Workspace
+from bot.demo.access import BotApi
+from bot.demo.stories import ApiStories, outsiders, story
+from bot.simulator import SimulatorError, Workspace
 
 APPROVAL: dict[str, Any] = {
     "id": "payment-k7m2x9qd",
@@ -101,3 +103,27 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
 def test_outsiders_are_neither_asked_nor_asking(workspace: Workspace) -> None:
     """First who is in no group at all: another level may still ask the others."""
     assert outsiders(APPROVAL, workspace.people) == ("U0SAM", "U0DIRK")
+
+
+async def test_an_id_leads_to_an_approval_and_nowhere_else(workspace: Workspace) -> None:
+    """The page names the request, and the demo asks for it with a token that reads."""
+    asked: set[str] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.add(request.raw_path)
+        return web.json_response({"title": "There is no such request."}, status=404)
+
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with BotApi(f"http://127.0.0.1:{runner.addresses[0][1]}", "csn_nobody") as api:
+            for wrong in ("../../readyz?x=", "../policies#", "x?a=b"):
+                with pytest.raises(SimulatorError):
+                    await ApiStories(api, workspace.people).of(wrong)
+    finally:
+        await runner.cleanup()
+    assert all(path.startswith("/api/approvals/") and "?" not in path for path in asked), asked
+    assert len(asked) == 6

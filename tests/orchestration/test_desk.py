@@ -9,10 +9,12 @@ from decimal import Decimal
 
 import pytest
 from durabletask.client import AsyncTaskHubGrpcClient
-from durabletask.entities import EntityInstanceId
+from durabletask.entities import EntityContext, EntityInstanceId
+from durabletask.internal.entity_state_shim import StateShim
 
 from orchestration.commands import Reason
-from orchestration.desk import ASKED_KEPT, WAITS_KEPT, DeskState
+from orchestration.converter import PydanticConverter
+from orchestration.desk import ASKED_KEPT, WAITS_KEPT, DeskState, desk
 from orchestration.desk_client import Desk, DeskReader
 from orchestration.models import DESK, Choice, Status
 from orchestration.operations import Operations
@@ -136,18 +138,35 @@ async def test_what_was_stopped_or_purged_lies_nowhere(
 
 async def test_a_desk_keeps_each_request_once_and_the_newest_of_all(client: AsyncTaskHubGrpcClient) -> None:
     """Signals come at least once. Each list has an end, as the state is written with every signal."""
-    desk = EntityInstanceId(DESK, "U0BUSY")
-    for number in range(WAITS_KEPT + 5):
-        await client.signal_entity(desk, "waits", f"deploy-{number}")
-    for number in (*range(ASKED_KEPT + 5), WAITS_KEPT + 4, WAITS_KEPT + 4):
-        await client.signal_entity(desk, "asked", f"deploy-{number}")
-    last = f"deploy-{WAITS_KEPT + 4}"
+    busy = EntityInstanceId(DESK, "U0BUSY")
+    for number in (0, 1, 0, 2, 2):
+        await client.signal_entity(busy, "waits", f"deploy-{number}")
+    for number in (*range(ASKED_KEPT + 5), 7, 7):
+        await client.signal_entity(busy, "asked", f"deploy-{number}")
+    last = ["deploy-7", f"deploy-{ASKED_KEPT + 4}"]
 
     async def settled() -> DeskState:
-        while (found := await state(client, "U0BUSY")).asked[:1] != [last] or found.waits[:1] != [last]:
+        while (found := await state(client, "U0BUSY")).asked[:2] != last:
             await asyncio.sleep(0.02)
         return found
 
     found = await asyncio.wait_for(settled(), PATIENCE)
-    assert found.waits == [f"deploy-{number}" for number in range(WAITS_KEPT + 4, 4, -1)]
-    assert found.asked == [last, *(f"deploy-{number}" for number in range(ASKED_KEPT + 4, 5, -1))]
+    assert found.waits == ["deploy-2", "deploy-0", "deploy-1"]
+    assert found.asked == ["deploy-7", *(f"deploy-{n}" for n in range(ASKED_KEPT + 4, 4, -1) if n != 7)]
+
+
+def test_many_hundreds_wait_on_a_busy_desk_and_none_is_forgotten() -> None:
+    """What is done is taken from among all that wait, however many came after it."""
+    kept = StateShim(None, PydanticConverter())
+    busy = EntityInstanceId(DESK, "S0ALL")
+
+    def tell(operation: str, number: int) -> None:
+        desk(EntityContext("-", operation, kept, busy, PydanticConverter()), f"deploy-{number}")
+
+    for number in range(700):
+        tell("waits", number)
+    for number in range(10, 700):
+        tell("done", number)
+    left = DeskState.model_validate(kept.get_state(dict, {}))
+    assert left.waits == [f"deploy-{number}" for number in range(9, -1, -1)]
+    assert WAITS_KEPT > 700

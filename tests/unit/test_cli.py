@@ -93,3 +93,22 @@ def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> Non
         assert process.wait(30) == 0
     assert re.search(r"INFO    bot\.app  listening on http://127\.0\.0\.1:\d+$", lines[0])
     assert "WARNING bot.slack.link  Slack cannot be reached" in lines[1]
+
+
+def test_a_policy_file_that_wants_sms_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """The shell in which it is checked need not have the bot's credentials."""
+    file = tmp_path / "policies.toml"
+    file.write_text(
+        '[people.U0ADA]\nphone = "+12025550142"\n[policies.payment]\ntitle = "Payment"\nchannel = "C0PURCHASES"\n'
+        '[[policies.payment.levels]]\nname = "Finance"\napprovers = ["U0ADA"]\ntimeout = "1d"\nsms = true\n'
+    )
+    ended = subprocess.run(
+        [*COMMAND, "policies", "check", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=environment(tmp_path),
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "payment sends codes by SMS, so `countersign run` will need" in ended.stdout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.connect import HubSettingError, Scheduler, connect, parse_scheduler
+from orchestration.connect import SDK_LOG, HubSettingError, Scheduler, connect, parse_scheduler
 
 
 def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
@@ -64,3 +64,10 @@ async def test_every_way_of_authenticating_makes_a_client_and_a_worker(tmp_path:
         connection.worker()
         await client.close()
         connection.close()
+
+
+def test_a_cancelled_timer_that_fires_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """No hub hears of a cancellation, and the SDK warns of each; its other warnings are kept."""
+    SDK_LOG.warning("purchase-1: Ignoring unexpected timerFired event with ID = 32.")
+    SDK_LOG.warning("purchase-1: something else")
+    assert [record.getMessage() for record in caplog.records] == ["purchase-1: something else"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,12 @@ from bot.demo.scenarios.player import Player
 from bot.simulator import SimulatorError
 from orchestration.errors import CountersignError
 
+log = logging.getLogger(__name__)
+
 BEAT: Final = 1.1  # seconds between two acts of one step, so that whoever watches sees the first one's effect
+UNFORESEEN: Final = (
+    "That went wrong in a way nobody foresaw; the demo's log has it. Try again, or leave the scenario."
+)
 
 Json = dict[str, Any]
 
@@ -78,7 +84,8 @@ class ScenarioGuide:
         scenario = self._scenarios.get(name)
         if scenario is None:
             raise SimulatorError(f"There is no scenario called {name!r}.")
-        await self.close()
+        while self._play:  # another page may have begun one while the last one was being ended
+            await self.close()
         play = self._play = _Play(scenario, by_hand)
         play.task = asyncio.create_task(self._tell(play))
         self._changed()
@@ -116,11 +123,12 @@ class ScenarioGuide:
     async def _done(self, play: _Play, player: Player) -> bool:
         """Waits for a turn at the step, and takes it. False when it did not come out: then it may be tried again."""
         self._show(play, "waiting")
-        if await self._done_by_hand(play, player):
-            play.failed = None
-            return True
+        by_hand = await self._done_by_hand(play, player)
+        # Also what was wanted in the moment in which it was done: it was said of this step, and not of the next.
         play.wanted.clear()
         play.failed = None
+        if by_hand:
+            return True
         self._show(play, "doing")
         try:
             # Somebody may have done it already, at the page that this is told in.
@@ -128,6 +136,10 @@ class ScenarioGuide:
                 await player.perform(play.step, BEAT)
         except (CountersignError, SimulatorError) as failed:
             play.failed = str(failed)
+            return False
+        except Exception:
+            log.exception("a step of %s failed", play.scenario.name)
+            play.failed = UNFORESEEN
             return False
         return True
 

@@ -8,13 +8,10 @@ export function workOf(message) {
   return message?.metadata?.event_payload?.instance_id ?? null;
 }
 
-/** The message that stands for the work in view, where I see one: the thread's first, or the channel's newest. */
+/** The message that stands for the work in view, where I see one: the thread's first, or the newest; never another's. */
 export function cardInView() {
-  const parent = state.thread && state.messages?.find((message) => message.ts === state.thread);
-  if (workOf(parent)) return parent;
-  const cards = (state.messages || []).filter((message) => workOf(message) && !message.ephemeral);
-  const own = cards.filter((message) => workOf(message) === state.work);
-  return own.at(-1) ?? cards.at(-1) ?? null;
+  const own = (state.messages || []).filter((message) => !message.ephemeral && workOf(message) === state.work);
+  return (state.work && (own.find((message) => message.ts === state.thread) ?? own.at(-1))) || null;
 }
 
 /** Keeps `state.work` the ID of what is in view. Where nothing is, it stays: one looks at a phone and comes back. */

@@ -83,6 +83,20 @@ async def test_what_slack_would_not_take_now_is_drawn_later(house: House) -> Non
     assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
 
 
+async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(build: Build) -> None:
+    """Else what is decided goes on waiting on their Home, for as long as they look and nothing else happens."""
+    async with build() as house:
+        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+        await opened(ada)
+        card = await house.ask(rita)
+        await ada.wait_for(under(home.WAITING_TITLE, "New laptops"))
+        for error in ("http_500", "internal_error"):
+            await fault(house.simulator, "views.publish", error, count=3)
+        await ada.click(PURCHASES, card["ts"], "approve")
+        view = await ada.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
+        assert sections(view)[home.WAITING_TITLE] == [home.NOTHING_WAITS]
+
+
 async def test_a_home_without_the_groups_says_so(house: House) -> None:
     """Nothing that waits is passed off as nothing waiting."""
     ada = await house.person("U0ADA")
