@@ -12,10 +12,10 @@ from orchestration.errors import InvalidRequestError
 from orchestration.policies import Away, PersonEntry
 
 USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
-SET: Final = (
-    "From {since} to {until} (UTC), {delegate} is asked in your place wherever a policy names you. What waits for you "
-    "already stays with you: hand that over from its card, under ⋯ Delegate."
-)
+# In a group the others can decide meanwhile, and who is in it is Slack's to say.
+WHERE: Final = "where a policy names you, not through a user group"
+STAYS: Final = "What waits for you already stays with you: hand that over from its card, under ⋯ Delegate."
+SET: Final = f"From {{since}} to {{until}} (UTC), {{delegate}} is asked in your place {WHERE}. {STAYS}"
 BACK: Final = "You are there again: from now on you are asked yourself."
 
 YOURSELF: Final = "You cannot stand in for yourself. Please name somebody else."

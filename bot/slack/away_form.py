@@ -15,7 +15,6 @@ ID: Final = "away"
 TITLE: Final = "When you are away"
 SINCE_HINT: Final = "The first day, in UTC"
 UNTIL_HINT: Final = "The last day, in UTC"
-STAYS: Final = "What waits for you already stays with you: hand that over from its card, under ⋯ Delegate."
 
 
 def away_form(entry: PersonEntry | None, today: date) -> Json:
@@ -29,7 +28,7 @@ def away_form(entry: PersonEntry | None, today: date) -> Json:
         blocks.person_input(
             away.DELEGATE, "Who is asked in your place?", initial=entry.delegate if entry else None
         ),
-        blocks.context(STAYS),
+        blocks.context(f"They are asked {away.WHERE}. {away.STAYS}"),
     ]
     return modal(ID, TITLE, "Save", parts, Origin())
 

@@ -77,6 +77,15 @@ def headline(card: Card) -> str:
     return f"{_lead(card)}{mention(card.requester)} asks for {what}: {_title(card)}"
 
 
+def buttons(title: str, target: Target, *, code: bool) -> list[Json]:
+    """What decides, on a card and in Details alike; `code` where one is awaited."""
+    found = [
+        _button(APPROVE, "Approve", "primary", title, target),
+        _button(REJECT, "Reject…", "danger", title, target),
+    ]
+    return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
 # ---- the three looks -------------------------------------------------------------------------------------
 
 
@@ -95,9 +104,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     parts.append(
         blocks.actions(
             ACTIONS,
-            _button(APPROVE, "Approve", "primary", title, target),
-            _button(REJECT, "Reject…", "danger", title, target),
-            *([_button(ENTER_CODE, "Enter code…", None, title, target)] if card.confirming else []),
+            *buttons(title, target, code=bool(card.confirming)),
             blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
         )
     )
@@ -154,7 +161,7 @@ def _asked(card: Card) -> str:
     amount = _amount(card)
     lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
     said = [(safe(field.label, 48, room=200), safe(field.value, FIELD, room=900)) for field in card.fields]
-    short = [f"{label} {value}" for label, value in said if len(value) <= INLINE]
+    short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
     long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
     return within([within([lead, *short], DOT, 1400), *long], "\n", 2800)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bot.slack import blocks
+from bot.slack import blocks, cards
 from bot.slack.blocks import Json
 from bot.slack.modals import Origin, modal
 from bot.slack.path import stand_ins, vote_words
 from bot.slack.states import CALLED, DOT, MARKS
-from bot.slack.text import bold, mention, money, safe, system, when, within
+from bot.slack.target import Target
+from bot.slack.text import bold, mention, money, plain, safe, system, when, within
 from orchestration.commands import Progress
 from orchestration.models import ApprovalRequest, LevelState
 from orchestration.policies import Policy
@@ -26,39 +27,59 @@ TITLE: Final = "Details"
 PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
 MOST: Final = 98  # blocks; Slack takes 100 in a view
 ROOM: Final = 220_000  # bytes of JSON for these; Slack takes 250,000 in a view
-REST: Final = "There is more than fits here; the thread under the card has every step."
+REST: Final = "There is more than fits here."
 THREAD: Final = "Every step, question and answer is in the thread under the card."
 
 
 @dataclass(frozen=True)
-class Links:
-    """Where there is more to see: the card, and the whole record, each where it can be had."""
+class Offers:
+    """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
+
+    `thread` is whether there is a card, and so a thread. `decide` is whether a decision of theirs would count now:
+    they can decide here whatever became of the card. `code` is whether a code of theirs is awaited.
+    """
 
     card: str | None = None
     record: str | None = None
+    thread: bool = False
+    decide: bool = False
+    code: bool = False
 
 
 def details_view(
-    request: ApprovalRequest, policy: Policy, progress: Progress, origin: Origin, links: Links | None = None
+    request: ApprovalRequest,
+    policy: Policy,
+    progress: Progress,
+    origin: Origin,
+    offers: Offers | None = None,
+    words: str = "",
 ) -> Json:
-    """Everything that there is to know about a request, for one person to read."""
+    """Everything that there is to know about a request, for one person; first `words`, on what they did here."""
+    offers = offers or Offers()
     parts: list[Json] = []
     room = ROOM
-    for part in _parts(request, policy, progress, links or Links()):
+    if words:
+        parts.append(blocks.section(words))
+    for part in _parts(request, policy, progress, offers):
         room -= len(json.dumps(part))
         if len(parts) == MOST or room < 0:
             parts.append(blocks.context(REST))
             break
         parts.append(part)
-    parts.append(blocks.context(THREAD))
+    if offers.thread:
+        parts.append(blocks.context(THREAD))
     return modal(ID, TITLE, None, parts, origin)
 
 
-def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, links: Links) -> Iterator[Json]:
+def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers: Offers) -> Iterator[Json]:
     yield from _paragraphs(request.title)
     yield blocks.section(_facts(request, policy, progress))
-    if buttons := list(_links(links)):
-        yield blocks.actions(LINKS, *buttons)
+    if offers.decide:
+        title = plain(request.title, blocks.HEADER)
+        target = Target(instance_id=progress.request_id, round=progress.round)
+        yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
+    if links := list(_links(offers)):
+        yield blocks.actions(LINKS, *links)
     for spec in policy.fields:
         if value := request.fields.get(spec.name):
             yield from _paragraphs(f"{spec.title}: {value}")
@@ -71,11 +92,11 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, links: 
     yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
 
 
-def _links(links: Links) -> Iterator[Json]:
-    if links.card:
-        yield blocks.link(SEE_CARD, "See the card", links.card, spoken="See the card")
-    if links.record:
-        yield blocks.link(SEE_RECORD, "Open the whole record", links.record, spoken=RECORD_SPOKEN)
+def _links(offers: Offers) -> Iterator[Json]:
+    if offers.card:
+        yield blocks.link(SEE_CARD, "See the card", offers.card, spoken="See the card")
+    if offers.record:
+        yield blocks.link(SEE_RECORD, "Open the whole record", offers.record, spoken=RECORD_SPOKEN)
 
 
 def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:

@@ -42,7 +42,9 @@ NOTHING_ASKED: Final = (
 DECIDED_TITLE: Final = "Decided lately"
 NOTHING_DECIDED: Final = "Nothing yet. What you asked for or decided is listed here once it has ended."
 AWAY_TITLE: Final = "When you are away"
-THERE: Final = "You are asked yourself. When you are away, somebody else can be asked in your place."
+THERE: Final = (
+    f"You are asked yourself. When you are away, somebody else can be asked in your place {away.WHERE}."
+)
 LISTED: Final = "Whoever runs Countersign has entered this for you."
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from bot.slack import blocks
+from bot.slack import blocks, grammar
 from bot.slack.blocks import Json
 from bot.slack.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
@@ -36,6 +36,8 @@ QUOTED: Final = frozenset({Status.APPROVED, Status.REJECTED, Status.CANCELLED})
 EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.FAILED})
 
 LINK: Final = "<{url}|See the card>"
+# For who is to decide: whatever has become of the card, they can.
+NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
 LISTED: Final = 20  # requests in a digest; the rest are counted
 SAID: Final = 600
@@ -94,11 +96,11 @@ def _answer(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
 
 
 def _asked(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_link(tell, links)}".rstrip())
+    return Message(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
 
 
 def _reminder(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"{what} waits for your decision{_until(tell.card)}. {_link(tell, links)}".rstrip())
+    return Message(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
 
 
 def _action_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
@@ -173,6 +175,13 @@ def _pressable(text: str, card: Card, action_id: str, label: str, style: str | N
 def _link(tell: Tell, links: Mapping[str, str]) -> str:
     url = links.get(tell.card.request_id)
     return LINK.format(url=url) if url else ""
+
+
+def _where(tell: Tell, links: Mapping[str, str]) -> str:
+    request_id = safe(tell.card.request_id, 60)
+    return _link(tell, links) or NO_LINK.format(
+        command=grammar.COMMAND, status=grammar.STATUS, request_id=request_id
+    )
 
 
 def _said(tell: Tell) -> str:

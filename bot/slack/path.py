@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from bot.slack.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
@@ -26,7 +27,7 @@ def path(card: Card, *, naming: bool) -> str:
     """A line a level and what silence has led to; where there are too many, the latest are kept.
 
     `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
-    only those whom its policy wants pinged.
+    only who stands in for somebody, as they are asked anew, and counts the others who may decide.
     """
     lines: list[str] = []
     for level in card.levels:
@@ -74,25 +75,26 @@ def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - 
 
 
 def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]:  # noqa: FBT001 - as above
-    if names := _waited_for(level, approvals) if naming or level.decisions else "":
+    if names := _waited_for(level, approvals, naming=naming or bool(level.decisions)):
         yield f"waiting for {names}"
-    else:
-        if level.needed == 1 and not level.escalated_at:
-            yield "waiting"
-        yield from stand_ins(level)
+    elif level.needed == 1 and not level.escalated_at:
+        yield "waiting"
     if level.escalated_at:
         yield f"no decision by {when(level.escalated_at)}"
     elif level.deadline:
         yield f"until {when(level.deadline)}"
 
 
-def _waited_for(level: LevelState, approvals: int) -> str:
-    """`Fay or Frank` where either will do, `Fay and Frank` where it takes both."""
+def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
+    """`Fay or Frank` where either will do, `Fay and Frank` where it takes both; "" where none is to be named."""
     voted = {vote.actor for vote in level.decisions}
     people = level.waiting_for or [who for who in level.approvers if who not in voted]
-    shown = [_in_whose_place(level, who) for who in people[:NAMES]]
-    if others := len(people) - len(shown):
-        shown.append(f"{others} more")
+    named = (people if naming else [who for who in people if who in level.stand_ins.values()])[:NAMES]
+    if not named:
+        return ""
+    shown = [_in_whose_place(level, who) for who in named]
+    if others := [who for who in people if who not in named]:
+        shown.append("others" if any(who.startswith("S") for who in others) else f"{len(others)} more")
     everybody = level.needed - approvals >= len(people) and not any(who.startswith("S") for who in people)
     joint = " and " if everybody else " or "
     return joint.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
@@ -100,8 +102,11 @@ def _waited_for(level: LevelState, approvals: int) -> str:
 
 def stand_ins(level: LevelState) -> Iterator[str]:
     """`Bob for Alice, who is away`."""
-    for absent, present in list(level.stand_ins.items())[:STAND_INS]:
-        yield f"{mention(present)} for {_absent(level, absent)}"
+    return _for_whom(level, level.stand_ins)
+
+
+def _for_whom(level: LevelState, absent: Iterable[str]) -> Iterator[str]:
+    return (f"{mention(level.stand_ins[who])} for {_absent(level, who)}" for who in islice(absent, STAND_INS))
 
 
 def _in_whose_place(level: LevelState, who: str) -> str:
@@ -122,7 +127,10 @@ def _escalation(card: Card, level: LevelState) -> str:
         return f"{ONWARD} {bold('Escalated')} to {where}{at}"
     until = f"{DOT}until {when(level.deadline)}" if level.deadline else ""
     if card.escalation:
-        return f"{OPEN} {bold('Escalation')}{DOT}waiting{until}"
+        # Who stands in for somebody of the level itself is named on its own line.
+        theirs = [absent for absent, present in level.stand_ins.items() if present not in level.approvers]
+        instead = "".join(f"{DOT}{one}" for one in _for_whom(level, theirs))
+        return f"{OPEN} {bold('Escalation')}{DOT}waiting{instead}{until}"
     return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
 
 

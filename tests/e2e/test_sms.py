@@ -130,6 +130,32 @@ async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(office: Office)
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
+async def test_a_code_decides_where_the_card_is_deleted(office: Office) -> None:
+    """Details has what the card had: Approve, which sends the code, and then where to enter it."""
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        card = await ask(rita, LARGE)
+        request_id = card["metadata"]["event_payload"]["instance_id"]
+        await rita.delete(PURCHASES, card["ts"])
+        await ada.command(PURCHASES, f"/request-approval status {request_id}")
+        view = await ada.wait_for_view("details")
+        await ada.click_in_view(view, "approve")
+        code = code_of(await ada.wait_for_text(is_code))
+        waiting = await ada.wait_for(offers_code)
+        assert "I have sent a code to your phone." in text_of({"text": "", **waiting})
+        await ada.click_in_view(waiting, "enter_code")
+        form = await ada.wait_for_view("enter_code_form")
+        await ada.submit(form, {"code": code})
+        assert await ada.views() == []
+        told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
+        assert "<@U0ADA> approved *Steel for hall 3*" in told["text"]
+
+
+async def offers_code(person: Person) -> dict[str, Any] | None:
+    """The modal in front, once a code can be entered from it."""
+    views = await person.views()
+    return views[-1] if views and "enter_code" in actions_of(views[-1]) else None
+
+
 async def test_a_redelivered_reply_costs_one_attempt_and_gets_the_same_words(office: Office) -> None:
     async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
         code = await press(ada, await ask(rita, LARGE))

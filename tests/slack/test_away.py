@@ -24,7 +24,11 @@ def test_an_absence_in_any_order(text: str) -> None:
     assert entry == PersonEntry(
         delegate="U0BOB", away=Away(since=date(2026, 12, 20), until=date(2026, 12, 24))
     )
-    assert told(entry).startswith("From 2026-12-20 to 2026-12-24 (UTC), <@U0BOB> is asked in your place")
+    said = told(entry)
+    assert said.startswith(
+        "From 2026-12-20 to 2026-12-24 (UTC), <@U0BOB> is asked in your place where a policy"
+    )
+    assert "not through a user group." in said
 
 
 def test_it_begins_today_where_nothing_else_is_said() -> None:

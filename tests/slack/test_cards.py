@@ -10,6 +10,7 @@ import pytest
 from bot.slack.asking import Policies
 from bot.slack.cards import Rendered, render
 from bot.slack.notices import asked, notice
+from orchestration.cards import Notice
 from orchestration.models import ActionState, Choice, RemarkKind, Status, Via
 from tests.slack.conftest import PURCHASE, Story, mrkdwn_of
 
@@ -53,7 +54,7 @@ def test_a_new_card(story: MakeStory) -> None:
     rendered = render(card, ["S0MANAGERS", "U0ADA"])
     assert lines(rendered) == [
         "New laptops for the team",
-        "<@U0RITA> asks for *4,200.00 USD* · Vendor Acme · needed by 1 Dec",
+        "<@U0RITA> asks for *4,200.00 USD* · Vendor: Acme · needed by: 1 Dec",
         "> Ours are from 2019.",
         "> Quote: <https://acme.example/q/7>",
         "○ *Manager* · waiting · until {3 Dec 9:30}",
@@ -86,7 +87,7 @@ def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
 
 def test_nothing_is_asked_of_an_amount_that_is_not_there(story: MakeStory, policies: Policies) -> None:
     rendered = render(story(policies["access"], title="CRM", fields={"system": "crm.example"}).record.card(1))
-    assert lines(rendered)[1] == "<@U0RITA> asks for approval · System crm.example"
+    assert lines(rendered)[1] == "<@U0RITA> asks for approval · System: crm.example"
     assert rendered.text == "<@U0RITA> asks for approval: CRM"
 
 
@@ -124,7 +125,7 @@ def test_who_stands_in_for_whom_and_whether_they_are_away(story: MakeStory) -> N
     told = story(away={"U0ADA": "U0BOB"})
     line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or <!subteam^S0MANAGERS>"
     assert lines(render(told.record.card(1)))[2].startswith(line)
-    fresh = "○ *Manager* · waiting · <@U0BOB> for <@U0ADA>, who is away · until {3 Dec 9:30}"
+    fresh = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or others · until {3 Dec 9:30}"
     assert lines(render(told.record.card(1), []))[2] == fresh
     handed = story()
     handed.delegate("U0ADA", "U0BOB")
@@ -132,6 +133,18 @@ def test_who_stands_in_for_whom_and_whether_they_are_away(story: MakeStory) -> N
     assert lines(render(handed.record.card(1)))[2].startswith(line)
     handed.vote("U0BOB", Choice.APPROVE, 5)
     assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.record.card(1)))[2]
+
+
+def test_the_card_of_an_escalation_says_that_a_stand_in_is_not_the_only_one(story: MakeStory) -> None:
+    """A mention in a new message pings, so the others are counted; the first edit names them."""
+    level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
+    told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})
+    told.record.escalate({"U0BOSS": "U0BOB"}, told.at(60))
+    for notify, others in (([], "or 2 more"), (None, "<@U0FIN> or <@U0FAY>")):
+        line, escalation = lines(render(told.record.card(2), notify))[2:4]
+        assert line.startswith("○ *Manager* · waiting for <@U0DIRK> (for <@U0ADA>, who is away)")
+        assert f"{others} · no decision by {{10:30}}" in line
+        assert escalation.startswith("○ *Escalation* · waiting · <@U0BOB> for <@U0BOSS>, who is away · until")
 
 
 def test_where_it_takes_everybody_the_names_are_joined_by_and(story: MakeStory) -> None:
@@ -374,3 +387,12 @@ def test_what_is_said_after_asking(story: MakeStory) -> None:
     assert asked(record.request, record.request_id, record.policy) == (
         "Asked: *New laptops for the team* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
     )
+
+
+def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> None:
+    """Where the card was deleted, nothing else would lead there."""
+    told = story()
+    tell = told.tell(Notice.REMINDER, "U0ADA")
+    where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."
+    assert notice(tell, {}).text.endswith(where)
+    assert "Home tab" not in notice(tell, {told.record.request_id: "https://acme.example/p1"}).text

@@ -13,7 +13,7 @@ from bot.simulator.views_check import checked_view
 from bot.slack import forms
 from bot.slack.asking import Draft
 from bot.slack.cards import render
-from bot.slack.details import details_view
+from bot.slack.details import Offers, details_view
 from bot.slack.forms import CardOrigin
 from bot.slack.grammar import explanation, parse
 from bot.slack.modals import Origin, ask_form
@@ -34,6 +34,7 @@ from orchestration.models import (
     Vote,
 )
 from orchestration.policies import FieldSpec, Level, Policy
+from orchestration.words import SENTENCES
 from tests.slack.conftest import mrkdwn_of
 
 NASTY = [
@@ -258,9 +259,11 @@ def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, ask
     description=texts(10_000),
     value=texts(500),
     listed=st.lists(policies, min_size=1, max_size=1),
+    offered=st.booleans(),
+    said=st.sampled_from(["", *SENTENCES.values()]),
 )
 def test_any_details_are_within_the_limits(
-    card: Card, description: str, value: str, listed: list[Policy]
+    card: Card, description: str, value: str, listed: list[Policy], offered: bool, said: str
 ) -> None:
     request = ApprovalRequest(
         policy="p",
@@ -280,7 +283,9 @@ def test_any_details_are_within_the_limits(
         levels=card.levels,
         actions=card.actions,
     )
-    view = details_view(request, listed[0], progress, Origin(channel="C0X"))
+    link = "https://approvals.example/" + "x" * 2900 if offered else None
+    offers = Offers(card=link, record=link, thread=offered, decide=offered, code=offered)
+    view = details_view(request, listed[0], progress, Origin(channel="C0X"), offers, said)
     checked_view(json.loads(json.dumps(view)), "modal")
 
 

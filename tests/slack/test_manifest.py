@@ -28,6 +28,7 @@ SCOPES = {
     "usergroups_users_list": {"usergroups:read"},
     "users_info": {"users:read"},
     "views_open": set(),
+    "views_push": set(),
     "views_publish": set(),
     "views_update": set(),
 }

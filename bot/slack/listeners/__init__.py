@@ -21,15 +21,14 @@ def register(
     door: Door,
     challenges: ChallengeDoor | None = None,
     *,
-    courtesy: Courtesy | None = None,
-    homes: Homes | None = None,
+    courtesy: Courtesy,
+    homes: Homes,
 ) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
     errands = Errands(door, courtesy, homes)
     commands.register(app, errands)
     actions.register(app, door, courtesy)
     views.register(app, door)
-    if homes is not None:
-        home.register(app, errands, homes)
+    home.register(app, errands)
     if challenges is not None:
         codes.register(app, door, challenges)

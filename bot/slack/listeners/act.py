@@ -13,6 +13,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.blocks import Json
 from bot.slack.errors import SLACK_FAILURES, code_of
 from orchestration.client import Actor
 from orchestration.models import Via
@@ -58,6 +59,12 @@ class Act:
         return next((place for place in places if isinstance(place, str) and place), None)
 
     @property
+    def in_modal(self) -> bool:
+        """Whether they pressed something in a modal: not in a message, and not in App Home."""
+        is_press = self.body.get("type") == "block_actions"
+        return is_press and (self.body.get("view") or {}).get("type") == "modal"
+
+    @property
     def id(self) -> str:
         """A name for this act: the same if Slack delivers it again, another for whatever the person does next.
 
@@ -77,6 +84,16 @@ class Act:
     def form_id(self) -> str:
         """A name for the form: however often it is submitted, it asks once."""
         return _name(self.view["id"])
+
+    async def show(self, view: Json) -> None:
+        """Opens the view, over the modal in which they pressed where there is one."""
+        opening = self.client.views_push if self.in_modal else self.client.views_open
+        await opening(trigger_id=self.body["trigger_id"], view=view)
+
+    async def done(self) -> None:
+        """Acks. A form that lies over another view closes with it, as that shows what was before."""
+        covers = self.body.get("type") == "view_submission" and self.view.get("previous_view_id")
+        await self.ack(response_action="clear" if covers else None)
 
     async def tell(self, text: str) -> None:
         """Says `text` (mrkdwn) to the person alone: where they acted, else by the response URL, else directly.

@@ -12,8 +12,8 @@ from bot.slack.courtesy import Courtesy
 from bot.slack.errors import code_of
 from bot.slack.listeners.act import Act
 from bot.slack.listeners.failures import answered
-from bot.slack.listeners.opening import FORMS, answer_form, open_form, reject_form, show_details
-from bot.slack.listeners.verdicts import answer_press
+from bot.slack.listeners.opening import FORMS, answer_form, open_form, reject_form, say, show_details
+from bot.slack.listeners.verdicts import answer_press, words_on
 from bot.slack.modals import CHOOSE_POLICY, Origin, ask_form, read_ask_form
 from bot.slack.target import UnreadableCardError
 from orchestration.client import Door
@@ -22,15 +22,15 @@ from orchestration.models import Choice
 TRYING_AGAIN: Final = "It is being tried again; the card will say how it went."
 
 
-def register(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
-    """Registers what can be pressed."""
+def register(app: AsyncApp, door: Door, courtesy: Courtesy) -> None:
+    """Registers what can be pressed. A card's two buttons are in Details too, and do the same there."""
     _card(app, door, courtesy)
-    _messages(app, door)
+    _messages(app, door, courtesy)
     _chooser(app, door)
     _links(app)
 
 
-def _card(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
+def _card(app: AsyncApp, door: Door, courtesy: Courtesy) -> None:
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.APPROVE})
     @answered
     async def approve(act: Act) -> None:
@@ -38,13 +38,13 @@ def _card(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
         ticket = await door.decide(
             card.instance_id, act.actor, Choice.APPROVE, round=card.round, command_id=act.id
         )
-        await answer_press(act, door, ticket)
+        await say(act, door, courtesy, await words_on(act, door, ticket))
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.REJECT})
     @answered
     async def reject(act: Act) -> None:
         await act.ack()
-        await open_form(act, door, reject_form, courtesy=courtesy)
+        await open_form(act, door, courtesy, reject_form)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.MORE})
     @answered
@@ -54,17 +54,17 @@ def _card(app: AsyncApp, door: Door, courtesy: Courtesy | None) -> None:
         if choice == cards.DETAILS:
             await show_details(act, door, target.of_click(act.body).instance_id, courtesy)
         elif choice in FORMS:
-            await open_form(act, door, FORMS[choice], courtesy=courtesy)
+            await open_form(act, door, courtesy, FORMS[choice])
         else:
             raise UnreadableCardError
 
 
-def _messages(app: AsyncApp, door: Door) -> None:
+def _messages(app: AsyncApp, door: Door, courtesy: Courtesy) -> None:
     @app.action({"block_id": notices.NOTICE, "action_id": notices.ANSWER})
     @answered
     async def answer(act: Act) -> None:
         await act.ack()
-        await open_form(act, door, answer_form, of_this_round=False)
+        await open_form(act, door, courtesy, answer_form, of_this_round=False)
 
     @app.action({"block_id": notices.NOTICE, "action_id": notices.RETRY})
     @answered

@@ -37,7 +37,7 @@ def register(app: AsyncApp, door: Door, challenges: ChallengeDoor) -> None:
         form = code_form(
             progress, CodeOrigin(channel=act.channel, challenge=challenge), challenges.codes.digits
         )
-        await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
+        await act.show(form)
 
     @app.view(ENTER_CODE_FORM)
     @answered
@@ -53,13 +53,13 @@ def register(app: AsyncApp, door: Door, challenges: ChallengeDoor) -> None:
             return
         answer = await challenges.answer(challenge, digits, act.id)
         if answer is not None and answer.right:
-            await act.ack()
+            await act.done()
         elif answer is not None and answer.attempts_left > 0:
             tries = "try" if answer.attempts_left == 1 else "tries"
             words = WRONG.format(left=answer.attempts_left, tries=tries)
             await act.ack(response_action="errors", errors={TYPED: words})
         else:
-            await act.ack()
+            await act.done()
             ended = await challenges.status(challenge)
             verified = ended.status is ChallengeStatus.VERIFIED
             if not verified:

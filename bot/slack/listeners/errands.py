@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Final
 
 from bot.slack import away, grammar
@@ -29,33 +28,28 @@ class Errands:
     """What they are run with."""
 
     door: Door
-    courtesy: Courtesy | None = None
-    homes: Homes | None = None
+    courtesy: Courtesy
+    homes: Homes
 
     async def run(self, act: Act, errand: grammar.Errand) -> None:
         """Does it. Raises `InvalidRequestError` with what to write instead."""
         await _ERRANDS[errand.word](self, act, errand.words)
 
-    def today(self) -> date:
-        """The day of UTC from which words on being away count: the hub's, where it is known."""
-        return self.homes.today() if self.homes is not None else datetime.now(UTC).date()
-
     async def away(self, act: Act, entry: PersonEntry | None, told: str = "") -> None:
         """Puts their own word on being away on record; `told` answers a command."""
         await self.door.set_away(act.person, entry)
         await act.ack(told)
-        if self.homes is not None:
-            await self.homes.away_set(act.person, entry)
+        await self.homes.away_set(act.person, entry)
 
 
 async def _away(errands: Errands, act: Act, words: Sequence[str]) -> None:
-    entry = away.read_away(words, person=act.person, today=errands.today())
+    entry = away.read_away(words, person=act.person, today=errands.homes.today())
     await errands.away(act, entry, away.told(entry))
 
 
 async def _back(errands: Errands, act: Act, _: Sequence[str]) -> None:
     listed = errands.door.book().people.get(act.person)
-    await errands.away(act, away.back_again(listed, errands.today()), away.BACK)
+    await errands.away(act, away.back_again(listed, errands.homes.today()), away.BACK)
 
 
 async def _cancel(errands: Errands, act: Act, words: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack import away, away_form, home, target
 from bot.slack.asking import Draft
-from bot.slack.homes import Homes
 from bot.slack.listeners.act import Act
 from bot.slack.listeners.errands import Errands
 from bot.slack.listeners.failures import answered
@@ -17,9 +16,9 @@ from bot.slack.modals import Origin, ask_form
 from orchestration.errors import InvalidRequestError
 
 
-def register(app: AsyncApp, errands: Errands, homes: Homes) -> None:
+def register(app: AsyncApp, errands: Errands) -> None:
     """Registers the tab and what is on it."""
-    door = errands.door
+    door, homes = errands.door, errands.homes
 
     @app.event("app_home_opened")
     async def opened(event: dict[str, Any]) -> None:

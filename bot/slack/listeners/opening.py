@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from bot.slack import cards, forms, target
 from bot.slack.blocks import Json
 from bot.slack.courtesy import Courtesy
-from bot.slack.details import Links, details_view
+from bot.slack.details import Offers, details_view
 from bot.slack.errors import SLACK_FAILURES, code_of
 from bot.slack.forms import CardOrigin
 from bot.slack.listeners.act import Act
@@ -18,6 +18,7 @@ from bot.slack.modals import Origin
 from orchestration.client import Door
 from orchestration.commands import Progress, Reason, Verdict
 from orchestration.desk_client import Paper
+from orchestration.errors import CountersignError
 from orchestration.models import Status
 from orchestration.words import sentence
 
@@ -30,41 +31,76 @@ Draw: TypeAlias = Callable[[Act, Door, Progress, CardOrigin], Awaitable[Json | R
 
 
 async def open_form(
-    act: Act, door: Door, draw: Draw, *, of_this_round: bool = True, courtesy: Courtesy | None = None
+    act: Act, door: Door, courtesy: Courtesy, draw: Draw, *, of_this_round: bool = True
 ) -> None:
     """Opens the form about the card, unless what would be written in it could not count."""
     card = target.of_click(act.body)
     progress = await door.status(card.instance_id)
     refusal = _too_late(progress, card.round if of_this_round else None)
-    if refusal is None and courtesy is not None and draw in _OF_DECIDERS:
+    if refusal is None and draw in _OF_DECIDERS:
         reason = await courtesy.refusal(act.person, await _paper(door, progress))
         refusal = Verdict(command_id="-", reason=reason) if reason else None
     if refusal is not None:
-        await act.tell(sentence(refusal))
+        await say(act, door, courtesy, sentence(refusal))
         return
     form = await draw(act, door, progress, CardOrigin(channel=act.channel, target=card))
     if isinstance(form, Reason):
         await act.tell(sentence(Verdict(command_id="-", reason=form)))
         return
-    await act.client.views_open(trigger_id=act.body["trigger_id"], view=form)
+    await act.show(form)
 
 
-async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy | None) -> None:
-    """Opens everything there is to know of the request, with where to see more of it for the one who pressed."""
+async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy) -> None:
+    """Opens everything there is to know of the request, with what the one who pressed can do about it."""
+    await act.show(await _details(act, door, request_id, courtesy))
+
+
+async def say(act: Act, door: Door, courtesy: Courtesy, words: str) -> None:
+    """Says what came of a press to the one who pressed; "" where the card, or Details drawn anew, says it.
+
+    A private message would be behind a modal, so there it is said in the modal. Never raises: what was committed
+    must not be called lost because it cannot be shown.
+    """
+    if act.in_modal and await _redrawn(act, door, courtesy, words):
+        return
+    if words:
+        await act.tell(words)
+
+
+async def _redrawn(act: Act, door: Door, courtesy: Courtesy, words: str) -> bool:
+    """Whether the Details in which they pressed could be drawn anew, with `words` above."""
+    request_id = target.of_click(act.body).instance_id
+    try:
+        view = await _details(act, door, request_id, courtesy, words)
+        await act.client.views_update(view_id=act.view["id"], view=view)
+    except (CountersignError, *SLACK_FAILURES, TimeoutError) as error:
+        log.info("the details of %s are not drawn anew: %s", request_id, code_of(error) or error)
+        return False
+    return True
+
+
+async def _details(act: Act, door: Door, request_id: str, courtesy: Courtesy, words: str = "") -> Json:
     paper = await _paper(door, await door.status(request_id))
-    card, record = await asyncio.gather(_card_link(act, paper.progress), _record_link(act, paper, courtesy))
-    links = Links(card=card, record=record)
-    view = details_view(paper.request, paper.policy, paper.progress, Origin(channel=act.channel), links)
-    await act.client.views_open(trigger_id=act.body["trigger_id"], view=view)
+    card, record, refusal = await asyncio.gather(
+        _card_link(act, paper.progress),
+        courtesy.record(act.person, paper),
+        courtesy.refusal(act.person, paper),
+    )
+    offers = Offers(
+        card=card,
+        record=record,
+        thread="message" in act.body or card is not None,
+        decide=refusal is None and not paper.progress.status.ended,
+        code=act.person in paper.progress.confirming,
+    )
+    return details_view(
+        paper.request, paper.policy, paper.progress, Origin(channel=act.channel), offers, words
+    )
 
 
 async def _paper(door: Door, progress: Progress) -> Paper:
     request_id = progress.request_id
     return Paper(progress, await door.asked(request_id), await door.policy_of(request_id))
-
-
-async def _record_link(act: Act, paper: Paper, courtesy: Courtesy | None) -> str | None:
-    return await courtesy.record(act.person, paper) if courtesy else None
 
 
 async def _card_link(act: Act, progress: Progress) -> str | None:

@@ -27,11 +27,16 @@ async def verdict_on(door: Door, ticket: Ticket, *, within: float = PATIENCE) ->
         return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
 
 
-async def answer_press(act: Act, door: Door, ticket: Ticket, accepted: str = "") -> None:
-    """For a press: ack, then say what changed nothing. What did mostly needs no words, as the card changes."""
-    await act.ack()
+async def words_on(act: Act, door: Door, ticket: Ticket, accepted: str = "") -> str:
+    """For a press: acks, and returns what there is to say; mostly nothing, as the card changes."""
+    await act.done()
     verdict = await verdict_on(door, ticket)
-    if words := accepted if verdict.reason is Reason.RECORDED else sentence(verdict):
+    return accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
+
+
+async def answer_press(act: Act, door: Door, ticket: Ticket, accepted: str = "") -> None:
+    """For a press: ack, then say what changed nothing."""
+    if words := await words_on(act, door, ticket, accepted):
         await act.tell(words)
 
 
@@ -41,10 +46,10 @@ async def answer_form(act: Act, door: Door, ticket: Ticket, field: str) -> None:
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(act, door, ticket)
     elif verdict.begun:
-        await act.ack()
+        await act.done()
         await act.tell(sentence(verdict))
     elif verdict.accepted:
-        await act.ack()
+        await act.done()
     else:
         await act.ack(response_action="errors", errors={field: sentence(verdict)})
 

@@ -161,7 +161,7 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: People) 
     await sees(people.fay, GENERAL, f"From {day} to {day + timedelta(days=9)} (UTC), <@U0SAM> is asked")
 
     card = await ask(people.rita, "named Wiki", ACCESS)
-    assert "<@U0SAM> for <@U0FAY>, who is away" in text_of(card)
+    assert "waiting for <@U0SAM> (for <@U0FAY>, who is away)" in text_of(card)
     await sees(people.sam, "D0SAM", "<@U0FAY> is away, so you decide *Wiki* instead.", "|See the card>")
     await sees(people.rita, ACCESS, "→ <@U0SAM> decides for <@U0FAY>, who is away", thread=card["ts"])
     await approve(people.fay, card)

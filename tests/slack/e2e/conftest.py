@@ -175,6 +175,13 @@ def pressed(person: str, card: dict[str, Any], action_id: str = "approve", **mes
     return {"payload": json.dumps(payload)}
 
 
+async def has_card(house: House, request_id: str) -> None:
+    """Returns once the request knows of its card, which people may see a moment before."""
+    async with asyncio.timeout(15):
+        while not (await house.door.status(request_id)).cards:
+            await asyncio.sleep(0.01)
+
+
 def has_button(action_id: str) -> Callable[[dict[str, Any]], bool]:
     return lambda message: action_id in action_ids(message)
 

@@ -45,7 +45,7 @@ async def test_the_form_asks(build: Build, mode: str) -> None:
             form, {"amount": "4200.50", "field.vendor": "Acme", "description": "Ours are from 2019.\nHelp!"}
         )
         card = await rita.wait_for_message(PURCHASES, has_button("approve"))
-        assert "asks for *4,200.50 USD* · Vendor Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
+        assert "asks for *4,200.50 USD* · Vendor: Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
         await rita.wait_for_message(PURCHASES, private("Asked: *New laptops* (4,200.50 USD)"))
         assert await rita.views() == []
 
@@ -73,7 +73,7 @@ async def test_the_form_is_filled_in_where_a_field_is_still_missing(house: House
     assert refused.value.errors == {"field.system": "System: is required for Access."}
     await rita.submit(form, {"field.system": "crm.example"})
     card = await rita.wait_for_message("C0ACCESS", has_button("approve"))
-    assert "asks for approval · System crm.example" in whole_text(card)
+    assert "asks for approval · System: crm.example" in whole_text(card)
     await rita.wait_for_message("C0GENERAL", private("in <#C0ACCESS>"))
 
 

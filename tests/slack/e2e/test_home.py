@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -16,7 +15,7 @@ from bot.pages.links import RecordLinks
 from bot.simulator import Person
 from bot.simulator.person import RefusedError
 from bot.slack import home
-from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault
+from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card, private
 
 Build = Callable[..., AbstractAsyncContextManager[House]]
 
@@ -161,6 +160,19 @@ async def test_being_away_is_set_changed_and_ended(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, home.THERE))
 
 
+async def test_today_is_the_hubs_by_command_as_by_the_form(house: House) -> None:
+    """A demonstration that has skipped days is as far as its hub, and what it says of a day must hold there."""
+    ada = await house.person("U0ADA")
+    before = house.connection.now().date()
+    house.skip(days=10)
+    today = before + timedelta(days=10)
+    await opened(ada)
+    await ada.command(PURCHASES, f"/request-approval away until {today + timedelta(days=1)} delegate @Fay")
+    await ada.wait_for(under(home.AWAY_TITLE, f"From {today} to {today + timedelta(days=1)} (UTC), <@U0FAY>"))
+    await ada.command(PURCHASES, f"/request-approval away until {before} delegate @Fay")
+    await ada.wait_for_message(PURCHASES, private(f"{before} is over."))
+
+
 async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     ada = await house.person("U0ADA")
     await opened(ada)
@@ -168,26 +180,9 @@ async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
 
 
-async def test_a_word_by_command_counts_from_the_hubs_day(house: House) -> None:
-    """As the Home's form does, and as whoever is away is looked up: in the demo that day is skipped to."""
-    ada = await house.person("U0ADA")
-    await opened(ada)
-    house.skip(days=3)
-    today = house.connection.now().date()
-    await ada.command(PURCHASES, f"/request-approval away until {today} delegate @Fay")
-    await ada.wait_for(under(home.AWAY_TITLE, f"From {today} to {today} (UTC), <@U0FAY>"))
-
-
-async def has_card(house: House, request_id: str) -> None:
-    """Returns once the request knows of its card, which people may see a moment before."""
-    async with asyncio.timeout(15):
-        while not (await house.door.status(request_id)).cards:
-            await asyncio.sleep(0.01)
-
-
 def links_of(view: dict[str, Any]) -> dict[str, str]:
     rows = [block["elements"] for block in view["blocks"] if block["type"] == "actions"]
-    return {element["action_id"]: element["url"] for row in rows for element in row}
+    return {element["action_id"]: element["url"] for row in rows for element in row if "url" in element}
 
 
 async def test_who_cannot_be_told_apart_gets_the_form(house: House) -> None:
