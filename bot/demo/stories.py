@@ -190,7 +190,9 @@ def _code_out(moments: Iterable[Json]) -> Waiting | None:
             out.pop(who, None)
         if moment["kind"] == "code":
             until = _seconds(moment["at"]) + LIFETIME.total_seconds()
-            out[who] = Waiting("Waiting for the code by SMS", who=(who,) if who else (), until=until, note=ASLEEP)
+            out[who] = Waiting(
+                "Waiting for the code by SMS", who=(who,) if who else (), until=until, note=ASLEEP
+            )
     return list(out.values())[-1] if out else None
 
 
