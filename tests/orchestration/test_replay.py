@@ -124,8 +124,11 @@ async def auto_approved(office: Office) -> str:
 
 async def turned_over(office: Office) -> str:
     request_id = await office.ask("deploy")
-    said = (office.say(request_id, "U0ADA", RemarkKind.COMMENT, str(n)) for n in range(101))
-    await asyncio.gather(*said)
+    for some in range(0, 101, 20):  # each is to be answered within the hub's budget, on a busy machine too
+        said = (
+            office.say(request_id, "U0ADA", RemarkKind.COMMENT, str(n)) for n in range(101)[some : some + 20]
+        )
+        await asyncio.gather(*said)
     await office.eventually(lambda: len(office.board.trail) == 101)
     await office.decide(request_id, "U0ADA")
     return request_id
