@@ -196,7 +196,9 @@ class Effects:
 
     def _actions(self) -> list[Action]:
         record = self._record
-        return record.policy.on.get(record.state.status, [])  # type: ignore[call-overload,no-any-return]  # an ended status
+        return next(
+            (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
+        )
 
     def _run(self, index: int) -> None:
         self.outbox.put(f"action:{index}", Act(index=index, give_up=self._record.policy.actions_retried_for))

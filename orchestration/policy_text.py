@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -49,9 +49,9 @@ def parse(text: str, source: str) -> PolicyBook:
         ) from error
 
 
-def _with_keys(tables: Mapping[str, object]) -> dict[str, object]:
+def _with_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Each policy knows its own name."""
-    policies: dict[str, object] = dict(tables["policies"])  # type: ignore[call-overload]  # checked by the caller
+    policies: dict[str, Any] = tables["policies"]
     named = {
         key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()
     }

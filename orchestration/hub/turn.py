@@ -8,6 +8,7 @@ words, because an answer refused would only be produced, and refused, again.
 from dataclasses import dataclass, field
 
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import Message
 
 from orchestration.hub import limits, wire
 from orchestration.hub.endings import Ending, completed_event
@@ -146,10 +147,10 @@ def _complete(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     out.history.append(completed_event(at, out.ending))
 
 
-def copy(source: object, target: object, *names: str) -> None:
+def copy(source: Message, target: Message, *names: str) -> None:
     """Copy optional messages by name, keeping what is absent absent."""
     for name in names:
-        if source.HasField(name):  # type: ignore[attr-defined]  # both are protobuf messages
+        if source.HasField(name):
             getattr(target, name).CopyFrom(getattr(source, name))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -239,7 +240,7 @@ async def test_bodies_that_are_no_request(
 
 
 async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(office: Office) -> None:
-    async def endless():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an async generator of bytes
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(300):
             yield b" " * 1024
 

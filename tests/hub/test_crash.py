@@ -109,7 +109,7 @@ def until_acknowledged(call: Callable[[], Any]) -> int:
         try:
             call()
         except grpc.RpcError as error:
-            code = error.code()  # type: ignore[attr-defined]  # every such error is a grpc.Call too
+            code = error.code()  # every such error is a grpc.Call too
             if code is grpc.StatusCode.ALREADY_EXISTS and sent > 1:
                 return sent
             if code not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:

@@ -178,7 +178,9 @@ class Carrier:
         """The digits of the last text to a person."""
         with self.lock:
             last = [text for number, text, _ in self.texts if number == self.numbers[user]][-1]
-        return re.search(r"reply (\d+) to", last).group(1)  # type: ignore[union-attr]  # no match fails the test
+        found = re.search(r"reply (\d+) to", last)
+        assert found, last
+        return found.group(1)
 
     def texts_to(self, user: str) -> int:
         with self.lock:

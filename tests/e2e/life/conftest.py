@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
@@ -19,6 +19,7 @@ ESCALATIONS, GENERAL = "C0ESCALATIONS", "C0GENERAL"
 PLACE = Path(__file__).parent
 
 Message = dict[str, Any]
+T = TypeVar("T")
 
 
 class Erp:
@@ -90,7 +91,7 @@ async def people(office: Office) -> AsyncIterator[People]:
 # ---- looking: by asking again, as many changes at once would each be looked at ----------------------------------
 
 
-async def until(look: Callable[[], Any], patience: float = 15.0, every: float = 0.03) -> Any:
+async def until(look: Callable[[], Awaitable[T | None]], patience: float = 15.0, every: float = 0.03) -> T:
     """What `look()`, awaited, gives as soon as that is truthy."""
     try:
         async with asyncio.timeout(patience):
@@ -111,7 +112,7 @@ async def sees(person: Person, channel: str, *words: str, thread: str | None = N
         return found[-1] if found else None
 
     try:
-        return await until(look)  # type: ignore[no-any-return]  # what `look` gives
+        return await until(look)
     except AssertionError:
         shown = "\n---\n".join(text_of(message) for message in seen)
         raise AssertionError(f"{words} is not in {channel}:\n{shown}") from None
@@ -127,7 +128,7 @@ async def card_of(person: Person, channel: str, title: str, round_: int = 1) -> 
                 return message
         return None
 
-    return await until(look)  # type: ignore[no-any-return]  # what `look` gives
+    return await until(look)
 
 
 def request_id(card: Message) -> str:
