@@ -41,7 +41,7 @@ def routes(
 
 
 def _route(call: _Call, *, served: bool) -> frames.Unary:
-    async def handle(request: bytes) -> bytes:
+    async def answer(request: bytes) -> bytes:
         if not served:
             raise frames.RpcError(
                 frames.status(grpc.StatusCode.UNIMPLEMENTED),
@@ -55,7 +55,7 @@ def _route(call: _Call, *, served: bool) -> frames.Unary:
             raise _invalid(str(error)) from error
         return json.dumps({"time": None if time is None else time.isoformat()}).encode()
 
-    return frames.Unary(handle)
+    return frames.Unary(lambda request, reply: frames.later(answer(request), reply))
 
 
 def _invalid(words: str) -> frames.RpcError:

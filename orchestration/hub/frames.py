@@ -1,9 +1,13 @@
 """The little of HTTP/2's and gRPC's wire formats that the hub speaks: frames, fixed headers, calls."""
 
+import asyncio
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote
 
+# A frame's head: 24 bits of length and 8 of kind, then flags and stream.
+HEAD: Final = struct.Struct(">IBI")
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RESET, SETTINGS, _, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 1, 1, 4, 8, 32
@@ -18,13 +22,15 @@ LARGEST_REQUEST: Final = 64 * 1024 * 1024
 INITIAL_WINDOW_SETTING: Final = 4
 MAX_FRAME_SETTING: Final = 5
 CREDIT: Final = 1 << 20
+# Of a refusal; the words may quote what a client sent, and clients take headers of a few KiB only.
+_LONGEST_WORDS: Final = 1000
 UNIMPLEMENTED: Final = 12
 INTERNAL: Final = 13
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview) -> bytes:
     """A frame: length and kind, flags, stream, payload."""
-    return struct.pack(">I", len(payload) << 8 | kind) + struct.pack(">BI", flags, stream) + payload
+    return HEAD.pack(len(payload) << 8 | kind, flags, stream) + payload
 
 
 def literal(name: bytes, value: bytes) -> bytes:
@@ -59,10 +65,37 @@ class RpcError(Exception):
         self.words = words
 
 
-class Unary(NamedTuple):
-    """A call with one answer. `call` raises RpcError to refuse."""
+def refusal(error: RpcError) -> bytes:
+    """The headers that end a call otherwise than well."""
+    words = quote(error.words[:_LONGEST_WORDS], safe=" !\"#$&'()*+,-./:;<=>?@[]^_`{|}~")
+    return literal(b"grpc-status", str(error.code).encode()) + literal(b"grpc-message", words.encode())
 
-    call: Callable[[bytes], Awaitable[bytes]]
+
+Reply = Callable[[bytes | Exception], None]
+
+
+class Unary(NamedTuple):
+    """A call with one answer.
+
+    `call` hands the answer to `Reply`, or an error, now or later. Where there is something to wait for it returns
+    the task that waits, which is cancelled when the caller goes away; most calls wait for nothing but the next
+    commit, and cost half without a task. What is answered to a caller that has gone is dropped.
+    """
+
+    call: Callable[[bytes, Reply], asyncio.Task[Any] | None]
+
+
+def later(waiting: Coroutine[Any, Any, Any], tell: Callable[[Any], None]) -> asyncio.Task[Any]:
+    """A task that waits, and whose end is told: its result or its error, but not that it was cancelled."""
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            error = task.exception()
+            tell(task.result() if error is None else error)
+
+    task = asyncio.get_running_loop().create_task(waiting)
+    task.add_done_callback(ended)
+    return task
 
 
 class Line(Protocol):

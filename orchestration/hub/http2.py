@@ -9,21 +9,23 @@ import asyncio
 import logging
 import struct
 from collections import deque
+from functools import partial
 from typing import Final
-from urllib.parse import quote
 
 from orchestration.hub import frames, hpack
 
 _log: Final = logging.getLogger(__name__)
 _STEP_S: Final = 0.005
-# Of a refusal; the words may quote what a client sent, and clients take headers of a few KiB only.
-_LONGEST_WORDS: Final = 1000
+# More than one frame of the largest size, with its head.
+_BUFFER: Final = 4 * frames.MAX_FRAME
 
 
 class _Call:
     """One HTTP/2 stream: what came in, what must still go out, and the task that answers. A `frames.Line`."""
 
-    __slots__ = ("body", "connection", "drained", "opened", "path", "pending", "stream", "task", "window")
+    __slots__ = (
+        "begun", "body", "connection", "drained", "opened", "path", "pending", "stream", "task", "window",
+    )  # fmt: skip
 
     def __init__(self, connection: "Connection", stream: int, path: bytes, window: int) -> None:
         self.connection = connection
@@ -31,6 +33,7 @@ class _Call:
         self.path = path
         self.window = window
         self.body = bytearray()
+        self.begun = False
         self.opened = False
         self.pending: deque[bytes | memoryview] = deque()
         self.drained: asyncio.Event | None = None
@@ -53,13 +56,17 @@ class _Call:
             await self.drained.wait()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One client's connection."""
 
     def __init__(self, routes: frames.Routes, connections: set["Connection"]) -> None:
         self._routes = routes
         self._connections = connections
-        self._buffer = bytearray()
+        self._loop = asyncio.get_running_loop()
+        # Read into for as long as the connection lives: asyncio's own buffer is mapped, and unmapped, anew for
+        # every read, which costs several times what the read does.
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._filled = 0
         self._greeted = False
         self._headers = hpack.Reader()
         self._block: tuple[int, int, bytearray] | None = None
@@ -91,42 +98,47 @@ class Connection(asyncio.Protocol):
                 call.task.cancel()
         self._calls.clear()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what comes in; there is always room, for a whole frame does not stay."""
+        del sizehint
+        return self._buffer[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take in whole frames."""
-        buffer = self._buffer
-        buffer += data
-        if not self._greeted:
-            if len(buffer) < len(frames.PREFACE):
-                return
-            if not buffer.startswith(frames.PREFACE):
-                self._fail(frames.PROTOCOL_ERROR)
-                return
-            self._greeted = True
-            del buffer[: len(frames.PREFACE)]
-        at = 0
+        self._filled += nbytes
         try:
-            while len(buffer) - at >= 9:
-                head, flags, stream = struct.unpack_from(">IBI", buffer, at)
-                length = head >> 8
-                if length > frames.MAX_FRAME:
-                    self._fail(frames.PROTOCOL_ERROR)
-                    return
-                if len(buffer) - at - 9 < length:
-                    break
-                self._take(
-                    head & 0xFF,
-                    flags,
-                    stream & frames.LARGEST_WINDOW,
-                    bytes(buffer[at + 9 : at + 9 + length]),
-                )
-                at += 9 + length
+            at = self._take_whole(self._buffer[: self._filled])
         except hpack.HeaderError:
             self._fail(frames.COMPRESSION_ERROR)
-            return
         except (struct.error, IndexError):
             self._fail(frames.PROTOCOL_ERROR)
-            return
-        del buffer[:at]
+        else:
+            left = self._filled - at
+            self._buffer[:left] = self._buffer[at : self._filled]
+            self._filled = left
+
+    def _take_whole(self, data: memoryview) -> int:
+        """Take every frame that is there from its first byte to its last; where the next one begins."""
+        at, size, head = 0, len(data), frames.HEAD.size
+        if not self._greeted:
+            if size < len(frames.PREFACE):
+                return 0
+            at = len(frames.PREFACE)
+            if bytes(data[:at]) != frames.PREFACE:
+                self._fail(frames.PROTOCOL_ERROR)
+                return size
+            self._greeted = True
+        while size - at >= head:
+            kind, flags, stream = frames.HEAD.unpack_from(data, at)
+            begin, end = at + head, at + head + (kind >> 8)
+            if kind >> 8 > frames.MAX_FRAME:
+                self._fail(frames.PROTOCOL_ERROR)
+                return size
+            if end > size:
+                break
+            self._take(kind & 0xFF, flags, stream & frames.LARGEST_WINDOW, bytes(data[begin:end]))
+            at = end
+        return at
 
     @property
     def busy(self) -> bool:
@@ -148,7 +160,7 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         # What one commit answers goes out in one system call: they cost more than all the work on a frame.
         if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self.write_out)
+            self._loop.call_soon(self.write_out)
         self._outgoing.append(data)
 
     def write_out(self) -> None:
@@ -162,6 +174,8 @@ class Connection(asyncio.Protocol):
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if self._block is not None and (kind != frames.CONTINUATION or stream != self._block[0]):
             self._fail(frames.PROTOCOL_ERROR)
+        elif kind == frames.WINDOW:
+            self._take_window(stream, struct.unpack(">I", payload)[0] & frames.LARGEST_WINDOW)
         elif kind == frames.DATA:
             self._take_data(flags, stream, payload)
         elif kind == frames.HEADERS:
@@ -170,8 +184,6 @@ class Connection(asyncio.Protocol):
         elif kind == frames.CONTINUATION and self._block is not None:
             _, first, block = self._block
             self._take_headers(stream, flags, payload, first, block)
-        elif kind == frames.WINDOW:
-            self._take_window(stream, struct.unpack(">I", payload)[0] & frames.LARGEST_WINDOW)
         elif kind == frames.RESET:
             call = self._calls.pop(stream, None)
             if call is not None and call.task is not None:
@@ -195,20 +207,22 @@ class Connection(asyncio.Protocol):
     def _take_headers(
         self, stream: int, flags: int, payload: bytes, first: int, block: bytearray | None = None
     ) -> None:
-        block = bytearray() if block is None else block
-        block += payload
-        if len(block) > frames.LARGEST_HEADERS:
-            self._fail(frames.PROTOCOL_ERROR)
-            return
-        if not flags & frames.END_HEADERS:
-            self._block = (stream, first, block)
-            return
-        self._block = None
-        headers = self._headers.read(bytes(block))
+        if block is not None or not flags & frames.END_HEADERS:
+            block = bytearray() if block is None else block
+            block += payload
+            if len(block) > frames.LARGEST_HEADERS:
+                self._fail(frames.PROTOCOL_ERROR)
+                return
+            if not flags & frames.END_HEADERS:
+                self._block = (stream, first, block)
+                return
+            self._block = None
+            payload = bytes(block)
+        headers = self._headers.read(payload)
         if stream not in self._calls:
             self._last = max(self._last, stream)
             self._calls[stream] = _Call(self, stream, headers.get(b":path", b""), self._initial_window)
-        if first & frames.END_STREAM:
+        if first & frames.END_STREAM and not self._calls[stream].begun:
             self._begin(stream)
 
     def _take_data(self, flags: int, stream: int, payload: bytes) -> None:
@@ -218,7 +232,7 @@ class Connection(asyncio.Protocol):
             self._write(frames.frame(frames.WINDOW, 0, 0, struct.pack(">I", self._received)))
             self._received = 0
         call = self._calls.get(stream)
-        if call is None or call.task is not None:
+        if call is None or call.begun:
             return
         call.body += frames.unpadded(flags, payload)
         if len(call.body) > frames.LARGEST_REQUEST:
@@ -228,40 +242,37 @@ class Connection(asyncio.Protocol):
 
     def _take_window(self, stream: int, credit: int) -> None:
         if stream == 0:
+            starved = self._window <= 0
             self._window += credit
-            self._push_all()
+            if starved:
+                self._push_all()
         elif stream in self._calls:
-            self._calls[stream].window += credit
-            self.push(self._calls[stream])
+            call = self._calls[stream]
+            call.window += credit
+            if call.pending:
+                self.push(call)
 
     # Calls.
 
     def _begin(self, stream: int) -> None:
         call = self._calls[stream]
-        call.task = asyncio.get_running_loop().create_task(self._answer(stream, call))
-
-    async def _answer(self, stream: int, call: _Call) -> None:
+        call.begun = True
+        reply = partial(self._finish, stream, call)
         try:
             route = self._route(call.path)
             request = frames.request(call.body)
             if isinstance(route, frames.Unary):
-                answer = await route.call(request)
-                self._finish(stream, call, frames.message(answer), frames.SUCCESS)
+                call.task = route.call(request, reply)
             else:
-                self._write(frames.frame(frames.HEADERS, frames.END_HEADERS, stream, frames.OPENING))
-                call.opened = True
-                await route.call(request, call)
-                await call.room()
-                self._finish(stream, call, None, frames.SUCCESS)
-        except frames.RpcError as error:
-            words = quote(error.words[:_LONGEST_WORDS], safe=" !\"#$&'()*+,-./:;<=>?@[]^_`{|}~")
-            trailers = frames.literal(b"grpc-status", str(error.code).encode()) + frames.literal(
-                b"grpc-message", words.encode()
-            )
-            self._finish(stream, call, None, trailers)
-        except Exception:  # noqa: BLE001  # logged; one call must not take the connection along
-            _log.exception("A call failed.")
-            self._finish(stream, call, None, frames.literal(b"grpc-status", str(frames.INTERNAL).encode()))
+                call.task = frames.later(self._stream(route, request, stream, call), reply)
+        except Exception as error:  # noqa: BLE001  # logged; one call must not take the connection along
+            reply(error)
+
+    async def _stream(self, route: frames.Stream, request: bytes, stream: int, call: _Call) -> None:
+        self._write(frames.frame(frames.HEADERS, frames.END_HEADERS, stream, frames.OPENING))
+        call.opened = True
+        await route.call(request, call)
+        await call.room()
 
     def _route(self, path: bytes) -> frames.Unary | frames.Stream:
         route = self._routes.get(path)
@@ -271,16 +282,16 @@ class Connection(asyncio.Protocol):
             )
         return route
 
-    def _finish(self, stream: int, call: _Call, data: bytes | None, trailers: bytes) -> None:
+    def _finish(self, stream: int, call: _Call, answer: bytes | Exception | None) -> None:
+        """End a call: with its one answer, with the end of its answers (None), or with a refusal."""
         if stream not in self._calls:
             return
+        data = frames.message(answer) if isinstance(answer, bytes) else None
+        trailers = frames.refusal(_explained(answer)) if isinstance(answer, Exception) else frames.SUCCESS
         last = frames.END_HEADERS | frames.END_STREAM
         if data is None and not call.opened:
-            end = frames.frame(
-                frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, frames.OPENING + trailers
-            )
             del self._calls[stream]
-            self._write(end)
+            self._write(frames.frame(frames.HEADERS, last, stream, frames.OPENING + trailers))
             return
         end = frames.frame(frames.HEADERS, last, stream, trailers)
         if data is None:
@@ -328,6 +339,13 @@ class Connection(asyncio.Protocol):
                 pending.popleft()
         if call.drained is not None:
             call.drained.set()
+
+
+def _explained(error: Exception) -> frames.RpcError:
+    if isinstance(error, frames.RpcError):
+        return error
+    _log.error("A call failed.", exc_info=error)
+    return frames.RpcError(frames.INTERNAL, "The hub failed on this request; its log says why.")
 
 
 class Server:

@@ -1,15 +1,19 @@
 """The protocol's calls as bytes in and bytes out: found by their names, with a status for every error."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import message_factory
+from google.protobuf.message import Message
 
 from orchestration.hub import errors, frames
-from orchestration.hub.service import Service
+from orchestration.hub.service import Answer, Service
+from orchestration.hub.store import Store
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,13 +41,27 @@ def _explain(error: Exception, name: str) -> frames.RpcError:
     )
 
 
-def _unary(name: str, call: Callable[[Any], Awaitable[Any]], decode: Callable[[bytes], Any]) -> frames.Unary:
-    async def handle(request: bytes) -> bytes:
+def _unary(
+    store: Store, name: str, call: Callable[[Any], Answer], decode: Callable[[bytes], Any]
+) -> frames.Unary:
+    def handle(request: bytes, reply: frames.Reply) -> asyncio.Task[Any] | None:
+        def tell(outcome: Message | Exception | None) -> None:
+            if isinstance(outcome, Exception):
+                reply(_explain(outcome, name))
+            else:
+                reply(b"" if outcome is None else outcome.SerializeToString())
+
         try:
-            answer: bytes = (await call(decode(request))).SerializeToString()
-        except Exception as error:  # the one place where errors become statuses
-            raise _explain(error, name) from error
-        return answer
+            answer = call(decode(request))
+            if isinstance(answer, Coroutine):
+                return frames.later(answer, tell)
+            if isinstance(answer, Message):
+                tell(answer)
+            else:
+                store.submit(answer, tell)
+        except Exception as error:  # noqa: BLE001  # here, in `tell` and below, errors become statuses
+            tell(error)
+        return None
 
     return frames.Unary(handle)
 
@@ -54,27 +72,27 @@ def _stream(
     async def handle(request: bytes, line: frames.Line) -> None:
         try:
             await call(decode(request), line)
-        except Exception as error:  # as above
+        except Exception as error:
             raise _explain(error, name) from error
 
     return frames.Stream(handle)
 
 
-def _unserved(name: str) -> Callable[[Any], Awaitable[Any]]:
-    async def refuse(_request: Any) -> Any:
+def _unserved(name: str) -> Callable[[Any], Answer]:
+    def refuse(_request: Any) -> Answer:
         raise errors.UnsupportedError(f"This hub does not know the call {name}: it is newer than the hub.")
 
     return refuse
 
 
-def routes(service: Service) -> frames.Routes:
+def routes(service: Service, store: Store) -> frames.Routes:
     """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
     described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
     out: frames.Routes = {}
     for method in described.methods:
         call: Any = getattr(service, method.name, None)
         decode = message_factory.GetMessageClass(method.input_type).FromString
-        make = _stream if call is not None and method.server_streaming else _unary
+        make: Any = _stream if call is not None and method.server_streaming else partial(_unary, store)
         call = call or _unserved(method.name)
         out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)
     return out

@@ -221,8 +221,8 @@ class Hub:
         store.on_commit = on_commit
         failing: set[asyncio.Task[None]] = set()
 
-        def on_idle(tx: Transaction) -> bool:
-            more = dispatcher.deal(tx)
+        def on_idle() -> bool:
+            more = dispatcher.may_deal and store.read_all(dispatcher.deal)
             while dispatcher.too_long:
                 task = asyncio.create_task(
                     store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop()))
@@ -236,9 +236,8 @@ class Hub:
         wake(Transaction(db, self.clock, Effects()), dispatcher)
         calls = service.Service(store, dispatcher, waiters, reader)
         server = http2.Server(
-            routes.routes(calls) | clock_service.routes(self.clock, self._advance, self._next_timer)
+            routes.routes(calls, store) | clock_service.routes(self.clock, self._advance, self._next_timer)
         )
-        storing = asyncio.create_task(store.serve())
         chores = [
             asyncio.create_task(alarm.serve()),
             asyncio.create_task(housekeeper.serve()),
@@ -257,7 +256,6 @@ class Hub:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await store.close()
-            await storing
             calls.close()
 
 

@@ -1,14 +1,18 @@
 # ruff: noqa: N802, D102 -- the names and the contracts of the calls are the protocol's
-"""The protocol's remote calls: each is one line to the operation that answers it."""
+"""The protocol's remote calls: each is one line to the operation that answers it.
+
+A call gives its answer, a `Change` for the group commit, or a coroutine where there is something to wait for.
+"""
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 
 from orchestration.hub import (
     activities,
@@ -30,6 +34,12 @@ from orchestration.hub.store import Kind, Store, Transaction
 from orchestration.hub.waiters import Waiters
 
 _T = TypeVar("_T")
+
+# What most calls are: one operation, run with others in one transaction. It gives the answer, where None is the
+# empty one, or an error that is told although something was changed.
+Change = Callable[[Transaction], Message | Exception | None]
+
+Answer = Message | Change | Coroutine[Any, Any, Message]
 
 
 class Service:
@@ -54,50 +64,49 @@ class Service:
 
     # Clients.
 
-    async def Hello(self, _request: Empty) -> Empty:
+    def Hello(self, _request: Empty) -> Empty:
         return Empty()
 
-    async def StartInstance(self, request: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:
-        return pb.CreateInstanceResponse(
-            instanceId=await self._store.run(lambda tx: instances.start(tx, request))
-        )
+    def StartInstance(self, request: pb.CreateInstanceRequest) -> Change:
+        return lambda tx: pb.CreateInstanceResponse(instanceId=instances.start(tx, request))
 
-    async def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
+    def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
         return _instance(self._store.read(lambda tx: instances.look(tx, request.instanceId)), request)
 
-    async def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-        return await self._wait(request, lambda row: row["status"] != mailbox.PENDING)
+    def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> Answer:
+        return self._when(request, lambda row: row["status"] != mailbox.PENDING)
 
-    async def WaitForInstanceCompletion(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-        return await self._wait(request, lambda row: row["status"] in mailbox.ENDED)
+    def WaitForInstanceCompletion(self, request: pb.GetInstanceRequest) -> Answer:
+        return self._when(request, lambda row: row["status"] in mailbox.ENDED)
+
+    def _when(self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]) -> Answer:
+        """The instance, as soon as this is true of it, or there is none."""
+        row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
+        return _instance(row, request) if row is None or true(row) else self._wait(request, true)
 
     async def _wait(
-        self, request: pb.GetInstanceRequest, until: Callable[[Any], bool]
+        self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]
     ) -> pb.GetInstanceResponse:
         # Registered before the first look: a change between look and registration would wake nobody.
         with self._waiters.waiting(request.instanceId) as changed:
             while True:
                 row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
-                if row is None or until(row):
+                if row is None or true(row):
                     return _instance(row, request)
                 await changed.wait()
                 changed.clear()
 
-    async def RaiseEvent(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
-        await self._store.run(lambda tx: instances.raise_event(tx, request))
-        return pb.RaiseEventResponse()
+    def RaiseEvent(self, request: pb.RaiseEventRequest) -> Change:
+        return lambda tx: instances.raise_event(tx, request)
 
-    async def TerminateInstance(self, request: pb.TerminateRequest) -> pb.TerminateResponse:
-        await self._store.run(lambda tx: instances.terminate(tx, request))
-        return pb.TerminateResponse()
+    def TerminateInstance(self, request: pb.TerminateRequest) -> Change:
+        return lambda tx: instances.terminate(tx, request)
 
-    async def SuspendInstance(self, request: pb.SuspendRequest) -> pb.SuspendResponse:
-        await self._store.run(lambda tx: instances.suspend(tx, request))
-        return pb.SuspendResponse()
+    def SuspendInstance(self, request: pb.SuspendRequest) -> Change:
+        return lambda tx: instances.suspend(tx, request)
 
-    async def ResumeInstance(self, request: pb.ResumeRequest) -> pb.ResumeResponse:
-        await self._store.run(lambda tx: instances.resume(tx, request))
-        return pb.ResumeResponse()
+    def ResumeInstance(self, request: pb.ResumeRequest) -> Change:
+        return lambda tx: instances.resume(tx, request)
 
     async def QueryInstances(self, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
         return await self._read(listing.query, request)
@@ -115,37 +124,32 @@ class Service:
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
         return await purging.Purge(self._store, self._read).run(request)
 
-    async def RestartInstance(self, request: pb.RestartInstanceRequest) -> pb.RestartInstanceResponse:
-        return pb.RestartInstanceResponse(
-            instanceId=await self._store.run(lambda tx: restart.restart(tx, request))
-        )
+    def RestartInstance(self, request: pb.RestartInstanceRequest) -> Change:
+        return lambda tx: pb.RestartInstanceResponse(instanceId=restart.restart(tx, request))
 
-    async def RewindInstance(self, request: pb.RewindInstanceRequest) -> pb.RewindInstanceResponse:
-        await self._store.run(lambda tx: rewind.rewind(tx, request))
-        return pb.RewindInstanceResponse()
+    def RewindInstance(self, request: pb.RewindInstanceRequest) -> Change:
+        return lambda tx: rewind.rewind(tx, request)
 
-    async def SkipGracefulOrchestrationTerminations(
+    def SkipGracefulOrchestrationTerminations(
         self, request: pb.SkipGracefulOrchestrationTerminationsRequest
-    ) -> pb.SkipGracefulOrchestrationTerminationsResponse:
-        left = await self._store.run(lambda tx: instances.terminate_at_once(tx, request))
-        return pb.SkipGracefulOrchestrationTerminationsResponse(unterminatedInstanceIds=left)
+    ) -> Change:
+        return lambda tx: pb.SkipGracefulOrchestrationTerminationsResponse(
+            unterminatedInstanceIds=instances.terminate_at_once(tx, request)
+        )
 
     # Entities.
 
-    async def SignalEntity(self, request: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
-        await self._store.run(lambda tx: entities.signal(tx, request))
-        return pb.SignalEntityResponse()
+    def SignalEntity(self, request: pb.SignalEntityRequest) -> Change:
+        return lambda tx: entities.signal(tx, request)
 
-    async def GetEntity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
+    def GetEntity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
         return self._store.read(lambda tx: entities.get(tx, request))
 
     async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
         return await self._read(listing.entities, request)
 
-    async def CleanEntityStorage(
-        self, request: pb.CleanEntityStorageRequest
-    ) -> pb.CleanEntityStorageResponse:
-        return await self._store.run(lambda tx: cleaning.clean(tx, request))
+    def CleanEntityStorage(self, request: pb.CleanEntityStorageRequest) -> Change:
+        return lambda tx: cleaning.clean(tx, request)
 
     # Workers.
 
@@ -159,64 +163,63 @@ class Service:
             self._dispatcher.disconnect(worker)
             self._store.poke()
 
-    async def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
+    def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Change:
         if response.isPartial or response.requiresHistory:
             raise errors.UnsupportedError(
                 "This hub takes an orchestrator's answer in one piece, and sends it whole histories."
             )
-        dealt = self._dispatcher.held(response.completionToken, Kind.TURN)
-        work = dealt.work
+        work = self._dispatcher.held(response.completionToken, Kind.TURN).work
         if not isinstance(work, turns.Turn):
             raise TypeError(work)
-        await self._complete(response.completionToken, lambda tx: turns.complete(tx, work, response))
-        return pb.CompleteTaskResponse()
+        return self._finishing(response.completionToken, lambda tx: turns.complete(tx, work, response))
 
-    async def CompleteActivityTask(self, response: pb.ActivityResponse) -> pb.CompleteTaskResponse:
+    def CompleteActivityTask(self, response: pb.ActivityResponse) -> Change:
         key = self._dispatcher.held(response.completionToken, Kind.ACTIVITY).ready.key
-        if not await self._complete(
-            response.completionToken, lambda tx: activities.complete(tx, key, response)
-        ):
-            raise errors.StaleError(
+
+        def complete(tx: Transaction) -> Exception | None:
+            if activities.complete(tx, key, response):
+                return None
+            return errors.StaleError(
                 "The orchestration has continued as new since it asked for this activity; it is ignored."
             )
-        return pb.CompleteTaskResponse()
 
-    async def CompleteEntityTask(self, result: pb.EntityBatchResult) -> pb.CompleteTaskResponse:
+        return self._finishing(response.completionToken, complete)
+
+    def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Change:
         if result.requiresState:
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
         work = self._dispatcher.held(result.completionToken, Kind.ENTITY).work
         if not isinstance(work, batches.Batch):
             raise TypeError(work)
-        await self._complete(result.completionToken, lambda tx: batches.complete(tx, work, result))
-        return pb.CompleteTaskResponse()
+        return self._finishing(result.completionToken, lambda tx: batches.complete(tx, work, result))
 
-    async def _complete(self, token: str, operation: Callable[[Transaction], _T]) -> _T:
-        def settle(tx: Transaction) -> _T:
-            result = operation(tx)
+    def _finishing(self, token: str, operation: Change) -> Change:
+        """The operation, with the token that is good for nothing afterwards."""
+
+        def finish(tx: Transaction) -> Message | Exception | None:
+            try:
+                answer = operation(tx)
+            except errors.StaleError:
+                self._dispatcher.drop(token)
+                raise
             tx.effects.settled.append(token)
-            return result
+            return answer
 
-        try:
-            return await self._store.run(settle)
-        except errors.StaleError:
-            self._dispatcher.drop(token)
-            raise
+        return finish
 
-    async def AbandonTaskOrchestratorWorkItem(
+    def AbandonTaskOrchestratorWorkItem(
         self, request: pb.AbandonOrchestrationTaskRequest
     ) -> pb.AbandonOrchestrationTaskResponse:
         self._abandon(request.completionToken, Kind.TURN)
         return pb.AbandonOrchestrationTaskResponse()
 
-    async def AbandonTaskActivityWorkItem(
+    def AbandonTaskActivityWorkItem(
         self, request: pb.AbandonActivityTaskRequest
     ) -> pb.AbandonActivityTaskResponse:
         self._abandon(request.completionToken, Kind.ACTIVITY)
         return pb.AbandonActivityTaskResponse()
 
-    async def AbandonTaskEntityWorkItem(
-        self, request: pb.AbandonEntityTaskRequest
-    ) -> pb.AbandonEntityTaskResponse:
+    def AbandonTaskEntityWorkItem(self, request: pb.AbandonEntityTaskRequest) -> pb.AbandonEntityTaskResponse:
         self._abandon(request.completionToken, Kind.ENTITY)
         return pb.AbandonEntityTaskResponse()
 
@@ -232,14 +235,14 @@ class Service:
 
     # The hub itself.
 
-    async def CreateTaskHub(self, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
+    def CreateTaskHub(self, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
         if request.recreateIfExists:
             raise errors.UnsupportedError(
                 "The hub does not delete its file. Stop it, move the file away, and start it again."
             )
         return pb.CreateTaskHubResponse()
 
-    async def DeleteTaskHub(self, _request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
+    def DeleteTaskHub(self, _request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
         raise errors.UnsupportedError("The hub does not delete its file. Stop it, and remove the file.")
 
 

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from orchestration.hub import clock as clocks
@@ -60,13 +61,20 @@ class Effects:
 class Transaction:
     """An operation's view of the file; those that share a COMMIT share it, and the time that it is."""
 
-    __slots__ = ("_db", "clock", "effects", "now")
+    __slots__ = ("_db", "_now", "clock", "effects")
 
     def __init__(self, db: sqlite3.Connection, clock: clocks.Clock, effects: Effects) -> None:
         self._db = db
         self.clock = clock
         self.effects = effects
-        self.now = clocks.now(clock)
+        self._now = 0
+
+    @property
+    def now(self) -> int:
+        """What time it is, in microseconds: the same for as long as the transaction lasts."""
+        if not self._now:
+            self._now = clocks.now(self.clock)
+        return self._now
 
     def one(self, statement: str, *values: Any) -> Any:
         """The first row, or None."""
@@ -79,10 +87,6 @@ class Transaction:
     def do(self, statement: str, *values: Any) -> int:
         """Run a change; the number of rows it touched."""
         return self._db.execute(statement, values).rowcount
-
-    def one_named(self, statement: str, **values: Any) -> Any:
-        """The first row of a statement with named values, or None."""
-        return self._db.execute(statement, values).fetchone()
 
     def add(self, statement: str, *values: Any) -> int:
         """Insert a row; its key."""
@@ -102,10 +106,9 @@ class Transaction:
             self.effects.alarm = at
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     operation: Callable[[Transaction], Any]
-    reply: asyncio.Future[Any]
+    answer: Callable[[Any], None]
 
 
 class Store:
@@ -114,26 +117,30 @@ class Store:
     def __init__(self, db: sqlite3.Connection, clock: clocks.Clock) -> None:
         self._db = db
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._queue: deque[_Pending] = deque()
-        self._wake = asyncio.Event()
+        self._turning = False
         self._closing = False
         self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[Effects], None] = lambda _effects: None
-        self.on_idle: Callable[[Transaction], bool] = lambda _transaction: False
+        self.on_idle: Callable[[], bool] = lambda: False
 
-    async def run(self, operation: Callable[[Transaction], _T]) -> _T:
-        """Run an operation; its result, once whatever it changed is on disk.
+    def submit(self, operation: Callable[[Transaction], Any], answer: Callable[[Any], None]) -> None:
+        """Run an operation; `answer` is called once: with its result when that is on disk, or with the error.
 
-        An operation refuses (raises `RefusedError`) before it changes anything. Raises FullError when the
-        disk is.
+        An operation refuses (raises `RefusedError`) before it changes anything. FullError when the disk is.
+        Raises HubError where the store is being closed.
         """
         if self._closing:
             raise HubError(_CLOSING)
-        pending = _Pending(operation, asyncio.get_running_loop().create_future())
-        self._queue.append(pending)
-        self._wake.set()
-        result: _T = await pending.reply
-        return result
+        self._queue.append(_Pending(operation, answer))
+        self.poke()
+
+    async def run(self, operation: Callable[[Transaction], _T]) -> _T:
+        """As `submit`; the result, or what was raised."""
+        reply: asyncio.Future[_T] = self._loop.create_future()
+        self.submit(operation, partial(_settle, reply))
+        return await reply
 
     def read(self, operation: Callable[[Transaction], _T]) -> _T:
         """The result of an operation that changes nothing, at once: between two batches all is on disk."""
@@ -144,46 +151,42 @@ class Store:
         except sqlite3.Error as error:
             raise _explain(error) from error
 
+    def read_all(self, operation: Callable[[Transaction], _T]) -> _T:
+        """As `read`, for many statements: SQLite takes and gives back its locks once, not for every row."""
+        self._db.execute("BEGIN")
+        try:
+            return operation(Transaction(self._db, self._clock, Effects()))
+        finally:
+            self._db.execute("COMMIT")
+
     def poke(self) -> None:
         """Call `on_idle` soon, although nothing was changed."""
-        self._wake.set()
+        if not self._turning:
+            self._turning = True
+            self._loop.call_soon(self._turn)
 
     async def close(self) -> None:
-        """Refuse new operations; the queue is finished by `serve`, which then returns."""
+        """Refuse new operations, and return once those that were accepted are done."""
+        if self._closing:
+            return
+        done = asyncio.Event()
+        self.submit(lambda _transaction: None, lambda _outcome: done.set())
         self._closing = True
-        self._wake.set()
+        await done.wait()
 
-    async def serve(self) -> None:
-        """Run what is queued until closed."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
+    def _turn(self) -> None:
+        """Run what is queued, up to a batch, and leave the loop to its sockets before the next."""
+        self._turning = False
+        try:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             if batch:
                 self._run_batch(batch)
-            self._idle()
-            if self._queue:
-                self._wake.set()
-            elif self._closing:
-                return
-            if self._wake.is_set():
-                # Without this a long queue would keep the loop from its sockets, for an event that is set
-                # does not wait.
-                await asyncio.sleep(0)
-
-    def _idle(self) -> None:
-        try:
-            # One transaction, though it only reads: SQLite takes and gives back its locks once, not for
-            # every row.
-            self._db.execute("BEGIN")
-            try:
-                more = self.on_idle(Transaction(self._db, self._clock, Effects()))
-            finally:
-                self._db.execute("COMMIT")
-            if more:
-                self._wake.set()
+            more = self.on_idle()
         except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             _log.exception("Dealing work failed; it is tried again with the next request.")
+            more = False
+        if more or self._queue:
+            self.poke()
 
     def _run_batch(self, batch: list[_Pending]) -> None:
         effects = Effects()
@@ -196,21 +199,11 @@ class Store:
                 for pending in batch:
                     self._run_batch([pending])
             else:
-                self._answer(batch[0], _explain(error))
+                _tell(batch[0], _explain(error))
             return
         self.on_commit(effects)
         for pending, outcome in zip(batch, outcomes, strict=True):
-            self._answer(pending, outcome)
-
-    @staticmethod
-    def _answer(pending: _Pending, outcome: Any) -> None:
-        # A caller that went away (a deadline, a closed connection) has cancelled its future.
-        if pending.reply.done():
-            return
-        if isinstance(outcome, Exception):
-            pending.reply.set_exception(outcome)
-        else:
-            pending.reply.set_result(outcome)
+            _tell(pending, outcome)
 
     def _transact(self, batch: list[_Pending], effects: Effects) -> list[Any]:
         db = self._db
@@ -236,6 +229,23 @@ class Store:
                 db.execute("ROLLBACK")
             raise
         return outcomes
+
+
+def _tell(pending: _Pending, outcome: Any) -> None:
+    try:
+        pending.answer(outcome)
+    except Exception:  # noqa: BLE001  # logged; those after it must hear theirs
+        _log.exception("An answer could not be given.")
+
+
+def _settle(reply: asyncio.Future[Any], outcome: Any) -> None:
+    # A caller that went away (a deadline, a closed connection) has cancelled its future.
+    if reply.done():
+        return
+    if isinstance(outcome, Exception):
+        reply.set_exception(outcome)
+    else:
+        reply.set_result(outcome)
 
 
 def _nothing() -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import HubError, SystemClock, file, instances
+from orchestration.hub import HubError, SystemClock, file, instances, timers
 from orchestration.hub.errors import AlreadyExistsError
+from orchestration.hub.sql import Q
 from orchestration.hub.store import Store, Transaction
+
+_TIMERS = "SELECT count(*) FROM timer"
 
 
 @pytest.fixture
@@ -21,10 +25,8 @@ def db(tmp_path: Path) -> sqlite3.Connection:
 @pytest.fixture
 async def store(db: sqlite3.Connection) -> AsyncIterator[Store]:
     store = Store(db, SystemClock())
-    serving = asyncio.create_task(store.serve())
     yield store
     await store.close()
-    await serving
     db.close()
 
 
@@ -89,3 +91,11 @@ async def test_a_store_that_is_closing_takes_nothing_more(store: Store) -> None:
         await start(store, "one")
     with pytest.raises(HubError, match="shutting down"):
         store.read(lambda tx: instances.look(tx, "one"))
+
+
+async def test_an_answer_that_cannot_be_given_keeps_nobody_from_theirs(store: Store) -> None:
+    def breaks(_outcome: Any) -> None:
+        raise ValueError("nobody listens")
+
+    store.submit(lambda tx: tx.now, breaks)
+    assert await start(store, "after it") == "after it"
