@@ -84,6 +84,9 @@ class Dispatcher:
         }
         self._queued: set[_Key] = set()
         self._order = 0
+        # A token is unlike any other, also of those that a hub which served this file before has given.
+        self._run = secrets.token_hex(8)
+        self._dealings = 0
         self._dealt: dict[str, Dealt] = {}
         self._token_of: dict[_Key, str] = {}
         self._abandoned: dict[_Key, float] = {}
@@ -215,6 +218,11 @@ class Dispatcher:
 
     # Dealing.
 
+    @property
+    def may_deal(self) -> bool:
+        """Whether anything is queued, and anybody there to take it."""
+        return bool(self._queued and self._workers)
+
     def deal(self, tx: Transaction) -> bool:
         """Deal up to a round of what is queued; whether there may be more to deal at once."""
         dealt = 0
@@ -231,9 +239,9 @@ class Dispatcher:
     def _choose(self, kind: Kind) -> tuple[Worker, Ready] | None:
         """The item that waited longest among those a worker has room for, and the least busy such worker."""
         lanes = self._waiting[kind]
-        candidates = [worker for worker in self._workers if worker.free(kind) > 0]
-        if not lanes or not candidates:
+        if not lanes:
             return None
+        candidates = [worker for worker in self._workers if worker.free(kind) > 0]
         for name, version in (
             sorted(lanes, key=lambda lane: lanes[lane][0]) if len(lanes) > 1 else list(lanes)
         ):
@@ -263,7 +271,8 @@ class Dispatcher:
 
     def _put(self, tx: Transaction, worker: Worker, ready: Ready) -> str | None:
         """Put the item into a worker's hands; its token, or None where there is nothing to do any more."""
-        token = secrets.token_hex(16)
+        self._dealings += 1
+        token = f"{self._run}-{self._dealings}"
         item: bytes | None
         work: turns.Turn | batches.Batch | int
         if ready.kind is Kind.ACTIVITY:

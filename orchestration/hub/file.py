@@ -26,7 +26,10 @@ MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"
 _VERIFIED_WHOLE: Final = 16 * 1024 * 1024
 
 _CACHE_KIB: Final = 16 * 1024
-# What the log may keep of the disk once it has been written back; while a backup holds a moment it grows on.
+# The log is written back into the file after so many pages of 4 KiB: each page once, however many commits have
+# changed it, and the log is then overwritten, not grown, from its beginning. What it may keep of the disk is a
+# little more than that; while a backup holds a moment it grows on.
+_LOG_PAGES: Final = 4000
 _LOG: Final = 16 * 1024 * 1024
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
@@ -82,6 +85,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {_LOG}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         db.execute("PRAGMA temp_store = MEMORY")
         _refuse_torn(db, path)

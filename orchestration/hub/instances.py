@@ -262,7 +262,8 @@ def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
         out.scheduledStartTimestamp.CopyFrom(wire.stamp(row["scheduled_at"]))
     if row["failure"] is not None:
         out.failureDetails.ParseFromString(row["failure"])
-    out.tags.update(tags(row))
+    if row["tags"] is not None:
+        out.tags.update(tags(row))
     return out
 
 

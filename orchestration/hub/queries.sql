@@ -41,9 +41,9 @@ UPDATE instance SET status = ?, updated_at = ?, completed_at = ?, output = ?, fa
 -- name: instance_turned
 -- The fence: takes effect once for each turn, and only in the execution that it was dealt for.
 UPDATE instance
-SET turns = turns + 1, turned_at = :at, updated_at = :now, status = iif(status = :pending, :running, status),
-    custom_status = coalesce(:custom_status, custom_status), trace = coalesce(:trace, trace)
-WHERE key = :key AND execution = :execution AND turns = :turns AND completed_at IS NULL
+SET turns = turns + 1, turned_at = ?, updated_at = ?, status = iif(status = ?, ?, status),
+    custom_status = coalesce(?, custom_status), trace = coalesce(?, trace)
+WHERE key = ? AND execution = ? AND turns = ? AND completed_at IS NULL
 RETURNING key, id, execution, name, version, status, scheduled_at, turns, tags, parent, parent_id, parent_execution, parent_task;
 
 -- name: instance_continue
@@ -83,6 +83,13 @@ DELETE FROM history WHERE instance = ?;
 
 -- name: inbox_add
 INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
+
+-- name: turn_of
+-- What a turn is made of but for its history: the instance, once for each event that it has not seen.
+SELECT i.id, i.execution, i.status, i.turns, i.turned_at, i.trace, b.seq, b.at, b.kind, b.event
+FROM inbox AS b JOIN instance AS i ON i.key = b.instance
+WHERE b.instance = ? AND i.completed_at IS NULL AND (i.turns > 0 OR i.scheduled_at IS NULL OR i.scheduled_at <= ?)
+ORDER BY b.at, b.seq;
 
 -- name: inbox_of
 SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY at, seq;

@@ -38,14 +38,11 @@ def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | None:
     event was due: then it is that moment, and the events of later moments are left to later turns. See
     `SkippableClock`.
     """
-    row = tx.one(Q.instance_by_key, key)
-    if row is None or row["status"] in mailbox.ENDED:
+    inbox = tx.all(Q.turn_of, key, tx.now)
+    row = inbox[0] if inbox else None
+    if row is None:
         return None
-    if row["turns"] == 0 and (row["scheduled_at"] or 0) > tx.now:
-        return None
-    inbox = tx.all(Q.inbox_of, key)
-    suspended = row["status"] == mailbox.SUSPENDED
-    if not inbox or (suspended and all(event["kind"] < mailbox.CONTROL for event in inbox)):
+    if row["status"] == mailbox.SUSPENDED and all(event["kind"] < mailbox.CONTROL for event in inbox):
         return None
     alone = next((event for event in inbox if event["kind"] == mailbox.REWIND), None)
     if alone is not None:
@@ -101,17 +98,10 @@ def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) ->
     at = tx.as_of(dealt.at)
     trace = response.orchestrationTraceContext.SerializeToString()
     decisions = turn.apply(response, at)
-    row = tx.one_named(
+    row = tx.one(
         Q.instance_turned,
-        key=dealt.key,
-        execution=dealt.execution,
-        turns=dealt.turns,
-        at=dealt.at,
-        now=at,
-        pending=mailbox.PENDING,
-        running=mailbox.RUNNING,
-        custom_status=_custom_status(response),
-        trace=trace or None,
+        *(dealt.at, at, mailbox.PENDING, mailbox.RUNNING, _custom_status(response), trace or None),
+        *(dealt.key, dealt.execution, dealt.turns),
     )
     if row is None:
         raise StaleError(

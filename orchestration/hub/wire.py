@@ -21,6 +21,8 @@ _LENGTH_DELIMITED: Final = 2
 _LATEST: Final = (1 << 63) - 1
 _LAST_MOMENT: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
+_INSTANCE: Final = pb.OrchestratorRequest.INSTANCEID_FIELD_NUMBER
+_EXECUTION: Final = pb.OrchestratorRequest.EXECUTIONID_FIELD_NUMBER
 _PAST: Final = pb.OrchestratorRequest.PASTEVENTS_FIELD_NUMBER
 _NEW: Final = pb.OrchestratorRequest.NEWEVENTS_FIELD_NUMBER
 _TRACE: Final = pb.OrchestratorRequest.ORCHESTRATIONTRACECONTEXT_FIELD_NUMBER
@@ -94,8 +96,9 @@ def turn_item(
     token: str, instance_id: str, execution: str, past: list[bytes], new: list[bytes], trace: bytes | None
 ) -> bytes:
     """The work item of one orchestration turn, as sent to a worker."""
-    head = pb.OrchestratorRequest(instanceId=instance_id, executionId=StringValue(value=execution))
-    parts = [head.SerializeToString(), *past, *(field(_NEW, one) for one in new)]
+    # A StringValue is a message whose field 1 is the string.
+    head = field(_INSTANCE, instance_id.encode()) + field(_EXECUTION, field(1, execution.encode()))
+    parts = [head, *past, *(field(_NEW, one) for one in new)]
     if trace:
         parts.append(field(_TRACE, trace))
     return _item(pb.WorkItem.ORCHESTRATORREQUEST_FIELD_NUMBER, b"".join(parts), token)
