@@ -112,6 +112,9 @@ class Alarm:
 
     async def _fire(self) -> float:
         """Fire what is due; for how many seconds there is nothing more to do."""
+        # Forgotten before the look: a timer that is set in the very transaction of the look, after it, must wake
+        # this task, however early the one that was waited for so far.
+        self._next = None
         self._next = due = await self._store.run(next_due)
         now = clocks.now(self._clock)
         if due is None:

@@ -93,6 +93,35 @@ async def test_a_store_that_is_closing_takes_nothing_more(store: Store) -> None:
         store.read(lambda tx: instances.look(tx, "one"))
 
 
+async def test_a_timer_set_in_the_very_transaction_of_the_look_is_not_overlooked(
+    db: sqlite3.Connection, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alarm looks, finds nothing, and later in that same transaction a turn sets the next timer."""
+    alarm = timers.Alarm(store, SystemClock())
+    store.on_commit = lambda effects: alarm.no_later_than(effects.alarm) if effects.alarm else None
+
+    def set_timer(tx: Transaction) -> None:
+        tx.do(Q.timer_add, 1, len(set_by), tx.now + 20_000)
+        tx.alarm(tx.now + 20_000)
+        set_by.append("a turn")
+
+    set_by: list[str] = []
+    run = store.run
+
+    async def run_with_a_turn(operation: Callable[[Transaction], Any]) -> Any:
+        looked = asyncio.ensure_future(run(operation))
+        if operation is timers.next_due and len(set_by) < 2 and not db.execute(_TIMERS).fetchone()[0]:
+            await asyncio.gather(looked, run(set_timer))
+        return await looked
+
+    monkeypatch.setattr(store, "run", run_with_a_turn)
+    serving = asyncio.create_task(alarm.serve())
+    async with asyncio.timeout(5):
+        while len(set_by) < 2 or db.execute(_TIMERS).fetchone()[0]:
+            await asyncio.sleep(0.01)
+    serving.cancel()
+
+
 async def test_an_answer_that_cannot_be_given_keeps_nobody_from_theirs(store: Store) -> None:
     def breaks(_outcome: Any) -> None:
         raise ValueError("nobody listens")
