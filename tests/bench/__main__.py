@@ -7,6 +7,7 @@ import argparse
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ CROWD = 100_000
 SAMPLE = 1000
 YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
+ROUNDS = 3
 
 _Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 _Line = tuple[str, str, str]
@@ -58,31 +60,43 @@ def main() -> int:
 
 
 def _side_by_side(directory: Path, scale: int) -> Iterator[_Line]:
+    """Both hubs in turn, several times: what one run shows is mostly what else the machine did meanwhile."""
     waiting, quiet = WAITING // scale, QUIET // scale
-    ours = _flow(processes.our_hub(directory / "one.db"), waiting, quiet, workers=1)
-    sdk = _flow(processes.sdk_hub(), waiting, quiet, workers=1)
-    for what, mine, theirs in zip(_FLOW, ours, sdk, strict=True):
+    ours, sdk = [], []
+    for number in range(ROUNDS):
+        ours.append(_flow(processes.our_hub(directory / f"one-{number}.db"), waiting, quiet, workers=1))
+        sdk.append(_flow(processes.sdk_hub(), waiting, quiet, workers=1))
+    for what, mine, theirs in zip(_FLOW, _medians(ours), _medians(sdk), strict=True):
         yield what.format(waiting=waiting), f"{mine:,.1f}", f"{theirs:,.1f}"
+    ratios = " ".join(f"{mine[_RATE] / theirs[_RATE]:.2f}" for mine, theirs in zip(ours, sdk, strict=True))
+    yield "  as a ratio, round by round", ratios, ""
+
+
+def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
+    return [statistics.median(figures) for figures in zip(*rounds, strict=True)]
 
 
 def _two_workers(directory: Path, scale: int) -> Iterator[_Line]:
     waiting = WAITING // scale
     figures = _flow(processes.our_hub(directory / "two.db"), waiting, QUIET // scale, workers=2)
-    yield f"event → completed per second at {waiting:,} waiting, two workers", f"{figures[2]:,.1f}", ""
+    yield f"event → completed per second at {waiting:,} waiting, two workers", f"{figures[_RATE]:,.1f}", ""
 
 
 _FLOW = (
     "event → completed on a quiet hub, median ms",
     "starts per second",
     "event → completed per second at {waiting:,} waiting",
+    "  CPU of the hub's process for each, ms",
+    "  CPU of the worker's process for each, ms",
 )
+_RATE = 2
 
 
-def _flow(hub: _Hub, waiting: int, quiet: int, *, workers: int) -> tuple[float, float, float]:
+def _flow(hub: _Hub, waiting: int, quiet: int, *, workers: int) -> tuple[float, ...]:
     with ExitStack() as stack:
-        _, address = stack.enter_context(hub)
-        for _ in range(workers):
-            stack.enter_context(processes.worker(address))
+        hub_process, address = stack.enter_context(hub)
+        workings = [stack.enter_context(processes.worker(address)) for _ in range(workers)]
+        pids = [hub_process.pid, *(working.pid for working in workings)]
         driver = measure.Driver(address)
         stack.callback(driver.close)
         few = [f"quiet-{number:05}" for number in range(quiet)]
@@ -92,7 +106,16 @@ def _flow(hub: _Hub, waiting: int, quiet: int, *, workers: int) -> tuple[float, 
         many = [f"many-{number:05}" for number in range(waiting)]
         starts = driver.start(many)
         driver.until_waiting(many)
-        return latency, starts, driver.decide(many)
+        before = [_cpu_ms(pid) for pid in pids]
+        rate = driver.decide(many)
+        used = [_cpu_ms(pid) - ms for pid, ms in zip(pids, before, strict=True)]
+        return latency, starts, rate, used[0] / waiting, sum(used[1:]) / waiting
+
+
+def _cpu_ms(pid: int) -> float:
+    """What a process has used of the processors so far, in its own code and in the kernel's."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def _crowd(directory: Path, scale: int) -> Iterator[_Line]:

@@ -53,10 +53,10 @@ def sdk_hub() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @contextmanager
-def worker(address: str) -> Iterator[None]:
-    """A worker that runs the bench's program."""
-    with process("tests.bench.processes", "worker", address):
-        yield
+def worker(address: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker that runs the bench's program; yields its process."""
+    with process("tests.bench.processes", "worker", address) as (started, _):
+        yield started
 
 
 def _serve_sdk_hub(stop: threading.Event) -> None:
