@@ -182,10 +182,6 @@ class Dispatcher:
             )
         return dealt
 
-    def drop(self, token: str) -> None:
-        """Forget a dealing that turned out to be stale."""
-        self._settle(token)
-
     def abandon(self, token: str, kind: Kind) -> float:
         """Take an item back.
 
@@ -242,6 +238,8 @@ class Dispatcher:
         if not lanes:
             return None
         candidates = [worker for worker in self._workers if worker.free(kind) > 0]
+        if not candidates:
+            return None
         for name, version in (
             sorted(lanes, key=lambda lane: lanes[lane][0]) if len(lanes) > 1 else list(lanes)
         ):

@@ -21,7 +21,7 @@ _BUFFER: Final = 4 * frames.MAX_FRAME
 
 
 class _Call:
-    """One HTTP/2 stream: what came in, what must still go out, and the task that answers. A `frames.Line`."""
+    """One HTTP/2 stream: what came in, what must still go out, and who waits for the answer. A `frames.Line`."""
 
     __slots__ = (
         "begun", "body", "connection", "drained", "opened", "path", "pending", "stream", "task", "window",
@@ -284,7 +284,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _finish(self, stream: int, call: _Call, answer: bytes | Exception | None) -> None:
         """End a call: with its one answer, with the end of its answers (None), or with a refusal."""
-        if stream not in self._calls:
+        if self._calls.get(stream) is not call:
             return
         data = frames.message(answer) if isinstance(answer, bytes) else None
         trailers = frames.refusal(_explained(answer)) if isinstance(answer, Exception) else frames.SUCCESS

@@ -46,10 +46,13 @@ def _unary(
 ) -> frames.Unary:
     def handle(request: bytes, reply: frames.Reply) -> asyncio.Task[Any] | None:
         def tell(outcome: Message | Exception | None) -> None:
-            if isinstance(outcome, Exception):
-                reply(_explain(outcome, name))
-            else:
-                reply(b"" if outcome is None else outcome.SerializeToString())
+            try:
+                if isinstance(outcome, Exception):
+                    reply(_explain(outcome, name))
+                else:
+                    reply(b"" if outcome is None else outcome.SerializeToString())
+            except Exception as error:  # noqa: BLE001  # as below; whoever waits must hear something
+                reply(_explain(error, name))
 
         try:
             answer = call(decode(request))
@@ -59,7 +62,7 @@ def _unary(
                 tell(answer)
             else:
                 store.submit(answer, tell)
-        except Exception as error:  # noqa: BLE001  # here, in `tell` and below, errors become statuses
+        except Exception as error:  # noqa: BLE001  # here, in `tell` and in streams, errors become statuses
             tell(error)
         return None
 

@@ -200,7 +200,9 @@ class Service:
             try:
                 answer = operation(tx)
             except errors.StaleError:
-                self._dispatcher.drop(token)
+                # Stale perhaps through what this same transaction has changed: if that never happens, nor does
+                # this.
+                tx.effects.settled.append(token)
                 raise
             tx.effects.settled.append(token)
             return answer

@@ -152,12 +152,16 @@ class Store:
             raise _explain(error) from error
 
     def read_all(self, operation: Callable[[Transaction], _T]) -> _T:
-        """As `read`, for many statements: SQLite takes and gives back its locks once, not for every row."""
+        """The result of many reads, as of one moment: SQLite takes and gives back its locks once for all of them.
+
+        Raises sqlite3.Error.
+        """
         self._db.execute("BEGIN")
         try:
             return operation(Transaction(self._db, self._clock, Effects()))
         finally:
-            self._db.execute("COMMIT")
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
 
     def poke(self) -> None:
         """Call `on_idle` soon, although nothing was changed."""
@@ -166,7 +170,7 @@ class Store:
             self._loop.call_soon(self._turn)
 
     async def close(self) -> None:
-        """Refuse new operations, and return once those that were accepted are done."""
+        """Refuse new operations, and return once those that were accepted are done; once is enough."""
         if self._closing:
             return
         done = asyncio.Event()
@@ -201,7 +205,10 @@ class Store:
             else:
                 _tell(batch[0], _explain(error))
             return
-        self.on_commit(effects)
+        try:
+            self.on_commit(effects)
+        except Exception:  # noqa: BLE001  # logged; what is on disk must be told to those who asked for it
+            _log.exception("What follows from a commit failed.")
         for pending, outcome in zip(batch, outcomes, strict=True):
             _tell(pending, outcome)
 

@@ -1,5 +1,6 @@
 """Who is dealt what: several workers, those that vanish, those that stall, and those that are choosy."""
 
+import asyncio
 import queue
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub, SystemClock, file, instances, turns
 from orchestration.hub.dispatch import Dispatcher
-from orchestration.hub.store import Effects, Kind, Transaction
+from orchestration.hub.service import Service
+from orchestration.hub.store import Effects, Kind, Store, Transaction
+from orchestration.hub.waiters import Waiters
 from tests.hub.hubs import Bench, RawWorker, complete, refused, schedule
 
 LEASE = timedelta(milliseconds=200)
@@ -350,3 +353,30 @@ def test_whatever_breaks_an_early_dealing_no_worker_loses_room(db: sqlite3.Conne
     db.execute("ROLLBACK")
     assert len(line.items) == 1
     assert worker.free(Kind.TURN) == 2
+
+
+async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection) -> None:
+    """What made the token stale stood in the same transaction, and never happened."""
+    store, dispatcher, line = Store(db, SystemClock()), Dispatcher(60), _Line()
+    service = Service(store, dispatcher, Waiters(), db)
+    store.on_commit = dispatcher.apply
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    await store.run(service.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any")))
+    store.read_all(dispatcher.deal)
+    answer = pb.OrchestratorResponse(actions=[complete()], completionToken=line.items[0].completionToken)
+
+    def full(_tx: Transaction) -> Callable[[], None]:
+        raise OSError("no space left")
+
+    before, store.before_commit = store.before_commit, full
+    refusals = await asyncio.gather(
+        store.run(service.TerminateInstance(pb.TerminateRequest(instanceId="one"))),
+        store.run(service.CompleteOrchestratorTask(answer)),
+        return_exceptions=True,
+    )
+    assert [type(refusal) for refusal in refusals] == [OSError, OSError]
+    store.before_commit = before
+    await store.run(service.CompleteOrchestratorTask(answer))
+    assert store.read(lambda tx: instances.look(tx, "one"))["output"] == '"end"'
+    service.close()
+    await store.close()

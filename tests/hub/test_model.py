@@ -223,7 +223,7 @@ class Interleavings(RuleBasedStateMachine):
             key = self.dispatcher.held(item.completionToken, Kind.ACTIVITY).ready.key
             self._run(lambda tx: activities.complete(tx, key, response), item.completionToken)
         except StaleError:
-            self.dispatcher.drop(item.completionToken)
+            self.dispatcher.apply(Effects(settled=[item.completionToken]))
 
     def _answer_turn(self, item: pb.WorkItem, decision: str) -> None:
         request = item.orchestratorRequest
@@ -245,7 +245,7 @@ class Interleavings(RuleBasedStateMachine):
             assert isinstance(dealt, turns.Turn)
             self._run(lambda tx: turns.complete(tx, dealt, response), item.completionToken)
         except StaleError:
-            self.dispatcher.drop(item.completionToken)
+            self.dispatcher.apply(Effects(settled=[item.completionToken]))
             return
         assert not expected.ended, "a turn took effect on an instance that had ended"
         self._taken(expected, request)
