@@ -22,7 +22,7 @@ def make_simulator(workspace: Workspace, **options: object) -> Simulator:
         bot_token=BOT_TOKEN,
         app_token=APP_TOKEN,
         signing_secret=SIGNING_SECRET,
-        **options,  # type: ignore[arg-type]  # a test names only real options
+        **options,  # a test names only real options
     )
 
 

@@ -220,7 +220,7 @@ def test_any_form_is_within_the_limits(
     for key in [None, *known]:
         form = ask_form(known, Draft(key, title, amount, description), Origin(channel="C0X"))
         checked_view(json.loads(json.dumps(form)), "modal")
-    assert len(explanation(parse("nonsense", known), known)) < 4000  # type: ignore[arg-type]  # no policy is called so
+    assert len(explanation(parse("nonsense", known), known)) < 4000  # no policy is called so
 
 
 def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one() -> None:

@@ -58,7 +58,7 @@ def test_a_good_file_is_read_with_its_defaults() -> None:
     assert manager.needs_code(policies.Decimal(10_001))
     assert not manager.needs_code(policies.Decimal(10_000))
     assert not finance.needs_code(policies.Decimal(10_001))
-    assert policy.on["approved"][0].label == "https://erp.example/orders"  # type: ignore[index]  # a status is its word
+    assert policy.on["approved"][0].label == "https://erp.example/orders"  # a status is its word
 
 
 def test_an_instance_takes_along_who_is_named_but_no_number() -> None:
