@@ -1,6 +1,6 @@
 """Run the bench and print its tables.
 
-About five minutes. Figures are of this machine, and of what else runs on it.
+About eight minutes. Figures are of this machine, and of what else runs on it.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pathlib import Path
 from tests.bench import crowd, measure, page, processes, year
 
 WAITING = 3000
-QUIET = 100
+QUIET = 300
 CROWD = 100_000
 SAMPLE = 1000
 YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
-ROUNDS = 3
+ROUNDS = 5
 
 _Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 _Line = tuple[str, str, str]
