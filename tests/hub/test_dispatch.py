@@ -18,7 +18,8 @@ from orchestration.hub.store import Effects, Kind, Store, Transaction
 from orchestration.hub.waiters import Waiters
 from tests.hub.hubs import Bench, RawWorker, complete, refused, schedule
 
-LEASE = timedelta(milliseconds=200)
+# Several times what a loaded machine needs to take an item and answer it.
+LEASE = timedelta(milliseconds=500)
 
 
 @pytest.fixture
