@@ -79,7 +79,7 @@ class Unary(NamedTuple):
 
     `call` hands the answer to `Reply`, or an error, now or later. Where there is something to wait for it returns
     the task that waits, which is cancelled when the caller goes away; most calls wait for nothing but the next
-    commit, and cost half without a task. What is answered to a caller that has gone is dropped.
+    commit, and go without. What is answered to a caller that has gone is dropped.
     """
 
     call: Callable[[bytes, Reply], asyncio.Task[Any] | None]

@@ -64,7 +64,7 @@ class Connection(asyncio.BufferedProtocol):
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         # Read into for as long as the connection lives: asyncio's own buffer is mapped, and unmapped, anew for
-        # every read, which costs several times what the read does.
+        # every read, which costs more than the read.
         self._buffer = memoryview(bytearray(_BUFFER))
         self._filled = 0
         self._greeted = False
