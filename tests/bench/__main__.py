@@ -8,15 +8,13 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, measure, page, processes, year
+from tests.bench import crowd, flow, measure, page, processes, year
 
 WAITING = 3000
 QUIET = 300
@@ -24,9 +22,8 @@ CROWD = 100_000
 SAMPLE = 1000
 YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
-ROUNDS = 5
+ROUNDS = 3
 
-_Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 _Line = tuple[str, str, str]
 
 
@@ -41,7 +38,6 @@ def main() -> int:
     try:
         lines = [
             *_side_by_side(directory, scale),
-            *_two_workers(directory, scale),
             *_crowd(directory, scale),
             *_page(directory, scale),
         ]
@@ -60,62 +56,31 @@ def main() -> int:
 
 
 def _side_by_side(directory: Path, scale: int) -> Iterator[_Line]:
-    """Both hubs in turn, several times: what one run shows is mostly what else the machine did meanwhile."""
-    waiting, quiet = WAITING // scale, QUIET // scale
-    ours, sdk = [], []
-    for number in range(ROUNDS):
-        ours.append(_flow(processes.our_hub(directory / f"one-{number}.db"), waiting, quiet, workers=1))
-        sdk.append(_flow(processes.sdk_hub(), waiting, quiet, workers=1))
-    for what, mine, theirs in zip(_FLOW, _medians(ours), _medians(sdk), strict=True):
-        yield what.format(waiting=waiting), f"{mine:,.1f}", f"{theirs:,.1f}"
-    ratios = " ".join(f"{mine[_RATE] / theirs[_RATE]:.2f}" for mine, theirs in zip(ours, sdk, strict=True))
-    yield "  as a ratio, round by round", ratios, ""
-
-
-def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
-    return [statistics.median(figures) for figures in zip(*rounds, strict=True)]
-
-
-def _two_workers(directory: Path, scale: int) -> Iterator[_Line]:
     waiting = WAITING // scale
-    figures = _flow(processes.our_hub(directory / "two.db"), waiting, QUIET // scale, workers=2)
-    yield f"event → completed per second at {waiting:,} waiting, two workers", f"{figures[_RATE]:,.1f}", ""
+    rounds = []
+    for number in range(ROUNDS):
+        place = directory / str(number)
+        place.mkdir()
+        with flow.sides(place) as sides:
+            flow.run(sides, QUIET // scale, waiting)
+        rounds.append(sides)
 
+    def line(what: str, figure: str) -> _Line:
+        one, sdk, _ = (
+            statistics.mean(getattr(side, figure) for side in same) for same in zip(*rounds, strict=True)
+        )
+        return what, f"{one:,.1f}", f"{sdk:,.1f}"
 
-_FLOW = (
-    "event → completed on a quiet hub, median ms",
-    "starts per second",
-    "event → completed per second at {waiting:,} waiting",
-    "  CPU of the hub's process for each, ms",
-    "  CPU of the worker's process for each, ms",
-)
-_RATE = 2
-
-
-def _flow(hub: _Hub, waiting: int, quiet: int, *, workers: int) -> tuple[float, ...]:
-    with ExitStack() as stack:
-        hub_process, address = stack.enter_context(hub)
-        workings = [stack.enter_context(processes.worker(address)) for _ in range(workers)]
-        pids = [hub_process.pid, *(working.pid for working in workings)]
-        driver = measure.Driver(address)
-        stack.callback(driver.close)
-        few = [f"quiet-{number:05}" for number in range(quiet)]
-        driver.start(few)
-        driver.until_waiting(few)
-        latency = driver.latencies(few)
-        many = [f"many-{number:05}" for number in range(waiting)]
-        starts = driver.start(many)
-        driver.until_waiting(many)
-        before = [_cpu_ms(pid) for pid in pids]
-        rate = driver.decide(many)
-        used = [_cpu_ms(pid) - ms for pid, ms in zip(pids, before, strict=True)]
-        return latency, starts, rate, used[0] / waiting, sum(used[1:]) / waiting
-
-
-def _cpu_ms(pid: int) -> float:
-    """What a process has used of the processors so far, in its own code and in the kernel's."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    yield line("event → completed on a quiet hub, median ms", "latency_ms")
+    yield line("starts per second", "starts")
+    yield line(f"event → completed per second at {waiting:,} waiting", "rate")
+    yield line("  CPU of the hub's process for each, ms", "hub_ms")
+    yield line("  CPU of the worker's process for each, ms", "worker_ms")
+    for what, figure in (("latency", "latency_ms"), ("rate", "rate")):
+        ratios = " ".join(f"{getattr(one, figure) / getattr(sdk, figure):.2f}" for one, sdk, _ in rounds)
+        yield f"  the {what} as a ratio, round by round", ratios, ""
+    two = statistics.mean(side.rate for _, _, side in rounds)
+    yield f"event → completed per second at {waiting:,} waiting, two workers", f"{two:,.1f}", ""
 
 
 def _crowd(directory: Path, scale: int) -> Iterator[_Line]:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import grpc
@@ -16,7 +16,11 @@ from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
+from orchestration.connect import THREADS
 from tests.bench import program
+
+# A hub until its context ends: its process, and its address.
+Hub = AbstractContextManager[tuple[subprocess.Popen[str], str]]
 
 _STOP_S = 20
 
@@ -54,7 +58,7 @@ def sdk_hub() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @contextmanager
 def worker(address: str) -> Iterator[subprocess.Popen[str]]:
-    """A worker that runs the bench's program; yields its process."""
+    """A worker that runs the bench's program, with as many threads as the product's; yields its process."""
     with process("tests.bench.processes", "worker", address) as (started, _):
         yield started
 
@@ -74,9 +78,9 @@ def _serve_sdk_hub(stop: threading.Event) -> None:
 
 def _work(address: str, stop: threading.Event) -> None:
     concurrency = ConcurrencyOptions(
-        maximum_concurrent_activity_work_items=16,
-        maximum_concurrent_orchestration_work_items=16,
-        maximum_thread_pool_workers=8,
+        maximum_concurrent_activity_work_items=THREADS,
+        maximum_concurrent_orchestration_work_items=THREADS,
+        maximum_thread_pool_workers=THREADS,
     )
     quiet = logging.getLogger("bench.worker")
     quiet.setLevel(logging.ERROR)
