@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -218,28 +218,30 @@ async def sim() -> AsyncIterator[Simulator]:
     workspace.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def profile(browser: Browser) -> BrowserContext:
+    """For all pages: one for each costs twice what a page does. What a page remembers is its own workspace's."""
+    # Playwright's own waiting needs eval, which the page's content security policy refuses to everyone.
+    return await browser.new_context(bypass_csp=True)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def show(browser: Browser, sim: Simulator) -> AsyncIterator[Open]:
+async def show(profile: BrowserContext, sim: Simulator) -> AsyncIterator[Open]:
     """Opens the page as someone, somewhere. What goes wrong in its scripts fails the test."""
     faults: list[str] = []
-    contexts = []
+    pages: list[Page] = []
 
-    async def open_page(
-        person: str = "U0RITA", channel: str = "C0PURCHASES", *, width: int = 1280, **options: Any
-    ) -> Page:
-        # Playwright's own waiting needs eval, which the page's content security policy refuses to everyone.
-        context = await browser.new_context(
-            viewport={"width": width, "height": 800}, bypass_csp=True, **options
-        )
-        contexts.append(context)
-        context.set_default_timeout(8000)
-        page = await context.new_page()
+    async def open_page(person: str = "U0RITA", channel: str = "C0PURCHASES", *, width: int = 1280) -> Page:
+        page = await profile.new_page()
+        pages.append(page)
+        page.set_default_timeout(8000)
+        await page.set_viewport_size({"width": width, "height": 800})
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(f"{sim.url}/#as={person}&channel={channel}")
         await page.locator("body[data-ready]").wait_for()
         return page
 
     yield open_page
-    for context in contexts:
-        await context.close()
+    for page in pages:
+        await page.close()
     assert faults == []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -66,12 +66,6 @@ async def started(place: Path) -> AsyncIterator[Demo]:
         await found.stop()
 
 
-@pytest.fixture
-async def demo(tmp_path: Path) -> AsyncIterator[Demo]:
-    async with started(tmp_path / "demo") as found:
-        yield found
-
-
 @asynccontextmanager
 async def launched() -> AsyncIterator[Browser]:
     """A Chromium; without one the test is skipped."""
@@ -84,12 +78,6 @@ async def launched() -> AsyncIterator[Browser]:
         found = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield found
         await found.close()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with launched() as found:
-        yield found
 
 
 def complaints_of(page: Page) -> list[str]:
@@ -112,20 +100,14 @@ def complaints_of(page: Page) -> list[str]:
 
 
 @asynccontextmanager
-async def laptop(browser: Browser) -> AsyncIterator[Page]:
-    """A laptop's window. Whatever the page complains about fails the test."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800})
-    found = await context.new_page()
+async def laptop(profile: BrowserContext) -> AsyncIterator[Page]:
+    """A laptop's window, which remembers nothing of those before. Whatever the page complains about fails the test."""
+    found = await profile.new_page()
     complaints = complaints_of(found)
     yield found
-    await context.close()
+    await found.evaluate("localStorage.clear()")
+    await found.close()
     assert complaints == []
-
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    async with laptop(browser) as found:
-        yield found
 
 
 # ---- for tests that share a demo: starting one takes longer than most tests ----------------------------------------
@@ -141,3 +123,9 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo
 async def shared_browser() -> AsyncIterator[Browser]:
     async with launched() as found:
         yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_profile(shared_browser: Browser) -> BrowserContext:
+    """For all windows: a profile for each costs twice what a window does."""
+    return await shared_browser.new_context(viewport={"width": 1280, "height": 800})

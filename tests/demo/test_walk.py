@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from tests.demo.conftest import Demo, laptop, started
 
@@ -63,8 +63,8 @@ async def press_until(page: Page, title: str, words: str) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(shared_browser: Browser) -> AsyncIterator[Page]:
-    async with laptop(shared_browser) as found:
+async def page(shared_profile: BrowserContext) -> AsyncIterator[Page]:
+    async with laptop(shared_profile) as found:
         yield found
 
 
