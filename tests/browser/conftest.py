@@ -222,7 +222,7 @@ async def sim() -> AsyncIterator[Simulator]:
 async def profile(browser: Browser) -> BrowserContext:
     """For all pages: one for each costs twice what a page does. What a page remembers is its own workspace's."""
     # Playwright's own waiting needs eval, which the page's content security policy refuses to everyone.
-    return await browser.new_context(bypass_csp=True)
+    return await browser.new_context(bypass_csp=True, reduced_motion="reduce")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -148,6 +148,7 @@ async def test_slack_that_refuses_is_waited_out(shared: Demo, page: Page) -> Non
 
 async def test_its_times_are_those_of_whoever_one_is(shared: Demo, page: Page) -> None:
     await ask(page, shared, "Folders")
+    await expect(page.get_by_test_id("story-panel")).to_contain_text("Folders")
     started = step(page, "Started").locator("time")
     berlin = await started.inner_text()
     await become(page, "U0SAM", "C0PURCHASES")
