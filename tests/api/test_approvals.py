@@ -53,7 +53,7 @@ async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(o
     began = time.monotonic()
     answer = await office.call("GET", f"/api/approvals/{request_id}?wait=1s", rita)
     assert (answer.status, answer.body["status"]) == (202, "pending")
-    assert 0.9 < time.monotonic() - began < 30
+    assert 0.9 < time.monotonic() - began < 3
 
 
 async def test_an_idempotency_key_starts_once_and_refuses_another_request(office: Office) -> None:
@@ -275,7 +275,7 @@ async def test_too_long_a_wait_and_unknown_parameters_are_named(office: Office) 
         assert (answer.status, answer.fields) == (422, {field})
 
 
-async def test_a_thousand_long_polls_on_one_request_are_one_look_at_it(office: Office) -> None:
+async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decision(office: Office) -> None:
     rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
     request_id = await office.ask(rita)
     polls = [
@@ -285,7 +285,9 @@ async def test_a_thousand_long_polls_on_one_request_are_one_look_at_it(office: O
     await office.eventually(lambda: office.api.polls == 1000)
     assert office.api.watched == 1
     assert (await office.decide(ada, request_id)).status == 200
+    decided = time.monotonic()
     answers = await asyncio.gather(*polls)
+    assert time.monotonic() - decided < 1
     assert {(answer.status, answer.body["status"]) for answer in answers} == {(200, "approved")}
     assert office.api.watched == 0
 
