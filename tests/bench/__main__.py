@@ -1,6 +1,6 @@
 """Run the bench and print its tables.
 
-About eight minutes. Figures are of this machine, and of what else runs on it.
+About ten minutes. Figures are of this machine, and of what else runs on it.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """What is measured of a hub, through the SDK's own client."""
 
 import logging
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,10 +47,6 @@ class Driver:
         for name in names:
             self.client.wait_for_orchestration_completion(name, timeout=_END_S)
         return len(names) / (time.perf_counter() - began)
-
-    def latencies(self, names: list[str]) -> float:
-        """Decide one after the other; the median of the milliseconds from event to ended."""
-        return statistics.median(each(self.finish, names))
 
     def finish(self, name: str) -> None:
         """Decide one, and see it end."""
