@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bot.slack import pace as pace_module
 from bot.slack.pace import Pace
 from orchestration.errors import ThrottledError
 
@@ -68,21 +69,37 @@ def test_what_slack_asks_for_moves_every_turn_of_that_channel() -> None:
     pace.wait("C0B", "free")
 
 
-def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once() -> None:
+class _Clock:
+    """Time that passes only when told to, and who slept meanwhile."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Timers that fall due while nobody works come back together."""
-    pace = Pace(0.05)
-    for number in range(6):
-        try:
-            pace.wait("C0A", number)
-        except ThrottledError:
-            continue
-    time.sleep(0.4)  # every kept turn has passed
-    went = 0
-    for number in range(2, 6):
-        began = time.monotonic()
-        try:
-            pace.wait("C0A", number)
-        except ThrottledError:
-            continue
-        went += time.monotonic() - began < 0.02
-    assert went == 1
+    clock = _Clock()
+    monkeypatch.setattr(pace_module, "time", clock)
+    pace, told = Pace(1.0), []
+
+    def come(*numbers: int) -> None:
+        for number in numbers:
+            try:
+                pace.wait("C0A", number)
+            except ThrottledError as throttled:
+                told.append(throttled.retry_after)
+
+    come(0, 1, 2, 3, 4, 5)
+    assert (clock.slept, told) == ([1.0], [2.0, 3.0, 4.0, 5.0])
+    clock.now = 60.0  # every kept turn has passed
+    clock.slept.clear()
+    told.clear()
+    come(2, 3, 4, 5)
+    assert (clock.slept, told) == ([1.0], [2.0, 3.0])  # 2 went at once
