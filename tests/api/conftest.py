@@ -126,14 +126,14 @@ class Office:
                 await asyncio.sleep(0.01)
             return progress
 
-        return await asyncio.wait_for(look(), 30)
+        return await asyncio.wait_for(look(), 10)
 
     async def eventually(self, true: Callable[[], bool]) -> None:
         async def look() -> None:
             while not true():
                 await asyncio.sleep(0.01)
 
-        await asyncio.wait_for(look(), 30)
+        await asyncio.wait_for(look(), 10)
 
     async def skip(self, **time: float) -> None:
         """Skips durable time, without waiting for it."""

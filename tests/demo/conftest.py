@@ -127,5 +127,5 @@ async def shared_browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared_profile(shared_browser: Browser) -> BrowserContext:
-    """For all windows: a profile for each costs twice what a window does, and motion costs more than all the rest."""
+    """For all windows, as a profile for each costs twice what a window does; without motion, which costs some more."""
     return await shared_browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from bot.simulator.person import Person
 from tests.e2e.conftest import Office, actions_of, text_of
 
@@ -148,9 +146,8 @@ async def test_a_card_that_somebody_deleted_is_no_error(office: Office) -> None:
         assert "Approved" in text_of(await ada.wait_for_message(ESCALATIONS, decided))
 
 
-@pytest.mark.parametrize("office", ["scheduler"], indirect=True)
 async def test_fifty_requests_decided_at_once_by_different_people(office: Office) -> None:
-    """Each ends with the right decision on the right card; by the longest of the three ways."""
+    """Each ends with the right decision on the right card."""
     people = ["U0ADA", "U0FAY", "U0FIN"]
     async with office.person("U0RITA") as rita:
         for n in range(50):
