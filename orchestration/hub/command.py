@@ -61,6 +61,13 @@ def _serve(words: list[str]) -> int:
     parser.add_argument(
         "--skippable", action="store_true", help="let clients move the clock ahead, for tests and demos"
     )
+    parser.add_argument(
+        "--no-busy-poll",
+        dest="busy_poll",
+        action="store_false",
+        help="sleep whenever there is nothing to do, even between calls that come within 2 ms: slower under load, "
+        "for where processor time is metered",
+    )
     options = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = threading.Event()
@@ -71,6 +78,7 @@ def _serve(words: list[str]) -> int:
         listen=options.listen,
         clock=SkippableClock() if options.skippable else SystemClock(),
         retention=options.retention,
+        busy_poll=options.busy_poll,
     )
     hub.start()
     print(hub.address, flush=True)  # noqa: T201  # whoever started it reads where to connect

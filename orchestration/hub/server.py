@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from orchestration.hub import (
     address,
+    busy_polling,
     clock_service,
     file,
     housekeeping,
@@ -47,7 +48,8 @@ class Hub:
     `listen` is a loopback HOST:PORT (port 0 takes a free one); without it the hub listens on a Unix socket
     beside the file that only its owner can open. `lease` is how long a connected worker may hold an item
     before it is dealt again, in real time whatever the clock says. Instances that ended longer than
-    `retention` ago, by the hub's clock, are forgotten.
+    `retention` ago, by the hub's clock, are forgotten. `busy_poll` makes it faster under load where it has a process
+    to itself (see busy_polling.py); beside other threads it would only take the interpreter from them.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Hub:
         clock: clocks.Clock | None = None,
         lease: timedelta = timedelta(minutes=5),
         retention: timedelta = housekeeping.RETENTION,
+        busy_poll: bool = False,
     ) -> None:
         self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
         self._path = Path(path)
         self._listen = listen
         self._lease_s = lease.total_seconds()
         self._retention = retention
+        self._loop_factory = busy_polling.loop if busy_poll else asyncio.new_event_loop
         self._address: str | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,7 +108,8 @@ class Hub:
 
         def serve() -> None:
             try:
-                asyncio.run(self._serve(started))
+                with asyncio.Runner(loop_factory=self._loop_factory) as runner:
+                    runner.run(self._serve(started))
             except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits for the start
                 failure.append(error)
                 if started.is_set():

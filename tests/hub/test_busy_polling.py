@@ -1,0 +1,160 @@
+"""Looking for calls before sleeping: when the hub does, and when it does not."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestration.hub import Hub, busy_polling, command
+from tests.hub.hubs import Bench
+
+LOOK_S = 0.0001
+SOON, LATE = busy_polling.PATIENCE_S / 2, 1.0
+
+
+class Machine:
+    """A processor whose time passes only while somebody looks or sleeps, and where things arrive as told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.looks = self.given_up = 0
+        self.slept: list[float] = []
+        self._arrives: float | None = None
+        self._selector = busy_polling.BusyPollSelector()
+        monkeypatch.setattr(
+            selectors.DefaultSelector, "select", lambda _selector, timeout=None: self._select(timeout)
+        )
+        monkeypatch.setattr(busy_polling, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(busy_polling, "os", SimpleNamespace(sched_yield=self._yield))
+
+    def wait(self, arrives_in: float | None, timeout: float | None = None) -> bool:
+        """Wait for something that arrives so many seconds from now, or never; whether it was seen."""
+        self.looks = self.given_up = 0
+        self.slept = []
+        self._arrives = None if arrives_in is None else self.now + arrives_in
+        return bool(self._selector.select(timeout))
+
+    def _yield(self) -> None:
+        self.given_up += 1
+
+    def _select(self, timeout: float | None) -> list[str]:
+        if timeout == 0:
+            self.looks += 1
+            self.now += LOOK_S
+        else:
+            until = min(
+                at
+                for at in (self._arrives, None if timeout is None else self.now + timeout)
+                if at is not None
+            )
+            self.slept.append(until - self.now)
+            self.now = max(self.now, until)
+        return ["ready"] if self._arrives is not None and self._arrives <= self.now else []
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+def test_what_comes_soon_after_something_that_came_soon_is_looked_for(machine: Machine) -> None:
+    assert machine.wait(LATE)
+    assert machine.wait(SOON)
+    assert machine.slept, "one that came late says nothing of the next"
+    assert machine.wait(SOON)
+    assert not machine.slept
+    assert machine.given_up == machine.looks - 1, "others run between two looks"
+
+
+def test_what_does_not_come_is_looked_for_once_and_then_slept_for(machine: Machine) -> None:
+    machine.wait(SOON)
+    assert machine.wait(LATE)
+    assert machine.looks <= busy_polling.PATIENCE_S / LOOK_S + 1
+    assert machine.slept == [pytest.approx(LATE - machine.looks * LOOK_S)]
+    assert machine.wait(LATE)
+    assert machine.looks == 1
+
+
+def test_a_timer_ends_a_look_on_time(machine: Machine) -> None:
+    for _ in range(2):
+        began = machine.now
+        assert not machine.wait(None, timeout=SOON)
+        assert SOON <= machine.now - began <= SOON + 2 * LOOK_S
+    assert not machine.slept or max(machine.slept) == 0
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_loop_that_has_work_does_not_wait(monkeypatch: pytest.MonkeyPatch, timeout: float) -> None:
+    asked: list[float | None] = []
+    monkeypatch.setattr(
+        selectors.DefaultSelector, "select", lambda _self, timeout: asked.append(timeout) or []
+    )
+    selector = busy_polling.BusyPollSelector()
+    assert selector.select(timeout) == []
+    assert asked == [timeout]
+
+
+@pytest.mark.parametrize("busy_poll", [True, False])
+def test_only_a_hub_that_is_told_to_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, busy_poll: bool
+) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: looks.append(None))
+    with Hub(tmp_path / "hub.db", busy_poll=busy_poll) as hub:
+        bench = Bench(hub.address)
+        for _ in range(200):
+            assert bench.client.get_orchestration_state("nobody") is None
+        bench.close()
+    assert bool(looks) is busy_poll
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_hub_that_nobody_calls_sleeps(tmp_path: Path) -> None:
+    """With a worker connected that has nothing to do: the processor time of half a second."""
+    words = [sys.executable, "-m", "orchestration.hub", "--db", str(tmp_path / "hub.db")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        bench = Bench(process.stdout.readline().strip())
+        bench.work()
+        for _ in range(200):
+            assert bench.client.get_orchestration_state("nobody") is None
+        time.sleep(0.1)
+        before = _processor_s(process.pid)
+        time.sleep(0.5)
+        used = _processor_s(process.pid) - before
+        bench.close()
+        process.terminate()
+    assert used <= 0.05
+
+
+def _processor_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(("words", "busy_poll"), [([], True), (["--no-busy-poll"], False)])
+def test_the_command_looks_unless_told_not_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], busy_poll: bool
+) -> None:
+    told: list[bool] = []
+
+    class Told(Hub):
+        def __init__(self, path: Path, **options: Any) -> None:
+            told.append(options["busy_poll"])
+            super().__init__(path, **options)
+
+    monkeypatch.setattr(command, "Hub", Told)
+    # Nothing is changed in this process, and an address that is refused ends the command.
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert (
+        command.main(["--db", str(tmp_path / "hub.db"), "--listen", "192.0.2.1:1", *words])
+        == command.NOT_DONE
+    )
+    assert told == [busy_poll]
