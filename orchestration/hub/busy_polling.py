@@ -46,5 +46,5 @@ class BusyPollSelector(selectors.DefaultSelector):
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """A new event loop that waits so, for a thread with an interpreter of its own."""
+    """A new event loop that waits so, for a process whose other threads have nothing to do."""
     return asyncio.SelectorEventLoop(BusyPollSelector())

@@ -48,8 +48,8 @@ class Hub:
     `listen` is a loopback HOST:PORT (port 0 takes a free one); without it the hub listens on a Unix socket
     beside the file that only its owner can open. `lease` is how long a connected worker may hold an item
     before it is dealt again, in real time whatever the clock says. Instances that ended longer than
-    `retention` ago, by the hub's clock, are forgotten. `busy_poll` makes it faster under load where it has a process
-    to itself (see busy_polling.py); beside other threads it would only take the interpreter from them.
+    `retention` ago, by the hub's clock, are forgotten. `busy_poll` makes it faster under load where it has a
+    process to itself (see busy_polling.py); in one with its workers it gains nothing.
     """
 
     def __init__(
