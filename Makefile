@@ -21,7 +21,7 @@ demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
 	$(BIN)/countersign demo --data data/demo
 
 test: lint ## everything that must hold, in under five minutes
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3
 
 lint: $(STAMP) ## style, types, layers, Dockerfile
 	$(BIN)/ruff check .

@@ -23,14 +23,17 @@ from bot.tokens import TokenFile
 from orchestration import policy_text
 from orchestration.activities import Activities
 from orchestration.cards import SealOutcome
+from orchestration.challenge_activities import ChallengeActivities
+from orchestration.challenge_client import ChallengeDoor
 from orchestration.client import Door
+from orchestration.codes import Codes
 from orchestration.commands import Progress
 from orchestration.connect import Connection, connect
 from orchestration.models import Choice, Factor, LevelState, Outcome, Status, Via, Vote
 from orchestration.operations import Operations
 from orchestration.outlet import Outlet
 from orchestration.worker import register
-from tests.orchestration.board import Board, BoardActions
+from tests.orchestration.board import Board, BoardActions, Carrier
 
 BOOK = policy_text.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 ALL = ("request", "read", "admin", "decide:deploy", "decide:purchase")
@@ -68,13 +71,28 @@ class Office:
         self.client = self.connection.client()
         self.door = Door(self.client, lambda: BOOK)
         secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
-        self.api = Api(self.door, Operations(self.client), self.tokens, secrets, keys, public_url=None)
+        codes = Codes(secrets.values)
+        self.api = Api(
+            self.door,
+            Operations(self.client),
+            self.tokens,
+            secrets,
+            keys,
+            public_url=None,
+            challenges=ChallengeDoor(self.client, codes),
+        )
         self.worker = self.connection.worker()
         activities = Activities(
             self.board, self.board, BoardActions(self.board), alone_since=self.connection.now()
         )
         caller = HttpCaller(secrets, networks(self.callback_networks))
-        register(self.worker, activities, Outlet(self.api.announcing(keys), caller, lambda: BOOK))
+        carrier = Carrier()
+        register(
+            self.worker,
+            activities,
+            Outlet(self.api.announcing(keys), caller, lambda: BOOK),
+            ChallengeActivities(codes, carrier, carrier, carrier),
+        )
         for orchestrator in self._orchestrators:
             self.worker.add_orchestrator(orchestrator)
         self.worker.start()
