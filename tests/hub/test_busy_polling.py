@@ -16,23 +16,27 @@ from orchestration.hub import Hub, busy_polling, command
 from tests.hub.hubs import Bench
 
 LOOK_S = 0.0001
-SOON, LATE = busy_polling.PATIENCE_S / 2, 1.0
+SOME_S = busy_polling.PATIENCE_S / 2
 
 
 class Machine:
-    """A processor whose time passes only while somebody looks or sleeps, and where things arrive as told."""
+    """A processor whose time passes only while somebody works, looks or sleeps, and where things arrive as told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         self.looks = self.given_up = 0
         self.slept: list[float] = []
+        self.others_s = 0.0
         self._arrives: float | None = None
-        self._selector = busy_polling.BusyPollSelector()
         monkeypatch.setattr(
-            selectors.DefaultSelector, "select", lambda _selector, timeout=None: self._select(timeout)
+            selectors.DefaultSelector, "select", lambda _self, timeout=None: self._select(timeout)
         )
         monkeypatch.setattr(busy_polling, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(busy_polling, "os", SimpleNamespace(sched_yield=self._yield))
+        self._selector = busy_polling.BusyPollSelector()
+
+    def work(self, seconds: float) -> None:
+        self.now += seconds
 
     def wait(self, arrives_in: float | None, timeout: float | None = None) -> bool:
         """Wait for something that arrives so many seconds from now, or never; whether it was seen."""
@@ -43,17 +47,15 @@ class Machine:
 
     def _yield(self) -> None:
         self.given_up += 1
+        self.now += self.others_s
 
     def _select(self, timeout: float | None) -> list[str]:
         if timeout == 0:
             self.looks += 1
             self.now += LOOK_S
         else:
-            until = min(
-                at
-                for at in (self._arrives, None if timeout is None else self.now + timeout)
-                if at is not None
-            )
+            ends = (self._arrives, None if timeout is None else self.now + timeout)
+            until = min(end for end in ends if end is not None)
             self.slept.append(until - self.now)
             self.now = max(self.now, until)
         return ["ready"] if self._arrives is not None and self._arrives <= self.now else []
@@ -64,30 +66,48 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
 
 
-def test_what_comes_soon_after_something_that_came_soon_is_looked_for(machine: Machine) -> None:
-    assert machine.wait(LATE)
-    assert machine.wait(SOON)
-    assert machine.slept, "one that came late says nothing of the next"
-    assert machine.wait(SOON)
+def test_what_comes_soon_is_looked_for(machine: Machine) -> None:
+    machine.work(SOME_S)
+    assert machine.wait(SOME_S / 2)
     assert not machine.slept
-    assert machine.given_up == machine.looks - 1, "others run between two looks"
+    assert machine.given_up == machine.looks - 1, "others may run between two looks"
+    assert machine.wait(SOME_S / 4), "what was not used up is left"
+    assert not machine.slept
 
 
-def test_what_does_not_come_is_looked_for_once_and_then_slept_for(machine: Machine) -> None:
-    machine.wait(SOON)
-    assert machine.wait(LATE)
-    assert machine.looks <= busy_polling.PATIENCE_S / LOOK_S + 1
-    assert machine.slept == [pytest.approx(LATE - machine.looks * LOOK_S)]
-    assert machine.wait(LATE)
-    assert machine.looks == 1
+@pytest.mark.parametrize("worked_s", [SOME_S / 4, SOME_S, 100 * SOME_S])
+def test_it_looks_for_as_long_as_it_has_worked_up_to_a_bound(machine: Machine, worked_s: float) -> None:
+    machine.work(worked_s)
+    assert machine.wait(1)
+    looked = min(worked_s, busy_polling.PATIENCE_S)
+    assert machine.looks * LOOK_S == pytest.approx(looked, abs=2 * LOOK_S)
+    assert machine.slept == [pytest.approx(1 - machine.looks * LOOK_S)]
+    assert machine.wait(1)
+    assert machine.looks <= 2, "it has done nothing since"
+
+
+def test_where_others_want_the_processor_looking_is_given_up(machine: Machine) -> None:
+    machine.others_s = 0.003
+    machine.work(SOME_S)
+    assert machine.wait(1)
+    assert machine.given_up == 1
+    for _ in range(10):
+        machine.work(SOME_S)
+        assert machine.wait(1)
+        assert machine.given_up == 0
+    machine.others_s = 0
+    machine.work(100 * SOME_S)
+    assert machine.wait(SOME_S)
+    assert not machine.slept, "they are gone"
 
 
 def test_a_timer_ends_a_look_on_time(machine: Machine) -> None:
     for _ in range(2):
+        machine.work(2 * SOME_S)
         began = machine.now
-        assert not machine.wait(None, timeout=SOON)
-        assert SOON <= machine.now - began <= SOON + 2 * LOOK_S
-    assert not machine.slept or max(machine.slept) == 0
+        assert not machine.wait(None, timeout=SOME_S)
+        assert SOME_S <= machine.now - began <= SOME_S + 2 * LOOK_S
+        assert sum(machine.slept) == 0
 
 
 @pytest.mark.parametrize("timeout", [0, -1])
@@ -123,15 +143,16 @@ def test_a_hub_that_nobody_calls_sleeps(tmp_path: Path) -> None:
         assert process.stdout is not None
         bench = Bench(process.stdout.readline().strip())
         bench.work()
-        for _ in range(200):
-            assert bench.client.get_orchestration_state("nobody") is None
-        time.sleep(0.1)
-        before = _processor_s(process.pid)
-        time.sleep(0.5)
-        used = _processor_s(process.pid) - before
-        bench.close()
-        process.terminate()
-    assert used <= 0.05
+        try:
+            for _ in range(200):
+                assert bench.client.get_orchestration_state("nobody") is None
+            time.sleep(0.1)
+            before = _processor_s(process.pid)
+            time.sleep(0.5)
+            assert _processor_s(process.pid) - before <= 0.05
+        finally:
+            bench.close()
+            process.terminate()
 
 
 def _processor_s(pid: int) -> float:
