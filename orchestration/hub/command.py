@@ -65,8 +65,8 @@ def _serve(words: list[str]) -> int:
         "--no-busy-poll",
         dest="busy_poll",
         action="store_false",
-        help="sleep whenever there is nothing to do, even between calls that come within 2 ms: slower under load, "
-        "for where processor time is metered",
+        help="sleep whenever there is nothing to do; otherwise the hub looks for the next call for as long as it "
+        "has worked, at most 2 ms: faster under load, for up to twice its processor time",
     )
     options = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
