@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Starting a demo takes longer than most tests, so those who share one stay together. By their number they come
-# first, and the short ones are left to fill up the end.
-_TOGETHER = "tests/demo/"
+# Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
+# number they come first, and the short ones are left to fill up the end.
+_TOGETHER = re.compile(r"tests/browser/|tests/demo/\w+\.py")
 
 
 class _Sharing(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if file.startswith(_TOGETHER) else nodeid
+        together = _TOGETHER.match(nodeid)
+        return together.group() if together else nodeid
 
 
 @pytest.hookimpl

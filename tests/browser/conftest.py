@@ -2,17 +2,20 @@
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, Error, Page, async_playwright
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import AppConfig, CommandHint, Patience, Simulator, SmsAccount, Workspace
+from tests.windows import Windows
 
 BOT_TOKEN = "xoxb-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -219,29 +222,34 @@ async def sim() -> AsyncIterator[Simulator]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def profile(browser: Browser) -> BrowserContext:
-    """For all pages: one for each costs twice what a page does. What a page remembers is its own workspace's."""
+async def windows(browser: Browser) -> Windows:
+    """For all tests: a profile for each costs twice what a window does."""
     # Playwright's own waiting needs eval, which the page's content security policy refuses to everyone.
-    return await browser.new_context(bypass_csp=True, reduced_motion="reduce")
+    return Windows(await browser.new_context(bypass_csp=True, reduced_motion="reduce"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def show(profile: BrowserContext, sim: Simulator) -> AsyncIterator[Open]:
+async def show(windows: Windows, sim: Simulator) -> AsyncIterator[Open]:
     """Opens the page as someone, somewhere. What goes wrong in its scripts fails the test."""
     faults: list[str] = []
-    pages: list[Page] = []
+    async with AsyncExitStack() as closing:
 
-    async def open_page(person: str = "U0RITA", channel: str = "C0PURCHASES", *, width: int = 1280) -> Page:
-        page = await profile.new_page()
-        pages.append(page)
-        page.set_default_timeout(8000)
-        await page.set_viewport_size({"width": width, "height": 800})
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        await page.goto(f"{sim.url}/#as={person}&channel={channel}")
-        await page.locator("body[data-ready]").wait_for()
-        return page
+        async def open_page(
+            person: str = "U0RITA", channel: str = "C0PURCHASES", *, width: int = 1280
+        ) -> Page:
+            page = await closing.enter_async_context(windows.lent())
+            page.set_default_timeout(8000)
+            await page.set_viewport_size({"width": width, "height": 800})
+            note = partial(_note, faults)
+            page.on("pageerror", note)
+            closing.callback(page.remove_listener, "pageerror", note)
+            await page.goto(f"{sim.url}/#as={person}&channel={channel}")
+            await page.locator("body[data-ready]").wait_for()
+            return page
 
-    yield open_page
-    for page in pages:
-        await page.close()
+        yield open_page
     assert faults == []
+
+
+def _note(faults: list[str], error: Error) -> None:
+    faults.append(str(error))

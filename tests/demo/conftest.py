@@ -7,13 +7,15 @@ import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
+
+from tests.windows import Windows
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -80,33 +82,37 @@ async def launched() -> AsyncIterator[Browser]:
         await found.close()
 
 
-def complaints_of(page: Page) -> list[str]:
-    """Whatever the page complains about in its console, from now on.
+def complaints_of(page: Page) -> tuple[list[str], Callable[[], None]]:
+    """Whatever the page complains about in its console, from now on until the second is called.
 
     That a server which a test has stopped cannot be reached, or refuses with a sentence (which the page shows),
     is the browser's own remark, and no fault of the page.
     """
     complaints: list[str] = []
-    page.on(
-        "console",
-        lambda said: (
+
+    def hear(said: ConsoleMessage) -> None:
+        if said.type == "error" and not any(mark in said.text for mark in ("net::ERR_", "status of 400")):
             complaints.append(said.text)
-            if said.type == "error" and not any(mark in said.text for mark in ("net::ERR_", "status of 400"))
-            else None
-        ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return complaints
+
+    def fail(error: Error) -> None:
+        complaints.append(str(error))
+
+    def stop() -> None:
+        page.remove_listener("console", hear)
+        page.remove_listener("pageerror", fail)
+
+    page.on("console", hear)
+    page.on("pageerror", fail)
+    return complaints, stop
 
 
 @asynccontextmanager
-async def laptop(profile: BrowserContext) -> AsyncIterator[Page]:
+async def laptop(windows: Windows) -> AsyncIterator[Page]:
     """A laptop's window, which remembers nothing of those before. Whatever the page complains about fails the test."""
-    found = await profile.new_page()
-    complaints = complaints_of(found)
-    yield found
-    await found.evaluate("localStorage.clear()")
-    await found.close()
+    async with windows.lent() as found:
+        complaints, stop = complaints_of(found)
+        yield found
+        stop()
     assert complaints == []
 
 
@@ -126,6 +132,15 @@ async def shared_browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def shared_profile(shared_browser: Browser) -> BrowserContext:
-    """For all windows, as a profile for each costs twice what a window does; without motion, which costs some more."""
-    return await shared_browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+async def shared_windows(shared_browser: Browser) -> Windows:
+    """In one profile, as one for each costs twice what a window does; without motion, which costs some more."""
+    profile = await shared_browser.new_context(
+        viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+    )
+    return Windows(profile)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(shared_windows: Windows) -> AsyncIterator[Page]:
+    async with laptop(shared_windows) as found:
+        yield found

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.demo.conftest import Demo
 from tests.demo.test_walk import card, type_in
@@ -19,13 +19,11 @@ GRAVE = {"moderate", "serious", "critical"}
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_grave(
-    shared: Demo, shared_browser: Browser, scheme: Literal["light", "dark"], width: int
+    shared: Demo, page: Page, scheme: Literal["light", "dark"], width: int
 ) -> None:
     """In the conversation with a card and its story, in a form over it, and in the menu of scenarios."""
-    context = await shared_browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    page = await context.new_page()
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.emulate_media(color_scheme=scheme)
     title = f"Lamps, {scheme}, {width}"
     await page.goto(f"{shared.url}/#as=U0RITA&channel=C0PURCHASES")
     await type_in(page, f"/request-approval payment 10 {title}")
@@ -41,7 +39,6 @@ async def test_axe_finds_nothing_grave(
     await page.get_by_test_id("guided").click()
     await expect(page.get_by_test_id("play-laptop")).to_be_visible()
     assert await grave(page) == []
-    await context.close()
 
 
 async def grave(page: Page) -> list[tuple[str, list[Any]]]:

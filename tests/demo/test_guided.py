@@ -51,7 +51,7 @@ async def terminal() -> AsyncIterator[Process]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def page(shared: Demo, context: BrowserContext) -> AsyncIterator[Page]:
     found = await context.new_page()
-    complaints = complaints_of(found)
+    complaints, _ = complaints_of(found)
     await found.goto(f"{shared.url}/#as=U0RITA&channel=C0GENERAL")
     yield found
     await found.close()

@@ -8,18 +8,17 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
-from tests.demo.conftest import Demo, laptop
+from tests.demo.conftest import Demo
 from tests.demo.test_walk import become, card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(shared_profile: BrowserContext, shared: Demo) -> AsyncIterator[Page]:
-    async with laptop(shared_profile) as found:
-        yield found
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def healed(shared: Demo) -> AsyncIterator[None]:
+    yield
     async with aiohttp.ClientSession(shared.url) as http:
         await http.delete("/sim/faults")
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import Locator, Page, expect
 
-from tests.demo.conftest import Demo, laptop, started
+from tests.demo.conftest import Demo, started
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,12 +58,6 @@ async def press_until(page: Page, title: str, words: str) -> None:
             continue
         return
     await expect(card(page, title)).to_contain_text(words)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(shared_profile: BrowserContext) -> AsyncIterator[Page]:
-    async with laptop(shared_profile) as found:
-        yield found
 
 
 async def test_silence_escalates_and_then_times_out(shared: Demo, page: Page) -> None:

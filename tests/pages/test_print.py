@@ -30,13 +30,15 @@ async def test_it_is_readable_wherever_it_is_read(desk: Desk, browser: Browser) 
     request_id = await asked(desk.office, title=LONG, description="Why not?\n" * 3)
     await approved(desk.office, request_id, "Go ahead.")
     address = (desk.links.make(request_id, "U0RITA") or "").replace(PUBLIC_URL, desk.url)
+    page = await browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
     for look, how in LOOKS.items():
-        context = await browser.new_context(**how)
-        page = await context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message, said=complaints: said.append(message.text))
-        if look == "print":
-            await page.emulate_media(media="print")
+        complaints.clear()
+        await page.set_viewport_size(how["viewport"])
+        await page.emulate_media(
+            color_scheme=how["color_scheme"], media="print" if look == "print" else "screen"
+        )
         await page.goto(address)
         paper = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
         assert paper == PAPER["dark" if look == "dark" else "light"], look
@@ -45,4 +47,4 @@ async def test_it_is_readable_wherever_it_is_read(desk: Desk, browser: Browser) 
         assert complaints == [], look
         if pictures := os.environ.get("COUNTERSIGN_PICTURES"):
             await page.screenshot(path=Path(pictures) / f"record-{look}.png", full_page=True)
-        await context.close()
+    await page.close()
