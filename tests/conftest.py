@@ -1,4 +1,4 @@
-"""How tests are shared out between processes: `pytest -n`."""
+"""In which order tests run, and how `pytest -n` shares them out between processes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class _Sharing(LoadScopeScheduling):
         return together.group() if together else nodeid
 
 
-@pytest.hookimpl
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What goes by a real clock comes last, when the others have little left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("clocked") is not None)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return _Sharing(config, log)

@@ -47,6 +47,7 @@ async def test_ask_wait_decide(office: Office) -> None:
     assert asked_with.startswith("ci-")
 
 
+@pytest.mark.clocked
 async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(office: Office) -> None:
     rita = office.token("ci")
     request_id = await office.ask(rita)
@@ -275,6 +276,7 @@ async def test_too_long_a_wait_and_unknown_parameters_are_named(office: Office) 
         assert (answer.status, answer.fields) == (422, {field})
 
 
+@pytest.mark.clocked
 async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decision(office: Office) -> None:
     rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
     request_id = await office.ask(rita)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import crowd, flow, measure, page, processes, year
+from tests.chromium import installed
 
 WAITING = 3000
 QUIET = 300
@@ -111,7 +112,7 @@ def _crowd(directory: Path, scale: int) -> Iterator[_Line]:
 
 
 def _page(directory: Path, scale: int) -> Iterator[_Line]:
-    if page.CHROMIUM is None:
+    if installed() is None:
         yield "no Chromium on this machine: what is seen of the page was not measured", "", ""
         return
     first_card, click = page.figures(directory / "demo", CLICKS // scale)

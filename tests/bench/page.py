@@ -1,7 +1,6 @@
 """What a person sees of the demo: how soon the first card is there, and how soon a click shows."""
 
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -13,16 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# A browser that is let loose looks for its maker's hosts at every start.
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from tests.chromium import FLAGS, installed
+
 PAUSE = 1.2  # seconds between asking and clicking: Slack takes one message a second in a channel
 _STOP_S = 20
 
@@ -47,7 +38,7 @@ def figures(directory: Path, clicks: int) -> tuple[float, float]:
     The browser runs already, as a person's does; opening the page and asking by command count.
     """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=installed(), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         began = time.perf_counter()
         with _demo(directory) as url:

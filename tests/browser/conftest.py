@@ -1,36 +1,24 @@
 """The page in a real Chromium, over a real simulator and a small real Bolt app. One browser for all tests."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Browser, Error, Page
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import AppConfig, CommandHint, Patience, Simulator, SmsAccount, Workspace
-from tests.windows import Windows
+from tests import chromium
+from tests.chromium import Windows
 
 BOT_TOKEN = "xoxb-test"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "a1" * 16, "2f" * 16
 NOON = 1796382000.0  # Friday 4 December 2026, 12:00 in Berlin
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 Json = dict[str, Any]
 Open = Callable[..., Awaitable[Page]]
 
@@ -181,20 +169,10 @@ def bolt_app(simulator: Simulator) -> AsyncApp:
     return app
 
 
-def chromium(bundled: str) -> str | None:
-    """Playwright's own browser where it is installed, else the machine's."""
-    return bundled if Path(bundled).exists() else shutil.which("chromium") or shutil.which("google-chrome")
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        found = chromium(playwright.chromium.executable_path)
-        if found is None:
-            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
-        launched = await playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
-        yield launched
-        await launched.close()
+    async with chromium.launched() as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -13,22 +11,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, expect
 
-from tests.windows import Windows
+from tests.chromium import Windows, launched
 
 expect.set_options(timeout=20_000)  # a busy machine is no fault of the page
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# A browser that is let loose looks for its maker's hosts at every start.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Demo:
@@ -66,20 +53,6 @@ async def started(place: Path) -> AsyncIterator[Demo]:
         yield found
     finally:
         await found.stop()
-
-
-@asynccontextmanager
-async def launched() -> AsyncIterator[Browser]:
-    """A Chromium; without one the test is skipped."""
-    if CHROMIUM is None:
-        # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
-        if os.environ.get("CI"):
-            pytest.fail("CI has no Chromium; .ci/run installs it.")
-        pytest.skip("there is no Chromium on this machine")
-    async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        await found.close()
 
 
 def complaints_of(page: Page) -> tuple[list[str], Callable[[], None]]:

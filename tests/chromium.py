@@ -1,0 +1,67 @@
+"""The browser that tests look through, and its windows, used by one test after the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+# A browser that is let loose looks for its maker's hosts at every start.
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def installed() -> str | None:
+    """This machine's Chromium, or None; the one without a screen's furniture first, as it takes less of a processor."""
+    names = ("chromium-headless-shell", "chromium", "google-chrome")
+    return next((found for found in map(shutil.which, names) if found), None)
+
+
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """A Chromium: Playwright's own where it was installed, else the machine's; without one the test is skipped."""
+    async with async_playwright() as playwright:
+        bundled = playwright.chromium.executable_path
+        path = bundled if Path(bundled).exists() else installed()
+        if path is None:
+            # A person without a browser still gets every other test; CI installs one, so there its lack is a failure.
+            if os.environ.get("CI"):
+                pytest.fail("CI has no Chromium; .ci/run installs it.")
+            pytest.skip("no Chromium: install one, or run `playwright install chromium`")
+        found = await playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield found
+        await found.close()
+
+
+class Windows:
+    """Those of one profile. Each is lent to one test at a time, and remembers nothing of those before.
+
+    Opening a window takes a new process of the browser, and three times the work of loading a page into one that
+    is open.
+    """
+
+    def __init__(self, profile: BrowserContext) -> None:
+        self._profile = profile
+        self._idle: list[Page] = []
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[Page]:
+        """An empty window, of the size that the last test left it with."""
+        page = self._idle.pop() if self._idle else await self._profile.new_page()
+        yield page
+        await page.evaluate("localStorage.clear(), sessionStorage.clear()")
+        await page.goto("about:blank")
+        self._idle.append(page)
