@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
 
 # A browser that is let loose looks for its maker's hosts at every start.
 FLAGS: Final = (
@@ -47,7 +47,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 
 class Windows:
-    """Those of one profile. Each is lent to one test at a time, and remembers nothing of those before.
+    """Those of one profile. Each is lent to one test at a time.
 
     Opening a window takes a new process of the browser, and three times the work of loading a page into one that
     is open.
@@ -59,9 +59,16 @@ class Windows:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Page]:
-        """An empty window, of the size that the last test left it with."""
+        """A blank window, in the profile's colours. Its size is what the last test made it."""
         page = self._idle.pop() if self._idle else await self._profile.new_page()
         yield page
-        await page.evaluate("localStorage.clear(), sessionStorage.clear()")
-        await page.goto("about:blank")
-        self._idle.append(page)
+        try:
+            await page.evaluate("localStorage.clear(), sessionStorage.clear()")
+            await page.emulate_media(media="null", color_scheme="null")
+            await page.goto("about:blank")
+        except (
+            Error
+        ):  # it shows what remembers nothing, or shows nothing any more: the next test gets a new one
+            await page.close()
+        else:
+            self._idle.append(page)

@@ -47,7 +47,6 @@ async def test_ask_wait_decide(office: Office) -> None:
     assert asked_with.startswith("ci-")
 
 
-@pytest.mark.clocked
 async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(office: Office) -> None:
     rita = office.token("ci")
     request_id = await office.ask(rita)

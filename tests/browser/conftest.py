@@ -220,7 +220,7 @@ async def show(windows: Windows, sim: Simulator) -> AsyncIterator[Open]:
             await page.set_viewport_size({"width": width, "height": 800})
             note = partial(_note, faults)
             page.on("pageerror", note)
-            closing.callback(page.remove_listener, "pageerror", note)
+            closing.push_async_callback(_unhook, page, note)
             await page.goto(f"{sim.url}/#as={person}&channel={channel}")
             await page.locator("body[data-ready]").wait_for()
             return page
@@ -231,3 +231,8 @@ async def show(windows: Windows, sim: Simulator) -> AsyncIterator[Open]:
 
 def _note(faults: list[str], error: Error) -> None:
     faults.append(str(error))
+
+
+async def _unhook(page: Page, note: Callable[[Error], None]) -> None:
+    await page.evaluate("0")  # what went wrong until now is heard before the answer
+    page.remove_listener("pageerror", note)

@@ -23,7 +23,7 @@ class Machine:
     """A processor whose time passes only while somebody works, looks or sleeps, and where things arrive as told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 0.0
+        self.now = self.used = 0.0
         self.looks = self.given_up = 0
         self.slept: list[float] = []
         self.others_s = 0.0
@@ -31,12 +31,16 @@ class Machine:
         monkeypatch.setattr(
             selectors.DefaultSelector, "select", lambda _self, timeout=None: self._select(timeout)
         )
-        monkeypatch.setattr(busy_polling, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(
+            busy_polling, "time", SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: self.used)
+        )
         monkeypatch.setattr(busy_polling, "os", SimpleNamespace(sched_yield=self._yield))
         self._selector = busy_polling.BusyPollSelector()
 
-    def work(self, seconds: float) -> None:
-        self.now += seconds
+    def work(self, seconds: float, disk: float = 0) -> None:
+        """Use the processor, and wait for the disk, which uses none."""
+        self.used += seconds
+        self.now += seconds + disk
 
     def wait(self, arrives_in: float | None, timeout: float | None = None) -> bool:
         """Wait for something that arrives so many seconds from now, or never; whether it was seen."""
@@ -77,7 +81,7 @@ def test_what_comes_soon_is_looked_for(machine: Machine) -> None:
 
 @pytest.mark.parametrize("worked_s", [SOME_S / 4, SOME_S, 100 * SOME_S])
 def test_it_looks_for_as_long_as_it_has_worked_up_to_a_bound(machine: Machine, worked_s: float) -> None:
-    machine.work(worked_s)
+    machine.work(worked_s, disk=0.01)
     assert machine.wait(1)
     looked = min(worked_s, busy_polling.PATIENCE_S)
     assert machine.looks * LOOK_S == pytest.approx(looked, abs=2 * LOOK_S)
@@ -95,6 +99,10 @@ def test_where_others_want_the_processor_looking_is_given_up(machine: Machine) -
         machine.work(SOME_S)
         assert machine.wait(1)
         assert machine.given_up == 0
+    machine.work(100 * SOME_S)
+    machine.others_s = 3600
+    assert machine.wait(7200)
+    assert machine.given_up == 1
     machine.others_s = 0
     machine.work(100 * SOME_S)
     assert machine.wait(SOME_S)

@@ -64,7 +64,6 @@ def test_an_unknown_instance_has_no_state(bench: Bench) -> None:
     assert bench.client.get_orchestration_state("nobody") is None
 
 
-@pytest.mark.clocked
 @pytest.mark.sdk_wrong("waits out the deadline, for an instance that nobody has started")
 def test_nobody_waits_for_an_unknown_instance(bench: Bench) -> None:
     began = time.monotonic()

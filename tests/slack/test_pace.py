@@ -48,7 +48,6 @@ def test_a_far_turn_is_kept_and_is_the_same_when_asked_for_again() -> None:
     assert waits == [pytest.approx(after, abs=0.1) for after in (20, 30, 20, 40)]
 
 
-@pytest.mark.clocked
 def test_another_channel_does_not_wait() -> None:
     pace = Pace(10.0)
     pace.wait("C0A", "first")
