@@ -1,4 +1,4 @@
-"""In which order tests run, and how `pytest -n` shares them out between processes."""
+"""How `pytest -n` shares tests out between processes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ class _Sharing(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         together = _TOGETHER.match(nodeid)
         return together.group() if together else nodeid
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes by a real clock comes last, when the others have little left to do."""
-    items.sort(key=lambda item: item.get_closest_marker("clocked") is not None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
