@@ -66,9 +66,7 @@ class Windows:
             await page.evaluate("localStorage.clear(), sessionStorage.clear()")
             await page.emulate_media(media="null", color_scheme="null")
             await page.goto("about:blank")
-        except (
-            Error
-        ):  # it shows what remembers nothing, or shows nothing any more: the next test gets a new one
+        except Error:  # it shows nothing any more, or what has no storage: the next test gets a new one
             await page.close()
         else:
             self._idle.append(page)
