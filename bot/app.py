@@ -15,37 +15,37 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
-from bot.actions import OutcomeActions, installed
-from bot.api import Api
-from bot.callbacks import HttpCaller, networks
 from bot.config import Settings
-from bot.keys import Secrets
-from bot.pages.links import RecordLinks
-from bot.pages.routes import RecordRoutes
-from bot.policy_file import PolicyFile
-from bot.receipts import Keys
-from bot.slack.courtesy import Courtesy
-from bot.slack.directory import SlackDirectory
-from bot.slack.groups import Groups
-from bot.slack.homes import Homes
-from bot.slack.link import SlackLink
+from bot.http.api import Api
+from bot.http.pages.links import RecordLinks
+from bot.http.pages.routes import RecordRoutes
+from bot.http.server import serving
+from bot.outbound.actions import OutcomeActions, installed
+from bot.outbound.callbacks import HttpCaller, networks
+from bot.policy_reloading import PolicyFile
+from bot.security.keys import Secrets
+from bot.security.receipts import Keys
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
+from bot.slack.api.connection import SlackLink
+from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.groups import Groups
+from bot.slack.api.home_publisher import Homes
+from bot.slack.api.names import Names
+from bot.slack.api.notifier import SlackNotifier, web_client
+from bot.slack.api.pace import Pace
+from bot.slack.api.prechecks import Courtesy
 from bot.slack.listeners import register as register_listeners
-from bot.slack.names import Names
-from bot.slack.notifier import SlackNotifier, web_client
-from bot.slack.pace import Pace
-from bot.sms.service import sms_service
-from bot.tokens import FILE as TOKENS
-from bot.tokens import TokenFile
-from bot.web import serving
-from orchestration.activities import Activities
-from orchestration.challenge_client import ChallengeDoor
-from orchestration.client import Door
-from orchestration.connect import SDK_LOG, Connection, connect
-from orchestration.desk_client import DeskReader
-from orchestration.operations import Operations
-from orchestration.outlet import Outlet
-from orchestration.sweeping import Sweeper
-from orchestration.worker import register
+from bot.twilio.service import sms_service
+from orchestration.approval.activities import Activities
+from orchestration.approval.outcome_activities import Outlet
+from orchestration.runtime.connect import SDK_LOG, Connection, connect
+from orchestration.runtime.worker import register
+from orchestration.service.approvals import Door
+from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.operations import Operations
+from orchestration.service.sweep import Sweeper
+from orchestration.service.worklists import DeskReader
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, parse_retention
 
 SLACK_API_URL: Final = "https://slack.com/api/"
@@ -58,7 +58,7 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
-# Those that `bot.sms` reads.
+# Those that `bot.twilio` reads.
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
 
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import Final
 
-from orchestration.errors import HubUnavailableError
-from orchestration.sweeping import Sweeper
+from orchestration.domain.errors import HubUnavailableError
+from orchestration.service.sweep import Sweeper
 
 log = logging.getLogger(__name__)
 

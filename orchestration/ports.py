@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestration.cards import CallBack, Card, SealOutcome, Step, Tell
-from orchestration.models import CardRef
+from orchestration.domain.cards import CallBack, Card, SealOutcome, Step, Tell
+from orchestration.domain.request import CardRef
 
 
 class Notifier(Protocol):

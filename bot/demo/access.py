@@ -17,8 +17,8 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from bot.tokens import FILE, TokenFile
-from orchestration.errors import CountersignError
+from bot.security.tokens import FILE, TokenFile
+from orchestration.domain.errors import CountersignError
 
 PATIENCE: Final = 5.0  # seconds beyond what a call itself asks to wait
 

@@ -15,9 +15,9 @@ from typing import Final
 
 import aiohttp
 
-from orchestration.connect import HUB_ADDRESS_FILE
-from orchestration.errors import CountersignError
-from orchestration.hub.clock_client import ClockClient
+from orchestration.domain.errors import CountersignError
+from orchestration.hub.service.clock_client import ClockClient
+from orchestration.runtime.connect import HUB_ADDRESS_FILE
 
 START_LIMIT: Final = 30.0  # seconds until the bot must be ready
 STOP_LIMIT: Final = 10.0  # seconds that it may take to stop by itself

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 
-from bot.cli import main
+from bot.cli.main import main
 
 
 def _end_with_supervisor() -> None:

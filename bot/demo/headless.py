@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bot.cli import stop_signal
-from bot.commands.terminal import LiveLine, complain, say
+from bot.cli.main import stop_signal
+from bot.cli.terminal import LiveLine, complain, say
 from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
 from bot.demo.supervisor import Demo, demo, made
 from bot.simulator import SEED
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 
 ALL: Final = "all"
 FAILED: Final = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.simulator import AppConfig, CommandHint
-from bot.slack.grammar import COMMAND
+from bot.slack.input.grammar import COMMAND
 
 SCOPES: Final = frozenset(
     {

@@ -10,10 +10,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
-from bot.simulator.errors import SimulatorError
-from bot.simulator.people import People
-from bot.simulator.story import Look, Step, Story, Tone, Waiting
-from orchestration.challenges import LIFETIME
+from bot.simulator.control.story import Look, Step, Story, Tone, Waiting
+from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.workspace.people import People
+from orchestration.challenge.models import LIFETIME
 
 Json = Mapping[str, Any]
 

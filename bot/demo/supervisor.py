@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bot.cli import stop_signal
+from bot.cli.main import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
 from bot.demo.scenarios.guide import ScenarioGuide
 from bot.demo.stories import ApiStories
+from bot.security.tokens import READ, REQUEST
 from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
-from bot.tokens import READ, REQUEST
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 
 PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up

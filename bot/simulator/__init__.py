@@ -3,16 +3,16 @@
 It knows nothing of the app it serves.
 """
 
-from bot.simulator.app_config import AppConfig, CommandHint
-from bot.simulator.changes import Change
-from bot.simulator.controls import Controls
-from bot.simulator.errors import SimulatorError
-from bot.simulator.guide import Guide
-from bot.simulator.person import Person, RefusedError
-from bot.simulator.seed import SEED, Group, Member, Room, Seed
+from bot.simulator.control.controls import Controls
+from bot.simulator.control.guide import Guide
+from bot.simulator.control.person import Person, RefusedError
 from bot.simulator.server import Patience, Simulator
+from bot.simulator.slack_api.app_config import AppConfig, CommandHint
+from bot.simulator.slack_api.errors import SimulatorError
 from bot.simulator.sms.account import SmsAccount
-from bot.simulator.workspace import Workspace
+from bot.simulator.workspace.changes import Change
+from bot.simulator.workspace.seed import SEED, Group, Member, Room, Seed
+from bot.simulator.workspace.workspace import Workspace
 
 __all__ = [
     "SEED",

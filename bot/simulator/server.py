@@ -5,25 +5,25 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.simulator import answers, socket_mode
-from bot.simulator.acting import Acting
-from bot.simulator.app_config import AppConfig
-from bot.simulator.controls import Controls
-from bot.simulator.courier import RETRY_AFTER, Courier
-from bot.simulator.delivery import HttpDelivery
-from bot.simulator.errors import SimulatorError
-from bot.simulator.faults_api import FaultsApi
-from bot.simulator.guide import Guide, GuideApi
-from bot.simulator.installation import Installation
-from bot.simulator.live import Live
-from bot.simulator.page_api import PageApi, sentences
+from bot.simulator.control.controls import Controls
+from bot.simulator.control.faults_api import FaultsApi
+from bot.simulator.control.guide import Guide, GuideApi
+from bot.simulator.control.live import Live
+from bot.simulator.control.page_api import PageApi, sentences
+from bot.simulator.control.story import Stories, StoryApi
+from bot.simulator.control.visitors import own_page_only
+from bot.simulator.slack_api import answers, socket_mode
+from bot.simulator.slack_api.app_config import AppConfig
+from bot.simulator.slack_api.courier import RETRY_AFTER, Courier
+from bot.simulator.slack_api.delivery import HttpDelivery
+from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.slack_api.installation import Installation
+from bot.simulator.slack_api.socket_mode import SocketMode
+from bot.simulator.slack_api.web_api import WebApi
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.service import SmsService
-from bot.simulator.socket_mode import SocketMode
-from bot.simulator.story import Stories, StoryApi
-from bot.simulator.visitors import own_page_only
-from bot.simulator.web_api import WebApi
-from bot.simulator.workspace import Workspace
+from bot.simulator.workspace.acting import Acting
+from bot.simulator.workspace.workspace import Workspace
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 4 * 1024 * 1024

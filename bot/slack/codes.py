@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.slack import blocks
 from bot.slack.text import bold, safe
-from orchestration.challenges import ChallengeProgress
+from orchestration.challenge.models import ChallengeProgress
 
 ENTER_CODE: Final = "enter_code"
 ENTER_CODE_FORM: Final = "enter_code_form"

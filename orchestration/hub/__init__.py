@@ -4,11 +4,11 @@ The unmodified clients and workers of the SDK run against it, with nothing else 
 acknowledged is on disk. It knows nothing of approvals, and nothing of its host program.
 """
 
-from orchestration.hub.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.command import main
 from orchestration.hub.errors import HubError
-from orchestration.hub.housekeeping import RETENTION, parse_retention
 from orchestration.hub.server import Hub
+from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
+from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
     "RETENTION",

@@ -10,10 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from orchestration.hub import backup, check, housekeeping
-from orchestration.hub.clock import SkippableClock, SystemClock
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
+from orchestration.hub.storage.clock import SkippableClock, SystemClock
+from orchestration.hub.upkeep import backup, check, housekeeping
 
 FAULTS_FOUND: Final = 1
 NOT_DONE: Final = 2

@@ -12,26 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from orchestration.hub import (
-    address,
-    busy_polling,
-    clock_service,
-    file,
-    housekeeping,
-    http2,
-    mailbox,
-    routes,
-    service,
-    timers,
-    turns,
-    wire,
-)
-from orchestration.hub import clock as clocks
-from orchestration.hub.dispatch import Dispatcher
+from orchestration.hub.engine import mailbox, timers, turns
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.errors import HubError
-from orchestration.hub.sql import Q
-from orchestration.hub.store import Effects, Kind, Ready, Store, Transaction
-from orchestration.hub.waiters import Waiters
+from orchestration.hub.protocol import wire
+from orchestration.hub.service import calls as service
+from orchestration.hub.service import clock_service, routes
+from orchestration.hub.storage import clock as clocks
+from orchestration.hub.storage import file
+from orchestration.hub.storage.sql import Q
+from orchestration.hub.storage.store import Effects, Kind, Ready, Store, Transaction
+from orchestration.hub.transport import address, busy_polling, http2
+from orchestration.hub.upkeep import housekeeping
 
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -15,27 +15,27 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from bot.api import Api
-from bot.callbacks import HttpCaller, networks
-from bot.keys import Secrets
-from bot.receipts import Keys
-from bot.tokens import TokenFile
-from orchestration import policy_text
-from orchestration.activities import Activities
-from orchestration.cards import SealOutcome
-from orchestration.challenge_activities import ChallengeActivities
-from orchestration.challenge_client import ChallengeDoor
-from orchestration.client import Door
-from orchestration.codes import Codes
-from orchestration.commands import Progress
-from orchestration.connect import Connection, connect
-from orchestration.models import Choice, Factor, LevelState, Outcome, Status, Via, Vote
-from orchestration.operations import Operations
-from orchestration.outlet import Outlet
-from orchestration.worker import register
+from bot.http.api import Api
+from bot.outbound.callbacks import HttpCaller, networks
+from bot.security.keys import Secrets
+from bot.security.receipts import Keys
+from bot.security.tokens import TokenFile
+from orchestration.approval.activities import Activities
+from orchestration.approval.outcome_activities import Outlet
+from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.codes import Codes
+from orchestration.domain import policy_file
+from orchestration.domain.cards import SealOutcome
+from orchestration.domain.commands import Progress
+from orchestration.domain.request import Choice, Factor, LevelState, Outcome, Status, Via, Vote
+from orchestration.runtime.connect import Connection, connect
+from orchestration.runtime.worker import register
+from orchestration.service.approvals import Door
+from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.operations import Operations
 from tests.orchestration.board import Board, BoardActions, Carrier
 
-BOOK = policy_text.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
+BOOK = policy_file.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 ALL = ("request", "read", "admin", "decide:deploy", "decide:purchase")
 
 

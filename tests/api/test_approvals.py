@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.api import watch
-from orchestration.models import Via
+from bot.http.api import long_polling
+from orchestration.domain.request import Via
 from tests.api.conftest import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -297,7 +297,7 @@ async def test_a_decision_does_not_wait_for_the_next_look(
     own_office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The more requests are watched the more seldom each is looked at: here every five minutes, as if many were."""
-    monkeypatch.setattr(watch, "LOOKS_A_SECOND", 0.01)
+    monkeypatch.setattr(long_polling, "LOOKS_A_SECOND", 0.01)
     office = own_office
     rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
     ids = [await office.ask(rita) for _ in range(3)]

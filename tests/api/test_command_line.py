@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from bot.cli import main
-from bot.tokens import TokenFile
-from orchestration.cards import Card
+from bot.cli.main import main
+from bot.security.tokens import TokenFile
+from orchestration.domain.cards import Card
 from tests.api.conftest import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.api.endpoint import Endpoint
-from bot.api.rate import Rates
+from bot.http.api.endpoint import Endpoint
+from bot.http.api.rate import Rates
 from tests.api.conftest import ALL, Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

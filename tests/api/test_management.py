@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orchestration.models import Status
+from orchestration.domain.request import Status
 from tests.api.conftest import Office
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -15,13 +15,13 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext
 from standardwebhooks import Webhook
 
-from bot.callbacks import HttpCaller, networks, secret_of
-from bot.keys import Secrets
-from bot.receipts import ReceiptError, verify
-from orchestration.asking import request_approval
-from orchestration.cards import CallBack
-from orchestration.errors import DeliveryError
-from orchestration.models import ApprovalRequest
+from bot.outbound.callbacks import HttpCaller, networks, secret_of
+from bot.security.keys import Secrets
+from bot.security.receipts import ReceiptError, verify
+from orchestration.approval.subworkflow import request_approval
+from orchestration.domain.cards import CallBack
+from orchestration.domain.errors import DeliveryError
+from orchestration.domain.request import ApprovalRequest
 from tests.api.conftest import Office, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import main
-from bot.receipts import Keys, ReceiptError, verify
+from bot.cli.main import main
+from bot.security.receipts import Keys, ReceiptError, verify
 
 
 def test_a_rotated_key_signs_and_the_old_one_still_verifies(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from durabletask import history as past
 
-from bot.api.timeline import moments
-from orchestration.commands import EVENT_DECISION, Reason, Verdict
+from bot.http.api.timeline import moments
+from orchestration.domain.commands import EVENT_DECISION, Reason, Verdict
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 

@@ -16,7 +16,7 @@ from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
-from orchestration.connect import THREADS
+from orchestration.runtime.connect import THREADS
 from tests.bench import program
 
 # A hub until its context ends: its process, and its address.

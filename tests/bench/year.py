@@ -10,8 +10,8 @@ import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
-from orchestration.hub.backup import backup
-from orchestration.hub.check import check
+from orchestration.hub.upkeep.backup import backup
+from orchestration.hub.upkeep.check import check
 from tests.bench import crowd, measure, processes
 
 FEW = 100

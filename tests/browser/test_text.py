@@ -12,8 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 Open = Callable[..., Awaitable[Page]]
 
 DRAW = """async (text) => {
-    const { mrkdwn } = await import("/static/mrkdwn.js");
-    const { names } = await import("/static/state.js");
+    const { mrkdwn } = await import("/static/blocks/mrkdwn.js");
+    const { names } = await import("/static/app/state.js");
     const box = document.createElement("div");
     box.append(...mrkdwn(text, names(() => {})));
     for (const node of box.querySelectorAll("*")) {
@@ -73,5 +73,7 @@ async def test_a_time_is_shown_in_the_readers_own_zone(show: Open) -> None:
 )
 async def test_a_chosen_moment_means_the_choosers_zone(show: Open, text: str, zone: str, epoch: int) -> None:
     page = await show()
-    convert = '([text, zone]) => import("/static/time.js").then((time) => time.fromLocalInput(text, zone))'
+    convert = (
+        '([text, zone]) => import("/static/panel/time.js").then((time) => time.fromLocalInput(text, zone))'
+    )
     assert await page.evaluate(convert, [text, zone]) == epoch

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.access import ApiUnreachableError, BotApi, held_token
-from bot.tokens import FILE, TokenFile
+from bot.security.tokens import FILE, TokenFile
 
 
 def made(data: Path, *scopes: str) -> str:

@@ -16,8 +16,8 @@ from bot.demo.scenarios.reading import words_of
 from bot.demo.scenarios.script import Scenario
 from bot.demo.supervisor import Demo
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
-from orchestration.connect import HUB_FILE
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
+from orchestration.runtime.connect import HUB_FILE
 
 SMS = SmsAccount("AC" + "0" * 32, "token")
 NOBODY = BotApi("http://127.0.0.1:9", "csn_nobody")

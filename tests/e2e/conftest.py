@@ -12,8 +12,8 @@ import pytest
 from bot import config
 from bot.app import Countersign, running
 from bot.simulator import AppConfig, Simulator, Workspace
-from bot.simulator.person import Person
-from bot.slack.pace import Pace
+from bot.simulator.control.person import Person
+from bot.slack.api.pace import Pace
 from orchestration.hub import Hub, SkippableClock
 
 POLICIES = Path(__file__).with_name("policies.toml")

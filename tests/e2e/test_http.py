@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from bot.receipts import verify
-from bot.tokens import FILE as TOKENS
-from bot.tokens import TokenFile
+from bot.security.receipts import verify
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
 from tests.e2e.conftest import SECRET, Office, actions_of
 from tests.e2e.test_main_path import PURCHASES, ask, ephemeral, undecided
 

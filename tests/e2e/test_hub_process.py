@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import cli, config
-from orchestration.connect import connect
+from bot import config
+from bot.cli import main
+from orchestration.runtime.connect import connect
 
 
 async def start_hub(place: Path, listen: str) -> tuple[Process, str]:
@@ -43,7 +44,7 @@ async def test_a_client_finds_what_it_started_after_the_hub_was_killed(tmp_path:
 def test_any_other_address_is_refused_with_the_advice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:4001"]) == 2
+    assert main.main(["hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:4001"]) == 2
     assert "Durable Task Scheduler" in capsys.readouterr().err
 
 
@@ -52,7 +53,7 @@ def test_a_missing_setting_is_one_line_and_status_2(
 ) -> None:
     for name in config.SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    assert cli.main(["run"]) == 2
+    assert main.main(["run"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("countersign: SLACK_BOT_TOKEN: is not set")
     assert said.count("\n") == 1

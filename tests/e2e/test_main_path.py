@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.simulator.person import Person
+from bot.simulator.control.person import Person
 from tests.e2e.conftest import Office, actions_of, text_of
 
 PURCHASES, ESCALATIONS, DOCS = "C0PURCHASES", "C0ESCALATIONS", "C0DOCS"

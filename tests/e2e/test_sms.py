@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
 from bot.simulator import RefusedError, Simulator, SmsAccount, Workspace
-from bot.simulator.person import Person
-from bot.tokens import FILE as TOKENS
-from bot.tokens import TokenFile
+from bot.simulator.control.person import Person
 from tests.e2e.conftest import SECRET, Office, actions_of, text_of
 from tests.e2e.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
 

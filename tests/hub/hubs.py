@@ -19,7 +19,7 @@ from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.hub import Hub
-from orchestration.hub.check import check
+from orchestration.hub.upkeep.check import check
 
 WAIT_S = 10.0
 _STOPPING: list[threading.Thread] = []

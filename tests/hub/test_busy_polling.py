@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestration.hub import Hub, busy_polling, command
+from orchestration.hub import Hub, command
+from orchestration.hub.transport import busy_polling
 from tests.hub.hubs import Bench
 
 LOOK_S = 0.0001

@@ -10,7 +10,7 @@ import pytest
 from durabletask import task
 
 from orchestration.hub import Hub, HubError, SkippableClock
-from orchestration.hub.clock_client import ClockClient
+from orchestration.hub.service.clock_client import ClockClient
 from tests.hub.hubs import Bench, eventually
 
 HOUR = timedelta(hours=1)

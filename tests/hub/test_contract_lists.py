@@ -12,7 +12,9 @@ from durabletask import task
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import Hub, file, listing
+from orchestration.hub import Hub
+from orchestration.hub.engine import listing
+from orchestration.hub.storage import file
 from tests.hub.hubs import Bench, refused
 
 

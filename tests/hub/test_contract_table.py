@@ -103,7 +103,7 @@ def test_what_the_table_names_exists(held: str) -> None:
 
 
 def test_every_field_of_a_request_is_read_or_has_a_reason() -> None:
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in _HUB.glob("*.py"))
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in _HUB.rglob("*.py"))
     named = set(re.findall(r"\w+", sources))
     unread = {name: {field.name for field in message.fields} - named for name, message in requests().items()}
     assert {name: fields for name, fields in unread.items() if fields} == {

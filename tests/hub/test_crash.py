@@ -24,7 +24,7 @@ from durabletask.client import TaskHubGrpcClient
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.worker import TaskHubGrpcWorker
 
-from orchestration.hub.check import check as check_file
+from orchestration.hub.upkeep.check import check as check_file
 from tests.hub.hubs import WAIT_S
 
 KILLS = 100 if os.environ.get("COUNTERSIGN_PROOF") else 10

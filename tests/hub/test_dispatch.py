@@ -11,11 +11,13 @@ import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import Hub, SystemClock, file, instances, turns
-from orchestration.hub.dispatch import Dispatcher
-from orchestration.hub.service import Service
-from orchestration.hub.store import Effects, Kind, Store, Transaction
-from orchestration.hub.waiters import Waiters
+from orchestration.hub import Hub, SystemClock
+from orchestration.hub.engine import instances, turns
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.waiters import Waiters
+from orchestration.hub.service.calls import Service
+from orchestration.hub.storage import file
+from orchestration.hub.storage.store import Effects, Kind, Store, Transaction
 from tests.hub.hubs import Bench, RawWorker, complete, refused, schedule
 
 # Several times what a loaded machine needs to take an item and answer it.

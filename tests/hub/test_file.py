@@ -18,8 +18,9 @@ from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.client import TaskHubGrpcClient
 
-from orchestration.hub import Hub, HubError, file, main
-from orchestration.hub.check import check
+from orchestration.hub import Hub, HubError, main
+from orchestration.hub.storage import file
+from orchestration.hub.upkeep.check import check
 from tests.hub.hubs import Bench, RawWorker, complete, eventually, schedule
 
 

@@ -14,11 +14,13 @@ import pytest
 from durabletask import entities, task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.connect import connect
-from orchestration.hub import Hub, SystemClock, file, housekeeping, main, purging
-from orchestration.hub.clock_client import ClockClient
-from orchestration.hub.housekeeping import Place, parse_retention, step
-from orchestration.hub.store import Effects, Transaction
+from orchestration.hub import Hub, SystemClock, main
+from orchestration.hub.service.clock_client import ClockClient
+from orchestration.hub.storage import file
+from orchestration.hub.storage.store import Effects, Transaction
+from orchestration.hub.upkeep import housekeeping, purging
+from orchestration.hub.upkeep.housekeeping import Place, parse_retention, step
+from orchestration.runtime.connect import connect
 from tests.hub.hubs import Bench, eventually
 
 LONG = timedelta(days=401)

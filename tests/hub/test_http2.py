@@ -9,7 +9,8 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.hub import Hub, hpack
+from orchestration.hub import Hub
+from orchestration.hub.transport import hpack
 from tests.hub.hubs import Bench, RawWorker, refused
 
 LARGE = "x" * 1_000_000

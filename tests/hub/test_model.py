@@ -18,10 +18,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orchestration.hub import activities, file, instances, mailbox, server, timers, turns
-from orchestration.hub.dispatch import Dispatcher, Worker
+from orchestration.hub import server
+from orchestration.hub.engine import activities, instances, mailbox, timers, turns
+from orchestration.hub.engine.dispatch import Dispatcher, Worker
 from orchestration.hub.errors import NotFoundError, StaleError
-from orchestration.hub.store import Effects, Kind, Transaction
+from orchestration.hub.storage import file
+from orchestration.hub.storage.store import Effects, Kind, Transaction
 from tests.hub.hubs import complete, schedule
 
 NAMES = ("a", "a", "a", "b")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestration.hub import file, sql
+from orchestration.hub.storage import file, sql
 
 # At a start the hub reads what is unfinished, and the few skips of a clock.
 AT_START = {"inbox_waking", "activity_all", "entity_waking", "skip_all"}

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import HubError, SystemClock, file, instances, timers
+from orchestration.hub import HubError, SystemClock
+from orchestration.hub.engine import instances, timers
 from orchestration.hub.errors import AlreadyExistsError
-from orchestration.hub.sql import Q
-from orchestration.hub.store import Store, Transaction
+from orchestration.hub.storage import file
+from orchestration.hub.storage.sql import Q
+from orchestration.hub.storage.store import Store, Transaction
 
 _TIMERS = "SELECT count(*) FROM timer"
 

@@ -16,9 +16,10 @@ import pytest
 from durabletask import task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub import Hub, HubError, file, main
-from orchestration.hub.backup import backup
-from orchestration.hub.check import check
+from orchestration.hub import Hub, HubError, main
+from orchestration.hub.storage import file
+from orchestration.hub.upkeep.backup import backup
+from orchestration.hub.upkeep.check import check
 from tests.hub.hubs import Bench, RawWorker, complete, eventually, schedule
 
 

@@ -18,7 +18,7 @@ from durabletask import history
 from durabletask.client import TaskHubGrpcClient
 
 from orchestration.hub import Hub
-from orchestration.hub.check import check
+from orchestration.hub.upkeep.check import check
 from tests.hub import worker_process
 from tests.hub.hubs import WAIT_S, Bench, eventually
 

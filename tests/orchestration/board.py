@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestration.cards import CallBack, Card, SealOutcome, Step, Tell
-from orchestration.errors import DeliveryError, SmsRefusedError
-from orchestration.models import CardRef, Status
+from orchestration.domain.cards import CallBack, Card, SealOutcome, Step, Tell
+from orchestration.domain.errors import DeliveryError, SmsRefusedError
+from orchestration.domain.request import CardRef, Status
 
 
 class Board:

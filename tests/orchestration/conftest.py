@@ -13,22 +13,22 @@ import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
 
-from orchestration import policy_text
-from orchestration.activities import Activities
-from orchestration.challenge_activities import ChallengeActivities
-from orchestration.challenge_client import ChallengeDoor
-from orchestration.client import Actor, Door
-from orchestration.codes import Codes
-from orchestration.commands import Progress, Reason, Verdict
-from orchestration.connect import Connection, connect
-from orchestration.models import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
-from orchestration.outlet import Outlet
+from orchestration.approval.activities import Activities
+from orchestration.approval.outcome_activities import Outlet
+from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.codes import Codes
+from orchestration.domain import policy_file
+from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
 from orchestration.ports import Directory
-from orchestration.worker import register
+from orchestration.runtime.connect import Connection, connect
+from orchestration.runtime.worker import register
+from orchestration.service.approvals import Actor, Door
+from orchestration.service.challenges import ChallengeDoor
 from tests.orchestration.board import Board, BoardActions, BoardOutlet, Carrier
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
-BOOK = policy_text.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
+BOOK = policy_file.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
 
 
 def by(person: str) -> Actor:

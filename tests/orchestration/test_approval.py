@@ -8,16 +8,16 @@ from decimal import Decimal
 
 import pytest
 
-from orchestration.client import Actor
-from orchestration.commands import EVENT_CANCELLED, EVENT_DECISION, Reason
-from orchestration.errors import (
+from orchestration.domain.commands import EVENT_CANCELLED, EVENT_DECISION, Reason
+from orchestration.domain.errors import (
     DeliveryError,
     IdempotencyConflictError,
     InvalidRequestError,
     ThrottledError,
     UnknownRequestError,
 )
-from orchestration.models import ApprovalRequest, Choice, Status, Via
+from orchestration.domain.request import ApprovalRequest, Choice, Status, Via
+from orchestration.service.approvals import Actor
 from tests.orchestration.conftest import Office
 
 RITA = Actor(id="U0RITA", via=Via.SLACK)

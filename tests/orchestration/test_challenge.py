@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.challenge_client import Heard
-from orchestration.challenges import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
-from orchestration.client import Actor
-from orchestration.codes import Codes, mask
-from orchestration.commands import Reason
-from orchestration.errors import SealError
-from orchestration.models import Choice, Factor, Status, Via
+from orchestration.challenge.codes import Codes, mask
+from orchestration.challenge.models import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
+from orchestration.domain.commands import Reason
+from orchestration.domain.errors import SealError
+from orchestration.domain.request import Choice, Factor, Status, Via
+from orchestration.service.approvals import Actor
+from orchestration.service.challenges import Heard
 from tests.orchestration.board import NUMBERS, refusal
 from tests.orchestration.conftest import Office
 

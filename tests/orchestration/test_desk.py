@@ -12,13 +12,13 @@ from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.internal.entity_state_shim import StateShim
 
-from orchestration.commands import Reason
-from orchestration.converter import PydanticConverter
-from orchestration.desk import ASKED_KEPT, WAITS_KEPT, DeskState, desk
-from orchestration.desk_client import Desk, DeskReader
-from orchestration.models import DESK, Choice, Status
-from orchestration.operations import Operations
-from orchestration.policies import Away, PersonEntry
+from orchestration.domain.commands import Reason
+from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.request import DESK, Choice, Status
+from orchestration.people.worklist import ASKED_KEPT, WAITS_KEPT, DeskState, desk
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.operations import Operations
+from orchestration.service.worklists import Desk, DeskReader
 from tests.orchestration.conftest import PATIENCE, Office
 
 GROUPS = {

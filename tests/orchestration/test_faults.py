@@ -14,15 +14,15 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.activities import Activities
-from orchestration.cards import Card, PostCard
-from orchestration.client import Door
-from orchestration.commands import EVENT_DECISION, Reason
-from orchestration.connect import Connection
-from orchestration.converter import PydanticConverter
-from orchestration.errors import InvalidRequestError
-from orchestration.models import ApprovalRequest, CardRef, Choice, RemarkKind, Status
-from orchestration.state import ApprovalInput
+from orchestration.approval.activities import Activities
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Card, PostCard
+from orchestration.domain.commands import EVENT_DECISION, Reason
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
+from orchestration.runtime.connect import Connection
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.approvals import Door
 from tests.orchestration.board import Board, BoardActions
 from tests.orchestration.conftest import BOOK, Office, by, opened
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from orchestration.commands import Reason
-from orchestration.errors import DeliveryError
-from orchestration.models import Choice, RemarkKind, Status
-from orchestration.policies import Away, PersonEntry
-from orchestration.settle import SettleInput
-from orchestration.state import ApprovalInput
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.commands import Reason
+from orchestration.domain.errors import DeliveryError
+from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.request import Choice, RemarkKind, Status
+from orchestration.reconcile.workflow import SettleInput
 from tests.orchestration.conftest import Office
 
 ALWAYS = Away.model_validate({"from": date(2020, 1, 1), "until": date(2099, 12, 31)})

@@ -18,10 +18,10 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.worker import TaskHubGrpcWorker, _OrchestrationExecutor
 from google.protobuf import json_format
 
-from orchestration.activities import Activities
-from orchestration.converter import PydanticConverter
-from orchestration.models import Choice, Outcome, RemarkKind, Status
-from orchestration.worker import register
+from orchestration.approval.activities import Activities
+from orchestration.domain.request import Choice, Outcome, RemarkKind, Status
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.worker import register
 from tests.orchestration.board import Board, BoardActions
 from tests.orchestration.conftest import Office, outlet
 

@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from orchestration import policy, policy_text
-from orchestration.commands import Comment, Decision, Delegation, Reason
-from orchestration.errors import PolicyError
-from orchestration.models import ApprovalRequest, Choice, RemarkKind, Via
-from orchestration.policies import Policy
-from orchestration.policy import Bench
-from orchestration.record import COMMENT_BYTES_KEPT, Record
-from orchestration.state import ApprovalInput
+from orchestration.approval.record import COMMENT_BYTES_KEPT, Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain import policy_file, rules
+from orchestration.domain.commands import Comment, Decision, Delegation, Reason
+from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Via
+from orchestration.domain.rules import Bench
 from tests.orchestration.conftest import BOOK
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
@@ -65,7 +65,7 @@ def having(**changes: bool) -> Policy:
     ],
 )
 def test_may_decide(given: Decision, bench: Bench, terms: Policy, expected: Reason) -> None:
-    reason = policy.may_decide(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
+    reason = rules.may_decide(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
     assert reason is expected
 
 
@@ -93,7 +93,7 @@ def test_may_delegate(
     actor: str, to: str, round_: int, bench: Bench, terms: Policy, expected: Reason
 ) -> None:
     given = Delegation(command_id="1", actor=actor, via=Via.SLACK, round=round_, to=to)
-    reason = policy.may_delegate(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
+    reason = rules.may_delegate(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
     assert reason is expected
 
 
@@ -112,7 +112,7 @@ def test_may_delegate(
 )
 def test_may_comment(actor: str, kind: RemarkKind, expected: Reason) -> None:
     given = Comment(command_id="1", actor=actor, via=Via.SLACK, kind=kind, text="Why?")
-    assert policy.may_comment(given, request=REQUEST, bench=BENCH, members=MEMBERS) is expected
+    assert rules.may_comment(given, request=REQUEST, bench=BENCH, members=MEMBERS) is expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_auto_approves(
     """Every condition that is given must hold, and the reason is a sentence."""
     terms = PURCHASE.model_copy(update={"auto_approve_below": below, "auto_approve_when": when})
     request = REQUEST.model_copy(update={"amount": amount, "fields": fields})
-    reason = policy.auto_approves(request, terms)
+    reason = rules.auto_approves(request, terms)
     assert (reason is not None) is approves
     assert reason is None or reason.endswith(".")
 
@@ -217,4 +217,4 @@ HEAD = '[policies.p]\ntitle = "P"\nchannel = "C0P"\n'
 )
 def test_a_level_that_could_never_be_decided_is_a_fault_of_the_file(text: str, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
-        policy_text.parse(text, "p.toml")
+        policy_file.parse(text, "p.toml")

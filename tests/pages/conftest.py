@@ -12,13 +12,13 @@ import pytest_asyncio
 from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.keys import Secrets
-from bot.pages.links import RecordLinks
-from bot.pages.routes import RecordRoutes
+from bot.http.pages.links import RecordLinks
+from bot.http.pages.routes import RecordRoutes
+from bot.security.keys import Secrets
 from bot.simulator import Simulator, Workspace
-from bot.slack.groups import Groups
-from bot.slack.names import Names
-from orchestration.operations import Operations
+from bot.slack.api.groups import Groups
+from bot.slack.api.names import Names
+from orchestration.service.operations import Operations
 from tests.api.conftest import Office, opened
 
 PUBLIC_URL = "https://approvals.example"

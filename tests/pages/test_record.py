@@ -9,10 +9,10 @@ from html import unescape
 
 import pytest
 
-from bot.keys import Secrets
-from bot.pages import page
-from bot.pages.links import RecordLinks
-from orchestration.models import ApprovalRequest
+from bot.http.pages import page
+from bot.http.pages.links import RecordLinks
+from bot.security.keys import Secrets
+from orchestration.domain.request import ApprovalRequest
 from tests.api.conftest import Office
 from tests.pages.conftest import NEW, OLD, PUBLIC_URL, Desk, Serve
 

@@ -18,7 +18,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncSay
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.cli import main
+from bot.cli.main import main
 from bot.simulator import Person, RefusedError
 
 Serve = Callable[[web.Application], AbstractAsyncContextManager[str]]

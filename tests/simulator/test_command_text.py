@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.simulator import Workspace
-from bot.simulator.command_text import escaped
+from bot.simulator.slack_api.command_text import escaped
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from bot.simulator import Patience, Simulator
-from bot.simulator.messages import Message
+from bot.simulator.workspace.messages import Message
 
 
 async def next_event(response: aiohttp.ClientResponse) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from bot.simulator import AppConfig, CommandHint, Person, RefusedError, Simulator, SimulatorError, Workspace
-from bot.simulator.messages import Message
-from bot.simulator.story import Step, Story
+from bot.simulator.control.story import Step, Story
+from bot.simulator.workspace.messages import Message
 
 
 class Supervisor:

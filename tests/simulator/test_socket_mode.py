@@ -9,7 +9,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import Patience, Person, RefusedError, Simulator
-from bot.simulator.socket_mode import MAX_CONNECTIONS
+from bot.simulator.slack_api.socket_mode import MAX_CONNECTIONS
 
 
 async def ticket(sim: Simulator) -> str:

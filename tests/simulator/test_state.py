@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.simulator import Person, SimulatorError, Workspace
-from bot.simulator.channels import Unread
-from bot.simulator.messages import Message
+from bot.simulator.workspace.channels import Unread
+from bot.simulator.workspace.messages import Message
 
 
 async def test_a_restart_keeps_everything(tmp_path: Path, start: Any) -> None:
@@ -30,7 +30,7 @@ def test_a_kill_loses_nothing_that_was_stored(tmp_path: Path) -> None:
     path = tmp_path / "slack.db"
     program = (
         "import os, signal, sys; from pathlib import Path; from bot.simulator import Workspace;"
-        "from bot.simulator.messages import Message;"
+        "from bot.simulator.workspace.messages import Message;"
         f"ws = Workspace.open(Path({str(path)!r}));"
         "print(ws.messages.post(Message('C0GENERAL', 'U0RITA', text='kept')).ts, flush=True);"
         "os.kill(os.getpid(), signal.SIGKILL)"

@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.simulator import SEED, AppConfig, Room, Seed, Simulator, Workspace
-from bot.simulator.app_config import ALL_SCOPES
+from bot.simulator.slack_api.app_config import ALL_SCOPES
 
 TEXT = {"type": "mrkdwn", "text": "x"}
 MODAL = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": []}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from bot.slack.asking import Policies
-from bot.slack.cards import Rendered
-from orchestration.cards import Notice, Step, StepKind, Tell
-from orchestration.commands import Comment, Decision, Delegation
-from orchestration.models import ApprovalRequest, Choice, RemarkKind, Status, Via
-from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy
-from orchestration.record import Record
-from orchestration.state import ApprovalInput
+from bot.slack.input.draft import Policies
+from bot.slack.messages.cards import Rendered
+from orchestration.approval.record import Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Notice, Step, StepKind, Tell
+from orchestration.domain.commands import Comment, Decision, Delegation
+from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
+from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
 
 ASKED = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 

@@ -2,12 +2,12 @@ from datetime import date
 
 import pytest
 
-from bot.slack.asking import Policies
-from bot.slack.away import read_away, told
-from bot.slack.grammar import Ask, Errand, Explain, Fill, explanation, parse
+from bot.slack.input.away import read_away, told
+from bot.slack.input.draft import Policies
+from bot.slack.input.grammar import Ask, Errand, Explain, Fill, explanation, parse
 from bot.slack.text import typed
-from orchestration.errors import InvalidRequestError
-from orchestration.policies import Away, PersonEntry
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Away, PersonEntry
 
 TODAY = date(2026, 12, 1)
 

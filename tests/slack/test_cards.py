@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.slack.asking import Policies
-from bot.slack.cards import Rendered, render
-from bot.slack.notices import asked, notice
-from orchestration.cards import Notice
-from orchestration.models import ActionState, Choice, RemarkKind, Status, Via
+from bot.slack.input.draft import Policies
+from bot.slack.messages.cards import Rendered, render
+from bot.slack.messages.notices import asked, notice
+from orchestration.domain.cards import Notice
+from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
 from tests.slack.conftest import PURCHASE, Story, mrkdwn_of
 
 MakeStory = Callable[..., Story]

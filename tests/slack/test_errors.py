@@ -5,8 +5,8 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from bot.slack.errors import as_delivery_errors, code_of, sentence
-from orchestration.errors import (
+from bot.slack.api.errors import as_delivery_errors, code_of, sentence
+from orchestration.domain.errors import (
     DeliveryError,
     HubUnavailableError,
     IdempotencyConflictError,

@@ -2,10 +2,10 @@ from decimal import Decimal
 
 import pytest
 
-from bot.slack.amounts import read_amount
-from bot.slack.asking import Draft, Policies, to_request
-from bot.slack.grammar import Ask, Explain, Fill, Wish, explanation, parse
-from orchestration.errors import InvalidRequestError
+from bot.slack.input.amounts import read_amount
+from bot.slack.input.draft import Draft, Policies, to_request
+from bot.slack.input.grammar import Ask, Explain, Fill, Wish, explanation, parse
+from orchestration.domain.errors import InvalidRequestError
 
 
 @pytest.mark.parametrize(

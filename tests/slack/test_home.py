@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.views_check import checked_view
-from bot.slack import away_form, home
-from bot.slack.home import home_view
-from orchestration.desk_client import Desk, Paper
-from orchestration.errors import InvalidRequestError
-from orchestration.models import Choice, Status
-from orchestration.policies import Away, PersonEntry
+from bot.simulator.slack_api.views_check import checked_view
+from bot.slack.views import away_form, home
+from bot.slack.views.home import home_view
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.request import Choice, Status
+from orchestration.service.worklists import Desk, Paper
 from tests.slack.conftest import Story
 
 TODAY = date(2026, 12, 1)

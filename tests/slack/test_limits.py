@@ -8,21 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from bot.simulator.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
-from bot.simulator.views_check import checked_view
-from bot.slack import forms
-from bot.slack.asking import Draft
-from bot.slack.cards import render
-from bot.slack.details import Offers, details_view
-from bot.slack.forms import CardOrigin
-from bot.slack.grammar import explanation, parse
-from bot.slack.modals import Origin, ask_form
-from bot.slack.notices import notice
-from bot.slack.target import Target
-from bot.slack.trail import line
-from orchestration.cards import Card, Notice, Shown, Step, StepKind, Tell, Waiting
-from orchestration.commands import Progress
-from orchestration.models import (
+from bot.simulator.slack_api.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
+from bot.simulator.slack_api.views_check import checked_view
+from bot.slack.input.draft import Draft
+from bot.slack.input.grammar import explanation, parse
+from bot.slack.input.target import Target
+from bot.slack.messages.cards import render
+from bot.slack.messages.notices import notice
+from bot.slack.messages.thread import line
+from bot.slack.views import decision_forms
+from bot.slack.views.decision_forms import CardOrigin
+from bot.slack.views.details import Offers, details_view
+from bot.slack.views.request_form import Origin, ask_form
+from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Tell, Waiting
+from orchestration.domain.commands import Progress
+from orchestration.domain.policy import FieldSpec, Level, Policy
+from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,
     Choice,
@@ -33,8 +34,7 @@ from orchestration.models import (
     Via,
     Vote,
 )
-from orchestration.policies import FieldSpec, Level, Policy
-from orchestration.words import SENTENCES
+from orchestration.service.messages import SENTENCES
 from tests.slack.conftest import mrkdwn_of
 
 NASTY = [
@@ -247,10 +247,17 @@ def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, ask
         round=1,
     )
     origin = CardOrigin(channel="C0X", target=Target(instance_id="p" * 40 + "-k7m2x9qd", round=1000))
-    for form in (forms.REJECTING, forms.APPROVING, forms.CANCELLING, forms.ANSWERING):
-        checked_view(json.loads(json.dumps(forms.text_form(form, progress, origin, optional=asks))), "modal")
-    checked_view(json.loads(json.dumps(forms.talk_form(progress, origin, requester=asks))), "modal")
-    checked_view(json.loads(json.dumps(forms.delegate_form(progress, origin))), "modal")
+    for form in (
+        decision_forms.REJECTING,
+        decision_forms.APPROVING,
+        decision_forms.CANCELLING,
+        decision_forms.ANSWERING,
+    ):
+        checked_view(
+            json.loads(json.dumps(decision_forms.text_form(form, progress, origin, optional=asks))), "modal"
+        )
+    checked_view(json.loads(json.dumps(decision_forms.talk_form(progress, origin, requester=asks))), "modal")
+    checked_view(json.loads(json.dumps(decision_forms.delegate_form(progress, origin))), "modal")
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,7 +9,7 @@ import yaml
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.demo.manifest import APP
-from bot.slack.grammar import COMMAND
+from bot.slack.input.grammar import COMMAND
 
 ROOT = Path(__file__).parents[2]
 

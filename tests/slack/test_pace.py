@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bot.slack import pace as pace_module
-from bot.slack.pace import Pace
-from orchestration.errors import ThrottledError
+from bot.slack.api import pace as pace_module
+from bot.slack.api.pace import Pace
+from orchestration.domain.errors import ThrottledError
 
 
 def until_taken(pace: Pace, channel: str, name: str) -> None:

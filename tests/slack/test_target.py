@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bot.slack.target import Target, UnreadableCardError, of_click, of_message
+from bot.slack.input.target import Target, UnreadableCardError, of_click, of_message
 
 CARD = Target(instance_id="purchase-k7m2x9qd", round=2)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.slack.notices import notice
-from bot.slack.trail import line
-from orchestration.cards import Notice, Step, StepKind, Waiting
-from orchestration.models import Choice, Status
+from bot.slack.messages.notices import notice
+from bot.slack.messages.thread import line
+from orchestration.domain.cards import Notice, Step, StepKind, Waiting
+from orchestration.domain.request import Choice, Status
 from tests.slack.conftest import ASKED, Story
 
 MakeStory = Callable[..., Story]

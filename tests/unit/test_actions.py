@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from bot import actions
-from bot.actions import ActionFailedError, MissingActionError, OutcomeActions
-from orchestration import policy_text
-from orchestration.errors import DeliveryError, ThrottledError
+from bot.outbound import actions
+from bot.outbound.actions import ActionFailedError, MissingActionError, OutcomeActions
+from orchestration.domain import policy_file
+from orchestration.domain.errors import DeliveryError, ThrottledError
 
 EVENT = {"type": "approval.approved", "data": {"title": "Café"}}
 
@@ -198,7 +198,7 @@ timeout = "1d"
 [policies.purchase.on]
 approved = [{ activity = "ledger" }, { activity = "archive" }]
 """
-    book = policy_text.parse(text, "p.toml")
+    book = policy_file.parse(text, "p.toml")
     [(place, words)] = actions.missing(book.policies, {"ledger": lambda _key, _event: None})
     assert place == ("policies", "purchase", "on", "approved")
     assert words == "no installed package has the action 'archive' (installed: ledger)"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.connect import SDK_LOG, HubSettingError, Scheduler, connect, parse_scheduler
+from orchestration.runtime.connect import SDK_LOG, HubSettingError, Scheduler, connect, parse_scheduler
 
 
 def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:

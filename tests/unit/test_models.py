@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from orchestration.client import CROCKFORD, new_request_id
-from orchestration.commands import Reason, Verdict
-from orchestration.converter import PydanticConverter
-from orchestration.models import ApprovalRequest, Duration, Status
-from orchestration.words import ENDED, SENTENCES, sentence
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.request import ApprovalRequest, Duration, Status
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.approvals import CROCKFORD, new_request_id
+from orchestration.service.messages import ENDED, SENTENCES, sentence
 
 
 def asked(**changes: object) -> ApprovalRequest:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot import policy_file
-from orchestration import policies, policy_text
-from orchestration.errors import PolicyError
-from orchestration.policies import OnTimeout
+from bot import policy_reloading
+from orchestration.domain import policy as policies
+from orchestration.domain import policy_file as policy_text
+from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import OnTimeout
 
 GOOD = """\
 [people.U0ADA]
@@ -121,8 +122,8 @@ def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
 def test_a_policy_that_needs_a_code_is_refused_without_an_sms_account(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text(GOOD.replace('approvers = ["U0ADA", "S0MANAGERS"]', 'approvers = ["U0ADA"]'))
-    assert policy_file.load(file, {}, sms=True).policies
+    assert policy_reloading.load(file, {}, sms=True).policies
     with pytest.raises(
         PolicyError, match=r"p\.toml:5: policies\.purchase: needs a code by SMS .* no TWILIO_ settings"
     ):
-        policy_file.load(file, {}, sms=False)
+        policy_reloading.load(file, {}, sms=False)

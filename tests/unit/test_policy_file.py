@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.cli import main
-from bot.policy_file import PolicyFile
-from orchestration.errors import PolicyError
+from bot.cli.main import main
+from bot.policy_reloading import PolicyFile
+from orchestration.domain.errors import PolicyError
 
 GOOD = """
 [policies.{name}]

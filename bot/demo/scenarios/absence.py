@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from bot.simulator import Person, SimulatorError
-from bot.slack.home import BACK
+from bot.slack.views.home import BACK
 
 PATIENCE: Final = 5.0  # seconds for a Home to be drawn
 RETURNED: Final = "{name} was away, so that somebody else was asked; for this, {name} is back."

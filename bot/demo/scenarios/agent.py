@@ -10,7 +10,7 @@ from typing import Any
 from bot.demo.access import BotApi
 from bot.demo.scenarios.ending import HOLD, ended
 from bot.demo.scenarios.script import Ask
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 
 
 class Agent:

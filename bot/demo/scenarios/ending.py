@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
-from orchestration.models import Status
+from orchestration.domain.request import Status
 
 HOLD: Final = 30  # seconds, one long poll
 PAUSE: Final = 0.3  # seconds between two tries while the bot is away

@@ -16,9 +16,9 @@ from bot.demo.scenarios.ending import ended
 from bot.demo.scenarios.player import Player
 from bot.demo.scenarios.stage import NotSeenError
 from bot.simulator import SimulatorError
-from orchestration.errors import CountersignError
-from orchestration.models import Status
-from orchestration.words import ENDED
+from orchestration.domain.errors import CountersignError
+from orchestration.domain.request import Status
+from orchestration.service.messages import ENDED
 
 log = logging.getLogger(__name__)
 

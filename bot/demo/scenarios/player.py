@@ -13,7 +13,7 @@ from bot.demo.scenarios.absence import bring_back
 from bot.demo.scenarios.script import Scenario, Step
 from bot.demo.scenarios.stage import NotSeenError, Stage
 from bot.simulator import RefusedError, SimulatorError
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 
 BUDGET: Final = 20.0  # seconds in which what a step leads to must be seen
 # Slack gives up on an app after three seconds, and on a busy machine the app may do it all the same: what counts is

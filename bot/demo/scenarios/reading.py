@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from bot.slack.target import CARD_EVENT
+from bot.slack.input.target import CARD_EVENT
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from bot.demo.access import BotApi
 from bot.demo.scenarios import reading, script
 from bot.demo.scenarios.agent import Agent
 from bot.simulator import Person
-from orchestration.errors import CountersignError
+from orchestration.domain.errors import CountersignError
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.simulator.errors import SimulatorError
+from bot.simulator.slack_api.errors import SimulatorError
 from bot.simulator.sms import twiml
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.keywords import STANDARD_REPLIES, keyword

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.simulator.faults import CallLog, Faults, LoggedCall
+from bot.simulator.control.faults import CallLog, Faults, LoggedCall
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.carrier import API_VERSION, Carrier
 from bot.simulator.sms.faults import SmsFault

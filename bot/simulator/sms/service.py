@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from bot.simulator.faults import CallLog, Faults
+from bot.simulator.control.faults import CallLog, Faults
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.carrier import Carrier
 from bot.simulator.sms.faults import SmsFault
 from bot.simulator.sms.messages_api import MessagesApi
 from bot.simulator.sms.phone_api import PhoneApi
 from bot.simulator.sms.webhooks import Webhooks
-from bot.simulator.workspace import Workspace
+from bot.simulator.workspace.workspace import Workspace
 
 
 class SmsService:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.simulator.changes import Change, Changes
-from bot.simulator.store import Store
+from bot.simulator.workspace.changes import Change, Changes
+from bot.simulator.workspace.store import Store
 
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 

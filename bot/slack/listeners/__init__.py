@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.courtesy import Courtesy
-from bot.slack.homes import Homes
+from bot.slack.api.home_publisher import Homes
+from bot.slack.api.prechecks import Courtesy
 from bot.slack.listeners import actions, codes, commands, home, views
-from bot.slack.listeners.errands import Errands
-from orchestration.challenge_client import ChallengeDoor
-from orchestration.client import Door
+from bot.slack.listeners.subcommands import Errands
+from orchestration.service.approvals import Door
+from orchestration.service.challenges import ChallengeDoor
 
 
 def register(

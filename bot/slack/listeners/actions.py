@@ -7,17 +7,19 @@ from typing import Final
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
-from bot.slack import cards, details, notices, target
-from bot.slack.courtesy import Courtesy
-from bot.slack.errors import code_of
-from bot.slack.listeners.act import Act
+from bot.slack.api.errors import code_of
+from bot.slack.api.prechecks import Courtesy
+from bot.slack.input import target
+from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
-from bot.slack.listeners.opening import FORMS, answer_form, open_form, reject_form, say, show_details
+from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.open import FORMS, answer_form, open_form, reject_form, say, show_details
 from bot.slack.listeners.verdicts import answer_press, words_on
-from bot.slack.modals import CHOOSE_POLICY, Origin, ask_form, read_ask_form
-from bot.slack.target import UnreadableCardError
-from orchestration.client import Door
-from orchestration.models import Choice
+from bot.slack.messages import cards, notices
+from bot.slack.views import details
+from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
+from orchestration.domain.request import Choice
+from orchestration.service.approvals import Door
 
 TRYING_AGAIN: Final = "It is being tried again; the card will say how it went."
 

@@ -6,14 +6,14 @@ from typing import Final
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack import target
 from bot.slack.codes import ENTER_CODE, ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
-from bot.slack.listeners.act import Act
+from bot.slack.input import target
 from bot.slack.listeners.failures import answered
-from orchestration.challenge_client import ChallengeDoor
-from orchestration.challenges import ChallengeStatus
-from orchestration.client import Door
-from orchestration.words import unconfirmed
+from bot.slack.listeners.interaction import Act
+from orchestration.challenge.models import ChallengeStatus
+from orchestration.service.approvals import Door
+from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.messages import unconfirmed
 
 NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
 NOT_A_CODE: Final = "A code is {digits} digits."

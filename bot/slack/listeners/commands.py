@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack import grammar
-from bot.slack.asking import to_request
-from bot.slack.grammar import Ask, Errand, Explain, Fill
-from bot.slack.listeners.act import Act
-from bot.slack.listeners.errands import Errands
+from bot.slack.input import grammar
+from bot.slack.input.draft import to_request
+from bot.slack.input.grammar import Ask, Errand, Explain, Fill
 from bot.slack.listeners.failures import answered
-from bot.slack.modals import Origin, ask_form
-from bot.slack.notices import asked
-from orchestration.errors import InvalidRequestError
+from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.subcommands import Errands
+from bot.slack.messages.notices import asked
+from bot.slack.views.request_form import Origin, ask_form
+from orchestration.domain.errors import InvalidRequestError
 
 
 def register(app: AsyncApp, errands: Errands) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.errors import sentence
-from bot.slack.listeners.act import Act
-from bot.slack.modals import block_of
+from bot.slack.api.errors import sentence
+from bot.slack.listeners.interaction import Act
+from bot.slack.views.request_form import block_of
 
 
 def answered(listener: Callable[[Act], Awaitable[None]]) -> Callable[..., Awaitable[None]]:

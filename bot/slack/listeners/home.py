@@ -6,14 +6,15 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack import away, away_form, home, target
-from bot.slack.asking import Draft
-from bot.slack.listeners.act import Act
-from bot.slack.listeners.errands import Errands
+from bot.slack.input import away, target
+from bot.slack.input.draft import Draft
 from bot.slack.listeners.failures import answered
-from bot.slack.listeners.opening import show_details
-from bot.slack.modals import Origin, ask_form
-from orchestration.errors import InvalidRequestError
+from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.open import show_details
+from bot.slack.listeners.subcommands import Errands
+from bot.slack.views import away_form, home
+from bot.slack.views.request_form import Origin, ask_form
+from orchestration.domain.errors import InvalidRequestError
 
 
 def register(app: AsyncApp, errands: Errands) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from bot.slack.listeners.act import Act
-from orchestration.client import Door, Ticket
-from orchestration.commands import Reason, Verdict
-from orchestration.errors import HubUnavailableError
-from orchestration.words import sentence
+from bot.slack.listeners.interaction import Act
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.errors import HubUnavailableError
+from orchestration.service.approvals import Door, Ticket
+from orchestration.service.messages import sentence
 
 PATIENCE: Final = 10.0  # seconds
 # Seconds after an act by which its ack is sent, verdict or none. Slack waits 3, and the way to it takes some.

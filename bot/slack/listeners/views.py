@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack import forms
-from bot.slack.asking import to_request
-from bot.slack.listeners.act import Act
+from bot.slack.input.draft import to_request
 from bot.slack.listeners.failures import answered
+from bot.slack.listeners.interaction import Act
 from bot.slack.listeners.verdicts import answer_form
-from bot.slack.modals import ASK, block_of, read_ask_form, values_of
-from bot.slack.notices import asked
-from orchestration.client import Door, Ticket
-from orchestration.errors import InvalidRequestError
-from orchestration.models import Choice, RemarkKind
+from bot.slack.messages.notices import asked
+from bot.slack.views import decision_forms
+from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.request import Choice, RemarkKind
+from orchestration.service.approvals import Door, Ticket
 
 
 def register(app: AsyncApp, door: Door) -> None:
@@ -42,64 +42,64 @@ def _asking(app: AsyncApp, door: Door) -> None:
 
 
 def _deciding(app: AsyncApp, door: Door) -> None:
-    @app.view(forms.REJECTING.id)
+    @app.view(decision_forms.REJECTING.id)
     @answered
     async def reject(act: Act) -> None:
-        ticket = await _decide(act, door, Choice.REJECT, forms.REJECTING)
-        await answer_form(act, door, ticket, forms.REJECTING.field)
+        ticket = await _decide(act, door, Choice.REJECT, decision_forms.REJECTING)
+        await answer_form(act, door, ticket, decision_forms.REJECTING.field)
 
-    @app.view(forms.APPROVING.id)
+    @app.view(decision_forms.APPROVING.id)
     @answered
     async def approve(act: Act) -> None:
-        ticket = await _decide(act, door, Choice.APPROVE, forms.APPROVING)
-        await answer_form(act, door, ticket, forms.APPROVING.field)
+        ticket = await _decide(act, door, Choice.APPROVE, decision_forms.APPROVING)
+        await answer_form(act, door, ticket, decision_forms.APPROVING.field)
 
-    @app.view(forms.DELEGATING.id)
+    @app.view(decision_forms.DELEGATING.id)
     @answered
     async def delegate(act: Act) -> None:
-        card = forms.origin_of(act.view).target
-        to = values_of(act.view)[forms.PERSON]
+        card = decision_forms.origin_of(act.view).target
+        to = values_of(act.view)[decision_forms.PERSON]
         ticket = await door.delegate(card.instance_id, act.actor, to, round=card.round, command_id=act.id)
-        await answer_form(act, door, ticket, forms.DELEGATING.field)
+        await answer_form(act, door, ticket, decision_forms.DELEGATING.field)
 
-    @app.view(forms.CANCELLING.id)
+    @app.view(decision_forms.CANCELLING.id)
     @answered
     async def cancel(act: Act) -> None:
-        card = forms.origin_of(act.view).target
-        reason = forms.text_of(forms.CANCELLING, act.view)
+        card = decision_forms.origin_of(act.view).target
+        reason = decision_forms.text_of(decision_forms.CANCELLING, act.view)
         ticket = await door.cancel(card.instance_id, act.actor, reason=reason, command_id=act.id)
-        await answer_form(act, door, ticket, forms.CANCELLING.field)
+        await answer_form(act, door, ticket, decision_forms.CANCELLING.field)
 
 
 def _talking(app: AsyncApp, door: Door) -> None:
-    @app.view(forms.TALKING.id)
+    @app.view(decision_forms.TALKING.id)
     @answered
     async def talk(act: Act) -> None:
-        await _say(act, door, forms.kind_of(act.view), forms.TALKING)
+        await _say(act, door, decision_forms.kind_of(act.view), decision_forms.TALKING)
 
-    @app.view(forms.ANSWERING.id)
+    @app.view(decision_forms.ANSWERING.id)
     @answered
     async def answer(act: Act) -> None:
-        await _say(act, door, RemarkKind.ANSWER, forms.ANSWERING)
+        await _say(act, door, RemarkKind.ANSWER, decision_forms.ANSWERING)
 
 
-async def _decide(act: Act, door: Door, choice: Choice, form: forms.Form) -> Ticket:
-    card = forms.origin_of(act.view).target
+async def _decide(act: Act, door: Door, choice: Choice, form: decision_forms.Form) -> Ticket:
+    card = decision_forms.origin_of(act.view).target
     return await door.decide(
         card.instance_id,
         act.actor,
         choice,
         round=card.round,
-        comment=forms.text_of(form, act.view),
+        comment=decision_forms.text_of(form, act.view),
         command_id=act.id,
     )
 
 
-async def _say(act: Act, door: Door, kind: RemarkKind, form: forms.Form) -> None:
-    card = forms.origin_of(act.view).target
+async def _say(act: Act, door: Door, kind: RemarkKind, form: decision_forms.Form) -> None:
+    card = decision_forms.origin_of(act.view).target
     try:
         ticket = await door.comment(
-            card.instance_id, act.actor, kind, forms.text_of(form, act.view), command_id=act.id
+            card.instance_id, act.actor, kind, decision_forms.text_of(form, act.view), command_id=act.id
         )
     except InvalidRequestError as error:
         await act.ack(response_action="errors", errors={form.field: str(error)})

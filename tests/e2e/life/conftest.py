@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from aiohttp import web
 
-from bot.simulator.person import Person
+from bot.simulator.control.person import Person
 from tests.e2e.conftest import Office, opened, text_of
 
 PURCHASES, DEPLOYS, ACCESS = "C0PURCHASES", "C0DEPLOYS", "C0ACCESS"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.simulator.person import RefusedError
+from bot.simulator.control.person import RefusedError
 from tests.e2e.conftest import Office, actions_of, text_of
 from tests.e2e.life.conftest import (
     ACCESS,

@@ -9,10 +9,10 @@ import aiohttp
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator import Simulator
-from bot.simulator.person import Person, RefusedError
-from orchestration.client import Actor
-from orchestration.models import ApprovalRequest, Via
-from orchestration.sweeping import settle_id
+from bot.simulator.control.person import Person, RefusedError
+from orchestration.domain.request import ApprovalRequest, Via
+from orchestration.service.approvals import Actor
+from orchestration.service.sweep import settle_id
 from tests.e2e.conftest import Office, actions_of, text_of
 from tests.e2e.life.conftest import (
     ACCESS,

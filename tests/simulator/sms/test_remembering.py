@@ -66,7 +66,7 @@ async def test_a_workspace_from_before_phones_gets_them(
 ) -> None:
     path = tmp_path / "old.db"
     old = sqlite3.connect(path)
-    old.executescript(files("bot.simulator").joinpath("schema.sql").read_text())
+    old.executescript(files("bot.simulator.workspace").joinpath("schema.sql").read_text())
     old.execute("INSERT INTO setting VALUES ('name', 'Acme')")
     for person, is_bot in (("U0ADA", "false"), ("U0BOT", "true")):
         body = f'{{"id": "{person}", "name": "x", "real_name": "X", "is_bot": {is_bot}}}'

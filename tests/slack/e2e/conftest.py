@@ -20,25 +20,25 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.actions import OutcomeActions
-from bot.keys import Secrets
-from bot.pages.links import RecordLinks
+from bot.http.pages.links import RecordLinks
+from bot.outbound.actions import OutcomeActions
+from bot.security.keys import Secrets
 from bot.simulator import AppConfig, Person, Simulator, Workspace
-from bot.slack.asking import Policies
-from bot.slack.courtesy import Courtesy
-from bot.slack.directory import SlackDirectory
-from bot.slack.groups import Groups
-from bot.slack.homes import Homes
+from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.groups import Groups
+from bot.slack.api.home_publisher import Homes
+from bot.slack.api.notifier import SlackNotifier, web_client
+from bot.slack.api.pace import Pace
+from bot.slack.api.prechecks import Courtesy
+from bot.slack.input.draft import Policies
 from bot.slack.listeners import register
-from bot.slack.notifier import SlackNotifier, web_client
-from bot.slack.pace import Pace
-from orchestration.activities import Activities
-from orchestration.client import Door
-from orchestration.connect import Connection, connect
-from orchestration.desk_client import DeskReader
-from orchestration.outlet import Outlet
-from orchestration.policies import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
-from orchestration.worker import register as register_worker
+from orchestration.approval.activities import Activities
+from orchestration.approval.outcome_activities import Outlet
+from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
+from orchestration.runtime.connect import Connection, connect
+from orchestration.runtime.worker import register as register_worker
+from orchestration.service.approvals import Door
+from orchestration.service.worklists import DeskReader
 from tests.orchestration.board import Board, BoardOutlet
 
 BOT_TOKEN = "xoxb-test"

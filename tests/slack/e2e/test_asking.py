@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.person import RefusedError
+from bot.simulator.control.person import RefusedError
 from tests.slack.e2e.conftest import PURCHASES, House, calls, deliver, has_button, private, whole_text
 
 Build = Callable[..., AbstractAsyncContextManager[House]]

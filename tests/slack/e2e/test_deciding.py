@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from bot.simulator import Person
-from bot.simulator.person import RefusedError
-from bot.slack.asking import Policies
+from bot.simulator.control.person import RefusedError
+from bot.slack.input.draft import Policies
+from bot.slack.input.target import Target
 from bot.slack.listeners.verdicts import verdict_on
-from bot.slack.target import Target
-from orchestration.client import Actor
-from orchestration.commands import Reason
-from orchestration.models import Choice, Status, Via
+from orchestration.domain.commands import Reason
+from orchestration.domain.request import Choice, Status, Via
+from orchestration.service.approvals import Actor
 from tests.slack.e2e.conftest import (
     DAY,
     ESCALATIONS,
@@ -288,7 +288,7 @@ async def test_what_nobody_foresaw_is_said_in_the_form_and_logged(
     status, body = await deliver(house, payload=json.dumps(payload))
     assert status == 200
     assert "Something went wrong on our side" in json.loads(body)["errors"]["reason"]
-    assert any(record.exc_info for record in caplog.records if record.name == "bot.slack.errors")
+    assert any(record.exc_info for record in caplog.records if record.name == "bot.slack.api.errors")
 
 
 async def test_a_form_that_cannot_be_opened_is_said_so(house: House) -> None:

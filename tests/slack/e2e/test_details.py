@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bot.simulator import Person
-from bot.simulator.person import RefusedError
-from bot.slack import details, home
-from orchestration.client import Actor
-from orchestration.commands import Reason
-from orchestration.models import Choice, Status, Via
+from bot.simulator.control.person import RefusedError
+from bot.slack.views import details, home
+from orchestration.domain.commands import Reason
+from orchestration.domain.request import Choice, Status, Via
+from orchestration.service.approvals import Actor
 from tests.slack.e2e.conftest import ESCALATIONS, PURCHASES, House, deliver, has_button, has_card, whole_text
 
 Build = Callable[..., AbstractAsyncContextManager[House]]

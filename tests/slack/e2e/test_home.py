@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bot.keys import Secrets
-from bot.pages.links import RecordLinks
+from bot.http.pages.links import RecordLinks
+from bot.security.keys import Secrets
 from bot.simulator import Person
-from bot.simulator.person import RefusedError
-from bot.slack import home
+from bot.simulator.control.person import RefusedError
+from bot.slack.views import home
 from tests.slack.e2e.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card, private
 
 Build = Callable[..., AbstractAsyncContextManager[House]]

@@ -11,15 +11,15 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.simulator import Person, Simulator
-from bot.simulator.messages import Message
-from bot.slack.directory import SlackDirectory
-from bot.slack.history import PAGE
-from bot.slack.notifier import SlackNotifier, web_client
-from bot.slack.pace import Pace
-from bot.slack.target import Target
-from orchestration.cards import Card, Notice, Step, StepKind, Tell
-from orchestration.errors import DeliveryError, ThrottledError
-from orchestration.models import CardRef, Status
+from bot.simulator.workspace.messages import Message
+from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.history import PAGE
+from bot.slack.api.notifier import SlackNotifier, web_client
+from bot.slack.api.pace import Pace
+from bot.slack.input.target import Target
+from orchestration.domain.cards import Card, Notice, Step, StepKind, Tell
+from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.request import CardRef, Status
 from tests.slack.conftest import ASKED, Story
 from tests.slack.e2e.conftest import (
     BOT_TOKEN,

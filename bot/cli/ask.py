@@ -1,0 +1,242 @@
+"""`countersign ask`: asks, shows how it stands, and ends with the answer as its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from bot.cli.server import RefusedError, Reply, Server, UnreachableError
+from bot.cli.terminal import LiveLine, complain, plain, say
+from orchestration.domain.errors import CountersignError
+from orchestration.domain.request import Duration
+
+APPROVED: Final = 0
+REJECTED: Final = 1
+TIMED_OUT: Final = 2
+CANCELLED: Final = 3
+COULD_NOT_ASK: Final = 4
+INTERRUPTED: Final = 130
+
+STATUSES: Final = {
+    "approved": APPROVED,
+    "auto_approved": APPROVED,
+    "rejected": REJECTED,
+    "timed_out": TIMED_OUT,
+    "cancelled": CANCELLED,
+    "terminated": CANCELLED,
+    "failed": COULD_NOT_ASK,
+}
+HOLD: Final = 30  # seconds, one long poll
+LONGEST_PAUSE: Final = 5.0  # seconds between two tries while the server is away
+PATIENCE: Final = (
+    30.0  # seconds to reach the server for the first time; afterwards there is no limit but --wait
+)
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommand."""
+    parser = commands.add_parser(
+        "ask",
+        help="ask for an approval and wait for it",
+        description="Exit status: 0 approved, 1 rejected, 2 timed out, 3 cancelled, 4 could not ask.",
+    )
+    parser.usage_status = COULD_NOT_ASK  # 2 would say that it timed out
+    parser.add_argument("title", metavar="TITLE", help="what is asked, in one line")
+    parser.add_argument("--policy", required=True, help="which policy decides")
+    parser.add_argument("--description", default="", help="more about it")
+    parser.add_argument("--amount", help="how much, such as 4200 or 99.50")
+    parser.add_argument(
+        "--field",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_field,
+        help="a field of the policy",
+    )
+    parser.add_argument("--timeout", metavar="DURATION", help="shorten each level's own time, such as 30m")
+    parser.add_argument("--callback-url", metavar="URL", help="where the outcome is to be POSTed, signed")
+    parser.add_argument(
+        "--wait", metavar="DURATION", type=_duration, help="how long to wait here (default: until it ends)"
+    )
+    parser.add_argument("--idempotency-key", metavar="KEY", help="asking again with the same key asks once")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument(
+        "--cancel-on-interrupt", action="store_true", help="withdraw the request on Ctrl-C or SIGTERM"
+    )
+    parser.set_defaults(command=lambda given: asyncio.run(run(given)))
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        found: timedelta = TypeAdapter(Duration).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m or 2d") from error
+    return found
+
+
+async def run(given: argparse.Namespace) -> int:
+    """Asks and waits; the exit status."""
+    line = LiveLine(sys.stderr)
+    try:
+        async with Server(os.environ) as server:
+            return await _Asking(given, server, line).run()
+    except CountersignError as error:
+        line.clear()
+        complain(str(error))
+        return COULD_NOT_ASK
+
+
+class _Asking:
+    def __init__(self, given: argparse.Namespace, server: Server, line: LiveLine) -> None:
+        self._given = given
+        self._server = server
+        self._line = line
+        self._stop = asyncio.Event()
+        self._began = time.monotonic()
+        self._request_id: str | None = None
+        self._seen: dict[str, Any] | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        work = asyncio.create_task(self._ask_and_wait())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            stopped.cancel()
+            return work.result()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return await self._interrupted()
+
+    async def _ask_and_wait(self) -> int:
+        self._request_id = request_id = await self._ask()
+        limit = self._given.wait.total_seconds() if self._given.wait else float("inf")
+        pause = 0.1
+        while (left := limit - (time.monotonic() - self._began)) > 0:
+            try:
+                reply = await self._look(request_id, max(1, int(min(HOLD if self._seen else 1, left))))
+                pause = 0.1
+            except UnreachableError as error:
+                # It is on disk there: a restart of the server loses nothing, so neither do we.
+                self._line.show(f"{request_id}  {error} Trying again.")
+                await asyncio.sleep(min(max(pause, error.retry_after), max(left, 0)))
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            if reply.status == 200:
+                return self._ended(reply.body)
+        self._line.clear()
+        complain(f"nobody has decided {request_id} yet; it stays open.")
+        return TIMED_OUT
+
+    async def _look(self, request_id: str, hold: int) -> Reply:
+        """One long poll, with the live line ticking meanwhile."""
+        path = f"/api/approvals/{request_id}"
+        # The first look is not held, so that the line says something at once.
+        seen = self._seen or (await self._server.call("GET", path)).body
+        poll = asyncio.create_task(self._server.call("GET", path, query={"wait": f"{hold}s"}, wait=hold))
+        try:
+            while not poll.done():
+                elapsed = timedelta(seconds=int(time.monotonic() - self._began))
+                self._line.show(standing(seen), f"{elapsed}")
+                await asyncio.wait([poll], timeout=1)
+        finally:
+            poll.cancel()
+        self._seen = poll.result().body
+        return poll.result()
+
+    async def _ask(self) -> str:
+        given = self._given
+        body = {
+            "policy": given.policy,
+            "title": given.title,
+            "description": given.description,
+            "fields": dict(given.field),
+            **{
+                name: value
+                for name in ("amount", "timeout", "callback_url")
+                if (value := getattr(given, name)) is not None
+            },
+        }
+        # With a key of its own, a POST whose answer was lost is repeated without asking twice.
+        key = given.idempotency_key or str(uuid.uuid4())
+        patience = min(PATIENCE, given.wait.total_seconds()) if given.wait else PATIENCE
+        pause = 0.1
+        while True:
+            try:
+                started = await self._server.call("POST", "/api/approvals", body, key=key)
+            except UnreachableError as error:
+                if time.monotonic() - self._began + max(pause, error.retry_after) > patience:
+                    raise
+                self._line.show(f"{error} Trying again.")
+                await asyncio.sleep(max(pause, error.retry_after))
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                return str(started.body["id"])
+
+    def _ended(self, approval: dict[str, Any]) -> int:
+        self._line.clear()
+        say(json.dumps(approval["outcome"] or approval) if self._given.json else ending(approval))
+        return STATUSES[approval["status"]]
+
+    async def _interrupted(self) -> int:
+        """Left waiting, unless it was said that an interrupt withdraws it."""
+        self._line.clear()
+        request_id = self._request_id
+        if request_id is None:
+            complain("interrupted before it was known to be asked.")
+            return COULD_NOT_ASK
+        if not self._given.cancel_on_interrupt:
+            complain(f"interrupted; {request_id} stays open.")
+            return INTERRUPTED
+        path = f"/api/approvals/{request_id}"
+        try:
+            await self._server.call(
+                "POST", f"{path}/cancel", {"reason": "The one who waited was interrupted."}
+            )
+        except RefusedError as error:
+            if error.status != 409:
+                raise
+        # It may have been decided in the same moment; what counts is how it ended.
+        reply = await self._server.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
+        return self._ended(reply.body) if reply.status == 200 else CANCELLED
+
+
+def standing(approval: dict[str, Any]) -> str:
+    """Where an approval stands, in one line."""
+    parts = [approval["id"], approval["status"]]
+    if approval["levels"]:
+        level = approval["levels"][-1]
+        yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
+        parts.append(f"{level['name']}: {yes} of {level['needed']}")
+        parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
+    if approval["deadline"]:
+        until = datetime.fromisoformat(approval["deadline"]).astimezone()
+        parts.append(f"until {until:%a %H:%M}")
+    return " · ".join(parts)
+
+
+def ending(approval: dict[str, Any]) -> str:
+    """How it ended, in one line."""
+    outcome = approval["outcome"] or {}
+    by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
+    words = outcome.get("comments") or outcome.get("reason")
+    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}")

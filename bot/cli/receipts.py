@@ -1,0 +1,81 @@
+"""`countersign verify RECEIPT` and `countersign key rotate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from bot import config
+from bot.cli.server import fetch_public
+from bot.cli.terminal import complain, plain, say
+from bot.security.receipts import Keys, ReceiptError, verify
+from orchestration.domain.errors import CountersignError
+
+APPROVED: Final = 0
+NOT_APPROVED: Final = 1
+NOT_GENUINE: Final = 4
+YES: Final = frozenset({"approved", "auto_approved"})
+PUBLISHED: Final = "/.well-known/jwks.json"
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommands."""
+    check = commands.add_parser(
+        "verify",
+        help="check a receipt, and that it says yes",
+        description="Exit status: 0 genuine and approved, 1 genuine but not approved or about something else, "
+        "4 not genuine or not checked.",
+    )
+    check.usage_status = NOT_GENUINE
+    check.add_argument("receipt", metavar="RECEIPT", help="the receipt; - reads it from standard input")
+    check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
+    check.add_argument("--id", metavar="ID", help="insist that it is about this request")
+    check.add_argument("--policy", help="insist that this policy decided")
+    check.add_argument("--digest", help="insist that exactly this was shown")
+    check.add_argument("--json", action="store_true", help="print all that it says, as JSON")
+    check.set_defaults(command=_verify)
+
+    keys = commands.add_parser("key", help="the key that signs receipts; run it where the server runs")
+    actions = keys.add_subparsers(metavar="ACTION", required=True)
+    rotate = actions.add_parser("rotate", help="sign with a new key from the next start on")
+    rotate.set_defaults(command=_rotate)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    receipt = sys.stdin.read() if given.receipt == "-" else given.receipt
+    try:
+        claims = verify(receipt, _published(given.jwks))
+    except CountersignError as error:
+        complain(str(error))
+        return NOT_GENUINE
+    if given.json:
+        say(json.dumps(claims))
+    else:
+        by = f" by {claims['processed_by']}" if claims.get("processed_by") else ""
+        say(plain(f"{claims['sub']} {claims['status']}{by}, {claims['processed_at']}"))
+    wanted = {"sub": given.id, "policy": given.policy, "digest": given.digest}
+    for claim, value in wanted.items():
+        if value is not None and claims.get(claim) != value:
+            complain(f"the receipt is genuine, but about {claims.get(claim)}, not {value}.")
+            return NOT_APPROVED
+    return APPROVED if claims["status"] in YES else NOT_APPROVED
+
+
+def _published(kept: Path | None) -> Any:
+    if kept is None:
+        return asyncio.run(fetch_public(os.environ, PUBLISHED))
+    try:
+        return json.loads(kept.read_text())
+    except (OSError, ValueError) as error:
+        raise ReceiptError(f"--jwks: {kept} cannot be read ({error}).") from error
+
+
+def _rotate(_: argparse.Namespace) -> int:
+    Keys.rotate(config.data_dir(os.environ))
+    say("A new key signs from the next start on; what the old ones signed still verifies.")
+    return 0

@@ -1,0 +1,152 @@
+"""The command line's side of the API: COUNTERSIGN_URL, as the owner of COUNTERSIGN_TOKEN."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+from yarl import URL
+
+from orchestration.domain.errors import CountersignError
+
+URL_DEFAULT: Final = "http://127.0.0.1:3000"
+CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
+# The server, or what stands before it, is away for a moment; what was asked is safe to repeat.
+AWAY: Final = frozenset({429, 500, 502, 503, 504})
+
+
+class RefusedError(CountersignError):
+    """The server refused it."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UnreachableError(CountersignError):
+    """The server cannot be reached."""
+
+    def __init__(self, message: str, retry_after: float = 0) -> None:
+        """retry_after: seconds that the server asked to wait, if it did."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A success."""
+
+    status: int
+    body: Any
+
+
+def url_of(environment: Mapping[str, str]) -> str:
+    """COUNTERSIGN_URL without its last slash. Raises `CountersignError`."""
+    url = environment.get("COUNTERSIGN_URL", "").strip().rstrip("/") or URL_DEFAULT
+    if URL(url).scheme not in {"http", "https"} or not URL(url).host:
+        raise CountersignError(f"COUNTERSIGN_URL: {url!r} is not an http:// or https:// address.")
+    return url
+
+
+async def fetch_public(environment: Mapping[str, str], path: str) -> Any:
+    """JSON that needs no token. Raises `CountersignError`."""
+    url = url_of(environment) + path
+    try:
+        async with (
+            aiohttp.ClientSession(trust_env=True, timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT)) as http,
+            http.get(url, allow_redirects=False, raise_for_status=True) as answer,
+        ):
+            return await answer.json()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise UnreachableError(f"{url} cannot be read ({error or type(error).__name__}).") from error
+
+
+class Server:
+    """One session. `async with` it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """Raises `CountersignError` where a setting is missing or wrong."""
+        self.url = url_of(environment)
+        token = environment.get("COUNTERSIGN_TOKEN", "").strip()
+        if not token:
+            raise CountersignError(
+                "COUNTERSIGN_TOKEN: is not set; `countersign token create` makes one where the server runs."
+            )
+        if not token.isascii() or not token.isprintable():
+            raise CountersignError("COUNTERSIGN_TOKEN: is not a token.")
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers=self._headers, trust_env=True)
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        key: str | None = None,
+        wait: float = 0,
+    ) -> Reply:
+        """One call. `key` makes it safe to repeat; `wait` is how long the server may hold it, in seconds.
+
+        Raises `RefusedError` or, where it may help to try again, `UnreachableError`.
+        """
+        try:
+            async with self._session.request(
+                method,
+                URL(self.url + path).update_query(query or {}),
+                json=body,
+                headers={"Idempotency-Key": key} if key else {},
+                timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT + wait),
+                # A redirect could carry the token to another host, or turn the POST into a GET.
+                allow_redirects=False,
+            ) as answer:
+                text = await answer.text(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnreachableError(
+                f"{self.url} cannot be reached ({error or type(error).__name__})."
+            ) from error
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if answer.status in AWAY:
+            after = answer.headers.get("Retry-After", "")
+            raise UnreachableError(_words(answer.status, found), float(after) if after.isdigit() else 0)
+        if answer.status >= 300 or found is None:
+            raise RefusedError(answer.status, _words(answer.status, found))
+        return Reply(answer.status, found)
+
+    async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every approval that the query means, oldest first, page by page."""
+        after: dict[str, str] = {}
+        while True:
+            page = (await self.call("GET", "/api/approvals", query={**query, "limit": "200", **after})).body
+            for item in page["items"]:
+                yield item
+            if page["next"] is None:
+                return
+            after = {"after": page["next"]}
+
+
+def _words(status: int, body: Any) -> str:
+    """A problem document in one line."""
+    if not isinstance(body, dict) or "title" not in body:
+        return f"The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."
+    faults = [
+        fault["detail"] if fault["field"] in fault["detail"] else f"{fault['field']}: {fault['detail']}"
+        for fault in body.get("errors", [])
+    ]
+    return " ".join(dict.fromkeys(faults)) or body.get("detail") or body["title"]

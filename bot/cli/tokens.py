@@ -1,0 +1,71 @@
+"""`countersign token create|list|revoke`, on the data directory of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from bot import config
+from bot.cli.terminal import say
+from bot.outbound.callbacks import secret_of
+from bot.security.keys import Secrets
+from bot.security.tokens import FILE, RATE, TokenError, TokenFile
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommands."""
+    token = commands.add_parser("token", help="tokens for programs; run it where the server runs")
+    actions = token.add_subparsers(metavar="ACTION", required=True)
+
+    create = actions.add_parser("create", help="make one; its secret is shown once and kept nowhere")
+    create.add_argument("name", metavar="NAME", help="what records will call it")
+    create.add_argument("--owner", metavar="U…", required=True, help="the person it acts for")
+    create.add_argument(
+        "--scope", action="append", default=[], help="request, read, admin or decide:POLICY; may be repeated"
+    )
+    create.add_argument("--rate", type=int, default=RATE, help=f"requests a minute (default {RATE})")
+    create.set_defaults(command=_create)
+
+    secret = actions.add_parser(
+        "callback-secret", help="what the receiver of its callbacks verifies them with"
+    )
+    secret.add_argument("name", metavar="NAME")
+    secret.set_defaults(command=_callback_secret)
+
+    actions.add_parser("list", help="every token, without secrets").set_defaults(command=_list)
+
+    revoke = actions.add_parser("revoke", help="refuse it from now on")
+    revoke.add_argument("name", metavar="NAME")
+    revoke.set_defaults(command=_revoke)
+
+
+def _file() -> TokenFile:
+    return TokenFile(config.data_dir(os.environ) / FILE)
+
+
+def _create(given: argparse.Namespace) -> int:
+    say(_file().create(given.name, given.owner, given.scope, given.rate))
+    return 0
+
+
+def _callback_secret(given: argparse.Namespace) -> int:
+    """Derived, so it can be shown again at any time."""
+    settings = config.secret(os.environ)
+    if given.name not in {token.name for token in _file().all()}:
+        raise TokenError(f"NAME: there is no token {given.name}.")
+    say(secret_of(Secrets.load(settings, config.data_dir(os.environ)), given.name))
+    return 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    for token in _file().all():
+        state = f"revoked {token.revoked_at:%Y-%m-%d}" if token.revoked_at else "in force"
+        say(f"{token.name:<24} {token.owner:<12} {state:<18} {' '.join(sorted(token.scopes))}")
+    return 0
+
+
+def _revoke(given: argparse.Namespace) -> int:
+    _file().revoke(given.name)
+    say(f"{given.name} is refused from now on.")
+    return 0

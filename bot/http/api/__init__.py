@@ -1,0 +1,74 @@
+"""The HTTP API: ask, wait and decide from programs."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bot.http.api.approvals import ApprovalRoutes
+from bot.http.api.authentication import Gate
+from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.docs import DocsRoutes
+from bot.http.api.hooks import HookRoutes
+from bot.http.api.key_set import KeyRoutes
+from bot.http.api.management import ManagementRoutes
+from bot.http.api.outcome_events import Announcing
+from bot.http.api.urls import Urls
+from bot.security.keys import Secrets
+from bot.security.receipts import Keys
+from bot.security.tokens import TokenFile
+from orchestration.ports import Signer
+from orchestration.service.approvals import Door
+from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.operations import Operations
+
+__all__ = ["Api"]
+
+
+class Api:
+    """Everything under /api, ready to be attached to an application."""
+
+    def __init__(
+        self,
+        door: Door,
+        operations: Operations,
+        tokens: TokenFile,
+        secrets: Secrets,
+        keys: Keys,
+        *,
+        public_url: str | None,
+        challenges: ChallengeDoor | None = None,
+    ) -> None:
+        """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
+        urls = Urls(public_url, secrets)
+        self._approvals = ApprovalRoutes(door, operations, urls)
+        management = ManagementRoutes(operations, urls)
+        docs = DocsRoutes()
+        rooms = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
+        endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
+        if challenges is not None:
+            endpoints += ChallengeRoutes(challenges).endpoints()
+        docs.describe(endpoints)
+        self.gate = Gate(endpoints, tokens)
+
+    @property
+    def polls(self) -> int:
+        """How many long polls are held."""
+        return self._approvals.watch.waiting
+
+    @property
+    def watched(self) -> int:
+        """How many requests are looked at for them."""
+        return self._approvals.watch.watched
+
+    def announcing(self, signer: Signer) -> Signer:
+        """The same signer; whoever waits here for what it signs is answered without delay."""
+        return Announcing(signer, self._approvals.watch)
+
+    def attach(self, application: web.Application) -> None:
+        """Adds the routes; a shutdown of the application answers every long poll at once."""
+        self.gate.attach(application)
+
+        async def close(_: web.Application) -> None:
+            self._approvals.watch.close()
+
+        application.on_shutdown.append(close)

@@ -1,0 +1,295 @@
+"""/api/approvals: ask, look, wait, decide, withdraw, say."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from bot.http.api.endpoint import DECIDE_ANY, Answer, Call, Endpoint, json_response
+from bot.http.api.long_polling import Watch, over
+from bot.http.api.models import Answered, Approval, Approvals, Ask, Cancel, Decide, Look, Page, Say, Started
+from bot.http.api.problems import Problem
+from bot.http.api.timeline import Timeline, moments
+from bot.http.api.urls import Urls
+from bot.security.tokens import ADMIN, READ, REQUEST
+from orchestration.domain.commands import Progress, Reason
+from orchestration.domain.errors import ReservedEventError, UnknownRequestError
+from orchestration.domain.request import ApprovalRequest, Notified
+from orchestration.service.approvals import Door, Ticket
+from orchestration.service.operations import RESERVED, Operations, Wanted
+
+POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
+KEY_HEADER: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
+# Another orchestration may have named its request as it liked; a leading @ is an entity.
+_ID: Final = re.compile(r"^[!-.0-?A-~][!-.0-~]{0,99}$")
+
+_LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
+
+# A refusal that has to do with who acts is 403; one that has to do with where the request stands is 409.
+_REFUSED: Final = {
+    Reason.NOT_AN_APPROVER: "forbidden",
+    Reason.SELF_APPROVAL: "forbidden",
+    Reason.COUNTED_BEFORE: "forbidden",
+    Reason.HANDED_OVER: "forbidden",
+    Reason.NOT_THE_REQUESTER: "forbidden",
+    Reason.NOT_INVOLVED: "forbidden",
+    Reason.NOT_THE_OWNER: "forbidden",
+    Reason.REASON_REQUIRED: "invalid",
+    Reason.MALFORMED: "invalid",
+    Reason.DIRECTORY_UNAVAILABLE: "unavailable",
+    Reason.UNKNOWN_REQUEST: "not-found",
+}
+
+
+class ApprovalRoutes:
+    """The endpoints, over the door."""
+
+    def __init__(self, door: Door, operations: Operations, urls: Urls) -> None:
+        self._door = door
+        self._operations = operations
+        self._urls = urls
+        self.watch = Watch(self._look)
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them."""
+        one = "/api/approvals/{id}"
+        verdicts = {
+            200: Answer("The command took effect", Answered),
+            202: Answer("On disk, not yet handled", Answered),
+        }
+        refusals = ("not-found", "conflict", "unavailable")
+        return [
+            Endpoint(
+                "POST",
+                "/api/approvals",
+                self.ask,
+                "Ask for an approval",
+                frozenset({REQUEST}),
+                {202: Answer("It is on disk", Started, ("Location", "Retry-After"))},
+                ("key-reused",),
+                body=Ask,
+                headers=(KEY_HEADER,),
+            ),
+            Endpoint(
+                "GET",
+                "/api/approvals",
+                self.list,
+                "List approvals, oldest first; a token with only `request` sees its owner's own",
+                frozenset({READ, ADMIN, REQUEST}),
+                {200: Answer("A page", Approvals)},
+                query=Page,
+            ),
+            Endpoint(
+                "GET",
+                one,
+                self.show,
+                "Where an approval stands; `wait` holds the answer until it is decided",
+                _LOOKERS,
+                {
+                    200: Answer("It has ended", Approval),
+                    202: Answer("It is under way", Approval, ("Location", "Retry-After")),
+                },
+                ("not-found",),
+                query=Look,
+            ),
+            Endpoint(
+                "GET",
+                f"{one}/timeline",
+                self.timeline,
+                "Every step, from the durable history",
+                _LOOKERS,
+                {200: Answer("The steps on record", Timeline)},
+                ("not-found",),
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/decision",
+                self.decide,
+                "Approve or reject, as the token's owner",
+                frozenset({DECIDE_ANY}),
+                verdicts,
+                refusals,
+                body=Decide,
+                headers=(KEY_HEADER,),
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/cancel",
+                self.cancel,
+                "Withdraw, as the one who asked",
+                frozenset({REQUEST}),
+                verdicts,
+                refusals,
+                body=Cancel,
+                body_optional=True,
+                headers=(KEY_HEADER,),
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/comment",
+                self.comment,
+                "Say, ask or answer something",
+                frozenset({REQUEST, DECIDE_ANY}),
+                verdicts,
+                refusals,
+                body=Say,
+                headers=(KEY_HEADER,),
+            ),
+        ]
+
+    # ---- asking and looking ------------------------------------------------------------------------------
+
+    async def ask(self, call: Call) -> web.Response:
+        """Starts it, once for each Idempotency-Key."""
+        ask = await call.body(Ask)
+        if ask.notify_instance is not None:
+            self._check_notified(call, ask.notify_instance)
+        request = ApprovalRequest(
+            **ask.model_dump(),
+            requester=call.token.owner,
+            asked_with=call.token.name,
+            idempotency_key=_key(call),
+        )
+        request_id = await self._door.start(request)
+        headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
+        return json_response(self._urls.started(call, request_id), 202, headers)
+
+    @staticmethod
+    def _check_notified(call: Call, target: Notified) -> None:
+        """An event on any instance is an operator's to raise, and one that decides is nobody's."""
+        if not call.token.may(ADMIN):
+            raise Problem("forbidden", "notify_instance needs a token of scope admin.")
+        if target.event.casefold() in RESERVED:
+            raise ReservedEventError
+
+    async def show(self, call: Call) -> web.Response:
+        """Waits first, if asked to."""
+        wait = call.query(Look).wait
+        request_id = await self._visible(call)
+        progress = await self.watch.until_over(request_id, wait.total_seconds() if wait else 0)
+        if over(progress):
+            return json_response(Approval.of(progress))
+        headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
+        return json_response(Approval.of(progress), 202, headers)
+
+    async def timeline(self, call: Call) -> web.Response:
+        """What happened; of an approval that was stopped, also what `settle` did then."""
+        request_id = await self._visible(call)
+        progress = await self._door.status(request_id)
+        events = await self._operations.whole_history(request_id)
+        return json_response(Timeline(id=request_id, items=moments(events, progress.verdicts)))
+
+    async def list(self, call: Call) -> web.Response:
+        """One page. A token that may only ask sees what its owner asked."""
+        page = call.query(Page)
+        token = call.token
+        requester = page.requester
+        if not (token.may(READ) or token.may(ADMIN)):
+            if requester not in {None, token.owner}:
+                raise Problem("forbidden", "This token sees only what its owner asked.")
+            requester = token.owner
+        wanted = Wanted(
+            status=frozenset({page.status} if page.status else ()),
+            policy=page.policy,
+            requester=requester,
+            since=_aware(page.since),
+            until=_aware(page.until),
+        )
+        found, following = await self._operations.page(wanted, limit=page.limit, token=page.after)
+        return json_response(Approvals(items=[Approval.of(p) for p in found], next=following))
+
+    # ---- commands ----------------------------------------------------------------------------------------
+
+    async def decide(self, call: Call) -> web.Response:
+        """The owner's decision, for the round that is open unless one is named."""
+        given = await call.body(Decide)
+        progress = await self._look(_id(call))
+        if progress.policy not in call.token.policies:
+            raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
+        ticket = await self._door.decide(
+            progress.request_id,
+            call.actor,
+            given.choice,
+            round=given.round or max(progress.round, 1),
+            comment=given.comment,
+            command_id=_command_id(call),
+        )
+        return await self._answer(ticket)
+
+    async def cancel(self, call: Call) -> web.Response:
+        """Withdraws it."""
+        given = await call.body(Cancel, optional=True)
+        ticket = await self._door.cancel(
+            _id(call), call.actor, reason=given.reason, command_id=_command_id(call)
+        )
+        return await self._answer(ticket)
+
+    async def comment(self, call: Call) -> web.Response:
+        """Adds a remark."""
+        given = await call.body(Say)
+        request_id = await self._visible(call)
+        ticket = await self._door.comment(
+            request_id, call.actor, given.kind, given.text, command_id=_command_id(call)
+        )
+        return await self._answer(ticket)
+
+    async def _answer(self, ticket: Ticket) -> web.Response:
+        verdict = await self._door.verdict(ticket)
+        answered = Answered.of(verdict)
+        if verdict.accepted:
+            return json_response(answered)
+        if verdict.reason is Reason.NO_ANSWER_YET:
+            return json_response(answered, 202)
+        raise Problem(
+            _REFUSED.get(verdict.reason, "conflict"),
+            answered.message,
+            errors=[("comment", answered.message)] if verdict.reason is Reason.REASON_REQUIRED else (),
+            verdict=answered.model_dump(mode="json"),
+        )
+
+    # ---- what may be seen --------------------------------------------------------------------------------
+
+    async def _visible(self, call: Call) -> str:
+        """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""
+        request_id, token = _id(call), call.token
+        if token.may(READ) or token.may(ADMIN):
+            return request_id
+        progress = await self._door.status(request_id)
+        own = token.may(REQUEST) and progress.requester == token.owner
+        if not own and progress.policy not in token.policies:
+            raise Problem("forbidden", "This token sees only what its owner asked or it may decide.")
+        return request_id
+
+    async def _look(self, request_id: str) -> Progress:
+        """The progress; of an approval that was stopped, with the outcome that `settle` wrote."""
+        return await self._operations.with_settled(await self._door.status(request_id))
+
+
+def _id(call: Call) -> str:
+    """The request's ID. What cannot be one is unknown, and the hub is not troubled with it."""
+    request_id = call.part("id")
+    if not _ID.match(request_id):
+        raise UnknownRequestError
+    return request_id
+
+
+def _key(call: Call) -> str | None:
+    key = call.request.headers.get(KEY_HEADER)
+    if key is not None and not _KEY.match(key):
+        raise Problem("invalid", errors=[(KEY_HEADER, "must be 1 to 200 visible ASCII characters")])
+    return key
+
+
+def _command_id(call: Call) -> str | None:
+    """From the Idempotency-Key, under the token's name: one token cannot use up another's."""
+    key = _key(call)
+    return hashlib.sha256(f"{call.token.name}\0{key}".encode()).hexdigest() if key else None
+
+
+def _aware(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time

@@ -1,0 +1,96 @@
+"""The way in for programs: each request is authenticated, limited, and let through or refused, in JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from bot.http.api.endpoint import Call, Endpoint, admits, needed
+from bot.http.api.problems import Problem, problem_of
+from bot.http.api.rate import Rates
+from bot.security.tokens import Token, TokenFile
+from orchestration.domain.errors import CountersignError
+
+# Where this API owns every address, so that even what is not there is answered in its own way.
+OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Gate:
+    """Puts endpoints onto an application, behind their tokens."""
+
+    def __init__(self, endpoints: list[Endpoint], tokens: TokenFile) -> None:
+        self.endpoints = endpoints
+        self._tokens = tokens
+        self._rates = Rates(time.monotonic)
+
+    def attach(self, application: web.Application) -> None:
+        """Adds the routes, and the middleware that words what no route answers."""
+        application.middlewares.append(self._words)
+        for endpoint in self.endpoints:
+            application.router.add_route(endpoint.method, endpoint.path, self._guarded(endpoint))
+
+    def _guarded(self, endpoint: Endpoint) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            token = None
+            if endpoint.scopes:
+                token = self._authenticate(request)
+                if token is None and not endpoint.keyed:
+                    raise _unauthenticated()
+            if token is not None:
+                self._limit(token)
+                if not admits(endpoint, token):
+                    if endpoint.keyed and "code" in request.query:
+                        return await endpoint.handler(Call(request, None))
+                    raise Problem("forbidden", f"This token lacks the scope {needed(endpoint)}.")
+            return await endpoint.handler(Call(request, token))
+
+        return handle
+
+    @web.middleware
+    async def _words(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Every failure under our addresses as problem details; elsewhere nothing is touched."""
+        if not request.path.startswith(OURS):
+            return await handler(request)
+        try:
+            return await handler(request)
+        except Problem as found:
+            problem = found
+        except CountersignError as error:
+            problem = problem_of(error)
+        except web.HTTPMethodNotAllowed as error:
+            problem = Problem("method", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+        except web.HTTPNotFound:
+            problem = self._nothing_here(request)
+        return problem.response()
+
+    def _nothing_here(self, request: web.Request) -> Problem:
+        """Without a token not even this is said."""
+        try:
+            known = self._authenticate(request) is not None
+        except Problem as problem:
+            return problem
+        return Problem("not-found") if known else _unauthenticated()
+
+    def _authenticate(self, request: web.Request) -> Token | None:
+        """The token of the request; None when there is none. Raises `Problem` for one that is not good."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        scheme, _, secret = header.partition(" ")
+        token = self._tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise _unauthenticated()
+        return token
+
+    def _limit(self, token: Token) -> None:
+        if seconds := self._rates.take(token):
+            raise Problem("too-many", headers={"Retry-After": str(seconds)})
+
+
+def _unauthenticated() -> Problem:
+    return Problem("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="countersign"'})

@@ -1,0 +1,143 @@
+"""/api/challenges: verify a phone on its own. There only where an SMS account is configured."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, Field
+
+from bot.http.api.endpoint import Answer, Call, Endpoint, json_response
+from bot.http.api.models import Line
+from bot.http.api.problems import Problem
+from bot.security.tokens import ADMIN, READ, REQUEST
+from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
+from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
+from orchestration.domain.policy import e164
+from orchestration.domain.request import Model
+from orchestration.service.challenges import STANDALONE, ChallengeDoor
+from orchestration.service.messages import why_not
+
+
+class Begin(Model):
+    """Whose phone, and what the message says the code is for: "reply CODE to …"."""
+
+    number: Annotated[
+        str, AfterValidator(e164), Field(max_length=20, description="E.164, such as +12025550142")
+    ]
+    subject: Annotated[Line, Field(min_length=1, max_length=100)] = "verify your phone"
+
+
+class Respond(Model):
+    """What the person typed."""
+
+    code: Annotated[Line, Field(min_length=1, max_length=20)]
+
+
+class Challenge(Model):
+    """Where a challenge stands. The number is masked, and the code is nowhere."""
+
+    id: str
+    status: ChallengeStatus
+    trouble: Trouble | None = None
+    words: str = Field(default="", description="Why it failed, for a person")
+    masked: str
+    attempts_left: int
+    until: datetime | None = None
+
+
+class Responded(Model):
+    """What became of a response."""
+
+    right: bool
+    attempts_left: int
+    status: ChallengeStatus
+
+
+class ChallengeRoutes:
+    """Begin, look, respond. Only challenges begun here are seen here: a decision's are its approver's alone."""
+
+    def __init__(self, door: ChallengeDoor) -> None:
+        self._door = door
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them."""
+        one = "/api/challenges/{id}"
+        return [
+            Endpoint(
+                "POST",
+                "/api/challenges",
+                self.begin,
+                "Send a code to a phone",
+                frozenset({REQUEST}),
+                {202: Answer("It is on disk, and the message on its way", Challenge, ("Location",))},
+                ("unavailable",),
+                body=Begin,
+                tag="Challenges",
+            ),
+            Endpoint(
+                "GET",
+                one,
+                self.show,
+                "Where a challenge stands: waiting, verified, failed or expired",
+                frozenset({REQUEST, READ, ADMIN}),
+                {200: Answer("The challenge", Challenge)},
+                ("not-found", "unavailable"),
+                tag="Challenges",
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/response",
+                self.respond,
+                "Answer a challenge with the code; what is no code costs no attempt",
+                frozenset({REQUEST}),
+                {200: Answer("What became of it", Responded)},
+                ("not-found", "conflict", "unavailable"),
+                body=Respond,
+                tag="Challenges",
+            ),
+        ]
+
+    async def begin(self, call: Call) -> web.Response:
+        """The number travels sealed from here on."""
+        given = await call.body(Begin)
+        challenge_id = await self._door.start(given.number, given.subject)
+        shown = _shown(await self._door.status(challenge_id))
+        return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
+
+    async def show(self, call: Call) -> web.Response:
+        """By its ID."""
+        return json_response(_shown(await self._door.status(_own(call))))
+
+    async def respond(self, call: Call) -> web.Response:
+        """One that has ended takes no answer."""
+        challenge_id = _own(call)
+        digits = self._door.codes.digits_of((await call.body(Respond)).code)
+        if digits is None:
+            raise InvalidRequestError(f"is not {self._door.codes.digits} digits", field="code")
+        answer = await self._door.answer(challenge_id, digits, call.fresh_id())
+        progress = await self._door.status(challenge_id)
+        if answer is None:
+            raise Problem("conflict", f"The challenge is {progress.status}.")
+        responded = Responded(right=answer.right, attempts_left=answer.attempts_left, status=progress.status)
+        return json_response(responded)
+
+
+def _own(call: Call) -> str:
+    challenge_id = call.part("id")
+    if not challenge_id.startswith(STANDALONE):
+        raise UnknownRequestError
+    return challenge_id
+
+
+def _shown(progress: ChallengeProgress) -> Challenge:
+    return Challenge(
+        id=progress.challenge_id,
+        status=progress.status,
+        trouble=progress.trouble,
+        words=why_not(progress.trouble) if progress.trouble else "",
+        masked=progress.masked,
+        attempts_left=progress.attempts_left,
+        until=progress.until,
+    )

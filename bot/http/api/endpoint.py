@@ -1,0 +1,166 @@
+"""One address of the API: what it takes, who may call it, what it answers.
+
+Routing, authority, the OpenAPI document and the tests all read the same table.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from bot.http.api.models import BODY_LIMIT, Method
+from bot.http.api.problems import Problem, invalid
+from bot.security.tokens import DECIDE, Token
+from orchestration.domain.request import Via
+from orchestration.service.approvals import Actor
+
+M = TypeVar("M", bound=BaseModel)
+JSON: Final = "application/json"
+DECIDE_ANY: Final = "decide"  # any decide:POLICY; which one, the handler checks
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One documented answer."""
+
+    description: str
+    model: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    content_type: str = JSON
+    any_json: bool = False
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method on one path. `scopes`: any one of them lets a token in; without any, no token is asked for.
+
+    `keyed` says that the URL may carry a signed key of its own (`code`) instead, which the handler checks. `any_body`
+    takes any JSON; `loose_query` are parameters of which unknown ones are no error.
+    """
+
+    method: Method
+    path: str
+    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    summary: str
+    scopes: frozenset[str]
+    answers: Mapping[int, Answer]
+    problems: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    keyed: bool = False
+    any_body: bool = False
+    loose_query: tuple[str, ...] = ()
+    tag: str = "Approvals"
+    body_optional: bool = False
+
+    @property
+    def name(self) -> str:
+        """A name that no other endpoint has."""
+        parts = [part.strip("{}") for part in self.path.split("/") if part]
+        return "-".join([self.method.lower(), *parts]).replace(".", "-")
+
+
+class Call:
+    """One request to an endpoint, let in."""
+
+    def __init__(self, request: web.Request, token: Token | None) -> None:
+        self.request = request
+        self._token = token
+
+    @property
+    def token(self) -> Token:
+        """The token it came with."""
+        if self._token is None:
+            raise AssertionError("an endpoint without scopes asks for no token")
+        return self._token
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it came with a token, and not with a key in its URL."""
+        return self._token is not None
+
+    @property
+    def actor(self) -> Actor:
+        """The token's owner."""
+        return Actor(id=self.token.owner, via=Via.API, token=self.token.name)
+
+    @staticmethod
+    def fresh_id() -> str:
+        """A command ID of its own: every answer given is another answer."""
+        return str(uuid.uuid4())
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        return self.request.match_info[name]
+
+    def query(self, model: type[M]) -> M:
+        """The query parameters. Raises `Problem` naming each that is unknown, repeated or wrong."""
+        given = self.request.query
+        repeated = sorted({name for name in given if len(given.getall(name)) > 1})
+        if repeated:
+            raise Problem("invalid", errors=[(name, "is given more than once") for name in repeated])
+        try:
+            return model.model_validate(dict(given))
+        except ValidationError as error:
+            raise invalid(error) from error
+
+    async def body(self, model: type[M], *, optional: bool = False) -> M:
+        """The JSON body. Raises `Problem`; an `optional` one may be left out altogether."""
+        raw = await self.raw()
+        if not raw and optional:
+            raw = b"{}"
+        elif self.request.content_type != JSON:
+            raise Problem("media-type")
+        try:
+            return model.model_validate_json(raw)
+        except ValidationError as error:
+            raise invalid(error) from error
+
+    async def raw(self) -> bytes:
+        """The body's bytes, of which no more are read than may come. Raises `Problem`."""
+        if (self.request.content_length or 0) > BODY_LIMIT:
+            raise Problem("too-large")
+        read = bytearray()
+        try:
+            async for piece in self.request.content.iter_any():
+                read += piece
+                if len(read) > BODY_LIMIT:
+                    raise Problem("too-large")
+        except web.RequestPayloadError as error:  # an encoding that is not what its header says
+            raise Problem("malformed", "The body cannot be read.") from error
+        return bytes(read)
+
+
+def admits(endpoint: Endpoint, token: Token) -> bool:
+    """Whether any scope of the token is one of the endpoint's."""
+    return any(
+        token.may(scope) or (scope == DECIDE_ANY and bool(token.policies)) for scope in endpoint.scopes
+    )
+
+
+def needed(endpoint: Endpoint) -> str:
+    """The scopes in words."""
+    return " or ".join(sorted(f"{DECIDE}POLICY" if s == DECIDE_ANY else s for s in endpoint.scopes))
+
+
+def json_response(
+    model: BaseModel, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A model as the answer."""
+    return web.Response(
+        body=model.model_dump_json().encode(), status=status, content_type=JSON, headers=headers
+    )
+
+
+def plain_json(
+    body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Plain JSON as the answer."""
+    return web.json_response(body, status=status, headers=headers)

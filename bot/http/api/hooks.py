@@ -1,0 +1,77 @@
+"""/hooks: an outside system's webhook raises one event of one instance; its address carries the key for just that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from bot.http.api.endpoint import Answer, Call, Endpoint, json_response
+from bot.http.api.management import event_payload
+from bot.http.api.models import Hook, MakeHook
+from bot.http.api.problems import Problem
+from bot.http.api.urls import Urls
+from bot.security.tokens import ADMIN
+from orchestration.domain.errors import ReservedEventError
+from orchestration.service.approvals import OVER
+from orchestration.service.operations import RESERVED, Operations
+
+
+class HookRoutes:
+    """Making such an address, and the address."""
+
+    def __init__(self, operations: Operations, urls: Urls) -> None:
+        self._operations = operations
+        self._urls = urls
+
+    def endpoints(self) -> list[Endpoint]:
+        """Both."""
+        return [
+            Endpoint(
+                "POST",
+                "/api/hooks",
+                self.make,
+                "Make an address at which an outside system raises one event of one instance",
+                frozenset({ADMIN}),
+                {201: Answer("The address", Hook)},
+                ("not-found", "forbidden"),
+                body=MakeHook,
+                tag="Hooks",
+            ),
+            Endpoint(
+                "POST",
+                "/hooks/{instance_id}/{event_name}",
+                self.receive,
+                "Raise that event; the body becomes its payload",
+                frozenset(),
+                {202: Answer("The event is on disk")},
+                ("unauthenticated", "forbidden", "not-found", "gone"),
+                keyed=True,
+                any_body=True,
+                tag="Hooks",
+            ),
+        ]
+
+    async def make(self, call: Call) -> web.Response:
+        """For an instance that there is, and any event but those that decide."""
+        given = await call.body(MakeHook)
+        if given.event_name.casefold() in RESERVED:
+            raise ReservedEventError
+        await self._operations.instance(given.instance_id)
+        until = datetime.now(UTC) + given.expires_in
+        url = self._urls.hook(call, given.instance_id, given.event_name, until)
+        return json_response(Hook(url=url, expires_at=until), 201)
+
+    async def receive(self, call: Call) -> web.Response:
+        """JSON as it is; any other body as text, since an outside system sends what it sends."""
+        instance_id, name = call.part("instance_id"), call.part("event_name")
+        if not self._urls.admits_hook(call, instance_id, name):
+            raise Problem("unauthenticated", "The key in this address is wrong, or has expired.")
+        raw = await call.raw()
+        is_json = call.request.content_type.endswith("json")
+        payload = event_payload(raw) if is_json else raw.decode(errors="replace")
+        state = await self._operations.instance(instance_id)
+        if state.runtime_status in OVER:
+            raise Problem("gone")
+        await self._operations.raise_event(instance_id, name, payload)
+        return web.Response(status=202)

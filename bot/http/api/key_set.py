@@ -1,0 +1,34 @@
+"""/.well-known/jwks.json: the public keys that receipts are checked with."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bot.http.api.endpoint import Answer, Call, Endpoint, plain_json
+from bot.http.api.models import KeySet
+from bot.security.receipts import Keys
+
+
+class KeyRoutes:
+    """The one endpoint."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def endpoints(self) -> list[Endpoint]:
+        """It asks for no token: what it gives is public."""
+        return [
+            Endpoint(
+                "GET",
+                "/.well-known/jwks.json",
+                self.show,
+                "The public keys of receipts",
+                frozenset(),
+                {200: Answer("A JWK set", KeySet)},
+                tag="Receipts",
+            )
+        ]
+
+    async def show(self, _: Call) -> web.Response:
+        """Kept by whoever fetches it for an hour at most, so that a new key is soon known."""
+        return plain_json(self._keys.public(), headers={"Cache-Control": "public, max-age=3600"})

@@ -1,0 +1,109 @@
+"""Long polls: however many wait for a request, one watcher looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from orchestration.domain.commands import Progress
+from orchestration.domain.errors import HubUnavailableError
+from orchestration.domain.request import Status
+
+QUICKEST: Final = 0.2  # seconds between two looks at a request
+LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
+HURRIED: Final = 0.05  # seconds between two looks after a nudge
+HURRIED_LOOKS: Final = 20
+
+# These may have been cut short, and nobody signs before `settle` has run.
+_CUT_SHORT: Final = {Status.FAILED, Status.TERMINATED}
+
+Look = Callable[[str], Awaitable[Progress]]
+
+
+def over(progress: Progress) -> bool:
+    """Whether there is no more to wait for. Between the decision and its receipt, there is."""
+    return (progress.outcome is not None and progress.sealed) or progress.status in _CUT_SHORT
+
+
+class _Watcher:
+    def __init__(self, first: Progress) -> None:
+        self.latest = first
+        self.waiting = 0
+        self.nudged = asyncio.Event()
+        self.task: asyncio.Task[Progress]
+
+
+class Watch:
+    """Watches requests for as long as somebody waits for them. Close it, and everybody gets the latest at once."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._watchers: dict[str, _Watcher] = {}
+        self._closed = False
+
+    @property
+    def watched(self) -> int:
+        """How many requests are watched."""
+        return len(self._watchers)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for them."""
+        return sum(watcher.waiting for watcher in self._watchers.values())
+
+    async def until_over(self, request_id: str, wait: float) -> Progress:
+        """The request once it is over, or as it was last seen after `wait` seconds.
+
+        Raises what the first look raises, and `UnknownRequestError` when it is purged meanwhile.
+        """
+        progress = await self._look(request_id)
+        if over(progress) or wait <= 0 or self._closed:
+            return progress
+        watcher = self._watchers.get(request_id)
+        if watcher is None:
+            watcher = self._watchers[request_id] = _Watcher(progress)
+            watcher.task = asyncio.create_task(self._watch(request_id, watcher), name=f"watch {request_id}")
+        watcher.waiting += 1
+        try:
+            done, _ = await asyncio.wait([watcher.task], timeout=wait)
+            return watcher.task.result() if done and not watcher.task.cancelled() else watcher.latest
+        finally:
+            watcher.waiting -= 1
+            if not watcher.waiting:
+                watcher.task.cancel()
+                if self._watchers.get(request_id) is watcher:
+                    del self._watchers[request_id]
+
+    async def _watch(self, request_id: str, watcher: _Watcher) -> Progress:
+        hurried = 0
+        while True:
+            pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(watcher.nudged.wait(), pause)
+            hurried = HURRIED_LOOKS if watcher.nudged.is_set() else max(hurried - 1, 0)
+            watcher.nudged.clear()
+            try:
+                progress = await self._look(request_id)
+            except HubUnavailableError:
+                continue
+            if over(progress):
+                # Whoever comes from now on looks for themselves.
+                self._watchers.pop(request_id, None)
+                return progress
+            watcher.latest = progress
+
+    def nudge(self, request_id: str) -> None:
+        """Its outcome was just signed in this process, and is about to be published: look more often for a moment.
+
+        So thousands of watched requests are answered at once, and looked at seldom.
+        """
+        if watcher := self._watchers.get(request_id):
+            watcher.nudged.set()
+
+    def close(self) -> None:
+        """Answers everybody with what was last seen, so that no long poll delays a shutdown."""
+        self._closed = True
+        for watcher in self._watchers.values():
+            watcher.task.cancel()

@@ -1,0 +1,260 @@
+"""/runtime/webhooks/durabletask: the HTTP API of Durable Functions, so that its clients work unchanged.
+
+Status codes and names are theirs: 202 while it runs, 410 once it has ended, and so on. Two things differ: an approval
+is Completed from the moment its outcome stands, though its cards may still be on their way; and the events by which
+approvals are decided are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+from durabletask.client import OrchestrationState, OrchestrationStatus
+
+from bot.http.api.endpoint import Answer, Call, Endpoint, plain_json
+from bot.http.api.models import Instance, Purged
+from bot.http.api.problems import Problem
+from bot.http.api.urls import MANAGEMENT, Urls
+from bot.security.tokens import ADMIN, READ
+from orchestration.approval.status import progress_of
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.request import APPROVAL
+from orchestration.service.approvals import OVER
+from orchestration.service.operations import Operations
+
+POLL_AFTER: Final = "10"  # seconds, as theirs
+# A leading @ is an entity, which is nobody's to manage here.
+_ID: Final = re.compile(r"^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,99}$")
+_EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")
+LONGEST_REASON: Final = 2000
+
+STATUSES: Final = {
+    OrchestrationStatus.RUNNING: "Running",
+    OrchestrationStatus.COMPLETED: "Completed",
+    OrchestrationStatus.FAILED: "Failed",
+    OrchestrationStatus.TERMINATED: "Terminated",
+    OrchestrationStatus.CONTINUED_AS_NEW: "ContinuedAsNew",
+    OrchestrationStatus.PENDING: "Pending",
+    OrchestrationStatus.SUSPENDED: "Suspended",
+}
+
+
+class ManagementRoutes:
+    """The endpoints, over the operator's hands."""
+
+    def __init__(self, operations: Operations, urls: Urls) -> None:
+        self._operations = operations
+        self._urls = urls
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them."""
+        one = f"{MANAGEMENT}/{{id}}"
+        accepted = {202: Answer("Accepted")}
+        gone = ("malformed", "not-found", "gone")
+        return [
+            Endpoint(
+                "GET",
+                one,
+                self.show,
+                "Status of an instance",
+                frozenset({READ, ADMIN}),
+                {
+                    200: Answer("It has ended", Instance),
+                    202: Answer("It is under way", Instance, ("Location", "Retry-After")),
+                    500: Answer("It failed, and returnInternalServerErrorOnFailure was set", Instance),
+                },
+                ("not-found",),
+                keyed=True,
+                tag="Management",
+                loose_query=(
+                    "showInput",
+                    "showHistory",
+                    "showHistoryOutput",
+                    "returnInternalServerErrorOnFailure",
+                ),
+            ),
+            Endpoint(
+                "DELETE",
+                one,
+                self.purge,
+                "Purge an instance that has ended",
+                frozenset({ADMIN}),
+                {200: Answer("Purged", Purged)},
+                ("not-found",),
+                keyed=True,
+                tag="Management",
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/raiseEvent/{{event_name}}",
+                self.raise_event,
+                "Raise an event; those of approvals are refused",
+                frozenset({ADMIN}),
+                accepted,
+                gone,
+                keyed=True,
+                any_body=True,
+                tag="Management",
+            ),
+            *(
+                Endpoint(
+                    "POST",
+                    f"{one}/{name}",
+                    handler,
+                    f"{name.capitalize()} an instance",
+                    frozenset({ADMIN}),
+                    accepted,
+                    gone,
+                    keyed=True,
+                    tag="Management",
+                    loose_query=("reason",),
+                )
+                for name, handler in (
+                    ("terminate", self.terminate),
+                    ("suspend", self.suspend),
+                    ("resume", self.resume),
+                )
+            ),
+        ]
+
+    async def show(self, call: Call) -> web.Response:
+        """The instance as their clients expect it."""
+        instance_id = self._admit(call, "status")
+        state = await self._operations.instance(instance_id)
+        query = call.request.query
+        body = _instance(state, with_input=query.get("showInput", "true").lower() != "false")
+        if query.get("showHistory", "").lower() == "true":
+            events = await self._operations.history(instance_id)
+            with_output = query.get("showHistoryOutput", "").lower() == "true"
+            body["historyEvents"] = [
+                _event(event.to_dict(), type(event).__name__, with_output=with_output) for event in events
+            ]
+        if body["runtimeStatus"] in {"Completed", "Terminated"}:
+            return plain_json(body)
+        if body["runtimeStatus"] == "Failed":
+            as_error = query.get("returnInternalServerErrorOnFailure", "").lower() == "true"
+            return plain_json(body, 500 if as_error else 200)
+        headers = {"Location": str(call.request.url), "Retry-After": POLL_AFTER}
+        return plain_json(body, 202, headers)
+
+    async def raise_event(self, call: Call) -> web.Response:
+        """Any event but those that decide approvals."""
+        instance_id = self._admit(call, "admin")
+        name = call.part("event_name")
+        if not _EVENT.match(name):
+            raise Problem("malformed", "The event's name is not 1 to 100 printable ASCII characters.")
+        if call.request.content_type != "application/json":
+            raise Problem("malformed", "Send JSON: Content-Type: application/json.")
+        payload = event_payload(await call.raw())
+        await self._running(instance_id)
+        await self._operations.raise_event(instance_id, name, payload)
+        return web.Response(status=202)
+
+    async def terminate(self, call: Call) -> web.Response:
+        """Stops it. An approval's cards are then made to say so."""
+        instance_id = self._admit(call, "admin")
+        reason = _reason(call)
+        await self._running(instance_id)
+        await self._operations.terminate(instance_id, reason)
+        return web.Response(status=202)
+
+    async def suspend(self, call: Call) -> web.Response:
+        """Holds it."""
+        instance_id = self._admit(call, "admin")
+        reason = _reason(call)
+        await self._running(instance_id)
+        await self._operations.suspend(instance_id, reason)
+        return web.Response(status=202)
+
+    async def resume(self, call: Call) -> web.Response:
+        """Lets it go on."""
+        instance_id = self._admit(call, "admin")
+        reason = _reason(call)
+        await self._running(instance_id)
+        await self._operations.resume(instance_id, reason)
+        return web.Response(status=202)
+
+    async def purge(self, call: Call) -> web.Response:
+        """Forgets it, if it has ended."""
+        instance_id = self._admit(call, "admin")
+        deleted = await self._operations.purge(instance_id)
+        if not deleted:
+            raise UnknownRequestError("There is no ended instance with that ID.")
+        return plain_json({"instancesDeleted": deleted})
+
+    def _admit(self, call: Call, right: str) -> str:
+        """The instance's ID, for a caller with a token that the gate let in or a key that we signed for it."""
+        instance_id = call.part("id")
+        if not call.has_token and not self._urls.admits(call, right, instance_id):
+            raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+        if not _ID.match(instance_id):
+            raise UnknownRequestError("There is no instance with that ID.")
+        return instance_id
+
+    async def _running(self, instance_id: str) -> None:
+        """Raises `Problem` where the instance has ended: the hub would take it in silence."""
+        state = await self._operations.instance(instance_id)
+        if state.runtime_status in OVER:
+            raise Problem("gone")
+
+
+def event_payload(raw: bytes) -> Any:
+    """The JSON of an event; none is null. Raises `Problem`."""
+    try:
+        # Surrogates that are halves of nothing, and NaN, are in no JSON that the hub or another SDK could read.
+        payload = json.loads(raw, parse_constant=_no_constant) if raw else None
+        json.dumps(payload, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Problem("malformed", "The body is not valid JSON.") from error
+    return payload
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _reason(call: Call) -> str | None:
+    reason = call.request.query.get("reason")
+    if reason is not None and (len(reason) > LONGEST_REASON or not reason.isprintable()):
+        raise Problem("malformed", f"reason: at most {LONGEST_REASON} printable characters.")
+    return reason
+
+
+def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
+    status = STATUSES[state.runtime_status]
+    custom, output = state.get_custom_status(), state.get_output()
+    if state.name == APPROVAL and state.runtime_status not in OVER:
+        outcome = progress_of(state).outcome
+        if outcome is not None:
+            status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
+    if state.failure_details is not None:
+        output = state.failure_details.message
+    return {
+        "name": state.name,
+        "instanceId": state.instance_id,
+        "runtimeStatus": status,
+        "input": state.get_input() if with_input else None,
+        "customStatus": custom,
+        "output": output,
+        "createdTime": _time(state.created_at),
+        "lastUpdatedTime": _time(state.last_updated_at),
+    }
+
+
+def _event(event: dict[str, Any], kind: str, *, with_output: bool) -> dict[str, Any]:
+    """One event of the history, named as theirs; inputs and results only where asked for."""
+    shown = {"EventType": kind.removesuffix("Event"), "Timestamp": event.get("timestamp")}
+    hidden = {"timestamp"} if with_output else {"timestamp", "input", "result", "output"}
+    return {
+        **shown,
+        **{name: value for name, value in event.items() if name not in hidden and value is not None},
+    }
+
+
+def _time(time: datetime) -> str:
+    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return aware.isoformat(timespec="seconds").replace("+00:00", "Z")

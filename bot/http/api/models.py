@@ -1,0 +1,283 @@
+"""What programs send and get: the models behind the OpenAPI document. The requester is never among them."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.request import (
+    ActionState,
+    CallbackUrl,
+    Choice,
+    Duration,
+    LevelState,
+    Model,
+    Notified,
+    Outcome,
+    RemarkKind,
+    Status,
+)
+from orchestration.service.messages import sentence
+
+BODY_LIMIT: Final = 256 * 1024  # bytes
+LONGEST_WAIT: Final = timedelta(minutes=2)
+
+# Directional overrides and isolates can make a card read differently from what was asked.
+_DECEIVING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NO_CONTROL: Final = r"\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+
+
+def _readable(text: str, allowed: str) -> str:
+    for character in text:
+        if (unicodedata.category(character) == "Cc" and character not in allowed) or character in _DECEIVING:
+            raise ValueError(f"contains U+{ord(character):04X}, a control character")
+    return text
+
+
+def _line(text: str) -> str:
+    return _readable(text, "")
+
+
+def _text(text: str) -> str:
+    return _readable(text, "\n\t")
+
+
+Line = Annotated[
+    str,
+    AfterValidator(_line),
+    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u001f{_NO_CONTROL}]*$"}),
+]
+Text = Annotated[
+    str,
+    AfterValidator(_text),
+    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_NO_CONTROL}]*$"}),
+]
+_SPAN: Final = {"type": "string", "pattern": "^[1-9][0-9]{0,2}[smhd]$", "examples": ["30m"]}
+Span = Annotated[Duration, WithJsonSchema({**_SPAN, "description": 'Such as "90s", "30m", "12h" or "2d"'})]
+Wait = Annotated[
+    Duration,
+    Field(le=LONGEST_WAIT),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^([1-9]|[1-9][0-9]|1[01][0-9]|120)s$", "examples": ["30s"]}
+    ),
+]
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+class Ask(Model):
+    """What is asked. Who asks is the token's owner; a body cannot say otherwise."""
+
+    policy: Annotated[Line, Field(min_length=1, max_length=40)]
+    title: Annotated[Line, AfterValidator(_not_blank), Field(min_length=1, max_length=150)]
+    description: Annotated[Text, Field(max_length=10_000)] = ""
+    amount: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    fields: dict[
+        Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
+    ] = Field(default_factory=dict, max_length=10)
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="Where the outcome is POSTed, signed by the Standard Webhooks scheme"
+    )
+    notify_instance: Notified | None = Field(
+        default=None, description="An orchestration that gets the outcome as an event; needs the scope admin"
+    )
+    timeout: Span | None = Field(
+        default=None, description="Shortens each level's own time, never lengthens it"
+    )
+
+
+class MakeHook(Model):
+    """Which event an outside system may raise, and for how long."""
+
+    instance_id: Annotated[str, Field(pattern=r"^[!-.0-?A-~][!-.0-~]{0,99}$")]
+    event_name: Annotated[str, Field(pattern=r"^[!-.0-~]{1,100}$")]
+    expires_in: Span = Field(default=timedelta(days=7), description="How long the address is good")
+
+
+class Hook(BaseModel):
+    """An address for that event. Whoever has it may use it until then."""
+
+    url: str
+    expires_at: datetime
+
+
+class Key(BaseModel):
+    """A public key, as a JWK."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class KeySet(BaseModel):
+    """The public keys that receipts are checked with, the one that signs first."""
+
+    keys: list[Key]
+
+
+class Decide(Model):
+    """A decision of the token's owner."""
+
+    choice: Choice
+    comment: Annotated[Text, Field(max_length=2000)] = ""
+    round: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
+        default=None, description="The round it is meant for; without it, the one that is open"
+    )
+
+
+class Cancel(Model):
+    """A withdrawal, by the one who asked."""
+
+    reason: Annotated[Text, Field(max_length=2000)] = ""
+
+
+class Say(Model):
+    """Something to say about the request."""
+
+    text: Annotated[Text, AfterValidator(_not_blank), Field(min_length=1, max_length=2000)]
+    kind: RemarkKind = RemarkKind.COMMENT
+
+
+class Answered(BaseModel):
+    """What became of a command."""
+
+    accepted: bool
+    reason: Reason
+    message: str = Field(description="The sentence that a person gets in Slack")
+    ended_as: Status | None = None
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Answered:
+        """The verdict in the words of the API."""
+        return cls(
+            accepted=verdict.accepted,
+            reason=verdict.reason,
+            message=sentence(verdict),
+            ended_as=verdict.ended_as,
+        )
+
+
+class Approval(BaseModel):
+    """Where a request stands, and how it ended."""
+
+    id: str
+    status: Status
+    policy: str
+    title: str
+    requester: str
+    asked_at: datetime
+    round: int
+    deadline: datetime | None
+    levels: list[LevelState]
+    actions: list[ActionState]
+    outcome: Outcome | None
+
+    @classmethod
+    def of(cls, progress: Progress) -> Approval:
+        """The progress without what only Slack and the door need."""
+        return cls(
+            id=progress.request_id,
+            status=progress.status,
+            policy=progress.policy,
+            title=progress.title,
+            requester=progress.requester,
+            asked_at=progress.asked_at,
+            round=progress.round,
+            deadline=progress.deadline,
+            levels=progress.levels,
+            actions=progress.actions,
+            outcome=progress.outcome,
+        )
+
+
+class Approvals(BaseModel):
+    """A page. It may be shorter than asked for, even empty, and still have a `next`."""
+
+    items: list[Approval]
+    next: str | None = Field(description="Send it as `after` for what follows; null at the end")
+
+
+class Started(BaseModel):
+    """A request that is on disk, and where to follow it: the names that Durable Functions clients know."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    id: str
+    status_query_get_uri: str = Field(alias="statusQueryGetUri")
+    send_event_post_uri: str = Field(alias="sendEventPostUri")
+    terminate_post_uri: str = Field(alias="terminatePostUri")
+    suspend_post_uri: str = Field(alias="suspendPostUri")
+    resume_post_uri: str = Field(alias="resumePostUri")
+    purge_history_delete_uri: str = Field(alias="purgeHistoryDeleteUri")
+
+
+class Look(Model):
+    """How to look at one approval."""
+
+    wait: Wait | None = Field(default=None, description="Answer as soon as it is decided, or after this time")
+
+
+class Page(Model):
+    """Which approvals, and which page of them."""
+
+    status: Status | None = None
+    policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] | None = None
+    requester: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")] | None = None
+    since: datetime | None = Field(default=None, description="Asked at or after; without an offset, UTC")
+    until: datetime | None = Field(default=None, description="Asked before; without an offset, UTC")
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    after: Annotated[Line, Field(max_length=200)] | None = None
+
+
+class Instance(BaseModel):
+    """An instance, under the names that Durable Functions clients know."""
+
+    name: str
+    instanceId: str  # noqa: N815 - theirs, as all of them here
+    runtimeStatus: str  # noqa: N815
+    input: Any
+    customStatus: Any  # noqa: N815
+    output: Any
+    createdTime: str  # noqa: N815
+    lastUpdatedTime: str  # noqa: N815
+    historyEvents: list[dict[str, Any]] | None = None  # noqa: N815
+
+
+class Purged(BaseModel):
+    """How many instances were forgotten."""
+
+    instancesDeleted: int  # noqa: N815
+
+
+class Fault(BaseModel):
+    """One thing that is wrong, by the name of its field."""
+
+    field: str
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    errors: list[Fault] = Field(default_factory=list)
+    verdict: Answered | None = Field(default=None, description="Where a command was refused")
+
+
+Method = Literal["GET", "POST", "DELETE"]

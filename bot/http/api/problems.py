@@ -1,0 +1,114 @@
+"""What went wrong, as RFC 9457 problem details: one table from our errors to a status and words for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from bot.security.tokens import TokenError
+from orchestration.domain.errors import (
+    CountersignError,
+    HubUnavailableError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    ReservedEventError,
+    UnknownRequestError,
+)
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+# Each kind of problem has an anchor on the docs page, so that its `type` leads somewhere.
+KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
+    "malformed": (HTTPStatus.BAD_REQUEST, "The body is not what the Content-Type says."),
+    "invalid": (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "A value is missing, unknown or wrong; errors names each.",
+    ),
+    "key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key was used for a different request."),
+    "unauthenticated": (HTTPStatus.UNAUTHORIZED, "Send a valid token: Authorization: Bearer csn_…"),
+    "forbidden": (HTTPStatus.FORBIDDEN, "This token or its owner may not do this."),
+    "not-found": (HTTPStatus.NOT_FOUND, "There is nothing at this address."),
+    "method": (HTTPStatus.METHOD_NOT_ALLOWED, "This address takes other methods; Allow lists them."),
+    "conflict": (HTTPStatus.CONFLICT, "The request is in no state for this."),
+    "gone": (HTTPStatus.GONE, "The instance has ended."),
+    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is over 256 KB."),
+    "media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON: Content-Type: application/json."),
+    "too-many": (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "This token is over its rate; Retry-After says when to go on.",
+    ),
+    "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Nothing was recorded; try again in a moment."),
+}
+
+
+class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised where it is found
+    """An answer that is no success. `errors` are pairs of a field and what is wrong with it."""
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str | None = None,
+        *,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.more = more
+        super().__init__(detail or kind)
+
+    def response(self) -> web.Response:
+        """The problem document."""
+        status, title = KINDS[self.kind]
+        body: dict[str, Any] = {"type": f"/api/docs#{self.kind}", "title": title, "status": status.value}
+        if self.detail:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [{"field": field, "detail": detail} for field, detail in self.errors]
+        return web.Response(
+            status=status,
+            body=json.dumps({**body, **self.more}, ensure_ascii=False).encode(errors="backslashreplace"),
+            content_type=CONTENT_TYPE,
+            headers=self.headers,
+        )
+
+
+def problem_of(error: CountersignError) -> Problem:
+    """The one mapping from our errors."""
+    match error:
+        case InvalidRequestError():
+            return Problem("invalid", errors=[(error.field or "body", str(error))])
+        case UnknownRequestError():
+            return Problem("not-found", str(error))
+        case IdempotencyConflictError():
+            return Problem("key-reused", str(error), errors=[("Idempotency-Key", str(error))])
+        case ReservedEventError():
+            return Problem("forbidden", str(error))
+        case HubUnavailableError() | TokenError():
+            return Problem("unavailable", str(error), headers={"Retry-After": "2"})
+    raise error
+
+
+def invalid(error: ValidationError) -> Problem:
+    """What pydantic found, each by the name of its field. The offending values are not repeated back."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return Problem("malformed", "The body is not valid JSON.")
+    return Problem(
+        "invalid",
+        errors=[
+            (
+                ".".join(str(part) for part in fault["loc"]) or "body",
+                fault["msg"].removeprefix("Value error, "),
+            )
+            for fault in faults
+        ],
+    )

@@ -1,0 +1,211 @@
+"""What happened to a request, step by step, read from the durable history itself and not from a log beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from durabletask import history as past
+from pydantic import BaseModel, Field
+
+from orchestration.challenge.models import ChallengeStatus
+from orchestration.domain.commands import COMMANDS, Verdict, command_id_of
+from orchestration.domain.request import SMS_CHALLENGE
+from orchestration.service.messages import sentence
+
+_Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
+
+
+class Moment(BaseModel):
+    """One step. `kind` says which of the other fields there are."""
+
+    at: datetime
+    kind: str
+    text: str = Field(description="The step in words")
+    actor: str | None = None
+    channel: str | None = None
+    until: datetime | None = None
+    attempt: int | None = None
+    refused: str | None = Field(
+        default=None, description="Why a command changed nothing, as its sender was told"
+    )
+
+
+class Timeline(BaseModel):
+    """Every step that the hub has on record, oldest first."""
+
+    id: str
+    items: list[Moment]
+
+
+# What each activity does, once done and while it fails.
+_ACTIVITIES: Final = {
+    "post_card": ("card_posted", "Card posted"),
+    "edit_card": ("card_edited", "Card edited"),
+    "reply": ("thread", "Thread reply posted"),
+    "tell": ("told", "Person told"),
+    "run_action": ("action", "Action run"),
+    "members": ("looked_up", "Group members looked up"),
+    "seal": ("receipt", "Receipt signed"),
+    "call_back": ("callback", "Callback delivered"),
+    "take_policy": ("policy", "Policy taken"),
+}
+
+
+def moments(events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()) -> list[Moment]:
+    """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out.
+
+    A command's own event does not say what became of it; the `verdicts` of the request's progress do.
+    """
+    scheduled: dict[int, _Scheduled] = {}
+    refused = {
+        verdict.command_id: sentence(verdict)
+        for verdict in verdicts
+        if not verdict.accepted and not verdict.begun
+    }
+    found: list[Moment] = []
+    for event in events:
+        if isinstance(event, past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent):
+            scheduled[event.event_id] = event
+        moment = _moment(event, scheduled, refused)
+        if moment is not None:
+            found.append(moment)
+    return found
+
+
+def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
+    event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[str, str]
+) -> Moment | None:
+    at = _utc(event.timestamp)
+    match event:
+        case past.ExecutionStartedEvent():
+            return _started(event, at)
+        case past.TaskCompletedEvent():
+            return _done(event, scheduled.get(event.task_scheduled_id), at)
+        case past.TaskFailedEvent():
+            return _failed(event, scheduled.get(event.task_scheduled_id), at)
+        case past.SubOrchestrationInstanceCreatedEvent(name=orchestration) if orchestration == SMS_CHALLENGE:
+            return Moment(at=at, kind="code", text="A code by SMS asked for", actor=_challenged(event))
+        case past.SubOrchestrationInstanceCompletedEvent() | past.SubOrchestrationInstanceFailedEvent():
+            return _answered(event, scheduled.get(event.task_scheduled_id), at)
+        case past.TimerCreatedEvent():
+            until = _utc(event.fire_at)
+            return Moment(
+                at=at, kind="waiting", text=f"Waiting until {until:%Y-%m-%d %H:%M:%S} UTC", until=until
+            )
+        case past.TimerFiredEvent():
+            return Moment(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
+        case past.EventRaisedEvent():
+            return _event(event, at, refused)
+        case past.EventSentEvent():
+            return Moment(at=at, kind="event_sent", text=f"{event.name} sent to {event.instance_id}")
+        case past.ExecutionSuspendedEvent():
+            return Moment(at=at, kind="suspended", text=event.input or "Suspended")
+        case past.ExecutionResumedEvent():
+            return Moment(at=at, kind="resumed", text=event.input or "Resumed")
+        case past.ExecutionTerminatedEvent():
+            return Moment(at=at, kind="terminated", text="Stopped by an operator")
+        case past.ExecutionCompletedEvent():
+            return Moment(at=at, kind="completed", text="Everything done")
+    return None
+
+
+def _started(event: past.ExecutionStartedEvent, at: datetime) -> Moment | None:
+    given = _json(event.input)
+    if "progress" in given:
+        return Moment(at=at, kind="settling", text="Making the cards say how it ended")
+    request = given.get("request", {})
+    if given.get("state"):
+        return Moment(at=at, kind="continued", text="Earlier steps are summed up in the request's state")
+    actor = request.get("requester")
+    return Moment(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
+
+
+def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
+    """Whose phone it goes to. The number itself is nowhere in a history."""
+    target = _json(event.input).get("target")
+    user = target.get("user") if isinstance(target, dict) else None
+    return user if isinstance(user, str) else None
+
+
+def _answered(
+    event: past.SubOrchestrationInstanceCompletedEvent | past.SubOrchestrationInstanceFailedEvent,
+    challenge: _Scheduled | None,
+    at: datetime,
+) -> Moment | None:
+    """How a challenge by SMS ended."""
+    if (
+        not isinstance(challenge, past.SubOrchestrationInstanceCreatedEvent)
+        or challenge.name != SMS_CHALLENGE
+    ):
+        return None
+    status: str | None = ChallengeStatus.FAILED
+    if isinstance(event, past.SubOrchestrationInstanceCompletedEvent):
+        status = _json(event.result).get("status")
+    actor = _challenged(challenge)
+    if status == ChallengeStatus.VERIFIED:
+        return Moment(at=at, kind="code_confirmed", text="The code was confirmed", actor=actor)
+    return Moment(at=at, kind="code_failed", text=f"No confirmation by code: {status}", actor=actor)
+
+
+def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+    if not isinstance(task, past.TaskScheduledEvent):
+        return None
+    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    result = _json(event.result)
+    if result.get("impossible"):
+        kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
+    elif result.get("retry_after") is not None:
+        kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
+    return Moment(at=at, kind=kind, text=words, **_place(task))
+
+
+def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+    if not isinstance(task, past.TaskScheduledEvent):
+        return None
+    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    why = event.failure_details.message if event.failure_details else "it failed"
+    return Moment(at=at, kind=f"{kind}_failed", text=f"{words}: failed, {why}", **_place(task))
+
+
+def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
+    """Where and by which try; the activity's input knows."""
+    given = _json(task.input)
+    ref = given.get("ref")
+    return {
+        "channel": given.get("channel") or (ref.get("channel") if isinstance(ref, dict) else None),
+        "actor": given.get("user"),
+        "attempt": given.get("attempt"),
+    }
+
+
+def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str]) -> Moment:
+    """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
+    model = COMMANDS.get(event.name)
+    payload = _json(event.input)
+    if model is None:
+        return Moment(at=at, kind="event", text=f"{event.name} received")
+    actor = payload.get("actor")
+    what = payload.get("choice") or payload.get("text") or payload.get("reason") or payload.get("to") or ""
+    text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
+    return Moment(
+        at=at,
+        kind="event",
+        text=text,
+        actor=actor if isinstance(actor, str) else None,
+        refused=refused.get(command_id_of(payload) or ""),
+    )
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

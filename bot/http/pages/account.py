@@ -1,0 +1,89 @@
+"""All that is known of one request, gathered for its page from the instance and its durable history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from durabletask import history as past
+from pydantic import ValidationError
+
+from bot.http.api.timeline import Moment, moments
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Reply, StepKind
+from orchestration.domain.commands import Progress
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
+from orchestration.service.approvals import Door
+from orchestration.service.operations import Operations
+
+_SAID: Final = {
+    StepKind.QUESTION: RemarkKind.QUESTION,
+    StepKind.ANSWER: RemarkKind.ANSWER,
+    StepKind.COMMENT: RemarkKind.COMMENT,
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """One request, whole. `said` and `timeline` are oldest first."""
+
+    request: ApprovalRequest
+    policy: Policy
+    progress: Progress
+    said: list[Remark]
+    timeline: list[Moment]
+
+    def people(self) -> set[str]:
+        """Every person and group whose ID is on the page."""
+        found = {self.request.requester}
+        for level in self.progress.levels:
+            found.update(level.approvers, level.waiting_for, level.stand_ins, level.stand_ins.values())
+            found.update(vote.actor for vote in level.decisions)
+        found.update(remark.actor for remark in self.said)
+        found.update(moment.actor for moment in self.timeline if moment.actor)
+        if self.progress.outcome and self.progress.outcome.processed_by:
+            found.add(self.progress.outcome.processed_by)
+        return found
+
+
+async def account_of(door: Door, operations: Operations, request_id: str) -> Account:
+    """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
+    progress = await operations.with_settled(await door.status(request_id))
+    request, policy = await door.asked(request_id), await door.policy_of(request_id)
+    events = await operations.whole_history(request_id)
+    return Account(request, policy, progress, said(events), moments(events, progress.verdicts))
+
+
+def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:
+    """The questions, answers and comments that counted, oldest first.
+
+    Anyone may raise an event, so they are read from what the orchestration itself wrote into the card's thread. Of an
+    earlier generation there are those that it carried over.
+    """
+    # A try that failed is scheduled again, and what was carried over may still be on its way to the thread.
+    found: dict[tuple[str, RemarkKind, datetime], Remark] = {}
+    for event in events:
+        for remark in _said(event):
+            found.setdefault((remark.actor, remark.kind, remark.at), remark)
+    return list(found.values())
+
+
+def _said(event: past.HistoryEvent) -> Iterator[Remark]:
+    if isinstance(event, past.ExecutionStartedEvent):
+        yield from _carried(event.input)
+    elif isinstance(event, past.TaskScheduledEvent) and event.name == "reply":
+        step = Reply.model_validate_json(event.input or "").step
+        if step.kind in _SAID and step.actor:
+            yield Remark(actor=step.actor, kind=_SAID[step.kind], text=step.text, at=step.at)
+
+
+def _carried(text: str | None) -> Iterator[Remark]:
+    try:
+        given = ApprovalInput.model_validate(json.loads(text or "null"))
+    except (ValueError, ValidationError):
+        return  # `settle`, which has none of its own
+    yield from given.state.remarks if given.state else ()

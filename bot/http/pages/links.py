@@ -1,0 +1,55 @@
+"""The address of a request's record: for one request and one person, for an hour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from bot.security.keys import Secrets
+
+PURPOSE: Final = "record"
+# Long enough to read, print and come back to; a link that has wandered off is soon worth nothing.
+LASTING: Final = timedelta(hours=1)
+PERSON: Final = "for"
+KEY: Final = "key"
+
+_PERSON: Final = re.compile(r"^[UW][A-Z0-9]{1,30}$")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RecordLinks:
+    """Makes such addresses and knows its own. Every secret that still verifies does so here."""
+
+    def __init__(self, public_url: str | None, secrets: Secrets, now: Callable[[], datetime] = _now) -> None:
+        """`public_url` without a last slash; without one there is nowhere to point to, and `make` gives None."""
+        self.public_url = public_url
+        self._secrets = secrets
+        self._now = now
+
+    def make(self, request_id: str, person: str) -> str | None:
+        """The address at which `person` can read the record from now on."""
+        if self.public_url is None:
+            return None
+        key = self._secrets.sign(PURPOSE, _about(request_id, person), until=self._now() + LASTING)
+        return (
+            f"{self.public_url}/requests/{quote(request_id, safe='')}?{urlencode({PERSON: person, KEY: key})}"
+        )
+
+    def good_until(self, request_id: str, person: str, key: str) -> datetime | None:
+        """When this address ends; None where it was not made for this request and this person, or has ended."""
+        if not _PERSON.match(person):
+            return None
+        if not self._secrets.verify(PURPOSE, _about(request_id, person), key, now=self._now()):
+            return None
+        return datetime.fromtimestamp(int(key.partition(".")[0]), UTC)
+
+
+def _about(request_id: str, person: str) -> str:
+    """What the key is bound to. A person's ID holds no NUL, so that no two pairs look the same."""
+    return f"{request_id}\0{person}"

@@ -1,0 +1,77 @@
+"""The HTTP port: health, the API, the records, what Twilio calls, and Slack's requests when Socket Mode is not used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from bot.config import SettingError, Settings
+from bot.slack.api.connection import SlackLink
+from bot.twilio.webhook import TwilioWebhooks
+from orchestration.domain.errors import CountersignError
+from orchestration.service.approvals import Door
+
+BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
+
+
+class Room(Protocol):
+    """Addresses of one kind."""
+
+    def attach(self, application: web.Application) -> None:
+        """Adds them."""
+        ...
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, door: Door, link: SlackLink, rooms: Sequence[Room], twilio: TwilioWebhooks | None
+) -> AsyncIterator[int]:
+    """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
+    application = _routes(settings, door, link, twilio)
+    for room in rooms:
+        room.attach(application)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, settings.host, settings.port).start()
+        except OSError as error:
+            # A bind that fails has asyncio's words around the system's; a name that resolves to nothing has no errno.
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise SettingError(
+                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason})."
+            ) from error
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _routes(
+    settings: Settings, door: Door, link: SlackLink, twilio: TwilioWebhooks | None
+) -> web.Application:
+    async def alive(_: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def ready(_: web.Request) -> web.Response:
+        """200 once the hub answers and Slack is connected; else 503 that says which is down."""
+        try:
+            hub_up = await door.reachable()
+        except CountersignError:
+            hub_up = False
+        checks = {"hub": hub_up, "slack": await link.ready()}
+        body = {name: "up" if up else "down" for name, up in checks.items()}
+        return web.json_response(body, status=200 if all(checks.values()) else 503)
+
+    application = web.Application(client_max_size=BODY_LIMIT)
+    application.router.add_get("/healthz", alive)
+    application.router.add_get("/readyz", ready)
+    if not settings.socket_mode:
+        application.router.add_post("/slack/events", link.receive)
+    if twilio is not None:
+        application.router.add_post("/twilio/sms", twilio.sms)
+        application.router.add_post("/twilio/status", twilio.status)
+    return application

@@ -1,0 +1,76 @@
+"""The policy file while the bot runs: an edit counts for the next new request, and a faulty one changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bot.outbound import actions
+from bot.outbound.actions import InstalledAction
+from orchestration.domain import policy_file
+from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import PolicyBook
+
+log = logging.getLogger(__name__)
+
+
+NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ settings are given"
+
+
+def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> PolicyBook:
+    """The policies, checked also against the `known` actions, and whether there is `sms` for those that need it.
+
+    Raises `PolicyError`, one line a fault.
+    """
+    book = policy_file.load(path)
+    faults = list(actions.missing(book.policies, known))
+    if not sms:
+        faults += [(("policies", key), NEEDS_SMS) for key, policy in book.policies.items() if policy.confirms]
+    if faults:
+        text = path.read_text()
+        raise PolicyError(
+            "\n".join(
+                f"{path}:{policy_file.locate(text, place)}: {'.'.join(place)}: {words}."
+                for place, words in faults
+            )
+        )
+    return book
+
+
+class PolicyFile:
+    """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
+
+    def __init__(self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> None:
+        self._path = path
+        self._known = known
+        self._sms = sms
+        self._seen = self._stamp()
+        self._book = load(path, known, sms=sms)
+
+    def __call__(self) -> PolicyBook:
+        """The last policies without a fault; the faults of newer ones are logged once, by line."""
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            self._reload()
+        return self._book
+
+    def _reload(self) -> None:
+        try:
+            self._book = load(self._path, self._known, sms=self._sms)
+        except PolicyError as error:
+            log.error("the policies are not taken over, and the ones before stay:\n%s", error)  # noqa: TRY400 - the lines say it all
+        else:
+            log.info(
+                "the policies are taken over from %s: %s", self._path, ", ".join(sorted(self._book.policies))
+            )
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """What changes when the file does: editors replace it, deploys swap a link; None while it is not there."""
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,77 @@
+"""The server's own secret: what it signs it can check later. Made on first start, or given; old ones still verify."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from orchestration.domain.errors import CountersignError
+
+FILE: Final = "secret"
+SHORTEST: Final = 32  # bytes
+
+
+class SecretError(CountersignError):
+    """COUNTERSIGN_SECRET is not valid."""
+
+
+class Secrets:
+    """One or more secrets; the first signs, all verify. Each purpose has a key of its own, derived from them."""
+
+    def __init__(self, *secrets_: bytes) -> None:
+        if not secrets_ or any(len(secret) < SHORTEST for secret in secrets_):
+            raise SecretError(f"COUNTERSIGN_SECRET: each secret needs at least {SHORTEST} bytes.")
+        self._secrets = secrets_
+
+    @classmethod
+    def load(cls, given: str | None, data_dir: Path) -> Secrets:
+        """From the setting (several: separated by spaces, the newest first), else from the data directory."""
+        if given:
+            return cls(*(part.encode() for part in given.split()))
+        path = data_dir / FILE
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(SHORTEST) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            pass
+        return cls(*(part.encode() for part in path.read_text().split()))
+
+    @property
+    def values(self) -> tuple[bytes, ...]:
+        """The secrets themselves, newest first, for what derives keys in its own way."""
+        return self._secrets
+
+    def derive(self, purpose: str, about: str) -> bytes:
+        """32 bytes that only this server can make, from the newest secret."""
+        return _derive(self._secrets[0], purpose, about)
+
+    def sign(self, purpose: str, about: str, *, until: datetime) -> str:
+        """A key for one thing until a time: `EXPIRES.MAC`, safe in a URL. Seconds since 1970."""
+        expires = str(int(until.timestamp()))
+        return f"{expires}.{_mac(self._secrets[0], purpose, about, expires)}"
+
+    def verify(self, purpose: str, about: str, key: str, *, now: datetime) -> bool:
+        """Whether this very key was signed for that, and has not expired."""
+        expires, _, mac = key.partition(".")
+        if not (expires.isascii() and expires.isdigit() and len(expires) < 12) or not mac.isascii():
+            return False
+        signed = any(
+            hmac.compare_digest(mac, _mac(secret, purpose, about, expires)) for secret in self._secrets
+        )
+        return signed and now.timestamp() < int(expires)
+
+
+def _derive(secret: bytes, purpose: str, about: str) -> bytes:
+    return hmac.digest(hmac.digest(secret, purpose.encode(), "sha256"), about.encode(), "sha256")
+
+
+def _mac(secret: bytes, purpose: str, about: str, expires: str) -> str:
+    mac = _derive(secret, purpose, f"{about}\0{expires}")
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")

@@ -1,0 +1,187 @@
+"""API tokens: who a program acts for, and what it may do. Kept hashed in `tokens.toml` of the data directory."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from orchestration.domain.errors import CountersignError
+
+FILE: Final = "tokens.toml"
+PREFIX: Final = "csn_"
+RATE: Final = 1200  # requests a minute, and as many at once
+REQUEST: Final = "request"
+READ: Final = "read"
+ADMIN: Final = "admin"
+DECIDE: Final = "decide:"
+
+_NAME: Final = re.compile(r"^[a-z0-9][a-z0-9._-]{0,59}$")
+_OWNER: Final = re.compile(r"^[UW][A-Z0-9]{1,30}$")
+_SCOPE: Final = re.compile(r"^(request|read|admin|decide:[a-z][a-z0-9-]{0,39})$")
+
+
+class TokenError(CountersignError):
+    """The token cannot be made, found or read."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token, without its secret. A revoked one is kept, so that no later token takes its name in the records."""
+
+    name: str
+    owner: str
+    scopes: frozenset[str]
+    hash: str
+    created_at: datetime
+    rate: int = RATE
+    revoked_at: datetime | None = None
+
+    def may(self, scope: str) -> bool:
+        """Whether it carries this very scope. No scope implies another."""
+        return scope in self.scopes
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """The policies whose requests it may decide."""
+        return frozenset(scope.removeprefix(DECIDE) for scope in self.scopes if scope.startswith(DECIDE))
+
+
+class TokenFile:
+    """The tokens in one file, mode 0600. Reading sees what another process wrote since."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._tokens: dict[str, Token] = {}
+        self._by_hash: dict[str, Token] = {}
+
+    def find(self, secret: str) -> Token | None:
+        """The token of this secret, if it is good. Raises `TokenError` when the file cannot be read."""
+        self._refresh()
+        # Looked up by hash: how long that takes tells nothing of a secret that was drawn from 2^256.
+        token = self._by_hash.get(_hash(secret))
+        return token if token and token.revoked_at is None else None
+
+    def all(self) -> list[Token]:
+        """Every token there is or was, by name. Raises `TokenError`."""
+        self._refresh()
+        return sorted(self._tokens.values(), key=lambda token: token.name)
+
+    def create(self, name: str, owner: str, scopes: Sequence[str], rate: int = RATE) -> str:
+        """Makes a token and returns its secret, which is kept nowhere. Raises `TokenError` naming what is wrong."""
+        if not _NAME.match(name):
+            raise TokenError(
+                f"NAME: {name!r} must be lower-case letters, digits, dots and dashes, at most 60."
+            )
+        if not _OWNER.match(owner):
+            raise TokenError(f"--owner: {owner!r} is not a person's ID, such as U02ALICE.")
+        for scope in scopes:
+            if not _SCOPE.match(scope):
+                raise TokenError(f"--scope: {scope!r} must be request, read, admin or decide:POLICY.")
+        if not scopes:
+            raise TokenError("--scope: give at least one of request, read, admin or decide:POLICY.")
+        if rate < 1:
+            raise TokenError("--rate: must be at least 1 request a minute.")
+        secret = PREFIX + secrets.token_urlsafe(32)
+        with self._locked():
+            if name in self._tokens:
+                raise TokenError(f"NAME: there is or was a token {name}; records name it, so choose another.")
+            made = Token(name, owner, frozenset(scopes), _hash(secret), datetime.now(UTC), rate)
+            self._write({**self._tokens, name: made})
+        return secret
+
+    def revoke(self, name: str) -> None:
+        """The token is refused from now on. Raises `TokenError` when there is none of that name."""
+        with self._locked():
+            token = self._tokens.get(name)
+            if token is None or token.revoked_at is not None:
+                raise TokenError(f"NAME: there is no token {name} in force.")
+            self._write({**self._tokens, name: replace(token, revoked_at=datetime.now(UTC))})
+
+    def _refresh(self) -> None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._seen, self._tokens, self._by_hash = None, {}, {}
+            return
+        mark = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if mark != self._seen:
+            self._tokens = self._read()
+            self._by_hash = {token.hash: token for token in self._tokens.values()}
+            self._seen = mark
+
+    def _read(self) -> dict[str, Token]:
+        try:
+            tables = tomllib.loads(self._path.read_text())
+            return {name: _token(name, table) for name, table in tables.items()}
+        except (
+            OSError,
+            UnicodeDecodeError,
+            tomllib.TOMLDecodeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise TokenError(f"{self._path}: cannot be read ({error}).") from error
+
+    def _write(self, tokens: dict[str, Token]) -> None:
+        """Whole or not at all: a new file takes the old one's place once it is on disk."""
+        fresh = self._path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write("".join(_table(token) for token in tokens.values()))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two commands at once must not undo each other's change."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._refresh()
+            yield
+
+
+def _hash(secret: str) -> str:
+    """SHA-256 is enough: the secret is drawn, not chosen, so there is nothing to guess slowly."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
+
+
+def _token(name: str, table: dict[str, Any]) -> Token:
+    return Token(
+        name=name,
+        owner=table["owner"],
+        scopes=frozenset(table["scopes"]),
+        hash=table["sha256"],
+        created_at=table["created_at"],
+        rate=table["rate"],
+        revoked_at=table.get("revoked_at"),
+    )
+
+
+def _table(token: Token) -> str:
+    """The token in TOML. Its strings were checked, so JSON's quoting is TOML's."""
+    lines = [
+        f"[{json.dumps(token.name)}]",
+        f"owner = {json.dumps(token.owner)}",
+        f"scopes = {json.dumps(sorted(token.scopes))}",
+        f"sha256 = {json.dumps(token.hash)}",
+        f"rate = {token.rate}",
+        f"created_at = {token.created_at.isoformat()}",
+    ]
+    if token.revoked_at:
+        lines.append(f"revoked_at = {token.revoked_at.isoformat()}")
+    return "\n".join(lines) + "\n\n"

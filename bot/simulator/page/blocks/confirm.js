@@ -1,0 +1,99 @@
+// Modal dialogs that ask one question or show one thing. The browser's own <dialog> traps the focus, closes on
+// Esc and gives the focus back.
+
+import { h, uid } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { textObject } from "./mrkdwn.js";
+
+/**
+ * Shows a Block Kit confirmation object.
+ * @returns {Promise<boolean>} whether the person confirmed.
+ */
+export function confirmed(question, names) {
+  return ask({
+    title: textObject(question.title, names),
+    body: textObject(question.text, names),
+    confirm: textObject(question.confirm, names),
+    deny: textObject(question.deny, names),
+    danger: question.style === "danger",
+  });
+}
+
+/** Asks a yes-or-no question; all parts are nodes or strings. */
+export function ask({ title, body, confirm, deny, danger }) {
+  return new Promise((resolve) => {
+    const titleId = uid("confirm");
+    const bodyId = uid("confirm");
+    let answer = false;
+    const close = (value) => {
+      answer = value;
+      dialog.close();
+    };
+    const no = h(
+      "button",
+      { type: "button", class: "btn", on: { click: () => close(false) } },
+      deny?.length ? deny : "Cancel",
+    );
+    const yes = h(
+      "button",
+      {
+        type: "button",
+        class: `btn ${danger ? "btn--danger" : "btn--primary"}`,
+        dataset: { testid: "confirm" },
+        on: { click: () => close(true) },
+      },
+      confirm?.length ? confirm : "Yes",
+    );
+    const dialog = h(
+      "dialog",
+      { class: "dialog dialog--small", "aria-labelledby": titleId, "aria-describedby": bodyId },
+      h(
+        "div",
+        { class: "dialog__head" },
+        h("h2", { class: "dialog__title", id: titleId }, title?.length ? title : "Are you sure?"),
+      ),
+      h("div", { class: "dialog__body", id: bodyId }, body),
+      h("div", { class: "dialog__foot" }, no, yes),
+    );
+    show(dialog, () => resolve(answer));
+    // A destructive act is never one stray Enter away.
+    (danger ? no : yes).focus();
+  });
+}
+
+/** Shows a text as it was received, such as a message's JSON. */
+export function showText(title, text) {
+  const titleId = uid("dialog");
+  const dialog = h(
+    "dialog",
+    { class: "dialog dialog--wide", "aria-labelledby": titleId },
+    h(
+      "div",
+      { class: "dialog__head" },
+      h("h2", { class: "dialog__title", id: titleId }, title),
+      h(
+        "button",
+        { type: "button", class: "iconbtn", "aria-label": "Close", on: { click: () => dialog.close() } },
+        icon("close"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "dialog__body" },
+      h("pre", { class: "code-block code-block--tall", tabindex: 0 }, text),
+    ),
+  );
+  show(dialog);
+}
+
+function show(dialog, onClose) {
+  const parent = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    onClose?.();
+  });
+  // A close of this dialog must not be taken for one of the dialog it lies on.
+  dialog.addEventListener("cancel", (event) => event.stopPropagation());
+  parent.append(dialog);
+  dialog.showModal();
+}

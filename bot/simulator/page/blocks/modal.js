@@ -1,0 +1,182 @@
+// My open modals. The one in front is drawn in a <dialog>, which traps the focus and gives it back.
+
+import { post } from "../app/api.js";
+import { avatar } from "../app/avatar.js";
+import { renderBlocks, showError } from "./blocks.js";
+import { fill, h } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { firstField } from "./inputs.js";
+import { textObject } from "./mrkdwn.js";
+import { names, state, theApp, watch } from "../app/state.js";
+import { forgetView, viewSurface } from "./surfaces.js";
+import { loadState } from "../app/sync.js";
+import { toast } from "../app/toast.js";
+
+let dialog = null;
+let drawn = { id: null, sig: null };
+
+export function startModals() {
+  watch(["views"], () => {
+    const top = state.views[state.views.length - 1];
+    if (top) draw(top);
+    else shut();
+  });
+}
+
+function shut() {
+  if (!dialog) return;
+  const closing = dialog;
+  dialog = null;
+  drawn = { id: null, sig: null };
+  closing.close();
+  closing.remove();
+}
+
+function draw(view) {
+  // What was put in is known here already: hearing of it again is no reason to draw again.
+  const sig = JSON.stringify([state.as, { ...view, state: null }]);
+  if (sig === drawn.sig) return;
+  const same = view.id === drawn.id;
+  const scroll = same ? dialog.querySelector(".dialog__body").scrollTop : 0;
+  const held = same ? document.activeElement?.closest("[data-action-id]")?.dataset.actionId : null;
+  drawn = { id: view.id, sig };
+  dialog ??= open();
+  contents(view);
+  const body = dialog.querySelector(".dialog__body");
+  body.scrollTop = scroll;
+  const again =
+    held && [...body.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === held);
+  (
+    again ||
+    (same ? null : firstField(body)) ||
+    dialog.querySelector('[data-testid="modal-submit"]') ||
+    dialog.querySelector("button")
+  ).focus({ preventScroll: same });
+}
+
+function open() {
+  const node = h("dialog", {
+    class: "dialog modal",
+    dataset: { testid: "modal" },
+    "aria-labelledby": "modal-title",
+  });
+  // Closing is the simulator's to do: it tells the app. The dialog goes when the view is gone.
+  node.addEventListener("cancel", (event) => {
+    if (event.target !== node) return;
+    event.preventDefault();
+    closeTop();
+  });
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
+    event.preventDefault();
+    node.querySelector('[data-testid="modal-submit"]')?.click();
+  });
+  document.body.append(node);
+  node.showModal();
+  return node;
+}
+
+function contents(view) {
+  const text = names();
+  const depth = state.views.length;
+  const surface = viewSurface(view);
+  const close = h(
+    "button",
+    { type: "button", class: "iconbtn", "aria-label": depth > 1 ? "Back" : "Close", on: { click: closeTop } },
+    icon(depth > 1 ? "back" : "close"),
+  );
+  const form = h(
+    "form",
+    {
+      class: "modal__form",
+      novalidate: true,
+      dataset: { viewId: view.id },
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          submit(view, surface, form);
+        },
+      },
+    },
+    h(
+      "div",
+      { class: "dialog__head" },
+      depth > 1 ? close : null,
+      avatar(theApp(), 28),
+      h("h2", { class: "dialog__title", id: "modal-title" }, textObject(view.title, text)),
+      depth > 1 ? null : close,
+    ),
+    h("div", { class: "dialog__body" }, renderBlocks(view.blocks, surface)),
+    footer(view, text),
+  );
+  fill(dialog, form);
+}
+
+function footer(view, text) {
+  const submittable = view.submit || view.blocks.some((block) => block.type === "input");
+  const deny = h(
+    "button",
+    { type: "button", class: "btn", dataset: { testid: "modal-close" }, on: { click: closeTop } },
+    view.close ? textObject(view.close, text) : submittable ? "Cancel" : "Close",
+  );
+  if (!submittable) return h("div", { class: "dialog__foot" }, deny);
+  const label = view.submit ? textObject(view.submit, text) : "Submit";
+  return h(
+    "div",
+    { class: "dialog__foot" },
+    deny,
+    h(
+      "button",
+      { type: "submit", class: "btn btn--primary", dataset: { testid: "modal-submit" } },
+      h("span", { class: "btn__text" }, label),
+    ),
+  );
+}
+
+async function submit(view, surface, form) {
+  if (form.getAttribute("aria-busy") === "true") return;
+  showErrors(view, form, {});
+  busy(form, true);
+  try {
+    await post("view/submit", { as: state.as, view_id: view.id, state: surface.state() });
+    await loadState();
+    busy(form, false);
+  } catch (error) {
+    // An inert form takes no focus, and the first error wants it.
+    busy(form, false);
+    if (error.errors) showErrors(view, form, error.errors);
+    else toast(error.message, "error");
+  }
+}
+
+/** Shows each error at its block and moves to the first; `{}` clears them all. */
+function showErrors(view, form, errors) {
+  for (const block of view.blocks)
+    if (block.type === "input") showError(form, block.block_id, errors[block.block_id]);
+  const stray = Object.entries(errors).filter(
+    ([id]) => !view.blocks.some((block) => block.type === "input" && block.block_id === id),
+  );
+  for (const [, sentence] of stray) toast(sentence, "error");
+  const wrong = form.querySelector(".field-block--wrong");
+  wrong?.scrollIntoView({ block: "nearest" });
+  const control = wrong?.querySelector("[data-action-id]");
+  (control?.matches(".choices") ? control.querySelector("input") : control)?.focus();
+}
+
+function busy(form, on) {
+  form.toggleAttribute("inert", on);
+  form.setAttribute("aria-busy", String(on));
+  form.querySelector('[data-testid="modal-submit"]')?.setAttribute("aria-busy", String(on));
+}
+
+async function closeTop() {
+  const view = state.views[state.views.length - 1];
+  if (!view) return;
+  try {
+    await post("view/close", { as: state.as, view_id: view.id });
+    forgetView(view);
+    await loadState();
+  } catch (error) {
+    toast(error.message, "error");
+  }
+}

@@ -1,0 +1,277 @@
+// Slack's mrkdwn, as DOM nodes. Text is unescaped only where it becomes a text node; a link keeps its
+// destination only when it is a web or mail address.
+
+import { h } from "../app/dom.js";
+import { emoji } from "./emoji.js";
+import { drawn } from "../app/icons.js";
+import { formatDate, fullMoment } from "../panel/time.js";
+
+const STYLES = { "*": "strong", _: "em", "~": "s" };
+const WORD = /[\p{L}\p{N}]/u;
+const BARE_URL = /^https?:\/\/[^\s<>|]*[^\s<>|.,;:!?)'"\]]/;
+const PERMALINK = new RegExp(`^${location.origin}/archives/(\\w+)/p(\\d+)(\\d{6})$`);
+const SHORTCODE = /^:([a-z0-9_+'-]+):(?::skin-tone-[2-6]:)?/;
+
+/**
+ * What mrkdwn needs to know of the workspace.
+ * @typedef {{person: (id: string) => object|null, group: (id: string) => object|null, channel: (id: string) => object|null,
+ *     me: string, tz: string, now: number, open: (channel: string) => void}} Names
+ */
+
+/** A Block Kit text object as nodes; plain_text keeps its characters, apart from shortcodes. */
+export function textObject(text, names) {
+  if (!text) return [];
+  if (text.type === "mrkdwn") return mrkdwn(text.text, names, { verbatim: text.verbatim });
+  return plain(text.text ?? "", text.emoji !== false);
+}
+
+/** Plain text with its shortcodes turned to characters and its line breaks kept. */
+export function plain(text, withEmoji = true) {
+  const out = new Leaves();
+  for (let at = 0; at < text.length;) {
+    const code = withEmoji && text[at] === ":" && SHORTCODE.exec(text.slice(at, at + 60));
+    if (code && emoji(code[1])) {
+      out.push(glyph(code[1]));
+      at += code[0].length;
+    } else {
+      out.text(text[at]);
+      at += 1;
+    }
+  }
+  return out.done((leaf) => leaf);
+}
+
+/** A message's mrkdwn text as nodes. */
+export function mrkdwn(text, names, { verbatim = false } = {}) {
+  const nodes = [];
+  const pieces = String(text ?? "").split("```");
+  if (pieces.length % 2 === 0) {
+    // An odd number of fences leaves the last one open: it is text then, as in Slack.
+    const open = pieces.pop();
+    pieces[pieces.length - 1] += "```" + open;
+  }
+  pieces.forEach((piece, index) => {
+    if (index % 2) nodes.push(h("pre", { class: "code-block" }, unescape(piece.replace(/^\n|\n$/g, ""))));
+    else if (piece) nodes.push(...quoted(trimAround(piece, index, pieces.length), names, verbatim));
+  });
+  return nodes;
+}
+
+// A code block stands on its own lines: the breaks that set it apart are not drawn a second time.
+function trimAround(piece, index, count) {
+  const head = index > 0 ? piece.replace(/^\n/, "") : piece;
+  return index < count - 1 ? head.replace(/\n$/, "") : head;
+}
+
+function quoted(text, names, verbatim) {
+  const nodes = [];
+  let quote = null;
+  let rest = false;
+  let plainLines = [];
+  const flush = () => {
+    if (quote) nodes.push(h("blockquote", null, inline(quote.join("\n"), names, verbatim)));
+    else if (plainLines.length) nodes.push(...inline(plainLines.join("\n"), names, verbatim));
+    quote = null;
+    plainLines = [];
+  };
+  for (const line of text.split("\n")) {
+    const mark = /^(?:>|&gt;)(>>|&gt;&gt;)? ?/.exec(line);
+    if (!rest && !mark) {
+      if (quote) flush();
+      plainLines.push(line);
+      continue;
+    }
+    if (!quote) {
+      if (plainLines.length) flush();
+      quote = [];
+    }
+    quote.push(rest ? line : line.slice(mark[0].length));
+    rest = rest || Boolean(mark?.[1]);
+  }
+  flush();
+  return nodes;
+}
+
+function inline(text, names, verbatim) {
+  const out = new Leaves();
+  for (let at = 0; at < text.length;) {
+    const [node, length] = match(text, at, names, verbatim);
+    if (length) {
+      out.push(node);
+      at += length;
+    } else {
+      out.text(text[at]);
+      at += 1;
+    }
+  }
+  return out.done(unescape);
+}
+
+/** The construct that starts at `at`: its node and how many characters it takes; length 0 when there is none. */
+function match(text, at, names, verbatim) {
+  const char = text[at];
+  const before = text[at - 1] || " ";
+  if (char === "<") {
+    const end = text.indexOf(">", at);
+    const node = end > at + 1 && reference(text.slice(at + 1, end), names);
+    return node ? [node, end - at + 1] : [null, 0];
+  }
+  if (char === "`") {
+    const end = text.indexOf("`", at + 1);
+    const body = end > at + 1 ? text.slice(at + 1, end) : "";
+    return body && !body.includes("\n") ? [h("code", null, unescape(body)), end - at + 1] : [null, 0];
+  }
+  if (STYLES[char] && !WORD.test(before)) {
+    const end = closing(text, at);
+    if (end > 0)
+      return [h(STYLES[char], null, inline(text.slice(at + 1, end), names, verbatim)), end - at + 1];
+  }
+  if (char === ":") {
+    const code = SHORTCODE.exec(text.slice(at, at + 60));
+    return code && emoji(code[1]) ? [glyph(code[1]), code[0].length] : [null, 0];
+  }
+  if (char === "h" && !verbatim && !WORD.test(before)) {
+    const url = BARE_URL.exec(text.slice(at));
+    return url ? [link(unescape(url[0]), [unescape(url[0])]), url[0].length] : [null, 0];
+  }
+  return [null, 0];
+}
+
+/** Where the style opened at `start` closes on its line, stepping over code and <references>; -1 if nowhere. */
+function closing(text, start) {
+  const mark = text[start];
+  if (/\s/.test(text[start + 1] ?? " ") || text[start + 1] === mark) return -1;
+  for (let at = start + 1; at < text.length && text[at] !== "\n"; at += 1) {
+    const skipTo = { "<": ">", "`": "`" }[text[at]];
+    if (skipTo) {
+      const end = text.indexOf(skipTo, at + 1);
+      if (end > 0) at = end;
+    } else if (text[at] === mark && !/\s/.test(text[at - 1]) && !WORD.test(text[at + 1] ?? " ")) return at;
+  }
+  return -1;
+}
+
+function reference(body, names) {
+  const [target, label] = cut(body, "|");
+  if (/^@[UWB]/.test(target)) return mention(target.slice(1), label, names);
+  if (/^#[CG]/.test(target)) return channelLink(target.slice(1), label, names);
+  if (target.startsWith("!")) return special(target.slice(1), label, names);
+  const href = safeUrl(unescape(target));
+  if (!href) return null;
+  return link(href, label ? inline(label, names, true) : [unescape(target).replace(/^mailto:/, "")]);
+}
+
+function mention(id, label, names) {
+  const person = names.person(id);
+  const name = person?.real_name || person?.name || label || id;
+  return h(
+    "span",
+    { class: `mention${id === names.me ? " mention--me" : ""}`, dataset: { user: id } },
+    `@${unescape(name)}`,
+  );
+}
+
+function channelLink(id, label, names) {
+  const channel = names.channel(id);
+  const name = `#${unescape(channel?.name || label || id)}`;
+  if (!channel) return h("span", { class: "mention" }, name);
+  return h(
+    "button",
+    { type: "button", class: "mention mention--link", on: { click: () => names.open(id) } },
+    name,
+  );
+}
+
+function special(body, label, names) {
+  const [kind, ...rest] = body.split("^");
+  if (kind === "date") return date(rest, label, names);
+  if (kind === "subteam") {
+    const handle = names.group(rest[0])?.handle;
+    return h(
+      "span",
+      { class: "mention", dataset: { group: rest[0] } },
+      handle ? `@${handle}` : unescape(label || `@${rest[0]}`),
+    );
+  }
+  if (["here", "channel", "everyone"].includes(kind))
+    return h("span", { class: "mention mention--me" }, `@${kind}`);
+  return h("span", { class: "mention" }, unescape(label || kind));
+}
+
+function date([seconds, format, url], fallback, names) {
+  const epoch = Number(seconds);
+  if (!Number.isFinite(epoch) || !format) return h("span", null, unescape(fallback || ""));
+  const stamp = h(
+    "time",
+    { datetime: new Date(epoch * 1000).toISOString(), title: fullMoment(epoch, names.tz) },
+    unescape(formatDate(epoch, format, names)),
+  );
+  const href = url && safeUrl(unescape(url));
+  return href ? link(href, [stamp]) : stamp;
+}
+
+/** An address that may be followed, or null: never a script. */
+export function safeUrl(url) {
+  return /^(https?:\/\/|mailto:|tel:)/i.test(url) ? url : null;
+}
+
+/** A link. One to a message of this workspace leads there in this page, any other to a new tab. */
+export function link(href, children) {
+  const [, channel, seconds, fraction] = PERMALINK.exec(href) || [];
+  if (channel) return h("a", { href: `#channel=${channel}&ts=${seconds}.${fraction}` }, children);
+  return h("a", { href, target: "_blank", rel: "noopener noreferrer" }, children);
+}
+
+/** An emoji as an image with its name; an unknown one as its shortcode. */
+export function glyph(name) {
+  const character = emoji(name);
+  if (!character) return document.createTextNode(`:${name}:`);
+  return h(
+    "span",
+    { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` },
+    drawn(name) || character,
+  );
+}
+
+function unescape(text) {
+  return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
+}
+
+/** The opposite, for what a person types: &, < and > cannot open a reference. */
+export function escape(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** What a screen reader or a notification says of a text: no marks, no nodes. */
+export function spoken(text, names) {
+  return h("div", null, mrkdwn(text, names)).textContent.replace(/\s+/g, " ").trim();
+}
+
+function cut(text, mark) {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+// Collects runs of characters into text nodes, with a <br> for each line break.
+class Leaves {
+  constructor() {
+    this.items = [];
+  }
+
+  push(node) {
+    this.items.push(node);
+  }
+
+  text(char) {
+    const last = this.items.length - 1;
+    if (typeof this.items[last] === "string") this.items[last] += char;
+    else this.items.push(char);
+  }
+
+  done(clean) {
+    return this.items.flatMap((item) => {
+      if (typeof item !== "string") return [item];
+      return item.split("\n").flatMap((line, index) => (index ? [h("br"), clean(line)] : [clean(line)]));
+    });
+  }
+}

@@ -1,0 +1,306 @@
+// Guided scenarios: the coach bar at the foot of the page. The play itself is the simulator's, so a reload or a second
+// page finds it as it is; a page leads it, going where it happens, once somebody pressed a button of the bar there.
+
+import { post } from "../app/api.js";
+import { fill, h } from "../app/dom.js";
+import { chooseScenario } from "./guided-menu.js";
+import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
+import { icon } from "../app/icons.js";
+import { closeDrawer } from "../app/shell.js";
+import { state, update, watch } from "../app/state.js";
+import { loadGuide } from "../app/sync.js";
+import { toast } from "../app/toast.js";
+
+const KEY = "countersign.guided";
+const BEAT = 1000; // milliseconds to see what is about to be used
+const GLANCE = 120; // the same for those who asked for less motion
+const READING = 1600; // milliseconds, and for each character of what there is to read:
+const READING_EACH = 45;
+const CALM = matchMedia("(prefers-reduced-motion: reduce)");
+
+let going = false;
+let timer = null;
+
+/** Which play this page leads, and whether it plays on by itself; kept for a reload, and by this page alone. */
+const lead = {
+  get: () => JSON.parse(sessionStorage.getItem(KEY) || "{}"),
+  set: (fresh) => sessionStorage.setItem(KEY, JSON.stringify(fresh)),
+};
+
+export function startGuided() {
+  const bar = coachBar();
+  document.body.append(bar.node);
+  new ResizeObserver(() => measure(bar.node)).observe(bar.node);
+  let turnOf = null;
+  watch(["guide"], () => {
+    const { play } = state.guide;
+    const at = play && `${play.id} ${play.step} ${play.phase}`;
+    if (at !== turnOf && !going) unpoint();
+    bar.draw(shownPlay());
+    measure(bar.node);
+    if (at !== turnOf) bringUp(play);
+    turnOf = at;
+    schedule();
+  });
+  // What lies outside an open dialog is inert, so the bar goes along with the one in front.
+  new MutationObserver(() => follow(bar.node)).observe(document.body, { childList: true });
+}
+
+/** The button that opens the menu; nothing where there are no scenarios. */
+export function guidedButton() {
+  const node = h(
+    "button",
+    {
+      type: "button",
+      class: "guided-button",
+      title: "Five short scenarios, played for you or left to your hands",
+      "aria-haspopup": "dialog",
+      hidden: true,
+      dataset: { testid: "guided" },
+      on: { click: choose },
+    },
+    icon("play", 15),
+    h("span", null, "Guided"),
+  );
+  watch(["guide"], () => (node.hidden = !state.guide.scenarios.length));
+  return node;
+}
+
+async function choose() {
+  const chosen = await chooseScenario(state.guide.scenarios);
+  if (chosen) await begin(chosen);
+}
+
+async function begin({ name, byHand }) {
+  const answer = await tell("begin", { name, by_hand: byHand });
+  if (!answer) return;
+  lead.set({ play: answer.play.id, auto: !byHand });
+  update({ guide: { ...state.guide } });
+  document.querySelector(".coach__button--primary")?.focus();
+}
+
+/** Goes where the step happens, lets it be seen, and has it done. */
+async function next() {
+  const { play } = state.guide;
+  if (going || play?.phase !== "waiting") return;
+  lead.set({ play: play.id, auto: leads(play) && lead.get().auto });
+  setGoing(true);
+  const { scene } = play.script[play.step];
+  try {
+    await goTo(scene);
+    point(scene, { typed: true });
+    await new Promise((resolve) => setTimeout(resolve, CALM.matches ? GLANCE : BEAT));
+    unpoint();
+    await tell("next", { play: play.id, step: play.step });
+    // On a narrow page the clock hides what comes of it.
+    if (scene.spot === "clock") closeDrawer();
+  } finally {
+    setGoing(false);
+  }
+}
+
+function setGoing(on) {
+  going = on;
+  update({ guide: { ...state.guide } });
+}
+
+/** The play as it is shown: a step that this page is on its way to is under way. */
+function shownPlay() {
+  const { play } = state.guide;
+  return going && play?.phase === "waiting" ? { ...play, phase: "doing", failed: null } : play;
+}
+
+async function takeMeThere() {
+  const { play } = state.guide;
+  const { scene } = play.script[play.step];
+  await goTo(scene);
+  point(scene, { typed: true })?.focus();
+}
+
+function turn() {
+  const { play } = state.guide;
+  const led = lead.get();
+  lead.set({ play: play.id, auto: !(led.play === play.id && led.auto) });
+  update({ guide: { ...state.guide } });
+}
+
+function leave() {
+  lead.set({});
+  unpoint();
+  tell("leave", { play: state.guide.play.id });
+  document.querySelector('[data-testid="guided"]')?.focus();
+}
+
+function leads(play) {
+  return play && lead.get().play === play.id;
+}
+
+// Playing on by itself: the next step, when there was time to read about this one.
+function schedule() {
+  clearTimeout(timer);
+  const { play } = state.guide;
+  if (!leads(play) || !lead.get().auto || going) return;
+  if (play.by_hand || play.phase !== "waiting" || play.failed || play.ended) return;
+  // Why it matters was there to read in the menu.
+  const fresh = play.step ? words(play).told : play.notes.join(" ");
+  timer = setTimeout(next, READING + READING_EACH * fresh.length);
+}
+
+async function tell(what, body) {
+  try {
+    const answer = await post(`scenarios/${what}`, body);
+    await loadGuide();
+    return answer;
+  } catch (error) {
+    toast(error.message, "error");
+    return null;
+  }
+}
+
+/** What the bar says: what happened or happens now, and by hand also what is to be done. */
+function words({ by_hand: byHand, script, step, phase, why, ended }) {
+  const last = script.length - 1;
+  if (phase === "over") return { told: script[last].tell, todo: "" };
+  if (phase === "doing") return { told: script[step].tell, todo: "" };
+  return { told: step ? script[step - 1].tell : why, todo: byHand && !ended ? script[step].hand : "" };
+}
+
+// ---- the bar ------------------------------------------------------------------------------------------------
+
+function coachBar() {
+  const title = h("h2", { class: "coach__title" });
+  const count = h("p", { class: "coach__count", dataset: { testid: "guided-count" } });
+  const dots = h("span", { class: "coach__dots", "aria-hidden": "true" });
+  const told = h("p", { class: "coach__told" });
+  const todo = h("p", { class: "coach__todo", dataset: { testid: "guided-todo" } });
+  const note = h("p", { class: "coach__note", dataset: { testid: "guided-note" } });
+  const failed = h("p", { class: "coach__failed", role: "alert" });
+  const wire = h("p", { class: "coach__wire", "aria-label": "What the agent sent and got" });
+  const buttons = h("div", { class: "coach__buttons" });
+  const node = h(
+    "section",
+    { class: "coach", id: "coach", "aria-label": "Guided scenario", hidden: true, dataset: { testid: "coach" } },
+    h("div", { class: "coach__head" }, title, h("div", { class: "coach__step" }, dots, count)),
+    h("div", { class: "coach__words", "aria-live": "polite" }, note, told, todo, failed, wire),
+    buttons,
+  );
+  const draw = (play) => {
+    node.hidden = !play;
+    if (!play) return;
+    const { script, step, phase } = play;
+    const over = phase === "over";
+    const said = words(play);
+    node.dataset.phase = phase;
+    node.dataset.step = String(step);
+    title.textContent = play.title;
+    // While it waits to be played, the step on show is the one before; by hand it is the one to do.
+    const shown = over ? script.length : step + (play.by_hand || phase === "doing" ? 1 : 0);
+    count.textContent = shown ? `Step ${shown} of ${script.length}` : `${script.length} steps`;
+    fill(
+      dots,
+      script.map((_, at) => h("span", { class: `coach__dot${dotState(at, play)}` })),
+    );
+    said_(told, said.told, over || (play.by_hand && step > 0 && phase === "waiting"));
+    fill(todo, coded(said.todo));
+    note.textContent = step ? "" : play.notes.join(" ");
+    const wrong = phase === "waiting" && (play.ended || play.failed);
+    fill(failed, wrong ? [icon("warning", 16), h("span", null, wrong)] : []);
+    wire.textContent = play.wire.join("\n");
+    keep(buttons, () => fill(buttons, controls(play)));
+  };
+  return { node, draw };
+}
+
+function dotState(at, { step, phase }) {
+  if (phase === "over" || at < step) return " coach__dot--done";
+  return at === step && phase === "doing" ? " coach__dot--now" : "";
+}
+
+// A polite region reads what changed: a sentence that stays is not put in anew.
+function said_(node, sentence, done) {
+  if (node.dataset.said === sentence && node.dataset.done === String(done)) return;
+  node.dataset.said = sentence;
+  node.dataset.done = String(done);
+  fill(node, done ? icon("check", 16) : null, h("span", null, sentence));
+}
+
+// `code` in backticks, as in the scenarios.
+function coded(text) {
+  return text.split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
+}
+
+function controls(play) {
+  const busy = play.phase === "doing";
+  const auto = leads(play) && lead.get().auto;
+  const close = h(
+    "button",
+    {
+      type: "button",
+      class: "coach__close",
+      "aria-label": "Leave the scenario",
+      title: "Leave the scenario",
+      dataset: { testid: "guided-leave" },
+      on: { click: leave },
+    },
+    icon("close", 18),
+  );
+  const again = (label, tone) =>
+    button("again", label, () => begin({ name: play.name, byHand: play.by_hand }), tone);
+  if (play.phase === "over")
+    return [again("Play it again"), button("next", "Another one", choose, "primary"), close];
+  if (play.ended && !busy) return [again("Start over", "primary"), close];
+  if (play.by_hand) return [...byHandButtons(play.script[play.step], busy), close];
+  return [
+    play.failed ? again("Start over") : button("auto", auto ? "Pause" : "Auto-play", turn),
+    button("next", play.failed ? "Try again" : play.step || busy ? "Next" : "Start", next, "primary", busy),
+    close,
+  ];
+}
+
+// What a program does, no person can: then there is nowhere to go.
+function byHandButtons({ acts, scene }, busy) {
+  const there = (tone) => button("there", "Take me there", takeMeThere, tone, busy);
+  const done = (tone) => button("do", acts ? "Do it for me" : "Show me", next, tone, busy);
+  return acts && !scene.spot ? [there(), done("primary")] : [done(), there("primary")];
+}
+
+function button(name, label, act, tone = "", busy = false) {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: `coach__button${tone ? ` coach__button--${tone}` : ""}`,
+      "aria-disabled": busy ? "true" : null,
+      dataset: { testid: `guided-${name}` },
+      on: { click: () => busy || act() },
+    },
+    label,
+  );
+}
+
+// As dom.js does it, but to the main button where the one that had the focus is gone.
+function keep(node, draw) {
+  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
+  draw();
+  if (held)
+    (node.querySelector(`[data-testid="${held}"]`) || node.querySelector(".coach__button--primary"))?.focus({
+      preventScroll: true,
+    });
+}
+
+// ---- where the bar is -----------------------------------------------------------------------------------------
+
+/** What stands above the bar leaves it its room. */
+function measure(node) {
+  const height = node.hidden ? 0 : Math.ceil(node.getBoundingClientRect().height);
+  document.documentElement.style.setProperty("--coach", `${height}px`);
+}
+
+function follow(node) {
+  const front = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  if (node.parentElement === front) return;
+  front.append(node);
+  // A dialog that closes takes the focus with it when the bar had it.
+  if (front === document.body && document.activeElement === document.body)
+    node.querySelector(".coach__button--primary")?.focus({ preventScroll: true });
+}

@@ -1,0 +1,110 @@
+// The head of the right column: the simulated clock; and the button that all of the column uses.
+
+import { post } from "../app/api.js";
+import { fill, h, keepingFocus } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { now, state, update, watch } from "../app/state.js";
+import { moment, wall } from "./time.js";
+import { toast } from "../app/toast.js";
+
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+const ARRIVED = 2; // seconds around a deadline that count as having come to it
+const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+export function startClock(panel) {
+  const clock = h("section", { class: "card", "aria-labelledby": "clock-title" });
+  fill(panel, h("h2", { class: "unseen" }, "Clock, app and phone"), clock);
+  watch(["clock", "me"], tick);
+  setInterval(tick, 1000);
+  watch(["controls"], () => keepingFocus(clock, () => drawClock(clock)));
+}
+
+function drawClock(card) {
+  const can = new Set(state.controls);
+  const skips = [
+    can.has("advance") && control("advance-hour", "+1 hour", "clock", () => advance({ seconds: 3600 })),
+    can.has("advance") && control("advance-day", "+1 day", "skip", () => advance({ seconds: 86400 })),
+    can.has("next_deadline") &&
+      control(
+        "next-deadline",
+        "Next deadline",
+        "alarm",
+        toNextDeadline,
+        "control--wide",
+      ),
+  ].filter(Boolean);
+  fill(
+    card,
+    h("h3", { class: "card__title", id: "clock-title" }, "Time here"),
+    h("div", { class: "clock" }, face.time, face.day),
+    skips.length ? h("div", { class: "control-row" }, skips) : null,
+    skips.length
+      ? h(
+          "p",
+          { class: "card__note" },
+          "Skip ahead: reminders, escalations and time-outs happen as if you had waited.",
+        )
+      : null,
+  );
+}
+
+const face = {
+  time: h("p", { class: "clock__time", dataset: { testid: "clock" } }),
+  day: h("p", { class: "clock__day" }),
+};
+
+function tick() {
+  if (!state.clock) return;
+  const { tz } = state.me;
+  const at = wall(now(), tz);
+  const two = (number) => String(number).padStart(2, "0");
+  fill(
+    face.time,
+    `${two(at.hour)}:${two(at.minute)}`,
+    h("span", { class: "clock__seconds" }, `:${two(at.second)}`),
+  );
+  fill(
+    face.day,
+    `${WEEKDAYS[at.weekday]}, ${at.day} ${MONTHS[at.month - 1]} ${at.year}`,
+    h("span", { class: "clock__zone" }, tz.split("/").pop().replaceAll("_", " ")),
+  );
+  update({ today: at.days, minute: at.hour * 60 + at.minute });
+}
+
+function advance(body) {
+  return post("clock/advance", body);
+}
+
+// The next deadline may be that of work which nobody looks at, so it is said whether it was that of the one in view.
+async function toNextDeadline() {
+  const { story } = state;
+  const before = now();
+  const { now: at } = await advance({ to: "next_deadline" });
+  const when = `It is ${moment(at, { tz: state.me.tz, now: before })}`;
+  if (!story) return toast(`${when}: the next deadline.`);
+  const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map((wait) => wait?.until);
+  const own = due.some((until) => until && Math.abs(until - at) < ARRIVED);
+  return toast(`${when}: a deadline of ${own ? `“${story.title}”` : `something else than “${story.title}”`}.`);
+}
+
+/** A button that is busy until `act` is done, and says why where it fails. */
+export function control(testid, label, picture, act, extra = "") {
+  const press = async () => {
+    if (node.getAttribute("aria-busy") === "true") return;
+    node.setAttribute("aria-busy", "true");
+    try {
+      await act();
+    } catch (error) {
+      toast(error.message, "error");
+    } finally {
+      node.removeAttribute("aria-busy");
+    }
+  };
+  const node = h(
+    "button",
+    { type: "button", class: `control ${extra}`, dataset: { testid }, on: { click: press } },
+    icon(picture, 16),
+    label,
+  );
+  return node;
+}

@@ -1,0 +1,157 @@
+// "What is happening": the durable work in view as it is on record, step by step, and what it waits for now.
+
+import { fill, h, reconcile } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { startProcess } from "./process.js";
+import { stickToEnd } from "../app/scrolling.js";
+import { now, state, watch } from "../app/state.js";
+import { drawStep, named, stepSentence } from "./story_step.js";
+import { startStorySync } from "./story_sync.js";
+import { dayLabel, moment, remaining, wall } from "./time.js";
+import { announce } from "../app/toast.js";
+import { startWork } from "../app/work.js";
+
+/** Appends the card to `panel`, with the app's process at its foot. */
+export function startStory(panel) {
+  const title = h("h3", { class: "card__title", id: "story-title" }, "What is happening");
+  const pill = h("span", { class: "pill", hidden: true, dataset: { testid: "story-standing" } });
+  const name = h("p", { class: "story__name" });
+  const id = h("p", { class: "story__id", dataset: { testid: "story-id" } });
+  const note = h("p", { class: "story__note", role: "status", hidden: true, dataset: { testid: "story-note" } });
+  const list = h("ol", { class: "story__steps", "aria-labelledby": "story-title", dataset: { testid: "story" } });
+  const waiting = waitingLine();
+  const held = h("div", null, list, waiting.node);
+  const scroller = h(
+    "div",
+    { class: "story__scroller", tabindex: 0, role: "group", "aria-label": "Steps so far" },
+    held,
+  );
+  const story = h(
+    "section",
+    { class: "story", "aria-labelledby": "story-title", dataset: { testid: "story-panel" } },
+    h("header", { class: "story__head" }, title, pill),
+    name,
+    id,
+    note,
+    scroller,
+  );
+  const card = h("section", { class: "card card--story" }, story);
+  panel.append(card);
+  startProcess(card);
+  startWork();
+
+  const end = stickToEnd(scroller, held);
+  let shown = null;
+  watch(["story", "app", "before", "regained", "hasStories", "people", "me", "today"], () => {
+    const { story: told, app } = state;
+    const stopped = app?.running === false;
+    story.hidden = !state.hasStories;
+    story.classList.toggle("story--still", stopped);
+    drawNote(note, told, stopped);
+    pill.hidden = !told;
+    scroller.hidden = !told;
+    if (!told) {
+      name.textContent = "Nothing yet";
+      id.textContent = "Ask for something, and each step of it is shown here as it is put on record.";
+      id.classList.add("story__id--words");
+    } else {
+      name.textContent = told.title;
+      id.textContent = told.id;
+      id.classList.remove("story__id--words");
+      pill.textContent = told.standing;
+      pill.className = `pill pill--${told.tone}`;
+      drawSteps(list, told);
+      tell(shown, told);
+      if (shown?.id !== told.id) end();
+    }
+    waiting.draw(told, stopped);
+    shown = told;
+  });
+  startStorySync();
+}
+
+function drawSteps(list, told) {
+  const tz = state.me?.tz;
+  const items = [];
+  let day = wall(told.steps[0]?.at ?? now(), tz).days;
+  told.steps.forEach((step, at) => {
+    const { days } = wall(step.at, tz);
+    if (days !== day) {
+      const label = dayLabel(step.at, { tz, now: now() });
+      items.push({ key: `day ${days}`, sig: label, build: () => h("li", { class: "story__day" }, label) });
+      day = days;
+    }
+    items.push({
+      key: `${told.id} ${at}`,
+      sig: `${JSON.stringify(step)} ${tz} ${state.today} ${state.people.length}`,
+      build: () => drawStep(step, tz),
+    });
+  });
+  reconcile(list, items);
+}
+
+// Only what is new is said, and only of the story that was on screen already.
+function tell(before, told) {
+  if (before?.id !== told.id) return;
+  const fresh = told.steps.slice(before.steps.length).filter((step) => step.look !== "quiet");
+  for (const step of fresh) announce(stepSentence(step));
+}
+
+function drawNote(note, told, stopped) {
+  const words = told && (stopped ? stoppedWords(told) : regainedWords());
+  note.hidden = !words;
+  note.className = `story__note story__note--${stopped ? "stopped" : "back"}`;
+  if (words && note.dataset.words !== words) fill(note, icon(stopped ? "bolt" : "check", 15), h("span", null, words));
+  note.dataset.words = words || "";
+}
+
+function stoppedWords({ steps, waiting }) {
+  const known = `${count(steps.length)} on disk${waiting?.until ? ", and the timer too" : ""}.`;
+  return `Killed. Nothing runs now; ${known}`;
+}
+
+function regainedWords() {
+  const { regained } = state;
+  return regained === null ? "" : `Back again. Nothing was lost: ${allOf(regained)} still there.`;
+}
+
+const count = (steps) => `${steps} ${steps === 1 ? "step is" : "steps are"}`;
+const allOf = (steps) => (steps === 1 ? "its one step is" : `all ${steps} steps are`);
+
+function waitingLine() {
+  const words = h("p", { class: "waiting__words" });
+  const who = h("p", { class: "waiting__who" });
+  const left = h("p", { class: "waiting__left", role: "timer", dataset: { testid: "story-countdown" } });
+  const deadline = h("p", { class: "waiting__who" });
+  const note = h("p", { class: "waiting__note" });
+  const node = h(
+    "div",
+    { class: "waiting", hidden: true, dataset: { testid: "story-waiting" } },
+    h("span", { class: "waiting__ring", "aria-hidden": "true" }),
+    words,
+    who,
+    left,
+    deadline,
+    note,
+  );
+  let until = null;
+  const tick = () => {
+    left.textContent = until === null ? "" : remaining(until - now());
+  };
+  setInterval(tick, 1000);
+  watch(["clock"], tick);
+  return {
+    node,
+    draw(told, stopped) {
+      const waits = told?.waiting;
+      node.hidden = !waits;
+      until = waits?.until ?? null;
+      tick();
+      if (!waits) return;
+      words.textContent = waits.words;
+      note.textContent = stopped ? "" : waits.note;
+      who.textContent = waits.who.map(named).join(", ");
+      deadline.textContent = waits.until ? `until ${moment(waits.until, { tz: state.me?.tz, now: now() })}` : "";
+    },
+  };
+}

@@ -1,0 +1,65 @@
+// One step of a story: a mark on the rail, what happened, to whom and where, and when.
+
+import { h } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { channelById, now, person, state } from "../app/state.js";
+import { clockTime, fullMoment, moment, wall } from "./time.js";
+
+const PICTURES = {
+  start: "play",
+  done: "check",
+  wait: "clock",
+  event: "inbox",
+  timer: "alarm",
+  trouble: "warning",
+  end: "flag",
+};
+
+const PAUSE = 100; // seconds
+
+/** A person's, a group's or a channel's name as one reads it. */
+export function named(id) {
+  const channel = channelById(id);
+  if (channel) return channel.is_im ? channel.name : `#${channel.name}`;
+  return person(id)?.real_name || state.groups.find((group) => group.id === id)?.name || id;
+}
+
+export function drawStep(step, tz) {
+  const picture = PICTURES[step.look];
+  const names = [...step.where, ...step.who].map(named).join(", ");
+  return h(
+    "li",
+    { class: `step step--${step.look}`, dataset: { look: step.look } },
+    h("span", { class: "step__mark" }, picture ? icon(picture, 12) : null),
+    h(
+      "p",
+      { class: "step__words" },
+      step.words,
+      step.look === "wait" && step.until ? ` for ${span(step, tz)}` : null,
+      step.times > 1 ? h("span", { class: "step__times" }, ` ×\u2009${step.times}`) : null,
+      names ? h("span", { class: "step__names" }, " · ", names) : null,
+    ),
+    h(
+      "time",
+      {
+        class: "step__time",
+        datetime: new Date(step.at * 1000).toISOString(),
+        title: fullMoment(step.at, tz),
+      },
+      clockTime(step.at, tz),
+    ),
+    step.detail ? h("p", { class: "step__detail" }, step.detail) : null,
+  );
+}
+
+// A pause is told by its length, a deadline by its moment; the day only where it is another than now.
+function span({ at, until: epoch }, tz) {
+  if (epoch - at < PAUSE) return `${Math.round(epoch - at)}\u00a0s`;
+  return wall(epoch, tz).days === wall(now(), tz).days ? clockTime(epoch, tz) : moment(epoch, { tz, now: now() });
+}
+
+/** What a screen reader says of a step as it comes. */
+export function stepSentence(step) {
+  const names = [...step.where, ...step.who].map(named).join(", ");
+  return [step.words, step.detail, names].filter(Boolean).join(", ");
+}

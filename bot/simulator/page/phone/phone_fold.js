@@ -1,0 +1,40 @@
+// Where the column is not tall, a phone that nothing came to folds up and leaves the room to what is happening.
+
+import { fill, h } from "../app/dom.js";
+import { icon } from "../app/icons.js";
+import { state, watch } from "../app/state.js";
+
+const SHORT = matchMedia("(max-height: 1239px)");
+
+/** Gives the button that folds `phone`; it unfolds by itself when there is a text. */
+export function foldButton(phone, label) {
+  const byHand = new Map(); // person -> whether they want it open
+  const node = h("button", {
+    type: "button",
+    class: "iconbtn iconbtn--small phone__fold",
+    dataset: { testid: "phone-fold" },
+    on: { click: () => turn() },
+  });
+  const open = () => byHand.get(state.as) ?? Boolean(state.phone?.messages.length);
+  const draw = () => {
+    const foldable = SHORT.matches && state.hasStories;
+    node.hidden = !foldable;
+    phone.classList.toggle("phone--folded", foldable && !open());
+    node.setAttribute("aria-expanded", String(open()));
+    node.setAttribute("aria-label", `Show ${label()}`);
+    fill(node, icon("chevron", 16));
+  };
+  const turn = () => {
+    byHand.set(state.as, !open());
+    draw();
+  };
+  let count = 0;
+  watch(["phone", "hasStories", "me"], () => {
+    const arrived = state.phone?.messages.length ?? 0;
+    if (arrived > count) byHand.delete(state.as);
+    count = arrived;
+    draw();
+  });
+  SHORT.addEventListener("change", draw);
+  return node;
+}

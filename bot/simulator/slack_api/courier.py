@@ -1,0 +1,78 @@
+"""Carrying payloads to the app, whichever way it is reached at that moment."""
+
+import asyncio
+from typing import Any
+
+from bot.simulator.slack_api.delivery import HttpDelivery, Kind, NoAckError, Retry
+from bot.simulator.slack_api.installation import Installation
+from bot.simulator.slack_api.socket_mode import SocketMode
+
+Json = dict[str, Any]
+
+# Source: https://docs.slack.dev/apis/events-api — nearly at once, after a minute, after five.
+RETRY_AFTER = (0.0, 60.0, 300.0)
+
+
+class Courier:
+    """Delivers over Socket Mode while the app is connected to it, and by HTTP otherwise, as Slack does."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        http: HttpDelivery,
+        sockets: SocketMode,
+        retry_after: tuple[float, ...],
+    ) -> None:
+        self.http = http
+        self.sockets = sockets
+        self._installation = installation
+        self._retry_after = retry_after
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> str | None:
+        """Say how the app is reached: "socket", "http", or None when it is not."""
+        if self.sockets.connected:
+            return "socket"
+        return "http" if self.http.request_url else None
+
+    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
+        """Hand over a payload once; see Delivery."""
+        way = self.sockets if self.sockets.connected else self.http
+        return await way.deliver(kind, payload, retry)
+
+    def emit(self, event: Json) -> None:
+        """Send an event the app subscribed to; nobody waits for it, and it is repeated if unanswered."""
+        if _subscription(event) not in self._installation.app.events:
+            return
+        envelope = self._installation.interactions.event(event)
+        task = asyncio.get_running_loop().create_task(self._insist(envelope))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _insist(self, envelope: Json) -> None:
+        retry: Retry | None = None
+        for number, pause in enumerate((*self._retry_after, None), start=1):
+            try:
+                await self.deliver("events_api", envelope, retry)
+            except NoAckError as failure:
+                if pause is None or not failure.retry:
+                    return
+                retry = Retry(number, failure.reason)
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Drop the events under way and let go of connections."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self.http.close()
+
+
+def _subscription(event: Json) -> str:
+    """Give the name under which a manifest subscribes to this event."""
+    if event["type"] != "message":
+        return str(event["type"])
+    return {"im": "message.im", "group": "message.groups"}.get(event["channel_type"], "message.channels")

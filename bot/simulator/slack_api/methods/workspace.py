@@ -1,0 +1,49 @@
+"""api.*, auth.*, apps.*, team.*: the workspace and the connection to it."""
+
+from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.slack_api.methods.table import Call, Json, method
+
+
+@method("api.test", takes="none")
+def api_test(call: Call) -> Json:
+    """Answer with the arguments, or with the error they ask for."""
+    if error := call.args.text("error"):
+        raise SlackError(error, args=call.args.given)
+    return {"args": call.args.given}
+
+
+@method("auth.test")
+def auth_test(call: Call) -> Json:
+    """Say whose token this is."""
+    app = call.workspace.people.app()
+    return {
+        "url": f"{call.origin}/",
+        "team": call.workspace.name,
+        "user": app.name,
+        "team_id": call.workspace.team_id,
+        "user_id": app.id,
+        "bot_id": call.app.bot_id,
+        "is_enterprise_install": False,
+    }
+
+
+@method("team.info", "team:read")
+def team_info(call: Call) -> Json:
+    """Describe the workspace."""
+    workspace = call.workspace
+    return {
+        "team": {
+            "id": workspace.team_id,
+            "name": workspace.name,
+            "url": f"{call.origin}/",
+            "domain": workspace.domain,
+            "email_domain": "",
+            "icon": {"image_default": True},
+        }
+    }
+
+
+@method("apps.connections.open", takes="app")
+def connections_open(call: Call) -> Json:
+    """Issue the URL of one Socket Mode connection."""
+    return {"url": call.courier.sockets.issue_url(call.origin)}

@@ -1,0 +1,129 @@
+"""One SQLite file that holds the workspace."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from bot.simulator.slack_api.errors import SimulatorError
+
+# Each adds to the one before, so that an older file is brought up to date by those it lacks.
+SCHEMAS = ("schema.sql", "phones.sql")
+# Marks the file as ours ("CsSi"), so that a foreign database is refused instead of being written to.
+APPLICATION_ID = 0x43735369
+
+
+class Store:
+    """A transactional SQLite database, on disk at `path` or in memory when None.
+
+    Every change is committed before the call that makes it returns, so it outlives a kill of the process. For
+    use by one thread at a time (the event loop's): statements take microseconds, so they run where they are
+    called.
+
+    Raises SimulatorError when the file is in use by another simulator, is no simulator's, or is a newer
+    one's.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        try:
+            # Not bound to the opening thread: a test may open the workspace and serve it from another one.
+            self._db = sqlite3.connect(path or ":memory:", 0.3, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise SimulatorError(f"{path} cannot be opened; does its directory exist?") from error
+        self._db.row_factory = sqlite3.Row
+        self._depth = 0
+        self._after: list[Callable[[], None]] = []
+        try:
+            self.is_new = self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                raise SimulatorError(
+                    f"{path} is in use by another simulator; stop that one first."
+                ) from error
+            raise SimulatorError(f"{path} cannot be read as a simulator's workspace: {error}.") from error
+        except SimulatorError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> bool:
+        # Exclusive: two simulators on one file would each hand out the same message timestamps.
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        # Looked at before anything is written, the journal mode included: a foreign file is left as it is.
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if tables and application != APPLICATION_ID:
+            raise SimulatorError(f"{self._path} is not a simulator's workspace; choose another file.")
+        if version > len(SCHEMAS):
+            raise SimulatorError(
+                f"{self._path} was written by a newer version; update, or choose another file."
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        # WAL without a sync per commit survives a killed process, which is what is promised; a power cut may
+        # cost the last moments of a pretended workspace.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        for number, name in enumerate(SCHEMAS[version:], start=version + 1):
+            self._db.executescript(
+                f"BEGIN; {files(__package__).joinpath(name).read_text()}"
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+            )
+        return not tables
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the block as one change: all of it on disk when the outermost block ends, or none of it.
+
+        What was handed to `after_commit` inside runs then, so no watcher hears of a change it cannot read
+        yet.
+        """
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._after.clear()
+            self._db.execute("ROLLBACK")
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
+        after, self._after = self._after, []
+        for callback in after:
+            callback()
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Run `callback` once the change under way is on disk; at once when none is."""
+        if self._depth:
+            self._after.append(callback)
+        else:
+            callback()
+
+    def execute(self, sql: str, *parameters: Any) -> int:
+        """Run one statement and give the number of rows it changed."""
+        return self._db.execute(sql, parameters).rowcount
+
+    def one(self, sql: str, *parameters: Any) -> sqlite3.Row | None:
+        """Give the first row, or None."""
+        row: sqlite3.Row | None = self._db.execute(sql, parameters).fetchone()
+        return row
+
+    def all(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        """Give every row."""
+        return self._db.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Release the file. Nothing is lost by not calling this."""
+        self._db.close()

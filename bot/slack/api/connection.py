@@ -1,0 +1,89 @@
+"""The connection to Slack: checked at start, waited for when the network is down, over HTTP or Socket Mode."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.middleware.authorization.async_single_team_authorization import AsyncSingleTeamAuthorization
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from orchestration.domain.errors import CountersignError
+
+log = logging.getLogger(__name__)
+
+RETRY: Final = 5.0  # seconds between tries to reach Slack at start
+# Answers that say a credential is wrong: waiting will not mend those.
+BAD_TOKEN: Final = frozenset(
+    {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"}
+)
+
+
+class SlackRefusedError(CountersignError):
+    """Slack does not accept a token."""
+
+
+class SlackLink:
+    """Keeps `app` reachable for Slack: in Socket Mode when an app token is given, otherwise at `/slack/events`."""
+
+    def __init__(self, app: AsyncApp, app_token: str | None) -> None:
+        self._app = app
+        self._app_token = app_token
+        self._socket: AsyncSocketModeHandler | None = None
+        self._greeted = False
+
+    async def connect(self) -> None:
+        """Returns once Slack has answered and the socket, if any, is up; waits for a network that is down.
+
+        Raises `SlackRefusedError` naming the setting whose token Slack does not accept.
+        """
+        while True:
+            try:
+                if not self._greeted:
+                    me = await self._app.client.auth_test()
+                    self._greeted = True
+                    self._introduce(me)
+                    log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
+                if self._app_token:
+                    self._socket = self._socket or AsyncSocketModeHandler(self._app, self._app_token)
+                    await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
+            except SlackApiError as error:
+                problem = error.response.get("error", "no reason given")
+                if problem in BAD_TOKEN:
+                    name = "SLACK_APP_TOKEN" if self._greeted else "SLACK_BOT_TOKEN"
+                    raise SlackRefusedError(f"{name}: Slack does not accept it ({problem}).") from error
+                log.warning("Slack is not ready: %s", problem)
+            except (OSError, TimeoutError) as error:
+                log.warning("Slack cannot be reached: %s", error)
+            else:
+                return
+            await asyncio.sleep(RETRY)
+
+    def _introduce(self, me: AsyncSlackResponse) -> None:
+        """Bolt would ask who we are once more at its first request, and lose that to a Slack which then is down."""
+        for middleware in self._app._async_middleware_list:  # noqa: SLF001 - it keeps the answer there, and takes none
+            if isinstance(middleware, AsyncSingleTeamAuthorization):
+                middleware.auth_test_result = me
+
+    async def ready(self) -> bool:
+        """Whether Slack can reach us now, as far as this side can tell."""
+        if not self._greeted:
+            return False
+        return not self._app_token or (
+            self._socket is not None and bool(await self._socket.client.is_connected())
+        )
+
+    async def close(self) -> None:
+        """Hangs up the socket, if any."""
+        if self._socket is not None:
+            await self._socket.close_async()  # type: ignore[no-untyped-call]  # Bolt's
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """`POST /slack/events`: Bolt checks the signature and its age, and answers 401 where they do not hold."""
+        return await to_aiohttp_response(await self._app.async_dispatch(await to_bolt_request(request)))

@@ -1,0 +1,115 @@
+"""Looking for what this app has already posted, by the metadata that it was posted with."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
+
+from bot.slack.api.errors import as_delivery_errors, code_of
+
+log = logging.getLogger(__name__)
+
+Found = Mapping[str, Any]
+
+SKEW: Final = timedelta(minutes=5)  # by how much Slack's clock may be behind the hub's
+PAGE: Final = 200
+PAGES: Final = 10
+
+# There is no way to look. The message may then be posted twice, which is better than not at all.
+BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
+NO_THREAD: Final = "thread_not_found"
+
+
+@dataclass(frozen=True)
+class _Self:
+    bot: str
+    user: str
+
+
+class History:
+    """What stands in channels and threads. Where the app may not read, that is logged once a channel."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._own: _Self | None = None
+        self._blind: set[str] = set()
+
+    def in_channel(self, channel: str, since: datetime, wanted: Callable[[Found], bool]) -> Found | None:
+        """The app's own message that is `wanted` among the newest 2,000 since then; None also where it cannot look."""
+
+        def page(cursor: str | None) -> SlackResponse:
+            return self._client.conversations_history(
+                channel=channel,
+                oldest=f"{(since - SKEW).timestamp():.6f}",
+                include_all_metadata=True,
+                limit=PAGE,
+                cursor=cursor,
+            )
+
+        return self._search(channel, page, wanted)
+
+    def in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Found | None:
+        """The same for the oldest 2,000 replies under a message."""
+
+        def page(cursor: str | None) -> SlackResponse:
+            return self._client.conversations_replies(
+                channel=channel, ts=ts, include_all_metadata=True, limit=PAGE, cursor=cursor
+            )
+
+        return self._search(channel, page, wanted)
+
+    def _search(
+        self, channel: str, page: Callable[[str | None], SlackResponse], wanted: Callable[[Found], bool]
+    ) -> Found | None:
+        with as_delivery_errors():
+            try:
+                return next(
+                    (message for message in _all(page) if wanted(message) and self._is_own(message)), None
+                )
+            except SlackApiError as error:
+                if code_of(error) == NO_THREAD:
+                    return None
+                if code_of(error) not in BLIND:
+                    raise
+                self._warn_blind(channel, code_of(error))
+        return None
+
+    def _is_own(self, message: Found) -> bool:
+        """Whether this app posted it: metadata can be written by any app in the channel."""
+        own = self._own = self._own or self._who_am_i()
+        return message.get("bot_id") == own.bot or message.get("user") == own.user
+
+    def _who_am_i(self) -> _Self:
+        answer = self._client.auth_test()
+        return _Self(bot=str(answer["bot_id"]), user=str(answer["user_id"]))
+
+    def _warn_blind(self, channel: str, code: str) -> None:
+        with self._lock:
+            first = channel not in self._blind
+            self._blind.add(channel)
+        if first:
+            log.warning(
+                "cannot read the history of %s (%s), so after a crash a card might be posted there twice; "
+                "invite the app to the channel, and check its scopes against manifest.yml",
+                channel,
+                code,
+            )
+
+
+def _all(page: Callable[[str | None], SlackResponse]) -> Iterator[Found]:
+    cursor: str | None = None
+    for _ in range(PAGES):
+        found = page(cursor)
+        yield from found["messages"]
+        cursor = (found.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            return

@@ -1,0 +1,191 @@
+"""Publishes App Homes: to who opens theirs, and again, while they look, when something on it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
+from bot.slack.api.groups import Groups
+from bot.slack.blocks import Json
+from bot.slack.views.home import home_view
+from orchestration.domain import rules
+from orchestration.domain.cards import Card
+from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError
+from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
+from orchestration.service.worklists import DeskReader
+
+log = logging.getLogger(__name__)
+
+# Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
+PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
+HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
+SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
+# Slack's own trouble, which is everybody's and passes. What it refuses for a person, it refuses again.
+DOWN: Final = frozenset({"", "fatal_error", "internal_error", "request_timeout", "service_unavailable"})
+WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
+# Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
+LOOKS_FOR: Final = 1800.0  # seconds
+LOOKERS: Final = 1000
+CHANGES: Final = 20  # requests that have changed while somebody looked
+
+
+@dataclass
+class _Looker:
+    """Who looks: since when (monotonic), in which of the groups that policies name they are, and what has changed."""
+
+    since: float = 0.0
+    groups: frozenset[str] = frozenset()
+    changed: deque[str] = field(default_factory=lambda: deque(maxlen=CHANGES))
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Homes:
+    """Who looks at their Home, and what it shows. For one event loop, and for what this process is told of.
+
+    `now` is the hub's time. Nothing here holds up a decision: cards tell it what they show, and it draws later.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        reader: DeskReader,
+        groups: Groups,
+        book: Callable[[], PolicyBook],
+        now: Callable[[], datetime],
+        *,
+        pause: float = PAUSE,
+    ) -> None:
+        self._client = client
+        self._reader = reader
+        self._groups = groups
+        self._book = book
+        self._now = now
+        self._pause = pause
+        self._loop = asyncio.get_running_loop()
+        self._lookers: OrderedDict[str, _Looker] = OrderedDict()
+        self._changed: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    async def opened(self, person: str) -> None:
+        """They look at it now. Never raises: what could not be drawn is drawn later, or logged."""
+        looker = self._lookers.setdefault(person, _Looker())
+        looker.since = time.monotonic()
+        self._lookers.move_to_end(person)
+        while len(self._lookers) > LOOKERS:
+            self._lookers.popitem(last=False)
+        if await self._publish(person):
+            self._mark(person)
+
+    async def away_set(self, person: str, entry: PersonEntry | None) -> None:
+        """Draws it again once their own word on being away has reached where it is kept. Never raises."""
+        if person not in self._lookers:
+            return
+        pause = FIRST_LOOK
+        with contextlib.suppress(TimeoutError, HubUnavailableError):
+            async with asyncio.timeout(WORD_PATIENCE):
+                while await self._reader.entry(person) != entry:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, SLOWEST_LOOK)
+        if await self._publish(person):
+            self._mark(person)
+
+    async def entry_of(self, person: str) -> PersonEntry | None:
+        """Their own word on being away. May raise `HubUnavailableError`."""
+        return await self._reader.entry(person)
+
+    def today(self) -> date:
+        """The hub's day, in UTC."""
+        return self._now().date()
+
+    def shown(self, card: Card, notify: Sequence[str]) -> None:
+        """A card was posted or edited: whoever looks and has to do with it gets a new Home. From any thread."""
+        concerned = {card.requester, *notify}
+        for level in card.levels:
+            concerned.update(level.approvers, level.waiting_for, level.stand_ins, level.stand_ins.values())
+            concerned.update(vote.actor for vote in level.decisions)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
+            self._loop.call_soon_threadsafe(self._mark_concerned, concerned, card.request_id)
+
+    async def keep(self) -> None:
+        """Draws again what has changed, one Home at a time, until cancelled. No failure ends it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await asyncio.sleep(self._pause)  # what changes together is drawn once
+            changed, self._changed = self._changed, {}
+            for person in changed:
+                wait = await self._publish(person)
+                if wait:
+                    self._mark(person)
+                await asyncio.sleep(max(wait, self._pause))
+
+    def _mark_concerned(self, concerned: set[str], request_id: str) -> None:
+        oldest = time.monotonic() - LOOKS_FOR
+        for person, looker in self._lookers.items():
+            if looker.since >= oldest and (person in concerned or not concerned.isdisjoint(looker.groups)):
+                # The request's own word to their desk may come later than its card.
+                if request_id not in looker.changed:
+                    looker.changed.append(request_id)
+                self._mark(person)
+
+    def _mark(self, person: str) -> None:
+        self._changed[person] = None
+        self._wake.set()
+
+    async def _publish(self, person: str) -> float:
+        """Draws the Home of one who looks; returns the seconds until it is to be tried again, 0 for never."""
+        looker = self._lookers.get(person)
+        if looker is None:
+            return 0.0
+        # One drawing at a time: a slow one must not replace what was drawn from later knowledge.
+        async with looker.turn:
+            try:
+                view = await self._draw(person, looker)
+                with as_delivery_errors():
+                    await self._client.views_publish(user_id=person, view=view)
+            except ThrottledError as error:
+                return max(error.retry_after, self._pause)
+            except HubUnavailableError as error:
+                log.warning("the Home of %s is drawn later: %s", person, error)
+                return HUB_BACK
+            except (*SLACK_FAILURES, TimeoutError) as error:
+                if code_of(error) in DOWN and time.monotonic() - looker.since < LOOKS_FOR:
+                    log.warning("the Home of %s is drawn later: %s", person, code_of(error) or error)
+                    return SLACK_BACK * self._pause
+                log.warning("the Home of %s is not drawn: %s", person, code_of(error) or error)
+            except CountersignError as error:
+                log.warning("the Home of %s is not drawn: %s", person, error)
+            except Exception:
+                log.exception("the Home of %s is not drawn", person)
+        return 0.0
+
+    async def _draw(self, person: str, looker: _Looker) -> Json:
+        book = self._book()
+        named = _groups_of(book)
+        groups = await self._groups.of(person) if named else frozenset()
+        if groups is not None:
+            looker.groups = groups & named
+        desk = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
+        listed = book.people.get(person)
+        return home_view(desk, listed, self.today(), groups_unknown=groups is None)
+
+
+def _groups_of(book: PolicyBook) -> frozenset[str]:
+    """The groups that policies name now. What was asked under an earlier policy still has its card."""
+    principals: list[str] = []
+    for policy in book.policies.values():
+        for level in policy.levels:
+            principals += level.approvers
+        principals += policy.escalation.approvers if policy.escalation else ()
+    return frozenset(rules.groups_of(principals))

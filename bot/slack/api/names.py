@@ -1,0 +1,70 @@
+"""What people and groups are called, for a page that Slack does not render. Asked for once an hour at most."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.api.errors import SLACK_FAILURES, code_of
+from bot.slack.api.groups import Groups
+
+log = logging.getLogger(__name__)
+
+KNOWN_FOR: Final = 3600.0  # seconds
+UNKNOWN_FOR: Final = 60.0  # seconds before somebody whom Slack did not name is asked for again
+KEPT: Final = 5000
+PATIENCE: Final = 1.5  # seconds for all of a page's names; it is shown with IDs rather than late
+AT_ONCE: Final = 5
+ASKED_FOR: Final = 40  # people, for one page
+
+
+class Names:
+    """A cache over `users.info`. For one event loop. Never raises: who is not known is not named."""
+
+    def __init__(self, client: AsyncWebClient, groups: Groups, *, patience: float = PATIENCE) -> None:
+        self._client = client
+        self._groups = groups
+        self._patience = patience
+        self._known: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
+
+    async def of(self, principals: Collection[str]) -> dict[str, str]:
+        """ID to name, of those that are known."""
+        people = [who for who in principals if who.startswith(("U", "W"))]
+        missing = [who for who in people if not self._is_known(who)][:ASKED_FOR]
+        tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]
+        if any(who.startswith("S") for who in principals):
+            tasks.append(asyncio.create_task(self._look_at_groups()))
+        _, late = await asyncio.wait(tasks, timeout=self._patience)
+        for task in late:
+            task.cancel()
+        names = {who: self._known[who][1] for who in principals if who in self._known}
+        return {who: name for who, name in names.items() if name}
+
+    def _is_known(self, who: str) -> bool:
+        return time.monotonic() < self._known.get(who, (0.0, None))[0]
+
+    async def _look_all(self, people: Collection[str]) -> None:
+        for who in people:
+            try:
+                found = await self._client.users_info(user=who)
+                user = found["user"]
+                self._keep(who, str(user.get("real_name") or user.get("name") or "") or None, KNOWN_FOR)
+            except (*SLACK_FAILURES, TimeoutError) as error:
+                log.info("%s is not named: %s", who, code_of(error) or error)
+                self._keep(who, self._known.get(who, (0.0, None))[1], UNKNOWN_FOR)
+
+    async def _look_at_groups(self) -> None:
+        for group, name in (await self._groups.names()).items():
+            self._keep(group, name, KNOWN_FOR)
+
+    def _keep(self, who: str, name: str | None, seconds: float) -> None:
+        self._known[who] = (time.monotonic() + seconds, name)
+        self._known.move_to_end(who)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)

@@ -1,0 +1,205 @@
+"""Posts, finds and edits cards, keeps their threads, and sends messages. Sync: activities run on worker threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
+
+from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
+from bot.slack.api.history import History
+from bot.slack.api.pace import Pace
+from bot.slack.input import target
+from bot.slack.input.target import Target, step_metadata
+from bot.slack.messages import thread
+from bot.slack.messages.cards import render
+from bot.slack.messages.notices import LISTED, notice
+from bot.slack.text import mention
+from orchestration.domain.cards import Card, Step, Tell
+from orchestration.domain.errors import ThrottledError
+from orchestration.domain.request import CardRef
+
+log = logging.getLogger(__name__)
+
+LOCKED: Final = (
+    "✗ {whose} was sent five codes within an hour and is locked for an hour. If nobody there pressed Approve that "
+    "often, somebody else does."
+)
+
+TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
+
+# The card is gone or frozen for good, and so nothing on it can be wrong any more.
+GONE: Final = frozenset(
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "is_archived",
+        "is_inactive",
+        "thread_not_found",
+        "cannot_reply_to_message",
+    }
+)
+
+
+def web_client(token: str, base_url: str) -> WebClient:
+    """A client that leaves retrying to the outbox, which does it durably."""
+    return WebClient(token=token, base_url=base_url, timeout=TIMEOUT, retry_handlers=[])
+
+
+class SlackNotifier:
+    """`orchestration.ports.Notifier` over the Web API. Safe to share between threads."""
+
+    def __init__(
+        self,
+        client: WebClient,
+        pace: Pace | None = None,
+        shown: Callable[[Card, Sequence[str]], None] | None = None,
+    ) -> None:
+        """`shown` hears of each card that was posted or edited, and of whom it pings."""
+        self._client = client
+        self._pace = pace or Pace()
+        self._history = History(client)
+        self._shown = shown or (lambda _card, _notify: None)
+        self._lock = threading.Lock()
+        self._direct: dict[str, str] = {}
+        self._gone: set[tuple[str, str]] = set()
+
+    # ---- cards -------------------------------------------------------------------------------------------
+
+    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+        """Posts `card` to `channel`, pinging `notify`."""
+        rendered = render(card, notify)
+        posted = self._say(
+            channel,
+            (card.request_id, "card", card.round),
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
+        self._shown(card, notify)
+        return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
+
+    def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+        """The copy this app already posted for the round at or after `since`, by its metadata.
+
+        None when there is none among the newest 2,000 messages since then, or where the app may not look.
+        """
+        wanted = Target(instance_id=request_id, round=round)
+        found = self._history.in_channel(channel, since, lambda message: target.of_message(message) == wanted)
+        return CardRef(channel=channel, ts=str(found["ts"]), round=round) if found else None
+
+    def edit(self, ref: CardRef, card: Card) -> None:
+        """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
+        rendered = render(card)
+        with as_delivery_errors():
+            try:
+                # Without `metadata` Slack keeps what the message has; an empty one would clear it.
+                self._client.chat_update(
+                    channel=ref.channel, ts=ref.ts, text=rendered.text, blocks=rendered.blocks
+                )
+            except SlackApiError as error:
+                if code_of(error) not in GONE:
+                    raise
+                self._is_gone(ref, card.request_id, code_of(error))
+        self._shown(card, ())
+
+    # ---- the trail ---------------------------------------------------------------------------------------
+
+    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        """Adds the step to the thread under `ref`. Where that card is deleted there is no thread to add to."""
+        if (ref.channel, ref.ts) in self._gone:
+            return
+        try:
+            said = self._say(
+                ref.channel,
+                (request_id, "step", step.number),
+                thread_ts=ref.ts,
+                text=thread.line(step),
+                metadata=step_metadata(request_id, step.number),
+            )
+        except SlackApiError as error:
+            if code_of(error) not in GONE:
+                raise
+            self._is_gone(ref, request_id, code_of(error))
+            return
+        if not said["message"].get("thread_ts"):
+            # Slack takes a reply to nothing for a message of its own, and alone in the channel it says nothing.
+            with as_delivery_errors():
+                self._client.chat_delete(channel=ref.channel, ts=str(said["ts"]))
+            self._is_gone(ref, request_id, "no thread")
+
+    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
+        """Whether this app has already added that step; False also where it may not look."""
+        wanted = step_metadata(request_id, step.number)
+        return (
+            self._history.in_thread(ref.channel, ref.ts, lambda message: message.get("metadata") == wanted)
+            is not None
+        )
+
+    # ---- messages ----------------------------------------------------------------------------------------
+
+    def tell(self, message: Tell) -> None:
+        """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
+        links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
+        links[message.card.request_id] = message.where
+        found = {request: url for request, ref in links.items() if ref and (url := self._permalink(ref))}
+        said = notice(message, found)
+        self._say(
+            self._place(message.user),
+            (message.card.request_id, message.notice, message.step.number if message.step else 0),
+            text=said.text,
+            blocks=said.blocks,
+        )
+
+    def locked(self, channel: str, masked: str, user: str | None) -> None:
+        """Tells the channel of a locked number; see `Alerts`."""
+        whose = f"{mention(user)}'s number {masked}" if user else f"The number {masked}"
+        self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=whose))
+
+    def _place(self, user: str) -> str:
+        if not user.startswith(("U", "W")):
+            return user
+        with as_delivery_errors():
+            return self._direct_channel(user)
+
+    def _say(self, channel: str, name: Hashable, **message: Any) -> SlackResponse:
+        """Posts when it is the turn of `name` in the channel. Raises as the port says."""
+        self._pace.wait(channel, name)
+        try:
+            with as_delivery_errors():
+                return self._client.chat_postMessage(
+                    channel=channel, unfurl_links=False, unfurl_media=False, **message
+                )
+        except ThrottledError as error:
+            self._pace.hold(channel, error.retry_after)
+            raise
+
+    def _is_gone(self, ref: CardRef, request_id: str, why: str) -> None:
+        with self._lock:
+            self._gone.add((ref.channel, ref.ts))
+        log.info("%s: the card %s in %s is out of reach (%s)", request_id, ref.ts, ref.channel, why)
+
+    def _permalink(self, ref: CardRef) -> str | None:
+        try:
+            link = self._client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)["permalink"]
+        except SLACK_FAILURES as error:
+            log.info("no link to the card %s in %s: %s", ref.ts, ref.channel, code_of(error) or error)
+            return None
+        return str(link)
+
+    def _direct_channel(self, user: str) -> str:
+        """The direct message channel with `user`, which never changes and so is asked for once."""
+        with self._lock:
+            known = self._direct.get(user)
+        if known is None:
+            known = str(self._client.conversations_open(users=user)["channel"]["id"])
+            with self._lock:
+                self._direct[user] = known
+        return known

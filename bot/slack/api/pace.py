@@ -1,0 +1,79 @@
+"""Slack takes about one message a second in a channel. Here each message gets its turn, without holding up others.
+
+The next turn is slept for, by at most one or two threads a channel. One that is further is kept, and the caller is
+told to come back for it: a burst into one channel becomes durable timers, and no other channel waits behind it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestration.domain.errors import ThrottledError
+
+INTERVAL: Final = 1.0  # seconds between two messages in a channel
+FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a turn
+
+
+@dataclass
+class _Channel:
+    """`free` is when the first turn begins that nobody has, `next` the earliest moment for the next message."""
+
+    free: float = 0.0
+    next: float = 0.0
+    kept: dict[Hashable, float] = field(default_factory=dict)
+
+
+class Pace:
+    """Turns by channel. Safe to share between threads; knows nothing of other processes, which a 429 speaks for."""
+
+    def __init__(self, interval: float = INTERVAL) -> None:
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._channels: dict[str, _Channel] = {}
+
+    def wait(self, channel: str, message: Hashable) -> None:
+        """Returns when it is the turn of `message`, by whose name a caller who was sent away is known again.
+
+        Raises `ThrottledError` with the seconds until its turn where that is far; the turn is kept.
+        """
+        with self._lock:
+            pause = self._turn(self._channels.setdefault(channel, _Channel()), message)
+        if pause > 0:
+            time.sleep(pause)
+
+    def hold(self, channel: str, seconds: float) -> None:
+        """Slack wants nothing more in `channel` for so long: every turn there moves."""
+        with self._lock:
+            turns = self._channels.setdefault(channel, _Channel())
+            now = time.monotonic()
+            turns.next = max(turns.next, now + seconds)
+            turns.free = max(turns.free, now) + seconds
+            turns.kept = {message: at + seconds for message, at in turns.kept.items()}
+
+    def _turn(self, turns: _Channel, message: Hashable) -> float:
+        now = time.monotonic()
+        at = turns.kept.pop(message, None)
+        if at is None:
+            at = self._take(turns, now)
+        go = max(at, turns.next)
+        if go - now > self._interval:
+            # Whoever came for a turn that has passed goes to the end, or all who are late would come back at once.
+            turns.kept[message] = go = at if at > now + self._interval else self._take(turns, now)
+            self._forget(turns, now)
+            raise ThrottledError(go - now)
+        turns.next = max(go, now) + self._interval
+        return go - now
+
+    def _take(self, turns: _Channel, now: float) -> float:
+        at = max(now, turns.free, turns.next)
+        turns.free = at + self._interval
+        return at
+
+    def _forget(self, turns: _Channel, now: float) -> None:
+        """What was stopped in the meantime never comes for its turn."""
+        if min(turns.kept.values()) < now - FORGOTTEN:
+            turns.kept = {message: at for message, at in turns.kept.items() if at >= now - FORGOTTEN}

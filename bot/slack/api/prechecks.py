@@ -1,0 +1,46 @@
+"""What a person is told, or offered, before they act. Never the guard: the orchestration decides when it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from bot.slack.api.groups import Groups
+from orchestration.approval.status import bench_of, people_of
+from orchestration.domain.commands import Reason
+from orchestration.domain.rules import belongs, groups_of
+from orchestration.service.worklists import Paper, may_decide
+
+# Gives the address of a request's record for one person; None where this server has no public address.
+Link: TypeAlias = Callable[[str, str], str | None]
+
+
+class Courtesy:
+    """Over what Slack says of user groups. Where it says nothing, nobody is refused and nothing is offered."""
+
+    def __init__(self, groups: Groups, link: Link) -> None:
+        self._groups = groups
+        self._link = link
+
+    async def refusal(self, person: str, paper: Paper) -> Reason | None:
+        """Why a decision of theirs would not count now; None where it would, or nobody can tell."""
+        bench = bench_of(paper.progress, paper.policy)
+        groups = await self._groups_of(person, {*bench.approvers, *bench.escalation})
+        if groups is None:
+            return None
+        reason = may_decide(person, dict.fromkeys(groups, (person,)), paper)
+        return None if reason is Reason.RECORDED else reason
+
+    async def record(self, person: str, paper: Paper) -> str | None:
+        """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
+        people = people_of(paper.progress, paper.request, paper.policy)
+        groups = await self._groups_of(person, people) or ()
+        if not belongs(person, people, dict.fromkeys(groups, (person,))):
+            return None
+        return self._link(paper.progress.request_id, person)
+
+    async def _groups_of(self, person: str, principals: set[str]) -> frozenset[str] | None:
+        """Asks Slack only where it matters."""
+        if person in principals or not groups_of(principals):
+            return frozenset()
+        return await self._groups.of(person)

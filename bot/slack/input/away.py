@@ -1,0 +1,102 @@
+"""`/request-approval away until DATE [from DATE] delegate @person`. Pure: words in, an entry out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+from bot.slack.text import mention, safe
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Away, PersonEntry
+
+USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
+# In a group the others can decide meanwhile, and who is in it is Slack's to say.
+WHERE: Final = "where a policy names you, not through a user group"
+STAYS: Final = "What waits for you already stays with you: hand that over from its card, under ⋯ Delegate."
+SET: Final = f"From {{since}} to {{until}} (UTC), {{delegate}} is asked in your place {WHERE}. {STAYS}"
+BACK: Final = "You are there again: from now on you are asked yourself."
+
+YOURSELF: Final = "You cannot stand in for yourself. Please name somebody else."
+
+SINCE, UNTIL, DELEGATE = "since", "until", "delegate"  # the fields of the form
+
+_MENTION: Final = re.compile(r"^<@([UW][A-Z0-9]{1,30})(?:\|[^>]*)?>$")
+
+
+def read_away(words: Sequence[str], *, person: str, today: date) -> PersonEntry:
+    """The entry for `person`. Raises `InvalidRequestError`: what to write instead."""
+    said = _pairs(words)
+    if "until" not in said or "delegate" not in said:
+        raise InvalidRequestError(f"Please say until when, and who decides for you: {USAGE}.")
+    since, until = _day(said["from"]) if "from" in said else today, _day(said["until"])
+    entry = checked(since, until, None, person=person, today=today)
+    return entry.model_copy(update={"delegate": _delegate(said["delegate"], person)})
+
+
+def checked(since: date, until: date, delegate: str | None, *, person: str, today: date) -> PersonEntry:
+    """The entry for `person`, both days included. Raises `InvalidRequestError` naming the field to mend."""
+    if until < today:
+        raise InvalidRequestError(
+            f"{until} is over. Please give the last day on which you are away.", field=UNTIL
+        )
+    if until < since:
+        raise InvalidRequestError(
+            f"{until} is before {since}. Please give the first day after “from”.", field=UNTIL
+        )
+    if delegate == person:
+        raise InvalidRequestError(YOURSELF, field=DELEGATE)
+    return PersonEntry(delegate=delegate, away=Away(since=since, until=until))
+
+
+def standing(own: PersonEntry | None, listed: PersonEntry | None, today: date) -> PersonEntry | None:
+    """The absence that holds, now or to come: their own word, or else the operator's. None where there is none."""
+    entry = own if own is not None else listed
+    if entry is None or entry.away is None or entry.delegate is None or entry.away.until < today:
+        return None
+    return entry
+
+
+def back_again(listed: PersonEntry | None, today: date) -> PersonEntry | None:
+    """What ends an absence: their own word is taken back, and speaks against the operator's where that still holds."""
+    return PersonEntry() if standing(None, listed, today) else None
+
+
+def told(entry: PersonEntry) -> str:
+    """What the person reads when their absence is on record (mrkdwn)."""
+    if entry.away is None or entry.delegate is None:
+        return BACK
+    return SET.format(since=entry.away.since, until=entry.away.until, delegate=mention(entry.delegate))
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    """`until X from Y delegate Z`, in any order."""
+    said: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        key = rest.pop(0).lower()
+        if key not in {"until", "from", "delegate"} or key in said or not rest:
+            raise InvalidRequestError(f"“{safe(key, 40)}” is not clear here. Please write {USAGE}.")
+        said[key] = rest.pop(0)
+    return said
+
+
+def _day(word: str) -> date:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise InvalidRequestError(
+            f"“{safe(word, 20)}” is no date. Please write it as year-month-day, such as 2026-12-24."
+        ) from None
+
+
+def _delegate(word: str, person: str) -> str:
+    found = _MENTION.match(word)
+    if found is None:
+        raise InvalidRequestError(
+            f"I cannot tell who “{safe(word, 40)}” is. Please type @ and choose the person from Slack's list."
+        )
+    if found[1] == person:
+        raise InvalidRequestError(YOURSELF)
+    return found[1]

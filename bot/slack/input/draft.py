@@ -1,0 +1,78 @@
+"""What somebody wants to ask for, as far as they have said it; and the request that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from bot.slack.input.amounts import read_amount
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest
+
+Policies: TypeAlias = Mapping[str, Policy]
+
+# pydantic's words are for programmers; these are for whoever filled in the form.
+_TOO_LONG: Final = "This is too long: at most {limit} characters."
+_NEEDED: Final = "Please say in a few words what you ask for."
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A request as typed. Nothing is checked yet."""
+
+    policy: str | None = None
+    title: str = ""
+    amount: str = ""
+    description: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_key: str) -> ApprovalRequest:
+    """The request that the draft makes. Raises `InvalidRequestError` naming the field to mend.
+
+    The policy's own rules are the door's to check.
+    """
+    policy = policies.get(draft.policy or "")
+    if policy is None:
+        raise InvalidRequestError("Please choose what kind of approval you need.", field="policy")
+    if not draft.title.strip():
+        raise InvalidRequestError(_NEEDED, field="title")
+    given: dict[str, Any] = {
+        "policy": policy.key,
+        "title": " ".join(draft.title.split()),
+        "description": draft.description.strip(),
+        "amount": _amount(draft, policy),
+        "fields": {name: value.strip() for name, value in draft.fields.items() if value.strip()},
+        "requester": requester,
+        "idempotency_key": idempotency_key,
+    }
+    try:
+        return ApprovalRequest.model_validate(given)
+    except ValidationError as error:
+        raise _ours(error) from error
+
+
+def missing(draft: Draft, policy: Policy) -> bool:
+    """Whether something is still to be filled in before this can be asked."""
+    unfilled = [spec.name for spec in policy.fields if spec.required and not draft.fields.get(spec.name)]
+    return not draft.title.strip() or bool(unfilled)
+
+
+def _amount(draft: Draft, policy: Policy) -> Decimal | None:
+    if not draft.amount.strip() or policy.currency is None:
+        return None
+    return read_amount(draft.amount, policy.currency)
+
+
+def _ours(error: ValidationError) -> InvalidRequestError:
+    fault = error.errors()[0]
+    place = [str(part) for part in fault["loc"]]
+    name = place[-1] if place and place[0] == "fields" else (place[0] if place else None)
+    if fault["type"] == "string_too_long":
+        return InvalidRequestError(_TOO_LONG.format(limit=fault["ctx"]["max_length"]), field=name)
+    return InvalidRequestError(f"{fault['msg']}.", field=name)

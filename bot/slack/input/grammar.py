@@ -1,0 +1,136 @@
+"""The slash command's grammar: `/request-approval POLICY [AMOUNT] TITLE…`. Pure: text in, what to do out.
+
+A policy of the operator's that is called like one of our words goes before it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bot.slack.input import away
+from bot.slack.input.amounts import is_currency, looks_like_amount, read_amount
+from bot.slack.input.draft import Draft, Policies, missing
+from bot.slack.text import mention, safe, typed
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Policy
+
+COMMAND: Final = "/request-approval"
+TITLE_LIMIT: Final = 150
+HELP_WORDS: Final = frozenset({"help", "?", "-h", "--help"})
+SHOWN_POLICIES: Final = 30
+
+AWAY, BACK, CANCEL, STATUS = "away", "back", "cancel", "status"
+ERRANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
+
+USAGE: Final = (
+    f"*{COMMAND}* opens a form.\n"
+    f"*{COMMAND}* `POLICY [AMOUNT] TITLE…` asks at once, or opens the form filled in where more is needed.\n"
+    f"*{COMMAND}* `status ID` shows all of a request, `cancel ID [REASON]` withdraws yours.\n"
+    f"*{COMMAND}* {away.USAGE} has somebody else asked in your place, `back` ends that."
+)
+TOO_LONG: Final = (
+    f"A title has at most {TITLE_LIMIT} characters, and this one has {{length}}. "
+    f"Please shorten it, or type only {COMMAND} and put the rest in the description."
+)
+UNKNOWN: Final = "There is no policy called “{word}”."
+MEANT: Final = " Did you mean `{guess}`?"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Everything needed is there."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Open the form with what is there."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Show how it is done; `problem` says what was wrong, if anything was."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Something else than asking: one of `ERRANDS`, and what follows it as Slack sent it, mentions included."""
+
+    word: str
+    words: tuple[str, ...]
+
+
+Wish: TypeAlias = Ask | Fill | Explain | Errand
+
+
+def parse(text: str, policies: Policies) -> Wish:
+    """What the command's text asks for. Total: whatever cannot be meant is explained."""
+    words = typed(text).split()
+    if not words:
+        return Fill(Draft(policy=next(iter(policies)) if len(policies) == 1 else None))
+    first, rest = words[0], words[1:]
+    policy = policies.get(first.lower())
+    if policy is not None:
+        return _asking(policy, rest)
+    if first.lower() in ERRANDS:
+        return Errand(first.lower(), tuple(text.split()[1:]))
+    return Explain("" if first.lower() in HELP_WORDS and not rest else _unknown(first, policies))
+
+
+def _asking(policy: Policy, words: list[str]) -> Wish:
+    try:
+        amount, title = _split_amount(words, policy)
+    except InvalidRequestError as error:
+        return Explain(str(error))
+    if len(title) > TITLE_LIMIT:
+        return Explain(TOO_LONG.format(length=len(title)))
+    draft = Draft(policy=policy.key, title=title, amount=amount)
+    return Fill(draft) if missing(draft, policy) else Ask(draft)
+
+
+def explanation(wish: Explain, policies: Policies) -> str:
+    """The help (mrkdwn): the grammar, an example that works here, and the policies there are."""
+    shown = [policies[key] for key in sorted(policies)][:SHOWN_POLICIES]
+    lines = [safe(wish.problem, 400, room=1200)] if wish.problem else []
+    lines += [USAGE, f"For example: `{COMMAND} {_example(shown)}`", "", "*Policies*", *map(_line, shown)]
+    if len(policies) > len(shown):
+        lines.append(f"… and {len(policies) - len(shown)} more, in the form")
+    return "\n".join(lines)
+
+
+def _split_amount(words: list[str], policy: Policy) -> tuple[str, str]:
+    """The amount as typed ("" when there is none) and the title. Where a policy has no currency, all is title."""
+    if not words or policy.currency is None or not looks_like_amount(words[0]):
+        return "", " ".join(words)
+    amount, rest = words[0], words[1:]
+    if rest and is_currency(rest[0]):
+        amount, rest = f"{amount} {rest[0]}", rest[1:]
+    read_amount(amount, policy.currency)  # refused now, rather than in a form that was not asked for
+    return amount, " ".join(rest)
+
+
+def _unknown(word: str, policies: Policies) -> str:
+    guesses = difflib.get_close_matches(word.lower(), policies, n=1)
+    return UNKNOWN.format(word=word[:40]) + (MEANT.format(guess=guesses[0]) if guesses else "")
+
+
+def _example(policies: list[Policy]) -> str:
+    simplest = min(policies, key=lambda policy: missing(Draft(title="…"), policy))
+    return f"{simplest.key} 4200 New laptops for the team" if simplest.currency else f"{simplest.key} Week 48"
+
+
+def _line(policy: Policy) -> str:
+    needs = [field.title for field in policy.fields if field.required]
+    parts = [f"• `{policy.key}` {safe(policy.title, 60)}", f"in {mention(policy.channel)}"]
+    if policy.currency:
+        parts.append(f"amounts in {policy.currency}")
+    if needs:
+        parts.append(f"also needs {', '.join(safe(need, 48) for need in needs)}")
+    return ", ".join(parts)

@@ -1,0 +1,138 @@
+"""One act of one person, as Slack's signed payload says it; and how to answer so that only they see it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncRespond
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.api.errors import SLACK_FAILURES, code_of
+from bot.slack.blocks import Json
+from orchestration.domain.request import Via
+from orchestration.service.approvals import Actor
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Act:
+    """A command, a press or a submitted form: who, where, and what Slack gives to answer with."""
+
+    body: Mapping[str, Any]
+    ack: AsyncAck
+    client: AsyncWebClient
+    respond: AsyncRespond
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def person(self) -> str:
+        """The ID of whoever acted."""
+        return str(self.body["user_id"] if "command" in self.body else self.body["user"]["id"])
+
+    @property
+    def actor(self) -> Actor:
+        """The same, for the door."""
+        return Actor(self.person, Via.SLACK)
+
+    @property
+    def view(self) -> Mapping[str, Any]:
+        """The form that was submitted or acted in."""
+        view: Mapping[str, Any] = self.body["view"]
+        return view
+
+    @property
+    def channel(self) -> str | None:
+        """Where they acted; for a form, where it was opened from; None where there is no such place."""
+        places = [
+            self.body.get("channel_id"),
+            (self.body.get("channel") or {}).get("id"),
+            (self.body.get("container") or {}).get("channel_id"),
+            _opened_from(self.body.get("view") or {}),
+        ]
+        return next((place for place in places if isinstance(place, str) and place), None)
+
+    @property
+    def in_modal(self) -> bool:
+        """Whether they pressed something in a modal: not in a message, and not in App Home."""
+        is_press = self.body.get("type") == "block_actions"
+        return is_press and (self.body.get("view") or {}).get("type") == "modal"
+
+    @property
+    def id(self) -> str:
+        """A name for this act: the same if Slack delivers it again, another for whatever the person does next.
+
+        Slack makes a trigger for each act, which travels in its payload; a press has its own time besides.
+        """
+        action = (self.body.get("actions") or [{}])[0]
+        return _name(
+            self.person,
+            self.body.get("trigger_id"),
+            (self.body.get("message") or {}).get("ts"),
+            (self.body.get("view") or {}).get("id"),
+            action.get("action_id"),
+            action.get("action_ts"),
+        )
+
+    @property
+    def form_id(self) -> str:
+        """A name for the form: however often it is submitted, it asks once."""
+        return _name(self.view["id"])
+
+    async def show(self, view: Json) -> None:
+        """Opens the view, over the modal in which they pressed where there is one."""
+        opening = self.client.views_push if self.in_modal else self.client.views_open
+        await opening(trigger_id=self.body["trigger_id"], view=view)
+
+    async def done(self) -> None:
+        """Acks. A form that lies over another view closes with it, as that shows what was before."""
+        covers = self.body.get("type") == "view_submission" and self.view.get("previous_view_id")
+        await self.ack(response_action="clear" if covers else None)
+
+    async def tell(self, text: str) -> None:
+        """Says `text` (mrkdwn) to the person alone: where they acted, else by the response URL, else directly.
+
+        Never raises: when no way works there is only the log left to tell.
+        """
+        ways = (self._tell_there, self._tell_by_response_url, self._tell_directly)
+        for way in ways:
+            try:
+                if await way(text):
+                    return
+            except SLACK_FAILURES as error:
+                log.info("%s: %s did not work: %s", self.person, way.__name__, code_of(error) or error)
+        log.error("%s could not be told by any way: %s", self.person, text)
+
+    async def _tell_there(self, text: str) -> bool:
+        """Fails where the app is not in the channel, as where a command was typed in somebody else's."""
+        if self.channel:
+            await self.client.chat_postEphemeral(channel=self.channel, user=self.person, text=text)
+        return bool(self.channel)
+
+    async def _tell_by_response_url(self, text: str) -> bool:
+        if not self.respond.response_url:
+            return False
+        answer = await self.respond(text=text, response_type="ephemeral", replace_original=False)
+        return answer.status_code == 200
+
+    async def _tell_directly(self, text: str) -> bool:
+        opened = await self.client.conversations_open(users=self.person)
+        await self.client.chat_postMessage(channel=opened["channel"]["id"], text=text)
+        return True
+
+
+def _name(*parts: object) -> str:
+    return "slack-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
+
+
+def _opened_from(view: Mapping[str, Any]) -> object:
+    try:
+        return json.loads(view.get("private_metadata") or "{}").get("channel")
+    except (ValueError, AttributeError):
+        return None

@@ -1,0 +1,222 @@
+"""How a card looks. Pure: the same card gives the same blocks, within Slack's limits whatever was typed.
+
+An open card leads with its title and ends with its buttons; one that takes no more decisions is a calm line of who,
+when and why. Mentions are the only names: a display name can be chosen to look like someone else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.codes import ENTER_CODE
+from bot.slack.input.target import Target
+from bot.slack.messages.path import path
+from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OPEN, YES
+from bot.slack.text import ELLIPSIS, bold, mention, money, plain, quoted, safe, system, when, within
+from orchestration.domain.cards import Card
+from orchestration.domain.request import ActionState, RemarkKind
+
+APPROVE: Final = "approve"
+REJECT: Final = "reject"
+MORE: Final = "more"
+ACTIONS: Final = "decision"
+
+# The menu beside the buttons, in the order of how often each is wanted.
+COMMENTED: Final = "approve_with_comment"
+TALK: Final = "talk"
+DELEGATE: Final = "delegate"
+CANCEL: Final = "cancel"
+DETAILS: Final = "details"
+MENU: Final = {
+    COMMENTED: "Approve with a comment…",
+    TALK: "Ask or comment…",
+    DELEGATE: "Delegate…",
+    CANCEL: "Withdraw the request…",
+    DETAILS: "Details",
+}
+
+DESCRIPTION: Final = 600  # characters; more than that is not read on a phone
+INLINE: Final = 40  # a field longer than this gets its own line
+FIELD: Final = 200
+SAID: Final = 300
+REASON: Final = 600
+ANSWER: Final = 200
+REST: Final = "_There is more of this under ⋯ Details._"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A message: `text` for notifications and screen readers, `blocks` to look at, `metadata` to find it again."""
+
+    text: str
+    blocks: list[Json]
+    metadata: Json
+
+
+def render(card: Card, notify: Sequence[str] | None = None) -> Rendered:
+    """The message for this copy. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
+    target = Target(instance_id=card.request_id, round=card.round)
+    if card.status.ended:
+        shown = _ended(card)
+    elif card.open:
+        shown = _open(card, target, notify)
+    else:
+        shown = _passed(card)
+    return Rendered(text=headline(card), blocks=shown, metadata=target.metadata())
+
+
+def headline(card: Card) -> str:
+    """One line that says it all in a notification."""
+    if card.status.ended:
+        return f"{CALLED[card.status]}: {_subject(card, ', ')}"
+    what = _amount(card) or "approval"
+    return f"{_lead(card)}{mention(card.requester)} asks for {what}: {_title(card)}"
+
+
+def buttons(title: str, target: Target, *, code: bool) -> list[Json]:
+    """What decides, on a card and in Details alike; `code` where one is awaited."""
+    found = [
+        _button(APPROVE, "Approve", "primary", title, target),
+        _button(REJECT, "Reject…", "danger", title, target),
+    ]
+    return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
+
+
+# ---- the three looks -------------------------------------------------------------------------------------
+
+
+def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
+    title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
+    said = [
+        _asked(card),
+        _description(card),
+        path(card, naming=notify is None),
+        _confirming(card),
+        _talk(card),
+    ]
+    parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
+    if pings := within([mention(who) for who in notify or ()], " ", 600):
+        parts.append(blocks.context(f"For {pings}"))
+    parts.append(
+        blocks.actions(
+            ACTIONS,
+            *buttons(title, target, code=bool(card.confirming)),
+            blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
+        )
+    )
+    parts.append(blocks.context(_small_print(card)))
+    return parts
+
+
+def _passed(card: Card) -> list[Json]:
+    """A copy whose own stage is settled while the request goes on elsewhere."""
+    said = [f"{bold(_title(card))}\n{_asked(card)}", path(card, naming=True)]
+    return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
+
+
+def _ended(card: Card) -> list[Json]:
+    result = f"{MARKS[card.status]} {bold(CALLED[card.status])}"
+    if card.ended_by:
+        result += f" by {mention(card.ended_by)}"
+    if card.ended_at:
+        result += DOT + when(card.ended_at)
+    lines = [_subject(card, DOT, strong=True), result]
+    if why := quoted(card.comments, REASON, lines=6, room=1800) or safe(card.reason, REASON, room=1800):
+        lines.append(why)
+    done = within(map(_action, card.actions), "\n", 2800)
+    history = path(card, naming=False) if _tells_more(card) else ""
+    asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
+    small = [history, DOT.join([asked, _small_print(card)])]
+    parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
+    return [*parts, *map(blocks.context, filter(None, small))]
+
+
+# ---- lines -----------------------------------------------------------------------------------------------
+
+
+def _title(card: Card) -> str:
+    return safe(card.title, 150, room=800) or safe(card.policy_title, 60)
+
+
+def _amount(card: Card) -> str:
+    return "" if card.amount is None else money(card.amount, card.currency)
+
+
+def _subject(card: Card, separator: str, *, strong: bool = False) -> str:
+    """The title and what it costs."""
+    title = bold(_title(card)) if strong else _title(card)
+    return separator.join(filter(None, [title, _amount(card)]))
+
+
+def _lead(card: Card) -> str:
+    return "Escalated: " if card.escalation else ""
+
+
+def _asked(card: Card) -> str:
+    """Who asks for what. Short fields share the line; long ones get their own."""
+    amount = _amount(card)
+    lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
+    said = [(safe(field.label, 48, room=200), safe(field.value, FIELD, room=900)) for field in card.fields]
+    short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
+    long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
+    return within([within([lead, *short], DOT, 1400), *long], "\n", 2800)
+
+
+def _description(card: Card) -> str:
+    """What was written, cut where nobody would read on; a cut says where the rest is."""
+    shown = quoted(card.description, DESCRIPTION)
+    cut = shown.endswith(ELLIPSIS) or any(len(field.value) > FIELD for field in card.fields)
+    return "\n".join(filter(None, [shown, REST if cut else ""]))
+
+
+def _talk(card: Card) -> str:
+    """The last question, and its answer where there is one; all that was said is in the thread."""
+    lines: list[str] = []
+    for remark in card.remarks:
+        said = f"“{safe(remark.text, SAID, room=900)}”, {when(remark.at)}"
+        if remark.kind is RemarkKind.QUESTION:
+            lines = [f"{mention(remark.actor)} asks: {said}"]
+        elif remark.kind is RemarkKind.ANSWER:
+            lines = [*lines[:1], f"{mention(remark.actor)} answers: {said}"]
+    return "\n".join(lines)
+
+
+def _confirming(card: Card) -> str:
+    """Whose code is awaited: nothing counts before it comes, and everybody else can decide meanwhile."""
+    return (
+        f"Waiting for the code of {', '.join(mention(who) for who in card.confirming)}"
+        if card.confirming
+        else ""
+    )
+
+
+def _action(action: ActionState) -> str:
+    """What became of one thing that the outcome was to do, in the other system's own words."""
+    answer, where = safe(action.answer, ANSWER, room=500), system(action.label)
+    match action.status:
+        case "done":
+            return f"{YES} {answer}{DOT}{where}" if answer else f"{YES} Told {where}"
+        case "failed":
+            return f"{NO} Failed: {answer}{DOT}{where}"
+        case _:
+            return f"{OPEN} Telling {where}"
+
+
+def _small_print(card: Card) -> str:
+    return DOT.join(filter(None, [safe(card.policy_title, 60), safe(card.request_id, 60)]))
+
+
+def _tells_more(card: Card) -> bool:
+    """Whether the levels say anything that the line about the end does not."""
+    votes = [vote for level in card.levels for vote in level.decisions]
+    path_taken = len(card.levels) > 1 or any(level.escalated_at for level in card.levels)
+    return path_taken or len(votes) > 1 or any(vote.actor != card.ended_by for vote in votes)
+
+
+def _button(action_id: str, label: str, style: str | None, title: str, target: Target) -> Json:
+    spoken = plain(f"{label.rstrip('…')} {title}", blocks.BUTTON)
+    return blocks.button(action_id, label, target.value(), style=style, spoken=spoken)

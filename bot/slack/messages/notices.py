@@ -1,0 +1,217 @@
+"""What a person, or a channel, is told in a message of its own: a sentence or two, and where to look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input import grammar
+from bot.slack.input.target import Target
+from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
+from orchestration.domain.cards import Card, Notice, StepKind, Tell
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, Status
+from orchestration.service.messages import unconfirmed
+
+ANSWER: Final = "answer"
+RETRY: Final = "retry"
+NOTICE: Final = "notice"
+
+SENTENCES: Final = {
+    Status.PENDING: "{what} is waiting for a decision.",
+    Status.ESCALATED: "Nobody decided {what} in time, so it was escalated to {escalated_to}.",
+    Status.APPROVED: "✓ {who} approved {what}.",
+    Status.AUTO_APPROVED: "✓ {what} is approved by rule.",
+    Status.REJECTED: "✗ {who} rejected {what}.",
+    Status.TIMED_OUT: "✗ {what} timed out: nobody decided it in time.",
+    Status.CANCELLED: "– {what} was withdrawn.",
+    Status.FAILED: "✗ {what} failed, and nobody will be asked any more.",
+    Status.TERMINATED: "– {what} was stopped by an operator.",
+}
+# Whether the end's own words say more than its sentence does.
+QUOTED: Final = frozenset({Status.APPROVED, Status.REJECTED, Status.CANCELLED})
+EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.FAILED})
+
+LINK: Final = "<{url}|See the card>"
+# For who is to decide: whatever has become of the card, they can.
+NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
+ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
+LISTED: Final = 20  # requests in a digest; the rest are counted
+SAID: Final = 600
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message: `text`, which is also the notification, and blocks where there is something to press."""
+
+    text: str
+    blocks: list[Json] | None = None
+
+
+def notice(tell: Tell, links: Mapping[str, str]) -> Message:
+    """The message about `tell`; `links` are permalinks by request ID, as far as they could be had. Total."""
+    card = tell.card
+    what = _what(card.title, card.amount, card.currency)
+    return _NOTICES[tell.notice](tell, what, links)
+
+
+def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
+    """What the requester is told when their request is on disk (mrkdwn)."""
+    what = _what(request.title, request.amount, request.currency or policy.currency)
+    channel = policy.levels[0].channel or policy.channel
+    return ASKED.format(what=what, channel=mention(channel), request_id=request_id)
+
+
+def _progress(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
+        return Message(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
+    return Message(_how_it_stands(tell.card, what, _link(tell, links)))
+
+
+def _passed(tell: Tell, what: str) -> str:
+    """A level has approved, and the next one is asked."""
+    level = safe(tell.step.text, 40) if tell.step else ""
+    by = mention(tell.step.actor) if tell.step and tell.step.actor else "The policy"
+    following = f" Now it waits for {bold(safe(tell.card.levels[-1].name, 40))}." if tell.card.levels else ""
+    return f"✓ {by} approved {what} for {bold(level)}.{following}"
+
+
+def _outcome(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    asked_by = f"Asked for by {mention(tell.card.requester)}."
+    return Message(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
+
+
+def _question(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+    return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
+
+
+def _answer(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    return Message(
+        _lines(f"{_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
+    )
+
+
+def _asked(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    return Message(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
+
+
+def _reminder(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    return Message(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
+
+
+def _action_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    where = system(tell.step.to or "") if tell.step else "the other system"
+    text = (
+        f"✗ {what} has ended, but {where} could not be told: {safe(_said(tell), SAID)} {_link(tell, links)}"
+    )
+    return _pressable(text.rstrip(), tell.card, RETRY, "Try again", None)
+
+
+def _card_stale(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    problem = referring(_said(tell), SAID)
+    return Message(
+        f"✗ A card of {what} still shows what is no longer true. {problem} {_link(tell, links)}".rstrip()
+    )
+
+
+def _code_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+    return Message(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
+
+
+def _how_it_stands(card: Card, what: str, link: str) -> str:
+    gone_to = next((level.escalated_to for level in reversed(card.levels) if level.escalated_to), None)
+    sentence = SENTENCES[card.status].format(
+        what=what,
+        who=mention(card.ended_by) if card.ended_by else "The policy",
+        escalated_to=mention(gone_to) if gone_to else "others",
+    )
+    why = ""
+    if card.status in QUOTED and card.comments:
+        why = quoted(card.comments, SAID, lines=6)
+    elif card.status in EXPLAINED:
+        why = safe(card.reason, SAID)
+    return _lines(f"{sentence} {link}", why)
+
+
+def _asked_instead(tell: Tell, what: str) -> str:
+    """Why this person is asked now: somebody handed their vote over, or is away."""
+    if tell.step and tell.step.actor:
+        return f"{mention(tell.step.actor)} handed their vote on {what} to you."
+    stand_ins = tell.card.levels[-1].stand_ins if tell.card.levels else {}
+    absent = [mention(who) for who, present in stand_ins.items() if present == tell.user]
+    if not absent:
+        return f"You are asked to decide {what}."
+    return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} away, so you decide {what} instead."
+
+
+def _until(card: Card) -> str:
+    deadline = card.levels[-1].deadline if card.levels else None
+    return f" until {when(deadline)}" if deadline else ""
+
+
+def _digest(tell: Tell, _: str, links: Mapping[str, str]) -> Message:
+    lines = [f"{len(tell.waiting)} requests wait for your decision:"]
+    for waiting in tell.waiting[:LISTED]:
+        url = links.get(waiting.request_id)
+        shown = f"<{url}|{linked(waiting.title, 100)}>" if url else safe(waiting.title, 100, room=400)
+        until = f", until {when(waiting.deadline)}" if waiting.deadline else ""
+        lines.append(f"• {shown}{until}")
+    if len(tell.waiting) > LISTED:
+        lines.append(f"… and {len(tell.waiting) - LISTED} more")
+    return Message("\n".join(lines))
+
+
+def _pressable(text: str, card: Card, action_id: str, label: str, style: str | None) -> Message:
+    target = Target(instance_id=card.request_id, round=max(card.round, 1))
+    spoken = plain(f"{label.rstrip('…')}: {card.title}", blocks.BUTTON)
+    button = blocks.button(action_id, label, target.value(), style=style, spoken=spoken)
+    return Message(text, [blocks.section(text), blocks.actions(NOTICE, button)])
+
+
+def _link(tell: Tell, links: Mapping[str, str]) -> str:
+    url = links.get(tell.card.request_id)
+    return LINK.format(url=url) if url else ""
+
+
+def _where(tell: Tell, links: Mapping[str, str]) -> str:
+    request_id = safe(tell.card.request_id, 60)
+    return _link(tell, links) or NO_LINK.format(
+        command=grammar.COMMAND, status=grammar.STATUS, request_id=request_id
+    )
+
+
+def _said(tell: Tell) -> str:
+    return tell.step.text if tell.step else ""
+
+
+def _by(tell: Tell) -> str:
+    return mention(tell.step.actor) if tell.step and tell.step.actor else "Somebody"
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(filter(None, (line.rstrip() for line in lines)))
+
+
+def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
+    """`*New laptops* (4,200.00 USD)`."""
+    named = bold(safe(title, 150, room=800))
+    return named if amount is None else f"{named} ({money(amount, currency)})"
+
+
+_NOTICES: Final[Mapping[Notice, Callable[[Tell, str, Mapping[str, str]], Message]]] = {
+    Notice.PROGRESS: _progress,
+    Notice.OUTCOME: _outcome,
+    Notice.QUESTION: _question,
+    Notice.ANSWER: _answer,
+    Notice.ASKED: _asked,
+    Notice.REMINDER: _reminder,
+    Notice.DIGEST: _digest,
+    Notice.ACTION_FAILED: _action_failed,
+    Notice.CARD_STALE: _card_stale,
+    Notice.CODE_FAILED: _code_failed,
+}

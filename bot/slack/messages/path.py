@@ -1,0 +1,143 @@
+"""The path of a request: a line a level, the ones that ended, the one that is open, and the ones to come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from bot.slack.messages.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
+from bot.slack.text import bold, mention, safe, when, within
+from orchestration.domain.cards import Card
+from orchestration.domain.request import Choice, Factor, LevelState, Status, Via, Vote
+
+VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
+FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
+DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
+
+COMMENT: Final = 150  # characters of a comment beside its vote
+VOTES: Final = 8  # named beside a level; the others are counted
+NAMES: Final = 6  # of those who are waited for
+STAND_INS: Final = 4
+LINE_ROOM: Final = 1400
+ROOM: Final = 2900
+
+
+def path(card: Card, *, naming: bool) -> str:
+    """A line a level and what silence has led to; where there are too many, the latest are kept.
+
+    `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
+    only who stands in for somebody, as they are asked anew, and counts the others who may decide.
+    """
+    lines: list[str] = []
+    for level in card.levels:
+        lines.append(_level(level, naming=naming))
+        if level.escalated_at:
+            lines.append(_escalation(card, level))
+    if card.upcoming and not card.status.ended:
+        lines.append("Then " + ", ".join(bold(safe(name, 40)) for name in card.upcoming))
+    return _latest(lines)
+
+
+def _latest(lines: Sequence[str]) -> str:
+    kept: list[str] = []
+    left = ROOM
+    for line in reversed(lines):
+        left -= len(line) + 1
+        if left < 0:
+            kept.append("…")
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept))
+
+
+def _level(level: LevelState, *, naming: bool) -> str:
+    """`✓ Manager · Ada, 10:42` or `○ Finance · 1 of 2 · ✓ Fin, 9:12 · waiting for Fay or Frank · until 17:00`."""
+    return within(
+        [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", *_parts(level, naming)], DOT, LINE_ROOM
+    )
+
+
+def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `path`
+    running = not level.status.ended
+    approvals = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
+    if level.needed > 1 and level.status not in DECIDED:
+        yield f"{approvals} of {level.needed}"
+    marked = running or len(level.decisions) > 1 or level.status not in DECIDED
+    named = level.decisions[-VOTES:]
+    yield from (vote_words(vote, marked=marked) for vote in named)
+    if others := len(level.decisions) - len(named):
+        yield f"and {others} more"
+    if running:
+        yield from _waiting(level, approvals, naming)
+    elif level.status not in DECIDED:
+        yield CALLED[level.status].lower()
+
+
+def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]:  # noqa: FBT001 - as above
+    if names := _waited_for(level, approvals, naming=naming or bool(level.decisions)):
+        yield f"waiting for {names}"
+    elif level.needed == 1 and not level.escalated_at:
+        yield "waiting"
+    if level.escalated_at:
+        yield f"no decision by {when(level.escalated_at)}"
+    elif level.deadline:
+        yield f"until {when(level.deadline)}"
+
+
+def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
+    """`Fay or Frank` where either will do, `Fay and Frank` where it takes both; "" where none is to be named."""
+    voted = {vote.actor for vote in level.decisions}
+    people = level.waiting_for or [who for who in level.approvers if who not in voted]
+    named = (people if naming else [who for who in people if who in level.stand_ins.values()])[:NAMES]
+    if not named:
+        return ""
+    shown = [_in_whose_place(level, who) for who in named]
+    if others := [who for who in people if who not in named]:
+        shown.append("others" if any(who.startswith("S") for who in others) else f"{len(others)} more")
+    everybody = level.needed - approvals >= len(people) and not any(who.startswith("S") for who in people)
+    joint = " and " if everybody else " or "
+    return joint.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def stand_ins(level: LevelState) -> Iterator[str]:
+    """`Bob for Alice, who is away`."""
+    return _for_whom(level, level.stand_ins)
+
+
+def _for_whom(level: LevelState, absent: Iterable[str]) -> Iterator[str]:
+    return (f"{mention(level.stand_ins[who])} for {_absent(level, who)}" for who in islice(absent, STAND_INS))
+
+
+def _in_whose_place(level: LevelState, who: str) -> str:
+    absent = next((absent for absent, present in level.stand_ins.items() if present == who), None)
+    return f"{mention(who)} (for {_absent(level, absent)})" if absent else mention(who)
+
+
+def _absent(level: LevelState, who: str) -> str:
+    """Who handed their vote over is there, and only named."""
+    return mention(who) if who in level.delegated else f"{mention(who)}, who is away"
+
+
+def _escalation(card: Card, level: LevelState) -> str:
+    """Where the request went when nobody answered, and for how long it waits there."""
+    where = mention(level.escalated_to) if level.escalated_to else "others"
+    if level.status.ended:
+        at = f", {when(level.escalated_at)}" if level.escalated_at else ""
+        return f"{ONWARD} {bold('Escalated')} to {where}{at}"
+    until = f"{DOT}until {when(level.deadline)}" if level.deadline else ""
+    if card.escalation:
+        # Who stands in for somebody of the level itself is named on its own line.
+        theirs = [absent for absent, present in level.stand_ins.items() if present not in level.approvers]
+        instead = "".join(f"{DOT}{one}" for one in _for_whom(level, theirs))
+        return f"{OPEN} {bold('Escalation')}{DOT}waiting{instead}{until}"
+    return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
+
+
+def vote_words(vote: Vote, *, marked: bool, limit: int = COMMENT) -> str:
+    """`✓ Bob for Alice, 10:42, confirmed by SMS: “Fine.”`."""
+    mark = f"{VOTE_MARKS[vote.choice]} " if marked else ""
+    whose = f" for {mention(vote.for_)}" if vote.for_ else ""
+    comment = safe(vote.comment, limit, room=2 * limit + 100)
+    said = f": “{comment}”" if comment else ""
+    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{FACTORS[vote.factor]}{said}"

@@ -1,0 +1,93 @@
+"""The trail in the thread under a card: one short line a step. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
+from bot.slack.text import bold, mention, quoted, referring, safe, system
+from orchestration.domain.cards import Step, StepKind
+from orchestration.domain.request import Choice
+from orchestration.service.messages import why_not
+
+SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
+SHORT: Final = 300
+
+
+def line(step: Step) -> str:
+    """The step as mrkdwn. Total over all kinds."""
+    return _LINES[step.kind](step)
+
+
+def _voted(step: Step) -> str:
+    choice = step.choice or Choice.REJECT
+    done = "approved" if choice is Choice.APPROVE else "rejected"
+    return _with(f"{VOTE_MARKS[choice]} {_who(step)} {done}", step.text)
+
+
+def _level_passed(step: Step) -> str:
+    return f"{YES} {bold(safe(step.text, 40)) or 'This level'} is passed"
+
+
+def _action_done(step: Step) -> str:
+    said = safe(step.text, SHORT, room=900)
+    return f"{YES} {said}{DOT}{_where(step)}" if said else f"{YES} Told {_where(step)}"
+
+
+def _action_failed(step: Step) -> str:
+    return f"{NO} Failed: {safe(step.text, SHORT, room=900)}{DOT}{_where(step)}"
+
+
+def _ended(step: Step) -> str:
+    if step.status is None:
+        return f"{OFF} Ended"
+    result = f"{MARKS[step.status]} {bold(CALLED[step.status])}"
+    if step.actor:
+        return _with(f"{result} by {_who(step)}", step.text)
+    return "\n".join(filter(None, [result, safe(step.text, SHORT)]))
+
+
+def _who(step: Step) -> str:
+    return mention(step.actor) if step.actor else "Somebody"
+
+
+def _possessive(step: Step) -> str:
+    return f"{_who(step)}'s"
+
+
+def _whom(step: Step) -> str:
+    return mention(step.to) if step.to else "somebody else"
+
+
+def _where(step: Step) -> str:
+    return system(step.to or "")
+
+
+def _with(lead: str, text: str) -> str:
+    """What somebody wrote is set off below, so that it cannot pass for ours."""
+    said = quoted(text, SAID)
+    return f"{lead}:\n{said}" if said else lead
+
+
+_LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
+    StepKind.VOTED: _voted,
+    StepKind.DELEGATED: lambda step: f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}",
+    StepKind.STANDS_IN: lambda step: f"{ONWARD} {_whom(step)} decides for {_who(step)}, who is away",
+    StepKind.COMMENT: lambda step: _with(f"{_who(step)} comments", step.text),
+    StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),
+    StepKind.ANSWER: lambda step: _with(f"{_who(step)} answers", step.text),
+    StepKind.REMINDED: lambda step: f"Reminded {referring(step.text, SHORT)}",
+    StepKind.ESCALATED: lambda step: (
+        f"{ONWARD} Nobody decided in time: escalated to {referring(step.text, SHORT)}"
+    ),
+    StepKind.LEVEL_PASSED: _level_passed,
+    StepKind.ACTION_DONE: _action_done,
+    StepKind.ACTION_FAILED: _action_failed,
+    StepKind.CARD_STALE: lambda step: (
+        f"{NO} A card could not be brought up to date: {referring(step.text, SHORT)}"
+    ),
+    StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
+    StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
+    StepKind.ENDED: _ended,
+}

@@ -1,0 +1,117 @@
+"""The forms that a card opens: what somebody wants to say with what they do. Pure: views out, values in.
+
+Each has one field that what is wrong is shown at, and carries the card's target back with its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.target import Target
+from bot.slack.text import bold, mention, safe
+from bot.slack.views.request_form import Origin, modal, values_of
+from orchestration.domain.commands import Progress
+from orchestration.domain.request import RemarkKind
+
+TEXT_LIMIT: Final = 2000  # characters, as the core takes them
+KIND: Final = "kind"
+PERSON: Final = "person"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form with one text: its callback ID, its words, and the block of its text."""
+
+    id: str
+    title: str
+    submit: str
+    field: str
+    label: str
+    hint: str | None = None
+    optional: bool = False
+
+
+SEEN: Final = "The requester and everyone in the channel will see it"
+REJECTING: Final = Form("reject_reason", "Reject this request", "Reject", "reason", "Why?", SEEN)
+APPROVING: Final = Form("approve_comment", "Approve this request", "Approve", "comment", "Your comment", SEEN)
+CANCELLING: Final = Form(
+    "cancel_reason", "Withdraw the request", "Withdraw", "reason", "Why?", SEEN, optional=True
+)
+TALKING: Final = Form(
+    "talk",
+    "Ask or comment",
+    "Send",
+    "text",
+    "Your words",
+    "It is shown in the card's thread, and on the card",
+)
+ANSWERING: Final = Form("answer_question", "Answer the question", "Answer", "text", "Your answer", SEEN)
+DELEGATING: Final = Form(
+    "delegate_to", "Delegate your vote", "Delegate", PERSON, "Who should decide in your place?"
+)
+
+KINDS: Final = {
+    RemarkKind.QUESTION: "A question for the requester",
+    RemarkKind.ANSWER: "An answer to what was asked",
+    RemarkKind.COMMENT: "A comment",
+}
+
+
+class CardOrigin(Origin):
+    """Where a form was opened from, with the card that it is about."""
+
+    target: Target
+
+
+def text_form(form: Form, progress: Progress, origin: CardOrigin, *, optional: bool | None = None) -> Json:
+    """A form for one text; `optional` where the policy says so."""
+    return modal(form.id, form.title, form.submit, [_about(progress), _text(form, optional=optional)], origin)
+
+
+def talk_form(progress: Progress, origin: CardOrigin, *, requester: bool) -> Json:
+    """Something to say: who asked for it answers or comments, the others ask or comment."""
+    first = RemarkKind.ANSWER if requester else RemarkKind.QUESTION
+    kinds = {kind.value: KINDS[kind] for kind in (first, RemarkKind.COMMENT)}
+    parts = [_about(progress), blocks.choice_input(KIND, "What is it?", kinds), _text(TALKING)]
+    return modal(TALKING.id, TALKING.title, TALKING.submit, parts, origin)
+
+
+def delegate_form(progress: Progress, origin: CardOrigin) -> Json:
+    """Who should decide in the actor's place."""
+    parts = [_about(progress), blocks.person_input(PERSON, DELEGATING.label)]
+    return modal(DELEGATING.id, DELEGATING.title, DELEGATING.submit, parts, origin)
+
+
+def text_of(form: Form, view: Mapping[str, Any]) -> str:
+    """What was written; "" where nothing was."""
+    return values_of(view).get(form.field, "")
+
+
+def kind_of(view: Mapping[str, Any]) -> RemarkKind:
+    """What was chosen in `talk_form`."""
+    return RemarkKind(values_of(view)[KIND])
+
+
+def origin_of(view: Mapping[str, Any]) -> CardOrigin:
+    """Which card the form was opened from."""
+    return CardOrigin.model_validate_json(view["private_metadata"])
+
+
+def _about(progress: Progress) -> Json:
+    title = bold(safe(progress.title, 150, room=800))
+    return blocks.section(f"{title}\nAsked for by {mention(progress.requester)}")
+
+
+def _text(form: Form, *, optional: bool | None = None) -> Json:
+    return blocks.text_input(
+        form.field,
+        form.label,
+        limit=TEXT_LIMIT,
+        hint=form.hint,
+        optional=form.optional if optional is None else optional,
+        multiline=True,
+    )

@@ -1,0 +1,129 @@
+"""All of a request in one view: the long text whole, every vote with its comment, what is approved. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.target import Target
+from bot.slack.messages import cards
+from bot.slack.messages.path import stand_ins, vote_words
+from bot.slack.messages.states import CALLED, DOT, MARKS
+from bot.slack.text import bold, mention, money, plain, safe, system, when, within
+from bot.slack.views.request_form import Origin, modal
+from orchestration.domain.commands import Progress
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, LevelState
+
+ID: Final = "details"
+LINKS: Final = "details_links"
+SEE_CARD: Final = "see_card"
+SEE_RECORD: Final = "see_record"
+RECORD_SPOKEN: Final = "Open the whole record in the browser; the link is yours, for an hour"
+TITLE: Final = "Details"
+PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
+MOST: Final = 98  # blocks; Slack takes 100 in a view
+ROOM: Final = 220_000  # bytes of JSON for these; Slack takes 250,000 in a view
+REST: Final = "There is more than fits here."
+THREAD: Final = "Every step, question and answer is in the thread under the card."
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
+
+    `thread` is whether there is a card, and so a thread. `decide` is whether a decision of theirs would count now:
+    they can decide here whatever became of the card. `code` is whether a code of theirs is awaited.
+    """
+
+    card: str | None = None
+    record: str | None = None
+    thread: bool = False
+    decide: bool = False
+    code: bool = False
+
+
+def details_view(
+    request: ApprovalRequest,
+    policy: Policy,
+    progress: Progress,
+    origin: Origin,
+    offers: Offers | None = None,
+    words: str = "",
+) -> Json:
+    """Everything that there is to know about a request, for one person; first `words`, on what they did here."""
+    offers = offers or Offers()
+    parts: list[Json] = []
+    room = ROOM
+    if words:
+        parts.append(blocks.section(words))
+    for part in _parts(request, policy, progress, offers):
+        room -= len(json.dumps(part))
+        if len(parts) == MOST or room < 0:
+            parts.append(blocks.context(REST))
+            break
+        parts.append(part)
+    if offers.thread:
+        parts.append(blocks.context(THREAD))
+    return modal(ID, TITLE, None, parts, origin)
+
+
+def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers: Offers) -> Iterator[Json]:
+    yield from _paragraphs(request.title)
+    yield blocks.section(_facts(request, policy, progress))
+    if offers.decide:
+        title = plain(request.title, blocks.HEADER)
+        target = Target(instance_id=progress.request_id, round=progress.round)
+        yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
+    if links := list(_links(offers)):
+        yield blocks.actions(LINKS, *links)
+    for spec in policy.fields:
+        if value := request.fields.get(spec.name):
+            yield from _paragraphs(f"{spec.title}: {value}")
+    yield from _paragraphs(request.description)
+    for level in progress.levels:
+        yield from map(blocks.section, _level(level))
+    for action in progress.actions:
+        answer = safe(action.answer, 300)
+        yield blocks.section(DOT.join(filter(None, [system(action.label), action.status, answer])))
+    yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
+
+
+def _links(offers: Offers) -> Iterator[Json]:
+    if offers.card:
+        yield blocks.link(SEE_CARD, "See the card", offers.card, spoken="See the card")
+    if offers.record:
+        yield blocks.link(SEE_RECORD, "Open the whole record", offers.record, spoken=RECORD_SPOKEN)
+
+
+def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
+    status = f"{MARKS[progress.status]} {bold(CALLED[progress.status])}"
+    amount = [] if request.amount is None else [money(request.amount, request.currency)]
+    until = [f"until {when(progress.deadline)}"] if progress.deadline else []
+    asked = f"Asked for by {mention(request.requester)}, {when(progress.asked_at)}"
+    ended = []
+    if progress.outcome:
+        ended = [safe(progress.outcome.comments or progress.outcome.reason, 2000, room=2000)]
+    place = f"{safe(policy.title, 60)}{DOT}`{progress.request_id}`"
+    return "\n".join(filter(None, [DOT.join([status, *amount, *until]), *ended, asked, place]))
+
+
+def _level(level: LevelState) -> Iterator[str]:
+    """The level, who may decide it, and each vote with the whole of its comment."""
+    lead = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", f"needs {level.needed}", *stand_ins(level)]
+    yield within(lead, DOT, PARAGRAPH)
+    who = ", ".join(map(mention, level.approvers))
+    yield within(["May decide:", *who.split(" ")], " ", PARAGRAPH)
+    for vote in level.decisions:
+        yield vote_words(vote, marked=True, limit=1200)
+
+
+def _paragraphs(text: str) -> Iterator[Json]:
+    """The text as it was typed, in as many blocks as it takes. Nothing in it is parsed."""
+    for start in range(0, len(text), PARAGRAPH):
+        if (piece := text[start : start + PARAGRAPH]).strip():
+            yield blocks.verbatim(piece)

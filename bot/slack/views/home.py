@@ -1,0 +1,177 @@
+"""App Home: what waits for a person, what they asked for, what was decided lately, and being away. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input import away
+from bot.slack.input.target import Target
+from bot.slack.messages.states import CALLED, DOT, MARKS, OPEN
+from bot.slack.text import bold, mention, money, plain, safe, when
+from orchestration.domain.policy import PersonEntry
+from orchestration.domain.request import Choice, Status
+from orchestration.service.worklists import Desk, Paper
+
+ID: Final = "home"
+PAPER: Final = "home_open"
+ASK: Final = "home_ask"
+AWAY: Final = "home_away"
+BACK: Final = "home_back"
+BUTTONS: Final = "home_buttons"
+AWAY_BUTTONS: Final = "home_away_buttons"
+
+# Slack takes 100 blocks, and 250,000 bytes of JSON, in a view. These come to 80, beside a dozen for the rest.
+MOST_WAITING: Final = 50
+MOST_ASKED: Final = 15
+MOST_DECIDED: Final = 15
+ROOM: Final = 230_000  # bytes
+
+WAITING_TITLE: Final = "Waiting for you"
+NOTHING_WAITS: Final = "Nothing waits for your decision. What does is listed here until you have decided it."
+GROUPS_UNKNOWN: Final = (
+    "Slack did not say just now which user groups you are in, so what waits for those may be missing here."
+)
+ASKED_TITLE: Final = "What you asked for"
+NOTHING_ASKED: Final = (
+    "Nothing of yours is under way. Press *Ask for approval*, or write `/request-approval` in any channel."
+)
+DECIDED_TITLE: Final = "Decided lately"
+NOTHING_DECIDED: Final = "Nothing yet. What you asked for or decided is listed here once it has ended."
+AWAY_TITLE: Final = "When you are away"
+THERE: Final = (
+    f"You are asked yourself. When you are away, somebody else can be asked in your place {away.WHERE}."
+)
+LISTED: Final = "Whoever runs Countersign has entered this for you."
+
+
+def home_view(desk: Desk, listed: PersonEntry | None, today: date, *, groups_unknown: bool = False) -> Json:
+    """The whole of it. `listed` is what the operator's file says of the person; `today` is a day of UTC.
+
+    `groups_unknown` where Slack would not say which groups they are in, so that something may be missing.
+    """
+    room = [ROOM]
+    parts = [
+        blocks.actions(BUTTONS, blocks.button(ASK, "Ask for approval", "ask", spoken="Ask for approval")),
+        blocks.header(WAITING_TITLE),
+        *([blocks.context(GROUPS_UNKNOWN)] if groups_unknown else []),
+        *_rows(desk.waits, _waits, MOST_WAITING, NOTHING_WAITS, room, unseen=desk.unseen),
+        blocks.divider(),
+        blocks.header(ASKED_TITLE),
+        *_rows(desk.asked, _asked, MOST_ASKED, NOTHING_ASKED, room),
+        blocks.divider(),
+        blocks.header(DECIDED_TITLE),
+        *_rows(desk.decided, _decided, MOST_DECIDED, NOTHING_DECIDED, room),
+        blocks.divider(),
+        blocks.header(AWAY_TITLE),
+        *_away(desk.entry, listed, today),
+    ]
+    return {"type": "home", "callback_id": ID, "blocks": parts}
+
+
+def _rows(
+    papers: Sequence[Paper],
+    words: Callable[[Paper], str],
+    most: int,
+    nothing: str,
+    room: list[int],
+    *,
+    unseen: int = 0,
+) -> Iterator[Json]:
+    """A row for each paper, as many as there is `room` for; the others are counted."""
+    shown = 0
+    for paper in papers[:most]:
+        row = _row(paper, words(paper))
+        room[0] -= len(json.dumps(row))
+        if room[0] < 0:
+            break
+        shown += 1
+        yield row
+    if others := len(papers) + unseen - shown:
+        yield blocks.context(f"and {others} more" if shown else f"{others} are not listed here")
+    elif not shown:
+        yield blocks.section(nothing)
+
+
+def _row(paper: Paper, text: str) -> Json:
+    progress = paper.progress
+    target = Target(instance_id=progress.request_id, round=max(progress.round, 1))
+    spoken = plain(f"Open {progress.title}", blocks.BUTTON)
+    return blocks.row(text, blocks.button(PAPER, "Open", target.value(), spoken=spoken))
+
+
+# ---- what a row says -------------------------------------------------------------------------------------
+
+
+def _waits(paper: Paper) -> str:
+    asks = f"{mention(paper.request.requester)} asks"
+    return _lines(paper, [asks, *_until(paper), *_level(paper)])
+
+
+def _asked(paper: Paper) -> str:
+    """Where it stands: which level it waits for, how far that is, and until when."""
+    progress = paper.progress
+    where = f"{MARKS[progress.status]} {CALLED[progress.status]}"
+    level = progress.levels[-1] if progress.levels else None
+    if level and level.escalated_to:
+        where += f" to {mention(level.escalated_to)}"
+    elif level:
+        where = f"{OPEN} Waiting for {safe(level.name, 40)}"
+    if level and level.needed > 1:
+        votes = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
+        where += f", {votes} of {level.needed}"
+    return _lines(paper, [where, *_until(paper)])
+
+
+def _decided(paper: Paper) -> str:
+    progress, outcome = paper.progress, paper.progress.outcome
+    how = f"{MARKS[progress.status]} {CALLED[progress.status]}"
+    if outcome and outcome.processed_by and progress.status is not Status.CANCELLED:
+        how += f" by {mention(outcome.processed_by)}"
+    at = [when(outcome.processed_at)] if outcome else []
+    return _lines(paper, [how, *at, f"asked for by {mention(paper.request.requester)}"])
+
+
+def _lines(paper: Paper, said: Sequence[str]) -> str:
+    request = paper.request
+    title = bold(safe(request.title, 150, room=800)) or safe(paper.policy.title, 60)
+    amount = [] if request.amount is None else [money(request.amount, request.currency)]
+    small = [*said, safe(paper.progress.request_id, 60)]
+    return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
+
+
+def _until(paper: Paper) -> list[str]:
+    deadline = paper.progress.deadline
+    return [f"until {when(deadline)}"] if deadline else []
+
+
+def _level(paper: Paper) -> list[str]:
+    """Which level, where there are several."""
+    levels = paper.progress.levels
+    return [safe(levels[-1].name, 40)] if levels and len(paper.policy.levels) > 1 else []
+
+
+# ---- being away ------------------------------------------------------------------------------------------
+
+
+def _away(own: PersonEntry | None, listed: PersonEntry | None, today: date) -> Iterator[Json]:
+    entry = away.standing(own, listed, today)
+    if entry is None:
+        yield blocks.section(THERE)
+        label = "I will be away…"
+        yield blocks.actions(AWAY_BUTTONS, blocks.button(AWAY, label, "set", spoken="I will be away"))
+        return
+    yield blocks.section(away.told(entry))
+    if own is None:
+        yield blocks.context(LISTED)
+    begun = entry.away is not None and entry.away.since <= today
+    back = "I am back" if begun else "Take this back"
+    yield blocks.actions(
+        AWAY_BUTTONS,
+        blocks.button(AWAY, "Change…", "set", spoken="Change when you are away"),
+        blocks.button(BACK, back, "back", spoken=back),
+    )

@@ -1,0 +1,82 @@
+"""Sends text messages through Twilio's client."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from twilio.base.exceptions import TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from bot.twilio.settings import TwilioSettings
+from orchestration.challenge.models import Trouble
+from orchestration.domain.errors import SmsRefusedError
+
+TIMEOUT: Final = 10.0  # seconds
+TWILIO: Final = "api.twilio.com"
+
+# Twilio's codes that trying again will not mend; its texts hold the number, so only the code is read.
+TROUBLES: Final = {
+    21211: Trouble.NOT_A_NUMBER,
+    21614: Trouble.NOT_MOBILE,
+    21610: Trouble.OPTED_OUT,
+    21408: Trouble.REGION,
+    30003: Trouble.UNDELIVERABLE,
+    30005: Trouble.UNDELIVERABLE,
+    30006: Trouble.UNDELIVERABLE,
+    30007: Trouble.UNDELIVERABLE,
+    30008: Trouble.UNDELIVERABLE,
+}
+
+
+class SmsUnsentError(Exception):
+    """The provider did not take the message; its text is left out, as it may hold the number."""
+
+
+class _Elsewhere(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client has no types
+    """Twilio's client has no option for another server, so the host is replaced as a request leaves."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__(timeout=TIMEOUT)
+        self._base = urlsplit(base)
+
+    def request(self, method: str, url: str, *args: Any, **given: Any) -> Any:
+        parts = urlsplit(url)
+        there = urlunsplit((self._base.scheme, self._base.netloc, parts.path, parts.query, ""))
+        return super().request(method, there, *args, **given)
+
+
+class TwilioSender:
+    """Hands messages to Twilio, and asks for word of their delivery at our status webhook."""
+
+    def __init__(self, settings: TwilioSettings, public_url: str | None) -> None:
+        http = _Elsewhere(settings.api_url) if settings.api_url else TwilioHttpClient(timeout=TIMEOUT)
+        self._settings = settings
+        self._public_url = public_url
+        self._client = Client(
+            settings.api_key or settings.account_sid,
+            settings.api_secret or settings.auth_token,
+            settings.account_sid,
+            http_client=http,
+        )
+
+    def send(self, number: str, text: str, challenge_id: str) -> None:
+        """See `SmsSender`."""
+        origin = (
+            {"messaging_service_sid": self._settings.messaging_service_sid}
+            if self._settings.messaging_service_sid
+            else {"from_": self._settings.sender}
+        )
+        if self._public_url:
+            origin["status_callback"] = (
+                f"{self._public_url}/twilio/status?{urlencode({'challenge': challenge_id})}"
+            )
+        try:
+            self._client.messages.create(to=number, body=text, **origin)
+        except TwilioRestException as error:
+            if (trouble := TROUBLES.get(error.code or 0)) is not None:
+                raise SmsRefusedError(trouble) from None
+            raise SmsUnsentError(f"Twilio answered {error.status} with code {error.code}.") from None
+        except OSError as error:
+            raise SmsUnsentError(f"Twilio cannot be reached ({type(error).__name__}).") from None

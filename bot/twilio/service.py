@@ -1,0 +1,60 @@
+"""SMS, put together: what the worker runs, what Slack and the webhooks call, and the checks at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from durabletask.client import AsyncTaskHubGrpcClient
+
+from bot.config import SettingError, Settings
+from bot.security.keys import Secrets
+from bot.twilio.phones import EnrolledPhones
+from bot.twilio.sender import TwilioSender
+from bot.twilio.settings import TwilioSettings, read_countries, read_digits, read_twilio
+from bot.twilio.webhook import TwilioWebhooks
+from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.codes import Codes
+from orchestration.domain.policy import PolicyBook
+from orchestration.ports import Alerts
+from orchestration.service.challenges import ChallengeDoor
+
+NO_PUBLIC_URL: Final = (
+    "COUNTERSIGN_PUBLIC_URL: is not set; Twilio signs the address that it calls, so give the one "
+    "at which it reaches this port."
+)
+
+
+@dataclass(frozen=True)
+class SmsService:
+    """An SMS account at work: sends codes, hears the answers."""
+
+    twilio: TwilioSettings
+    codes: Codes
+    countries: frozenset[str]
+    public_url: str
+
+    def activities(self, book: Callable[[], PolicyBook], alerts: Alerts) -> ChallengeActivities:
+        """What the worker runs for a challenge."""
+        phones = EnrolledPhones(book, self.countries)
+        return ChallengeActivities(self.codes, phones, TwilioSender(self.twilio, self.public_url), alerts)
+
+    def door(self, client: AsyncTaskHubGrpcClient) -> ChallengeDoor:
+        """The way in for challenges."""
+        return ChallengeDoor(client, self.codes)
+
+    def webhooks(self, door: ChallengeDoor) -> TwilioWebhooks:
+        """What Twilio calls."""
+        return TwilioWebhooks(door, self.twilio.auth_token, self.public_url)
+
+
+def sms_service(settings: Settings, secrets: Secrets) -> SmsService | None:
+    """The service, or None where no account is set. Raises `SettingError` naming what is missing or wrong."""
+    twilio = read_twilio(settings.sms)
+    if twilio is None:
+        return None
+    if settings.public_url is None:
+        raise SettingError(NO_PUBLIC_URL)
+    codes = Codes(secrets.values, read_digits(settings.sms))
+    return SmsService(twilio, codes, read_countries(settings.sms), settings.public_url)

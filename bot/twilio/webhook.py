@@ -1,0 +1,101 @@
+"""What Twilio sends us: replies from phones, and word of what was delivered. Every request's signature is checked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from aiohttp import web
+from twilio.request_validator import RequestValidator
+from twilio.twiml.messaging_response import MessagingResponse
+
+from bot.twilio.sender import TROUBLES
+from orchestration.challenge.models import ChallengeStatus, Trouble
+from orchestration.domain.errors import CountersignError
+from orchestration.service.challenges import ChallengeDoor, Heard
+
+REPLIES_REMEMBERED: Final = 10_000
+# Twilio answers these itself and tells us of them; a reply of ours would not be sent, or would be one too many.
+KEYWORDS: Final = frozenset(
+    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "START", "YES", "UNSTOP", "HELP", "INFO"}
+)
+FAILED: Final = frozenset({"failed", "undelivered"})
+
+NOTHING_WAITS: Final = "Nothing is waiting for a code from this number."
+NOT_A_CODE: Final = "Please reply with the {digits} digits of the code, nothing else."
+TOO_LATE: Final = "That code has ended. Please press the button again for a new one."
+RIGHT: Final = "Thanks, confirmed."
+WRONG: Final = "That code isn't right, {left} {tries} left."
+WRONG_LAST: Final = (
+    "That code isn't right, and it was the last try. Please press the button again for a new code."
+)
+
+
+class TwilioWebhooks:
+    """`POST /twilio/sms` and `POST /twilio/status`, at the public URL that Twilio was given and has signed."""
+
+    def __init__(self, door: ChallengeDoor, auth_token: str, public_url: str) -> None:
+        self._door = door
+        self._validator = RequestValidator(auth_token)
+        self._public_url = public_url
+        # A redelivered reply gets the words that the first one got. After a restart the challenge itself knows it.
+        self._replies: OrderedDict[str, str] = OrderedDict()
+
+    async def sms(self, request: web.Request) -> web.Response:
+        """A reply from a phone; answered in words, as TwiML."""
+        form = await self._signed(request)
+        message_id, number, text = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "")
+        if text.strip().upper() in KEYWORDS:
+            return _twiml(None)
+        if message_id in self._replies:
+            return _twiml(self._replies[message_id])
+        try:
+            words = self._words(await self._door.hear(number, text, message_id))
+        except CountersignError as error:
+            return _twiml(str(error))
+        self._replies[message_id] = words
+        while len(self._replies) > REPLIES_REMEMBERED:
+            self._replies.popitem(last=False)
+        return _twiml(words)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Word of a delivery. One that failed ends its challenge at once."""
+        form = await self._signed(request)
+        challenge = request.query.get("challenge", "")
+        if form.get("MessageStatus") in FAILED and challenge:
+            code = form.get("ErrorCode", "")
+            trouble = TROUBLES.get(int(code) if code.isdigit() else 0, Trouble.UNDELIVERABLE)
+            try:
+                await self._door.undelivered(challenge, trouble)
+            except CountersignError as error:
+                # Twilio does not ask again, so the challenge ends at its deadline instead.
+                raise web.HTTPServiceUnavailable(text=str(error)) from error
+        return web.Response(status=204)
+
+    async def _signed(self, request: web.Request) -> dict[str, str]:
+        """The form, once its signature holds over the exact public URL; 403 otherwise."""
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        url = self._public_url + request.raw_path
+        signature = request.headers.get("X-Twilio-Signature", "")
+        if not self._validator.validate(url, form, signature):
+            raise web.HTTPForbidden(text="The signature does not hold.")
+        return form
+
+    def _words(self, heard: Heard) -> str:
+        if heard.waiting == 0:
+            return NOTHING_WAITS
+        if heard.not_a_code:
+            return NOT_A_CODE.format(digits=self._door.codes.digits)
+        if heard.answered is None or heard.challenge is None:
+            return TOO_LATE
+        if heard.answered.right or heard.challenge.status is ChallengeStatus.VERIFIED:
+            return RIGHT
+        left = heard.answered.attempts_left
+        return WRONG.format(left=left, tries="try" if left == 1 else "tries") if left > 0 else WRONG_LAST
+
+
+def _twiml(words: str | None) -> web.Response:
+    response = MessagingResponse()
+    if words:
+        response.message(words)
+    return web.Response(text=str(response), content_type="text/xml")

@@ -1,0 +1,152 @@
+"""The only I/O of the orchestrations. Activities run at least once, on worker threads; each is safe to repeat."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from durabletask.task import ActivityContext
+
+from orchestration.domain.cards import (
+    Delivery,
+    EditCard,
+    Members,
+    Membership,
+    PostCard,
+    Reply,
+    RunAction,
+    Tell,
+)
+from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.request import CardRef
+from orchestration.ports import Actions, Directory, Notifier
+
+MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
+DELIVERIES_REMEMBERED: Final = 10_000
+
+
+class Activities:
+    """The effects of the `approval` orchestration, bound to the outside through ports.
+
+    `alone_since` is the hub's time from which on no other process has worked for it, None where others do: what
+    was scheduled before then may have been tried elsewhere, so it is looked for before it is done again.
+    """
+
+    def __init__(
+        self, notifier: Notifier, directory: Directory, actions: Actions, *, alone_since: datetime | None
+    ) -> None:
+        self._notifier = notifier
+        self._directory = directory
+        self._actions = actions
+        self._alone_since = alone_since
+        self._lock = threading.Lock()
+        self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
+        self._under_way: dict[tuple[str, str], threading.Lock] = {}
+        self._members: dict[str, tuple[float, list[str]]] = {}
+
+    def post_card(self, _: ActivityContext, given: PostCard) -> Delivery:
+        """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
+        card, channel = given.card, given.channel
+
+        def post() -> CardRef:
+            look = self._maybe_tried(given)
+            found = self._notifier.find(channel, card.request_id, card.round, card.asked_at) if look else None
+            return found or self._notifier.post(channel, card, given.notify)
+
+        return self._once((card.request_id, f"card {card.round}"), lambda: Delivery(card=post()))
+
+    def edit_card(self, _: ActivityContext, given: EditCard) -> Delivery:
+        """Makes a posted copy say what its card says. Idempotent by nature."""
+
+        def edit() -> Delivery:
+            self._notifier.edit(given.ref, given.card)
+            return Delivery()
+
+        return _deliver(edit)
+
+    def reply(self, _: ActivityContext, given: Reply) -> Delivery:
+        """Adds a line to the trail once; as `post_card`."""
+
+        def reply() -> Delivery:
+            place = (given.ref, given.request_id, given.step)
+            if not (self._maybe_tried(given) and self._notifier.has_reply(*place)):
+                self._notifier.reply(*place)
+            return Delivery()
+
+        return self._once((given.request_id, f"step {given.step.number}"), reply)
+
+    def tell(self, _: ActivityContext, given: Tell) -> Delivery:
+        """Tells one person. After a crash at the wrong moment they may be told twice, which harms nobody."""
+
+        def tell() -> Delivery:
+            self._notifier.tell(given)
+            return Delivery()
+
+        return _deliver(tell)
+
+    def run_action(self, _: ActivityContext, given: RunAction) -> Delivery:
+        """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
+
+        def run() -> Delivery:
+            if given.post is not None:
+                return Delivery(answer=self._actions.post(given.post, given.key, given.event))
+            return Delivery(answer=self._actions.call(given.activity or "", given.key, given.event))
+
+        return _deliver(run)
+
+    def _maybe_tried(self, given: PostCard | Reply) -> bool:
+        return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since
+
+    def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
+        """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
+        with self._lock:
+            turn = self._under_way.setdefault(key, threading.Lock())
+        # A lease that ran out has the same work dealt again while the first is still at it: one waits for the other.
+        with turn:
+            with self._lock:
+                known = self._done.get(key)
+            if known is not None:
+                return known
+            try:
+                delivery = _deliver(act)
+                with self._lock:
+                    if delivery.impossible is None and delivery.retry_after is None:
+                        self._done[key] = delivery
+                    while len(self._done) > DELIVERIES_REMEMBERED:
+                        self._done.popitem(last=False)
+            finally:
+                with self._lock:
+                    self._under_way.pop(key, None)
+        return delivery
+
+    def members(self, _: ActivityContext, given: Members) -> Membership:
+        """Who is in these groups, at most a minute old. A group that does not exist has nobody in it."""
+        return Membership(groups={group: self._members_of(group) for group in given.groups})
+
+    def _members_of(self, group: str) -> list[str]:
+        now = time.monotonic()
+        with self._lock:
+            at, people = self._members.get(group, (-MEMBERS_CACHED_FOR, []))
+        if now - at < MEMBERS_CACHED_FOR:
+            return people
+        try:
+            people = self._directory.members(group)
+        except DeliveryError:
+            people = []
+        with self._lock:
+            self._members[group] = (now, people)
+        return people
+
+
+def _deliver(act: Callable[[], Delivery]) -> Delivery:
+    """The outcome as data, so that "wait" and "never" are in the history by name; anything else fails the try."""
+    try:
+        return act()
+    except ThrottledError as error:
+        return Delivery(retry_after=error.retry_after)
+    except DeliveryError as error:
+        return Delivery(impossible=str(error))

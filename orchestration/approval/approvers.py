@@ -1,0 +1,154 @@
+"""The people of a request under way: who is in which group, who stands in for whom, who is asked and reminded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Generator
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, Task, TaskFailedError
+from pydantic import ValidationError
+
+from orchestration.approval.effects import Effects
+from orchestration.approval.record import Record
+from orchestration.domain import rules
+from orchestration.domain.cards import Members, Membership, Notice, StepKind, Waiting
+from orchestration.domain.policy import PersonEntry
+from orchestration.domain.request import PERSON
+from orchestration.durable.inbox import Inbox
+from orchestration.people.person import Reminder, Wait
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Durable = Generator[Task[Any], Any, T]
+
+LOOKUP_TRIES: Final = 2
+
+
+class Crew:
+    """Durable calls about people. What arrives while one is awaited lines up in the inbox."""
+
+    def __init__(
+        self,
+        ctx: OrchestrationContext,
+        record: Record,
+        inbox: Inbox,
+        effects: Effects,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ctx = ctx
+        self._record = record
+        self._inbox = inbox
+        self._effects = effects
+        self._now = now
+        self._log = ctx.create_replay_safe_logger(log)
+
+    def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
+        """Who is in these groups, at this moment and so on record; None when nobody could tell."""
+        groups = rules.groups_of(principals)
+        if not groups:
+            return {}
+        for _ in range(LOOKUP_TRIES):
+            lookup = self._ctx.call_activity("members", input=Members(groups=groups), return_type=Membership)
+            try:
+                found = yield from self._inbox.meanwhile(lookup)
+            except TaskFailedError as error:
+                self._log.warning("%s: group lookup failed: %s", self._record.request_id, error)
+            else:
+                return found.groups
+        return None
+
+    def stand_ins(self, approvers: list[str], *, several: bool) -> Durable[dict[str, str]]:
+        """Who of the named approvers is away, and who stands in: their own word, or else the operator's.
+
+        Nobody who could not decide hands that on or takes it over, or being away would be a way around the rules:
+        not the requester, and not who has decided an earlier level. Where it takes `several` people, one does not
+        stand in for a second, or the level could never be decided.
+        """
+        record, found = self._record, dict[str, str]()
+        barred = set() if record.policy.allow_self_approval else {record.request.requester}
+        if not record.policy.allow_repeat_approver:
+            barred |= set(record.state.counted)
+        for person in approvers:
+            if person.startswith("S") or person in barred:
+                continue
+            entry = yield from self._entry(person)
+            present = entry.stand_in(self._now().date())
+            if present is None or present == person or present in barred:
+                continue
+            if not (several and (present in approvers or present in found.values())):
+                found[person] = present
+        return found
+
+    def _entry(self, person: str) -> Durable[PersonEntry]:
+        call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, person), "entry")
+        try:
+            own = yield from self._inbox.meanwhile(call)
+            if own:
+                return PersonEntry.model_validate(own)
+        except (TaskFailedError, ValidationError) as error:
+            self._log.warning("%s: nothing known of %s: %s", self._record.request_id, person, error)
+        known: PersonEntry | None = self._record.people.get(person)
+        return known or PersonEntry()
+
+    # ---- who is asked ------------------------------------------------------------------------------------
+
+    def find_out_who_is_asked(self) -> Durable[None]:
+        """As the level opens. A directory that is down holds nothing up: the first answer it gives is taken."""
+        members = yield from self.members(self._record.state.approvers)
+        if members is not None:
+            self.ask(members)
+
+    def ask(self, members: rules.Members) -> None:
+        """These are the people who are asked, where the level needs to know and does not yet."""
+        record = self._record
+        level, state = record.level, record.state
+        if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
+            return
+        record.ask(rules.people_of(state.approvers, members))
+        self.wait_for(record.undecided())
+
+    def wait_for(self, people: Collection[str]) -> None:
+        """The request waits for these people, from when there is a card to look at: a digest comes with links."""
+        record = self._record
+        where = record.on_show()
+        if where is None:
+            return
+        wait = Wait(
+            request_id=record.request_id,
+            title=record.request.title,
+            deadline=record.state.deadline,
+            where=where,
+        )
+        for person in people:
+            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
+
+    def release(self, people: Collection[str]) -> None:
+        """It waits for them no more."""
+        for person in people:
+            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "done", self._record.request_id)
+
+    def remind(self) -> Durable[None]:
+        """Reminds who has not decided. Who has many waiting gets one digest a day."""
+        if not self._record.state.asked:
+            yield from self.find_out_who_is_asked()
+        reminded = []
+        for person in self._record.undecided():
+            call: Task[Any] = self._ctx.call_entity(
+                EntityInstanceId(PERSON, person), "remind", {"now": self._now().isoformat()}
+            )
+            try:
+                reminder = Reminder.model_validate((yield from self._inbox.meanwhile(call)))
+            except (TaskFailedError, ValidationError) as error:
+                self._log.warning("%s: %s was not reminded: %s", self._record.request_id, person, error)
+                continue
+            if reminder.quiet:
+                continue
+            waiting = [Waiting.model_validate(wait.model_dump()) for wait in reminder.digest]
+            self._effects.tell(person, Notice.DIGEST if waiting else Notice.REMINDER, waiting=waiting)
+            reminded.append(person)
+        if reminded:
+            self._effects.trail(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))

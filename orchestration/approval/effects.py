@@ -1,0 +1,331 @@
+"""What a request makes visible: its cards, the trail in their thread, messages to people, the outcome's actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from durabletask.task import OrchestrationContext
+from pydantic import BaseModel
+
+from orchestration.approval.outbox_items import Act, AnyErrand, Call, Edit, Line, Post, Seal, Word
+from orchestration.approval.record import Record
+from orchestration.domain.cards import (
+    CallBack,
+    Card,
+    Delivery,
+    EditCard,
+    Notice,
+    PostCard,
+    Reply,
+    RunAction,
+    SealOutcome,
+    Step,
+    StepKind,
+    Tell,
+    Waiting,
+)
+from orchestration.domain.policy import Action
+from orchestration.domain.request import ActionState, CardRef
+from orchestration.durable.outbox import Outbox
+
+WORDS_RETRIED_FOR: Final = timedelta(days=1)
+CALLS_RETRIED_FOR: Final = timedelta(days=3)
+# Signing needs nothing but the key. Where that fails for so long, the outcome goes out without a receipt.
+SEALING_RETRIED_FOR: Final = timedelta(minutes=10)
+
+
+class Effects:
+    """Puts errands into its outbox. What each does is worked out when its try starts, from what is true then.
+
+    `posted(ref)` is told when a round's card is there to be looked at; `lost(round, problem)` when it cannot be
+    posted, and returns whether that is dealt with.
+    """
+
+    def __init__(
+        self,
+        ctx: OrchestrationContext,
+        record: Record,
+        now: Callable[[], datetime],
+        *,
+        posted: Callable[[CardRef], None] = lambda _: None,
+        lost: Callable[[int, str], bool] = lambda _round, _problem: False,
+    ) -> None:
+        self._ctx = ctx
+        self._record = record
+        self._now = now
+        self._when_posted = posted
+        self._lost = lost
+        self._shown: dict[int, Card] = {}
+        self.outbox = Outbox(ctx, now, record.state.lanes, self)
+
+    # ---- cards -------------------------------------------------------------------------------------------
+
+    def post_card(self, channel: str, notify: list[str]) -> None:
+        """Posts the newest round's card."""
+        state = self._record.state
+        # While nobody can see the card nobody can decide, so there is no use in trying past the deadline.
+        give_up = state.deadline - self._now() if state.deadline else self._record.policy.edits_retried_for
+        self.outbox.put(
+            f"card:{state.round}", Post(round=state.round, channel=channel, notify=notify, give_up=give_up)
+        )
+
+    def refresh_cards(self) -> None:
+        """Every posted copy is to say what is true now."""
+        for ref in self._record.state.cards:
+            self._refresh(ref)
+
+    def _refresh(self, ref: CardRef) -> None:
+        self.outbox.put(f"card:{ref.round}", Edit(ref=ref, give_up=self._record.policy.edits_retried_for))
+
+    def _posted(self, round_: int, attempt: int, ref: CardRef) -> None:
+        state = self._record.state
+        state.cards = [*state.cards, ref]
+        held, state.held = state.held, []
+        for step in held:
+            self._reply(step)
+        words, state.held_words = state.held_words, []
+        for word in words:
+            self._put(word)
+        self._when_posted(ref)
+        # A later try may have found the copy of an earlier one, which says what was true at that time.
+        if attempt > 1 or self._record.card(round_) != self._shown.get(round_):
+            self._refresh(ref)
+
+    def _stale(self, channel: str, problem: str) -> None:
+        """A copy that could not be made, or made true, is reported by name: in the trail, and to the owner."""
+        step = self.trail(StepKind.CARD_STALE, text=f"<#{channel}>: {problem}")
+        self.tell_owner(Notice.CARD_STALE, step)
+
+    # ---- words -------------------------------------------------------------------------------------------
+
+    def trail(self, kind: StepKind, **what: object) -> Step:
+        """One more line in the thread under the first card; what comes before that card waits for it."""
+        step = self._record.step(kind, self._now(), **what)
+        if self._record.state.cards:
+            self._reply(step)
+        else:
+            self._record.state.held.append(step)
+        return step
+
+    def _reply(self, step: Step) -> None:
+        self.outbox.put("thread", Line(step=step, give_up=WORDS_RETRIED_FOR))
+
+    def tell(
+        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
+    ) -> None:
+        """A direct message to one person, about the request."""
+        self._put(self._word(user, notice, step, waiting))
+
+    def ask(self, user: str, step: Step | None = None) -> None:
+        """Tells a person that they are to decide now, once there is a card where they can."""
+        word, state = self._word(user, Notice.ASKED, step), self._record.state
+        if self._record.on_show():
+            self._put(word)
+        else:
+            state.held_words.append(word)
+
+    def _word(
+        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
+    ) -> Word:
+        return Word(user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR)
+
+    def _put(self, word: Word) -> None:
+        self.outbox.put(f"tell:{word.user}", word)
+
+    def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
+        """The requester is told at each turn that matters."""
+        self.tell(self._record.request.requester, notice, step)
+
+    def tell_owner(self, notice: Notice, step: Step) -> None:
+        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        self.tell(self._record.policy.owner or self._record.request.requester, notice, step)
+
+    # ---- the outcome goes out ----------------------------------------------------------------------------
+
+    def send_outcome(self) -> None:
+        """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
+        if self._record.signed and not self._record.state.sealed:
+            self.outbox.put("receipt", Seal(give_up=SEALING_RETRIED_FOR))
+        else:
+            self._sealed(None)
+
+    def _sealed(self, receipt: str | None) -> None:
+        state, request = self._record.state, self._record.request
+        state.sealed, state.receipt = True, receipt or state.receipt
+        self.run_actions()
+        if request.callback_url:
+            self.outbox.put("callback", Call(give_up=CALLS_RETRIED_FOR))
+        if request.notify_instance:
+            told = self._outcome_event()["data"]
+            self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
+
+    def _outcome_event(self) -> dict[str, Any]:
+        """The outcome as others get it; the same each time."""
+        record, outcome = self._record, self._record.outcome()
+        asked = record.request.model_dump(
+            mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
+        )
+        return {
+            "type": f"approval.{outcome.status}",
+            "timestamp": outcome.processed_at.isoformat(),
+            "data": {"request": asked, "outcome": outcome.model_dump(mode="json", by_alias=True)},
+        }
+
+    # ---- the outcome's actions ---------------------------------------------------------------------------
+
+    def run_actions(self) -> None:
+        """What the policy says an outcome does, but for what was done already; each result goes on the card."""
+        state = self._record.state
+        actions = self._actions()
+        if len(state.actions) != len(actions):
+            state.actions = [ActionState(label=action.label) for action in actions]
+        for index, known in enumerate(state.actions):
+            if known.status != "done":
+                self._run(index)
+
+    def retry_actions(self) -> bool:
+        """Runs again what failed; False when nothing did."""
+        state = self._record.state
+        failed = [index for index, action in enumerate(state.actions) if action.status == "failed"]
+        for index in failed:
+            state.actions[index] = state.actions[index].model_copy(update={"status": "pending"})
+            self._run(index)
+        return bool(failed)
+
+    def _actions(self) -> list[Action]:
+        record = self._record
+        return next(
+            (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
+        )
+
+    def _run(self, index: int) -> None:
+        self.outbox.put(f"action:{index}", Act(index=index, give_up=self._record.policy.actions_retried_for))
+
+    def _acted(self, index: int, status: str, answer: str) -> None:
+        state, label = self._record.state, self._actions()[index].label
+        state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
+        kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
+        step = self.trail(kind, to=label, text=answer[:300])
+        self.refresh_cards()
+        if status == "failed":
+            state.retry_until = self._now() + self._record.policy.actions_retried_for
+            self.tell_owner(Notice.ACTION_FAILED, step)
+
+    def _call_given_up(self, problem: str) -> None:
+        """Said aloud, in the thread and to the owner: a program waits for what it never got."""
+        url = self._record.request.callback_url
+        step = self.trail(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
+        self.tell_owner(Notice.PROGRESS, step)
+
+    # ---- running an errand: the outbox asks --------------------------------------------------------------
+
+    def build(  # noqa: PLR0911 - one arm for each kind of errand
+        self, errand: AnyErrand, attempt: int, since: datetime
+    ) -> tuple[str, BaseModel]:
+        """The activity and its input, from what is true now."""
+        record, cards = self._record, self._record.state.cards
+        match errand:
+            case Post(round=round_):
+                card = self._shown[round_] = record.card(round_)
+                return "post_card", PostCard(
+                    channel=errand.channel,
+                    card=card,
+                    notify=errand.notify,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case Edit(ref=ref):
+                return "edit_card", EditCard(ref=ref, card=record.card(ref.round), attempt=attempt)
+            case Line(step=step):
+                return "reply", Reply(
+                    ref=cards[0],
+                    request_id=record.request_id,
+                    step=step,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case Word():
+                return "tell", Tell(
+                    user=errand.user,
+                    notice=errand.notice,
+                    card=record.card(record.state.round),
+                    where=cards[-1] if cards else None,
+                    step=errand.step,
+                    waiting=errand.waiting,
+                    attempt=attempt,
+                )
+            case Act(index=index):
+                return self._build_action(index, attempt)
+            case Seal():
+                return self._build_seal(attempt)
+            case Call():
+                return self._build_call(attempt)
+
+    def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
+        record, cards, action = self._record, self._record.state.cards, self._actions()[index]
+        if action.notify:
+            card, where = record.card(record.state.round), cards[0] if cards else None
+            return "tell", Tell(
+                user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
+            )
+        # The key is the same over all tries and retries, so that the other side can tell a repeat.
+        key = f"{record.request_id}:{record.state.status}:{index}"
+        return "run_action", RunAction(
+            post=action.post,
+            activity=action.activity,
+            key=key,
+            event=self._outcome_event(),
+            attempt=attempt,
+        )
+
+    def _build_seal(self, attempt: int) -> tuple[str, BaseModel]:
+        request = self._record.request
+        return "seal", SealOutcome(
+            outcome=self._record.outcome(),
+            policy=request.policy,
+            requester=request.requester,
+            attempt=attempt,
+        )
+
+    def _build_call(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        return "call_back", CallBack(
+            url=record.request.callback_url or "",
+            id=f"{record.request_id}:{record.state.status}",
+            asked_with=record.request.asked_with,
+            event=self._outcome_event(),
+            attempt=attempt,
+        )
+
+    def done(self, errand: AnyErrand, attempt: int, delivery: Delivery) -> None:
+        """It was done."""
+        match errand:
+            case Post(round=round_):
+                if delivery.card is None:
+                    raise AssertionError("a card that was posted has a place")
+                self._posted(round_, attempt, delivery.card)
+            case Act(index=index):
+                self._acted(index, "done", delivery.answer)
+            case Seal():
+                self._sealed(delivery.answer)
+            case _:
+                pass
+
+    def failed(self, errand: AnyErrand, problem: str) -> None:
+        """It will not be done."""
+        match errand:
+            case Post(round=round_, channel=channel):
+                if not self._lost(round_, problem):
+                    self._stale(channel, problem)
+            case Edit(ref=ref):
+                self._stale(ref.channel, problem)
+            case Act(index=index):
+                self._acted(index, "failed", problem)
+            case Seal():
+                self._sealed(None)
+            case Call():
+                self._call_given_up(problem)
+            case _:
+                pass

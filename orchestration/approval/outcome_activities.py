@@ -1,0 +1,64 @@
+"""Activities for programs: the policy for another orchestration, the receipt of an outcome, and its callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from durabletask.task import ActivityContext
+
+from orchestration.approval.state import ApprovalInput, Taken
+from orchestration.domain import rules
+from orchestration.domain.cards import CallBack, Delivery, SealOutcome
+from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
+from orchestration.domain.policy import PolicyBook
+from orchestration.domain.request import ApprovalRequest
+from orchestration.ports import Caller, Signer
+
+
+class Outlet:
+    """Bound to the outside through ports. `book` gives the policies as they are now."""
+
+    def __init__(self, signer: Signer, caller: Caller, book: Callable[[], PolicyBook]) -> None:
+        self._signer = signer
+        self._caller = caller
+        self._book = book
+
+    def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
+        """What the door takes along for a person or a program, for an orchestration that asks by itself."""
+        try:
+            return Taken(given=taken(given, self._book()))
+        except InvalidRequestError as error:
+            return Taken(problem=str(error))
+
+    def seal(self, _: ActivityContext, given: SealOutcome) -> Delivery:
+        """Signs the outcome. Signing twice is harmless: each receipt is true."""
+        return Delivery(answer=self._signer.sign(given))
+
+    def call_back(self, _: ActivityContext, given: CallBack) -> Delivery:
+        """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
+        try:
+            return Delivery(answer=self._caller.call(given))
+        except ThrottledError as error:
+            return Delivery(retry_after=error.retry_after)
+        except DeliveryError as error:
+            return Delivery(impossible=str(error))
+
+
+def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
+    """The input of `approval`: the request as its policy wants it, and a copy of that policy.
+
+    Raises `InvalidRequestError` naming the field.
+    """
+    policy = book.policies.get(request.policy)
+    if policy is None:
+        known = ", ".join(sorted(book.policies))
+        raise InvalidRequestError(
+            f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
+        )
+    return ApprovalInput(
+        request=rules.check_request(request, policy),
+        policy=policy,
+        people=book.people_of(policy),
+        signed=True,
+        desks=True,
+    )

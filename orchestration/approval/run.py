@@ -1,0 +1,392 @@
+"""One request under way: what happens to it, and the durable waiting. `approval` says in which order."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from durabletask.task import OrchestrationContext, when_any
+from pydantic import ValidationError
+
+from orchestration.approval.approvers import Crew, Durable
+from orchestration.approval.effects import Effects
+from orchestration.approval.record import Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.approval.step_up import StepUp
+from orchestration.challenge.models import Trouble
+from orchestration.domain import rules
+from orchestration.domain.cards import Notice, StepKind
+from orchestration.domain.commands import (
+    ACCEPTED,
+    COMMANDS,
+    Cancellation,
+    Command,
+    Comment,
+    Decision,
+    Delegation,
+    Reason,
+    Retry,
+    command_id_of,
+)
+from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
+from orchestration.durable.inbox import Inbox
+from orchestration.people.worklist import Desks
+
+log = logging.getLogger(__name__)
+
+# What the inbox calls the timers.
+DEADLINE: Final = "deadline"
+REMINDER: Final = "reminder"
+PATIENCE: Final = "patience"
+# After so much the orchestration continues as new. A worker can be sent no history of more than 4 MiB, and a card
+# with a long description and many comments goes into it with each edit.
+TURN_OVER_AFTER: Final = 100  # things that happened
+TURN_OVER_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
+
+
+class TurnOver(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
+    """The orchestration has to continue as new with `Case.carried()`."""
+
+
+class Case:
+    """One request under way: its record, and the durable means to act on it."""
+
+    def __init__(self, ctx: OrchestrationContext, given: ApprovalInput) -> None:
+        self._ctx = ctx
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+        self._inbox = Inbox(ctx, *COMMANDS)
+        self.record = Record(ctx.instance_id, given, self.now())
+        self._effects = Effects(ctx, self.record, self.now, posted=self._card_posted, lost=self._card_lost)
+        self._outbox = self._effects.outbox
+        self._crew = Crew(ctx, self.record, self._inbox, self._effects, self.now)
+        self._step_up = StepUp(ctx, self.record)
+        self._desks = Desks(ctx, ctx.instance_id, kept=self.record.desks)
+        self._happened = 0
+
+    def now(self) -> datetime:
+        """The orchestration's own time, aware UTC."""
+        return self._ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+    def carried(self) -> ApprovalInput:
+        """The input of the next generation."""
+        return self._given.model_copy(update={"state": self.record.state})
+
+    # ---- what happens to a request -----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Its first generation: whoever asked finds it on their desk."""
+        if self._given.state is None:
+            self._desks.asked(self.record.request.requester)
+
+    def open_level(self, index: int) -> Durable[None]:
+        """A level begins, with a card of its own; whoever is away is replaced by their stand-in."""
+        record = self.record
+        level = record.policy.levels[index]
+        away = yield from self._crew.stand_ins(level.approvers, several=level.quorum not in {1, "all"})
+        if index:
+            passed = record.policy.levels[index - 1].name
+            by = record.state.settled_by
+            step = self._effects.trail(StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed)
+            self._effects.tell_requester(Notice.PROGRESS, step)
+        record.open_level(index, away, self.now())
+        self._desks.waits(record.named())
+        if level.quorum == "all" or level.remind_every:
+            yield from self._crew.find_out_who_is_asked()
+        self._effects.refresh_cards()
+        self._effects.post_card(level.channel or record.policy.channel, level.notify)
+        self._tell_stand_ins(away)
+
+    def _tell_stand_ins(self, away: dict[str, str]) -> None:
+        for absent, present in away.items():
+            self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
+            self._effects.ask(present)
+
+    def announce(self, reason: str) -> None:
+        """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
+        self.record.state.round = 1
+        self.end(Status.AUTO_APPROVED, reason=reason)
+        self._effects.post_card(self.record.policy.channel, [])
+
+    def escalate(self) -> Durable[None]:
+        """Silence: the escalation channel gets a card, and the first one says so and stays open."""
+        escalation = self.record.policy.escalation
+        if escalation is None:
+            raise AssertionError("the policy was checked to have an escalation where a level escalates")
+        away = yield from self._crew.stand_ins(escalation.approvers, several=False)
+        self.record.escalate(away, self.now())
+        self._desks.waits(self.record.state.escalation)
+        self._effects.post_card(escalation.channel, escalation.notify)
+        self._effects.refresh_cards()
+        step = self._effects.trail(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
+        self._effects.tell_requester(Notice.PROGRESS, step)
+        self._tell_stand_ins(away)
+
+    def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
+        """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
+        self._crew.release(self.record.undecided())
+        self._step_up.drop_all()
+        self._off_the_desks()
+        self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
+        self._effects.refresh_cards()
+        step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
+        self._effects.tell_requester(Notice.PROGRESS, step)
+        self._effects.send_outcome()
+
+    def _off_the_desks(self) -> None:
+        """The level that is open ends, if one is: those whom it named and who have not voted are not waited for."""
+        if self.record.state.level_open:
+            self._desks.done(self.record.named())
+
+    def _card_posted(self, ref: CardRef) -> None:
+        """Whoever was asked and has not decided is waited for."""
+        if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
+            self._crew.wait_for(self.record.undecided())
+
+    def _card_lost(self, round_: int, problem: str) -> bool:
+        """Without the card of the level that is open nobody could decide; any other is only missed."""
+        state = self.record.state
+        self._log.error("%s: the card could not be posted: %s", self.record.request_id, problem)
+        if state.escalated or round_ not in state.open_rounds:
+            return False
+        self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
+        return True
+
+    # ---- waiting -----------------------------------------------------------------------------------------
+
+    def wait_for_answers(self) -> Durable[bool]:
+        """Until the level is settled or the request has ended (True), or the deadline passes in silence (False)."""
+        state = self.record.state
+        self._watch(DEADLINE, state.deadline)
+        self._watch(REMINDER, state.remind_at)
+        while self._busy() and state.level_open:
+            if (arrived := self._inbox.take()) is None:
+                if (confirmed := self._step_up.take()) is not None:
+                    yield from self._confirmed(*confirmed)
+                else:
+                    yield from self._wait()
+            elif arrived[0] == REMINDER:
+                yield from self._remind()
+            elif arrived[0] != DEADLINE:
+                yield from self._handle(*arrived)
+            elif state.deadline is None or self.now() >= state.deadline:
+                self._inbox.drop(REMINDER)
+                return False
+            else:  # a timer of an earlier generation, which not every hub holds back
+                self._watch(DEADLINE, state.deadline)
+        self._inbox.drop(DEADLINE)
+        self._inbox.drop(REMINDER)
+        return True
+
+    def finish(self) -> Durable[None]:
+        """Lets every errand finish; what failed can be tried again for as long as the policy says."""
+        state = self.record.state
+        while self._busy():
+            if (arrived := self._inbox.take()) is not None:
+                if arrived[0] != PATIENCE:
+                    yield from self._handle(*arrived)
+                continue
+            if not self._outbox.busy():
+                failed = any(action.status == "failed" for action in state.actions)
+                if not failed or state.retry_until is None or self.now() >= state.retry_until:
+                    return
+                if not self._inbox.watches(PATIENCE):
+                    self._watch(PATIENCE, state.retry_until)
+            yield from self._wait()
+
+    def _wait(self) -> Durable[None]:
+        """For whatever comes next. Raises `TurnOver` when the history is long and no try is under way."""
+        if self._long() and not self._outbox.running:
+            raise TurnOver
+        yield when_any([*self._inbox.waits(), *self._step_up.waits(), *self._outbox.waits()])
+
+    def _long(self) -> bool:
+        """A code that is awaited puts the turn-over off: its challenge could not report to the next generation."""
+        long = self._happened >= TURN_OVER_AFTER or self._outbox.written >= TURN_OVER_BYTES
+        return long and not self._step_up.busy()
+
+    def _busy(self) -> bool:
+        """Moves the errands along and publishes where things stand; always true, to open a waiting loop.
+
+        Once the history is long no new try starts, so that the turn-over comes however much is going on.
+        """
+        self._outbox.step(start=not self._long())
+        self._ctx.set_custom_status(self.record.progress())
+        return True
+
+    def _watch(self, name: str, when: datetime | None) -> None:
+        """Has the inbox say when that moment has come; the SDK's timers take naive UTC."""
+        if when is not None:
+            timer = self._ctx.create_timer(when.astimezone(UTC).replace(tzinfo=None))
+            self._inbox.watch(name, timer)
+
+    def _remind(self) -> Durable[None]:
+        self._happened += 1
+        yield from self._crew.remind()
+        if every := self.record.level.remind_every:
+            self.record.state.remind_at = self.now() + every
+            self._watch(REMINDER, self.record.state.remind_at)
+
+    # ---- commands ----------------------------------------------------------------------------------------
+
+    def _handle(self, name: str, payload: Any) -> Durable[None]:
+        """Answers one command. A delivery that came twice already has its verdict."""
+        self._happened += 1
+        try:
+            command = COMMANDS[name].model_validate(payload)
+        except ValidationError as error:
+            self._refuse_malformed(name, payload, error)
+            return
+        if self.record.answered(command.command_id):
+            return
+        reason = yield from self._obey(command)
+        self.record.answer(command.command_id, reason)
+
+    def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
+        """Anyone may raise an event. One that does not fit is logged, and answered where it carries an ID."""
+        self._log.warning(
+            "%s: malformed %s passed over (%d faults)", self.record.request_id, name, error.error_count()
+        )
+        command_id = command_id_of(payload)
+        if command_id is not None and not self.record.answered(command_id):
+            self.record.answer(command_id, Reason.MALFORMED)
+
+    def _obey(self, command: Command) -> Durable[Reason]:
+        """Does what the command asks, if the rules allow it; returns what to tell the one who sent it."""
+        if isinstance(command, Retry):
+            return self._retry(command)
+        if self.record.ended:
+            return Reason.ALREADY_ENDED
+        if isinstance(command, Cancellation):
+            return self._cancel(command)
+        bench = self.record.bench()
+        members = yield from self._crew.members([*bench.approvers, *bench.escalation])
+        if members is None:
+            return Reason.DIRECTORY_UNAVAILABLE
+        self._crew.ask(members)
+        if isinstance(command, Decision):
+            return self._decide(command, members)
+        return (
+            self._delegate(command, members)
+            if isinstance(command, Delegation)
+            else self._comment(command, members)
+        )
+
+    def _decide(self, decision: Decision, members: rules.Members, factor: Factor | None = None) -> Reason:
+        record = self.record
+        reason = rules.may_decide(
+            decision, request=record.request, policy=record.policy, bench=record.bench(), members=members
+        )
+        if reason is not Reason.RECORDED:
+            return reason
+        if factor is None and self._step_up.needed(decision):
+            return self._begin_step_up(decision)
+        reason = record.vote(decision, self.now(), factor)
+        if reason not in ACCEPTED:
+            return reason
+        if reason is Reason.RECORDED:
+            self._crew.release([decision.actor])
+            self._desks.decided(decision.actor)
+            self._effects.trail(
+                StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
+            )
+        # Also after a repeat: who is in the groups, and so what is enough, may have changed since.
+        self._settle_level(members)
+        return reason
+
+    def _settle_level(self, members: rules.Members) -> None:
+        """Ends the level, or the request, where the votes are enough; else the cards show how far it is."""
+        record = self.record
+        settled = record.decided(members)
+        if settled is None:
+            self._effects.refresh_cards()
+        elif settled.choice is Choice.REJECT:
+            self.end(Status.REJECTED, by=settled.actor, comments=settled.comment)
+        else:
+            self._crew.release(record.undecided())
+            self._step_up.drop_all()
+            self._off_the_desks()
+            record.state.settled_by = settled
+            record.close_level(Status.APPROVED)
+
+    def _begin_step_up(self, act: Decision | Delegation) -> Reason:
+        reason = self._step_up.begin(act)
+        if reason is Reason.CODE_SENT:
+            self._effects.trail(StepKind.CODE_SENT, actor=act.actor)
+            self._effects.refresh_cards()
+        return reason
+
+    def _confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
+        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
+        if trouble is None:
+            bench = self.record.bench()
+            members = yield from self._crew.members([*bench.approvers, *bench.escalation])
+            if members is None:
+                trouble = Trouble.UNSENT
+            elif isinstance(act, Decision):
+                self._decide(act, members, Factor.SMS)
+            else:
+                self._delegate(act, members, Factor.SMS)
+        if trouble is not None:
+            step = self._effects.trail(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
+            self._effects.tell(act.actor, Notice.CODE_FAILED, step)
+        if self.record.state.level_open:  # else what comes next says more than that the code has come
+            self._effects.refresh_cards()
+
+    def _delegate(
+        self, delegation: Delegation, members: rules.Members, factor: Factor | None = None
+    ) -> Reason:
+        record = self.record
+        reason = rules.may_delegate(
+            delegation, request=record.request, policy=record.policy, bench=record.bench(), members=members
+        )
+        if reason is not Reason.RECORDED:
+            return reason
+        if self._step_up.needed(delegation):
+            if not record.enrolled(delegation.to):
+                return Reason.DELEGATE_UNFIT
+            if factor is None:
+                return self._begin_step_up(delegation)
+        was_asked = delegation.actor in record.undecided()
+        record.delegate(delegation)
+        self._crew.release([delegation.actor])
+        self._desks.done([delegation.actor])
+        self._desks.waits([delegation.to])
+        if was_asked and delegation.to in record.undecided():
+            self._crew.wait_for([delegation.to])
+        step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
+        self._effects.ask(delegation.to, step)
+        # Of "all", the one who takes the vote over may have been the last to agree.
+        self._settle_level(members)
+        return reason
+
+    def _comment(self, comment: Comment, members: rules.Members) -> Reason:
+        record = self.record
+        reason = rules.may_comment(comment, request=record.request, bench=record.bench(), members=members)
+        if reason is not Reason.RECORDED:
+            return reason
+        asker = record.last_asker()
+        record.remark(comment, self.now())
+        step = self._effects.trail(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
+        self._effects.refresh_cards()
+        if comment.kind is RemarkKind.QUESTION:
+            self._effects.tell_requester(Notice.QUESTION, step)
+        elif comment.kind is RemarkKind.ANSWER and asker:
+            self._effects.tell(asker, Notice.ANSWER, step)
+        return reason
+
+    def _cancel(self, cancellation: Cancellation) -> Reason:
+        if cancellation.actor != self.record.request.requester:
+            return Reason.NOT_THE_REQUESTER
+        self.end(Status.CANCELLED, by=cancellation.actor, comments=cancellation.reason)
+        return Reason.RECORDED
+
+    def _retry(self, retry: Retry) -> Reason:
+        if retry.actor != (self.record.policy.owner or self.record.request.requester):
+            return Reason.NOT_THE_OWNER
+        if not self.record.ended or not self._effects.retry_actions():
+            return Reason.NOTHING_TO_RETRY
+        self._inbox.drop(PATIENCE)
+        self._effects.refresh_cards()
+        return Reason.RECORDED

@@ -1,0 +1,94 @@
+"""What the `approval` orchestration carries: its input, and the state that a later generation goes on from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestration.approval.outbox_items import Lane, Word
+from orchestration.domain.cards import Step
+from orchestration.domain.commands import Verdict
+from orchestration.domain.policy import KnownPerson, Policy
+from orchestration.domain.request import (
+    ActionState,
+    ApprovalRequest,
+    CardRef,
+    LevelState,
+    Recorded,
+    Remark,
+    Status,
+    UserId,
+    Vote,
+)
+
+
+class State(BaseModel):
+    """Everything that changes while a request is decided. Mutable: one orchestration owns it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    asked_at: datetime
+    status: Status = Status.PENDING
+    level_index: int = 0
+    level_open: bool = False
+    escalated: bool = False
+    escalated_at: datetime | None = None
+    round: int = 0
+    open_rounds: list[int] = Field(default_factory=list)
+    deadline: datetime | None = None
+    remind_at: datetime | None = None
+    approvers: list[str] = Field(default_factory=list)
+    escalation: list[str] = Field(default_factory=list)
+    asked: list[str] = Field(default_factory=list)
+    excused: dict[str, str] = Field(default_factory=dict)
+    delegated: list[str] = Field(default_factory=list)
+    votes: dict[str, Vote] = Field(default_factory=dict)
+    confirming: dict[str, str] = Field(
+        default_factory=dict, description="Person to the challenge they have to answer"
+    )
+    challenges: int = 0
+    counted: list[str] = Field(default_factory=list)
+    past_levels: list[LevelState] = Field(default_factory=list)
+    cards: list[CardRef] = Field(default_factory=list)
+    remarks: list[Remark] = Field(default_factory=list)
+    verdicts: list[Verdict] = Field(default_factory=list)
+    steps: int = 0
+    settled_by: Vote | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    comments: str = ""
+    reason: str = ""
+    actions: list[ActionState] = Field(default_factory=list)
+    sealed: bool = False
+    receipt: str | None = None
+    retry_until: datetime | None = None
+    lanes: dict[str, Lane] = Field(default_factory=dict)
+    held: list[Step] = Field(default_factory=list)
+    held_words: list[Word] = Field(default_factory=list)
+
+
+class Taken(Recorded):
+    """Result of `take_policy`: the input to go on with, or why there is none."""
+
+    given: ApprovalInput | None = None
+    problem: str = ""
+
+
+class ApprovalInput(Recorded):
+    """The input of the `approval` orchestration. The requester is stamped by the door, never by a message body."""
+
+    request: ApprovalRequest
+    policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
+    people: dict[UserId, KnownPerson] = Field(default_factory=dict, description="Those whom the policy names")
+    signed: bool = Field(
+        default=False,
+        description="Whether the outcome gets a receipt; what was started before there were any, none",
+    )
+    desks: bool = Field(
+        default=False,
+        description="Whether desks hear of it; what was started before there were any, tells none",
+    )
+    state: State | None = Field(
+        default=None, description="Where an earlier generation stopped; none at start"
+    )

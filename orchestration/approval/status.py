@@ -1,0 +1,86 @@
+"""What a hub says of an `approval` instance, as our models."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Final
+
+from durabletask.client import OrchestrationState, OrchestrationStatus
+
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import CUT_SHORT
+from orchestration.domain.commands import Progress
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, Choice, Outcome, Status
+from orchestration.domain.rules import Bench
+
+_CUT_SHORT: Final = {
+    OrchestrationStatus.FAILED: Status.FAILED,
+    OrchestrationStatus.TERMINATED: Status.TERMINATED,
+}
+
+
+def progress_of(state: OrchestrationState) -> Progress:
+    """The published progress; made up from the start's input before the first turn, and where no turn could run.
+
+    A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
+    Raises `UnknownRequestError`.
+    """
+    progress = state.get_custom_status(Progress)
+    cut_short = _CUT_SHORT.get(state.runtime_status)
+    if progress is not None and (cut_short is None or progress.status.ended):
+        return progress
+    given = state.get_input(ApprovalInput)
+    if given is None:
+        raise UnknownRequestError
+    if progress is None:
+        progress = Progress(
+            request_id=state.instance_id,
+            status=Status.PENDING,
+            policy=given.request.policy,
+            title=given.request.title,
+            requester=given.request.requester,
+            asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
+            round=0,
+        )
+    if cut_short is None:
+        return progress
+    outcome = Outcome(
+        request_id=state.instance_id,
+        status=cut_short,
+        processed_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
+        reason=CUT_SHORT[cut_short],
+        levels=progress.levels,
+        digest=given.request.digest(),
+    )
+    return progress.model_copy(update={"status": cut_short, "outcome": outcome})
+
+
+def bench_of(progress: Progress, policy: Policy) -> Bench:
+    """Who may decide now, as far as the outside sees it: to say so beforehand. The orchestration is the judge."""
+    if not progress.levels or progress.levels[-1].status.ended:
+        return Bench(approvers=())
+    *past, level = progress.levels
+    escalated = level.escalated_to is not None
+    named = policy.escalation.approvers if escalated and policy.escalation else ()
+    return Bench(
+        approvers=level.approvers,
+        escalation=[level.stand_ins.get(who, who) for who in named],
+        excused=level.stand_ins,
+        counted=[vote.actor for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE],
+        open_rounds=[progress.round - 1, progress.round] if escalated else [progress.round],
+    )
+
+
+def people_of(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
+    """The people and groups of a request: who asked, who is or will be asked, who decided, and the policy's owner."""
+    found = {request.requester, *filter(None, [policy.owner])}
+    for level in policy.levels:
+        found.update(level.approvers)
+    if policy.escalation:
+        found.update(policy.escalation.approvers)
+    for stage in progress.levels:
+        found.update(stage.approvers, stage.waiting_for, stage.stand_ins, stage.stand_ins.values())
+        found.update(vote.actor for vote in stage.decisions)
+    return found

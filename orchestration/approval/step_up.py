@@ -1,0 +1,112 @@
+"""Acts that wait for a code. Each has an `sms_challenge` under way; what it confirms happens when it is verified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durabletask.task import OrchestrationContext, Task, TaskFailedError
+
+from orchestration.approval.record import Record
+from orchestration.challenge.models import (
+    EVENT_CANCELLED,
+    Cancelled,
+    ChallengeInput,
+    ChallengeProgress,
+    ChallengeStatus,
+    Target,
+    Trouble,
+)
+from orchestration.domain.commands import Decision, Delegation, Reason
+from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
+
+SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
+
+
+class StepUp:
+    """The second factor of one request. It cannot be walked around: escalation and delegation inherit it."""
+
+    def __init__(self, ctx: OrchestrationContext, record: Record) -> None:
+        self._ctx = ctx
+        self._record = record
+        self._under_way: dict[str, tuple[Decision | Delegation, Task[Any]]] = {}
+
+    def needed(self, act: Decision | Delegation) -> bool:
+        """Whether this act needs a code. A rejection never does: refusing to act is the safe side."""
+        return self._record.needs_code() and not (isinstance(act, Decision) and act.choice is Choice.REJECT)
+
+    def begin(self, act: Decision | Delegation) -> Reason:
+        """Sends the actor a code, unless one is on its way to them already."""
+        record = self._record
+        if act.actor in record.state.confirming:
+            return Reason.CODE_ON_ITS_WAY
+        if not record.enrolled(act.actor):
+            return Reason.NOT_ENROLLED
+        record.state.challenges += 1
+        challenge_id = f"{record.request_id}-sms-{record.state.challenges}"
+        record.state.confirming[act.actor] = challenge_id
+        given = ChallengeInput(
+            target=Target(user=act.actor),
+            subject=self._subject(act),
+            bound=to_json(
+                {
+                    "request": record.request_id,
+                    "round": act.round,
+                    "person": act.actor,
+                    "digest": record.request.digest(),
+                    "act": "delegate" if isinstance(act, Delegation) else act.choice,
+                }
+            ),
+            alert_channel=record.alert_channel(),
+        )
+        task = self._ctx.call_sub_orchestrator(
+            SMS_CHALLENGE, input=given, instance_id=challenge_id, return_type=ChallengeProgress
+        )
+        self._under_way[challenge_id] = (act, task)
+        return Reason.CODE_SENT
+
+    def _subject(self, act: Decision | Delegation) -> str:
+        """What the message says is being confirmed: enough to notice that it is not what one pressed."""
+        record, request = self._record, self._record.request
+        what = (
+            f"delegate {record.request_id}" if isinstance(act, Delegation) else f"approve {record.request_id}"
+        )
+        amount = f", {request.amount:,.2f} {request.currency}" if request.amount is not None else ""
+        return f"{what}{amount}: {' '.join(request.title.split())[:SUBJECT_TITLE]}"
+
+    def waits(self) -> list[Task[Any]]:
+        """What to wait on."""
+        return [task for _, task in self._under_way.values()]
+
+    def busy(self) -> bool:
+        """Whether any code is awaited."""
+        return bool(self._under_way)
+
+    def take(self) -> tuple[Decision | Delegation, Trouble | None] | None:
+        """An act whose challenge has ended, with why it is not confirmed (None: it is); None when none has ended."""
+        for challenge_id, (act, task) in list(self._under_way.items()):
+            if task.is_complete:
+                del self._under_way[challenge_id]
+                self._record.state.confirming.pop(act.actor, None)
+                return act, self._trouble(task)
+        return None
+
+    @staticmethod
+    def _trouble(task: Task[Any]) -> Trouble | None:
+        try:
+            progress: ChallengeProgress = task.get_result()
+        except TaskFailedError:  # terminated from outside, or a fault of ours: not confirmed
+            return Trouble.CANCELLED
+        if progress.status is ChallengeStatus.VERIFIED:
+            return None
+        return progress.trouble or Trouble.EXPIRED
+
+    def drop_all(self) -> None:
+        """The level is over: nobody needs these codes any more, and no later answer counts."""
+        for challenge_id in self._under_way:
+            self._ctx.send_event(
+                challenge_id,
+                EVENT_CANCELLED,
+                data=Cancelled(trouble=Trouble.CANCELLED).model_dump(mode="json"),
+            )
+        self._under_way.clear()
+        self._record.state.confirming.clear()

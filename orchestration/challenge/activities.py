@@ -1,0 +1,60 @@
+"""The I/O of a challenge. Numbers and codes live in these functions only, for as long as a call takes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from durabletask.task import ActivityContext
+
+from orchestration.challenge.codes import Codes, mask
+from orchestration.challenge.models import CheckCode, LockAlert, PhoneRef, SendCode, Sent, Target, Trouble
+from orchestration.domain.errors import SmsRefusedError
+from orchestration.ports import Alerts, Phones, SmsSender
+
+MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
+SEALED_FOR: Final = "challenge"
+
+
+class ChallengeActivities:
+    """Sends codes and compares answers. No error carries a number or a code; the provider's own texts may hold both."""
+
+    def __init__(self, codes: Codes, phones: Phones, sender: SmsSender, alerts: Alerts) -> None:
+        self._codes = codes
+        self._phones = phones
+        self._sender = sender
+        self._alerts = alerts
+
+    def look_up_phone(self, _: ActivityContext, target: Target) -> PhoneRef:
+        """The number's key and its mask, or why it cannot be sent to."""
+        number = self._number(target)
+        if number is None:
+            return PhoneRef(trouble=Trouble.NOT_ENROLLED)
+        if not self._phones.allowed(number):
+            return PhoneRef(trouble=Trouble.COUNTRY)
+        return PhoneRef(key=self._codes.number_key(number), masked=mask(number))
+
+    def send_code(self, _: ActivityContext, given: SendCode) -> Sent:
+        """Sends the code; the same challenge always sends the same one. Raises when trying again may help."""
+        number = self._number(given.target)
+        if number is None:
+            return Sent(trouble=Trouble.NOT_ENROLLED)
+        code = self._codes.code(given.challenge_id, given.bound)
+        text = MESSAGE.format(code=code, subject=given.subject, minutes=given.minutes)
+        try:
+            self._sender.send(number, text, given.challenge_id)
+        except SmsRefusedError as error:
+            return Sent(trouble=Trouble(error.trouble))
+        return Sent()
+
+    def check_code(self, _: ActivityContext, given: CheckCode) -> bool:
+        """Whether the keyed answer is that of the right code, compared in constant time."""
+        return self._codes.fits(given.answer, given.challenge_id, given.bound)
+
+    def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
+        """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""
+        self._alerts.locked(given.channel, given.masked, given.user)
+
+    def _number(self, target: Target) -> str | None:
+        if target.sealed is not None:
+            return self._codes.unseal(target.sealed, SEALED_FOR)
+        return self._phones.number_of(target.user) if target.user else None

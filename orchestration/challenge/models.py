@@ -1,0 +1,139 @@
+"""The nouns of a challenge: a code sent by SMS, to be answered with. No number and no code is in any of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from orchestration.domain.commands import CommandId
+from orchestration.domain.request import Recorded, UserId
+
+EVENT_RESPONSE: Final = "SmsChallengeResponse"
+EVENT_CANCELLED: Final = "SmsChallengeCancelled"
+
+LIFETIME: Final = timedelta(minutes=2)
+ATTEMPTS: Final = 3
+
+
+class ChallengeStatus(StrEnum):
+    """Where a challenge stands; the last three are ends."""
+
+    WAITING = "waiting"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Trouble(StrEnum):
+    """Why a challenge failed, or was not begun. The words for a person are in `orchestration.service.messages`."""
+
+    NOT_ENROLLED = "not_enrolled"
+    COUNTRY = "country"
+    LOCKED = "locked"
+    NOT_A_NUMBER = "not_a_number"
+    OPTED_OUT = "opted_out"
+    NOT_MOBILE = "not_mobile"
+    REGION = "region"
+    UNDELIVERABLE = "undeliverable"
+    UNSENT = "unsent"
+    WRONG = "wrong"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Target(Recorded):
+    """Whose phone: an enrolled person's, or a sealed number's. Exactly one is given."""
+
+    user: UserId | None = None
+    sealed: str | None = None
+
+
+class ChallengeInput(Recorded):
+    """The input of the `sms_challenge` orchestration.
+
+    `subject` completes "reply CODE to …"; `bound` is what the code confirms, as canonical text.
+    """
+
+    target: Target
+    subject: str = Field(max_length=200)
+    bound: str = Field(max_length=1000)
+    alert_channel: str | None = Field(default=None, description="Who is told when a number is locked")
+    lifetime: timedelta = LIFETIME
+
+
+class Response(Recorded):
+    """Payload of `SmsChallengeResponse`: the answer as a keyed digest of the digits."""
+
+    command_id: CommandId
+    answer: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Cancelled(Recorded):
+    """Payload of `SmsChallengeCancelled`: nobody needs the answer any more, or the message did not arrive."""
+
+    trouble: Trouble = Trouble.CANCELLED
+
+
+class Answered(Recorded):
+    """What became of one response."""
+
+    command_id: str
+    right: bool
+    attempts_left: int
+
+
+class ChallengeProgress(Recorded):
+    """The custom status and the output of `sms_challenge`."""
+
+    challenge_id: str
+    status: ChallengeStatus = ChallengeStatus.WAITING
+    trouble: Trouble | None = None
+    masked: str = ""
+    user: str | None = None
+    subject: str = ""
+    attempts_left: int = ATTEMPTS
+    until: datetime | None = None
+    answers: list[Answered] = Field(default_factory=list, description="The last few, newest last")
+
+
+class PhoneRef(Recorded):
+    """Result of `look_up_phone`: the key of the number's entity and the number masked, or why there is none."""
+
+    key: str = ""
+    masked: str = ""
+    trouble: Trouble | None = None
+
+
+class SendCode(Recorded):
+    """Input of `send_code`. The same challenge always sends the same code."""
+
+    challenge_id: str
+    target: Target
+    subject: str
+    bound: str
+    minutes: int
+
+
+class CheckCode(Recorded):
+    """Input of `check_code`."""
+
+    challenge_id: str
+    bound: str
+    answer: str
+
+
+class Sent(Recorded):
+    """Result of `send_code`: sent, or why it never will be."""
+
+    trouble: Trouble | None = None
+
+
+class LockAlert(Recorded):
+    """Input of `alert_lock`: tell the channel that a number had too many challenges and is locked for an hour."""
+
+    channel: str
+    masked: str
+    user: str | None = None

@@ -1,0 +1,155 @@
+"""The `sms_challenge` orchestration: send a code, wait for it, tell whether it came. Deterministic, no I/O."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError, when_any
+from pydantic import ValidationError
+
+from orchestration.approval.approvers import Durable
+from orchestration.challenge.models import (
+    EVENT_CANCELLED,
+    EVENT_RESPONSE,
+    Answered,
+    Cancelled,
+    ChallengeInput,
+    ChallengeProgress,
+    ChallengeStatus,
+    CheckCode,
+    LockAlert,
+    PhoneRef,
+    Response,
+    SendCode,
+    Sent,
+    Trouble,
+)
+from orchestration.challenge.phone import Opened, Opening
+from orchestration.domain.request import PHONE
+from orchestration.durable.inbox import Inbox
+
+log = logging.getLogger(__name__)
+
+# A challenge has two minutes, so the tries to send it are over after some fifteen seconds.
+SEND_AGAIN: Final = RetryPolicy(
+    first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4, backoff_coefficient=3
+)
+ANSWERS_KEPT: Final = 10
+
+
+def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[ChallengeProgress]:
+    """Verified by the right code in time, failed by three wrong ones or when it cannot be sent, expired otherwise.
+
+    The output is the last progress.
+    """
+    challenge = _Challenge(ctx, given)
+    phone: PhoneRef = yield ctx.call_activity("look_up_phone", input=given.target, return_type=PhoneRef)
+    if phone.trouble is not None:
+        return challenge.failed(phone.trouble)
+    challenge.tell(masked=phone.masked, until=challenge.now() + given.lifetime)
+    entity = EntityInstanceId(PHONE, phone.key)
+    opening = Opening(
+        challenge_id=ctx.instance_id, now=challenge.now(), until=challenge.now() + given.lifetime
+    )
+    raw: Any = yield ctx.call_entity(entity, "open", opening.model_dump(mode="json"))
+    opened = Opened.model_validate(raw)
+    if opened.locked_now and given.alert_channel:
+        alert = LockAlert(channel=given.alert_channel, masked=phone.masked, user=given.target.user)
+        yield ctx.call_activity("alert_lock", input=alert)
+    if not opened.allowed:
+        return challenge.failed(Trouble.LOCKED)
+    yield from challenge.send_and_wait()
+    ctx.signal_entity(entity, "close", ctx.instance_id)
+    return challenge.progress
+
+
+class _Challenge:
+    """One challenge under way."""
+
+    def __init__(self, ctx: OrchestrationContext, given: ChallengeInput) -> None:
+        self._ctx = ctx
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+        self._inbox = Inbox(ctx, EVENT_RESPONSE, EVENT_CANCELLED)
+        self.progress = ChallengeProgress(
+            challenge_id=ctx.instance_id, user=given.target.user, subject=given.subject
+        )
+
+    def now(self) -> datetime:
+        return self._ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+    def tell(self, **what: object) -> None:
+        """Changes the progress and publishes it."""
+        self.progress = self.progress.model_copy(update=what)
+        self._ctx.set_custom_status(self.progress)
+
+    def failed(self, trouble: Trouble) -> ChallengeProgress:
+        self.tell(status=ChallengeStatus.FAILED, trouble=trouble)
+        return self.progress
+
+    def send_and_wait(self) -> Durable[None]:
+        """The lifetime counts from the first try to send, and an answer is taken while another try is under way."""
+        deadline = self._ctx.create_timer(self._given.lifetime)
+        sending: Any = self._send()
+        while self.progress.status is ChallengeStatus.WAITING:
+            under_way = [sending] if sending is not None else []
+            yield when_any([*self._inbox.waits(), deadline, *under_way])
+            if (event := self._inbox.take()) is not None:
+                yield from self._handle(*event)
+            elif deadline.is_complete:
+                self.tell(status=ChallengeStatus.EXPIRED)
+            elif sending is not None and sending.is_complete:
+                if (trouble := self._trouble_of(sending)) is not None:
+                    self.failed(trouble)
+                sending = None
+        if not deadline.is_complete:
+            deadline.cancel()
+
+    def _send(self) -> Any:
+        """A try repeated sends the same code: it is derived, not drawn. So the SDK's own retry serves."""
+        given = self._given
+        message = SendCode(
+            challenge_id=self._ctx.instance_id,
+            target=given.target,
+            subject=given.subject,
+            bound=given.bound,
+            minutes=max(int(given.lifetime.total_seconds() // 60), 1),
+        )
+        return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=SEND_AGAIN)
+
+    def _trouble_of(self, sending: Any) -> Trouble | None:
+        """Why it was not sent, or None when it was."""
+        try:
+            sent: Sent = sending.get_result()
+        except TaskFailedError:
+            return Trouble.UNSENT
+        return sent.trouble
+
+    def _handle(self, name: str, payload: Any) -> Durable[None]:
+        """A malformed event is passed over: it verifies nothing and costs nothing."""
+        try:
+            if name == EVENT_CANCELLED:
+                self.failed(Cancelled.model_validate(payload or {}).trouble)
+                return
+            response = Response.model_validate(payload)
+        except ValidationError as error:
+            self._log.warning(
+                "%s: malformed %s (%d faults)", self._ctx.instance_id, name, error.error_count()
+            )
+            return
+        if not any(answer.command_id == response.command_id for answer in self.progress.answers):
+            yield from self._check(response)
+
+    def _check(self, response: Response) -> Durable[None]:
+        given = CheckCode(challenge_id=self._ctx.instance_id, bound=self._given.bound, answer=response.answer)
+        right: bool = yield self._ctx.call_activity("check_code", input=given)
+        left = self.progress.attempts_left - (0 if right else 1)
+        answer = Answered(command_id=response.command_id, right=right, attempts_left=left)
+        self.tell(attempts_left=left, answers=[*self.progress.answers, answer][-ANSWERS_KEPT:])
+        if right:
+            self.tell(status=ChallengeStatus.VERIFIED)
+        elif left <= 0:
+            self.failed(Trouble.WRONG)

@@ -1,0 +1,171 @@
+"""What people can do to a running request: the events' names and payloads, and the verdicts that answer them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from orchestration.domain.request import (
+    ActionState,
+    CardRef,
+    Choice,
+    LevelState,
+    Outcome,
+    Recorded,
+    RemarkKind,
+    Status,
+    TokenName,
+    UserId,
+    Via,
+)
+
+EVENT_DECISION: Final = "ApprovalDecision"
+EVENT_CANCELLED: Final = "ApprovalCancelled"
+EVENT_DELEGATED: Final = "ApprovalDelegated"
+EVENT_COMMENT: Final = "ApprovalComment"
+EVENT_RETRY: Final = "ApprovalActionRetry"
+
+CommandId = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Stamped(Recorded):
+    """What the door stamps on every command: who, by which way, and an ID by which a repeat is known."""
+
+    command_id: CommandId
+    actor: UserId
+    via: Via
+    token: TokenName | None = None
+
+
+class Decision(Stamped):
+    """Payload of `ApprovalDecision`."""
+
+    round: int = Field(ge=1)
+    choice: Choice
+    comment: str = Field(default="", max_length=2000)
+
+
+class Cancellation(Stamped):
+    """Payload of `ApprovalCancelled`: the requester withdraws the request."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+class Delegation(Stamped):
+    """Payload of `ApprovalDelegated`: `actor` hands their vote at this level to `to`."""
+
+    round: int = Field(ge=1)
+    to: UserId
+
+
+class Comment(Stamped):
+    """Payload of `ApprovalComment`. A question pings the requester, an answer the one who asked."""
+
+    kind: RemarkKind
+    text: str = Field(min_length=1, max_length=2000)
+
+
+class Retry(Stamped):
+    """Payload of `ApprovalActionRetry`: try again what the outcome was to do and could not."""
+
+
+def command_id_of(payload: object) -> str | None:
+    """The ID under which a payload that fits nothing can be answered; None where it has none that is fit."""
+    try:
+        return TypeAdapter(CommandId).validate_python(
+            payload["command_id"] if isinstance(payload, dict) else None
+        )
+    except (KeyError, ValidationError):
+        return None
+
+
+Command = Decision | Cancellation | Delegation | Comment | Retry
+
+COMMANDS: Final[dict[str, type[Command]]] = {
+    EVENT_DECISION: Decision,
+    EVENT_CANCELLED: Cancellation,
+    EVENT_DELEGATED: Delegation,
+    EVENT_COMMENT: Comment,
+    EVENT_RETRY: Retry,
+}
+EVENTS: Final[dict[type[Command], str]] = {model: name for name, model in COMMANDS.items()}
+
+
+class Reason(StrEnum):
+    """Why a command was accepted or refused. The words for a person are made from it in `orchestration.service.messages`."""
+
+    RECORDED = "recorded"
+    CODE_SENT = "code_sent"
+    CODE_ON_ITS_WAY = "code_on_its_way"
+    NOT_ENROLLED = "not_enrolled"
+    UNCHANGED = "unchanged"
+    NOT_AN_APPROVER = "not_an_approver"
+    SELF_APPROVAL = "self_approval"
+    COUNTED_BEFORE = "counted_before"
+    HANDED_OVER = "handed_over"
+    DELEGATE_UNFIT = "delegate_unfit"
+    ONE_HOP = "one_hop"
+    NOT_THE_REQUESTER = "not_the_requester"
+    NOT_INVOLVED = "not_involved"
+    NOT_THE_OWNER = "not_the_owner"
+    NOTHING_TO_RETRY = "nothing_to_retry"
+    ROUND_OVER = "round_over"
+    REASON_REQUIRED = "reason_required"
+    ALREADY_ENDED = "already_ended"
+    MALFORMED = "malformed"
+    DIRECTORY_UNAVAILABLE = "directory_unavailable"
+    UNKNOWN_REQUEST = "unknown_request"
+    NO_ANSWER_YET = "no_answer_yet"
+
+
+ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED})
+
+
+# Nothing counts yet, and something was set going that makes it count.
+BEGUN: Final = frozenset({Reason.CODE_SENT, Reason.CODE_ON_ITS_WAY})
+
+
+class Verdict(Recorded):
+    """The durable answer to one command."""
+
+    command_id: str
+    reason: Reason
+    ended_as: Status | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command took effect (now, or the same one before)."""
+        return self.reason in ACCEPTED
+
+    @property
+    def begun(self) -> bool:
+        """Whether a code is on its way that will make it count."""
+        return self.reason in BEGUN
+
+
+class Progress(Recorded):
+    """The custom status of a running or ended `approval`: what the door, the API and the sweep read."""
+
+    request_id: str
+    status: Status
+    policy: str
+    title: str
+    requester: str
+    asked_at: datetime
+    round: int
+    steps: int = 0
+    deadline: datetime | None = None
+    levels: list[LevelState] = Field(default_factory=list)
+    cards: list[CardRef] = Field(default_factory=list)
+    actions: list[ActionState] = Field(default_factory=list)
+    confirming: dict[str, str] = Field(
+        default_factory=dict, description="Person to the challenge they have to answer"
+    )
+    outcome: Outcome | None = Field(
+        default=None, description="Set from the moment it ends, before the cards are edited"
+    )
+    sealed: bool = Field(default=True, description="False between the outcome and its receipt")
+    verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")

@@ -1,0 +1,313 @@
+"""The policy file, as models: what an operator writes. `policy_text` reads it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from orchestration.domain.request import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
+
+
+def e164(number: str) -> str:
+    """A number as `+12025550142`, and one that can exist."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError("a phone number is written in E.164, such as +12025550142") from error
+    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    if written != number or not phonenumbers.is_possible_number(parsed):
+        raise ValueError("a phone number is written in E.164, such as +12025550142")
+    return number
+
+
+class OnTimeout(StrEnum):
+    """What silence leads to. It is never taken for consent."""
+
+    ESCALATE = "escalate"
+    EXPIRE = "expire"
+    REJECT = "reject"
+
+
+def _quorum(value: object) -> object:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 50):
+        return value
+    raise ValueError('a quorum is a number from 1 to 50, or "all"')
+
+
+class FieldSpec(Recorded):
+    """One more thing a requester fills in, shown on the card."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    label: str | None = Field(default=None, max_length=48)
+    required: bool = False
+
+    @property
+    def title(self) -> str:
+        """The words beside the field, for a person."""
+        return self.label or self.name.replace("_", " ").capitalize()
+
+
+class Level(Recorded):
+    """One stage of deciding: who, how many of them, and for how long."""
+
+    name: str = Field(min_length=1, max_length=40)
+    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
+    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
+    quorum: Annotated[int | Literal["all"], PlainValidator(_quorum)] = 1
+    reject_quorum: int = Field(default=1, ge=1, le=50)
+    timeout: Duration
+    remind_every: Duration | None = None
+    sms: bool = Field(
+        default=False, description="Whether an approval needs a code sent to the approver's phone"
+    )
+    sms_above: Annotated[Decimal, Field(ge=0)] | None = Field(
+        default=None, description="The same, above this amount"
+    )
+    channel: ChannelId | None = Field(
+        default=None, description="Where this level's card goes, if not the policy's"
+    )
+    on_timeout: OnTimeout = OnTimeout.EXPIRE
+
+    @property
+    def confirms(self) -> bool:
+        """Whether this level may need a code."""
+        return self.sms or self.sms_above is not None
+
+    def needs_code(self, amount: Decimal | None) -> bool:
+        """Whether an approval of that amount needs a code at this level."""
+        return self.sms or (self.sms_above is not None and amount is not None and amount > self.sms_above)
+
+
+class Escalation(Recorded):
+    """Where silence goes: another channel, other people, one more wait."""
+
+    channel: ChannelId
+    approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
+    notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
+    timeout: Duration
+
+
+class Action(Recorded):
+    """What an outcome does: exactly one of the three."""
+
+    post: str | None = Field(
+        default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
+    )
+    notify: str | None = Field(
+        default=None, pattern=r"^[CDGUW][A-Z0-9]{1,30}$", description="A channel or a person"
+    )
+    activity: str | None = Field(
+        default=None, min_length=1, max_length=100, description="The name of an installed action"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if sum(part is not None for part in (self.post, self.notify, self.activity)) != 1:
+            raise ValueError("an action has exactly one of post, notify and activity")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What it is called where its result is told."""
+        return self.post or self.activity or self.notify or ""
+
+
+class Away(Recorded):
+    """From the first day to the last, both included, in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    since: date = Field(alias="from")
+    until: date
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until < self.since:
+            raise ValueError("until is before from")
+        return self
+
+    def covers(self, day: date) -> bool:
+        """Whether the person is away on that day."""
+        return self.since <= day <= self.until
+
+
+class PersonEntry(Recorded):
+    """What is known of a person: who stands in for them, and when they are away."""
+
+    delegate: UserId | None = None
+    away: Away | None = None
+
+    def stand_in(self, day: date) -> str | None:
+        """Who is asked in their place on that day; None when they are there, or nobody stands in."""
+        return self.delegate if self.away and self.away.covers(day) else None
+
+
+class KnownPerson(PersonEntry):
+    """What an instance may know of a person: not their number, only whether there is one."""
+
+    enrolled: bool = False
+
+
+class EnrolledPerson(PersonEntry):
+    """A `[people.U…]` table. The number never leaves the process that reads the file."""
+
+    phone: Annotated[str, AfterValidator(e164)] | None = None
+
+    def known(self) -> KnownPerson:
+        """What an instance may know of them."""
+        return KnownPerson(delegate=self.delegate, away=self.away, enrolled=self.phone is not None)
+
+
+def _listed(value: object) -> object:
+    """One action may be written without its list."""
+    return [value] if isinstance(value, dict) else value
+
+
+Ending = Literal[
+    Status.APPROVED,
+    Status.AUTO_APPROVED,
+    Status.REJECTED,
+    Status.TIMED_OUT,
+    Status.CANCELLED,
+    Status.FAILED,
+    Status.TERMINATED,
+]
+
+
+class Policy(Recorded):
+    """How one kind of request is decided. A copy travels in each instance, so a later edit changes no open request."""
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    title: str = Field(min_length=1, max_length=60)
+    channel: ChannelId
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    fields: list[FieldSpec] = Field(default_factory=list, max_length=10)
+    levels: list[Level] = Field(min_length=1, max_length=10)
+    escalation: Escalation | None = None
+    auto_approve_below: Annotated[Decimal, Field(gt=0)] | None = None
+    auto_approve_when: dict[str, list[str]] = Field(
+        default_factory=dict, description="A field's name, and the values that need nobody's yes"
+    )
+    allow_self_approval: bool = False
+    allow_repeat_approver: bool = Field(
+        default=False, description="Whether one person may count at several levels"
+    )
+    require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
+    owner: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")] | None = Field(
+        default=None, description="Who hears of what keeps failing, and may have it tried again"
+    )
+    on: dict[Ending, Annotated[list[Action], BeforeValidator(_listed), Field(max_length=5)]] = Field(
+        default_factory=dict
+    )
+    edits_retried_for: Duration = timedelta(days=3)
+    actions_retried_for: Duration = timedelta(days=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = [*self._timeout_faults(), *self._field_faults(), *self._quorum_faults()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def confirms(self) -> bool:
+        """Whether any of its levels may need a code by SMS."""
+        return any(level.confirms for level in self.levels)
+
+    def confirmers(self) -> list[str]:
+        """The people, by name, who may need a phone to get a code on: an escalation inherits what its levels need."""
+        levels = [level for level in self.levels if level.confirms]
+        named = [person for level in levels for person in level.approvers]
+        if levels and self.escalation:
+            named += self.escalation.approvers
+        return [person for person in dict.fromkeys(named) if not person.startswith("S")]
+
+    def _timeout_faults(self) -> list[str]:
+        escalates = [level.name for level in self.levels if level.on_timeout is OnTimeout.ESCALATE]
+        if escalates and self.escalation is None:
+            return [
+                f'level {escalates[0]} has on_timeout = "escalate", but there is no [policies.{self.key}.escalation]'
+            ]
+        if self.escalation and not escalates:
+            return ['the escalation is never reached; set on_timeout = "escalate" on a level, or remove it']
+        return []
+
+    def _field_faults(self) -> list[str]:
+        names = [field.name for field in self.fields]
+        faults = [
+            f"the field {name} is listed twice" for name in sorted({n for n in names if names.count(n) > 1})
+        ]
+        faults += [
+            f"auto_approve_when names {name}, which is no field"
+            for name in self.auto_approve_when
+            if name not in names
+        ]
+        if self.auto_approve_below is not None and self.currency is None:
+            faults.append("auto_approve_below needs a currency")
+        return faults
+
+    def _quorum_faults(self) -> list[str]:
+        """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
+        faults = []
+        for level in self.levels:
+            if any(principal.startswith("S") for principal in level.approvers):
+                continue
+            people = len(set(level.approvers))
+            if level.quorum != "all" and level.quorum > people:
+                faults.append(f"level {level.name} needs {level.quorum} approvals of {people} people")
+            if level.reject_quorum > people:
+                faults.append(f"level {level.name} needs {level.reject_quorum} rejections of {people} people")
+        return faults
+
+
+class PolicyBook(Recorded):
+    """The whole file: the policies by name, and the people the operator enrolled."""
+
+    policies: dict[str, Policy] = Field(min_length=1)
+    people: dict[UserId, EnrolledPerson] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_confirm(self) -> Self:
+        """Whoever is named where a code is needed has a phone to get it on."""
+        for policy in self.policies.values():
+            for person in policy.confirmers():
+                if not self._phone(person):
+                    raise ValueError(
+                        f"policies.{policy.key} needs a code by SMS, but {person} has no phone; "
+                        f"add one under [people.{person}]"
+                    )
+        return self
+
+    def _phone(self, person: str) -> str | None:
+        found = self.people.get(person)
+        return found.phone if found else None
+
+    @model_validator(mode="after")
+    def _others_stand_in(self) -> Self:
+        alone = [person for person, entry in self.people.items() if entry.delegate == person]
+        if alone:
+            raise ValueError(f"{', '.join(alone)} cannot stand in for themselves; name somebody else")
+        return self
+
+    def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
+        """The entries of the people whom this policy names: what an instance takes along."""
+        named = {principal for level in policy.levels for principal in level.approvers}
+        named |= set(policy.escalation.approvers if policy.escalation else [])
+        return {
+            person: enrolled.known()
+            for person, enrolled in self.people.items()
+            # Where codes are needed, anyone enrolled may be delegated to or be in a group.
+            if person in named or (policy.confirms and enrolled.phone)
+        }

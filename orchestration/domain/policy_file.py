@@ -1,0 +1,102 @@
+"""Reading the policy file: every fault has its line, its place and words that say what to do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import PolicyBook
+
+
+def load(path: Path) -> PolicyBook:
+    """The policy file. Raises `PolicyError`, one line a fault: file, line, place, what to do."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise PolicyError(
+            f"{path}: cannot be read ({error.strerror}); check COUNTERSIGN_POLICIES."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: is not UTF-8 text.") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> PolicyBook:
+    """As `load`, from text already read; `source` names it in errors."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        place = f"{source}:{line.group(1)}" if line else source
+        raise PolicyError(f"{place}: is not valid TOML: {error}.") from error
+    if not isinstance(tables.get("policies"), dict) or not tables["policies"]:
+        raise PolicyError(f"{source}:1: there is no [policies.NAME] table, so nothing could be asked for.")
+    try:
+        return PolicyBook.model_validate(_with_keys(tables), extra="forbid")
+    except ValidationError as error:
+        faults = sorted(
+            (locate(text, fault["loc"]), _place(fault["loc"]), fault["msg"].removeprefix("Value error, "))
+            for fault in error.errors()
+        )
+        raise PolicyError(
+            "\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in faults)
+        ) from error
+
+
+def _with_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Each policy knows its own name."""
+    policies: dict[str, Any] = tables["policies"]
+    named = {
+        key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()
+    }
+    return {**tables, "policies": named}
+
+
+Location = tuple[str | int, ...]
+# Parts that pydantic adds to say which branch of a union it tried; a file has no such place.
+_BRANCHES: Final = re.compile(r"^(constrained-int|int|literal\[.*|function-.*|\[key\])$")
+
+
+def _place(loc: Location) -> str:
+    return ".".join(str(part) for part in loc if not _BRANCHES.match(str(part)))
+
+
+def locate(text: str, loc: Location) -> int:
+    """The 1-based line of the file nearest to that place: its key, or else the header of its table."""
+    parts = [part for part in loc if not _BRANCHES.match(str(part))]
+    lines = text.splitlines()
+    for depth in range(len(parts), 0, -1):
+        start = _header(lines, parts[:depth])
+        if start is not None:
+            rest = [part for part in parts[depth:] if isinstance(part, str)]
+            return (_key(lines, start, rest[0]) if rest else None) or start
+    return 1
+
+
+def _header(lines: list[str], parts: list[str | int]) -> int | None:
+    """The line of `[a.b]`, or of the n-th `[[a.b]]` when the place ends in n."""
+    number = parts[-1] if isinstance(parts[-1], int) else None
+    name = ".".join(str(part) for part in parts if isinstance(part, str))
+    wanted = f"[[{name}]]" if number is not None else f"[{name}]"
+    found = [
+        at
+        for at, line in enumerate(lines, 1)
+        if line.split("#")[0].replace(" ", "").replace('"', "").strip() == wanted
+    ]
+    return found[number or 0] if len(found) > (number or 0) else None
+
+
+def _key(lines: list[str], start: int, key: str) -> int | None:
+    """The line of `key =` in the table whose header is on line `start`."""
+    for at in range(start, len(lines)):
+        if lines[at].startswith("["):
+            return None
+        if re.match(rf'\s*"?{re.escape(key)}"?\s*[=.]', lines[at]):
+            return at + 1
+    return None

@@ -1,0 +1,48 @@
+"""Activities: what is dealt to a worker, and what its answer changes."""
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub.engine import mailbox
+from orchestration.hub.errors import StaleError
+from orchestration.hub.protocol import limits, wire
+from orchestration.hub.storage.sql import Q
+from orchestration.hub.storage.store import Transaction
+
+
+def deal(tx: Transaction, key: int, token: str) -> bytes | None:
+    """The activity's work item, or None where it was dropped."""
+    row = tx.one(Q.activity_request, key)
+    return None if row is None else wire.activity_item(token, row["request"])
+
+
+def complete(tx: Transaction, key: int, response: pb.ActivityResponse) -> bool:
+    """Record an activity's result and wake its orchestration; False where its execution was continued as new.
+
+    Raises StaleError where the activity has a result, or was dropped with its execution. The result of an
+    activity whose orchestration has ended meanwhile is taken in silence: it was asked for, and nobody waits
+    for it.
+    """
+    activity = tx.one(Q.activity_take, key)
+    if activity is None:
+        raise StaleError("This activity has a result, or its execution is over; the answer is ignored.")
+    at = tx.as_of(activity["at"])
+    row = tx.one(Q.instance_by_key, activity["instance"])
+    delivered = mailbox.put_bound(tx, row, activity["execution"], at, _event(activity["task"], response, at))
+    return delivered or row is None or row["execution"] == activity["execution"]
+
+
+def _event(task: int, response: pb.ActivityResponse, at: int) -> bytes:
+    if response.HasField("failureDetails"):
+        failure = response.failureDetails
+    else:
+        size = limits.too_large(response.result.value)
+        if size is None:
+            done = pb.TaskCompletedEvent(taskScheduledId=task)
+            if response.HasField("result"):
+                done.result.CopyFrom(response.result)
+            return wire.event(at, taskCompleted=done)
+        message = limits.too_large_words("activity's result", size)
+        failure = pb.TaskFailureDetails(
+            errorType="PayloadTooLarge", errorMessage=message, isNonRetriable=True
+        )
+    return wire.event(at, taskFailed=pb.TaskFailedEvent(taskScheduledId=task, failureDetails=failure))

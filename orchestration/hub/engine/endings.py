@@ -1,0 +1,85 @@
+"""How an instance ends, and how it is forgotten."""
+
+from typing import Any, Final, NamedTuple
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub.engine import entities, mailbox
+from orchestration.hub.protocol import wire
+from orchestration.hub.storage.sql import Q
+from orchestration.hub.storage.store import Transaction
+
+# Payload bytes that are as much work to delete as a row: measured, a page of 4 KiB is about four rows.
+_ROW: Final = 1024
+
+
+class Ending(NamedTuple):
+    """How an execution ended for good."""
+
+    status: pb.OrchestrationStatus
+    output: str | None
+    failure: pb.TaskFailureDetails | None
+
+
+def end(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
+    """Record the end of the instance of this row, drop what it waited for, and tell its parent.
+
+    The parent hears of it only in the execution that started it. Writing the history is left to the caller.
+    Entity locks that the instance still holds are released: nobody else ever could.
+    """
+    key = row["key"]
+    failure = ending.failure.SerializeToString() if ending.failure is not None else None
+    tx.do(Q.instance_end, ending.status, at, at, ending.output, failure, key)
+    tx.do(Q.inbox_delete, key)
+    tx.do(Q.timer_delete, key)
+    tx.effects.changed.add(row["id"])
+    entities.release_all(tx, row["id"], row["execution"], at)
+    if row["parent"] is not None:
+        _tell_parent(tx, row, ending, at)
+
+
+def _tell_parent(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
+    task = row["parent_task"]
+    if ending.status == pb.ORCHESTRATION_STATUS_COMPLETED:
+        event = child_completed(at, task, ending.output)
+    else:
+        event = child_failed(at, task, ending.failure or _unexplained(row["id"], ending.status))
+    parent = tx.one(Q.instance_by_key, row["parent"])
+    mailbox.put_bound(tx, parent, row["parent_execution"], at, event)
+
+
+def completed_event(at: int, ending: Ending) -> bytes:
+    """The last event of an execution's history."""
+    done = pb.ExecutionCompletedEvent(
+        orchestrationStatus=ending.status, result=wire.text(ending.output), failureDetails=ending.failure
+    )
+    return wire.event(at, executionCompleted=done)
+
+
+def _unexplained(instance_id: str, status: pb.OrchestrationStatus) -> pb.TaskFailureDetails:
+    return pb.TaskFailureDetails(
+        errorType="SubOrchestrationEnded",
+        errorMessage=f"The sub-orchestration {instance_id!r} was {mailbox.word(status)}.",
+    )
+
+
+def child_completed(at: int, task: int, output: str | None) -> bytes:
+    """The event that hands a parent the output of its sub-orchestration."""
+    done = pb.SubOrchestrationInstanceCompletedEvent(taskScheduledId=task, result=wire.text(output))
+    return wire.event(at, subOrchestrationInstanceCompleted=done)
+
+
+def child_failed(at: int, task: int, failure: pb.TaskFailureDetails) -> bytes:
+    """The event that tells a parent of a sub-orchestration's failure, with all its causes."""
+    failed = pb.SubOrchestrationInstanceFailedEvent(taskScheduledId=task, failureDetails=failure)
+    return wire.event(at, subOrchestrationInstanceFailed=failed)
+
+
+def forget(tx: Transaction, key: int) -> int:
+    """Delete an instance with everything that belongs to it, whatever its status; the work that was, in rows.
+
+    Pages that payloads filled count too: each is wiped, and written, as it is freed.
+    """
+    size = tx.one(Q.instance_size, key)
+    statements = (Q.history_delete, Q.inbox_delete, Q.timer_delete, Q.activity_delete, Q.instance_delete)
+    return sum(tx.do(statement, key) for statement in statements) + (size[0] // _ROW if size else 0)

@@ -1,0 +1,187 @@
+"""Lists and histories, read on a connection and a thread of their own.
+
+However long they take, no turn waits for them.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub.engine import instances, mailbox
+from orchestration.hub.errors import NotFoundError
+from orchestration.hub.protocol import tokens, wire
+from orchestration.hub.storage.sql import Q
+
+_PAGE: Final = 100
+_LARGEST_PAGE: Final = 1000
+# Payloads are up to 1 MiB each and a client takes 4 MiB at a time: a page is cut short where it grows beyond
+# this.
+_PAGE_BYTES: Final = 3 * 1024 * 1024
+
+
+class _Filters:
+    """Clauses and their values.
+
+    Clauses are this module's own words; what callers send is only ever a value.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.clauses: list[str] = []
+        self.values = values
+
+    def add(self, clause: str, **values: Any) -> None:
+        self.clauses.append(f" AND {clause}")
+        self.values |= values
+
+    def statuses(self, statuses: list[int]) -> None:
+        if statuses:
+            self.add("status IN (SELECT value FROM json_each(:statuses))", statuses=json.dumps(statuses))
+
+    def times(self, column: str, request: Any, since: str, until: str) -> None:
+        if request.HasField(since):
+            self.add(f"{column} >= :since", since=wire.unstamp(getattr(request, since)))
+        if request.HasField(until):
+            self.add(f"{column} < :until", until=wire.unstamp(getattr(request, until)))
+
+    def prefix(self, prefix: str) -> None:
+        if prefix:
+            # A range, so that the index on IDs can serve it, and a case-sensitive one; IDs are ASCII.
+            self.add("id >= :prefix AND id < :beyond", prefix=prefix, beyond=prefix + "\x7f")
+
+    def run(self, db: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+        return db.execute(statement % {"filters": "".join(self.clauses)}, self.values)
+
+
+def _limit(asked: int) -> int:
+    return min(asked, _LARGEST_PAGE) if asked > 0 else _LARGEST_PAGE
+
+
+def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
+    """A page of instances, oldest first, with a token where there are more. Raises InvalidError."""
+    asked = request.query
+    after_at, after_key = tokens.parts(asked.continuationToken.value, -1, -1)
+    limit = _limit(asked.maxInstanceCount)
+    filters = _Filters(after_at=after_at, after_key=after_key, limit=limit + 1)
+    filters.statuses(list(asked.runtimeStatus))
+    if asked.runtimeStatus and mailbox.ENDED.isdisjoint(asked.runtimeStatus):
+        # Implied, and said so that the index of what waits can serve it.
+        filters.add("completed_at IS NULL")
+    filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
+    filters.prefix(asked.instanceIdPrefix.value)
+    response = pb.QueryInstancesResponse()
+    size = 0
+    last: Any = None
+    # One row at a time: a thousand with their payloads would be two gibibytes.
+    with closing(filters.run(db, Q.list_instances)) as rows:
+        for row in rows:
+            state = instances.state(row, payloads=asked.fetchInputsAndOutputs)
+            size += state.ByteSize()
+            if last is not None and (len(response.orchestrationState) == limit or size > _PAGE_BYTES):
+                response.continuationToken.value = tokens.token(last["created_at"], last["key"])
+                break
+            response.orchestrationState.append(state)
+            last = row
+    return response
+
+
+def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
+    """A page of the IDs of ended instances, by the time at which they ended. Raises InvalidError."""
+    after_at, after_id = tokens.parts(request.lastInstanceKey.value, -1, "")
+    limit = min(request.pageSize, _LARGEST_PAGE) if request.pageSize > 0 else _PAGE
+    filters = _Filters(after_at=after_at, after_id=after_id, limit=limit + 1)
+    filters.statuses(list(request.runtimeStatus))
+    filters.times("completed_at", request, "completedTimeFrom", "completedTimeTo")
+    rows = filters.run(db, Q.list_ended).fetchall()
+    response = pb.ListInstanceIdsResponse(instanceIds=[row["id"] for row in rows[:limit]])
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        response.lastInstanceKey.value = tokens.token(last["completed_at"], last["id"])
+    return response
+
+
+def purgeable(db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int, limit: int) -> list[int]:
+    """The keys of up to `limit` ended instances that the filter lets through, above `after` and rising."""
+    filters = _Filters(after_key=after, limit=limit)
+    filters.statuses(list(asked.runtimeStatus))
+    filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
+    return [row["key"] for row in filters.run(db, Q.list_purgeable)]
+
+
+def ended_keys(db: sqlite3.Connection, instance_ids: list[str]) -> list[int]:
+    """The keys of those of these instances that exist and have ended."""
+    return [row["key"] for row in db.execute(Q.list_ended_keys, (json.dumps(instance_ids),))]
+
+
+def family(db: sqlite3.Connection, keys: list[int]) -> list[int]:
+    """These instances and all ended ones that descend from them by ended ones, parents before children."""
+    out = list(keys)
+    while keys:
+        keys = [row["key"] for row in db.execute(Q.list_family, (json.dumps(keys),))]
+        out += keys
+    return out
+
+
+def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
+    """A page of entities, by ID.
+
+    Those without a state are left out unless transient ones are asked for too.
+    """
+    asked = request.query
+    (after_id,) = tokens.parts(asked.continuationToken.value, "")
+    limit = _limit(asked.pageSize.value)
+    filters = _Filters(after_id=after_id, limit=limit + 1)
+    filters.prefix(asked.instanceIdStartsWith.value)
+    filters.times("updated_at", asked, "lastModifiedFrom", "lastModifiedTo")
+    if not asked.includeTransient:
+        filters.add("e.state IS NOT NULL")
+    response = pb.QueryEntitiesResponse()
+    size = 0
+    with closing(filters.run(db, Q.list_entities)) as rows:  # one at a time, as above
+        for row in rows:
+            entity = pb.EntityMetadata(
+                instanceId=row["id"],
+                lastModifiedTime=wire.stamp(row["updated_at"]),
+                backlogQueueSize=row["backlog"],
+                lockedBy=wire.text(row["lock_owner"]),
+                serializedState=wire.text(row["state"]) if asked.includeState else None,
+            )
+            size += entity.ByteSize()
+            listed = len(response.entities)
+            if listed and (listed == limit or size > _PAGE_BYTES):
+                response.continuationToken.value = tokens.token(response.entities[-1].instanceId)
+                break
+            response.entities.append(entity)
+    return response
+
+
+def history(db: sqlite3.Connection, request: pb.StreamInstanceHistoryRequest) -> Iterator[pb.HistoryChunk]:
+    """The history of the instance's execution, in chunks that a client can take. Raises NotFoundError.
+
+    An execution that was continued as new has left no history, and is not found.
+    """
+    row = db.execute(Q.instance_brief, (request.instanceId,)).fetchone()
+    if row is None:
+        raise instances.unknown(request.instanceId)
+    if request.executionId.value not in {"", row["execution"]}:
+        raise NotFoundError(
+            f"There is no history of the execution {request.executionId.value!r}; "
+            f"{row['id']!r} is in its execution {row['execution']!r}."
+        )
+    pieces = [piece["events"] for piece in db.execute(Q.history_of, (row["key"],))]
+    return _chunks(pieces)
+
+
+def _chunks(pieces: list[bytes]) -> Iterator[pb.HistoryChunk]:
+    chunk, size = pb.HistoryChunk(), 0
+    for piece in pieces:
+        for event in wire.parse_history(piece):
+            size += event.ByteSize()
+            if chunk.events and size > _PAGE_BYTES:
+                yield chunk
+                chunk, size = pb.HistoryChunk(), event.ByteSize()
+            chunk.events.append(event)
+    yield chunk

@@ -1,0 +1,254 @@
+# ruff: noqa: N802, D102 -- the names and the contracts of the calls are the protocol's
+"""The protocol's remote calls: each is one line to the operation that answers it.
+
+A call gives its answer, a `Change` for the group commit, or a coroutine where there is something to wait for.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+
+from orchestration.hub import errors
+from orchestration.hub.engine import (
+    activities,
+    batches,
+    entities,
+    instances,
+    listing,
+    mailbox,
+    restart,
+    rewind,
+    turns,
+)
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.waiters import Waiters
+from orchestration.hub.storage.store import Kind, Store, Transaction
+from orchestration.hub.transport import frames
+from orchestration.hub.upkeep import cleaning, purging
+
+_T = TypeVar("_T")
+
+# What most calls are: one operation, run with others in one transaction. It gives the answer, where None is the
+# empty one, or an error that is told although something was changed.
+Change = Callable[[Transaction], Message | Exception | None]
+
+Answer = Message | Change | Coroutine[Any, Any, Message]
+
+
+class Service:
+    """The calls of TaskHubSidecarService that this hub serves; a method's name is that of its call."""
+
+    def __init__(
+        self, store: Store, dispatcher: Dispatcher, waiters: Waiters, reader: sqlite3.Connection
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._waiters = waiters
+        self._reader = reader
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="hub-reader")
+
+    def close(self) -> None:
+        """Stop reading lists."""
+        self._reading.shutdown()
+
+    async def _read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reading, listing_function, self._reader, *arguments)
+
+    # Clients.
+
+    def Hello(self, _request: Empty) -> Empty:
+        return Empty()
+
+    def StartInstance(self, request: pb.CreateInstanceRequest) -> Change:
+        return lambda tx: pb.CreateInstanceResponse(instanceId=instances.start(tx, request))
+
+    def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
+        return _instance(self._store.read(lambda tx: instances.look(tx, request.instanceId)), request)
+
+    def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> Answer:
+        return self._when(request, lambda row: row["status"] != mailbox.PENDING)
+
+    def WaitForInstanceCompletion(self, request: pb.GetInstanceRequest) -> Answer:
+        return self._when(request, lambda row: row["status"] in mailbox.ENDED)
+
+    def _when(self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]) -> Answer:
+        """The instance, as soon as this is true of it, or there is none."""
+        row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
+        return _instance(row, request) if row is None or true(row) else self._wait(request, true)
+
+    async def _wait(
+        self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]
+    ) -> pb.GetInstanceResponse:
+        # Registered before the first look: a change between look and registration would wake nobody.
+        with self._waiters.waiting(request.instanceId) as changed:
+            while True:
+                row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
+                if row is None or true(row):
+                    return _instance(row, request)
+                await changed.wait()
+                changed.clear()
+
+    def RaiseEvent(self, request: pb.RaiseEventRequest) -> Change:
+        return lambda tx: instances.raise_event(tx, request)
+
+    def TerminateInstance(self, request: pb.TerminateRequest) -> Change:
+        return lambda tx: instances.terminate(tx, request)
+
+    def SuspendInstance(self, request: pb.SuspendRequest) -> Change:
+        return lambda tx: instances.suspend(tx, request)
+
+    def ResumeInstance(self, request: pb.ResumeRequest) -> Change:
+        return lambda tx: instances.resume(tx, request)
+
+    async def QueryInstances(self, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
+        return await self._read(listing.query, request)
+
+    async def ListInstanceIds(self, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
+        return await self._read(listing.ended_ids, request)
+
+    async def StreamInstanceHistory(
+        self, request: pb.StreamInstanceHistoryRequest, line: frames.Line
+    ) -> None:
+        for chunk in await self._read(listing.history, request):
+            line.send(chunk.SerializeToString())
+            await line.room()
+
+    async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
+        return await purging.Purge(self._store, self._read).run(request)
+
+    def RestartInstance(self, request: pb.RestartInstanceRequest) -> Change:
+        return lambda tx: pb.RestartInstanceResponse(instanceId=restart.restart(tx, request))
+
+    def RewindInstance(self, request: pb.RewindInstanceRequest) -> Change:
+        return lambda tx: rewind.rewind(tx, request)
+
+    def SkipGracefulOrchestrationTerminations(
+        self, request: pb.SkipGracefulOrchestrationTerminationsRequest
+    ) -> Change:
+        return lambda tx: pb.SkipGracefulOrchestrationTerminationsResponse(
+            unterminatedInstanceIds=instances.terminate_at_once(tx, request)
+        )
+
+    # Entities.
+
+    def SignalEntity(self, request: pb.SignalEntityRequest) -> Change:
+        return lambda tx: entities.signal(tx, request)
+
+    def GetEntity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
+        return self._store.read(lambda tx: entities.get(tx, request))
+
+    async def QueryEntities(self, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
+        return await self._read(listing.entities, request)
+
+    def CleanEntityStorage(self, request: pb.CleanEntityStorageRequest) -> Change:
+        return lambda tx: cleaning.clean(tx, request)
+
+    # Workers.
+
+    async def GetWorkItems(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> None:
+        worker = self._dispatcher.connect(request, line)
+        self._store.poke()
+        try:
+            await worker.dismissed.wait()
+        finally:
+            # Reached however the stream ends: a worker that was killed looks like one that hung up.
+            self._dispatcher.disconnect(worker)
+            self._store.poke()
+
+    def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Change:
+        if response.isPartial or response.requiresHistory:
+            raise errors.UnsupportedError(
+                "This hub takes an orchestrator's answer in one piece, and sends it whole histories."
+            )
+        work = self._dispatcher.held(response.completionToken, Kind.TURN).work
+        if not isinstance(work, turns.Turn):
+            raise TypeError(work)
+        return self._finishing(response.completionToken, lambda tx: turns.complete(tx, work, response))
+
+    def CompleteActivityTask(self, response: pb.ActivityResponse) -> Change:
+        key = self._dispatcher.held(response.completionToken, Kind.ACTIVITY).ready.key
+
+        def complete(tx: Transaction) -> Exception | None:
+            if activities.complete(tx, key, response):
+                return None
+            return errors.StaleError(
+                "The orchestration has continued as new since it asked for this activity; it is ignored."
+            )
+
+        return self._finishing(response.completionToken, complete)
+
+    def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Change:
+        if result.requiresState:
+            raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
+        work = self._dispatcher.held(result.completionToken, Kind.ENTITY).work
+        if not isinstance(work, batches.Batch):
+            raise TypeError(work)
+        return self._finishing(result.completionToken, lambda tx: batches.complete(tx, work, result))
+
+    def _finishing(self, token: str, operation: Change) -> Change:
+        """The operation, with the token that is good for nothing afterwards."""
+
+        def finish(tx: Transaction) -> Message | Exception | None:
+            try:
+                answer = operation(tx)
+            except errors.StaleError:
+                # Stale perhaps through what this same transaction has changed: if that never happens, nor does
+                # this.
+                tx.effects.settled.append(token)
+                raise
+            tx.effects.settled.append(token)
+            return answer
+
+        return finish
+
+    def AbandonTaskOrchestratorWorkItem(
+        self, request: pb.AbandonOrchestrationTaskRequest
+    ) -> pb.AbandonOrchestrationTaskResponse:
+        self._abandon(request.completionToken, Kind.TURN)
+        return pb.AbandonOrchestrationTaskResponse()
+
+    def AbandonTaskActivityWorkItem(
+        self, request: pb.AbandonActivityTaskRequest
+    ) -> pb.AbandonActivityTaskResponse:
+        self._abandon(request.completionToken, Kind.ACTIVITY)
+        return pb.AbandonActivityTaskResponse()
+
+    def AbandonTaskEntityWorkItem(self, request: pb.AbandonEntityTaskRequest) -> pb.AbandonEntityTaskResponse:
+        self._abandon(request.completionToken, Kind.ENTITY)
+        return pb.AbandonEntityTaskResponse()
+
+    def _abandon(self, token: str, kind: Kind) -> None:
+        ready = self._dispatcher.held(token, kind).ready
+        pause = self._dispatcher.abandon(token, kind)
+
+        def again() -> None:
+            self._dispatcher.offer(ready)
+            self._store.poke()
+
+        asyncio.get_running_loop().call_later(pause, again)
+
+    # The hub itself.
+
+    def CreateTaskHub(self, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
+        if request.recreateIfExists:
+            raise errors.UnsupportedError(
+                "The hub does not delete its file. Stop it, move the file away, and start it again."
+            )
+        return pb.CreateTaskHubResponse()
+
+    def DeleteTaskHub(self, _request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
+        raise errors.UnsupportedError("The hub does not delete its file. Stop it, and remove the file.")
+
+
+def _instance(row: Any, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
+    if row is None:
+        return pb.GetInstanceResponse(exists=False)
+    state = instances.state(row, payloads=request.getInputsAndOutputs)
+    return pb.GetInstanceResponse(exists=True, orchestrationState=state)

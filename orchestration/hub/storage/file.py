@@ -1,0 +1,225 @@
+"""Opening the hub's file: whose it is, whether it is whole, and that nobody else has it open."""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO, Final
+
+from orchestration.hub.errors import HubError
+from orchestration.hub.storage import sql
+
+# "Csgn": says in the file's header that it is a hub's.
+_APPLICATION_ID: Final = 0x4373676E
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER: Final = 100
+# What the header of a backup says, until a hub opens it; that of a file which has a log says otherwise.
+_ROLLBACK_MODE: Final = b"\x01\x01"
+
+_IDENTITY: Final = ("application_id", "user_version")
+
+# Each brings the file from the version that is its index to the next. Never change one that was released.
+MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"))
+
+# A file up to this size is verified page by page at every start, which takes under a tenth of a second; of a
+# larger one the size, the header and the log are.
+_VERIFIED_WHOLE: Final = 16 * 1024 * 1024
+
+_CACHE_KIB: Final = 16 * 1024
+# The log is written back into the file after so many pages of 4 KiB: each page once, however many commits have
+# changed it, and the log is then overwritten, not grown, from its beginning. What it may keep of the disk is a
+# little more than that; while a backup holds a moment it grows on.
+_LOG_PAGES: Final = 4000
+_LOG: Final = 16 * 1024 * 1024
+_OLDEST_SQLITE: Final = (3, 37, 0)
+
+
+class Lock:
+    """The exclusive right to a hub's file, held until closed or until the process dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] | None = None
+        lock_path = path.with_name(path.name + ".lock")
+        file = _private(lock_path).open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise HubError(
+                f"Another hub has {path} open. Stop it first, or connect to it: one file has one hub, "
+                "which serves many workers."
+            ) from None
+        self._file = file
+
+    def close(self) -> None:
+        """Give the right back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _private(path: Path) -> Path:
+    """The path, where a missing file was created readable by its owner only, and its directory too."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise HubError(
+            f"The hub cannot write {path}: {error.strerror}. Name a file in a directory it may write."
+        ) from error
+    return path
+
+
+def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
+    """The writer's connection to a hub's file, created where there is none and brought to the newest schema.
+
+    Raises HubError on a file that is foreign, damaged, or of a newer schema; such a file is not changed.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise HubError(f"SQLite {sqlite3.sqlite_version} is too old; the hub needs 3.37 or newer.")
+    _refuse_foreign(_private(path))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.row_factory = sqlite3.Row
+    try:
+        _refuse_newer(db, path, len(migrations))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        _refuse_torn(db, path)
+        _migrate(db, migrations)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise _damaged(path, str(error)) from error
+        raise HubError(f"The hub cannot open {path}: {error}.") from error
+    except UnicodeDecodeError as error:
+        db.close()
+        raise _damaged(path, str(_garbled())) from error
+    except HubError:
+        db.close()
+        raise
+    return db
+
+
+def log_of(path: Path) -> Path:
+    """Where SQLite keeps what was committed and is not yet in the file itself."""
+    return path.with_name(path.name + "-wal")
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read, for one thread."""
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
+    db.row_factory = sqlite3.Row
+    try:
+        db.execute("PRAGMA cache_size = -4096")
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    except UnicodeDecodeError as error:
+        db.close()
+        raise _garbled() from error
+    return db
+
+
+def _garbled() -> sqlite3.DatabaseError:
+    # What SQLite says of a damaged schema quotes it, and Python cannot decode the quotation.
+    return sqlite3.DatabaseError("its schema is damaged")
+
+
+def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:
+    """A connection that sees a hub's file as it is at this moment until it is closed, and the file's schema.
+
+    A hub may serve the file meanwhile. Asks SQLite and reads no byte itself: to close a file is to lose every
+    lock that this process has on it. Raises HubError where there is no file, or it is foreign or newer.
+    """
+    if not path.is_file():
+        raise HubError(f"There is no file {path}.")
+    try:
+        db = reader(path)
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+    try:
+        db.execute("BEGIN")
+        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _IDENTITY)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise _unreadable(path, error) from error
+    if application == _APPLICATION_ID and version <= len(MIGRATIONS):
+        return db, int(version)
+    db.close()
+    raise HubError(
+        f"{path} has schema {version}, and this program knows up to {len(MIGRATIONS)}. Use a newer one."
+        if application == _APPLICATION_ID
+        else f"{path} is not a hub's file."
+    )
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> HubError:
+    return HubError(f"{path} cannot be read as a hub's file: {error}.")
+
+
+def _damaged(path: Path, how: str) -> HubError:
+    return HubError(
+        f"{path} is damaged ({how}). It was not changed. Restore it from a backup, or "
+        "name another file to begin anew."
+    )
+
+
+def _refuse_foreign(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if not header:
+        return
+    if len(header) < _HEADER and _MAGIC.startswith(header[: len(_MAGIC)]):
+        raise _damaged(path, "its header is cut off")
+    application = int.from_bytes(header[68:72], "big")
+    # A file whose creation was interrupted has a header, and its first migration in the log or nowhere.
+    unfinished = application == 0 and path.stat().st_size <= 4096
+    if header[18:20] == _ROLLBACK_MODE and log_of(path).exists() and log_of(path).stat().st_size:
+        raise HubError(
+            f"Beside {path} lies {log_of(path)}, the log of the file that was there before: to read the two "
+            "together would damage what was restored. Nothing was changed. Move the log away and start again."
+        )
+    if not header.startswith(_MAGIC) or (application != _APPLICATION_ID and not unfinished):
+        raise HubError(f"{path} is not a hub's file. It was not changed. Name another file for the hub.")
+
+
+def _refuse_newer(db: sqlite3.Connection, path: Path, newest: int) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > newest:
+        raise HubError(
+            f"{path} has schema {version}, and this program knows up to {newest}. It was not changed. "
+            "Run the version that wrote it, or a newer one."
+        )
+    if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise HubError(f"{path} is not a hub's file. It was not changed. Name another file for the hub.")
+
+
+def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
+    """Compare the file with what it says of itself, once its log has been written back into it."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
+    size = path.stat().st_size
+    if size < expected:
+        raise _damaged(path, f"{size:,} bytes where there should be {expected:,}")
+    if size <= _VERIFIED_WHOLE:
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _damaged(path, verdict.splitlines()[-1])
+
+
+def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version, len(migrations)):
+        # One transaction each, its version included: an interrupted migration never happened.
+        db.executescript(
+            f"BEGIN; {migrations[number]}; PRAGMA application_id = {_APPLICATION_ID}; "
+            f"PRAGMA user_version = {number + 1}; COMMIT;"
+        )

@@ -1,0 +1,230 @@
+"""Whether a hub's file is whole: SQLite's own check, and what the hub promises of its contents.
+
+What must agree is read in one transaction, so a hub that serves the file meanwhile is seen at one moment. But
+it cannot write its log back past such a moment; hence the histories, which take longest, are read a few at a
+time, each few at a moment of their own.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError
+
+from orchestration.hub.engine import mailbox
+from orchestration.hub.protocol import wire
+from orchestration.hub.storage import file
+from orchestration.hub.storage.sql import CHECKS
+
+# How many faults are described; the others are counted.
+_SHOWN: Final = 10
+
+# Instances whose histories are read at one moment: about a tenth of a second.
+_WINDOW: Final = 2000
+
+_SIZES: Final = ("page_size", "page_count", "freelist_count")
+
+_RULES: Final = (
+    (CHECKS.orphaned_history, "history: {count} pieces belong to instance {instance}, which does not exist"),
+    (CHECKS.orphaned_inbox, "inbox: {count} events are for instance {instance}, which does not exist"),
+    (CHECKS.orphaned_activity, "activity: {count} belong to instance {instance}, which does not exist"),
+    (CHECKS.orphaned_timer, "timer: {count} belong to instance {instance}, which does not exist"),
+    (CHECKS.orphaned_entity_inbox, "entity_inbox: {count} are for entity {entity}, which does not exist"),
+    (CHECKS.unclear_end, "instance: {id!r} has status {status}, which does not agree with whether it ended"),
+    (CHECKS.ended_with_timer, "timer: {count} of {id!r}, which has ended"),
+    (CHECKS.ended_with_inbox, "inbox: {count} events for {id!r}, which has ended"),
+    (
+        CHECKS.turn_missing,
+        "history: {id!r} has {count} pieces, from turn {first} to {last}, and counts {turns} turns",
+    ),
+    (CHECKS.never_woken, "instance: {id!r} has neither a history nor an event that would start it"),
+    (CHECKS.locked_by_nobody, "entity: {id!r} is locked by {lock_owner!r}, which would never unlock it"),
+)
+
+_CONTENTS: Final[tuple[tuple[str, Callable[[bytes], Any], str], ...]] = (
+    (CHECKS.inbox, pb.HistoryEvent.FromString, "inbox: event {}"),
+    (CHECKS.requests, pb.ActivityRequest.FromString, "activity: the request of activity {}"),
+    (CHECKS.entity_inbox, pb.HistoryEvent.FromString, "entity_inbox: message {}"),
+    (CHECKS.entity_later, pb.HistoryEvent.FromString, "entity_later: message {}"),
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found in a file. `faults` describes the first of them; `count` is how many there are."""
+
+    path: Path
+    schema: int
+    size: int = 0
+    free: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, fault: str) -> None:
+        """Count a fault, and describe it if it is one of the first."""
+        self.count += 1
+        if len(self.faults) < _SHOWN:
+            self.faults.append(fault)
+
+    def words(self) -> str:
+        """The report as lines for a person."""
+        if not self.count:
+            return "\n".join(self._summary())
+        hidden = self.count - len(self.faults)
+        name = self.path.name
+        remedy = (
+            f"Restore it from a backup: stop the hub, move {name}, {name}-wal and {name}-shm away, copy the "
+            f"backup to {self.path}, and start the hub."
+        )
+        return "\n".join(
+            [
+                f"{self.path} is damaged; {_number(self.count, 'fault')}:",
+                *(f"  {fault}" for fault in self.faults),
+                *([f"  and {hidden:,} more"] if hidden else []),
+                remedy,
+            ]
+        )
+
+    def _summary(self) -> Iterator[str]:
+        counts = self.counts
+        yield f"{self.path}: schema {self.schema}, {self.size / 1e6:,.1f} MB, {self.free / 1e6:,.1f} MB of it unused."
+        yield (
+            f"{_number(counts['instances'], 'instance')}: {counts['instances'] - counts['ended']:,} run or wait, "
+            f"{counts['ended']:,} ended; {_number(counts['pieces'], 'turn')} of history."
+        )
+        yield (
+            f"Pending: {_number(counts['timers'], 'timer')}, {_number(counts['events'], 'event')}, "
+            f"{_number(counts['activities'], 'activity', 'activities')}, "
+            f"{_number(counts['messages'], 'message')} to {_number(counts['entities'], 'entity', 'entities')}."
+        )
+        yield "Every page, index, history and reference is sound."
+
+
+def _number(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def check(path: Path) -> Report:
+    """Read all of a hub's file, which nothing here changes; a hub may be serving it from another process.
+
+    Raises HubError where there is no such file, or it is no hub's, or one of a newer schema.
+    """
+    db, schema = file.snapshot(path)
+    with closing(db):
+        report = Report(path, schema)
+        try:
+            _check(db, report)
+        except sqlite3.DatabaseError as error:
+            report.add(f"pages: SQLite cannot read on: {error}")
+    return report
+
+
+def _check(db: sqlite3.Connection, report: Report) -> None:
+    page, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _SIZES)
+    report.size, report.free = page * pages, page * free
+    for (verdict,) in db.execute("PRAGMA integrity_check"):
+        if verdict != "ok":
+            report.add(f"pages: {verdict.replace(chr(10), ' ')}")
+    if report.count:
+        return  # what follows walks trees and trusts types; in a torn file it may walk in a circle, or stumble
+    report.counts = dict(db.execute(CHECKS.counts).fetchone())
+    ended = json.dumps(sorted(mailbox.ENDED))
+    for statement, words in _RULES:
+        for row in db.execute(statement, {"ended": ended} if ":ended" in statement else {}):
+            report.add(words.format_map(dict(row)))
+    _check_contents(db, report)
+    after = 0
+    while (until := db.execute(CHECKS.window, (after, _WINDOW)).fetchone()[0]) is not None:
+        db.execute("COMMIT")
+        db.execute("BEGIN")
+        for _, pieces in groupby(db.execute(CHECKS.histories, (after, until)), itemgetter("instance")):
+            _check_history(db, report, list(pieces))
+        after = until
+
+
+def _check_contents(db: sqlite3.Connection, report: Report) -> None:
+    for statement, parse, words in _CONTENTS:
+        for key, content in db.execute(statement):
+            try:
+                parse(content)
+            except DecodeError as error:
+                report.add(f"{words.format(key)} cannot be read: {error}")
+
+
+def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) -> None:
+    row = pieces[0]
+    open_tasks: dict[tuple[str, int], str] = {}
+    last: list[pb.HistoryEvent] = []
+    started = False
+    for piece in pieces:
+        try:
+            last = wire.parse_history(piece["events"])
+        except DecodeError as error:
+            report.add(f"history: turn {piece['turn']} of {row['id']!r} cannot be read: {error}")
+            return
+        for event in last:
+            started = started or event.HasField("executionStarted")
+            _note(open_tasks, event)
+    # One that was terminated before its first turn has an end only, written by the hub.
+    if not started and row["turn"] < row["turns"]:
+        report.add(f"history: that of {row['id']!r} begins in its middle, at turn {row['turn']}")
+    if row["completed_at"] is not None:
+        if not any(event.HasField("executionCompleted") for event in last):
+            report.add(f"history: that of {row['id']!r}, which has ended, does not say how")
+        return
+    for (content,) in db.execute(CHECKS.inbox_of, (row["instance"],)):
+        with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
+            event = pb.HistoryEvent.FromString(content)
+            if event.HasField("executionRewound"):
+                return  # the turn that this event starts asks anew for whatever is gone
+            _note(open_tasks, event)
+    if open_tasks:
+        _check_open(db, report, row, open_tasks)
+
+
+def _check_open(
+    db: sqlite3.Connection, report: Report, row: Any, open_tasks: dict[tuple[str, int], str]
+) -> None:
+    """Whatever the instance waits for must be on its way: else it would wait for ever."""
+    for (task,) in db.execute(CHECKS.activity_tasks, (row["instance"], row["execution"])):
+        open_tasks.pop(("activity", task), None)
+    for (task,) in db.execute(CHECKS.timer_tasks, (row["instance"],)):
+        open_tasks.pop(("timer", task), None)
+    for (kind, task), child in open_tasks.items():
+        # Any instance of that ID will do: a program may start one anew over a sub-orchestration that runs.
+        child_id = child or f"{row['id']}:{task:04x}"
+        if kind == "sub-orchestration" and db.execute(CHECKS.exists_id, (child_id,)).fetchone():
+            continue
+        report.add(f"{kind}: {row['id']!r} waits for its {kind} {task}, which is gone")
+
+
+def _note(open_tasks: dict[tuple[str, int], str], event: pb.HistoryEvent) -> None:
+    """Enter what an event asks for, and strike out what it answers."""
+    match event.WhichOneof("eventType"):
+        case "taskScheduled":
+            open_tasks["activity", event.eventId] = ""
+        case "taskCompleted":
+            open_tasks.pop(("activity", event.taskCompleted.taskScheduledId), None)
+        case "taskFailed":
+            open_tasks.pop(("activity", event.taskFailed.taskScheduledId), None)
+        case "timerCreated":
+            open_tasks["timer", event.eventId] = ""
+        case "timerFired":
+            open_tasks.pop(("timer", event.timerFired.timerId), None)
+        case "subOrchestrationInstanceCreated":
+            open_tasks["sub-orchestration", event.eventId] = event.subOrchestrationInstanceCreated.instanceId
+        case "subOrchestrationInstanceCompleted":
+            done = event.subOrchestrationInstanceCompleted
+            open_tasks.pop(("sub-orchestration", done.taskScheduledId), None)
+        case "subOrchestrationInstanceFailed":
+            failed = event.subOrchestrationInstanceFailed
+            open_tasks.pop(("sub-orchestration", failed.taskScheduledId), None)

@@ -1,0 +1,83 @@
+"""The `person` entity: of what one person is reminded, and whether they are away. Keyed by the person's ID.
+
+Only levels that remind, or ask all, tell it. Whatever waits for a person, or for their groups, is on the `desk`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from durabletask.entities import EntityContext
+from pydantic import Field
+
+from orchestration.domain.policy import PersonEntry
+from orchestration.domain.request import CardRef, Recorded
+
+# With more than this many waiting, a person gets one digest a day instead of a ping each.
+MANY: Final = 5
+DIGEST_EVERY: Final = timedelta(days=1)
+
+
+class Wait(Recorded):
+    """One request that waits for this person."""
+
+    request_id: str
+    title: str
+    deadline: datetime | None = None
+    where: CardRef | None = None
+
+
+class Reminder(Recorded):
+    """Whether to ping: with the digest when there is one, not at all when `quiet`."""
+
+    quiet: bool = False
+    digest: list[Wait] = Field(default_factory=list)
+
+
+class PersonState(Recorded):
+    """The state of the entity."""
+
+    waits: dict[str, Wait] = Field(default_factory=dict)
+    digest_at: datetime | None = None
+    entry: PersonEntry | None = None
+
+
+def person(ctx: EntityContext, given: Any) -> Any:
+    """Operations: `waits` (a Wait), `done` (a request ID), `remind` ({now}) → Reminder, `set_entry`, `entry`."""
+    state = PersonState.model_validate(ctx.get_state(dict, {}))
+    match ctx.operation:
+        case "waits":
+            wait = Wait.model_validate(given)
+            state = state.model_copy(update={"waits": {**state.waits, wait.request_id: wait}})
+        case "done":
+            rest = {request_id: wait for request_id, wait in state.waits.items() if request_id != given}
+            state = state.model_copy(update={"waits": rest})
+        case "remind":
+            reminder, state = _remind(state, datetime.fromisoformat(given["now"]))
+            _keep(ctx, state)
+            return reminder.model_dump(mode="json")
+        case "set_entry":
+            entry = PersonEntry.model_validate(given) if given else None
+            state = state.model_copy(update={"entry": entry})
+        case "entry":
+            return state.entry.model_dump(mode="json", by_alias=True) if state.entry else None
+        case other:
+            raise ValueError(f"a person has no operation {other!r}")
+    _keep(ctx, state)
+    return None
+
+
+def _keep(ctx: EntityContext, state: PersonState) -> None:
+    """An empty state is none at all, so that a person for whom nothing waits leaves nothing behind."""
+    empty = not state.waits and state.entry is None
+    ctx.set_state(None if empty else state.model_dump(mode="json", by_alias=True))
+
+
+def _remind(state: PersonState, now: datetime) -> tuple[Reminder, PersonState]:
+    if len(state.waits) <= MANY:
+        return Reminder(), state
+    if state.digest_at is not None and now - state.digest_at < DIGEST_EVERY:
+        return Reminder(quiet=True), state
+    digest = sorted(state.waits.values(), key=lambda wait: (wait.deadline is None, wait.deadline))
+    return Reminder(digest=digest), state.model_copy(update={"digest_at": now})

@@ -1,0 +1,93 @@
+"""The `desk` entity: which requests lie before a person or a user group. Keyed by their ID; it holds request IDs only.
+
+It says where to look. What a request is about and how it stands is asked of the request itself, so that nothing here
+can be out of date or tell more than a card does, and what was purged is gone. An ID that is signalled twice is there
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from durabletask.entities import EntityContext, EntityInstanceId
+from durabletask.task import OrchestrationContext
+from pydantic import Field
+
+from orchestration.domain.request import DESK, Recorded
+
+# A state is read and written whole with every signal, so each list keeps its newest. What waits is about 25 bytes a
+# request, and nobody is to miss one: the limit is there for requests that left no word when they ended.
+WAITS_KEPT: Final = 1000
+ASKED_KEPT: Final = 20
+DECIDED_KEPT: Final = 20
+
+
+class DeskState(Recorded):
+    """The state of the entity: request IDs, newest first."""
+
+    waits: list[str] = Field(default_factory=list, description="They are named where it is to be decided")
+    asked: list[str] = Field(default_factory=list, description="They asked for it")
+    decided: list[str] = Field(default_factory=list, description="They voted on it")
+
+
+def desk(ctx: EntityContext, request_id: Any) -> None:
+    """Operations, each with a request ID: `asked`, `waits`, `decided` (it waits no more), `done` (the same)."""
+    state = DeskState.model_validate(ctx.get_state(dict, {}))
+    match ctx.operation:
+        case "asked":
+            change = {"asked": _first(request_id, state.asked, ASKED_KEPT)}
+        case "waits":
+            change = {"waits": _first(request_id, state.waits, WAITS_KEPT)}
+        case "decided":
+            decided = _first(request_id, state.decided, DECIDED_KEPT)
+            change = {"waits": _without(request_id, state.waits), "decided": decided}
+        case "done":
+            change = {"waits": _without(request_id, state.waits)}
+        case other:
+            raise ValueError(f"a desk has no operation {other!r}")
+    state = state.model_copy(update=change)
+    empty = not (state.waits or state.asked or state.decided)
+    ctx.set_state(None if empty else state.model_dump(mode="json"))
+
+
+def _first(request_id: str, others: list[str], kept: int) -> list[str]:
+    return [request_id, *_without(request_id, others)][:kept]
+
+
+def _without(request_id: str, others: list[str]) -> list[str]:
+    return [other for other in others if other != request_id]
+
+
+class Desks:
+    """One request's word to the desks, from its orchestration.
+
+    A request that began before there were desks signals none: its history has none, and could not be replayed.
+    """
+
+    def __init__(self, ctx: OrchestrationContext, request_id: str, *, kept: bool) -> None:
+        self._ctx = ctx
+        self._request_id = request_id
+        self._kept = kept
+
+    def asked(self, requester: str) -> None:
+        """It is theirs."""
+        self._signal("asked", [requester])
+
+    def waits(self, principals: Collection[str]) -> None:
+        """These people and groups may decide it now."""
+        self._signal("waits", principals)
+
+    def decided(self, person: str) -> None:
+        """They have voted."""
+        self._signal("decided", [person])
+
+    def done(self, principals: Collection[str]) -> None:
+        """It waits for them no more."""
+        self._signal("done", principals)
+
+    def _signal(self, operation: str, principals: Collection[str]) -> None:
+        if not self._kept:
+            return
+        for principal in dict.fromkeys(principals):
+            self._ctx.signal_entity(EntityInstanceId(DESK, principal), operation, self._request_id)

@@ -1,0 +1,108 @@
+"""The `settle` orchestration: makes the cards of a request true that ended without running a line of its own.
+
+Terminating an instance, or a crash of its code, runs nothing of ours. This does what it would have done last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, when_any
+
+from orchestration.approval.approvers import Durable
+from orchestration.approval.effects import Effects
+from orchestration.approval.outbox_items import Lane, Post
+from orchestration.approval.record import Record
+from orchestration.approval.state import ApprovalInput, State
+from orchestration.approval.status import bench_of
+from orchestration.domain.cards import CUT_SHORT, Notice, StepKind
+from orchestration.domain.commands import Progress
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import PERSON, Outcome, Recorded, Status
+from orchestration.people.worklist import Desks
+
+
+class SettleInput(Recorded):
+    """What is known of the ended instance: its input, its last published progress, and how it ended."""
+
+    given: ApprovalInput
+    progress: Progress
+    status: Status
+
+
+def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
+    """Edits every posted card, tells the requester, runs the outcome's actions. Returns the Outcome."""
+
+    def now() -> datetime:
+        return ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+    record = _record(ended)
+    effects = Effects(ctx, record, now)
+    outbox = effects.outbox
+    if not record.ended:
+        record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
+    step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
+    effects.refresh_cards()
+    for post in _maybe_posted(ended, record.policy):
+        # As a second try, which looks for the card before it posts one.
+        record.state.lanes[f"card:{post.round}"] = Lane(queue=[post], attempt=1)
+    effects.tell_requester(Notice.PROGRESS, step)
+    effects.send_outcome()
+    for person in (person for level in ended.progress.levels for person in level.waiting_for):
+        ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
+    Desks(ctx, record.request_id, kept=record.desks).done(list(_named(ended)))
+    while True:
+        outbox.step()
+        waits = outbox.waits()
+        if not waits:
+            return record.outcome()
+        yield when_any(waits)
+
+
+def _named(ended: SettleInput) -> Iterator[str]:
+    """On whose desk it lies: of those whom the open level names, and those whom that escalated to."""
+    if ended.given.policy is not None:
+        bench = bench_of(ended.progress, ended.given.policy)
+        yield from [*bench.approvers, *bench.escalation]
+
+
+def _maybe_posted(ended: SettleInput, policy: Policy) -> Iterator[Post]:
+    """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
+    seen = ended.progress
+    channels: list[str] = []
+    for level, known in zip(policy.levels, seen.levels, strict=False):
+        channels.append(level.channel or policy.channel)
+        channels += [known.escalated_to] if known.escalated_to else []
+    posted = {ref.round for ref in seen.cards}
+    for round_, channel in enumerate((channels or [policy.channel])[: seen.round], 1):
+        if round_ not in posted:
+            yield Post(round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for)
+
+
+def _record(ended: SettleInput) -> Record:
+    """The record as far as the outside saw it."""
+    seen = ended.progress
+    past = [
+        level if level.status.ended else level.model_copy(update={"status": ended.status})
+        for level in seen.levels
+    ]
+    state = State(
+        asked_at=seen.asked_at,
+        round=seen.round,
+        level_index=max(len(past) - 1, 0),
+        past_levels=past,
+        cards=seen.cards,
+        steps=seen.steps,
+        actions=seen.actions,
+        sealed=seen.outcome is not None and seen.outcome.receipt is not None,
+        receipt=seen.outcome.receipt if seen.outcome else None,
+        escalated=bool(past and past[-1].escalated_to),
+    )
+    if seen.outcome is not None:  # it was decided, and stopped before it had told everybody
+        state.status, state.ended_at = seen.outcome.status, seen.outcome.processed_at
+        state.ended_by, state.comments = seen.outcome.processed_by, seen.outcome.comments
+        state.reason = seen.outcome.reason
+    given = ended.given.model_copy(update={"state": state})
+    return Record(seen.request_id, given, seen.asked_at)

@@ -1,0 +1,203 @@
+"""Which task hub, by one setting: the embedded one, a hub process on this machine, or Durable Task Scheduler."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from azure.core.credentials import TokenCredential
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
+from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
+from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
+from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
+from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
+
+from orchestration.domain.errors import CountersignError
+from orchestration.hub import RETENTION, Hub, HubError, SkippableClock
+from orchestration.runtime.converter import PydanticConverter
+
+THREADS: Final = 16
+SDK_LOG: Final = logging.getLogger("durabletask")
+AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
+HUB_FILE: Final = "hub.db"
+
+
+class _NoNews(logging.Filter):
+    """Drops the SDK's warning of a timer that was cancelled: no hub is told of that, so it fires all the same."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Ignoring unexpected timerFired" not in record.getMessage()
+
+
+SDK_LOG.addFilter(_NoNews())
+
+# Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
+HUB_ADDRESS_FILE: Final = "hub.address"
+
+
+class HubSettingError(CountersignError):
+    """COUNTERSIGN_HUB is not valid: use "embedded", "grpc://HOST:PORT" or a scheduler's connection string."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """What a Durable Task Scheduler connection string says."""
+
+    host: str
+    secure: bool
+    task_hub: str
+    authentication: str
+    client_id: str | None
+
+
+def parse_scheduler(text: str) -> Scheduler:
+    """`Endpoint=https://…;Authentication=ManagedIdentity|DefaultAzure|None;TaskHub=…[;ClientID=…]`.
+
+    Raises `HubSettingError` naming the part that is missing or wrong.
+    """
+    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    known = {name.strip().lower(): value.strip() for name, value in parts.items()}
+    for name in ("Endpoint", "Authentication", "TaskHub"):
+        if not known.get(name.lower()):
+            raise HubSettingError(f"COUNTERSIGN_HUB: the connection string has no {name}=….")
+    endpoint = urlsplit(known["endpoint"])
+    if endpoint.scheme not in {"http", "https"} or not endpoint.netloc:
+        raise HubSettingError(
+            "COUNTERSIGN_HUB: Endpoint must be an https:// (or, for an emulator, http://) address."
+        )
+    authentication = next((a for a in AUTHENTICATIONS if a.lower() == known["authentication"].lower()), None)
+    if authentication is None:
+        raise HubSettingError(f"COUNTERSIGN_HUB: Authentication must be one of {', '.join(AUTHENTICATIONS)}.")
+    secure = endpoint.scheme == "https"
+    host = endpoint.netloc if endpoint.port else f"{endpoint.netloc}:{443 if secure else 80}"
+    return Scheduler(host, secure, known["taskhub"], authentication, known.get("clientid") or None)
+
+
+class Connection:
+    """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
+
+    `hub` is the embedded hub where this process serves it, None otherwise.
+    """
+
+    def __init__(self, address: str, *, hub: Hub | None = None, scheduler: Scheduler | None = None) -> None:
+        self._address = address
+        self.hub = hub
+        self._scheduler = scheduler
+
+    def client(self) -> AsyncTaskHubGrpcClient:
+        """A client. Needs a running event loop; the caller closes it."""
+        if self._scheduler is None:
+            return AsyncTaskHubGrpcClient(
+                host_address=self._address,
+                data_converter=PydanticConverter(),
+                logger=SDK_LOG,
+                emit_trace_spans=False,
+            )
+        return AsyncDurableTaskSchedulerClient(
+            host_address=self._scheduler.host,
+            taskhub=self._scheduler.task_hub,
+            token_credential=self._async_credential(self._scheduler),
+            secure_channel=self._scheduler.secure,
+            data_converter=PydanticConverter(),
+            logger=SDK_LOG,
+        )
+
+    def worker(self) -> TaskHubGrpcWorker:
+        """A worker on which nothing is registered yet.
+
+        It takes no more activities than it has threads: work it had queued could outlive its lease.
+        """
+        concurrency = ConcurrencyOptions(
+            maximum_concurrent_activity_work_items=THREADS,
+            maximum_concurrent_orchestration_work_items=THREADS,
+            maximum_thread_pool_workers=THREADS,
+        )
+        if self._scheduler is None:
+            return TaskHubGrpcWorker(
+                host_address=self._address,
+                data_converter=PydanticConverter(),
+                concurrency_options=concurrency,
+                logger=SDK_LOG,
+                emit_trace_spans=False,
+            )
+        return DurableTaskSchedulerWorker(
+            host_address=self._scheduler.host,
+            taskhub=self._scheduler.task_hub,
+            token_credential=self._credential(self._scheduler),
+            secure_channel=self._scheduler.secure,
+            data_converter=PydanticConverter(),
+            concurrency_options=concurrency,
+            logger=SDK_LOG,
+        )
+
+    def now(self) -> datetime:
+        """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
+        return self.hub.clock.now() if self.hub else datetime.now(UTC)
+
+    def alone_since(self) -> datetime | None:
+        """The hub's time, where the hub is in this process and so serves no other; None where it may."""
+        return self.now() if self.hub else None
+
+    def close(self) -> None:
+        """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""
+        if self.hub:
+            self.hub.stop()
+
+    @staticmethod
+    def _credential(scheduler: Scheduler) -> TokenCredential | None:
+        match scheduler.authentication:
+            case "ManagedIdentity":
+                return ManagedIdentityCredential(client_id=scheduler.client_id)
+            case "DefaultAzure":
+                return DefaultAzureCredential()
+            case _:
+                return None
+
+    @staticmethod
+    def _async_credential(scheduler: Scheduler) -> AsyncTokenCredential | None:
+        match scheduler.authentication:
+            case "ManagedIdentity":
+                return AsyncManagedIdentityCredential(client_id=scheduler.client_id)
+            case "DefaultAzure":
+                return AsyncDefaultAzureCredential()
+            case _:
+                return None
+
+
+def connect(
+    setting: str, data_dir: Path, *, skippable_clock: bool = False, retention: timedelta = RETENTION
+) -> Connection:
+    """Connects to the hub that COUNTERSIGN_HUB names.
+
+    `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
+    `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention`
+    ago is forgotten. Another hub keeps its own time and retention. Raises `HubSettingError`.
+    """
+    if setting == "embedded":
+        clock = SkippableClock() if skippable_clock else None
+        hub = Hub(data_dir / HUB_FILE, clock=clock, retention=retention)
+        try:
+            hub.start()
+        except HubError as error:
+            raise HubSettingError(str(error)) from error
+        if skippable_clock:
+            (data_dir / HUB_ADDRESS_FILE).write_text(hub.address)
+        return Connection(hub.address, hub=hub)
+    if setting.startswith("grpc://"):
+        place = urlsplit(setting)
+        if not place.hostname or not place.port:
+            raise HubSettingError(
+                "COUNTERSIGN_HUB: grpc:// needs a host and a port, such as grpc://127.0.0.1:4001."
+            )
+        return Connection(place.netloc)
+    if "=" in setting:
+        scheduler = parse_scheduler(setting)
+        return Connection(scheduler.host, scheduler=scheduler)
+    raise HubSettingError

@@ -1,0 +1,67 @@
+"""The one list of what a worker runs."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from durabletask.task import Orchestrator
+from durabletask.worker import (
+    TaskHubGrpcWorker,
+    VersionFailureStrategy,
+    VersioningOptions,
+    VersionMatchStrategy,
+)
+
+from orchestration.approval.activities import Activities
+from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.state import ApprovalInput
+from orchestration.approval.workflow import approval
+from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.models import ChallengeInput, ChallengeProgress
+from orchestration.challenge.phone import phone
+from orchestration.challenge.workflow import sms_challenge
+from orchestration.domain.request import DESK, PERSON, PHONE, VERSION, Outcome
+from orchestration.people.person import person
+from orchestration.people.worklist import desk
+from orchestration.reconcile.workflow import settle
+
+
+def register(
+    worker: TaskHubGrpcWorker,
+    activities: Activities,
+    outlet: Outlet,
+    challenges: ChallengeActivities | None = None,
+) -> None:
+    """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
+    # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", settle))
+    worker.add_entity(person, PERSON)
+    worker.add_entity(desk, DESK)
+    if challenges is not None:
+        worker.add_orchestrator(cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
+        worker.add_entity(phone, PHONE)
+        worker.add_activity(challenges.look_up_phone)
+        worker.add_activity(challenges.send_code)
+        worker.add_activity(challenges.check_code)
+        worker.add_activity(challenges.alert_lock)
+    for activity in (
+        activities.post_card,
+        activities.edit_card,
+        activities.reply,
+        activities.tell,
+        activities.run_action,
+        activities.members,
+        outlet.take_policy,
+        outlet.seal,
+        outlet.call_back,
+    ):
+        worker.add_activity(activity)
+    worker.use_versioning(
+        VersioningOptions(
+            version=VERSION,
+            default_version=VERSION,
+            match_strategy=VersionMatchStrategy.CURRENT_OR_OLDER,
+            failure_strategy=VersionFailureStrategy.REJECT,
+        )
+    )

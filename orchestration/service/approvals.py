@@ -1,0 +1,322 @@
+"""The door: the one way in for Slack, SMS, the HTTP API and the command line.
+
+Raising an event on an instance that has ended succeeds in silence on every hub, so a raise is never taken for a
+result: the orchestrator publishes a verdict for each command ID, and the door reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+from durabletask.entities import EntityInstanceId
+from pydantic import ValidationError
+
+from orchestration.approval.outcome_activities import taken
+from orchestration.approval.state import ApprovalInput
+from orchestration.approval.status import progress_of
+from orchestration.domain.commands import (
+    EVENTS,
+    Cancellation,
+    Command,
+    Comment,
+    Decision,
+    Delegation,
+    Progress,
+    Reason,
+    Retry,
+    Stamped,
+    Verdict,
+)
+from orchestration.domain.errors import (
+    HubUnavailableError,
+    IdempotencyConflictError,
+    InvalidRequestError,
+    UnknownRequestError,
+)
+from orchestration.domain.policy import PersonEntry, Policy, PolicyBook
+from orchestration.domain.request import (
+    APPROVAL,
+    PERSON,
+    VERSION,
+    ApprovalRequest,
+    Choice,
+    Outcome,
+    RemarkKind,
+    Status,
+    Via,
+)
+from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, within_budget
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Stamped)
+
+OVER: Final = frozenset(
+    {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
+)
+CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, and by which way: taken from a verified payload, a token or an enrolled number, never from a body.
+
+    `token` is the name of the API token, where there is one.
+    """
+
+    id: str
+    via: Via
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A command that is on disk. Its verdict follows."""
+
+    request_id: str
+    command_id: str
+    known: Verdict | None = None
+
+
+class Door:
+    """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
+
+    Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the
+    policies may be reloaded; requests already open keep their snapshot.
+    """
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> None:
+        self._client = client
+        self.book = book
+
+    # ---- asking ------------------------------------------------------------------------------------------
+
+    async def start(self, request: ApprovalRequest) -> str:
+        """Starts the approval of `request` and returns its ID, on disk. `request.requester` was stamped by the caller.
+
+        With an idempotency key the same request starts once, and its ID is returned each time.
+        Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
+        """
+        book = self.book()
+        given = taken(request, book)
+        while True:
+            request_id = new_request_id(request)
+            if await self._begin(request_id, given):
+                return request_id
+            if request.idempotency_key is not None:
+                await self._check_same(request_id, given.request)
+                return request_id
+            # Chance has drawn an ID that is taken, as it does once in some 2^40 times as many as there are: draw again.
+
+    async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
+        """Starts the orchestration; False when there is one of that ID."""
+        try:
+            await within_budget(
+                self._client.schedule_new_orchestration(
+                    APPROVAL, input=given, instance_id=request_id, version=VERSION
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                return False
+            raise ours(error) from error
+        return True
+
+    async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
+        state = await self._state(request_id)
+        given = state.get_input(ApprovalInput) if state else None
+        if given is None or given.request != request:
+            raise IdempotencyConflictError
+
+    # ---- commands: each is on disk when its ticket is returned, and `verdict` tells what became of it ------
+
+    async def decide(
+        self,
+        request_id: str,
+        actor: Actor,
+        choice: Choice,
+        *,
+        round: int,
+        comment: str = "",
+        command_id: str | None = None,
+    ) -> Ticket:
+        """Approves or rejects. The same `command_id` is handled once, here as in every other command.
+
+        Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
+        """
+        return await self._submit(
+            request_id,
+            _made(Decision, actor, command_id, round=round, choice=choice, comment=comment.strip()),
+        )
+
+    async def delegate(
+        self, request_id: str, actor: Actor, to: str, *, round: int, command_id: str | None = None
+    ) -> Ticket:
+        """Hands the actor's vote at the open level to `to`."""
+        return await self._submit(request_id, _made(Delegation, actor, command_id, round=round, to=to))
+
+    async def comment(
+        self, request_id: str, actor: Actor, kind: RemarkKind, text: str, *, command_id: str | None = None
+    ) -> Ticket:
+        """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`)."""
+        if not text.strip():
+            raise InvalidRequestError("Please write a few words.", field="text")
+        return await self._submit(request_id, _made(Comment, actor, command_id, kind=kind, text=text.strip()))
+
+    async def cancel(
+        self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
+    ) -> Ticket:
+        """Withdraws the request, for the one who asked."""
+        return await self._submit(request_id, _made(Cancellation, actor, command_id, reason=reason.strip()))
+
+    async def retry(self, request_id: str, actor: Actor, *, command_id: str | None = None) -> Ticket:
+        """Has the outcome's failed actions tried again, for the policy's owner."""
+        return await self._submit(request_id, _made(Retry, actor, command_id))
+
+    async def _submit(self, request_id: str, command: Command) -> Ticket:
+        """Looks and raises within one budget: Slack waits for no longer."""
+        return await within_budget(self._look_and_raise(request_id, command))
+
+    async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
+        state = await self._known(request_id)
+        progress = progress_of(state)
+        if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
+            known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
+            return Ticket(request_id, command.command_id, known)
+        try:
+            await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
+        except grpc.RpcError as error:
+            raise ours(error) from error
+        return Ticket(request_id, command.command_id)
+
+    async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
+        """What became of the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
+
+        The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
+        """
+        if ticket.known:
+            return ticket.known
+        deadline = asyncio.get_running_loop().time() + timeout
+        pause = FIRST_LOOK
+        while True:
+            with contextlib.suppress(HubUnavailableError):
+                state = await self._known(ticket.request_id)
+                progress = progress_of(state)
+                if found := _find(progress, ticket.command_id):
+                    return found
+                if state.runtime_status in OVER:
+                    return _too_late(ticket.command_id, progress.status)
+            if asyncio.get_running_loop().time() + pause > deadline:
+                return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+    # ---- looking -----------------------------------------------------------------------------------------
+
+    async def reachable(self) -> bool:
+        """Whether the hub answers. Raises `HubUnavailableError` when it does not."""
+        await self._state("countersign-readiness")
+        return True
+
+    async def status(self, request_id: str) -> Progress:
+        """Where the request stands. Raises `UnknownRequestError`."""
+        return progress_of(await self._known(request_id))
+
+    async def policy_of(self, request_id: str) -> Policy:
+        """The policy as it was when the request was made. Raises `UnknownRequestError`."""
+        given = (await self._known(request_id)).get_input(ApprovalInput)
+        if given is None or given.policy is None:
+            raise UnknownRequestError
+        return given.policy
+
+    async def asked(self, request_id: str) -> ApprovalRequest:
+        """The request as it was asked. Raises `UnknownRequestError`."""
+        given = (await self._known(request_id)).get_input(ApprovalInput)
+        if given is None:
+            raise UnknownRequestError
+        return given.request
+
+    async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
+        """The outcome as soon as the request is decided; None when `timeout` seconds pass first."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        pause = FIRST_LOOK
+        while True:
+            progress = await self.status(request_id)
+            if progress.outcome:
+                return progress.outcome
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return None
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 2, SLOWEST_LOOK)
+
+    # ---- people ------------------------------------------------------------------------------------------
+
+    async def set_away(self, person: str, entry: PersonEntry | None) -> None:
+        """Says that a person is away and who stands in; None takes it back, to what the policy file says."""
+        try:
+            await within_budget(
+                self._client.signal_entity(
+                    EntityInstanceId(PERSON, person),
+                    "set_entry",
+                    entry.model_dump(mode="json", by_alias=True) if entry else None,
+                )
+            )
+        except grpc.RpcError as error:
+            raise ours(error) from error
+
+    async def _known(self, request_id: str) -> OrchestrationState:
+        state = await self._state(request_id)
+        if state is None or state.name != APPROVAL:
+            raise UnknownRequestError
+        return state
+
+    async def _state(self, request_id: str) -> OrchestrationState | None:
+        try:
+            return await within_budget(self._client.get_orchestration_state(request_id))
+        except grpc.RpcError as error:
+            if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
+                return None
+            raise ours(error) from error
+
+
+def new_request_id(request: ApprovalRequest) -> str:
+    """`<policy>-<8 characters of Crockford base32>`: random, or derived from requester and idempotency key."""
+    if request.idempotency_key is None:
+        number = secrets.randbits(40)
+    else:
+        seed = f"{request.policy}\0{request.requester}\0{request.idempotency_key}"
+        number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:5], "big")
+    return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
+
+
+def _made(model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
+    """The command, stamped. Raises `InvalidRequestError`."""
+    stamp = {
+        "command_id": command_id or str(uuid.uuid4()),
+        "actor": actor.id,
+        "via": actor.via,
+        "token": actor.token,
+    }
+    try:
+        return model.model_validate({**stamp, **what})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = str(fault["loc"][0])
+        raise InvalidRequestError(f"{field}: {fault['msg']}.", field=field) from error
+
+
+def _find(progress: Progress, command_id: str) -> Verdict | None:
+    return next((verdict for verdict in progress.verdicts if verdict.command_id == command_id), None)
+
+
+def _too_late(command_id: str, status: Status) -> Verdict:
+    return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)

@@ -1,0 +1,55 @@
+"""Calls to the hub: bounded in time, and with its errors as ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+import grpc
+
+from orchestration.domain.errors import (
+    CountersignError,
+    HubSilentError,
+    HubUnavailableError,
+    UnknownRequestError,
+)
+
+T = TypeVar("T")
+
+COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
+FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the answer in a few milliseconds
+SLOWEST_LOOK: Final = 0.5
+
+
+async def within_budget(call: Awaitable[T]) -> T:
+    """The call's result, or `HubSilentError` when the hub has not answered while the person can still be told so.
+
+    What was sent may have arrived all the same; a repeat carries the same command ID or key, so it is safe.
+    """
+    try:
+        async with asyncio.timeout(COMMIT_BUDGET):
+            return await call
+    except TimeoutError as error:
+        raise HubSilentError from error
+
+
+def ours(error: grpc.RpcError) -> CountersignError:
+    """The hub's error as one of ours; the person gets its sentence."""
+    if error.code() is grpc.StatusCode.NOT_FOUND:
+        return UnknownRequestError()
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return HubUnavailableError(
+            "The task hub's disk is full, so nothing was recorded. Please tell its operator."
+        )
+    return HubUnavailableError()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises the hub's errors as ours."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise ours(error) from error

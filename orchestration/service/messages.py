@@ -1,0 +1,81 @@
+"""The sentences that people read when they have acted, in one place."""
+
+from __future__ import annotations
+
+from orchestration.challenge.models import Trouble
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.request import Status
+
+ENDED = {
+    Status.APPROVED: "approved",
+    Status.AUTO_APPROVED: "approved by rule",
+    Status.REJECTED: "rejected",
+    Status.TIMED_OUT: "timed out",
+    Status.CANCELLED: "cancelled",
+    Status.FAILED: "failed",
+    Status.TERMINATED: "stopped by an operator",
+}
+
+SENTENCES = {
+    Reason.RECORDED: "Thanks, that is recorded.",
+    Reason.CODE_SENT: (
+        "I have sent a code to your phone. Reply to it there, or press Enter code here; then your decision counts."
+    ),
+    Reason.CODE_ON_ITS_WAY: "A code is on its way to your phone already. Reply to it there, or press Enter code here.",
+    Reason.NOT_ENROLLED: (
+        "This needs a code sent to your phone, and no number is enrolled for you. Please ask who runs Countersign."
+    ),
+    Reason.UNCHANGED: "That was already recorded; nothing changed.",
+    Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
+    Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
+    Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
+    Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
+    Reason.DELEGATE_UNFIT: "That person cannot decide this for you: they asked for it, have decided, or are away.",
+    Reason.ONE_HOP: "You decide this for somebody else, and cannot hand it on.",
+    Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
+    Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",
+    Reason.NOT_THE_OWNER: "Only the owner of this policy can have that tried again.",
+    Reason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
+    Reason.ROUND_OVER: "This card belongs to a round that is over, so nothing changed.",
+    Reason.REASON_REQUIRED: "This policy asks for a reason when you reject. Please press Reject again and give one.",
+    Reason.ALREADY_ENDED: "This request has already ended, so nothing changed.",
+    Reason.MALFORMED: "That could not be understood, so nothing changed. Please try again from the card.",
+    Reason.DIRECTORY_UNAVAILABLE: (
+        "I could not check just now whether you may decide this, so nothing changed. Please try again in a minute."
+    ),
+    Reason.UNKNOWN_REQUEST: "I don't know this request. It may have been removed after its retention time.",
+    Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card will say how.",
+}
+
+
+def sentence(verdict: Verdict) -> str:
+    """What to tell the person whose command got this verdict. Total over all reasons."""
+    if verdict.reason is Reason.ALREADY_ENDED and verdict.ended_as is not None:
+        return f"This request was already {ENDED[verdict.ended_as]}, so nothing changed."
+    return SENTENCES[verdict.reason]
+
+
+TROUBLES = {
+    Trouble.NOT_ENROLLED: "no phone number is enrolled for you; please ask who runs Countersign",
+    Trouble.COUNTRY: "your number is in a country that codes are not sent to; please ask who runs Countersign",
+    Trouble.LOCKED: "too many codes were sent to your number, so it is locked for an hour",
+    Trouble.NOT_A_NUMBER: "your enrolled number is not a phone number; please ask who runs Countersign",
+    Trouble.OPTED_OUT: "your phone has opted out of our messages; text START to our number, then press again",
+    Trouble.NOT_MOBILE: "your enrolled number cannot receive text messages; please ask who runs Countersign",
+    Trouble.REGION: "the SMS provider does not send to your country; please ask who runs Countersign",
+    Trouble.UNDELIVERABLE: "the message could not be delivered to your phone; please press again",
+    Trouble.UNSENT: "the SMS provider could not be reached; please press again in a minute",
+    Trouble.WRONG: "three wrong codes came in; please press again for a new one",
+    Trouble.EXPIRED: "no code came back in time; please press again for a new one",
+    Trouble.CANCELLED: "the code was withdrawn, as it is no longer needed",
+}
+
+
+def why_not(trouble: str) -> str:
+    """Why a code did not confirm; a word of a later release is not known here, and is said in general."""
+    return next((words for known, words in TROUBLES.items() if known == trouble), "no code confirmed it")
+
+
+def unconfirmed(trouble: str) -> str:
+    """Why an act that needed a code did not happen, in one sentence."""
+    return f"Your decision does not count: {why_not(trouble)}."

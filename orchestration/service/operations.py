@@ -1,0 +1,211 @@
+"""What an operator does to instances from outside, and looks into: lists, histories, stop, hold, forget.
+
+Unlike the door's commands these take effect on the instance itself and run none of its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import grpc
+from durabletask.client import (
+    AsyncTaskHubGrpcClient,
+    OrchestrationQuery,
+    OrchestrationState,
+    OrchestrationStatus,
+    parse_orchestration_state,
+)
+from durabletask.history import HistoryEvent
+from durabletask.internal.client_helpers import build_query_instances_req
+from google.protobuf.wrappers_pb2 import StringValue
+
+from orchestration.approval.status import progress_of
+from orchestration.domain.commands import COMMANDS, Progress
+from orchestration.domain.errors import InvalidRequestError, ReservedEventError, UnknownRequestError
+from orchestration.domain.request import APPROVAL, Outcome, Status
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.calls import ours, within_budget
+from orchestration.service.sweep import settle_id, start_settling
+
+PAGES_LOOKED_THROUGH: Final = 20
+LARGEST_PAGE: Final = 200
+# The SDK takes event names without regard to case, so a reserved one is refused in any.
+RESERVED: Final = frozenset(name.casefold() for name in COMMANDS)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which approvals to list; every part that is given must hold. Times are aware."""
+
+    status: frozenset[Status] = frozenset()
+    policy: str | None = None
+    requester: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def fits(self, progress: Progress) -> bool:
+        """Whether this approval is meant; the times were asked of the hub already."""
+        return (
+            (not self.status or progress.status in self.status)
+            and self.policy in {None, progress.policy}
+            and self.requester in {None, progress.requester}
+        )
+
+
+class Operations:
+    """An operator's hands on the hub. Everything may raise `HubUnavailableError`."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+        self._client = client
+        self._converter = PydanticConverter()
+
+    # ---- looking -----------------------------------------------------------------------------------------
+
+    async def page(
+        self, wanted: Wanted, *, limit: int = 50, token: str | None = None
+    ) -> tuple[list[Progress], str | None]:
+        """Up to `limit` approvals, oldest first, and the token of the next page where there may be more.
+
+        A page may be empty and still have a next one: the hub filters by ID and time only, and one call looks
+        through a bounded number of instances. Raises `InvalidRequestError` for a token that is not the hub's.
+        """
+        query = OrchestrationQuery(
+            created_time_from=wanted.since,
+            created_time_to=wanted.until,
+            instance_id_prefix=f"{wanted.policy}-" if wanted.policy else None,
+            max_instance_count=min(limit, LARGEST_PAGE),
+            fetch_inputs_and_outputs=True,
+        )
+        for _ in range(PAGES_LOOKED_THROUGH):
+            states, token = await self._hub_page(query, token)
+            found = [progress_of(state) for state in states if state.name == APPROVAL]
+            found = [progress for progress in found if wanted.fits(progress)]
+            if found or token is None:
+                return found, token
+        return [], token
+
+    async def _hub_page(
+        self, query: OrchestrationQuery, token: str | None
+    ) -> tuple[list[OrchestrationState], str | None]:
+        """One page as the hub gives it. The SDK's own method reads every page there is before it returns."""
+        request = build_query_instances_req(query, StringValue(value=token) if token else None)
+        try:
+            response = await within_budget(self._client._get_stub().QueryInstances(request))  # noqa: SLF001 - see above; the SDK is pinned
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                raise InvalidRequestError("after: is not a token that a page gave.", field="after") from error
+            raise ours(error) from error
+        states = [parse_orchestration_state(state, self._converter) for state in response.orchestrationState]
+        return states, response.continuationToken.value or None
+
+    async def every(self, wanted: Wanted) -> AsyncIterator[Progress]:
+        """Every approval that is meant, oldest first."""
+        token: str | None = None
+        while True:
+            found, token = await self.page(wanted, limit=LARGEST_PAGE, token=token)
+            for progress in found:
+                yield progress
+            if token is None:
+                return
+
+    async def instance(self, instance_id: str) -> OrchestrationState:
+        """Any instance, of whatever orchestration. Raises `UnknownRequestError`."""
+        try:
+            state = await within_budget(self._client.get_orchestration_state(instance_id))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+        if state is None:
+            raise UnknownRequestError
+        return state
+
+    async def history(self, instance_id: str) -> list[HistoryEvent]:
+        """What happened to the instance's present generation, in order. Raises `UnknownRequestError`."""
+        await self.instance(instance_id)
+        try:
+            return await within_budget(self._client.get_orchestration_history(instance_id))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+
+    async def whole_history(self, request_id: str) -> list[HistoryEvent]:
+        """An approval's history; of one that was stopped, also what `settle` did then. Raises `UnknownRequestError`."""
+        events = await self.history(request_id)
+        with suppress(UnknownRequestError):
+            events += await self.history(settle_id(request_id))
+        return events
+
+    async def settled(self, request_id: str) -> Outcome | None:
+        """The outcome that `settle` wrote for an approval that was stopped or failed; None before it has."""
+        try:
+            state = await self.instance(settle_id(request_id))
+        except UnknownRequestError:
+            return None
+        return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
+
+    async def with_settled(self, progress: Progress) -> Progress:
+        """The progress; of an approval that was stopped, with the outcome that `settle` wrote, once it has."""
+        receipted = progress.outcome is not None and progress.outcome.receipt is not None
+        if receipted or not progress.status.ended:
+            return progress
+        settled = await self.settled(progress.request_id)
+        return progress.model_copy(update={"outcome": settled, "sealed": True}) if settled else progress
+
+    # ---- acting ------------------------------------------------------------------------------------------
+
+    async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:
+        """Raises an event on an instance that runs.
+
+        Raises `ReservedEventError` for the names by which approvals are decided: those come through the door only.
+        """
+        if name.casefold() in RESERVED:
+            raise ReservedEventError
+        try:
+            await within_budget(self._client.raise_orchestration_event(instance_id, name, data=payload))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+
+    async def suspend(self, instance_id: str, reason: str | None) -> None:
+        """Holds the instance: events and timers wait until it is resumed."""
+        try:
+            await within_budget(self._client.suspend_orchestration(instance_id, reason=reason))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+
+    async def resume(self, instance_id: str, reason: str | None) -> None:
+        """Lets a held instance go on."""
+        try:
+            await within_budget(self._client.resume_orchestration(instance_id, reason=reason))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+
+    async def terminate(self, instance_id: str, reason: str | None) -> None:
+        """Stops the instance at once. For an approval, `settle` then makes its cards say so."""
+        try:
+            await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+        state = await self.instance(instance_id)
+        if state.name != APPROVAL:
+            return
+        try:
+            await within_budget(start_settling(self._client, state))
+        except grpc.RpcError as error:
+            raise ours(error) from error
+
+    async def purge(self, instance_id: str) -> int:
+        """Forgets an instance that has ended, and what it had started; how many were forgotten."""
+        try:
+            result = await within_budget(self._client.purge_orchestration(instance_id))
+        except grpc.RpcError as error:
+            raise _named(error) from error
+        return int(result.deleted_instance_count)
+
+
+def _named(error: grpc.RpcError) -> Exception:
+    """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return UnknownRequestError()
+    return ours(error)

@@ -1,0 +1,114 @@
+"""Finds requests that ended without running a line of ours, and starts `settle` for each, once.
+
+An operator who terminates one through our own route has it settled at once; this is for every other way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+
+from orchestration.approval.state import ApprovalInput
+from orchestration.approval.status import progress_of
+from orchestration.domain.errors import HubUnavailableError
+from orchestration.domain.request import APPROVAL, SETTLE, VERSION, Status
+from orchestration.reconcile.workflow import SettleInput
+
+log = logging.getLogger(__name__)
+
+CUT_SHORT: Final = {
+    OrchestrationStatus.FAILED: Status.FAILED,
+    OrchestrationStatus.TERMINATED: Status.TERMINATED,
+}
+PAGE: Final = 100  # ended instances looked at in one pass
+# A hub that serves many machines may list an end a little after it happened.
+OVERLAP: Final = timedelta(minutes=10)
+
+
+def settle_id(request_id: str) -> str:
+    """The instance that settles a request: its name sees to it that there is only one."""
+    return f"settle-{request_id}"
+
+
+async def start_settling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Starts `settle` for a request that was cut short; False where it was started before, or has no card to settle.
+
+    Raises `grpc.RpcError`.
+    """
+    given = state.get_input(ApprovalInput)
+    if given is None or given.policy is None or state.runtime_status not in CUT_SHORT:
+        return False
+    ended = SettleInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
+    try:
+        await client.schedule_new_orchestration(
+            SETTLE, input=ended, instance_id=settle_id(state.instance_id), version=VERSION
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise
+    return True
+
+
+class Sweeper:
+    """Looks at what has ended since it last looked; at everything, a page each time, after a start.
+
+    `now` is the hub's time. Not to be shared between tasks.
+    """
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._now = now
+        self._since: datetime | None = None
+        self._began = now()
+        self._token: str | None = None
+        self._seen: set[str] = set()
+        self._before: set[str] = set()
+
+    async def sweep(self) -> int:
+        """One pass; returns how many it settles. After a `HubUnavailableError` the next one goes on from there."""
+        try:
+            return await self._pass()
+        except grpc.RpcError as error:
+            raise HubUnavailableError from error
+
+    async def _pass(self) -> int:
+        if self._token is None:
+            self._began = self._now()
+        page = await self._client.list_instance_ids(
+            runtime_status=list(CUT_SHORT),
+            completed_time_from=self._since,
+            page_size=PAGE,
+            continuation_token=self._token,
+        )
+        started = 0
+        for instance_id in page.items:
+            if instance_id not in self._before and instance_id not in self._seen:
+                started += await self._settle(instance_id)
+            self._seen.add(instance_id)
+        self._token = page.continuation_token
+        if self._token is None:
+            self._since = self._began - OVERLAP
+            self._before, self._seen = self._seen, set()
+        return started
+
+    async def _settle(self, instance_id: str) -> bool:
+        """Whether this started it. What cannot be settled is reported, and holds up no other."""
+        state = await self._client.get_orchestration_state(instance_id)
+        if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
+            return False
+        try:
+            started = await start_settling(self._client, state)
+        except grpc.RpcError:
+            raise
+        except Exception:
+            log.exception("%s ended as %s and cannot be settled", instance_id, state.runtime_status.name)
+            return False
+        if started:
+            log.info("%s ended as %s and is being settled", instance_id, state.runtime_status.name)
+        return started
