@@ -22,30 +22,30 @@ from bot.http.pages.routes import RecordRoutes
 from bot.http.server import serving
 from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import HttpCaller, networks
-from bot.policy_reloading import PolicyFile
+from bot.policy_reloading import PolicyReloader
 from bot.security.keys import Secrets
 from bot.security.receipts import Keys
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
-from bot.slack.api.connection import SlackLink
+from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.groups import Groups
-from bot.slack.api.home_publisher import Homes
+from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.names import Names
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
-from bot.slack.api.prechecks import Courtesy
+from bot.slack.api.prechecks import Prechecks
 from bot.slack.listeners import register as register_listeners
 from bot.twilio.service import sms_service
-from orchestration.approval.activities import Activities
-from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
 from orchestration.runtime.worker import register
-from orchestration.service.approvals import Door
-from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
-from orchestration.service.sweep import Sweeper
-from orchestration.service.worklists import DeskReader
+from orchestration.service.sweep import ReconcileSweep
+from orchestration.service.worklists import Worklists
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class Countersign:
-    """A running process: its door, its port, its connection to the hub, and the task that connects to Slack.
+    """A running process: its service, its port, its connection to the hub, and the task that connects to Slack.
 
     `connecting` ends well once Slack is connected; it raises when Slack refuses a token.
     """
 
-    door: Door
+    service: ApprovalService
     port: int
     connection: Connection
     connecting: asyncio.Task[None]
@@ -78,7 +78,7 @@ async def running(
     known = installed()
     secrets = Secrets.load(settings.secret, settings.data_dir)
     sms = sms_service(settings, secrets)
-    book = PolicyFile(settings.policies, known, sms=sms is not None)
+    book = PolicyReloader(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
         connection = connect(
             settings.hub,
@@ -89,54 +89,56 @@ async def running(
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)
-        door = Door(client, book)
-        challenges = sms.door(client) if sms else None
-        outlet, api = _for_programs(settings, client, door, secrets, challenges)
-        people = _for_people(settings, connection, client, door, secrets)
+        service = ApprovalService(client, book)
+        challenges = sms.service(client) if sms else None
+        outcome_activities, api = _for_programs(settings, client, service, secrets, challenges)
+        people = _for_people(settings, connection, client, service, secrets)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
-        notifier = SlackNotifier(slack, pace or Pace(), people.homes.shown)
-        activities = Activities(
+        notifier = SlackNotifier(slack, pace or Pace(), people.home_publisher.shown)
+        activities = ApprovalActivities(
             notifier, SlackDirectory(slack), OutcomeActions(known), alone_since=connection.alone_since()
         )
-        register(worker, activities, outlet, sms.activities(book, notifier) if sms else None)
+        register(worker, activities, outcome_activities, sms.activities(book, notifier) if sms else None)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
         sweeping = asyncio.create_task(
-            sweep.sweeping(Sweeper(client, connection.now), sweep_every), name="sweep"
+            sweep.sweeping(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
         )
         closing.push_async_callback(_end, sweeping)
 
-        drawing = asyncio.create_task(people.homes.keep(), name="draw Homes")
+        drawing = asyncio.create_task(people.home_publisher.keep(), name="draw HomePublisher")
         closing.push_async_callback(_end, drawing)
 
         app = AsyncApp(client=people.slack, signing_secret=settings.signing_secret)
-        register_listeners(app, door, challenges, courtesy=people.courtesy, homes=people.homes)
-        link = SlackLink(app, settings.app_token)
+        register_listeners(
+            app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
+        )
+        link = SlackConnection(app, settings.app_token)
         closing.push_async_callback(link.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
-            serving(settings, door, link, [api, people.records], webhooks)
+            serving(settings, service, link, [api, people.records], webhooks)
         )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
-        yield Countersign(door, port, connection, connecting)
+        yield Countersign(service, port, connection, connecting)
 
 
 def _for_programs(
     settings: Settings,
     client: AsyncTaskHubGrpcClient,
-    door: Door,
+    service: ApprovalService,
     secrets: Secrets,
-    challenges: ChallengeDoor | None,
-) -> tuple[Outlet, Api]:
+    challenges: ChallengeService | None,
+) -> tuple[OutcomeActivities, Api]:
     keys = Keys.load(settings.signing_key, settings.data_dir)
     caller = HttpCaller(secrets, networks(settings.callback_networks))
     api = Api(
-        door,
+        service,
         Operations(client),
         TokenFile(settings.data_dir / TOKENS),
         secrets,
@@ -144,7 +146,7 @@ def _for_programs(
         public_url=settings.public_url,
         challenges=challenges,
     )
-    return Outlet(api.announcing(keys), caller, door.book), api
+    return OutcomeActivities(api.outcome_events(keys), caller, service.book), api
 
 
 @dataclass(frozen=True)
@@ -152,22 +154,26 @@ class _ForPeople:
     """What people are shown beside the cards, over one client of Slack's."""
 
     slack: AsyncWebClient
-    homes: Homes
-    courtesy: Courtesy
+    home_publisher: HomePublisher
+    prechecks: Prechecks
     records: RecordRoutes
 
 
 def _for_people(
-    settings: Settings, connection: Connection, client: AsyncTaskHubGrpcClient, door: Door, secrets: Secrets
+    settings: Settings,
+    connection: Connection,
+    client: AsyncTaskHubGrpcClient,
+    service: ApprovalService,
+    secrets: Secrets,
 ) -> _ForPeople:
     slack = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
         slack,
-        Homes(slack, DeskReader(client), groups, door.book, connection.now),
-        Courtesy(groups, links.make),
-        RecordRoutes(door, Operations(client), links, Names(slack, groups)),
+        HomePublisher(slack, Worklists(client), groups, service.book, connection.now),
+        Prechecks(groups, links.make),
+        RecordRoutes(service, Operations(client), links, Names(slack, groups)),
     )
 
 

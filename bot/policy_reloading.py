@@ -39,7 +39,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
     return book
 
 
-class PolicyFile:
+class PolicyReloader:
     """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
 
     def __init__(self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> None:

@@ -7,14 +7,14 @@ import logging
 from typing import Final
 
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.service.sweep import Sweeper
+from orchestration.service.sweep import ReconcileSweep
 
 log = logging.getLogger(__name__)
 
 EVERY: Final = 60.0  # seconds
 
 
-async def sweeping(sweeper: Sweeper, every: float = EVERY) -> None:
+async def sweeping(sweeper: ReconcileSweep, every: float = EVERY) -> None:
     """Sweeps at once, then every so many seconds, until cancelled. No failure ends it."""
     while True:
         try:

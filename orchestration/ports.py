@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestration.domain.cards import CallBack, Card, SealOutcome, Step, Tell
+from orchestration.domain.cards import Card, SendCallbackInput, SendMessageInput, SignReceiptInput, Step
 from orchestration.domain.request import CardRef
 
 
@@ -37,7 +37,7 @@ class Notifier(Protocol):
         """Whether that line is in the thread already; False also when there is no way to look."""
         ...
 
-    def tell(self, message: Tell) -> None:
+    def tell(self, message: SendMessageInput) -> None:
         """Send a direct message to the person, or a message to the channel, that `message.user` names."""
         ...
 
@@ -53,7 +53,7 @@ class Directory(Protocol):
 class Signer(Protocol):
     """Signs outcomes."""
 
-    def sign(self, sealed: SealOutcome) -> str:
+    def sign(self, sealed: SignReceiptInput) -> str:
         """The receipt, a compact JWS."""
         ...
 
@@ -61,7 +61,7 @@ class Signer(Protocol):
 class Caller(Protocol):
     """Tells other programs."""
 
-    def call(self, callback: CallBack) -> str:
+    def call(self, callback: SendCallbackInput) -> str:
         """POST the event, signed; returns a short answer for people."""
         ...
 

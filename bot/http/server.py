@@ -10,10 +10,10 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from bot.config import SettingError, Settings
-from bot.slack.api.connection import SlackLink
+from bot.slack.api.connection import SlackConnection
 from bot.twilio.webhook import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
@@ -28,10 +28,14 @@ class Room(Protocol):
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, door: Door, link: SlackLink, rooms: Sequence[Room], twilio: TwilioWebhooks | None
+    settings: Settings,
+    service: ApprovalService,
+    link: SlackConnection,
+    rooms: Sequence[Room],
+    twilio: TwilioWebhooks | None,
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    application = _routes(settings, door, link, twilio)
+    application = _routes(settings, service, link, twilio)
     for room in rooms:
         room.attach(application)
     runner = web.AppRunner(application, access_log=None)
@@ -51,7 +55,7 @@ async def serving(
 
 
 def _routes(
-    settings: Settings, door: Door, link: SlackLink, twilio: TwilioWebhooks | None
+    settings: Settings, service: ApprovalService, link: SlackConnection, twilio: TwilioWebhooks | None
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -59,7 +63,7 @@ def _routes(
     async def ready(_: web.Request) -> web.Response:
         """200 once the hub answers and Slack is connected; else 503 that says which is down."""
         try:
-            hub_up = await door.reachable()
+            hub_up = await service.reachable()
         except CountersignError:
             hub_up = False
         checks = {"hub": hub_up, "slack": await link.ready()}

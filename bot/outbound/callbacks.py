@@ -15,7 +15,7 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from bot.security.keys import Secrets
-from orchestration.domain.cards import CallBack
+from orchestration.domain.cards import SendCallbackInput
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
 
 TIMEOUT: Final = 10.0  # seconds, for all of one try
@@ -51,11 +51,11 @@ class HttpCaller:
         self._secrets = secrets
         self._allowed = allowed
 
-    def call(self, callback: CallBack) -> str:
+    def call(self, callback: SendCallbackInput) -> str:
         """One try. Raises `DeliveryError` where another could not help, anything else where it could."""
         return asyncio.run(self._post(callback))
 
-    async def _post(self, callback: CallBack) -> str:
+    async def _post(self, callback: SendCallbackInput) -> str:
         body = json.dumps(callback.event, ensure_ascii=False, separators=(",", ":"))
         connector = aiohttp.TCPConnector(socket_factory=self._socket, force_close=True)
         try:
@@ -78,7 +78,7 @@ class HttpCaller:
         except aiohttp.InvalidURL as error:
             raise DeliveryError(f"{callback.url} is not an address.") from error
 
-    def _headers(self, callback: CallBack, body: str) -> dict[str, str]:
+    def _headers(self, callback: SendCallbackInput, body: str) -> dict[str, str]:
         """Signed anew at each try, as receivers refuse an old timestamp; the ID stays the same."""
         now = datetime.now(UTC)
         signature = Webhook(secret_of(self._secrets, callback.asked_with)).sign(callback.id, now, body)

@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from orchestration.domain.cards import SealOutcome
+from orchestration.domain.cards import SignReceiptInput
 from orchestration.domain.errors import CountersignError
 
 FILE: Final = "signing-keys.json"
@@ -70,7 +70,7 @@ class Keys:
         """The JWK set that is published."""
         return {"keys": [_public(key) for key in self._keys]}
 
-    def sign(self, sealed: SealOutcome) -> str:
+    def sign(self, sealed: SignReceiptInput) -> str:
         """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
         Of each decision also by which way it came, and by which factor it was confirmed beside that, if it was.

@@ -18,7 +18,7 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy import PolicyBook
 from orchestration.ports import Alerts
-from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.challenges import ChallengeService
 
 NO_PUBLIC_URL: Final = (
     "COUNTERSIGN_PUBLIC_URL: is not set; Twilio signs the address that it calls, so give the one "
@@ -40,13 +40,13 @@ class SmsService:
         phones = EnrolledPhones(book, self.countries)
         return ChallengeActivities(self.codes, phones, TwilioSender(self.twilio, self.public_url), alerts)
 
-    def door(self, client: AsyncTaskHubGrpcClient) -> ChallengeDoor:
+    def service(self, client: AsyncTaskHubGrpcClient) -> ChallengeService:
         """The way in for challenges."""
-        return ChallengeDoor(client, self.codes)
+        return ChallengeService(client, self.codes)
 
-    def webhooks(self, door: ChallengeDoor) -> TwilioWebhooks:
+    def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""
-        return TwilioWebhooks(door, self.twilio.auth_token, self.public_url)
+        return TwilioWebhooks(service, self.twilio.auth_token, self.public_url)
 
 
 def sms_service(settings: Settings, secrets: Secrets) -> SmsService | None:

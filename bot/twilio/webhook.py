@@ -12,7 +12,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 from bot.twilio.sender import TROUBLES
 from orchestration.challenge.models import ChallengeStatus, Trouble
 from orchestration.domain.errors import CountersignError
-from orchestration.service.challenges import ChallengeDoor, Heard
+from orchestration.service.challenges import ChallengeService, Heard
 
 REPLIES_REMEMBERED: Final = 10_000
 # Twilio answers these itself and tells us of them; a reply of ours would not be sent, or would be one too many.
@@ -34,8 +34,8 @@ WRONG_LAST: Final = (
 class TwilioWebhooks:
     """`POST /twilio/sms` and `POST /twilio/status`, at the public URL that Twilio was given and has signed."""
 
-    def __init__(self, door: ChallengeDoor, auth_token: str, public_url: str) -> None:
-        self._door = door
+    def __init__(self, service: ChallengeService, auth_token: str, public_url: str) -> None:
+        self._service = service
         self._validator = RequestValidator(auth_token)
         self._public_url = public_url
         # A redelivered reply gets the words that the first one got. After a restart the challenge itself knows it.
@@ -50,7 +50,7 @@ class TwilioWebhooks:
         if message_id in self._replies:
             return _twiml(self._replies[message_id])
         try:
-            words = self._words(await self._door.hear(number, text, message_id))
+            words = self._words(await self._service.hear(number, text, message_id))
         except CountersignError as error:
             return _twiml(str(error))
         self._replies[message_id] = words
@@ -66,7 +66,7 @@ class TwilioWebhooks:
             code = form.get("ErrorCode", "")
             trouble = TROUBLES.get(int(code) if code.isdigit() else 0, Trouble.UNDELIVERABLE)
             try:
-                await self._door.undelivered(challenge, trouble)
+                await self._service.undelivered(challenge, trouble)
             except CountersignError as error:
                 # Twilio does not ask again, so the challenge ends at its deadline instead.
                 raise web.HTTPServiceUnavailable(text=str(error)) from error
@@ -85,7 +85,7 @@ class TwilioWebhooks:
         if heard.waiting == 0:
             return NOTHING_WAITS
         if heard.not_a_code:
-            return NOT_A_CODE.format(digits=self._door.codes.digits)
+            return NOT_A_CODE.format(digits=self._service.codes.digits)
         if heard.answered is None or heard.challenge is None:
             return TOO_LATE
         if heard.answered.right or heard.challenge.status is ChallengeStatus.VERIFIED:

@@ -1,4 +1,4 @@
-"""The only I/O of the orchestrations. Activities run at least once, on worker threads; each is safe to repeat."""
+"""The only I/O of the orchestrations. ApprovalActivities run at least once, on worker threads; each is safe to repeat."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from durabletask.task import ActivityContext
 
 from orchestration.domain.cards import (
     Delivery,
-    EditCard,
-    Members,
+    EditCardInput,
+    MembersInput,
     Membership,
-    PostCard,
-    Reply,
-    RunAction,
-    Tell,
+    PostCardInput,
+    PostReplyInput,
+    RunActionInput,
+    SendMessageInput,
 )
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef
@@ -29,7 +29,7 @@ MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to b
 DELIVERIES_REMEMBERED: Final = 10_000
 
 
-class Activities:
+class ApprovalActivities:
     """The effects of the `approval` orchestration, bound to the outside through ports.
 
     `alone_since` is the hub's time from which on no other process has worked for it, None where others do: what
@@ -48,7 +48,7 @@ class Activities:
         self._under_way: dict[tuple[str, str], threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
 
-    def post_card(self, _: ActivityContext, given: PostCard) -> Delivery:
+    def post_card(self, _: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
         card, channel = given.card, given.channel
 
@@ -59,7 +59,7 @@ class Activities:
 
         return self._once((card.request_id, f"card {card.round}"), lambda: Delivery(card=post()))
 
-    def edit_card(self, _: ActivityContext, given: EditCard) -> Delivery:
+    def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
 
         def edit() -> Delivery:
@@ -68,7 +68,7 @@ class Activities:
 
         return _deliver(edit)
 
-    def reply(self, _: ActivityContext, given: Reply) -> Delivery:
+    def reply(self, _: ActivityContext, given: PostReplyInput) -> Delivery:
         """Adds a line to the trail once; as `post_card`."""
 
         def reply() -> Delivery:
@@ -79,7 +79,7 @@ class Activities:
 
         return self._once((given.request_id, f"step {given.step.number}"), reply)
 
-    def tell(self, _: ActivityContext, given: Tell) -> Delivery:
+    def tell(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
         """Tells one person. After a crash at the wrong moment they may be told twice, which harms nobody."""
 
         def tell() -> Delivery:
@@ -88,7 +88,7 @@ class Activities:
 
         return _deliver(tell)
 
-    def run_action(self, _: ActivityContext, given: RunAction) -> Delivery:
+    def run_action(self, _: ActivityContext, given: RunActionInput) -> Delivery:
         """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
 
         def run() -> Delivery:
@@ -98,7 +98,7 @@ class Activities:
 
         return _deliver(run)
 
-    def _maybe_tried(self, given: PostCard | Reply) -> bool:
+    def _maybe_tried(self, given: PostCardInput | PostReplyInput) -> bool:
         return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since
 
     def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
@@ -123,7 +123,7 @@ class Activities:
                     self._under_way.pop(key, None)
         return delivery
 
-    def members(self, _: ActivityContext, given: Members) -> Membership:
+    def members(self, _: ActivityContext, given: MembersInput) -> Membership:
         """Who is in these groups, at most a minute old. A group that does not exist has nobody in it."""
         return Membership(groups={group: self._members_of(group) for group in given.groups})
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.domain import rules
-from orchestration.domain.cards import Members, Membership, Notice, StepKind, Waiting
+from orchestration.domain.cards import Membership, MembersInput, Notice, StepKind, Waiting
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.durable.inbox import Inbox
@@ -28,7 +28,7 @@ Durable = Generator[Task[Any], Any, T]
 LOOKUP_TRIES: Final = 2
 
 
-class Crew:
+class Approvers:
     """Durable calls about people. What arrives while one is awaited lines up in the inbox."""
 
     def __init__(
@@ -52,7 +52,9 @@ class Crew:
         if not groups:
             return {}
         for _ in range(LOOKUP_TRIES):
-            lookup = self._ctx.call_activity("members", input=Members(groups=groups), return_type=Membership)
+            lookup = self._ctx.call_activity(
+                "members", input=MembersInput(groups=groups), return_type=Membership
+            )
             try:
                 found = yield from self._inbox.meanwhile(lookup)
             except TaskFailedError as error:

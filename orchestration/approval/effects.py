@@ -9,21 +9,30 @@ from typing import Any, Final
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import Act, AnyErrand, Call, Edit, Line, Post, Seal, Word
+from orchestration.approval.outbox_items import (
+    AnyOutboxItem,
+    EditCard,
+    PostCard,
+    PostReply,
+    RunAction,
+    SendCallback,
+    SendMessage,
+    SignReceipt,
+)
 from orchestration.approval.record import Record
 from orchestration.domain.cards import (
-    CallBack,
     Card,
     Delivery,
-    EditCard,
+    EditCardInput,
     Notice,
-    PostCard,
-    Reply,
-    RunAction,
-    SealOutcome,
+    PostCardInput,
+    PostReplyInput,
+    RunActionInput,
+    SendCallbackInput,
+    SendMessageInput,
+    SignReceiptInput,
     Step,
     StepKind,
-    Tell,
     Waiting,
 )
 from orchestration.domain.policy import Action
@@ -37,7 +46,7 @@ SEALING_RETRIED_FOR: Final = timedelta(minutes=10)
 
 
 class Effects:
-    """Puts errands into its outbox. What each does is worked out when its try starts, from what is true then.
+    """Puts items into its outbox. What each does is worked out when its try starts, from what is true then.
 
     `posted(ref)` is told when a round's card is there to be looked at; `lost(round, problem)` when it cannot be
     posted, and returns whether that is dealt with.
@@ -68,7 +77,8 @@ class Effects:
         # While nobody can see the card nobody can decide, so there is no use in trying past the deadline.
         give_up = state.deadline - self._now() if state.deadline else self._record.policy.edits_retried_for
         self.outbox.put(
-            f"card:{state.round}", Post(round=state.round, channel=channel, notify=notify, give_up=give_up)
+            f"card:{state.round}",
+            PostCard(round=state.round, channel=channel, notify=notify, give_up=give_up),
         )
 
     def refresh_cards(self) -> None:
@@ -77,7 +87,7 @@ class Effects:
             self._refresh(ref)
 
     def _refresh(self, ref: CardRef) -> None:
-        self.outbox.put(f"card:{ref.round}", Edit(ref=ref, give_up=self._record.policy.edits_retried_for))
+        self.outbox.put(f"card:{ref.round}", EditCard(ref=ref, give_up=self._record.policy.edits_retried_for))
 
     def _posted(self, round_: int, attempt: int, ref: CardRef) -> None:
         state = self._record.state
@@ -110,7 +120,7 @@ class Effects:
         return step
 
     def _reply(self, step: Step) -> None:
-        self.outbox.put("thread", Line(step=step, give_up=WORDS_RETRIED_FOR))
+        self.outbox.put("thread", PostReply(step=step, give_up=WORDS_RETRIED_FOR))
 
     def tell(
         self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
@@ -128,10 +138,12 @@ class Effects:
 
     def _word(
         self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
-    ) -> Word:
-        return Word(user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR)
+    ) -> SendMessage:
+        return SendMessage(
+            user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR
+        )
 
-    def _put(self, word: Word) -> None:
+    def _put(self, word: SendMessage) -> None:
         self.outbox.put(f"tell:{word.user}", word)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
@@ -147,7 +159,7 @@ class Effects:
     def send_outcome(self) -> None:
         """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
         if self._record.signed and not self._record.state.sealed:
-            self.outbox.put("receipt", Seal(give_up=SEALING_RETRIED_FOR))
+            self.outbox.put("receipt", SignReceipt(give_up=SEALING_RETRIED_FOR))
         else:
             self._sealed(None)
 
@@ -156,7 +168,7 @@ class Effects:
         state.sealed, state.receipt = True, receipt or state.receipt
         self.run_actions()
         if request.callback_url:
-            self.outbox.put("callback", Call(give_up=CALLS_RETRIED_FOR))
+            self.outbox.put("callback", SendCallback(give_up=CALLS_RETRIED_FOR))
         if request.notify_instance:
             told = self._outcome_event()["data"]
             self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
@@ -201,7 +213,9 @@ class Effects:
         )
 
     def _run(self, index: int) -> None:
-        self.outbox.put(f"action:{index}", Act(index=index, give_up=self._record.policy.actions_retried_for))
+        self.outbox.put(
+            f"action:{index}", RunAction(index=index, give_up=self._record.policy.actions_retried_for)
+        )
 
     def _acted(self, index: int, status: str, answer: str) -> None:
         state, label = self._record.state, self._actions()[index].label
@@ -219,60 +233,60 @@ class Effects:
         step = self.trail(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
         self.tell_owner(Notice.PROGRESS, step)
 
-    # ---- running an errand: the outbox asks --------------------------------------------------------------
+    # ---- running an item: the outbox asks --------------------------------------------------------------
 
-    def build(  # noqa: PLR0911 - one arm for each kind of errand
-        self, errand: AnyErrand, attempt: int, since: datetime
+    def build(  # noqa: PLR0911 - one arm for each kind of item
+        self, item: AnyOutboxItem, attempt: int, since: datetime
     ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         record, cards = self._record, self._record.state.cards
-        match errand:
-            case Post(round=round_):
+        match item:
+            case PostCard(round=round_):
                 card = self._shown[round_] = record.card(round_)
-                return "post_card", PostCard(
-                    channel=errand.channel,
+                return "post_card", PostCardInput(
+                    channel=item.channel,
                     card=card,
-                    notify=errand.notify,
+                    notify=item.notify,
                     attempt=attempt,
                     scheduled_at=since,
                 )
-            case Edit(ref=ref):
-                return "edit_card", EditCard(ref=ref, card=record.card(ref.round), attempt=attempt)
-            case Line(step=step):
-                return "reply", Reply(
+            case EditCard(ref=ref):
+                return "edit_card", EditCardInput(ref=ref, card=record.card(ref.round), attempt=attempt)
+            case PostReply(step=step):
+                return "reply", PostReplyInput(
                     ref=cards[0],
                     request_id=record.request_id,
                     step=step,
                     attempt=attempt,
                     scheduled_at=since,
                 )
-            case Word():
-                return "tell", Tell(
-                    user=errand.user,
-                    notice=errand.notice,
+            case SendMessage():
+                return "tell", SendMessageInput(
+                    user=item.user,
+                    notice=item.notice,
                     card=record.card(record.state.round),
                     where=cards[-1] if cards else None,
-                    step=errand.step,
-                    waiting=errand.waiting,
+                    step=item.step,
+                    waiting=item.waiting,
                     attempt=attempt,
                 )
-            case Act(index=index):
+            case RunAction(index=index):
                 return self._build_action(index, attempt)
-            case Seal():
+            case SignReceipt():
                 return self._build_seal(attempt)
-            case Call():
+            case SendCallback():
                 return self._build_call(attempt)
 
     def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
         record, cards, action = self._record, self._record.state.cards, self._actions()[index]
         if action.notify:
             card, where = record.card(record.state.round), cards[0] if cards else None
-            return "tell", Tell(
+            return "tell", SendMessageInput(
                 user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
             )
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
         key = f"{record.request_id}:{record.state.status}:{index}"
-        return "run_action", RunAction(
+        return "run_action", RunActionInput(
             post=action.post,
             activity=action.activity,
             key=key,
@@ -282,7 +296,7 @@ class Effects:
 
     def _build_seal(self, attempt: int) -> tuple[str, BaseModel]:
         request = self._record.request
-        return "seal", SealOutcome(
+        return "seal", SignReceiptInput(
             outcome=self._record.outcome(),
             policy=request.policy,
             requester=request.requester,
@@ -291,7 +305,7 @@ class Effects:
 
     def _build_call(self, attempt: int) -> tuple[str, BaseModel]:
         record = self._record
-        return "call_back", CallBack(
+        return "call_back", SendCallbackInput(
             url=record.request.callback_url or "",
             id=f"{record.request_id}:{record.state.status}",
             asked_with=record.request.asked_with,
@@ -299,33 +313,33 @@ class Effects:
             attempt=attempt,
         )
 
-    def done(self, errand: AnyErrand, attempt: int, delivery: Delivery) -> None:
+    def done(self, item: AnyOutboxItem, attempt: int, delivery: Delivery) -> None:
         """It was done."""
-        match errand:
-            case Post(round=round_):
+        match item:
+            case PostCard(round=round_):
                 if delivery.card is None:
                     raise AssertionError("a card that was posted has a place")
                 self._posted(round_, attempt, delivery.card)
-            case Act(index=index):
+            case RunAction(index=index):
                 self._acted(index, "done", delivery.answer)
-            case Seal():
+            case SignReceipt():
                 self._sealed(delivery.answer)
             case _:
                 pass
 
-    def failed(self, errand: AnyErrand, problem: str) -> None:
+    def failed(self, item: AnyOutboxItem, problem: str) -> None:
         """It will not be done."""
-        match errand:
-            case Post(round=round_, channel=channel):
+        match item:
+            case PostCard(round=round_, channel=channel):
                 if not self._lost(round_, problem):
                     self._stale(channel, problem)
-            case Edit(ref=ref):
+            case EditCard(ref=ref):
                 self._stale(ref.channel, problem)
-            case Act(index=index):
+            case RunAction(index=index):
                 self._acted(index, "failed", problem)
-            case Seal():
+            case SignReceipt():
                 self._sealed(None)
-            case Call():
+            case SendCallback():
                 self._call_given_up(problem)
             case _:
                 pass

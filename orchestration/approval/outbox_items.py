@@ -11,14 +11,14 @@ from orchestration.domain.cards import Notice, Step, Waiting
 from orchestration.domain.request import CardRef, Recorded
 
 
-class Errand(Recorded):
+class OutboxItem(Recorded):
     """One thing to do outside. `give_up` counts from its first try."""
 
     give_up: timedelta
 
 
-class Post(Errand):
-    """Post the card of a round."""
+class PostCard(OutboxItem):
+    """PostCard the card of a round."""
 
     kind: Literal["post"] = "post"
     round: int
@@ -26,22 +26,22 @@ class Post(Errand):
     notify: list[str]
 
 
-class Edit(Errand):
+class EditCard(OutboxItem):
     """Make a posted copy say what is true when the try starts."""
 
     kind: Literal["edit"] = "edit"
     ref: CardRef
 
 
-class Line(Errand):
+class PostReply(OutboxItem):
     """Add a line to the trail."""
 
     kind: Literal["line"] = "line"
     step: Step
 
 
-class Word(Errand):
-    """Tell one person, or a channel."""
+class SendMessage(OutboxItem):
+    """SendMessageInput one person, or a channel."""
 
     kind: Literal["word"] = "word"
     user: str
@@ -50,26 +50,29 @@ class Word(Errand):
     waiting: list[Waiting] = Field(default_factory=list)
 
 
-class Act(Errand):
+class RunAction(OutboxItem):
     """Run the outcome's action of that index."""
 
     kind: Literal["act"] = "act"
     index: int
 
 
-class Seal(Errand):
+class SignReceipt(OutboxItem):
     """Have the outcome signed."""
 
     kind: Literal["seal"] = "seal"
 
 
-class Call(Errand):
+class SendCallback(OutboxItem):
     """POST the outcome to where the one who asked wants it."""
 
     kind: Literal["call"] = "call"
 
 
-AnyErrand = Annotated[Post | Edit | Line | Word | Act | Seal | Call, Field(discriminator="kind")]
+AnyOutboxItem = Annotated[
+    PostCard | EditCard | PostReply | SendMessage | RunAction | SignReceipt | SendCallback,
+    Field(discriminator="kind"),
+]
 
 
 class Lane(BaseModel):
@@ -77,7 +80,7 @@ class Lane(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    queue: list[AnyErrand] = Field(default_factory=list)
+    queue: list[AnyOutboxItem] = Field(default_factory=list)
     attempt: int = 0
     since: datetime | None = None
     not_before: datetime | None = None

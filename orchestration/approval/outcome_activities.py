@@ -8,14 +8,14 @@ from durabletask.task import ActivityContext
 
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain import rules
-from orchestration.domain.cards import CallBack, Delivery, SealOutcome
+from orchestration.domain.cards import Delivery, SendCallbackInput, SignReceiptInput
 from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
 from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import ApprovalRequest
 from orchestration.ports import Caller, Signer
 
 
-class Outlet:
+class OutcomeActivities:
     """Bound to the outside through ports. `book` gives the policies as they are now."""
 
     def __init__(self, signer: Signer, caller: Caller, book: Callable[[], PolicyBook]) -> None:
@@ -24,17 +24,17 @@ class Outlet:
         self._book = book
 
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
-        """What the door takes along for a person or a program, for an orchestration that asks by itself."""
+        """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
             return Taken(given=taken(given, self._book()))
         except InvalidRequestError as error:
             return Taken(problem=str(error))
 
-    def seal(self, _: ActivityContext, given: SealOutcome) -> Delivery:
+    def seal(self, _: ActivityContext, given: SignReceiptInput) -> Delivery:
         """Signs the outcome. Signing twice is harmless: each receipt is true."""
         return Delivery(answer=self._signer.sign(given))
 
-    def call_back(self, _: ActivityContext, given: CallBack) -> Delivery:
+    def call_back(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
         """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
         try:
             return Delivery(answer=self._caller.call(given))
@@ -60,5 +60,5 @@ def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
         policy=policy,
         people=book.people_of(policy),
         signed=True,
-        desks=True,
+        worklists=True,
     )

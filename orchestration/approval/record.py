@@ -20,7 +20,7 @@ from orchestration.domain.request import (
     Status,
     Vote,
 )
-from orchestration.domain.rules import Bench, Members, belongs
+from orchestration.domain.rules import EligibleVoters, Members, belongs
 
 # All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
 VERDICTS_KEPT: Final = 100
@@ -43,7 +43,7 @@ class Record:
         self.policy = given.policy
         self.signed = given.signed
         self.people = given.people
-        self.desks = given.desks
+        self.worklists = given.worklists
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
     @property
@@ -119,10 +119,10 @@ class Record:
 
     # ---- commands that the rules have allowed ------------------------------------------------------------
 
-    def bench(self) -> Bench:
+    def voters(self) -> EligibleVoters:
         """Who may decide now."""
         state = self.state
-        return Bench(
+        return EligibleVoters(
             approvers=state.approvers,
             escalation=state.escalation if state.escalated else (),
             excused=state.excused,
@@ -184,15 +184,15 @@ class Record:
         if len(rejections) >= self.level.reject_quorum:
             return rejections[-1]
         approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
-        bench = self.bench()
+        voters = self.voters()
         for vote in approvals:
-            hats = [vote.actor, *(who for who, by in bench.excused.items() if by == vote.actor)]
-            if any(belongs(hat, bench.escalation, members) for hat in hats):
+            hats = [vote.actor, *(who for who, by in voters.excused.items() if by == vote.actor)]
+            if any(belongs(hat, voters.escalation, members) for hat in hats):
                 return vote
         if self.level.quorum == "all":
             asked = set(self.state.asked)
             return approvals[-1] if asked and asked <= {vote.actor for vote in approvals} else None
-        own = [vote for vote in approvals if belongs(vote.actor, bench.approvers, members)]
+        own = [vote for vote in approvals if belongs(vote.actor, voters.approvers, members)]
         return own[-1] if len(own) >= self.level.quorum else None
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, Final
 from durabletask.task import OrchestrationContext, when_any
 from pydantic import ValidationError
 
-from orchestration.approval.approvers import Crew, Durable
+from orchestration.approval.approvers import Approvers, Durable
 from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
@@ -31,7 +31,7 @@ from orchestration.domain.commands import (
 )
 from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
 from orchestration.durable.inbox import Inbox
-from orchestration.people.worklist import Desks
+from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +41,15 @@ REMINDER: Final = "reminder"
 PATIENCE: Final = "patience"
 # After so much the orchestration continues as new. A worker can be sent no history of more than 4 MiB, and a card
 # with a long description and many comments goes into it with each edit.
-TURN_OVER_AFTER: Final = 100  # things that happened
-TURN_OVER_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
+CONTINUE_AS_NEW_AFTER: Final = 100  # things that happened
+CONTINUE_AS_NEW_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
 
 
-class TurnOver(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
-    """The orchestration has to continue as new with `Case.carried()`."""
+class ContinueAsNew(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
+    """The orchestration has to continue as new with `ApprovalRun.carried()`."""
 
 
-class Case:
+class ApprovalRun:
     """One request under way: its record, and the durable means to act on it."""
 
     def __init__(self, ctx: OrchestrationContext, given: ApprovalInput) -> None:
@@ -60,9 +60,9 @@ class Case:
         self.record = Record(ctx.instance_id, given, self.now())
         self._effects = Effects(ctx, self.record, self.now, posted=self._card_posted, lost=self._card_lost)
         self._outbox = self._effects.outbox
-        self._crew = Crew(ctx, self.record, self._inbox, self._effects, self.now)
+        self._approvers = Approvers(ctx, self.record, self._inbox, self._effects, self.now)
         self._step_up = StepUp(ctx, self.record)
-        self._desks = Desks(ctx, ctx.instance_id, kept=self.record.desks)
+        self._worklists = WorklistUpdates(ctx, ctx.instance_id, kept=self.record.worklists)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -76,24 +76,24 @@ class Case:
     # ---- what happens to a request -----------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Its first generation: whoever asked finds it on their desk."""
+        """Its first generation: whoever asked finds it on their worklist."""
         if self._given.state is None:
-            self._desks.asked(self.record.request.requester)
+            self._worklists.asked(self.record.request.requester)
 
     def open_level(self, index: int) -> Durable[None]:
         """A level begins, with a card of its own; whoever is away is replaced by their stand-in."""
         record = self.record
         level = record.policy.levels[index]
-        away = yield from self._crew.stand_ins(level.approvers, several=level.quorum not in {1, "all"})
+        away = yield from self._approvers.stand_ins(level.approvers, several=level.quorum not in {1, "all"})
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.settled_by
             step = self._effects.trail(StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed)
             self._effects.tell_requester(Notice.PROGRESS, step)
         record.open_level(index, away, self.now())
-        self._desks.waits(record.named())
+        self._worklists.waits(record.named())
         if level.quorum == "all" or level.remind_every:
-            yield from self._crew.find_out_who_is_asked()
+            yield from self._approvers.find_out_who_is_asked()
         self._effects.refresh_cards()
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_stand_ins(away)
@@ -114,9 +114,9 @@ class Case:
         escalation = self.record.policy.escalation
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
-        away = yield from self._crew.stand_ins(escalation.approvers, several=False)
+        away = yield from self._approvers.stand_ins(escalation.approvers, several=False)
         self.record.escalate(away, self.now())
-        self._desks.waits(self.record.state.escalation)
+        self._worklists.waits(self.record.state.escalation)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
@@ -125,24 +125,24 @@ class Case:
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
-        self._crew.release(self.record.undecided())
+        self._approvers.release(self.record.undecided())
         self._step_up.drop_all()
-        self._off_the_desks()
+        self._off_the_worklists()
         self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
         self._effects.refresh_cards()
         step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.send_outcome()
 
-    def _off_the_desks(self) -> None:
+    def _off_the_worklists(self) -> None:
         """The level that is open ends, if one is: those whom it named and who have not voted are not waited for."""
         if self.record.state.level_open:
-            self._desks.done(self.record.named())
+            self._worklists.done(self.record.named())
 
     def _card_posted(self, ref: CardRef) -> None:
         """Whoever was asked and has not decided is waited for."""
         if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
-            self._crew.wait_for(self.record.undecided())
+            self._approvers.wait_for(self.record.undecided())
 
     def _card_lost(self, round_: int, problem: str) -> bool:
         """Without the card of the level that is open nobody could decide; any other is only missed."""
@@ -196,14 +196,14 @@ class Case:
             yield from self._wait()
 
     def _wait(self) -> Durable[None]:
-        """For whatever comes next. Raises `TurnOver` when the history is long and no try is under way."""
+        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
         if self._long() and not self._outbox.running:
-            raise TurnOver
+            raise ContinueAsNew
         yield when_any([*self._inbox.waits(), *self._step_up.waits(), *self._outbox.waits()])
 
     def _long(self) -> bool:
         """A code that is awaited puts the turn-over off: its challenge could not report to the next generation."""
-        long = self._happened >= TURN_OVER_AFTER or self._outbox.written >= TURN_OVER_BYTES
+        long = self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
         return long and not self._step_up.busy()
 
     def _busy(self) -> bool:
@@ -223,7 +223,7 @@ class Case:
 
     def _remind(self) -> Durable[None]:
         self._happened += 1
-        yield from self._crew.remind()
+        yield from self._approvers.remind()
         if every := self.record.level.remind_every:
             self.record.state.remind_at = self.now() + every
             self._watch(REMINDER, self.record.state.remind_at)
@@ -260,11 +260,11 @@ class Case:
             return Reason.ALREADY_ENDED
         if isinstance(command, Cancellation):
             return self._cancel(command)
-        bench = self.record.bench()
-        members = yield from self._crew.members([*bench.approvers, *bench.escalation])
+        voters = self.record.voters()
+        members = yield from self._approvers.members([*voters.approvers, *voters.escalation])
         if members is None:
             return Reason.DIRECTORY_UNAVAILABLE
-        self._crew.ask(members)
+        self._approvers.ask(members)
         if isinstance(command, Decision):
             return self._decide(command, members)
         return (
@@ -276,7 +276,7 @@ class Case:
     def _decide(self, decision: Decision, members: rules.Members, factor: Factor | None = None) -> Reason:
         record = self.record
         reason = rules.may_decide(
-            decision, request=record.request, policy=record.policy, bench=record.bench(), members=members
+            decision, request=record.request, policy=record.policy, voters=record.voters(), members=members
         )
         if reason is not Reason.RECORDED:
             return reason
@@ -286,8 +286,8 @@ class Case:
         if reason not in ACCEPTED:
             return reason
         if reason is Reason.RECORDED:
-            self._crew.release([decision.actor])
-            self._desks.decided(decision.actor)
+            self._approvers.release([decision.actor])
+            self._worklists.decided(decision.actor)
             self._effects.trail(
                 StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
             )
@@ -304,9 +304,9 @@ class Case:
         elif settled.choice is Choice.REJECT:
             self.end(Status.REJECTED, by=settled.actor, comments=settled.comment)
         else:
-            self._crew.release(record.undecided())
+            self._approvers.release(record.undecided())
             self._step_up.drop_all()
-            self._off_the_desks()
+            self._off_the_worklists()
             record.state.settled_by = settled
             record.close_level(Status.APPROVED)
 
@@ -320,8 +320,8 @@ class Case:
     def _confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
         """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
         if trouble is None:
-            bench = self.record.bench()
-            members = yield from self._crew.members([*bench.approvers, *bench.escalation])
+            voters = self.record.voters()
+            members = yield from self._approvers.members([*voters.approvers, *voters.escalation])
             if members is None:
                 trouble = Trouble.UNSENT
             elif isinstance(act, Decision):
@@ -339,7 +339,7 @@ class Case:
     ) -> Reason:
         record = self.record
         reason = rules.may_delegate(
-            delegation, request=record.request, policy=record.policy, bench=record.bench(), members=members
+            delegation, request=record.request, policy=record.policy, voters=record.voters(), members=members
         )
         if reason is not Reason.RECORDED:
             return reason
@@ -350,11 +350,11 @@ class Case:
                 return self._begin_step_up(delegation)
         was_asked = delegation.actor in record.undecided()
         record.delegate(delegation)
-        self._crew.release([delegation.actor])
-        self._desks.done([delegation.actor])
-        self._desks.waits([delegation.to])
+        self._approvers.release([delegation.actor])
+        self._worklists.done([delegation.actor])
+        self._worklists.waits([delegation.to])
         if was_asked and delegation.to in record.undecided():
-            self._crew.wait_for([delegation.to])
+            self._approvers.wait_for([delegation.to])
         step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
         self._effects.ask(delegation.to, step)
         # Of "all", the one who takes the vote over may have been the last to agree.
@@ -363,7 +363,7 @@ class Case:
 
     def _comment(self, comment: Comment, members: rules.Members) -> Reason:
         record = self.record
-        reason = rules.may_comment(comment, request=record.request, bench=record.bench(), members=members)
+        reason = rules.may_comment(comment, request=record.request, voters=record.voters(), members=members)
         if reason is not Reason.RECORDED:
             return reason
         asker = record.last_asker()

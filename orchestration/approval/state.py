@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestration.approval.outbox_items import Lane, Word
+from orchestration.approval.outbox_items import Lane, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Verdict
 from orchestration.domain.policy import KnownPerson, Policy
@@ -65,7 +65,7 @@ class State(BaseModel):
     retry_until: datetime | None = None
     lanes: dict[str, Lane] = Field(default_factory=dict)
     held: list[Step] = Field(default_factory=list)
-    held_words: list[Word] = Field(default_factory=list)
+    held_words: list[SendMessage] = Field(default_factory=list)
 
 
 class Taken(Recorded):
@@ -76,7 +76,7 @@ class Taken(Recorded):
 
 
 class ApprovalInput(Recorded):
-    """The input of the `approval` orchestration. The requester is stamped by the door, never by a message body."""
+    """The input of the `approval` orchestration. The requester is stamped by the service, never by a message body."""
 
     request: ApprovalRequest
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
@@ -85,9 +85,9 @@ class ApprovalInput(Recorded):
         default=False,
         description="Whether the outcome gets a receipt; what was started before there were any, none",
     )
-    desks: bool = Field(
+    worklists: bool = Field(
         default=False,
-        description="Whether desks hear of it; what was started before there were any, tells none",
+        description="Whether worklists hear of it; what was started before there were any, tells none",
     )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"

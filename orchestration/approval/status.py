@@ -13,7 +13,7 @@ from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Outcome, Status
-from orchestration.domain.rules import Bench
+from orchestration.domain.rules import EligibleVoters
 
 _CUT_SHORT: Final = {
     OrchestrationStatus.FAILED: Status.FAILED,
@@ -57,14 +57,14 @@ def progress_of(state: OrchestrationState) -> Progress:
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
 
 
-def bench_of(progress: Progress, policy: Policy) -> Bench:
+def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
     """Who may decide now, as far as the outside sees it: to say so beforehand. The orchestration is the judge."""
     if not progress.levels or progress.levels[-1].status.ended:
-        return Bench(approvers=())
+        return EligibleVoters(approvers=())
     *past, level = progress.levels
     escalated = level.escalated_to is not None
     named = policy.escalation.approvers if escalated and policy.escalation else ()
-    return Bench(
+    return EligibleVoters(
         approvers=level.approvers,
         escalation=[level.stand_ins.get(who, who) for who in named],
         excused=level.stand_ins,

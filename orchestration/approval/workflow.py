@@ -11,7 +11,7 @@ from durabletask.task import OrchestrationContext
 
 from orchestration.approval.approvers import Durable
 from orchestration.approval.record import refused
-from orchestration.approval.run import Case, TurnOver
+from orchestration.approval.run import ApprovalRun, ContinueAsNew
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import Outcome, Status
@@ -22,21 +22,21 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     """Asks level by level; the first level that is not approved ends the request. Returns the Outcome."""
     if given.policy is None:
         return (yield from take_policy(ctx, given))
-    case = Case(ctx, given)
-    case.begin()
+    run = ApprovalRun(ctx, given)
+    run.begin()
     reason = auto_approves(given.request, given.policy)
     try:
-        if case.record.ended:
+        if run.record.ended:
             pass  # an earlier generation decided it, and left errands to finish
         elif reason is not None:
-            case.announce(reason)
+            run.announce(reason)
         else:
-            yield from ask_each_level(case)
-        yield from case.finish()
-    except TurnOver:
-        ctx.continue_as_new(case.carried(), save_events=True)
+            yield from ask_each_level(run)
+        yield from run.finish()
+    except ContinueAsNew:
+        ctx.continue_as_new(run.carried(), save_events=True)
         return None
-    return case.record.outcome()
+    return run.record.outcome()
 
 
 def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
@@ -57,29 +57,29 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
     return outcome
 
 
-def ask_each_level(case: Case) -> Durable[None]:
+def ask_each_level(run: ApprovalRun) -> Durable[None]:
     """From the level where an earlier generation stopped, or the first."""
-    state = case.record.state
-    for index in range(state.level_index, len(case.record.policy.levels)):
+    state = run.record.state
+    for index in range(state.level_index, len(run.record.policy.levels)):
         if not state.level_open:
-            yield from case.open_level(index)
-        yield from decide_level(case)
-        if case.record.ended:
+            yield from run.open_level(index)
+        yield from decide_level(run)
+        if run.record.ended:
             return
     last = state.settled_by
-    case.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
+    run.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
 
 
-def decide_level(case: Case) -> Durable[None]:
+def decide_level(run: ApprovalRun) -> Durable[None]:
     """One level: wait, and on silence escalate, expire or reject as the policy says."""
-    answered = yield from case.wait_for_answers()
-    on_timeout = case.record.level.on_timeout
-    if not answered and on_timeout is OnTimeout.ESCALATE and not case.record.state.escalated:
-        yield from case.escalate()
-        answered = yield from case.wait_for_answers()
+    answered = yield from run.wait_for_answers()
+    on_timeout = run.record.level.on_timeout
+    if not answered and on_timeout is OnTimeout.ESCALATE and not run.record.state.escalated:
+        yield from run.escalate()
+        answered = yield from run.wait_for_answers()
     if answered:
         return
     if on_timeout is OnTimeout.REJECT:
-        case.end(Status.REJECTED, reason="Nobody answered in time, which this policy takes for a no.")
+        run.end(Status.REJECTED, reason="Nobody answered in time, which this policy takes for a no.")
     else:
-        case.end(Status.TIMED_OUT, reason="Nobody answered in time.")
+        run.end(Status.TIMED_OUT, reason="Nobody answered in time.")

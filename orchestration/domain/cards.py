@@ -117,7 +117,7 @@ class Waiting(Recorded):
     where: CardRef | None = None
 
 
-class PostCard(Recorded):
+class PostCardInput(Recorded):
     """Input of `post_card`. `notify` are the people and groups to ping."""
 
     channel: str
@@ -127,7 +127,7 @@ class PostCard(Recorded):
     scheduled_at: datetime
 
 
-class EditCard(Recorded):
+class EditCardInput(Recorded):
     """Input of `edit_card`: make the copy at `ref` say what `card` says."""
 
     ref: CardRef
@@ -135,7 +135,7 @@ class EditCard(Recorded):
     attempt: int = Field(ge=1)
 
 
-class Reply(Recorded):
+class PostReplyInput(Recorded):
     """Input of `reply`: one more line in the thread under `ref`."""
 
     ref: CardRef
@@ -145,7 +145,7 @@ class Reply(Recorded):
     scheduled_at: datetime
 
 
-class Tell(Recorded):
+class SendMessageInput(Recorded):
     """Input of `tell`: a direct message to `user` (or a post to a channel), about the request of `card`."""
 
     user: str
@@ -157,7 +157,7 @@ class Tell(Recorded):
     attempt: int = Field(ge=1)
 
 
-class RunAction(Recorded):
+class RunActionInput(Recorded):
     """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries."""
 
     post: str | None = None
@@ -167,7 +167,7 @@ class RunAction(Recorded):
     attempt: int = Field(ge=1)
 
 
-class SealOutcome(Recorded):
+class SignReceiptInput(Recorded):
     """Input of `seal`: sign this."""
 
     outcome: Outcome
@@ -176,7 +176,7 @@ class SealOutcome(Recorded):
     attempt: int = Field(ge=1)
 
 
-class CallBack(Recorded):
+class SendCallbackInput(Recorded):
     """Input of `call_back`: POST the event. `id` stays the same over all tries; `asked_with` names the token."""
 
     url: str
@@ -186,7 +186,7 @@ class CallBack(Recorded):
     attempt: int = Field(ge=1)
 
 
-class Members(Recorded):
+class MembersInput(Recorded):
     """Input of `members`: the user groups whose members are asked for."""
 
     groups: list[str]

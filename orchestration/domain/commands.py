@@ -32,7 +32,7 @@ CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Stamped(Recorded):
-    """What the door stamps on every command: who, by which way, and an ID by which a repeat is known."""
+    """What the service stamps on every command: who, by which way, and an ID by which a repeat is known."""
 
     command_id: CommandId
     actor: UserId
@@ -147,7 +147,7 @@ class Verdict(Recorded):
 
 
 class Progress(Recorded):
-    """The custom status of a running or ended `approval`: what the door, the API and the sweep read."""
+    """The custom status of a running or ended `approval`: what the service, the API and the sweep read."""
 
     request_id: str
     status: Status

@@ -17,9 +17,9 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 APPROVAL: Final = "approval"
-SETTLE: Final = "settle"
+RECONCILE: Final = "reconcile"
 PERSON: Final = "person"
-DESK: Final = "desk"
+WORKLIST: Final = "worklist"
 PHONE: Final = "phone"
 SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.

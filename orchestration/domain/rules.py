@@ -14,7 +14,7 @@ Members = Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
-class Bench:
+class EligibleVoters:
     """Who may decide a level at this moment.
 
     `approvers` are its people and groups, `escalation` those it escalated to; `excused` maps a person whose vote is
@@ -65,14 +65,14 @@ def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
 
 
 def may_decide(
-    decision: Decision, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
+    decision: Decision, *, request: ApprovalRequest, policy: Policy, voters: EligibleVoters, members: Members
 ) -> Reason:
     """Whether this decision counts now: `RECORDED`, or the reason why not.
 
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
     refusal = _may_sit(
-        decision.actor, decision.round, request=request, policy=policy, bench=bench, members=members
+        decision.actor, decision.round, request=request, policy=policy, voters=voters, members=members
     )
     if refusal is not None:
         return refusal
@@ -82,28 +82,35 @@ def may_decide(
 
 
 def may_delegate(
-    delegation: Delegation, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
+    delegation: Delegation,
+    *,
+    request: ApprovalRequest,
+    policy: Policy,
+    voters: EligibleVoters,
+    members: Members,
 ) -> Reason:
     """Whether `actor` may hand their vote to `to`: one hop, never to the requester, never to themselves."""
     refusal = _may_sit(
-        delegation.actor, delegation.round, request=request, policy=policy, bench=bench, members=members
+        delegation.actor, delegation.round, request=request, policy=policy, voters=voters, members=members
     )
     if refusal is not None:
         return refusal
-    if delegation.actor in bench.excused.values():
+    if delegation.actor in voters.excused.values():
         return Reason.ONE_HOP
-    unfit = {delegation.actor, *bench.excused}
+    unfit = {delegation.actor, *voters.excused}
     if not policy.allow_repeat_approver:
-        unfit |= set(bench.counted)
+        unfit |= set(voters.counted)
     if not policy.allow_self_approval:
         unfit.add(request.requester)
     return Reason.DELEGATE_UNFIT if delegation.to in unfit else Reason.RECORDED
 
 
-def may_comment(comment: Comment, *, request: ApprovalRequest, bench: Bench, members: Members) -> Reason:
+def may_comment(
+    comment: Comment, *, request: ApprovalRequest, voters: EligibleVoters, members: Members
+) -> Reason:
     """Questions come from those who decide, answers from the requester, comments from either."""
     is_requester = comment.actor == request.requester
-    decides = belongs(comment.actor, [*bench.approvers, *bench.escalation], members)
+    decides = belongs(comment.actor, [*voters.approvers, *voters.escalation], members)
     if comment.kind is RemarkKind.ANSWER:
         return Reason.RECORDED if is_requester else Reason.NOT_THE_REQUESTER
     if comment.kind is RemarkKind.QUESTION:
@@ -112,18 +119,24 @@ def may_comment(comment: Comment, *, request: ApprovalRequest, bench: Bench, mem
 
 
 def _may_sit(
-    actor: str, round_: int, *, request: ApprovalRequest, policy: Policy, bench: Bench, members: Members
+    actor: str,
+    round_: int,
+    *,
+    request: ApprovalRequest,
+    policy: Policy,
+    voters: EligibleVoters,
+    members: Members,
 ) -> Reason | None:
     """Why this person has no vote in this round, or None when they have."""
-    if round_ not in bench.open_rounds:
+    if round_ not in voters.open_rounds:
         return Reason.ROUND_OVER
     if actor == request.requester and not policy.allow_self_approval:
         return Reason.SELF_APPROVAL
-    if actor in bench.excused:
+    if actor in voters.excused:
         return Reason.HANDED_OVER
-    if not belongs(actor, [*bench.approvers, *bench.escalation], members):
+    if not belongs(actor, [*voters.approvers, *voters.escalation], members):
         return Reason.NOT_AN_APPROVER
-    if actor in bench.counted and not policy.allow_repeat_approver:
+    if actor in voters.counted and not policy.allow_repeat_approver:
         return Reason.COUNTED_BEFORE
     return None
 

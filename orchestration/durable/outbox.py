@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import AnyErrand, Call, Edit, Lane
+from orchestration.approval.outbox_items import AnyOutboxItem, EditCard, Lane, SendCallback
 from orchestration.domain.cards import Delivery
 
 FIRST_BACKOFF: Final = timedelta(seconds=1)
@@ -24,23 +24,23 @@ SHORTEST_PAUSE: Final = timedelta(seconds=1)
 
 
 class Runner(Protocol):
-    """Knows what an errand means."""
+    """Knows what an item means."""
 
-    def build(self, errand: AnyErrand, attempt: int, since: datetime) -> tuple[str, BaseModel]:
+    def build(self, item: AnyOutboxItem, attempt: int, since: datetime) -> tuple[str, BaseModel]:
         """The activity to call and its input, from what is true now."""
         ...
 
-    def done(self, errand: AnyErrand, attempt: int, delivery: Delivery) -> None:
+    def done(self, item: AnyOutboxItem, attempt: int, delivery: Delivery) -> None:
         """It was done, at that attempt."""
         ...
 
-    def failed(self, errand: AnyErrand, problem: str) -> None:
+    def failed(self, item: AnyOutboxItem, problem: str) -> None:
         """It is impossible, or its time is over."""
         ...
 
 
 class Outbox:
-    """Runs errands while the orchestration waits for other things.
+    """Runs items while the orchestration waits for other things.
 
     Wait on `waits()`, then call `step()`; whatever has finished is settled and the next try of each lane starts.
     `lanes` belongs to the caller's state: with nothing `running` it is all that a later generation needs.
@@ -61,12 +61,12 @@ class Outbox:
         self._pausing: dict[str, Task[Any]] = {}
         self.written = 0  # bytes of inputs and failures that its activities have put into this history
 
-    def put(self, lane: str, errand: AnyErrand) -> None:
-        """Adds an errand behind those of its lane. An edit is not queued while one of that copy still waits there."""
+    def put(self, lane: str, item: AnyOutboxItem) -> None:
+        """Adds an item behind those of its lane. An edit is not queued while one of that copy still waits there."""
         queue = self._lanes.setdefault(lane, Lane()).queue
         waiting = queue[1:] if lane in self._running else queue
-        if not (isinstance(errand, Edit) and any(isinstance(other, Edit) for other in waiting)):
-            queue.append(errand)
+        if not (isinstance(item, EditCard) and any(isinstance(other, EditCard) for other in waiting)):
+            queue.append(item)
 
     def waits(self) -> list[Task[Any]]:
         """What is under way."""
@@ -108,8 +108,8 @@ class Outbox:
     def _settle(self, key: str, task: Task[Any]) -> None:
         """One try is over: done, given up, or a pause before the next."""
         lane = self._lanes[key]
-        errand, attempt, since = lane.queue[0], lane.attempt, lane.since or self._now()
-        longest = LONGEST_BACKOFF_OF_CALLS if isinstance(errand, Call) else LONGEST_BACKOFF
+        item, attempt, since = lane.queue[0], lane.attempt, lane.since or self._now()
+        longest = LONGEST_BACKOFF_OF_CALLS if isinstance(item, SendCallback) else LONGEST_BACKOFF
         pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), longest)
         delivery: Delivery | None = None
         problem: str | None = None
@@ -123,12 +123,12 @@ class Outbox:
             pause = max(timedelta(seconds=delivery.retry_after), SHORTEST_PAUSE)
             problem = "it kept asking us to wait"
         impossible = delivery.impossible if delivery else None
-        if problem is not None and impossible is None and self._now() + pause - since <= errand.give_up:
+        if problem is not None and impossible is None and self._now() + pause - since <= item.give_up:
             lane.not_before = self._now() + pause
             return
         lane.queue.pop(0)
         lane.attempt, lane.since = 0, None
         if delivery is not None and problem is None and impossible is None:
-            self._runner.done(errand, attempt, delivery)
+            self._runner.done(item, attempt, delivery)
         else:
-            self._runner.failed(errand, impossible or problem or "it kept failing")
+            self._runner.failed(item, impossible or problem or "it kept failing")

@@ -1,6 +1,6 @@
 """The `person` entity: of what one person is reminded, and whether they are away. Keyed by the person's ID.
 
-Only levels that remind, or ask all, tell it. Whatever waits for a person, or for their groups, is on the `desk`.
+Only levels that remind, or ask all, tell it. Whatever waits for a person, or for their groups, is on the `worklist`.
 """
 
 from __future__ import annotations

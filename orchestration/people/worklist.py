@@ -1,4 +1,4 @@
-"""The `desk` entity: which requests lie before a person or a user group. Keyed by their ID; it holds request IDs only.
+"""The `worklist` entity: which requests lie before a person or a user group. Keyed by their ID; it holds request IDs only.
 
 It says where to look. What a request is about and how it stands is asked of the request itself, so that nothing here
 can be out of date or tell more than a card does, and what was purged is gone. An ID that is signalled twice is there
@@ -14,7 +14,7 @@ from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.task import OrchestrationContext
 from pydantic import Field
 
-from orchestration.domain.request import DESK, Recorded
+from orchestration.domain.request import WORKLIST, Recorded
 
 # A state is read and written whole with every signal, so each list keeps its newest. What waits is about 25 bytes a
 # request, and nobody is to miss one: the limit is there for requests that left no word when they ended.
@@ -23,7 +23,7 @@ ASKED_KEPT: Final = 20
 DECIDED_KEPT: Final = 20
 
 
-class DeskState(Recorded):
+class WorklistState(Recorded):
     """The state of the entity: request IDs, newest first."""
 
     waits: list[str] = Field(default_factory=list, description="They are named where it is to be decided")
@@ -31,9 +31,9 @@ class DeskState(Recorded):
     decided: list[str] = Field(default_factory=list, description="They voted on it")
 
 
-def desk(ctx: EntityContext, request_id: Any) -> None:
+def worklist(ctx: EntityContext, request_id: Any) -> None:
     """Operations, each with a request ID: `asked`, `waits`, `decided` (it waits no more), `done` (the same)."""
-    state = DeskState.model_validate(ctx.get_state(dict, {}))
+    state = WorklistState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "asked":
             change = {"asked": _first(request_id, state.asked, ASKED_KEPT)}
@@ -45,7 +45,7 @@ def desk(ctx: EntityContext, request_id: Any) -> None:
         case "done":
             change = {"waits": _without(request_id, state.waits)}
         case other:
-            raise ValueError(f"a desk has no operation {other!r}")
+            raise ValueError(f"a worklist has no operation {other!r}")
     state = state.model_copy(update=change)
     empty = not (state.waits or state.asked or state.decided)
     ctx.set_state(None if empty else state.model_dump(mode="json"))
@@ -59,10 +59,10 @@ def _without(request_id: str, others: list[str]) -> list[str]:
     return [other for other in others if other != request_id]
 
 
-class Desks:
-    """One request's word to the desks, from its orchestration.
+class WorklistUpdates:
+    """One request's word to the worklists, from its orchestration.
 
-    A request that began before there were desks signals none: its history has none, and could not be replayed.
+    A request that began before there were worklists signals none: its history has none, and could not be replayed.
     """
 
     def __init__(self, ctx: OrchestrationContext, request_id: str, *, kept: bool) -> None:
@@ -90,4 +90,4 @@ class Desks:
         if not self._kept:
             return
         for principal in dict.fromkeys(principals):
-            self._ctx.signal_entity(EntityInstanceId(DESK, principal), operation, self._request_id)
+            self._ctx.signal_entity(EntityInstanceId(WORKLIST, principal), operation, self._request_id)

@@ -1,4 +1,4 @@
-"""The `settle` orchestration: makes the cards of a request true that ended without running a line of its own.
+"""The `reconcile` orchestration: makes the cards of a request true that ended without running a line of its own.
 
 Terminating an instance, or a crash of its code, runs nothing of ours. This does what it would have done last.
 """
@@ -13,18 +13,18 @@ from durabletask.task import OrchestrationContext, when_any
 
 from orchestration.approval.approvers import Durable
 from orchestration.approval.effects import Effects
-from orchestration.approval.outbox_items import Lane, Post
+from orchestration.approval.outbox_items import Lane, PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, State
-from orchestration.approval.status import bench_of
+from orchestration.approval.status import eligible_voters_of
 from orchestration.domain.cards import CUT_SHORT, Notice, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
-from orchestration.people.worklist import Desks
+from orchestration.people.worklist import WorklistUpdates
 
 
-class SettleInput(Recorded):
+class ReconcileInput(Recorded):
     """What is known of the ended instance: its input, its last published progress, and how it ended."""
 
     given: ApprovalInput
@@ -32,7 +32,7 @@ class SettleInput(Recorded):
     status: Status
 
 
-def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
+def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outcome]:
     """Edits every posted card, tells the requester, runs the outcome's actions. Returns the Outcome."""
 
     def now() -> datetime:
@@ -52,7 +52,7 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
-    Desks(ctx, record.request_id, kept=record.desks).done(list(_named(ended)))
+    WorklistUpdates(ctx, record.request_id, kept=record.worklists).done(list(_named(ended)))
     while True:
         outbox.step()
         waits = outbox.waits()
@@ -61,14 +61,14 @@ def settle(ctx: OrchestrationContext, ended: SettleInput) -> Durable[Outcome]:
         yield when_any(waits)
 
 
-def _named(ended: SettleInput) -> Iterator[str]:
-    """On whose desk it lies: of those whom the open level names, and those whom that escalated to."""
+def _named(ended: ReconcileInput) -> Iterator[str]:
+    """On whose worklist it lies: of those whom the open level names, and those whom that escalated to."""
     if ended.given.policy is not None:
-        bench = bench_of(ended.progress, ended.given.policy)
-        yield from [*bench.approvers, *bench.escalation]
+        voters = eligible_voters_of(ended.progress, ended.given.policy)
+        yield from [*voters.approvers, *voters.escalation]
 
 
-def _maybe_posted(ended: SettleInput, policy: Policy) -> Iterator[Post]:
+def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:
     """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
     seen = ended.progress
     channels: list[str] = []
@@ -78,10 +78,10 @@ def _maybe_posted(ended: SettleInput, policy: Policy) -> Iterator[Post]:
     posted = {ref.round for ref in seen.cards}
     for round_, channel in enumerate((channels or [policy.channel])[: seen.round], 1):
         if round_ not in posted:
-            yield Post(round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for)
+            yield PostCard(round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for)
 
 
-def _record(ended: SettleInput) -> Record:
+def _record(ended: ReconcileInput) -> Record:
     """The record as far as the outside saw it."""
     seen = ended.progress
     past = [

@@ -12,32 +12,32 @@ from durabletask.worker import (
     VersionMatchStrategy,
 )
 
-from orchestration.approval.activities import Activities
-from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
-from orchestration.domain.request import DESK, PERSON, PHONE, VERSION, Outcome
+from orchestration.domain.request import PERSON, PHONE, VERSION, WORKLIST, Outcome
 from orchestration.people.person import person
-from orchestration.people.worklist import desk
-from orchestration.reconcile.workflow import settle
+from orchestration.people.worklist import worklist
+from orchestration.reconcile.workflow import reconcile
 
 
 def register(
     worker: TaskHubGrpcWorker,
-    activities: Activities,
-    outlet: Outlet,
+    activities: ApprovalActivities,
+    outcome_activities: OutcomeActivities,
     challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
-    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", settle))
+    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     worker.add_entity(person, PERSON)
-    worker.add_entity(desk, DESK)
+    worker.add_entity(worklist, WORKLIST)
     if challenges is not None:
         worker.add_orchestrator(cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
         worker.add_entity(phone, PHONE)
@@ -52,9 +52,9 @@ def register(
         activities.tell,
         activities.run_action,
         activities.members,
-        outlet.take_policy,
-        outlet.seal,
-        outlet.call_back,
+        outcome_activities.take_policy,
+        outcome_activities.seal,
+        outcome_activities.call_back,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

@@ -1,7 +1,7 @@
-"""The door: the one way in for Slack, SMS, the HTTP API and the command line.
+"""The service: the one way in for Slack, SMS, the HTTP API and the command line.
 
 Raising an event on an instance that has ended succeeds in silence on every hub, so a raise is never taken for a
-result: the orchestrator publishes a verdict for each command ID, and the door reads it.
+result: the orchestrator publishes a verdict for each command ID, and the service reads it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Ticket:
     known: Verdict | None = None
 
 
-class Door:
+class ApprovalService:
     """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
 
     Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the

@@ -1,4 +1,4 @@
-"""The door for challenges: start one for a number, answer by ID or by the phone that replied, and look."""
+"""The service for challenges: start one for a number, answer by ID or by the phone that replied, and look."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Heard:
     answered: Answered | None = None
 
 
-class ChallengeDoor:
+class ChallengeService:
     """Each method may raise `HubUnavailableError`. `now` is the hub's time, for what is still open."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, codes: Codes) -> None:

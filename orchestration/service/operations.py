@@ -1,6 +1,6 @@
 """What an operator does to instances from outside, and looks into: lists, histories, stop, hold, forget.
 
-Unlike the door's commands these take effect on the instance itself and run none of its code.
+Unlike the service's commands these take effect on the instance itself and run none of its code.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orchestration.domain.errors import InvalidRequestError, ReservedEventError,
 from orchestration.domain.request import APPROVAL, Outcome, Status
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.calls import ours, within_budget
-from orchestration.service.sweep import settle_id, start_settling
+from orchestration.service.sweep import reconcile_id, start_reconciling
 
 PAGES_LOOKED_THROUGH: Final = 20
 LARGEST_PAGE: Final = 200
@@ -131,22 +131,22 @@ class Operations:
             raise _named(error) from error
 
     async def whole_history(self, request_id: str) -> list[HistoryEvent]:
-        """An approval's history; of one that was stopped, also what `settle` did then. Raises `UnknownRequestError`."""
+        """An approval's history; of one that was stopped, also what `reconcile` did then. Raises `UnknownRequestError`."""
         events = await self.history(request_id)
         with suppress(UnknownRequestError):
-            events += await self.history(settle_id(request_id))
+            events += await self.history(reconcile_id(request_id))
         return events
 
     async def settled(self, request_id: str) -> Outcome | None:
-        """The outcome that `settle` wrote for an approval that was stopped or failed; None before it has."""
+        """The outcome that `reconcile` wrote for an approval that was stopped or failed; None before it has."""
         try:
-            state = await self.instance(settle_id(request_id))
+            state = await self.instance(reconcile_id(request_id))
         except UnknownRequestError:
             return None
         return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
 
     async def with_settled(self, progress: Progress) -> Progress:
-        """The progress; of an approval that was stopped, with the outcome that `settle` wrote, once it has."""
+        """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote, once it has."""
         receipted = progress.outcome is not None and progress.outcome.receipt is not None
         if receipted or not progress.status.ended:
             return progress
@@ -158,7 +158,7 @@ class Operations:
     async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:
         """Raises an event on an instance that runs.
 
-        Raises `ReservedEventError` for the names by which approvals are decided: those come through the door only.
+        Raises `ReservedEventError` for the names by which approvals are decided: those come through the service only.
         """
         if name.casefold() in RESERVED:
             raise ReservedEventError
@@ -182,7 +182,7 @@ class Operations:
             raise _named(error) from error
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Stops the instance at once. For an approval, `settle` then makes its cards say so."""
+        """Stops the instance at once. For an approval, `reconcile` then makes its cards say so."""
         try:
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
         except grpc.RpcError as error:
@@ -191,7 +191,7 @@ class Operations:
         if state.name != APPROVAL:
             return
         try:
-            await within_budget(start_settling(self._client, state))
+            await within_budget(start_reconciling(self._client, state))
         except grpc.RpcError as error:
             raise ours(error) from error
 

@@ -1,6 +1,6 @@
-"""Finds requests that ended without running a line of ours, and starts `settle` for each, once.
+"""Finds requests that ended without running a line of ours, and starts `reconcile` for each, once.
 
-An operator who terminates one through our own route has it settled at once; this is for every other way.
+An operator who terminates one through our own route has it reconciled at once; this is for every other way.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, Orche
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import progress_of
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.domain.request import APPROVAL, SETTLE, VERSION, Status
-from orchestration.reconcile.workflow import SettleInput
+from orchestration.domain.request import APPROVAL, RECONCILE, VERSION, Status
+from orchestration.reconcile.workflow import ReconcileInput
 
 log = logging.getLogger(__name__)
 
@@ -30,23 +30,23 @@ PAGE: Final = 100  # ended instances looked at in one pass
 OVERLAP: Final = timedelta(minutes=10)
 
 
-def settle_id(request_id: str) -> str:
-    """The instance that settles a request: its name sees to it that there is only one."""
-    return f"settle-{request_id}"
+def reconcile_id(request_id: str) -> str:
+    """The instance that reconciles a request: its name sees to it that there is only one."""
+    return f"reconcile-{request_id}"
 
 
-async def start_settling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
-    """Starts `settle` for a request that was cut short; False where it was started before, or has no card to settle.
+async def start_reconciling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Starts `reconcile` for a request that was cut short; False where it was started before, or has no card to reconcile.
 
     Raises `grpc.RpcError`.
     """
     given = state.get_input(ApprovalInput)
     if given is None or given.policy is None or state.runtime_status not in CUT_SHORT:
         return False
-    ended = SettleInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
+    ended = ReconcileInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
     try:
         await client.schedule_new_orchestration(
-            SETTLE, input=ended, instance_id=settle_id(state.instance_id), version=VERSION
+            RECONCILE, input=ended, instance_id=reconcile_id(state.instance_id), version=VERSION
         )
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.ALREADY_EXISTS:
@@ -55,7 +55,7 @@ async def start_settling(client: AsyncTaskHubGrpcClient, state: OrchestrationSta
     return True
 
 
-class Sweeper:
+class ReconcileSweep:
     """Looks at what has ended since it last looked; at everything, a page each time, after a start.
 
     `now` is the hub's time. Not to be shared between tasks.
@@ -71,7 +71,7 @@ class Sweeper:
         self._before: set[str] = set()
 
     async def sweep(self) -> int:
-        """One pass; returns how many it settles. After a `HubUnavailableError` the next one goes on from there."""
+        """One pass; returns how many it reconciles. After a `HubUnavailableError` the next one goes on from there."""
         try:
             return await self._pass()
         except grpc.RpcError as error:
@@ -98,17 +98,17 @@ class Sweeper:
         return started
 
     async def _settle(self, instance_id: str) -> bool:
-        """Whether this started it. What cannot be settled is reported, and holds up no other."""
+        """Whether this started it. What cannot be reconciled is reported, and holds up no other."""
         state = await self._client.get_orchestration_state(instance_id)
         if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
             return False
         try:
-            started = await start_settling(self._client, state)
+            started = await start_reconciling(self._client, state)
         except grpc.RpcError:
             raise
         except Exception:
-            log.exception("%s ended as %s and cannot be settled", instance_id, state.runtime_status.name)
+            log.exception("%s ended as %s and cannot be reconciled", instance_id, state.runtime_status.name)
             return False
         if started:
-            log.info("%s ended as %s and is being settled", instance_id, state.runtime_status.name)
+            log.info("%s ended as %s and is being reconciled", instance_id, state.runtime_status.name)
         return started

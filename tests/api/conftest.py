@@ -20,18 +20,18 @@ from bot.outbound.callbacks import HttpCaller, networks
 from bot.security.keys import Secrets
 from bot.security.receipts import Keys
 from bot.security.tokens import TokenFile
-from orchestration.approval.activities import Activities
-from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain import policy_file
-from orchestration.domain.cards import SealOutcome
+from orchestration.domain.cards import SignReceiptInput
 from orchestration.domain.commands import Progress
 from orchestration.domain.request import Choice, Factor, LevelState, Outcome, Status, Via, Vote
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
-from orchestration.service.approvals import Door
-from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
 from tests.orchestration.board import Board, BoardActions, Carrier
 
@@ -69,20 +69,20 @@ class Office:
     async def start(self) -> None:
         self.connection: Connection = connect("embedded", self.data, skippable_clock=True)
         self.client = self.connection.client()
-        self.door = Door(self.client, lambda: BOOK)
+        self.service = ApprovalService(self.client, lambda: BOOK)
         secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
         codes = Codes(secrets.values)
         self.api = Api(
-            self.door,
+            self.service,
             Operations(self.client),
             self.tokens,
             secrets,
             keys,
             public_url=None,
-            challenges=ChallengeDoor(self.client, codes),
+            challenges=ChallengeService(self.client, codes),
         )
         self.worker = self.connection.worker()
-        activities = Activities(
+        activities = ApprovalActivities(
             self.board, self.board, BoardActions(self.board), alone_since=self.connection.now()
         )
         caller = HttpCaller(secrets, networks(self.callback_networks))
@@ -90,7 +90,7 @@ class Office:
         register(
             self.worker,
             activities,
-            Outlet(self.api.announcing(keys), caller, lambda: BOOK),
+            OutcomeActivities(self.api.outcome_events(keys), caller, lambda: BOOK),
             ChallengeActivities(codes, carrier, carrier, carrier),
         )
         for orchestrator in self._orchestrators:
@@ -140,7 +140,7 @@ class Office:
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
         async def look() -> Progress:
-            while not true(progress := await self.door.status(request_id)):
+            while not true(progress := await self.service.status(request_id)):
                 await asyncio.sleep(0.01)
             return progress
 
@@ -200,5 +200,5 @@ def keys_signing() -> Callable[[Keys], str]:
         digest="a" * 64,
     )
     return lambda keys: keys.sign(
-        SealOutcome(outcome=outcome, policy="deploy", requester="U0RITA", attempt=1)
+        SignReceiptInput(outcome=outcome, policy="deploy", requester="U0RITA", attempt=1)
     )

@@ -42,7 +42,7 @@ async def test_ask_wait_decide(office: Office) -> None:
     assert (outcome["processed_by"], outcome["comments"]) == ("U0ADA", "Go.")
     assert (vote["actor"], vote["via"]) == ("U0ADA", Via.API)
     assert vote["token"].startswith("ada-")
-    asked_with = (await office.door.asked(request_id)).asked_with
+    asked_with = (await office.service.asked(request_id)).asked_with
     assert asked_with is not None
     assert asked_with.startswith("ci-")
 
@@ -78,7 +78,7 @@ async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_a
     request_id = await office.ask(office.token("ci", "U0RITA", "request"))
     refused = await office.decide(office.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
     assert (refused.status, refused.body["verdict"]["reason"]) == (403, "self_approval")
-    assert (await office.door.status(request_id)).status == "pending"
+    assert (await office.service.status(request_id)).status == "pending"
 
 
 async def test_a_refused_decision_says_why_in_its_status_and_words(office: Office) -> None:
@@ -135,7 +135,7 @@ async def test_a_question_and_its_answer(office: Office) -> None:
     asked = await office.call("POST", path, ada, json={"text": "Tested?", "kind": "question"})
     answered = await office.call("POST", path, rita, json={"text": "Twice.", "kind": "answer"})
     assert (asked.status, answered.status) == (200, 200)
-    progress = await office.door.status(request_id)
+    progress = await office.service.status(request_id)
     assert [verdict.reason for verdict in progress.verdicts] == ["recorded", "recorded"]
 
 

@@ -109,7 +109,7 @@ async def test_an_interrupt_cancels_only_when_asked_to(
     await asyncio.wait_for(ask.stderr.readline(), 10)  # it is waiting
     ask.send_signal(signal.SIGINT)
     assert (await ended(ask))[0] == code
-    assert (await office.door.status(request_id)).status == status
+    assert (await office.service.status(request_id)).status == status
 
 
 async def test_what_cannot_be_asked_exits_4_with_one_line(office: Office) -> None:

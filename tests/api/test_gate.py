@@ -26,7 +26,7 @@ async def test_every_route_with_every_token(office: Office) -> None:
     revoked = office.token("gone", "U0RITA", *ALL)
     office.tokens.revoke(max(t.name for t in office.tokens.all() if t.name.startswith("gone-")))
     seen: list[str] = []
-    for endpoint in office.api.gate.endpoints:
+    for endpoint in office.api.authenticator.endpoints:
 
         async def status(token: str | None, endpoint: Endpoint = endpoint, **how: Any) -> int:
             answer = await office.call(endpoint.method, path_of(endpoint, request_id), token, **how)

@@ -54,7 +54,7 @@ async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_t
 async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(office: Office) -> None:
     root = office.token("root")
     request_id = await office.ask(root)
-    ref = (await office.door.status(request_id)).cards[0]
+    ref = (await office.service.status(request_id)).cards[0]
     place = f"{RUNTIME}/{request_id}"
     assert (await office.call("DELETE", place, root)).status == 404  # it runs
     assert (await office.call("POST", f"{place}/terminate?reason=enough", root)).status == 202
@@ -65,7 +65,7 @@ async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(
         assert (await office.call("POST", f"{place}/{action}", root, json={})).status == 410, action
     shown = await office.call("GET", f"/api/approvals/{request_id}?wait=10s", root)
     assert (shown.status, shown.body["status"]) == (200, "terminated")
-    async with asyncio.timeout(10):  # `settle` has it signed
+    async with asyncio.timeout(10):  # `reconcile` has it signed
         while not shown.body["outcome"]["receipt"]:
             shown = await office.call("GET", f"/api/approvals/{request_id}", root)
     purged = await office.call("DELETE", place, root)
@@ -82,7 +82,7 @@ async def test_the_events_that_decide_are_refused_in_any_case_with_a_pointer(off
         answer = await office.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/{name}", root, json=forged)
         assert answer.status == 403
         assert "/api/approvals/{id}/decision" in answer.body["detail"]
-    assert (await office.door.status(request_id)).verdicts == []
+    assert (await office.service.status(request_id)).verdicts == []
     other = await office.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/Hello", root, json=forged)
     assert other.status == 202
 

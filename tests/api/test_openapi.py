@@ -39,7 +39,7 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
     schema = schemathesis.openapi.from_dict(served)
     headers = {"Authorization": f"Bearer {root}"}
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == len(office.api.gate.endpoints)
+    assert len(operations) == len(office.api.authenticator.endpoints)
     for operation in operations:
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.headers):
             continue  # nothing there that could be wrong
@@ -76,7 +76,7 @@ async def test_the_document_names_every_endpoint_and_its_scope_and_the_page_show
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "<script" not in page.body
     assert "http" not in page.body.replace("https://countersign", "").split("<pre>")[0].split("</style>")[1]
-    for endpoint in office.api.gate.endpoints:
+    for endpoint in office.api.authenticator.endpoints:
         operation = served["paths"][endpoint.path][endpoint.method.lower()]
         assert bool(operation["security"]) == bool(endpoint.scopes or endpoint.keyed)
         assert f'id="{endpoint.name}"' in page.body

@@ -19,7 +19,7 @@ from bot.outbound.callbacks import HttpCaller, networks, secret_of
 from bot.security.keys import Secrets
 from bot.security.receipts import ReceiptError, verify
 from orchestration.approval.subworkflow import request_approval
-from orchestration.domain.cards import CallBack
+from orchestration.domain.cards import SendCallbackInput
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import ApprovalRequest
 from tests.api.conftest import Office, opened
@@ -107,7 +107,7 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(office: Office)
         for tries in (2, 3):
             await retry_due(office, tries - 1)
             await office.eventually(lambda tries=tries: len(place.got) == tries)
-        asked_with = (await office.door.asked(approval["id"])).asked_with
+        asked_with = (await office.service.asked(approval["id"])).asked_with
         secret = secret_of(Secrets.load(None, office.data), asked_with)
         ids = set()
         for headers, body in place.got:
@@ -174,7 +174,7 @@ async def test_a_callback_reaches_no_private_address_however_it_is_written(
         url = target.format(port=place.url.rpartition(":")[2].partition("/")[0])
         caller = HttpCaller(Secrets.load(None, tmp_path), networks(None))
         with pytest.raises(DeliveryError, match=r"not an? (public )?address"):
-            await asyncio.to_thread(caller.call, CallBack(url=url, id="x", event={}, attempt=1))
+            await asyncio.to_thread(caller.call, SendCallbackInput(url=url, id="x", event={}, attempt=1))
         assert place.got == []
 
 
@@ -184,7 +184,9 @@ async def test_a_callback_follows_no_redirect_and_stops_at_410(tmp_path: Path) -
         for status in (302, 410):
             place.statuses = [status]
             with pytest.raises(DeliveryError, match=str(status)):
-                await asyncio.to_thread(caller.call, CallBack(url=place.url, id="x", event={}, attempt=1))
+                await asyncio.to_thread(
+                    caller.call, SendCallbackInput(url=place.url, id="x", event={}, attempt=1)
+                )
         assert len(place.got) == 2
 
 

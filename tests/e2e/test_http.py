@@ -71,7 +71,7 @@ async def test_a_click_that_slack_did_not_sign_gets_401_and_changes_nothing(
         async with http.post(http_office.url("/slack/events"), data=sent, headers=headers) as answer:
             assert answer.status == 401
         assert http_office.app is not None
-        progress = await http_office.app.door.status(card["metadata"]["event_payload"]["instance_id"])
+        progress = await http_office.app.service.status(card["metadata"]["event_payload"]["instance_id"])
         assert (progress.verdicts, progress.outcome) == ([], None)
         shown = next(seen for seen in await rita.messages(PURCHASES) if seen["ts"] == card["ts"])
         assert "approve" in actions_of(shown)
@@ -93,7 +93,7 @@ async def test_the_same_click_that_slack_did_sign_counts_once_however_often_it_c
                 assert answer.status == 200
         await ephemeral(sam, PURCHASES, "not one of the approvers")
         assert http_office.app is not None
-        progress = await http_office.app.door.status(card["metadata"]["event_payload"]["instance_id"])
+        progress = await http_office.app.service.status(card["metadata"]["event_payload"]["instance_id"])
         assert len(progress.verdicts) == 1
 
 

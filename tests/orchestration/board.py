@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestration.domain.cards import CallBack, Card, SealOutcome, Step, Tell
+from orchestration.domain.cards import Card, SendCallbackInput, SendMessageInput, SignReceiptInput, Step
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.domain.request import CardRef, Status
 
@@ -20,7 +20,7 @@ class Board:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.cards: dict[tuple[str, str], Card] = {}
-        self.messages: list[Tell] = []
+        self.messages: list[SendMessageInput] = []
         self.trail: list[tuple[str, Step]] = []
         self.acted: list[tuple[str, str, dict[str, Any]]] = []
         self.pinged: list[str] = []
@@ -77,7 +77,7 @@ class Board:
             self.lookups += 1
             return any(ts == ref.ts and said.number == step.number for ts, said in self.trail)
 
-    def tell(self, message: Tell) -> None:
+    def tell(self, message: SendMessageInput) -> None:
         self._maybe_fail("tell")
         with self.lock:
             self.messages.append(message)
@@ -117,17 +117,17 @@ class Board:
             return any(place == channel for place, _ in self.cards)
 
 
-class BoardOutlet:
+class BoardOutcomes:
     """Signs with a stamp, and calls back by writing on the board."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def sign(self, sealed: SealOutcome) -> str:
+    def sign(self, sealed: SignReceiptInput) -> str:
         self._board._maybe_fail("sign")
         return f"stamped {sealed.outcome.request_id} {sealed.outcome.status}"
 
-    def call(self, callback: CallBack) -> str:
+    def call(self, callback: SendCallbackInput) -> str:
         self._board._maybe_fail("call")
         return self._board.act(callback.url, callback.id, callback.event)
 

@@ -13,8 +13,8 @@ import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
 
-from orchestration.approval.activities import Activities
-from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain import policy_file
@@ -23,9 +23,9 @@ from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcom
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
-from orchestration.service.approvals import Actor, Door
-from orchestration.service.challenges import ChallengeDoor
-from tests.orchestration.board import Board, BoardActions, BoardOutlet, Carrier
+from orchestration.service.approvals import Actor, ApprovalService
+from orchestration.service.challenges import ChallengeService
+from tests.orchestration.board import Board, BoardActions, BoardOutcomes, Carrier
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
 BOOK = policy_file.parse((Path(__file__).parent / "policies.toml").read_text(), "policies.toml")
@@ -36,13 +36,18 @@ def by(person: str) -> Actor:
 
 
 class Office:
-    """A hub, a worker, the door and the board, with a clock that skips."""
+    """A hub, a worker, the service and the board, with a clock that skips."""
 
     def __init__(
-        self, connection: Connection, door: Door, board: Board, challenges: ChallengeDoor, carrier: Carrier
+        self,
+        connection: Connection,
+        service: ApprovalService,
+        board: Board,
+        challenges: ChallengeService,
+        carrier: Carrier,
     ) -> None:
         self.connection = connection
-        self.door = door
+        self.service = service
         self.board = board
         self.challenges = challenges
         self.carrier = carrier
@@ -52,31 +57,31 @@ class Office:
         given = {"policy": policy, "title": "New laptops", "requester": "U0RITA"} | changes
         if policy == "purchase":
             given.setdefault("amount", Decimal(4200))
-        request_id = await self.door.start(ApprovalRequest.model_validate(given))
+        request_id = await self.service.start(ApprovalRequest.model_validate(given))
         await self.until(request_id, lambda progress: len(progress.cards) == 1)
         return request_id
 
     async def decide(
         self, request_id: str, actor: str, choice: Choice = Choice.APPROVE, round: int = 1, comment: str = ""
     ) -> Verdict:
-        ticket = await self.door.decide(
+        ticket = await self.service.decide(
             request_id, Actor(id=actor, via=Via.SLACK), choice, round=round, comment=comment
         )
-        return await self.door.verdict(ticket)
+        return await self.service.verdict(ticket)
 
     async def delegate(self, request_id: str, actor: str, to: str, round: int = 1) -> Reason:
-        ticket = await self.door.delegate(request_id, by(actor), to, round=round)
-        return (await self.door.verdict(ticket)).reason
+        ticket = await self.service.delegate(request_id, by(actor), to, round=round)
+        return (await self.service.verdict(ticket)).reason
 
     async def say(self, request_id: str, actor: str, kind: RemarkKind, text: str) -> Reason:
-        ticket = await self.door.comment(request_id, by(actor), kind, text)
-        return (await self.door.verdict(ticket)).reason
+        ticket = await self.service.comment(request_id, by(actor), kind, text)
+        return (await self.service.verdict(ticket)).reason
 
     async def retry(self, request_id: str, actor: str) -> Reason:
-        return (await self.door.verdict(await self.door.retry(request_id, by(actor)))).reason
+        return (await self.service.verdict(await self.service.retry(request_id, by(actor)))).reason
 
     async def cancel(self, request_id: str, actor: str) -> Reason:
-        return (await self.door.verdict(await self.door.cancel(request_id, by(actor)))).reason
+        return (await self.service.verdict(await self.service.cancel(request_id, by(actor)))).reason
 
     async def runtime(self, request_id: str) -> OrchestrationState:
         client = self.connection.client()
@@ -102,7 +107,7 @@ class Office:
 
     async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
         async def look() -> Progress:
-            while not true(progress := await self.door.status(request_id)):
+            while not true(progress := await self.service.status(request_id)):
                 await asyncio.sleep(0.01)
             return progress
 
@@ -116,7 +121,7 @@ class Office:
         await asyncio.wait_for(look(), PATIENCE)
 
     async def outcome(self, request_id: str) -> Outcome:
-        found = await self.door.wait(request_id, timeout=10)
+        found = await self.service.wait(request_id, timeout=10)
         assert found is not None
         return found
 
@@ -154,9 +159,9 @@ class Office:
         await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
 
 
-def outlet(board: Board) -> Outlet:
-    desk = BoardOutlet(board)
-    return Outlet(desk, desk, lambda: BOOK)
+def outcome_activities(board: Board) -> OutcomeActivities:
+    worklist = BoardOutcomes(board)
+    return OutcomeActivities(worklist, worklist, lambda: BOOK)
 
 
 @pytest.fixture
@@ -198,13 +203,15 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
-        Activities(board, directory, BoardActions(board), alone_since=connection.now()),
-        outlet(board),
+        ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
+        outcome_activities(board),
         ChallengeActivities(codes, carrier, carrier, carrier),
     )
     worker.start()
     client = connection.client()
-    yield Office(connection, Door(client, lambda: BOOK), board, ChallengeDoor(client, codes), carrier)
+    yield Office(
+        connection, ApprovalService(client, lambda: BOOK), board, ChallengeService(client, codes), carrier
+    )
     await client.close()
     stopping = threading.Thread(target=worker.stop)
     stopping.start()

@@ -1,4 +1,4 @@
-"""The approval orchestration on the embedded hub, seen through the door and on a notice board."""
+"""The approval orchestration on the embedded hub, seen through the service and on a notice board."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_who_may_not_decide_changes_nothing(
 ) -> None:
     request_id = await office.ask()
     assert (await office.decide(request_id, actor, choice, round_)).reason is reason
-    progress = await office.door.status(request_id)
+    progress = await office.service.status(request_id)
     assert (progress.status, progress.levels[0].decisions) == (Status.PENDING, [])
     assert office.board.edits == 0
 
@@ -80,9 +80,9 @@ async def test_a_command_that_is_delivered_twice_counts_once_and_gets_the_same_v
     request_id = await office.ask()
     actor = Actor(id="U0SAM", via=Via.SLACK)
     for _ in range(2):
-        ticket = await office.door.decide(request_id, actor, Choice.APPROVE, round=1, command_id="same")
-        assert (await office.door.verdict(ticket)).reason is Reason.NOT_AN_APPROVER
-    assert len((await office.door.status(request_id)).verdicts) == 1
+        ticket = await office.service.decide(request_id, actor, Choice.APPROVE, round=1, command_id="same")
+        assert (await office.service.verdict(ticket)).reason is Reason.NOT_AN_APPROVER
+    assert len((await office.service.status(request_id)).verdicts) == 1
 
 
 async def test_two_opposite_clicks_at_once_give_one_outcome_and_two_true_answers(office: Office) -> None:
@@ -151,17 +151,17 @@ async def test_a_request_may_shorten_its_time_but_not_lengthen_it(office: Office
     long = await office.ask("deploy", timeout="5d")
     await office.skip(minutes=6)
     assert (await office.outcome(short)).status is Status.TIMED_OUT
-    assert (await office.door.status(long)).status is Status.PENDING
+    assert (await office.service.status(long)).status is Status.PENDING
     await office.skip(minutes=25)
     assert (await office.outcome(long)).status is Status.TIMED_OUT
 
 
 async def test_the_requester_alone_can_cancel(office: Office) -> None:
     request_id = await office.ask()
-    sam = await office.door.cancel(request_id, Actor(id="U0SAM", via=Via.SLACK))
-    assert (await office.door.verdict(sam)).reason is Reason.NOT_THE_REQUESTER
-    rita = await office.door.cancel(request_id, RITA, reason="Found some in the cupboard.")
-    assert (await office.door.verdict(rita)).accepted
+    sam = await office.service.cancel(request_id, Actor(id="U0SAM", via=Via.SLACK))
+    assert (await office.service.verdict(sam)).reason is Reason.NOT_THE_REQUESTER
+    rita = await office.service.cancel(request_id, RITA, reason="Found some in the cupboard.")
+    assert (await office.service.verdict(rita)).accepted
     outcome = await office.outcome(request_id)
     assert (outcome.status, outcome.comments) == (Status.CANCELLED, "Found some in the cupboard.")
 
@@ -179,7 +179,7 @@ async def test_an_idempotency_key_asks_once(office: Office) -> None:
 
 async def test_an_unknown_policy_or_request_is_said_by_name(office: Office) -> None:
     with pytest.raises(InvalidRequestError, match="there is no 'coffee'; there is all, budget, deploy"):
-        await office.door.start(ApprovalRequest(policy="coffee", title="Beans", requester="U0RITA"))
+        await office.service.start(ApprovalRequest(policy="coffee", title="Beans", requester="U0RITA"))
     with pytest.raises(UnknownRequestError):
         await office.decide("purchase-00000000", "U0ADA")
 
@@ -208,7 +208,7 @@ async def test_malformed_events_neither_fail_nor_decide(office: Office) -> None:
             await client.raise_orchestration_event(request_id, event, data=payload)
     await client.close()
     assert (await office.decide(request_id, "U0SAM")).reason is Reason.NOT_AN_APPROVER
-    progress = await office.door.status(request_id)
+    progress = await office.service.status(request_id)
     assert progress.status is Status.PENDING
     malformed = [verdict.command_id for verdict in progress.verdicts if verdict.reason is Reason.MALFORMED]
     assert set(malformed) == {"x", "y"}
@@ -220,7 +220,7 @@ async def test_malformed_events_neither_fail_nor_decide(office: Office) -> None:
 
 async def test_a_throttled_post_waits_durably_and_is_posted_once(office: Office) -> None:
     office.board.problems["post"] = [ThrottledError(30), ThrottledError(30)]
-    request_id = await office.door.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
+    request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     await office.until(request_id, lambda progress: progress.round == 1)
     for _ in range(2):
         await office.due_within(seconds=31)
@@ -231,7 +231,7 @@ async def test_a_throttled_post_waits_durably_and_is_posted_once(office: Office)
 
 async def test_a_post_whose_answer_was_lost_is_found_instead_of_repeated(office: Office) -> None:
     office.board.problems["after post"] = [ConnectionResetError("the answer was lost")]
-    request_id = await office.door.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
+    request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     await office.until(request_id, lambda progress: progress.round == 1)
     await office.eventually(lambda: office.board.posts == 1)
     await office.due_within(seconds=2)
@@ -244,7 +244,7 @@ async def test_a_card_that_cannot_be_posted_ends_the_request_and_the_requester_i
     office: Office,
 ) -> None:
     office.board.problems["post"] = [DeliveryError("The channel C0DEPLOYS does not exist.")]
-    request_id = await office.door.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
+    request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     outcome = await office.outcome(request_id)
     assert outcome.status is Status.FAILED
     assert "C0DEPLOYS does not exist" in outcome.reason

@@ -214,7 +214,7 @@ async def test_an_approval_above_the_amount_counts_when_the_code_comes(office: O
         f"to approve {request_id}, 12,400.00 USD: Steel for hall 3. Ends in 2 min."
     )
     await office.eventually(lambda: office.board.card("C0WIRES").confirming == ["U0ADA"])
-    assert (await office.door.status(request_id)).outcome is None
+    assert (await office.service.status(request_id)).outcome is None
     await hear(office, office.carrier.code("U0ADA"), number=ADA)
     outcome = await office.outcome(request_id)
     assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
@@ -246,7 +246,7 @@ async def test_without_the_code_nothing_counts_and_they_may_press_again(office: 
     await pressed(office, request_id)
     await office.skip(minutes=3)
     await office.eventually(lambda: any(m.notice == "code_failed" for m in office.board.messages))
-    progress = await office.door.status(request_id)
+    progress = await office.service.status(request_id)
     assert (progress.status, progress.levels[0].decisions) == (Status.PENDING, [])
     await pressed(office, request_id)
     await hear(office, office.carrier.code("U0ADA"), number=ADA)
@@ -269,7 +269,7 @@ async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation
     assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
     await office.eventually(lambda: office.carrier.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
     assert office.carrier.texts_to("U0ADA") == 5
-    assert (await office.door.status(request_id)).status is Status.PENDING
+    assert (await office.service.status(request_id)).status is Status.PENDING
 
 
 async def test_who_has_no_phone_is_told_so(office: Office) -> None:
@@ -281,19 +281,19 @@ async def test_the_factor_cannot_be_walked_around(office: Office) -> None:
     """Not by escalation, not by delegation, not by a token: each was tried."""
     request_id = await wire(office)
     ada = Actor(id="U0ADA", via=Via.API)
-    ticket = await office.door.decide(request_id, ada, Choice.APPROVE, round=1)
-    assert (await office.door.verdict(ticket)).reason is Reason.CODE_SENT
-    ticket = await office.door.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
-    assert (await office.door.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await office.door.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
-    assert (await office.door.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await office.door.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
-    assert (await office.door.verdict(ticket)).reason is Reason.CODE_SENT
+    ticket = await office.service.decide(request_id, ada, Choice.APPROVE, round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
     await office.skip(days=2)
     await office.until(request_id, lambda progress: progress.round == 2)
     assert (await office.decide(request_id, "U0SAM", round=2)).reason is Reason.NOT_ENROLLED
     assert (await office.decide(request_id, "U0DIRK", round=2)).reason is Reason.CODE_SENT
-    assert (await office.door.status(request_id)).outcome is None
+    assert (await office.service.status(request_id)).outcome is None
 
 
 async def test_no_number_and_no_code_is_in_the_hub_s_file(office: Office, tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.approval.activities import Activities
+from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Card, PostCard
+from orchestration.domain.cards import Card, PostCardInput
 from orchestration.domain.commands import EVENT_DECISION, Reason
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 from tests.orchestration.board import Board, BoardActions
 from tests.orchestration.conftest import BOOK, Office, by, opened
 
@@ -84,12 +84,12 @@ async def held(office: Office, gate: Gate) -> tuple[str, asyncio.Task[object]]:
 async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(slow_office: Office, gate: Gate) -> None:
     """The events have different names, between which the SDK knows no order."""
     request_id, first = await held(slow_office, gate)
-    cancel = await slow_office.door.cancel(request_id, by("U0RITA"))
-    vote = await slow_office.door.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    cancel = await slow_office.service.cancel(request_id, by("U0RITA"))
+    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
     gate.open.set()
     await first
-    assert (await slow_office.door.verdict(cancel)).reason is Reason.RECORDED
-    assert (await slow_office.door.verdict(vote)).ended_as is Status.CANCELLED
+    assert (await slow_office.service.verdict(cancel)).reason is Reason.RECORDED
+    assert (await slow_office.service.verdict(vote)).ended_as is Status.CANCELLED
 
 
 async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_followed_it(
@@ -98,11 +98,11 @@ async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_follow
     request_id, first = await held(slow_office, gate)
     await slow_office.skip(days=2)
     await slow_office.fired()
-    vote = await slow_office.door.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
+    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
     gate.open.set()
     await first
     # Round 2 is the escalation: it was open when the vote was handled, so the deadline came first.
-    assert (await slow_office.door.verdict(vote)).reason is Reason.RECORDED
+    assert (await slow_office.service.verdict(vote)).reason is Reason.RECORDED
 
 
 async def test_a_hundred_people_who_press_at_once_are_all_answered(office: Office) -> None:
@@ -123,11 +123,11 @@ async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the
 ) -> None:
     """Nobody works here, so the verdict is still to come when the hub stops."""
     client = connection.client()
-    door = Door(client, lambda: BOOK)
-    request_id = await door.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
-    ticket = await door.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    service = ApprovalService(client, lambda: BOOK)
+    request_id = await service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
+    ticket = await service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
     connection.close()
-    assert (await door.verdict(ticket, timeout=0.2)).reason is Reason.NO_ANSWER_YET
+    assert (await service.verdict(ticket, timeout=0.2)).reason is Reason.NO_ANSWER_YET
     await client.close()
 
 
@@ -146,18 +146,18 @@ async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(office
     for batch in range(3):
         tickets = await asyncio.gather(
             *(
-                office.door.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, f"{batch}.{n}")
+                office.service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, f"{batch}.{n}")
                 for n in range(40)
             )
         )
-        verdicts = await asyncio.gather(*(office.door.verdict(ticket) for ticket in tickets))
+        verdicts = await asyncio.gather(*(office.service.verdict(ticket) for ticket in tickets))
         assert {verdict.reason for verdict in verdicts} == {Reason.RECORDED}
     await office.eventually(lambda: len(office.board.trail) == 120)
     said = {step.text for _, step in office.board.trail}
     assert said == {f"{batch}.{n}" for batch in range(3) for n in range(40)}
     assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
     await office.skip(minutes=29)
-    assert (await office.door.status(request_id)).status is Status.PENDING
+    assert (await office.service.status(request_id)).status is Status.PENDING
     await office.skip(minutes=1)
     assert (await office.outcome(request_id)).status is Status.TIMED_OUT
 
@@ -196,7 +196,7 @@ def test_names_of_a_newer_release_in_a_carried_request_are_passed_over() -> None
 
 async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(office: Office) -> None:
     office.board.problems["after post"] = [ConnectionResetError("the answer was lost")]
-    request_id = await office.door.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
+    request_id = await office.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
     await office.eventually(lambda: office.board.posts == 1)
     await office.decide(request_id, "U0ADA")
     await office.due_within(seconds=2)
@@ -212,7 +212,7 @@ class SlowBoard(Board):
         return super().post(channel, card, notify)
 
 
-def _given(now: datetime) -> PostCard:
+def _given(now: datetime) -> PostCardInput:
     card = Card(
         request_id="deploy-1",
         round=1,
@@ -223,14 +223,14 @@ def _given(now: datetime) -> PostCard:
         asked_at=now,
         open=True,
     )
-    return PostCard(channel="C0X", card=card, attempt=1, scheduled_at=now)
+    return PostCardInput(channel="C0X", card=card, attempt=1, scheduled_at=now)
 
 
 def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
     """One worker posts and dies before it says so; the hub deals the same first try to one that runs for days."""
     board, now = Board(), datetime(2026, 12, 1, tzinfo=UTC)
     for _ in range(2):
-        worker = Activities(board, board, BoardActions(board), alone_since=None)
+        worker = ApprovalActivities(board, board, BoardActions(board), alone_since=None)
         worker.post_card(None, _given(now))
     assert board.posts == 1
 
@@ -238,7 +238,7 @@ def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
 def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
     """As when a lease runs out while the first is still under way."""
     board, now = SlowBoard(), datetime(2026, 12, 1, tzinfo=UTC)
-    activities = Activities(board, board, BoardActions(board), alone_since=now - timedelta(days=1))
+    activities = ApprovalActivities(board, board, BoardActions(board), alone_since=now - timedelta(days=1))
     threads = [threading.Thread(target=activities.post_card, args=(None, _given(now))) for _ in range(3)]
     for thread in threads:
         thread.start()

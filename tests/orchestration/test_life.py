@@ -12,7 +12,7 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.policy import Away, PersonEntry
 from orchestration.domain.request import Choice, RemarkKind, Status
-from orchestration.reconcile.workflow import SettleInput
+from orchestration.reconcile.workflow import ReconcileInput
 from tests.orchestration.conftest import Office
 
 ALWAYS = Away.model_validate({"from": date(2020, 1, 1), "until": date(2099, 12, 31)})
@@ -49,7 +49,7 @@ async def test_all_means_everyone_who_was_asked(office: Office) -> None:
     request_id = await office.ask("all")
     for actor in ("U0ADA", "U0FAY"):
         assert (await office.decide(request_id, actor)).accepted
-    level = (await office.door.status(request_id)).levels[0]
+    level = (await office.service.status(request_id)).levels[0]
     assert (level.needed, level.waiting_for, level.status) == (3, ["U0FIN"], Status.PENDING)
     assert await office.waits_of("U0FIN") == [request_id]
     await office.decide(request_id, "U0FIN")
@@ -63,7 +63,7 @@ async def test_all_opens_with_the_directory_down_and_asks_whom_its_first_answer_
     office.board.problems["members"] = [RuntimeError("down")] * 3
     request_id = await office.ask("all")
     assert (await office.decide(request_id, "U0FAY")).accepted
-    assert (await office.door.status(request_id)).levels[0].waiting_for == ["U0ADA", "U0FIN"]
+    assert (await office.service.status(request_id)).levels[0].waiting_for == ["U0ADA", "U0FIN"]
     assert await office.cancel(request_id, "U0RITA") is Reason.RECORDED
 
 
@@ -72,7 +72,7 @@ async def test_a_vote_changes_and_a_second_rejection_ends_it(office: Office) -> 
     assert (await office.decide(request_id, "U0ADA")).reason is Reason.RECORDED
     assert (await office.decide(request_id, "U0ADA")).reason is Reason.UNCHANGED
     assert (await office.decide(request_id, "U0ADA", Choice.REJECT)).reason is Reason.RECORDED
-    votes = (await office.door.status(request_id)).levels[0].decisions
+    votes = (await office.service.status(request_id)).levels[0].decisions
     assert [(vote.actor, vote.choice) for vote in votes] == [("U0ADA", Choice.REJECT)]
     await office.decide(request_id, "U0FAY", Choice.REJECT)
     outcome = await office.outcome(request_id)
@@ -129,7 +129,7 @@ async def test_the_last_one_of_all_may_hand_over_to_one_who_has_agreed(office: O
 
 
 async def test_the_file_and_a_person_s_own_word_say_who_stands_in(office: Office) -> None:
-    await office.door.set_away("U0FIN", PersonEntry(delegate="U0YAN", away=ALWAYS))
+    await office.service.set_away("U0FIN", PersonEntry(delegate="U0YAN", away=ALWAYS))
     request_id = await office.ask("vote")
     assert office.board.card("C0VOTE").levels[0].stand_ins == {"U0VERA": "U0BOB", "U0FIN": "U0YAN"}
     assert (await office.decide(request_id, "U0FIN")).reason is Reason.HANDED_OVER
@@ -142,20 +142,20 @@ async def test_the_file_and_a_person_s_own_word_say_who_stands_in(office: Office
 @pytest.mark.parametrize("stand_in", ["U0RITA", "U0ADA", "U0FIN"])
 async def test_a_stand_in_who_could_not_decide_stands_in_for_nobody(office: Office, stand_in: str) -> None:
     """The requester, the absent person, and one whose vote the level needs besides."""
-    await office.door.set_away("U0ADA", PersonEntry(delegate=stand_in, away=ALWAYS))
+    await office.service.set_away("U0ADA", PersonEntry(delegate=stand_in, away=ALWAYS))
     request_id = await office.ask("quick")
     assert office.board.card("C0QUICK").levels[0].stand_ins == {}
     assert (await office.decide(request_id, "U0ADA")).accepted
 
 
 async def test_the_requester_names_no_stand_in_to_decide_the_own_request(office: Office) -> None:
-    await office.door.set_away("U0FIN", PersonEntry(delegate="U0PAL", away=ALWAYS))
+    await office.service.set_away("U0FIN", PersonEntry(delegate="U0PAL", away=ALWAYS))
     request_id = await office.ask(requester="U0FIN")
     assert (await office.decide(request_id, "U0PAL")).reason is Reason.NOT_AN_APPROVER
 
 
 async def test_one_of_those_it_escalates_to_who_is_away_is_replaced_too(office: Office) -> None:
-    await office.door.set_away("U0DAN", PersonEntry(delegate="U0YAN", away=ALWAYS))
+    await office.service.set_away("U0DAN", PersonEntry(delegate="U0YAN", away=ALWAYS))
     request_id = await office.ask("quick")
     await office.skip(hours=1)
     await office.until(request_id, lambda progress: len(progress.cards) == 2)
@@ -267,9 +267,9 @@ async def test_a_terminated_request_is_settled_on_its_card_and_for_its_people(of
     assert (outcome.status, outcome.reason) == (Status.TERMINATED, "It was stopped by an operator.")
     assert (await office.decide(request_id, "U0ADA")).ended_as is Status.TERMINATED
     given = (await office.runtime(request_id)).get_input(ApprovalInput)
-    progress = await office.door.status(request_id)
-    ended = SettleInput(given=given, progress=progress, status=Status.TERMINATED)
-    settling = await client.schedule_new_orchestration("settle", input=ended)
+    progress = await office.service.status(request_id)
+    ended = ReconcileInput(given=given, progress=progress, status=Status.TERMINATED)
+    settling = await client.schedule_new_orchestration("reconcile", input=ended)
     await client.close()
     await office.completed(settling)
     card = office.board.card("C0ALL")

@@ -18,12 +18,12 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.worker import TaskHubGrpcWorker, _OrchestrationExecutor
 from google.protobuf import json_format
 
-from orchestration.approval.activities import Activities
+from orchestration.approval.activities import ApprovalActivities
 from orchestration.domain.request import Choice, Outcome, RemarkKind, Status
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from tests.orchestration.board import Board, BoardActions
-from tests.orchestration.conftest import Office, outlet
+from tests.orchestration.conftest import Office, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -40,7 +40,11 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
     """Runs the orchestrator over the history, as a worker does before its last turn; returns what it completes with."""
     worker, board = TaskHubGrpcWorker(), Board()
     started = events[0].timestamp.ToDatetime()
-    register(worker, Activities(board, board, BoardActions(board), alone_since=started), outlet(board))
+    register(
+        worker,
+        ApprovalActivities(board, board, BoardActions(board), alone_since=started),
+        outcome_activities(board),
+    )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))
     ended = next(event.executionCompleted for event in events if event.HasField("executionCompleted"))

@@ -14,20 +14,20 @@ from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Via
-from orchestration.domain.rules import Bench
+from orchestration.domain.rules import EligibleVoters
 from tests.orchestration.conftest import BOOK
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 PURCHASE = BOOK.policies["purchase"]
 REQUEST = ApprovalRequest(policy="purchase", title="Laptops", requester="U0RITA")
 MEMBERS = {"S0MANAGERS": ["U0FAY", "U0RITA"], "S0DIRECTORS": ["U0DIRK"]}
-BENCH = Bench(
+BENCH = EligibleVoters(
     approvers=["U0ADA", "S0MANAGERS", "U0BOB"],
     excused={"U0VERA": "U0BOB"},
     counted=["U0CAM"],
     open_rounds=[2],
 )
-ESCALATED = Bench(
+ESCALATED = EligibleVoters(
     approvers=["U0ADA", "U0CAM"], escalation=["S0DIRECTORS"], counted=["U0CAM"], open_rounds=[2, 3]
 )
 
@@ -41,7 +41,7 @@ def having(**changes: bool) -> Policy:
 
 
 @pytest.mark.parametrize(
-    ("given", "bench", "terms", "expected"),
+    ("given", "voters", "terms", "expected"),
     [
         (decision("U0ADA"), BENCH, PURCHASE, Reason.RECORDED),
         (decision("U0FAY"), BENCH, PURCHASE, Reason.RECORDED),
@@ -64,13 +64,13 @@ def having(**changes: bool) -> Policy:
         (decision("U0CAM"), BENCH, PURCHASE, Reason.NOT_AN_APPROVER),
     ],
 )
-def test_may_decide(given: Decision, bench: Bench, terms: Policy, expected: Reason) -> None:
-    reason = rules.may_decide(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
+def test_may_decide(given: Decision, voters: EligibleVoters, terms: Policy, expected: Reason) -> None:
+    reason = rules.may_decide(given, request=REQUEST, policy=terms, voters=voters, members=MEMBERS)
     assert reason is expected
 
 
 @pytest.mark.parametrize(
-    ("actor", "to", "round_", "bench", "terms", "expected"),
+    ("actor", "to", "round_", "voters", "terms", "expected"),
     [
         ("U0ADA", "U0ZED", 2, BENCH, PURCHASE, Reason.RECORDED),
         ("U0FAY", "U0ADA", 2, BENCH, PURCHASE, Reason.RECORDED),
@@ -90,10 +90,10 @@ def test_may_decide(given: Decision, bench: Bench, terms: Policy, expected: Reas
     ],
 )
 def test_may_delegate(
-    actor: str, to: str, round_: int, bench: Bench, terms: Policy, expected: Reason
+    actor: str, to: str, round_: int, voters: EligibleVoters, terms: Policy, expected: Reason
 ) -> None:
     given = Delegation(command_id="1", actor=actor, via=Via.SLACK, round=round_, to=to)
-    reason = rules.may_delegate(given, request=REQUEST, policy=terms, bench=bench, members=MEMBERS)
+    reason = rules.may_delegate(given, request=REQUEST, policy=terms, voters=voters, members=MEMBERS)
     assert reason is expected
 
 
@@ -112,7 +112,7 @@ def test_may_delegate(
 )
 def test_may_comment(actor: str, kind: RemarkKind, expected: Reason) -> None:
     given = Comment(command_id="1", actor=actor, via=Via.SLACK, kind=kind, text="Why?")
-    assert rules.may_comment(given, request=REQUEST, bench=BENCH, members=MEMBERS) is expected
+    assert rules.may_comment(given, request=REQUEST, voters=BENCH, members=MEMBERS) is expected
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Seen:
 
 
 @dataclass
-class Desk:
+class Worklist:
     """The page's server, over an office that knows the requests."""
 
     office: Office
@@ -70,7 +70,7 @@ class Desk:
         return seen.text
 
 
-Serve = Callable[..., Awaitable[Desk]]
+Serve = Callable[..., Awaitable[Worklist]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -95,18 +95,18 @@ async def serve(office: Office) -> AsyncIterator[Serve]:
     """Serves the page over a Slack that is reached at an address."""
     runners: list[web.AppRunner] = []
 
-    async def served(slack_url: str, patience: float = 10.0) -> Desk:
+    async def served(slack_url: str, patience: float = 10.0) -> Worklist:
         clock = Clock()
         links = RecordLinks(PUBLIC_URL, Secrets(NEW, OLD), clock)
         client = AsyncWebClient("xoxb-test", base_url=slack_url, timeout=1)
         application = web.Application()
         names = Names(client, Groups(client), patience=patience)
-        RecordRoutes(office.door, Operations(office.client), links, names).attach(application)
+        RecordRoutes(office.service, Operations(office.client), links, names).attach(application)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         runners.append(runner)
-        return Desk(office, links, clock, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        return Worklist(office, links, clock, f"http://127.0.0.1:{runner.addresses[0][1]}")
 
     yield served
     for runner in runners:
@@ -114,5 +114,5 @@ async def serve(office: Office) -> AsyncIterator[Serve]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(serve: Serve, slack: Simulator) -> Desk:
+async def worklist(serve: Serve, slack: Simulator) -> Worklist:
     return await serve(slack.api_url)

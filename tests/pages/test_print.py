@@ -1,4 +1,4 @@
-"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper."""
+"""The record in a browser: styled under its own policy, on a phone, in the dark and on item."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.conftest import browser  # noqa: F401 - the fixture
-from tests.pages.conftest import PUBLIC_URL, Desk
+from tests.pages.conftest import PUBLIC_URL, Worklist
 from tests.pages.test_record import approved, asked
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -22,14 +22,14 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
     "print": {"color_scheme": "dark", "viewport": {"width": 680, "height": 960}},
 }
-PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
+ITEM = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
 
 
-async def test_it_is_readable_wherever_it_is_read(desk: Desk, browser: Browser) -> None:  # noqa: F811
+async def test_it_is_readable_wherever_it_is_read(worklist: Worklist, browser: Browser) -> None:  # noqa: F811
     """With COUNTERSIGN_PICTURES set, each look is kept there as a picture."""
-    request_id = await asked(desk.office, title=LONG, description="Why not?\n" * 3)
-    await approved(desk.office, request_id, "Go ahead.")
-    address = (desk.links.make(request_id, "U0RITA") or "").replace(PUBLIC_URL, desk.url)
+    request_id = await asked(worklist.office, title=LONG, description="Why not?\n" * 3)
+    await approved(worklist.office, request_id, "Go ahead.")
+    address = (worklist.links.make(request_id, "U0RITA") or "").replace(PUBLIC_URL, worklist.url)
     page = await browser.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -40,8 +40,8 @@ async def test_it_is_readable_wherever_it_is_read(desk: Desk, browser: Browser) 
             color_scheme=how["color_scheme"], media="print" if look == "print" else "screen"
         )
         await page.goto(address)
-        paper = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
-        assert paper == PAPER["dark" if look == "dark" else "light"], look
+        item = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
+        assert item == ITEM["dark" if look == "dark" else "light"], look
         width = await page.locator("html").evaluate("node => node.scrollWidth")
         assert width <= how["viewport"]["width"], look
         assert complaints == [], look

@@ -14,7 +14,7 @@ from bot.http.pages.links import RecordLinks
 from bot.security.keys import Secrets
 from orchestration.domain.request import ApprovalRequest
 from tests.api.conftest import Office
-from tests.pages.conftest import NEW, OLD, PUBLIC_URL, Desk, Serve
+from tests.pages.conftest import NEW, OLD, PUBLIC_URL, Serve, Worklist
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,11 +41,11 @@ def words(html: str) -> str:
 # ---- who gets it -----------------------------------------------------------------------------------------
 
 
-async def test_an_address_is_for_one_request_one_person_and_an_hour(desk: Desk) -> None:
-    mine, other = await asked(desk.office), await asked(desk.office, title="Secret plan")
-    address = desk.links.make(mine, "U0RITA")
+async def test_an_address_is_for_one_request_one_person_and_an_hour(worklist: Worklist) -> None:
+    mine, other = await asked(worklist.office), await asked(worklist.office, title="Secret plan")
+    address = worklist.links.make(mine, "U0RITA")
     assert address is not None
-    assert (await desk.get(address)).status == 200
+    assert (await worklist.get(address)).status == 200
     forged = [
         address.replace(mine, other),
         address.replace("U0RITA", "U0SAM"),
@@ -55,17 +55,17 @@ async def test_an_address_is_for_one_request_one_person_and_an_hour(desk: Desk) 
         address.split("&")[0],
         address.replace("for=U0RITA", f"for={mine}"),
     ]
-    desk.clock.skip(minutes=59)
-    assert (await desk.get(address)).status == 200
+    worklist.clock.skip(minutes=59)
+    assert (await worklist.get(address)).status == 200
     for wrong in forged:
-        await refused(desk, wrong)
-    desk.clock.skip(minutes=2)
-    await refused(desk, address)
+        await refused(worklist, wrong)
+    worklist.clock.skip(minutes=2)
+    await refused(worklist, address)
 
 
-async def refused(desk: Desk, address: str) -> None:
+async def refused(worklist: Worklist, address: str) -> None:
     """A calm page without any data, and how to get a new link."""
-    seen = await desk.get(address)
+    seen = await worklist.get(address)
     assert seen.status == 403, address
     assert page.GONE_NEXT in unescape(seen.text)
     assert "Secret" not in seen.text
@@ -73,14 +73,16 @@ async def refused(desk: Desk, address: str) -> None:
     assert seen.headers["Cache-Control"] == "no-store"
 
 
-async def test_a_link_of_a_rotated_secret_holds_and_one_of_another_server_does_not(desk: Desk) -> None:
-    request_id = await asked(desk.office)
+async def test_a_link_of_a_rotated_secret_holds_and_one_of_another_server_does_not(
+    worklist: Worklist,
+) -> None:
+    request_id = await asked(worklist.office)
     before = RecordLinks(PUBLIC_URL, Secrets(OLD)).make(request_id, "U0RITA")
     elsewhere = RecordLinks(PUBLIC_URL, Secrets(b"x" * 32)).make(request_id, "U0RITA")
     assert before is not None
     assert elsewhere is not None
-    assert (await desk.get(before)).status == 200
-    assert (await desk.get(elsewhere)).status == 403
+    assert (await worklist.get(before)).status == 200
+    assert (await worklist.get(elsewhere)).status == 403
 
 
 async def test_two_pairs_never_share_a_key() -> None:
@@ -95,18 +97,18 @@ async def test_without_a_public_address_no_link_is_made() -> None:
     assert RecordLinks(None, Secrets(NEW)).make("deploy-1", "U0RITA") is None
 
 
-async def test_a_request_that_was_removed_is_said_to_be(desk: Desk) -> None:
-    address = desk.links.make("deploy-00000000", "U0RITA")
+async def test_a_request_that_was_removed_is_said_to_be(worklist: Worklist) -> None:
+    address = worklist.links.make("deploy-00000000", "U0RITA")
     assert address is not None
-    seen = await desk.get(address)
+    seen = await worklist.get(address)
     assert (seen.status, page.UNKNOWN in seen.text) == (404, True)
 
 
 # ---- what is on it ---------------------------------------------------------------------------------------
 
 
-async def test_all_of_a_decided_request_is_on_it(desk: Desk) -> None:
-    office = desk.office
+async def test_all_of_a_decided_request_is_on_it(worklist: Worklist) -> None:
+    office = worklist.office
     request_id = await asked(
         office, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields={"service": "web"}
     )
@@ -115,13 +117,13 @@ async def test_all_of_a_decided_request_is_on_it(desk: Desk) -> None:
     assert (
         await office.call("POST", f"/api/approvals/{request_id}/comment", ask, json=question)
     ).status == 200
-    open_page = words(await desk.read(request_id))
+    open_page = words(await worklist.read(request_id))
     assert "○ Waiting for On call, until 20" in open_page
     assert page.UNDECIDED in open_page
     await approved(office, request_id, "Go ahead.")
-    html = await desk.read(request_id)
+    html = await worklist.read(request_id)
     said = words(html)
-    outcome = (await office.door.status(request_id)).outcome
+    outcome = (await office.service.status(request_id)).outcome
     assert outcome is not None
     assert outcome.receipt is not None
     for expected in (
@@ -149,26 +151,26 @@ async def test_all_of_a_decided_request_is_on_it(desk: Desk) -> None:
 
 
 async def test_slack_being_away_leaves_the_ids(serve: Serve) -> None:
-    desk = await serve(CLOSED, patience=0.1)
-    request_id = await asked(desk.office)
-    assert "Asked by U0RITA" in words(await desk.read(request_id))
+    worklist = await serve(CLOSED, patience=0.1)
+    request_id = await asked(worklist.office)
+    assert "Asked by U0RITA" in words(await worklist.read(request_id))
 
 
-async def test_one_that_was_stopped_says_so(desk: Desk) -> None:
-    office = desk.office
+async def test_one_that_was_stopped_says_so(worklist: Worklist) -> None:
+    office = worklist.office
     request_id = await asked(office)
     admin = office.token("admin", "U0OLGA", "admin")
     stop = f"/runtime/webhooks/durabletask/instances/{request_id}/terminate"
     assert (await office.call("POST", stop, admin)).status == 202
-    said = words(await desk.read(request_id))
+    said = words(await worklist.read(request_id))
     assert "– Stopped by an operator , 20" in said
 
 
 # ---- nothing on it is more than text ---------------------------------------------------------------------
 
 
-async def test_what_people_write_stays_text(desk: Desk) -> None:
-    office = desk.office
+async def test_what_people_write_stays_text(worklist: Worklist) -> None:
+    office = worklist.office
     request = ApprovalRequest(
         policy="deploy",
         title=EVIL,
@@ -176,23 +178,23 @@ async def test_what_people_write_stays_text(desk: Desk) -> None:
         fields={"service": f'"{EVIL}'},
         requester="U0RITA",
     )
-    request_id = await office.door.start(request)
+    request_id = await office.service.start(request)
     await office.until(request_id, lambda progress: len(progress.cards) == 1)
     talk = office.token("ada", "U0ADA", "decide:deploy")
     remark = {"kind": "comment", "text": f"</blockquote>{EVIL}"}
     await office.call("POST", f"/api/approvals/{request_id}/comment", talk, json=remark)
     await approved(office, request_id, f"'{EVIL}")
-    html = await desk.read(request_id)
+    html = await worklist.read(request_id)
     assert html.count("&lt;script&gt;alert(1)") >= 6
     made = set(re.findall(r"<([a-z0-9]+)", html))
     assert not made & {"script", "img", "iframe", "form", "link", "a", "svg", "object"}
     assert "\u202e" not in html
 
 
-async def test_the_browser_is_told_to_take_nothing_but_the_style(desk: Desk) -> None:
-    address = desk.links.make(await asked(desk.office), "U0RITA")
+async def test_the_browser_is_told_to_take_nothing_but_the_style(worklist: Worklist) -> None:
+    address = worklist.links.make(await asked(worklist.office), "U0RITA")
     assert address is not None
-    seen = await desk.get(address)
+    seen = await worklist.get(address)
     [style] = re.findall(r"<style>(.*?)</style>", seen.text, flags=re.DOTALL)
     policy = seen.headers["Content-Security-Policy"]
     assert f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy

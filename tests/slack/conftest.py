@@ -10,7 +10,7 @@ from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import Rendered
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Notice, Step, StepKind, Tell
+from orchestration.domain.cards import Notice, SendMessageInput, Step, StepKind
 from orchestration.domain.commands import Comment, Decision, Delegation
 from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
@@ -96,10 +96,10 @@ class Story:
             Comment(command_id="c", actor=who, via=Via.SLACK, kind=kind, text=text), self.at(minutes)
         )
 
-    def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> Tell:
+    def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> SendMessageInput:
         """A message about the request as it stands."""
         round_ = self.record.state.round
-        return Tell(user=user, notice=notice, card=self.record.card(round_), attempt=1, **more)
+        return SendMessageInput(user=user, notice=notice, card=self.record.card(round_), attempt=1, **more)
 
     def step(self, kind: StepKind, **what: Any) -> Step:
         return Step(number=1, kind=kind, at=ASKED, **what)

@@ -4,7 +4,7 @@ import pytest
 
 from bot.slack.input.away import read_away, told
 from bot.slack.input.draft import Policies
-from bot.slack.input.grammar import Ask, Errand, Explain, Fill, explanation, parse
+from bot.slack.input.grammar import Ask, Explain, Fill, Subcommand, explanation, parse
 from bot.slack.text import typed
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, PersonEntry
@@ -59,7 +59,7 @@ def test_what_is_not_clear_is_said(text: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "errand"),
+    ("text", "subcommand"),
     [
         (
             "away until 2026-12-24 delegate <@U0BOB|bob>",
@@ -70,14 +70,14 @@ def test_what_is_not_clear_is_said(text: str, said: str) -> None:
         ("status purchase-k7m2x9qd", ("status", "purchase-k7m2x9qd")),
     ],
 )
-def test_errands_keep_what_slack_marked(policies: Policies, text: str, errand: tuple[str, ...]) -> None:
-    assert parse(text, policies) == Errand(errand[0], errand[1:])
+def test_errands_keep_what_slack_marked(policies: Policies, text: str, subcommand: tuple[str, ...]) -> None:
+    assert parse(text, policies) == Subcommand(subcommand[0], subcommand[1:])
 
 
 def test_a_policy_of_that_name_goes_first(policies: Policies) -> None:
     named = {**policies, "back": policies["purchase"].model_copy(update={"key": "back"})}
     assert isinstance(parse("back 10 Order", named), Ask)
-    assert isinstance(parse("away", named), Errand)
+    assert isinstance(parse("away", named), Subcommand)
 
 
 def test_the_help_tells_of_errands_and_of_nothing_technical(policies: Policies) -> None:

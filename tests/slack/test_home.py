@@ -14,7 +14,7 @@ from bot.slack.views.home import home_view
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, PersonEntry
 from orchestration.domain.request import Choice, Status
-from orchestration.service.worklists import Desk, Paper
+from orchestration.service.worklists import Worklist, WorklistItem
 from tests.slack.conftest import Story
 
 TODAY = date(2026, 12, 1)
@@ -23,8 +23,8 @@ AWAY = PersonEntry(delegate="U0FAY", away=Away(since=TODAY, until=date(2026, 12,
 Stories = Callable[..., Story]
 
 
-def paper(story: Story) -> Paper:
-    return Paper(story.record.progress(), story.record.request, story.record.policy)
+def item(story: Story) -> WorklistItem:
+    return WorklistItem(story.record.progress(), story.record.request, story.record.policy)
 
 
 def texts(view: dict[str, Any]) -> list[str]:
@@ -42,7 +42,7 @@ def buttons(view: dict[str, Any]) -> list[str]:
 
 
 def test_an_empty_home_says_what_will_be_there() -> None:
-    view = home_view(Desk(), None, TODAY)
+    view = home_view(Worklist(), None, TODAY)
     checked_view(view, "home")
     assert texts(view) == [
         home.WAITING_TITLE,
@@ -65,7 +65,9 @@ def test_a_row_says_what_and_who_and_how_long(story: Stories) -> None:
     ended = story()
     ended.vote("U0ADA", Choice.REJECT, 30, "No.")
     ended.record.end(Status.REJECTED, ended.at(30), by="U0ADA", comments="No.")
-    view = home_view(Desk(waits=[paper(waiting)], asked=[paper(passed)], decided=[paper(ended)]), None, TODAY)
+    view = home_view(
+        Worklist(waits=[item(waiting)], asked=[item(passed)], decided=[item(ended)]), None, TODAY
+    )
     checked_view(view, "home")
     said = texts(view)
     assert said[1].startswith(
@@ -79,9 +81,9 @@ def test_a_row_says_what_and_who_and_how_long(story: Stories) -> None:
 
 @pytest.mark.parametrize("title", ["x", "😀" * 150, "&" * 150, "https://a.example/?" + "&" * 120])
 def test_however_much_there_is_it_fits_and_the_rest_is_counted(story: Stories, title: str) -> None:
-    one = paper(story(title=title))
-    desk = Desk(waits=[one] * 60, asked=[one] * 20, decided=[one] * 40, unseen=2)
-    view = home_view(desk, None, TODAY)
+    one = item(story(title=title))
+    worklist = Worklist(waits=[one] * 60, asked=[one] * 20, decided=[one] * 40, unseen=2)
+    view = home_view(worklist, None, TODAY)
     checked_view(view, "home")
     assert len(view["blocks"]) <= 100
     shown = [block for block in view["blocks"] if "accessory" in block]
@@ -103,7 +105,7 @@ def test_however_much_there_is_it_fits_and_the_rest_is_counted(story: Stories, t
     ids=["there", "away", "by the operator", "back all the same", "nobody stands in"],
 )
 def test_being_away(own: PersonEntry | None, listed: PersonEntry | None, said: str, can: list[str]) -> None:
-    view = home_view(Desk(entry=own), listed, TODAY)
+    view = home_view(Worklist(entry=own), listed, TODAY)
     checked_view(view, "home")
     assert buttons(view)[1:] == can
     assert any(text.startswith(said) for text in texts(view))
@@ -111,7 +113,7 @@ def test_being_away(own: PersonEntry | None, listed: PersonEntry | None, said: s
 
 
 def test_an_absence_that_is_over_is_none() -> None:
-    assert home.THERE in texts(home_view(Desk(entry=AWAY), None, TODAY + timedelta(days=24)))
+    assert home.THERE in texts(home_view(Worklist(entry=AWAY), None, TODAY + timedelta(days=24)))
 
 
 def test_the_form_for_being_away() -> None:

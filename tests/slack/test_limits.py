@@ -20,7 +20,7 @@ from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
 from bot.slack.views.request_form import Origin, ask_form
-from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Tell, Waiting
+from orchestration.domain.cards import Card, Notice, SendMessageInput, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import FieldSpec, Level, Policy
 from orchestration.domain.request import (
@@ -168,7 +168,7 @@ def test_any_message_is_within_the_limits(
 ) -> None:
     url = "https://acme.example/archives/C0/p1"
     waiting = [Waiting(request_id=f"p-{n}", title=title) for n, title in enumerate(titles)]
-    tell = Tell(user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1)
+    tell = SendMessageInput(user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1)
     for links in ({}, {card.request_id: url, **{each.request_id: url for each in waiting}}):
         message = notice(tell, links)
         assert 0 < len(message.text) <= 40_000

@@ -9,7 +9,7 @@ import pytest
 
 import bot
 from bot.cli.main import main
-from bot.policy_reloading import PolicyFile
+from bot.policy_reloading import PolicyReloader
 from orchestration.domain.errors import PolicyError
 
 GOOD = """
@@ -35,7 +35,7 @@ def test_an_edit_counts_for_the_next_request_and_a_faulty_one_changes_nothing(
 ) -> None:
     file = tmp_path / "policies.toml"
     write(file, GOOD.format(name="purchase"))
-    book = PolicyFile(file, {}, sms=False)
+    book = PolicyReloader(file, {}, sms=False)
     assert list(book().policies) == ["purchase"]
     assert book() is book()
 
@@ -63,7 +63,7 @@ def test_a_faulty_file_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "policies.toml"
     write(file, GOOD.format(name="purchase") + '[policies.purchase.on]\napproved = { activity = "nope" }\n')
     with pytest.raises(PolicyError) as told:
-        PolicyFile(file, {}, sms=False)
+        PolicyReloader(file, {}, sms=False)
     assert str(told.value) == (
         f"{file}:10: policies.purchase.on.approved: "
         "no installed package has the action 'nope' (installed: none)."

@@ -5,20 +5,20 @@ from __future__ import annotations
 from aiohttp import web
 
 from bot.http.api.approvals import ApprovalRoutes
-from bot.http.api.authentication import Gate
+from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.key_set import KeyRoutes
 from bot.http.api.management import ManagementRoutes
-from bot.http.api.outcome_events import Announcing
+from bot.http.api.outcome_events import OutcomeEvents
 from bot.http.api.urls import Urls
 from bot.security.keys import Secrets
 from bot.security.receipts import Keys
 from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
-from orchestration.service.approvals import Door
-from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
 
 __all__ = ["Api"]
@@ -29,18 +29,18 @@ class Api:
 
     def __init__(
         self,
-        door: Door,
+        service: ApprovalService,
         operations: Operations,
         tokens: TokenFile,
         secrets: Secrets,
         keys: Keys,
         *,
         public_url: str | None,
-        challenges: ChallengeDoor | None = None,
+        challenges: ChallengeService | None = None,
     ) -> None:
         """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
         urls = Urls(public_url, secrets)
-        self._approvals = ApprovalRoutes(door, operations, urls)
+        self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
         rooms = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
@@ -48,7 +48,7 @@ class Api:
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()
         docs.describe(endpoints)
-        self.gate = Gate(endpoints, tokens)
+        self.authenticator = Authenticator(endpoints, tokens)
 
     @property
     def polls(self) -> int:
@@ -60,13 +60,13 @@ class Api:
         """How many requests are looked at for them."""
         return self._approvals.watch.watched
 
-    def announcing(self, signer: Signer) -> Signer:
+    def outcome_events(self, signer: Signer) -> Signer:
         """The same signer; whoever waits here for what it signs is answered without delay."""
-        return Announcing(signer, self._approvals.watch)
+        return OutcomeEvents(signer, self._approvals.watch)
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes; a shutdown of the application answers every long poll at once."""
-        self.gate.attach(application)
+        self.authenticator.attach(application)
 
         async def close(_: web.Application) -> None:
             self._approvals.watch.close()

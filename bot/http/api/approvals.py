@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from bot.http.api.endpoint import DECIDE_ANY, Answer, Call, Endpoint, json_response
-from bot.http.api.long_polling import Watch, over
+from bot.http.api.long_polling import LongPolling, over
 from bot.http.api.models import Answered, Approval, Approvals, Ask, Cancel, Decide, Look, Page, Say, Started
 from bot.http.api.problems import Problem
 from bot.http.api.timeline import Timeline, moments
@@ -19,7 +19,7 @@ from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
 from orchestration.domain.errors import ReservedEventError, UnknownRequestError
 from orchestration.domain.request import ApprovalRequest, Notified
-from orchestration.service.approvals import Door, Ticket
+from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.operations import RESERVED, Operations, Wanted
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
@@ -47,13 +47,13 @@ _REFUSED: Final = {
 
 
 class ApprovalRoutes:
-    """The endpoints, over the door."""
+    """The endpoints, over the service."""
 
-    def __init__(self, door: Door, operations: Operations, urls: Urls) -> None:
-        self._door = door
+    def __init__(self, service: ApprovalService, operations: Operations, urls: Urls) -> None:
+        self._service = service
         self._operations = operations
         self._urls = urls
-        self.watch = Watch(self._look)
+        self.watch = LongPolling(self._look)
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -155,7 +155,7 @@ class ApprovalRoutes:
             asked_with=call.token.name,
             idempotency_key=_key(call),
         )
-        request_id = await self._door.start(request)
+        request_id = await self._service.start(request)
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
         return json_response(self._urls.started(call, request_id), 202, headers)
 
@@ -178,9 +178,9 @@ class ApprovalRoutes:
         return json_response(Approval.of(progress), 202, headers)
 
     async def timeline(self, call: Call) -> web.Response:
-        """What happened; of an approval that was stopped, also what `settle` did then."""
+        """What happened; of an approval that was stopped, also what `reconcile` did then."""
         request_id = await self._visible(call)
-        progress = await self._door.status(request_id)
+        progress = await self._service.status(request_id)
         events = await self._operations.whole_history(request_id)
         return json_response(Timeline(id=request_id, items=moments(events, progress.verdicts)))
 
@@ -211,7 +211,7 @@ class ApprovalRoutes:
         progress = await self._look(_id(call))
         if progress.policy not in call.token.policies:
             raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
-        ticket = await self._door.decide(
+        ticket = await self._service.decide(
             progress.request_id,
             call.actor,
             given.choice,
@@ -224,7 +224,7 @@ class ApprovalRoutes:
     async def cancel(self, call: Call) -> web.Response:
         """Withdraws it."""
         given = await call.body(Cancel, optional=True)
-        ticket = await self._door.cancel(
+        ticket = await self._service.cancel(
             _id(call), call.actor, reason=given.reason, command_id=_command_id(call)
         )
         return await self._answer(ticket)
@@ -233,13 +233,13 @@ class ApprovalRoutes:
         """Adds a remark."""
         given = await call.body(Say)
         request_id = await self._visible(call)
-        ticket = await self._door.comment(
+        ticket = await self._service.comment(
             request_id, call.actor, given.kind, given.text, command_id=_command_id(call)
         )
         return await self._answer(ticket)
 
     async def _answer(self, ticket: Ticket) -> web.Response:
-        verdict = await self._door.verdict(ticket)
+        verdict = await self._service.verdict(ticket)
         answered = Answered.of(verdict)
         if verdict.accepted:
             return json_response(answered)
@@ -259,15 +259,15 @@ class ApprovalRoutes:
         request_id, token = _id(call), call.token
         if token.may(READ) or token.may(ADMIN):
             return request_id
-        progress = await self._door.status(request_id)
+        progress = await self._service.status(request_id)
         own = token.may(REQUEST) and progress.requester == token.owner
         if not own and progress.policy not in token.policies:
             raise Problem("forbidden", "This token sees only what its owner asked or it may decide.")
         return request_id
 
     async def _look(self, request_id: str) -> Progress:
-        """The progress; of an approval that was stopped, with the outcome that `settle` wrote."""
-        return await self._operations.with_settled(await self._door.status(request_id))
+        """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote."""
+        return await self._operations.with_settled(await self._service.status(request_id))
 
 
 def _id(call: Call) -> str:

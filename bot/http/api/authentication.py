@@ -20,7 +20,7 @@ OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Gate:
+class Authenticator:
     """Puts endpoints onto an application, behind their tokens."""
 
     def __init__(self, endpoints: list[Endpoint], tokens: TokenFile) -> None:

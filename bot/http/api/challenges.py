@@ -16,7 +16,7 @@ from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, T
 from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
 from orchestration.domain.policy import e164
 from orchestration.domain.request import Model
-from orchestration.service.challenges import STANDALONE, ChallengeDoor
+from orchestration.service.challenges import STANDALONE, ChallengeService
 from orchestration.service.messages import why_not
 
 
@@ -58,8 +58,8 @@ class Responded(Model):
 class ChallengeRoutes:
     """Begin, look, respond. Only challenges begun here are seen here: a decision's are its approver's alone."""
 
-    def __init__(self, door: ChallengeDoor) -> None:
-        self._door = door
+    def __init__(self, service: ChallengeService) -> None:
+        self._service = service
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -102,22 +102,22 @@ class ChallengeRoutes:
     async def begin(self, call: Call) -> web.Response:
         """The number travels sealed from here on."""
         given = await call.body(Begin)
-        challenge_id = await self._door.start(given.number, given.subject)
-        shown = _shown(await self._door.status(challenge_id))
+        challenge_id = await self._service.start(given.number, given.subject)
+        shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
     async def show(self, call: Call) -> web.Response:
         """By its ID."""
-        return json_response(_shown(await self._door.status(_own(call))))
+        return json_response(_shown(await self._service.status(_own(call))))
 
     async def respond(self, call: Call) -> web.Response:
         """One that has ended takes no answer."""
         challenge_id = _own(call)
-        digits = self._door.codes.digits_of((await call.body(Respond)).code)
+        digits = self._service.codes.digits_of((await call.body(Respond)).code)
         if digits is None:
-            raise InvalidRequestError(f"is not {self._door.codes.digits} digits", field="code")
-        answer = await self._door.answer(challenge_id, digits, call.fresh_id())
-        progress = await self._door.status(challenge_id)
+            raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")
+        answer = await self._service.answer(challenge_id, digits, call.fresh_id())
+        progress = await self._service.status(challenge_id)
         if answer is None:
             raise Problem("conflict", f"The challenge is {progress.status}.")
         responded = Responded(right=answer.right, attempts_left=answer.attempts_left, status=progress.status)

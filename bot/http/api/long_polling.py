@@ -16,7 +16,7 @@ LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
 HURRIED: Final = 0.05  # seconds between two looks after a nudge
 HURRIED_LOOKS: Final = 20
 
-# These may have been cut short, and nobody signs before `settle` has run.
+# These may have been cut short, and nobody signs before `reconcile` has run.
 _CUT_SHORT: Final = {Status.FAILED, Status.TERMINATED}
 
 Look = Callable[[str], Awaitable[Progress]]
@@ -35,7 +35,7 @@ class _Watcher:
         self.task: asyncio.Task[Progress]
 
 
-class Watch:
+class LongPolling:
     """Watches requests for as long as somebody waits for them. Close it, and everybody gets the latest at once."""
 
     def __init__(self, look: Look) -> None:

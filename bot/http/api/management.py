@@ -187,7 +187,7 @@ class ManagementRoutes:
         return plain_json({"instancesDeleted": deleted})
 
     def _admit(self, call: Call, right: str) -> str:
-        """The instance's ID, for a caller with a token that the gate let in or a key that we signed for it."""
+        """The instance's ID, for a caller with a token that the authenticator let in or a key that we signed for it."""
         instance_id = call.part("id")
         if not call.has_token and not self._urls.admits(call, right, instance_id):
             raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})

@@ -187,7 +187,7 @@ class Approval(BaseModel):
 
     @classmethod
     def of(cls, progress: Progress) -> Approval:
-        """The progress without what only Slack and the door need."""
+        """The progress without what only Slack and the service need."""
         return cls(
             id=progress.request_id,
             status=progress.status,

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from bot.http.api.timeline import Moment, moments
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Reply, StepKind
+from orchestration.domain.cards import PostReplyInput, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
 
 _SAID: Final = {
@@ -50,10 +50,10 @@ class Account:
         return found
 
 
-async def account_of(door: Door, operations: Operations, request_id: str) -> Account:
+async def account_of(service: ApprovalService, operations: Operations, request_id: str) -> Account:
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
-    progress = await operations.with_settled(await door.status(request_id))
-    request, policy = await door.asked(request_id), await door.policy_of(request_id)
+    progress = await operations.with_settled(await service.status(request_id))
+    request, policy = await service.asked(request_id), await service.policy_of(request_id)
     events = await operations.whole_history(request_id)
     return Account(request, policy, progress, said(events), moments(events, progress.verdicts))
 
@@ -76,7 +76,7 @@ def _said(event: past.HistoryEvent) -> Iterator[Remark]:
     if isinstance(event, past.ExecutionStartedEvent):
         yield from _carried(event.input)
     elif isinstance(event, past.TaskScheduledEvent) and event.name == "reply":
-        step = Reply.model_validate_json(event.input or "").step
+        step = PostReplyInput.model_validate_json(event.input or "").step
         if step.kind in _SAID and step.actor:
             yield Remark(actor=step.actor, kind=_SAID[step.kind], text=step.text, at=step.at)
 
@@ -85,5 +85,5 @@ def _carried(text: str | None) -> Iterator[Remark]:
     try:
         given = ApprovalInput.model_validate(json.loads(text or "null"))
     except (ValueError, ValidationError):
-        return  # `settle`, which has none of its own
+        return  # `reconcile`, which has none of its own
     yield from given.state.remarks if given.state else ()

@@ -13,7 +13,7 @@ from bot.http.pages.account import account_of
 from bot.http.pages.links import KEY, PERSON, RecordLinks
 from bot.slack.api.names import Names
 from orchestration.domain.errors import HubUnavailableError, UnknownRequestError
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -34,10 +34,12 @@ HEADERS: Final = {
 
 
 class RecordRoutes:
-    """The page, over the door, the hub's histories and Slack's names."""
+    """The page, over the service, the hub's histories and Slack's names."""
 
-    def __init__(self, door: Door, operations: Operations, links: RecordLinks, names: Names) -> None:
-        self._door = door
+    def __init__(
+        self, service: ApprovalService, operations: Operations, links: RecordLinks, names: Names
+    ) -> None:
+        self._service = service
         self._operations = operations
         self._links = links
         self._names = names
@@ -53,7 +55,7 @@ class RecordRoutes:
         if until is None:
             return _notice(HTTPStatus.FORBIDDEN, page.GONE_TITLE, page.GONE, page.GONE_NEXT)
         try:
-            account = await account_of(self._door, self._operations, request_id)
+            account = await account_of(self._service, self._operations, request_id)
         except UnknownRequestError:
             return _notice(HTTPStatus.NOT_FOUND, page.UNKNOWN_TITLE, page.UNKNOWN)
         except HubUnavailableError as error:

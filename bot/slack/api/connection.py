@@ -29,7 +29,7 @@ class SlackRefusedError(CountersignError):
     """Slack does not accept a token."""
 
 
-class SlackLink:
+class SlackConnection:
     """Keeps `app` reachable for Slack: in Socket Mode when an app token is given, otherwise at `/slack/events`."""
 
     def __init__(self, app: AsyncApp, app_token: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Publishes App Homes: to who opens theirs, and again, while they look, when something on it changes."""
+"""Publishes App HomePublisher: to who opens theirs, and again, while they look, when something on it changes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from orchestration.domain.cards import Card
 from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError
 from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
-from orchestration.service.worklists import DeskReader
+from orchestration.service.worklists import Worklists
 
 log = logging.getLogger(__name__)
 
-# Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
+# Slack takes about a hundred HomePublisher a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
 SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
@@ -50,7 +50,7 @@ class _Looker:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Homes:
+class HomePublisher:
     """Who looks at their Home, and what it shows. For one event loop, and for what this process is told of.
 
     `now` is the hub's time. Nothing here holds up a decision: cards tell it what they show, and it draws later.
@@ -59,7 +59,7 @@ class Homes:
     def __init__(
         self,
         client: AsyncWebClient,
-        reader: DeskReader,
+        reader: Worklists,
         groups: Groups,
         book: Callable[[], PolicyBook],
         now: Callable[[], datetime],
@@ -134,7 +134,7 @@ class Homes:
         oldest = time.monotonic() - LOOKS_FOR
         for person, looker in self._lookers.items():
             if looker.since >= oldest and (person in concerned or not concerned.isdisjoint(looker.groups)):
-                # The request's own word to their desk may come later than its card.
+                # The request's own word to their worklist may come later than its card.
                 if request_id not in looker.changed:
                     looker.changed.append(request_id)
                 self._mark(person)
@@ -176,9 +176,9 @@ class Homes:
         groups = await self._groups.of(person) if named else frozenset()
         if groups is not None:
             looker.groups = groups & named
-        desk = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
+        worklist = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
         listed = book.people.get(person)
-        return home_view(desk, listed, self.today(), groups_unknown=groups is None)
+        return home_view(worklist, listed, self.today(), groups_unknown=groups is None)
 
 
 def _groups_of(book: PolicyBook) -> frozenset[str]:

@@ -21,7 +21,7 @@ from bot.slack.messages import thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, notice
 from bot.slack.text import mention
-from orchestration.domain.cards import Card, Step, Tell
+from orchestration.domain.cards import Card, SendMessageInput, Step
 from orchestration.domain.errors import ThrottledError
 from orchestration.domain.request import CardRef
 
@@ -145,7 +145,7 @@ class SlackNotifier:
 
     # ---- messages ----------------------------------------------------------------------------------------
 
-    def tell(self, message: Tell) -> None:
+    def tell(self, message: SendMessageInput) -> None:
         """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
         links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
         links[message.card.request_id] = message.where

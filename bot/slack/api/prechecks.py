@@ -6,38 +6,38 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bot.slack.api.groups import Groups
-from orchestration.approval.status import bench_of, people_of
+from orchestration.approval.status import eligible_voters_of, people_of
 from orchestration.domain.commands import Reason
 from orchestration.domain.rules import belongs, groups_of
-from orchestration.service.worklists import Paper, may_decide
+from orchestration.service.worklists import WorklistItem, may_decide
 
 # Gives the address of a request's record for one person; None where this server has no public address.
 Link: TypeAlias = Callable[[str, str], str | None]
 
 
-class Courtesy:
+class Prechecks:
     """Over what Slack says of user groups. Where it says nothing, nobody is refused and nothing is offered."""
 
     def __init__(self, groups: Groups, link: Link) -> None:
         self._groups = groups
         self._link = link
 
-    async def refusal(self, person: str, paper: Paper) -> Reason | None:
+    async def refusal(self, person: str, item: WorklistItem) -> Reason | None:
         """Why a decision of theirs would not count now; None where it would, or nobody can tell."""
-        bench = bench_of(paper.progress, paper.policy)
-        groups = await self._groups_of(person, {*bench.approvers, *bench.escalation})
+        voters = eligible_voters_of(item.progress, item.policy)
+        groups = await self._groups_of(person, {*voters.approvers, *voters.escalation})
         if groups is None:
             return None
-        reason = may_decide(person, dict.fromkeys(groups, (person,)), paper)
+        reason = may_decide(person, dict.fromkeys(groups, (person,)), item)
         return None if reason is Reason.RECORDED else reason
 
-    async def record(self, person: str, paper: Paper) -> str | None:
+    async def record(self, person: str, item: WorklistItem) -> str | None:
         """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
-        people = people_of(paper.progress, paper.request, paper.policy)
+        people = people_of(item.progress, item.request, item.policy)
         groups = await self._groups_of(person, people) or ()
         if not belongs(person, people, dict.fromkeys(groups, (person,))):
             return None
-        return self._link(paper.progress.request_id, person)
+        return self._link(item.progress.request_id, person)
 
     async def _groups_of(self, person: str, principals: set[str]) -> frozenset[str] | None:
         """Asks Slack only where it matters."""

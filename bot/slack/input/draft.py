@@ -35,7 +35,7 @@ class Draft:
 def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_key: str) -> ApprovalRequest:
     """The request that the draft makes. Raises `InvalidRequestError` naming the field to mend.
 
-    The policy's own rules are the door's to check.
+    The policy's own rules are the service's to check.
     """
     policy = policies.get(draft.policy or "")
     if policy is None:

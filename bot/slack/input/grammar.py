@@ -22,7 +22,7 @@ HELP_WORDS: Final = frozenset({"help", "?", "-h", "--help"})
 SHOWN_POLICIES: Final = 30
 
 AWAY, BACK, CANCEL, STATUS = "away", "back", "cancel", "status"
-ERRANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
+SUBCOMMANDS: Final = frozenset({AWAY, BACK, CANCEL, STATUS})
 
 USAGE: Final = (
     f"*{COMMAND}* opens a form.\n"
@@ -60,14 +60,14 @@ class Explain:
 
 
 @dataclass(frozen=True)
-class Errand:
-    """Something else than asking: one of `ERRANDS`, and what follows it as Slack sent it, mentions included."""
+class Subcommand:
+    """Something else than asking: one of `SUBCOMMANDS`, and what follows it as Slack sent it, mentions included."""
 
     word: str
     words: tuple[str, ...]
 
 
-Wish: TypeAlias = Ask | Fill | Explain | Errand
+Wish: TypeAlias = Ask | Fill | Explain | Subcommand
 
 
 def parse(text: str, policies: Policies) -> Wish:
@@ -79,8 +79,8 @@ def parse(text: str, policies: Policies) -> Wish:
     policy = policies.get(first.lower())
     if policy is not None:
         return _asking(policy, rest)
-    if first.lower() in ERRANDS:
-        return Errand(first.lower(), tuple(text.split()[1:]))
+    if first.lower() in SUBCOMMANDS:
+        return Subcommand(first.lower(), tuple(text.split()[1:]))
     return Explain("" if first.lower() in HELP_WORDS and not rest else _unknown(first, policies))
 
 

@@ -1,4 +1,4 @@
-"""What people do in Slack, as commands at the door.
+"""What people do in Slack, as commands at the service.
 
 The order is always: commit to the hub, then ack, so that a press that Slack took is on disk. Only a form that is to
 be opened is acked first. Whatever goes wrong, the person is told where they acted.
@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.api.home_publisher import Homes
-from bot.slack.api.prechecks import Courtesy
+from bot.slack.api.home_publisher import HomePublisher
+from bot.slack.api.prechecks import Prechecks
 from bot.slack.listeners import actions, codes, commands, home, views
-from bot.slack.listeners.subcommands import Errands
-from orchestration.service.approvals import Door
-from orchestration.service.challenges import ChallengeDoor
+from bot.slack.listeners.subcommands import Subcommands
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.challenges import ChallengeService
 
 
 def register(
     app: AsyncApp,
-    door: Door,
-    challenges: ChallengeDoor | None = None,
+    service: ApprovalService,
+    challenges: ChallengeService | None = None,
     *,
-    courtesy: Courtesy,
-    homes: Homes,
+    prechecks: Prechecks,
+    home_publisher: HomePublisher,
 ) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
-    errands = Errands(door, courtesy, homes)
-    commands.register(app, errands)
-    actions.register(app, door, courtesy)
-    views.register(app, door)
-    home.register(app, errands)
+    subcommands = Subcommands(service, prechecks, home_publisher)
+    commands.register(app, subcommands)
+    actions.register(app, service, prechecks)
+    views.register(app, service)
+    home.register(app, subcommands)
     if challenges is not None:
-        codes.register(app, door, challenges)
+        codes.register(app, service, challenges)

@@ -9,10 +9,10 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.codes import ENTER_CODE, ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from bot.slack.input import target
 from bot.slack.listeners.failures import answered
-from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.interaction import Interaction
 from orchestration.challenge.models import ChallengeStatus
-from orchestration.service.approvals import Door
-from orchestration.service.challenges import ChallengeDoor
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.challenges import ChallengeService
 from orchestration.service.messages import unconfirmed
 
 NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
@@ -21,46 +21,46 @@ WRONG: Final = "That code isn't right, {left} {tries} left."
 ENDED: Final = "This code has ended. Press Approve again for a new one."
 
 
-def register(app: AsyncApp, door: Door, challenges: ChallengeDoor) -> None:
+def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeService) -> None:
     """Registers the button and the form."""
 
     @app.action(ENTER_CODE)
     @answered
-    async def enter_code(act: Act) -> None:
-        pressed = target.of_click(act.body)
-        challenge = (await door.status(pressed.instance_id)).confirming.get(act.person)
-        await act.ack()
+    async def enter_code(interaction: Interaction) -> None:
+        pressed = target.of_click(interaction.body)
+        challenge = (await service.status(pressed.instance_id)).confirming.get(interaction.person)
+        await interaction.ack()
         if challenge is None:
-            await act.tell(NO_CODE)
+            await interaction.tell(NO_CODE)
             return
         progress = await challenges.status(challenge)
         form = code_form(
-            progress, CodeOrigin(channel=act.channel, challenge=challenge), challenges.codes.digits
+            progress, CodeOrigin(channel=interaction.channel, challenge=challenge), challenges.codes.digits
         )
-        await act.show(form)
+        await interaction.show(form)
 
     @app.view(ENTER_CODE_FORM)
     @answered
-    async def code(act: Act) -> None:
-        challenge = CodeOrigin.model_validate_json(act.view["private_metadata"]).challenge
-        digits = challenges.codes.digits_of(read_code(act.view))
+    async def code(interaction: Interaction) -> None:
+        challenge = CodeOrigin.model_validate_json(interaction.view["private_metadata"]).challenge
+        digits = challenges.codes.digits_of(read_code(interaction.view))
         if digits is None:
             words = NOT_A_CODE.format(digits=challenges.codes.digits)
-            await act.ack(response_action="errors", errors={TYPED: words})
+            await interaction.ack(response_action="errors", errors={TYPED: words})
             return
-        if (await challenges.status(challenge)).user != act.person:
-            await act.ack(response_action="errors", errors={TYPED: NO_CODE})
+        if (await challenges.status(challenge)).user != interaction.person:
+            await interaction.ack(response_action="errors", errors={TYPED: NO_CODE})
             return
-        answer = await challenges.answer(challenge, digits, act.id)
+        answer = await challenges.answer(challenge, digits, interaction.id)
         if answer is not None and answer.right:
-            await act.done()
+            await interaction.done()
         elif answer is not None and answer.attempts_left > 0:
             tries = "try" if answer.attempts_left == 1 else "tries"
             words = WRONG.format(left=answer.attempts_left, tries=tries)
-            await act.ack(response_action="errors", errors={TYPED: words})
+            await interaction.ack(response_action="errors", errors={TYPED: words})
         else:
-            await act.done()
+            await interaction.done()
             ended = await challenges.status(challenge)
             verified = ended.status is ChallengeStatus.VERIFIED
             if not verified:
-                await act.tell(unconfirmed(ended.trouble) if ended.trouble else ENDED)
+                await interaction.tell(unconfirmed(ended.trouble) if ended.trouble else ENDED)

@@ -1,4 +1,4 @@
-"""One act of one person, as Slack's signed payload says it; and how to answer so that only they see it."""
+"""One interaction of one person, as Slack's signed payload says it; and how to answer so that only they see it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Act:
+class Interaction:
     """A command, a press or a submitted form: who, where, and what Slack gives to answer with."""
 
     body: Mapping[str, Any]
@@ -38,7 +38,7 @@ class Act:
 
     @property
     def actor(self) -> Actor:
-        """The same, for the door."""
+        """The same, for the service."""
         return Actor(self.person, Via.SLACK)
 
     @property
@@ -66,9 +66,9 @@ class Act:
 
     @property
     def id(self) -> str:
-        """A name for this act: the same if Slack delivers it again, another for whatever the person does next.
+        """A name for this interaction: the same if Slack delivers it again, another for whatever the person does next.
 
-        Slack makes a trigger for each act, which travels in its payload; a press has its own time besides.
+        Slack makes a trigger for each interaction, which travels in its payload; a press has its own time besides.
         """
         action = (self.body.get("actions") or [{}])[0]
         return _name(

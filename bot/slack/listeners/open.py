@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
-from bot.slack.api.prechecks import Courtesy
+from bot.slack.api.prechecks import Prechecks
 from bot.slack.blocks import Json
 from bot.slack.input import target
-from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.interaction import Interaction
 from bot.slack.messages import cards
 from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
@@ -20,132 +20,155 @@ from bot.slack.views.request_form import Origin
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Status
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.messages import sentence
-from orchestration.service.worklists import Paper
+from orchestration.service.worklists import WorklistItem
 
 log = logging.getLogger(__name__)
 
 LINK_PATIENCE: Final = 1.0  # seconds; the view has to be open within three
 
 # Gives the view of a form, or why this person need not open it.
-Draw: TypeAlias = Callable[[Act, Door, Progress, CardOrigin], Awaitable[Json | Reason]]
+Draw: TypeAlias = Callable[[Interaction, ApprovalService, Progress, CardOrigin], Awaitable[Json | Reason]]
 
 
 async def open_form(
-    act: Act, door: Door, courtesy: Courtesy, draw: Draw, *, of_this_round: bool = True
+    interaction: Interaction,
+    service: ApprovalService,
+    prechecks: Prechecks,
+    draw: Draw,
+    *,
+    of_this_round: bool = True,
 ) -> None:
     """Opens the form about the card, unless what would be written in it could not count."""
-    card = target.of_click(act.body)
-    progress = await door.status(card.instance_id)
+    card = target.of_click(interaction.body)
+    progress = await service.status(card.instance_id)
     refusal = _too_late(progress, card.round if of_this_round else None)
     if refusal is None and draw in _OF_DECIDERS:
-        reason = await courtesy.refusal(act.person, await _paper(door, progress))
+        reason = await prechecks.refusal(interaction.person, await _item(service, progress))
         refusal = Verdict(command_id="-", reason=reason) if reason else None
     if refusal is not None:
-        await say(act, door, courtesy, sentence(refusal))
+        await say(interaction, service, prechecks, sentence(refusal))
         return
-    form = await draw(act, door, progress, CardOrigin(channel=act.channel, target=card))
+    form = await draw(interaction, service, progress, CardOrigin(channel=interaction.channel, target=card))
     if isinstance(form, Reason):
-        await act.tell(sentence(Verdict(command_id="-", reason=form)))
+        await interaction.tell(sentence(Verdict(command_id="-", reason=form)))
         return
-    await act.show(form)
+    await interaction.show(form)
 
 
-async def show_details(act: Act, door: Door, request_id: str, courtesy: Courtesy) -> None:
+async def show_details(
+    interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks
+) -> None:
     """Opens everything there is to know of the request, with what the one who pressed can do about it."""
-    await act.show(await _details(act, door, request_id, courtesy))
+    await interaction.show(await _details(interaction, service, request_id, prechecks))
 
 
-async def say(act: Act, door: Door, courtesy: Courtesy, words: str) -> None:
+async def say(interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str) -> None:
     """Says what came of a press to the one who pressed; "" where the card, or Details drawn anew, says it.
 
     A private message would be behind a modal, so there it is said in the modal. Never raises: what was committed
     must not be called lost because it cannot be shown.
     """
-    if act.in_modal and await _redrawn(act, door, courtesy, words):
+    if interaction.in_modal and await _redrawn(interaction, service, prechecks, words):
         return
     if words:
-        await act.tell(words)
+        await interaction.tell(words)
 
 
-async def _redrawn(act: Act, door: Door, courtesy: Courtesy, words: str) -> bool:
+async def _redrawn(
+    interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str
+) -> bool:
     """Whether the Details in which they pressed could be drawn anew, with `words` above."""
-    request_id = target.of_click(act.body).instance_id
+    request_id = target.of_click(interaction.body).instance_id
     try:
-        view = await _details(act, door, request_id, courtesy, words)
-        await act.client.views_update(view_id=act.view["id"], view=view)
+        view = await _details(interaction, service, request_id, prechecks, words)
+        await interaction.client.views_update(view_id=interaction.view["id"], view=view)
     except (CountersignError, *SLACK_FAILURES, TimeoutError) as error:
         log.info("the details of %s are not drawn anew: %s", request_id, code_of(error) or error)
         return False
     return True
 
 
-async def _details(act: Act, door: Door, request_id: str, courtesy: Courtesy, words: str = "") -> Json:
-    paper = await _paper(door, await door.status(request_id))
+async def _details(
+    interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks, words: str = ""
+) -> Json:
+    item = await _item(service, await service.status(request_id))
     card, record, refusal = await asyncio.gather(
-        _card_link(act, paper.progress),
-        courtesy.record(act.person, paper),
-        courtesy.refusal(act.person, paper),
+        _card_link(interaction, item.progress),
+        prechecks.record(interaction.person, item),
+        prechecks.refusal(interaction.person, item),
     )
     offers = Offers(
         card=card,
         record=record,
-        thread="message" in act.body or card is not None,
-        decide=refusal is None and not paper.progress.status.ended,
-        code=act.person in paper.progress.confirming,
+        thread="message" in interaction.body or card is not None,
+        decide=refusal is None and not item.progress.status.ended,
+        code=interaction.person in item.progress.confirming,
     )
     return details_view(
-        paper.request, paper.policy, paper.progress, Origin(channel=act.channel), offers, words
+        item.request, item.policy, item.progress, Origin(channel=interaction.channel), offers, words
     )
 
 
-async def _paper(door: Door, progress: Progress) -> Paper:
+async def _item(service: ApprovalService, progress: Progress) -> WorklistItem:
     request_id = progress.request_id
-    return Paper(progress, await door.asked(request_id), await door.policy_of(request_id))
+    return WorklistItem(progress, await service.asked(request_id), await service.policy_of(request_id))
 
 
-async def _card_link(act: Act, progress: Progress) -> str | None:
+async def _card_link(interaction: Interaction, progress: Progress) -> str | None:
     """Where the newest card is, for who did not press on a card; None also where Slack does not say it quickly."""
-    if not progress.cards or "message" in act.body:
+    if not progress.cards or "message" in interaction.body:
         return None
     ref = progress.cards[-1]
     try:
         async with asyncio.timeout(LINK_PATIENCE):
-            found = await act.client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)
+            found = await interaction.client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)
     except (*SLACK_FAILURES, TimeoutError) as error:
         log.info("no link to a card of %s: %s", progress.request_id, code_of(error) or error)
         return None
     return str(found["permalink"])
 
 
-async def reject_form(_: Act, door: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+async def reject_form(
+    _: Interaction, service: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
     """Whether a reason is needed says the policy that the request was asked under, not today's."""
-    policy = await door.policy_of(progress.request_id)
+    policy = await service.policy_of(progress.request_id)
     return decision_forms.text_form(
         decision_forms.REJECTING, progress, origin, optional=not policy.require_reason
     )
 
 
-async def _approve_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+async def _approve_form(
+    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
     return decision_forms.text_form(decision_forms.APPROVING, progress, origin)
 
 
-async def _talk_form(act: Act, _: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
-    return decision_forms.talk_form(progress, origin, requester=act.person == progress.requester)
+async def _talk_form(
+    interaction: Interaction, _: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
+    return decision_forms.talk_form(progress, origin, requester=interaction.person == progress.requester)
 
 
-async def _delegate_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+async def _delegate_form(
+    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
     return decision_forms.delegate_form(progress, origin)
 
 
-async def _cancel_form(act: Act, _: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
-    if act.person != progress.requester:
+async def _cancel_form(
+    interaction: Interaction, _: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
+    if interaction.person != progress.requester:
         return Reason.NOT_THE_REQUESTER
     return decision_forms.text_form(decision_forms.CANCELLING, progress, origin)
 
 
-async def answer_form(_: Act, __: Door, progress: Progress, origin: CardOrigin) -> Json | Reason:
+async def answer_form(
+    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
+) -> Json | Reason:
     """For the one who was asked a question, from the message that told them."""
     return decision_forms.text_form(decision_forms.ANSWERING, progress, origin)
 
@@ -163,7 +186,7 @@ _OF_DECIDERS: Final = frozenset({reject_form, _approve_form, _delegate_form})
 
 
 def _too_late(progress: Progress, round_: int | None) -> Verdict | None:
-    """A courtesy, so that nobody writes in vain; the orchestration is the guard."""
+    """A prechecks, so that nobody writes in vain; the orchestration is the guard."""
     if progress.status.ended:
         return Verdict(command_id="-", reason=Reason.ALREADY_ENDED, ended_as=progress.status)
     oldest_open = progress.round - 1 if progress.status is Status.ESCALATED else progress.round

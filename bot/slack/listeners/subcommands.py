@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.slack.api.home_publisher import Homes
-from bot.slack.api.prechecks import Courtesy
+from bot.slack.api.home_publisher import HomePublisher
+from bot.slack.api.prechecks import Prechecks
 from bot.slack.input import away, grammar
-from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import show_details
 from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import PersonEntry
-from orchestration.service.approvals import Door
+from orchestration.service.approvals import ApprovalService
 
 WITHDRAWN: Final = "Withdrawn: `{request_id}`. Its cards say so."
 WHICH: Final = (
@@ -24,45 +24,47 @@ WHICH: Final = (
 
 
 @dataclass(frozen=True)
-class Errands:
+class Subcommands:
     """What they are run with."""
 
-    door: Door
-    courtesy: Courtesy
-    homes: Homes
+    service: ApprovalService
+    prechecks: Prechecks
+    home_publisher: HomePublisher
 
-    async def run(self, act: Act, errand: grammar.Errand) -> None:
+    async def run(self, interaction: Interaction, subcommand: grammar.Subcommand) -> None:
         """Does it. Raises `InvalidRequestError` with what to write instead."""
-        await _ERRANDS[errand.word](self, act, errand.words)
+        await _SUBCOMMANDS[subcommand.word](self, interaction, subcommand.words)
 
-    async def away(self, act: Act, entry: PersonEntry | None, told: str = "") -> None:
+    async def away(self, interaction: Interaction, entry: PersonEntry | None, told: str = "") -> None:
         """Puts their own word on being away on record; `told` answers a command."""
-        await self.door.set_away(act.person, entry)
-        await act.ack(told)
-        await self.homes.away_set(act.person, entry)
+        await self.service.set_away(interaction.person, entry)
+        await interaction.ack(told)
+        await self.home_publisher.away_set(interaction.person, entry)
 
 
-async def _away(errands: Errands, act: Act, words: Sequence[str]) -> None:
-    entry = away.read_away(words, person=act.person, today=errands.homes.today())
-    await errands.away(act, entry, away.told(entry))
+async def _away(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
+    entry = away.read_away(words, person=interaction.person, today=subcommands.home_publisher.today())
+    await subcommands.away(interaction, entry, away.told(entry))
 
 
-async def _back(errands: Errands, act: Act, _: Sequence[str]) -> None:
-    listed = errands.door.book().people.get(act.person)
-    await errands.away(act, away.back_again(listed, errands.homes.today()), away.BACK)
+async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[str]) -> None:
+    listed = subcommands.service.book().people.get(interaction.person)
+    await subcommands.away(
+        interaction, away.back_again(listed, subcommands.home_publisher.today()), away.BACK
+    )
 
 
-async def _cancel(errands: Errands, act: Act, words: Sequence[str]) -> None:
-    door = errands.door
+async def _cancel(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
+    service = subcommands.service
     request_id, reason = _request("cancel", words), typed(" ".join(words[1:]))
-    ticket = await door.cancel(request_id, act.actor, reason=reason, command_id=act.id)
-    await answer_command(act, door, ticket, WITHDRAWN.format(request_id=safe(request_id, 60)))
+    ticket = await service.cancel(request_id, interaction.actor, reason=reason, command_id=interaction.id)
+    await answer_command(interaction, service, ticket, WITHDRAWN.format(request_id=safe(request_id, 60)))
 
 
-async def _status(errands: Errands, act: Act, words: Sequence[str]) -> None:
+async def _status(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     request_id = _request("status", words)
-    await act.ack()
-    await show_details(act, errands.door, request_id, errands.courtesy)
+    await interaction.ack()
+    await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
 
 
 def _request(word: str, words: Sequence[str]) -> str:
@@ -71,7 +73,7 @@ def _request(word: str, words: Sequence[str]) -> str:
     return words[0].strip("`").lower()
 
 
-_ERRANDS: Final[Mapping[str, Callable[[Errands, Act, Sequence[str]], Awaitable[None]]]] = {
+_SUBCOMMANDS: Final[Mapping[str, Callable[[Subcommands, Interaction, Sequence[str]], Awaitable[None]]]] = {
     grammar.AWAY: _away,
     grammar.BACK: _back,
     grammar.CANCEL: _cancel,

@@ -6,102 +6,117 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input.draft import to_request
 from bot.slack.listeners.failures import answered
-from bot.slack.listeners.interaction import Act
+from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_form
 from bot.slack.messages.notices import asked
 from bot.slack.views import decision_forms
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Choice, RemarkKind
-from orchestration.service.approvals import Door, Ticket
+from orchestration.service.approvals import ApprovalService, Ticket
 
 
-def register(app: AsyncApp, door: Door) -> None:
+def register(app: AsyncApp, service: ApprovalService) -> None:
     """Registers the submissions."""
-    _asking(app, door)
-    _deciding(app, door)
-    _talking(app, door)
+    _asking(app, service)
+    _deciding(app, service)
+    _talking(app, service)
 
 
-def _asking(app: AsyncApp, door: Door) -> None:
+def _asking(app: AsyncApp, service: ApprovalService) -> None:
     @app.view(ASK)
     @answered
-    async def ask(act: Act) -> None:
-        policies = door.book().policies
+    async def ask(interaction: Interaction) -> None:
+        policies = service.book().policies
         try:
             request = to_request(
-                read_ask_form(act.view), policies, requester=act.person, idempotency_key=act.form_id
+                read_ask_form(interaction.view),
+                policies,
+                requester=interaction.person,
+                idempotency_key=interaction.form_id,
             )
-            request_id = await door.start(request)
+            request_id = await service.start(request)
         except InvalidRequestError as error:
-            errors = {block_of(error.field, act.view): str(error)}
-            await act.ack(response_action="errors", errors=errors)
+            errors = {block_of(error.field, interaction.view): str(error)}
+            await interaction.ack(response_action="errors", errors=errors)
             return
-        await act.ack()
-        await act.tell(asked(request, request_id, policies[request.policy]))
+        await interaction.ack()
+        await interaction.tell(asked(request, request_id, policies[request.policy]))
 
 
-def _deciding(app: AsyncApp, door: Door) -> None:
+def _deciding(app: AsyncApp, service: ApprovalService) -> None:
     @app.view(decision_forms.REJECTING.id)
     @answered
-    async def reject(act: Act) -> None:
-        ticket = await _decide(act, door, Choice.REJECT, decision_forms.REJECTING)
-        await answer_form(act, door, ticket, decision_forms.REJECTING.field)
+    async def reject(interaction: Interaction) -> None:
+        ticket = await _decide(interaction, service, Choice.REJECT, decision_forms.REJECTING)
+        await answer_form(interaction, service, ticket, decision_forms.REJECTING.field)
 
     @app.view(decision_forms.APPROVING.id)
     @answered
-    async def approve(act: Act) -> None:
-        ticket = await _decide(act, door, Choice.APPROVE, decision_forms.APPROVING)
-        await answer_form(act, door, ticket, decision_forms.APPROVING.field)
+    async def approve(interaction: Interaction) -> None:
+        ticket = await _decide(interaction, service, Choice.APPROVE, decision_forms.APPROVING)
+        await answer_form(interaction, service, ticket, decision_forms.APPROVING.field)
 
     @app.view(decision_forms.DELEGATING.id)
     @answered
-    async def delegate(act: Act) -> None:
-        card = decision_forms.origin_of(act.view).target
-        to = values_of(act.view)[decision_forms.PERSON]
-        ticket = await door.delegate(card.instance_id, act.actor, to, round=card.round, command_id=act.id)
-        await answer_form(act, door, ticket, decision_forms.DELEGATING.field)
+    async def delegate(interaction: Interaction) -> None:
+        card = decision_forms.origin_of(interaction.view).target
+        to = values_of(interaction.view)[decision_forms.PERSON]
+        ticket = await service.delegate(
+            card.instance_id, interaction.actor, to, round=card.round, command_id=interaction.id
+        )
+        await answer_form(interaction, service, ticket, decision_forms.DELEGATING.field)
 
     @app.view(decision_forms.CANCELLING.id)
     @answered
-    async def cancel(act: Act) -> None:
-        card = decision_forms.origin_of(act.view).target
-        reason = decision_forms.text_of(decision_forms.CANCELLING, act.view)
-        ticket = await door.cancel(card.instance_id, act.actor, reason=reason, command_id=act.id)
-        await answer_form(act, door, ticket, decision_forms.CANCELLING.field)
+    async def cancel(interaction: Interaction) -> None:
+        card = decision_forms.origin_of(interaction.view).target
+        reason = decision_forms.text_of(decision_forms.CANCELLING, interaction.view)
+        ticket = await service.cancel(
+            card.instance_id, interaction.actor, reason=reason, command_id=interaction.id
+        )
+        await answer_form(interaction, service, ticket, decision_forms.CANCELLING.field)
 
 
-def _talking(app: AsyncApp, door: Door) -> None:
+def _talking(app: AsyncApp, service: ApprovalService) -> None:
     @app.view(decision_forms.TALKING.id)
     @answered
-    async def talk(act: Act) -> None:
-        await _say(act, door, decision_forms.kind_of(act.view), decision_forms.TALKING)
+    async def talk(interaction: Interaction) -> None:
+        await _say(interaction, service, decision_forms.kind_of(interaction.view), decision_forms.TALKING)
 
     @app.view(decision_forms.ANSWERING.id)
     @answered
-    async def answer(act: Act) -> None:
-        await _say(act, door, RemarkKind.ANSWER, decision_forms.ANSWERING)
+    async def answer(interaction: Interaction) -> None:
+        await _say(interaction, service, RemarkKind.ANSWER, decision_forms.ANSWERING)
 
 
-async def _decide(act: Act, door: Door, choice: Choice, form: decision_forms.Form) -> Ticket:
-    card = decision_forms.origin_of(act.view).target
-    return await door.decide(
+async def _decide(
+    interaction: Interaction, service: ApprovalService, choice: Choice, form: decision_forms.Form
+) -> Ticket:
+    card = decision_forms.origin_of(interaction.view).target
+    return await service.decide(
         card.instance_id,
-        act.actor,
+        interaction.actor,
         choice,
         round=card.round,
-        comment=decision_forms.text_of(form, act.view),
-        command_id=act.id,
+        comment=decision_forms.text_of(form, interaction.view),
+        command_id=interaction.id,
     )
 
 
-async def _say(act: Act, door: Door, kind: RemarkKind, form: decision_forms.Form) -> None:
-    card = decision_forms.origin_of(act.view).target
+async def _say(
+    interaction: Interaction, service: ApprovalService, kind: RemarkKind, form: decision_forms.Form
+) -> None:
+    card = decision_forms.origin_of(interaction.view).target
     try:
-        ticket = await door.comment(
-            card.instance_id, act.actor, kind, decision_forms.text_of(form, act.view), command_id=act.id
+        ticket = await service.comment(
+            card.instance_id,
+            interaction.actor,
+            kind,
+            decision_forms.text_of(form, interaction.view),
+            command_id=interaction.id,
         )
     except InvalidRequestError as error:
-        await act.ack(response_action="errors", errors={form.field: str(error)})
+        await interaction.ack(response_action="errors", errors={form.field: str(error)})
         return
-    await answer_form(act, door, ticket, form.field)
+    await answer_form(interaction, service, ticket, form.field)

@@ -12,7 +12,7 @@ from bot.slack.blocks import Json
 from bot.slack.input import grammar
 from bot.slack.input.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
-from orchestration.domain.cards import Card, Notice, StepKind, Tell
+from orchestration.domain.cards import Card, Notice, SendMessageInput, StepKind
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
 from orchestration.service.messages import unconfirmed
@@ -52,7 +52,7 @@ class Message:
     blocks: list[Json] | None = None
 
 
-def notice(tell: Tell, links: Mapping[str, str]) -> Message:
+def notice(tell: SendMessageInput, links: Mapping[str, str]) -> Message:
     """The message about `tell`; `links` are permalinks by request ID, as far as they could be had. Total."""
     card = tell.card
     what = _what(card.title, card.amount, card.currency)
@@ -66,13 +66,13 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
     return ASKED.format(what=what, channel=mention(channel), request_id=request_id)
 
 
-def _progress(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
         return Message(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
     return Message(_how_it_stands(tell.card, what, _link(tell, links)))
 
 
-def _passed(tell: Tell, what: str) -> str:
+def _passed(tell: SendMessageInput, what: str) -> str:
     """A level has approved, and the next one is asked."""
     level = safe(tell.step.text, 40) if tell.step else ""
     by = mention(tell.step.actor) if tell.step and tell.step.actor else "The policy"
@@ -80,31 +80,31 @@ def _passed(tell: Tell, what: str) -> str:
     return f"✓ {by} approved {what} for {bold(level)}.{following}"
 
 
-def _outcome(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     asked_by = f"Asked for by {mention(tell.card.requester)}."
     return Message(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
 
 
-def _question(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
 
 
-def _answer(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     return Message(
         _lines(f"{_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     )
 
 
-def _asked(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     return Message(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
 
 
-def _reminder(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     return Message(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
 
 
-def _action_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     where = system(tell.step.to or "") if tell.step else "the other system"
     text = (
         f"✗ {what} has ended, but {where} could not be told: {safe(_said(tell), SAID)} {_link(tell, links)}"
@@ -112,14 +112,14 @@ def _action_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
     return _pressable(text.rstrip(), tell.card, RETRY, "Try again", None)
 
 
-def _card_stale(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     problem = referring(_said(tell), SAID)
     return Message(
         f"✗ A card of {what} still shows what is no longer true. {problem} {_link(tell, links)}".rstrip()
     )
 
 
-def _code_failed(tell: Tell, what: str, links: Mapping[str, str]) -> Message:
+def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
     return Message(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
@@ -138,7 +138,7 @@ def _how_it_stands(card: Card, what: str, link: str) -> str:
     return _lines(f"{sentence} {link}", why)
 
 
-def _asked_instead(tell: Tell, what: str) -> str:
+def _asked_instead(tell: SendMessageInput, what: str) -> str:
     """Why this person is asked now: somebody handed their vote over, or is away."""
     if tell.step and tell.step.actor:
         return f"{mention(tell.step.actor)} handed their vote on {what} to you."
@@ -154,7 +154,7 @@ def _until(card: Card) -> str:
     return f" until {when(deadline)}" if deadline else ""
 
 
-def _digest(tell: Tell, _: str, links: Mapping[str, str]) -> Message:
+def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> Message:
     lines = [f"{len(tell.waiting)} requests wait for your decision:"]
     for waiting in tell.waiting[:LISTED]:
         url = links.get(waiting.request_id)
@@ -173,23 +173,23 @@ def _pressable(text: str, card: Card, action_id: str, label: str, style: str | N
     return Message(text, [blocks.section(text), blocks.actions(NOTICE, button)])
 
 
-def _link(tell: Tell, links: Mapping[str, str]) -> str:
+def _link(tell: SendMessageInput, links: Mapping[str, str]) -> str:
     url = links.get(tell.card.request_id)
     return LINK.format(url=url) if url else ""
 
 
-def _where(tell: Tell, links: Mapping[str, str]) -> str:
+def _where(tell: SendMessageInput, links: Mapping[str, str]) -> str:
     request_id = safe(tell.card.request_id, 60)
     return _link(tell, links) or NO_LINK.format(
         command=grammar.COMMAND, status=grammar.STATUS, request_id=request_id
     )
 
 
-def _said(tell: Tell) -> str:
+def _said(tell: SendMessageInput) -> str:
     return tell.step.text if tell.step else ""
 
 
-def _by(tell: Tell) -> str:
+def _by(tell: SendMessageInput) -> str:
     return mention(tell.step.actor) if tell.step and tell.step.actor else "Somebody"
 
 
@@ -203,7 +203,7 @@ def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
     return named if amount is None else f"{named} ({money(amount, currency)})"
 
 
-_NOTICES: Final[Mapping[Notice, Callable[[Tell, str, Mapping[str, str]], Message]]] = {
+_NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], Message]]] = {
     Notice.PROGRESS: _progress,
     Notice.OUTCOME: _outcome,
     Notice.QUESTION: _question,

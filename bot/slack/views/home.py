@@ -15,10 +15,10 @@ from bot.slack.messages.states import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, money, plain, safe, when
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import Choice, Status
-from orchestration.service.worklists import Desk, Paper
+from orchestration.service.worklists import Worklist, WorklistItem
 
 ID: Final = "home"
-PAPER: Final = "home_open"
+ITEM: Final = "home_open"
 ASK: Final = "home_ask"
 AWAY: Final = "home_away"
 BACK: Final = "home_back"
@@ -49,7 +49,9 @@ THERE: Final = (
 LISTED: Final = "Whoever runs Countersign has entered this for you."
 
 
-def home_view(desk: Desk, listed: PersonEntry | None, today: date, *, groups_unknown: bool = False) -> Json:
+def home_view(
+    worklist: Worklist, listed: PersonEntry | None, today: date, *, groups_unknown: bool = False
+) -> Json:
     """The whole of it. `listed` is what the operator's file says of the person; `today` is a day of UTC.
 
     `groups_unknown` where Slack would not say which groups they are in, so that something may be missing.
@@ -59,62 +61,62 @@ def home_view(desk: Desk, listed: PersonEntry | None, today: date, *, groups_unk
         blocks.actions(BUTTONS, blocks.button(ASK, "Ask for approval", "ask", spoken="Ask for approval")),
         blocks.header(WAITING_TITLE),
         *([blocks.context(GROUPS_UNKNOWN)] if groups_unknown else []),
-        *_rows(desk.waits, _waits, MOST_WAITING, NOTHING_WAITS, room, unseen=desk.unseen),
+        *_rows(worklist.waits, _waits, MOST_WAITING, NOTHING_WAITS, room, unseen=worklist.unseen),
         blocks.divider(),
         blocks.header(ASKED_TITLE),
-        *_rows(desk.asked, _asked, MOST_ASKED, NOTHING_ASKED, room),
+        *_rows(worklist.asked, _asked, MOST_ASKED, NOTHING_ASKED, room),
         blocks.divider(),
         blocks.header(DECIDED_TITLE),
-        *_rows(desk.decided, _decided, MOST_DECIDED, NOTHING_DECIDED, room),
+        *_rows(worklist.decided, _decided, MOST_DECIDED, NOTHING_DECIDED, room),
         blocks.divider(),
         blocks.header(AWAY_TITLE),
-        *_away(desk.entry, listed, today),
+        *_away(worklist.entry, listed, today),
     ]
     return {"type": "home", "callback_id": ID, "blocks": parts}
 
 
 def _rows(
-    papers: Sequence[Paper],
-    words: Callable[[Paper], str],
+    items: Sequence[WorklistItem],
+    words: Callable[[WorklistItem], str],
     most: int,
     nothing: str,
     room: list[int],
     *,
     unseen: int = 0,
 ) -> Iterator[Json]:
-    """A row for each paper, as many as there is `room` for; the others are counted."""
+    """A row for each item, as many as there is `room` for; the others are counted."""
     shown = 0
-    for paper in papers[:most]:
-        row = _row(paper, words(paper))
+    for item in items[:most]:
+        row = _row(item, words(item))
         room[0] -= len(json.dumps(row))
         if room[0] < 0:
             break
         shown += 1
         yield row
-    if others := len(papers) + unseen - shown:
+    if others := len(items) + unseen - shown:
         yield blocks.context(f"and {others} more" if shown else f"{others} are not listed here")
     elif not shown:
         yield blocks.section(nothing)
 
 
-def _row(paper: Paper, text: str) -> Json:
-    progress = paper.progress
+def _row(item: WorklistItem, text: str) -> Json:
+    progress = item.progress
     target = Target(instance_id=progress.request_id, round=max(progress.round, 1))
     spoken = plain(f"Open {progress.title}", blocks.BUTTON)
-    return blocks.row(text, blocks.button(PAPER, "Open", target.value(), spoken=spoken))
+    return blocks.row(text, blocks.button(ITEM, "Open", target.value(), spoken=spoken))
 
 
 # ---- what a row says -------------------------------------------------------------------------------------
 
 
-def _waits(paper: Paper) -> str:
-    asks = f"{mention(paper.request.requester)} asks"
-    return _lines(paper, [asks, *_until(paper), *_level(paper)])
+def _waits(item: WorklistItem) -> str:
+    asks = f"{mention(item.request.requester)} asks"
+    return _lines(item, [asks, *_until(item), *_level(item)])
 
 
-def _asked(paper: Paper) -> str:
+def _asked(item: WorklistItem) -> str:
     """Where it stands: which level it waits for, how far that is, and until when."""
-    progress = paper.progress
+    progress = item.progress
     where = f"{MARKS[progress.status]} {CALLED[progress.status]}"
     level = progress.levels[-1] if progress.levels else None
     if level and level.escalated_to:
@@ -124,35 +126,35 @@ def _asked(paper: Paper) -> str:
     if level and level.needed > 1:
         votes = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
         where += f", {votes} of {level.needed}"
-    return _lines(paper, [where, *_until(paper)])
+    return _lines(item, [where, *_until(item)])
 
 
-def _decided(paper: Paper) -> str:
-    progress, outcome = paper.progress, paper.progress.outcome
+def _decided(item: WorklistItem) -> str:
+    progress, outcome = item.progress, item.progress.outcome
     how = f"{MARKS[progress.status]} {CALLED[progress.status]}"
     if outcome and outcome.processed_by and progress.status is not Status.CANCELLED:
         how += f" by {mention(outcome.processed_by)}"
     at = [when(outcome.processed_at)] if outcome else []
-    return _lines(paper, [how, *at, f"asked for by {mention(paper.request.requester)}"])
+    return _lines(item, [how, *at, f"asked for by {mention(item.request.requester)}"])
 
 
-def _lines(paper: Paper, said: Sequence[str]) -> str:
-    request = paper.request
-    title = bold(safe(request.title, 150, room=800)) or safe(paper.policy.title, 60)
+def _lines(item: WorklistItem, said: Sequence[str]) -> str:
+    request = item.request
+    title = bold(safe(request.title, 150, room=800)) or safe(item.policy.title, 60)
     amount = [] if request.amount is None else [money(request.amount, request.currency)]
-    small = [*said, safe(paper.progress.request_id, 60)]
+    small = [*said, safe(item.progress.request_id, 60)]
     return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
 
 
-def _until(paper: Paper) -> list[str]:
-    deadline = paper.progress.deadline
+def _until(item: WorklistItem) -> list[str]:
+    deadline = item.progress.deadline
     return [f"until {when(deadline)}"] if deadline else []
 
 
-def _level(paper: Paper) -> list[str]:
+def _level(item: WorklistItem) -> list[str]:
     """Which level, where there are several."""
-    levels = paper.progress.levels
-    return [safe(levels[-1].name, 40)] if levels and len(paper.policy.levels) > 1 else []
+    levels = item.progress.levels
+    return [safe(levels[-1].name, 40)] if levels and len(item.policy.levels) > 1 else []
 
 
 # ---- being away ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from bot.simulator import Simulator
 from bot.simulator.control.person import Person, RefusedError
 from orchestration.domain.request import ApprovalRequest, Via
 from orchestration.service.approvals import Actor
-from orchestration.service.sweep import settle_id
+from orchestration.service.sweep import reconcile_id
 from tests.e2e.conftest import Office, actions_of, text_of
 from tests.e2e.life.conftest import (
     ACCESS,
@@ -135,7 +135,7 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(office: Off
     await sees(people.rita, "D0RITA", "*Sofas* was stopped by an operator.")
 
     async def settled() -> bool:
-        state = await client.get_orchestration_state(settle_id(request_id(card)))
+        state = await client.get_orchestration_state(reconcile_id(request_id(card)))
         return state is not None and state.runtime_status is OrchestrationStatus.COMPLETED
 
     await until(settled)
@@ -148,9 +148,9 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(office: Offi
     card = await ask(people.rita, "purchase 3000 Clocks")
     await people.rita.delete(PURCHASES, card["ts"])
     assert office.app is not None
-    door = office.app.door
-    ticket = await door.comment(request_id(card), Actor("U0RITA", Via.SLACK), "comment", "Are they loud?")
-    assert (await door.verdict(ticket)).accepted
+    service = office.app.service
+    ticket = await service.comment(request_id(card), Actor("U0RITA", Via.SLACK), "comment", "Are they loud?")
+    assert (await service.verdict(ticket)).accepted
     office.skip(days=2)
     second = await card_of(people.dirk, "C0ESCALATIONS", "Clocks", 2)
     await choose(people.dirk, second, "approve_with_comment")
@@ -190,13 +190,13 @@ async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_othe
     office: Office, people: People
 ) -> None:
     assert office.app is not None
-    door = office.app.door
+    service = office.app.service
     given = [
         ApprovalRequest(policy="plain", title=f"Item {number:03}", requester="U0RITA")
         for number in range(BURST)
     ]
     for some in range(0, BURST, 50):
-        await asyncio.gather(*(door.start(request) for request in given[some : some + 50]))
+        await asyncio.gather(*(service.start(request) for request in given[some : some + 50]))
     await ask(people.ada, "named Meanwhile", ACCESS)
     done = await _cards(people.rita)
     assert len(done) < BURST  # the other channel's card did not wait for all of these

@@ -26,20 +26,20 @@ from bot.security.keys import Secrets
 from bot.simulator import AppConfig, Person, Simulator, Workspace
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.groups import Groups
-from bot.slack.api.home_publisher import Homes
+from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
-from bot.slack.api.prechecks import Courtesy
+from bot.slack.api.prechecks import Prechecks
 from bot.slack.input.draft import Policies
 from bot.slack.listeners import register
-from orchestration.approval.activities import Activities
-from orchestration.approval.outcome_activities import Outlet
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy, PolicyBook
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register as register_worker
-from orchestration.service.approvals import Door
-from orchestration.service.worklists import DeskReader
-from tests.orchestration.board import Board, BoardOutlet
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.worklists import Worklists
+from tests.orchestration.board import Board, BoardOutcomes
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
@@ -84,7 +84,7 @@ class House:
 
     simulator: Simulator
     connection: Connection
-    door: Door
+    service: ApprovalService
     notifier: SlackNotifier
     directory: SlackDirectory
     stack: AsyncExitStack
@@ -93,9 +93,11 @@ class House:
         """Starts a worker."""
         worker = self.connection.worker()
         alone_since = self.connection.now()
-        activities = Activities(self.notifier, self.directory, OutcomeActions({}), alone_since=alone_since)
-        desk = BoardOutlet(Board())
-        register_worker(worker, activities, Outlet(desk, desk, self.door.book))
+        activities = ApprovalActivities(
+            self.notifier, self.directory, OutcomeActions({}), alone_since=alone_since
+        )
+        worklist = BoardOutcomes(Board())
+        register_worker(worker, activities, OutcomeActivities(worklist, worklist, self.service.book))
         worker.start()
         # Waited for, though its queues look up only once a second: what it is about to send needs someone to take it.
         self.stack.push_async_callback(asyncio.to_thread, worker.stop)
@@ -178,7 +180,7 @@ def pressed(person: str, card: dict[str, Any], action_id: str = "approve", **mes
 async def has_card(house: House, request_id: str) -> None:
     """Returns once the request knows of its card, which people may see a moment before."""
     async with asyncio.timeout(15):
-        while not (await house.door.status(request_id)).cards:
+        while not (await house.service.status(request_id)).cards:
             await asyncio.sleep(0.01)
 
 
@@ -265,18 +267,20 @@ async def built(
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
         client = connection.client()
         stack.push_async_callback(client.close)
-        door = Door(client, lambda: PolicyBook(policies=policies))
+        service = ApprovalService(client, lambda: PolicyBook(policies=policies))
         slack = AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url)
         groups, links = Groups(slack), RecordLinks(PUBLIC_URL, Secrets(b"s" * 32))
-        homes = Homes(slack, DeskReader(client), groups, door.book, connection.now, pause=0.02)
-        drawing = asyncio.create_task(homes.keep())
+        home_publisher = HomePublisher(
+            slack, Worklists(client), groups, service.book, connection.now, pause=0.02
+        )
+        drawing = asyncio.create_task(home_publisher.keep())
         stack.callback(drawing.cancel)
-        notifier = SlackNotifier(sync_client, Pace(0.01), homes.shown)
+        notifier = SlackNotifier(sync_client, Pace(0.01), home_publisher.shown)
         directory = SlackDirectory(sync_client)
         app = AsyncApp(client=slack, signing_secret=SIGNING_SECRET)
-        register(app, door, courtesy=Courtesy(groups, links.make), homes=homes)
+        register(app, service, prechecks=Prechecks(groups, links.make), home_publisher=home_publisher)
         await stack.enter_async_context(attached(app, simulator, mode))
-        house = House(simulator, connection, door, notifier, directory, stack)
+        house = House(simulator, connection, service, notifier, directory, stack)
         if work:
             house.work()
         yield house

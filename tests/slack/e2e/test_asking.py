@@ -22,7 +22,7 @@ async def test_a_command_asks_at_once(house: House) -> None:
     request_id = card["metadata"]["event_payload"]["instance_id"]
     asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
     assert asked["text"].endswith(f"(4,200.00 USD), in <#C0PURCHASES> as `{request_id}`.")
-    assert (await house.door.status(request_id)).requester == "U0RITA"
+    assert (await house.service.status(request_id)).requester == "U0RITA"
 
 
 @pytest.mark.parametrize("mode", ["http", "socket"])
@@ -134,7 +134,7 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(house
         return await deliver(house, payload=json.dumps(payload))
 
     assert await submit("New laptops") == await submit("New laptops") == (200, "")
-    status, body = await submit("New desks")
+    status, body = await submit("New worklists")
     assert status == 200
     assert "This form was already sent once, with other words." in json.loads(body)["errors"]["policy"]
     await rita.wait_for_message(PURCHASES, has_button("approve"))

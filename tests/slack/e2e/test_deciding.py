@@ -117,7 +117,9 @@ async def test_a_press_delivered_twice_is_one_press(house: House) -> None:
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
     await deliver(house, **pressed("U0ADA", card))
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    assert [verdict.reason for verdict in (await house.door.status(request_id)).verdicts] == [Reason.RECORDED]
+    assert [verdict.reason for verdict in (await house.service.status(request_id)).verdicts] == [
+        Reason.RECORDED
+    ]
     assert not any(message["ephemeral"] for message in await ada.messages(PURCHASES))
 
 
@@ -191,9 +193,9 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(b
         await rita.command(PURCHASES, "/request-approval purchase New laptops")
         asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
         request_id = asked["text"].split("`")[1]
-        ticket = await house.door.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
+        ticket = await house.service.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
         house.connection.close()
-        assert (await verdict_on(house.door, ticket)).reason is Reason.NO_ANSWER_YET
+        assert (await verdict_on(house.service, ticket)).reason is Reason.NO_ANSWER_YET
 
 
 async def test_a_press_that_slack_took_is_on_disk(build: Build) -> None:
@@ -211,7 +213,7 @@ async def test_a_press_that_slack_took_is_on_disk(build: Build) -> None:
         }
         assert await deliver(house, **pressed("U0ADA", card)) == (200, "")
         house.work()
-        outcome = await house.door.wait(target.instance_id, timeout=5)
+        outcome = await house.service.wait(target.instance_id, timeout=5)
         assert outcome
         assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
 
@@ -306,7 +308,7 @@ async def test_an_edit_that_is_throttled_is_made_up_for(house: House) -> None:
     await fault(house.simulator, "chat.update", "ratelimited", retry_after=1)
     await ada.click(PURCHASES, card["ts"], "approve")
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    outcome = await house.door.wait(request_id, timeout=5)
+    outcome = await house.service.wait(request_id, timeout=5)
     assert outcome
     assert outcome.status is Status.APPROVED
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))

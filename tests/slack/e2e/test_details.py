@@ -61,8 +61,8 @@ async def test_who_lost_the_card_approves_from_home(build: Build, mode: str) -> 
         rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
         request_id = await lost_card(house, rita)
         await ada.open_home()
-        desk = await ada.wait_for(lambda one: one.home())
-        await ada.click_in_view(desk, home.PAPER)
+        worklist = await ada.wait_for(lambda one: one.home())
+        await ada.click_in_view(worklist, home.ITEM)
         view = await ada.wait_for_view(details.ID)
         assert pressable(view) == ["approve", "reject", "see_record"]
         assert details.THREAD not in words(view)
@@ -72,7 +72,7 @@ async def test_who_lost_the_card_approves_from_home(build: Build, mode: str) -> 
         assert pressable(after) == ["see_record"]
         told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
         assert told["text"] == "✓ <@U0ADA> approved *New laptops* (4,200.00 USD)."
-        outcome = await house.door.wait(request_id, timeout=5)
+        outcome = await house.service.wait(request_id, timeout=5)
         assert outcome
         assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
         assert [message["text"] for message in await ada.messages(PURCHASES)] == []
@@ -91,7 +91,7 @@ async def test_the_reason_is_asked_for_over_the_details(house: House) -> None:
     await ada.submit(form, {"reason": "Too dear."})
     assert await ada.views() == [], "Details below would still say that it waits"
     await rita.wait_for_message("D0RITA", lambda message: "> Too dear." in message["text"])
-    outcome = await house.door.wait(request_id, timeout=5)
+    outcome = await house.service.wait(request_id, timeout=5)
     assert outcome
     assert (outcome.status, outcome.comments) == (Status.REJECTED, "Too dear.")
 
@@ -120,8 +120,8 @@ async def test_what_came_too_late_is_said_in_the_modal_in_front(house: House, ac
     rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
     request_id = await lost_card(house, rita)
     view = await details_of(ada, request_id)
-    await house.door.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
-    assert await house.door.wait(request_id, timeout=5)
+    await house.service.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
+    assert await house.service.wait(request_id, timeout=5)
     await ada.click_in_view(view, action)
     after = await ada.wait_for(drawn_anew(view))
     assert words(after).startswith("This request was already approved, so nothing changed.")
@@ -153,9 +153,11 @@ async def test_a_press_in_details_delivered_twice_is_one_press(house: House) -> 
     }
     for _ in range(2):
         assert await deliver(house, payload=json.dumps(press)) == (200, "")
-    assert await house.door.wait(request_id, timeout=5)
+    assert await house.service.wait(request_id, timeout=5)
     await ada.wait_for(drawn_anew(view))
-    assert [verdict.reason for verdict in (await house.door.status(request_id)).verdicts] == [Reason.RECORDED]
+    assert [verdict.reason for verdict in (await house.service.status(request_id)).verdicts] == [
+        Reason.RECORDED
+    ]
     await ada.close_view(view)
     again = {**press, "trigger_id": "4.5.6"}
     assert await deliver(house, payload=json.dumps(again)) == (200, "")

@@ -117,7 +117,7 @@ async def test_a_row_opens_the_details_with_the_card_and_the_record(house: House
     card = await house.ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
     await has_card(house, request_id)
-    await ada.click_in_view(await ada.wait_for(under(home.WAITING_TITLE, "New laptops")), home.PAPER)
+    await ada.click_in_view(await ada.wait_for(under(home.WAITING_TITLE, "New laptops")), home.ITEM)
     links = links_of(await ada.wait_for_view("details"))
     assert links["see_card"].endswith(f"/archives/{PURCHASES}/p{card['ts'].replace('.', '')}")
     assert links["see_record"].startswith(f"{PUBLIC_URL}/requests/{request_id}?")

@@ -17,7 +17,7 @@ from bot.slack.api.history import PAGE
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.input.target import Target
-from orchestration.domain.cards import Card, Notice, Step, StepKind, Tell
+from orchestration.domain.cards import Card, Notice, SendMessageInput, Step, StepKind
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef, Status
 from tests.slack.conftest import ASKED, Story
@@ -60,8 +60,8 @@ def ended(card: Card) -> Card:
     )
 
 
-def outcome(card: Card, where: CardRef) -> Tell:
-    return Tell(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
+def outcome(card: Card, where: CardRef) -> SendMessageInput:
+    return SendMessageInput(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
 
 
 async def find(notifier: SlackNotifier, card: Card, **other: Any) -> CardRef | None:
@@ -244,7 +244,7 @@ async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None
 async def test_an_outcome_can_go_to_a_channel(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    tell = Tell(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
+    tell = SendMessageInput(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
     await asyncio.to_thread(notifier.tell, tell)
     async with Person(simulator.url, "U0SAM") as sam:
         [message] = await sam.messages("C0GENERAL")
