@@ -135,9 +135,9 @@ async def _serve(settings: config.Settings) -> int:
 
 def _check_policies(given: argparse.Namespace) -> int:
     # Imported late: they bring the HTTP client with them.
-    from bot import policy_reloading
-    from bot.outbound import actions
-    from bot.twilio.settings import read_twilio
+    from bot import policy_reloading  # noqa: PLC0415
+    from bot.outbound import actions  # noqa: PLC0415
+    from bot.twilio.settings import read_twilio  # noqa: PLC0415
 
     try:
         # Whether this shell happens to have the settings is no fault of the file: that is said, not held against it.

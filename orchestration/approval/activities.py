@@ -1,4 +1,4 @@
-"""The only I/O of the orchestrations. ApprovalActivities run at least once, on worker threads; each is safe to repeat."""
+"""The I/O of the approval workflow. Activities run at least once, on worker threads; each is safe to repeat."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from durabletask.task import ActivityContext
 from orchestration.domain.cards import (
     Delivery,
     EditCardInput,
-    MembersInput,
     Membership,
+    MembersInput,
     PostCardInput,
     PostReplyInput,
     RunActionInput,

@@ -95,7 +95,7 @@ EVENTS: Final[dict[type[Command], str]] = {model: name for name, model in COMMAN
 
 
 class Reason(StrEnum):
-    """Why a command was accepted or refused. The words for a person are made from it in `orchestration.service.messages`."""
+    """Why a command was accepted or refused. `orchestration.service.messages` has the sentence for each."""
 
     RECORDED = "recorded"
     CODE_SENT = "code_sent"

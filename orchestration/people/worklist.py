@@ -1,4 +1,4 @@
-"""The `worklist` entity: which requests lie before a person or a user group. Keyed by their ID; it holds request IDs only.
+"""The `worklist` entity: the requests that concern a person or a user group. Its key is their ID.
 
 It says where to look. What a request is about and how it stands is asked of the request itself, so that nothing here
 can be out of date or tell more than a card does, and what was purged is gone. An ID that is signalled twice is there

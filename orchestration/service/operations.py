@@ -131,7 +131,7 @@ class Operations:
             raise _named(error) from error
 
     async def whole_history(self, request_id: str) -> list[HistoryEvent]:
-        """An approval's history; of one that was stopped, also what `reconcile` did then. Raises `UnknownRequestError`."""
+        """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
         events = await self.history(request_id)
         with suppress(UnknownRequestError):
             events += await self.history(reconcile_id(request_id))

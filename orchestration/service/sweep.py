@@ -36,7 +36,7 @@ def reconcile_id(request_id: str) -> str:
 
 
 async def start_reconciling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
-    """Starts `reconcile` for a request that was cut short; False where it was started before, or has no card to reconcile.
+    """Starts `reconcile` for a request that was cut short; False where it was started before, or there is no card.
 
     Raises `grpc.RpcError`.
     """
