@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
@@ -17,13 +17,11 @@ from orchestration.domain import rules
 from orchestration.domain.cards import Membership, MembersInput, Notice, StepKind, Waiting
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
+from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 from orchestration.people.person import Reminder, Wait
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-Durable = Generator[Task[Any], Any, T]
 
 LOOKUP_TRIES: Final = 2
 

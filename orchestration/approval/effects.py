@@ -67,7 +67,7 @@ class Effects:
         self._when_posted = posted
         self._lost = lost
         self._shown: dict[int, Card] = {}
-        self.outbox = Outbox(ctx, now, record.state.lanes, self)
+        self.outbox: Outbox[AnyOutboxItem, Delivery] = Outbox(ctx, now, record.state.lanes, self, Delivery)
 
     # ---- cards -------------------------------------------------------------------------------------------
 

@@ -1,26 +1,21 @@
-"""Effects as data: what is still to do outside, so that it can be carried over a turn-over of the history."""
+"""The effects of a request as data: what is still to do outside. A later generation gets them with the state."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from orchestration.domain.cards import Notice, Step, Waiting
-from orchestration.domain.request import CardRef, Recorded
-
-
-class OutboxItem(Recorded):
-    """One thing to do outside. `give_up` counts from its first try."""
-
-    give_up: timedelta
+from orchestration.domain.request import CardRef
+from orchestration.durable.outbox import OutboxItem
 
 
 class PostCard(OutboxItem):
-    """PostCard the card of a round."""
+    """Post the card of a round."""
 
-    kind: Literal["post"] = "post"
+    kind: Literal["post_card"] = "post_card"
     round: int
     channel: str
     notify: list[str]
@@ -29,21 +24,25 @@ class PostCard(OutboxItem):
 class EditCard(OutboxItem):
     """Make a posted copy say what is true when the try starts."""
 
-    kind: Literal["edit"] = "edit"
+    kind: Literal["edit_card"] = "edit_card"
     ref: CardRef
+
+    def covered_by(self, waiting: OutboxItem) -> bool:
+        """A lane holds the edits of one copy, and each edit says what is true when it starts."""
+        return isinstance(waiting, EditCard)
 
 
 class PostReply(OutboxItem):
-    """Add a line to the trail."""
+    """Add a line to the thread."""
 
-    kind: Literal["line"] = "line"
+    kind: Literal["post_reply"] = "post_reply"
     step: Step
 
 
 class SendMessage(OutboxItem):
-    """SendMessageInput one person, or a channel."""
+    """Send a message to one person, or to a channel."""
 
-    kind: Literal["word"] = "word"
+    kind: Literal["send_message"] = "send_message"
     user: str
     notice: Notice
     step: Step | None = None
@@ -53,34 +52,26 @@ class SendMessage(OutboxItem):
 class RunAction(OutboxItem):
     """Run the outcome's action of that index."""
 
-    kind: Literal["act"] = "act"
+    kind: Literal["run_action"] = "run_action"
     index: int
 
 
 class SignReceipt(OutboxItem):
     """Have the outcome signed."""
 
-    kind: Literal["seal"] = "seal"
+    kind: Literal["sign_receipt"] = "sign_receipt"
 
 
 class SendCallback(OutboxItem):
-    """POST the outcome to where the one who asked wants it."""
+    """POST the outcome to the request's callback URL."""
 
-    kind: Literal["call"] = "call"
+    # Somebody else's server may be away for days: asking it every five minutes would help nobody.
+    longest_backoff: ClassVar[timedelta] = timedelta(hours=1)
+
+    kind: Literal["send_callback"] = "send_callback"
 
 
 AnyOutboxItem = Annotated[
     PostCard | EditCard | PostReply | SendMessage | RunAction | SignReceipt | SendCallback,
     Field(discriminator="kind"),
 ]
-
-
-class Lane(BaseModel):
-    """Errands that keep their order, and how far the first of them has come. Mutable: the outbox owns it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    queue: list[AnyOutboxItem] = Field(default_factory=list)
-    attempt: int = 0
-    since: datetime | None = None
-    not_before: datetime | None = None

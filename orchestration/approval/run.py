@@ -9,7 +9,7 @@ from typing import Any, Final
 from durabletask.task import OrchestrationContext, when_any
 from pydantic import ValidationError
 
-from orchestration.approval.approvers import Approvers, Durable
+from orchestration.approval.approvers import Approvers
 from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
@@ -30,6 +30,7 @@ from orchestration.domain.commands import (
     command_id_of,
 )
 from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
+from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 from orchestration.people.worklist import WorklistUpdates
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestration.approval.outbox_items import Lane, SendMessage
+from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Verdict
 from orchestration.domain.policy import KnownPerson, Policy
@@ -21,6 +21,7 @@ from orchestration.domain.request import (
     UserId,
     Vote,
 )
+from orchestration.durable.outbox import Lane
 
 
 class State(BaseModel):
@@ -63,7 +64,7 @@ class State(BaseModel):
     sealed: bool = False
     receipt: str | None = None
     retry_until: datetime | None = None
-    lanes: dict[str, Lane] = Field(default_factory=dict)
+    lanes: dict[str, Lane[AnyOutboxItem]] = Field(default_factory=dict)
     held: list[Step] = Field(default_factory=list)
     held_words: list[SendMessage] = Field(default_factory=list)
 

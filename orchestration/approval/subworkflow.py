@@ -10,8 +10,8 @@ from typing import Any
 
 from durabletask.task import OrchestrationContext, when_any
 
-from orchestration.approval.approvers import Durable
 from orchestration.domain.request import APPROVAL, VERSION, ApprovalRequest, Notified, Outcome
+from orchestration.durable.generator import Durable
 
 
 def request_approval(

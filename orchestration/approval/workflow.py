@@ -9,13 +9,13 @@ from datetime import UTC
 
 from durabletask.task import OrchestrationContext
 
-from orchestration.approval.approvers import Durable
 from orchestration.approval.record import refused
 from orchestration.approval.run import ApprovalRun, ContinueAsNew
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import Outcome, Status
 from orchestration.domain.rules import auto_approves
+from orchestration.durable.generator import Durable
 
 
 def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:

@@ -10,7 +10,6 @@ from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError, when_any
 from pydantic import ValidationError
 
-from orchestration.approval.approvers import Durable
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
@@ -29,6 +28,7 @@ from orchestration.challenge.models import (
 )
 from orchestration.challenge.phone import Opened, Opening
 from orchestration.domain.request import PHONE
+from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, when_any
 
-from orchestration.approval.approvers import Durable
 from orchestration.approval.effects import Effects
-from orchestration.approval.outbox_items import Lane, PostCard
+from orchestration.approval.outbox_items import AnyOutboxItem, PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, State
 from orchestration.approval.status import eligible_voters_of
@@ -21,6 +20,8 @@ from orchestration.domain.cards import CUT_SHORT, Notice, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
+from orchestration.durable.generator import Durable
+from orchestration.durable.outbox import Lane
 from orchestration.people.worklist import WorklistUpdates
 
 
@@ -47,7 +48,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.refresh_cards()
     for post in _maybe_posted(ended, record.policy):
         # As a second try, which looks for the card before it posts one.
-        record.state.lanes[f"card:{post.round}"] = Lane(queue=[post], attempt=1)
+        record.state.lanes[f"card:{post.round}"] = Lane[AnyOutboxItem](queue=[post], attempt=1)
     effects.tell_requester(Notice.PROGRESS, step)
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
