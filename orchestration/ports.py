@@ -8,28 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
-from orchestration.domain.cards import Card, SendCallbackInput, SendMessageInput, SignReceiptInput, Step
+from orchestration.domain.cards import Card, Step
+from orchestration.domain.effects import RunActionInput, SendCallbackInput, SendMessageInput, SignReceiptInput
 from orchestration.domain.request import CardRef
 
 
 class Notifier(Protocol):
     """Shows cards and messages to people."""
 
-    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         """Post `card` to `channel`, pinging `notify` (people and groups)."""
         ...
 
-    def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
         """The copy already posted for this round at or after `since`; None when there is none, or no way to look."""
         ...
 
-    def edit(self, ref: CardRef, card: Card) -> None:
+    def edit_card(self, ref: CardRef, card: Card) -> None:
         """Make the posted copy say what `card` says. A copy that somebody deleted is no error."""
         ...
 
-    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
         """Add a line to the thread under `ref`. A copy that somebody deleted is no error."""
         ...
 
@@ -37,7 +38,7 @@ class Notifier(Protocol):
         """Whether that line is in the thread already; False also when there is no way to look."""
         ...
 
-    def tell(self, message: SendMessageInput) -> None:
+    def send_message(self, message: SendMessageInput) -> None:
         """Send a direct message to the person, or a message to the channel, that `message.user` names."""
         ...
 
@@ -53,7 +54,7 @@ class Directory(Protocol):
 class Signer(Protocol):
     """Signs outcomes."""
 
-    def sign(self, sealed: SignReceiptInput) -> str:
+    def sign_receipt(self, given: SignReceiptInput) -> str:
         """The receipt, a compact JWS."""
         ...
 
@@ -61,7 +62,7 @@ class Signer(Protocol):
 class Caller(Protocol):
     """Tells other programs."""
 
-    def call(self, callback: SendCallbackInput) -> str:
+    def send_callback(self, callback: SendCallbackInput) -> str:
         """POST the event, signed; returns a short answer for people."""
         ...
 
@@ -69,12 +70,11 @@ class Caller(Protocol):
 class Actions(Protocol):
     """Does what a policy says an outcome does."""
 
-    def post(self, url: str, key: str, event: dict[str, Any]) -> str:
-        """POST the event as JSON, with `key` as its idempotency key; returns a short answer for people."""
-        ...
+    def run_action(self, action: RunActionInput) -> str:
+        """POST the event as JSON, or call the installed action, with the same `key` over all tries.
 
-    def call(self, name: str, key: str, event: dict[str, Any]) -> str:
-        """Call the installed action of that name; returns a short answer for people."""
+        Returns a short answer for people.
+        """
         ...
 
 

@@ -36,12 +36,12 @@ _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
 _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "asked": ("start", "Started"),
     "continued": ("quiet", "Earlier steps summed up"),
-    "card_posted": ("done", "Card posted"),
-    "card_edited": ("done", "Edited a card"),
-    "thread": ("quiet", "Noted in the thread"),
-    "told": ("quiet", "Told"),
-    "looked_up": ("quiet", "Looked up who may decide"),
-    "policy": ("quiet", "Policy copied"),
+    "post_card": ("done", "Card posted"),
+    "edit_card": ("done", "Edited a card"),
+    "post_reply": ("quiet", "Noted in the thread"),
+    "send_message": ("quiet", "Told"),
+    "members": ("quiet", "Looked up who may decide"),
+    "take_policy": ("quiet", "Policy copied"),
     "waiting": ("wait", "Timer set"),
     "timer": ("timer", "Timer fired"),
     "event": ("event", "Event received"),
@@ -49,13 +49,13 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "code": ("done", "Code sent by SMS"),
     "code_confirmed": ("event", "Code confirmed"),
     "code_failed": ("trouble", "Code not confirmed"),
-    "receipt": ("quiet", "Receipt signed"),
-    "action": ("done", "Action carried out"),
-    "callback": ("done", "Callback delivered"),
+    "sign_receipt": ("quiet", "Receipt signed"),
+    "run_action": ("done", "Action carried out"),
+    "send_callback": ("done", "Callback delivered"),
     "suspended": ("trouble", "Suspended"),
     "resumed": ("event", "Resumed"),
     "terminated": ("trouble", "Stopped by an operator"),
-    "settling": ("done", "Cards set right"),
+    "reconcile": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
 }
 # The same kinds while they do not work. To be put off is everyday: a channel takes about one message a second.
@@ -64,11 +64,11 @@ _TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
     "_failed": ("trouble", "Failed"),
 }
 _TRIED: Final = {
-    "card_posted": "posting the card",
-    "card_edited": "editing the card",
-    "thread": "a note in the thread",
-    "told": "a message",
-    "looked_up": "looking up who may decide",
+    "post_card": "posting the card",
+    "edit_card": "editing the card",
+    "post_reply": "a note in the thread",
+    "send_message": "a message",
+    "members": "looking up who may decide",
 }
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row

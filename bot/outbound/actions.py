@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
 from orchestration.domain.policy import Policy
 
@@ -70,7 +71,13 @@ class OutcomeActions:
     def __init__(self, known: Mapping[str, InstalledAction]) -> None:
         self._known = known
 
-    def post(self, url: str, key: str, event: dict[str, Any]) -> str:
+    def run_action(self, action: RunActionInput) -> str:
+        """POSTs the event, or calls the installed action. `key` stays the same over all tries."""
+        if action.post is not None:
+            return self._post(action.post, action.key, action.event)
+        return self._call(action.activity or "", action.key, action.event)
+
+    def _post(self, url: str, key: str, event: dict[str, Any]) -> str:
         """POSTs the event as JSON, with `key` as its `Idempotency-Key`.
 
         Returns the `message` or `id` of a JSON answer, else its status.
@@ -90,7 +97,7 @@ class OutcomeActions:
             # The library's own words name paths and objects; the person who reads this wants to know which system.
             raise ActionFailedError(f"{where} could not be reached ({type(error).__name__}).") from error
 
-    def call(self, name: str, key: str, event: dict[str, Any]) -> str:
+    def _call(self, name: str, key: str, event: dict[str, Any]) -> str:
         """Calls the installed action."""
         action = self._known.get(name)
         if action is None:  # it was there when the request was made

@@ -15,7 +15,7 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from bot.security.keys import Secrets
-from orchestration.domain.cards import SendCallbackInput
+from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
 
 TIMEOUT: Final = 10.0  # seconds, for all of one try
@@ -51,7 +51,7 @@ class HttpCaller:
         self._secrets = secrets
         self._allowed = allowed
 
-    def call(self, callback: SendCallbackInput) -> str:
+    def send_callback(self, callback: SendCallbackInput) -> str:
         """One try. Raises `DeliveryError` where another could not help, anything else where it could."""
         return asyncio.run(self._post(callback))
 

@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from orchestration.domain.cards import SignReceiptInput
+from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import CountersignError
 
 FILE: Final = "signing-keys.json"
@@ -70,18 +70,18 @@ class Keys:
         """The JWK set that is published."""
         return {"keys": [_public(key) for key in self._keys]}
 
-    def sign(self, sealed: SignReceiptInput) -> str:
+    def sign_receipt(self, given: SignReceiptInput) -> str:
         """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
         Of each decision also by which way it came, and by which factor it was confirmed beside that, if it was.
         It has no `iat`: libraries refuse one that is a second ahead of the clock of whoever checks.
         """
-        key, outcome = self._keys[0], sealed.outcome
+        key, outcome = self._keys[0], given.outcome
         claims = {
             "iss": "countersign",
             "sub": outcome.request_id,
-            "policy": sealed.policy,
-            "requester": sealed.requester,
+            "policy": given.policy,
+            "requester": given.requester,
             "digest": outcome.digest,
             "status": outcome.status.value,
             "processed_by": outcome.processed_by,

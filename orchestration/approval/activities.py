@@ -11,7 +11,7 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
-from orchestration.domain.cards import (
+from orchestration.domain.effects import (
     Delivery,
     EditCardInput,
     Membership,
@@ -54,8 +54,12 @@ class ApprovalActivities:
 
         def post() -> CardRef:
             look = self._maybe_tried(given)
-            found = self._notifier.find(channel, card.request_id, card.round, card.asked_at) if look else None
-            return found or self._notifier.post(channel, card, given.notify)
+            found = (
+                self._notifier.find_card(channel, card.request_id, card.round, card.asked_at)
+                if look
+                else None
+            )
+            return found or self._notifier.post_card(channel, card, given.notify)
 
         return self._once((card.request_id, f"card {card.round}"), lambda: Delivery(card=post()))
 
@@ -63,40 +67,34 @@ class ApprovalActivities:
         """Makes a posted copy say what its card says. Idempotent by nature."""
 
         def edit() -> Delivery:
-            self._notifier.edit(given.ref, given.card)
+            self._notifier.edit_card(given.ref, given.card)
             return Delivery()
 
         return _deliver(edit)
 
-    def reply(self, _: ActivityContext, given: PostReplyInput) -> Delivery:
-        """Adds a line to the trail once; as `post_card`."""
+    def post_reply(self, _: ActivityContext, given: PostReplyInput) -> Delivery:
+        """Adds a line to the thread once; as `post_card`."""
 
         def reply() -> Delivery:
             place = (given.ref, given.request_id, given.step)
             if not (self._maybe_tried(given) and self._notifier.has_reply(*place)):
-                self._notifier.reply(*place)
+                self._notifier.post_reply(*place)
             return Delivery()
 
         return self._once((given.request_id, f"step {given.step.number}"), reply)
 
-    def tell(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
-        """Tells one person. After a crash at the wrong moment they may be told twice, which harms nobody."""
+    def send_message(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
+        """Sends one message. After a crash at the wrong moment it may come twice, which harms nobody."""
 
-        def tell() -> Delivery:
-            self._notifier.tell(given)
+        def send() -> Delivery:
+            self._notifier.send_message(given)
             return Delivery()
 
-        return _deliver(tell)
+        return _deliver(send)
 
     def run_action(self, _: ActivityContext, given: RunActionInput) -> Delivery:
         """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
-
-        def run() -> Delivery:
-            if given.post is not None:
-                return Delivery(answer=self._actions.post(given.post, given.key, given.event))
-            return Delivery(answer=self._actions.call(given.activity or "", given.key, given.event))
-
-        return _deliver(run)
+        return _deliver(lambda: Delivery(answer=self._actions.run_action(given)))
 
     def _maybe_tried(self, given: PostCardInput | PostReplyInput) -> bool:
         return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since

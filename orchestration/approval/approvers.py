@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.domain import rules
-from orchestration.domain.cards import Membership, MembersInput, Notice, StepKind, Waiting
+from orchestration.domain.cards import Notice, StepKind, Waiting
+from orchestration.domain.effects import Membership, MembersInput
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.durable.generator import Durable
@@ -148,7 +149,7 @@ class Approvers:
             if reminder.quiet:
                 continue
             waiting = [Waiting.model_validate(wait.model_dump()) for wait in reminder.digest]
-            self._effects.tell(person, Notice.DIGEST if waiting else Notice.REMINDER, waiting=waiting)
+            self._effects.send_message(person, Notice.DIGEST if waiting else Notice.REMINDER, waiting=waiting)
             reminded.append(person)
         if reminded:
-            self._effects.trail(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))
+            self._effects.post_reply(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))

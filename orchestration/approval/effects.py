@@ -1,4 +1,4 @@
-"""What a request makes visible: its cards, the trail in their thread, messages to people, the outcome's actions."""
+"""What a request makes visible: its cards, the thread under them, messages to people, the outcome's actions."""
 
 from __future__ import annotations
 
@@ -20,29 +20,25 @@ from orchestration.approval.outbox_items import (
     SignReceipt,
 )
 from orchestration.approval.record import Record
-from orchestration.domain.cards import (
-    Card,
+from orchestration.domain.cards import Card, Notice, Step, StepKind, Waiting
+from orchestration.domain.effects import (
     Delivery,
     EditCardInput,
-    Notice,
     PostCardInput,
     PostReplyInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
     SignReceiptInput,
-    Step,
-    StepKind,
-    Waiting,
 )
 from orchestration.domain.policy import Action
 from orchestration.domain.request import ActionState, CardRef
 from orchestration.durable.outbox import Outbox
 
-WORDS_RETRIED_FOR: Final = timedelta(days=1)
-CALLS_RETRIED_FOR: Final = timedelta(days=3)
+MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
+CALLBACKS_RETRIED_FOR: Final = timedelta(days=3)
 # Signing needs nothing but the key. Where that fails for so long, the outcome goes out without a receipt.
-SEALING_RETRIED_FOR: Final = timedelta(minutes=10)
+RECEIPT_RETRIED_FOR: Final = timedelta(minutes=10)
 
 
 class Effects:
@@ -92,83 +88,83 @@ class Effects:
     def _posted(self, round_: int, attempt: int, ref: CardRef) -> None:
         state = self._record.state
         state.cards = [*state.cards, ref]
-        held, state.held = state.held, []
+        held, state.held_replies = state.held_replies, []
         for step in held:
-            self._reply(step)
-        words, state.held_words = state.held_words, []
-        for word in words:
-            self._put(word)
+            self._put_reply(step)
+        messages, state.held_messages = state.held_messages, []
+        for message in messages:
+            self._put_message(message)
         self._when_posted(ref)
         # A later try may have found the copy of an earlier one, which says what was true at that time.
         if attempt > 1 or self._record.card(round_) != self._shown.get(round_):
             self._refresh(ref)
 
     def _stale(self, channel: str, problem: str) -> None:
-        """A copy that could not be made, or made true, is reported by name: in the trail, and to the owner."""
-        step = self.trail(StepKind.CARD_STALE, text=f"<#{channel}>: {problem}")
+        """A copy that could not be made, or made true, is reported by name: in the thread, and to the owner."""
+        step = self.post_reply(StepKind.CARD_STALE, text=f"<#{channel}>: {problem}")
         self.tell_owner(Notice.CARD_STALE, step)
 
-    # ---- words -------------------------------------------------------------------------------------------
+    # ---- the thread, and messages ------------------------------------------------------------------------
 
-    def trail(self, kind: StepKind, **what: object) -> Step:
+    def post_reply(self, kind: StepKind, **what: object) -> Step:
         """One more line in the thread under the first card; what comes before that card waits for it."""
         step = self._record.step(kind, self._now(), **what)
         if self._record.state.cards:
-            self._reply(step)
+            self._put_reply(step)
         else:
-            self._record.state.held.append(step)
+            self._record.state.held_replies.append(step)
         return step
 
-    def _reply(self, step: Step) -> None:
-        self.outbox.put("thread", PostReply(step=step, give_up=WORDS_RETRIED_FOR))
+    def _put_reply(self, step: Step) -> None:
+        self.outbox.put("post_reply", PostReply(step=step, give_up=MESSAGES_RETRIED_FOR))
 
-    def tell(
+    def send_message(
         self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
     ) -> None:
         """A direct message to one person, about the request."""
-        self._put(self._word(user, notice, step, waiting))
+        self._put_message(self._message(user, notice, step, waiting))
 
     def ask(self, user: str, step: Step | None = None) -> None:
         """Tells a person that they are to decide now, once there is a card where they can."""
-        word, state = self._word(user, Notice.ASKED, step), self._record.state
+        message = self._message(user, Notice.ASKED, step)
         if self._record.on_show():
-            self._put(word)
+            self._put_message(message)
         else:
-            state.held_words.append(word)
+            self._record.state.held_messages.append(message)
 
-    def _word(
+    def _message(
         self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
     ) -> SendMessage:
         return SendMessage(
-            user=user, notice=notice, step=step, waiting=waiting or [], give_up=WORDS_RETRIED_FOR
+            user=user, notice=notice, step=step, waiting=waiting or [], give_up=MESSAGES_RETRIED_FOR
         )
 
-    def _put(self, word: SendMessage) -> None:
-        self.outbox.put(f"tell:{word.user}", word)
+    def _put_message(self, message: SendMessage) -> None:
+        self.outbox.put(f"send_message:{message.user}", message)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
         """The requester is told at each turn that matters."""
-        self.tell(self._record.request.requester, notice, step)
+        self.send_message(self._record.request.requester, notice, step)
 
     def tell_owner(self, notice: Notice, step: Step) -> None:
         """The policy's owner hears of what keeps failing; without an owner, the requester does."""
-        self.tell(self._record.policy.owner or self._record.request.requester, notice, step)
+        self.send_message(self._record.policy.owner or self._record.request.requester, notice, step)
 
     # ---- the outcome goes out ----------------------------------------------------------------------------
 
     def send_outcome(self) -> None:
         """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
         if self._record.signed and not self._record.state.sealed:
-            self.outbox.put("receipt", SignReceipt(give_up=SEALING_RETRIED_FOR))
+            self.outbox.put("sign_receipt", SignReceipt(give_up=RECEIPT_RETRIED_FOR))
         else:
-            self._sealed(None)
+            self._signed(None)
 
-    def _sealed(self, receipt: str | None) -> None:
+    def _signed(self, receipt: str | None) -> None:
         state, request = self._record.state, self._record.request
         state.sealed, state.receipt = True, receipt or state.receipt
         self.run_actions()
         if request.callback_url:
-            self.outbox.put("callback", SendCallback(give_up=CALLS_RETRIED_FOR))
+            self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:
             told = self._outcome_event()["data"]
             self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
@@ -214,23 +210,23 @@ class Effects:
 
     def _run(self, index: int) -> None:
         self.outbox.put(
-            f"action:{index}", RunAction(index=index, give_up=self._record.policy.actions_retried_for)
+            f"run_action:{index}", RunAction(index=index, give_up=self._record.policy.actions_retried_for)
         )
 
     def _acted(self, index: int, status: str, answer: str) -> None:
         state, label = self._record.state, self._actions()[index].label
         state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
         kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
-        step = self.trail(kind, to=label, text=answer[:300])
+        step = self.post_reply(kind, to=label, text=answer[:300])
         self.refresh_cards()
         if status == "failed":
             state.retry_until = self._now() + self._record.policy.actions_retried_for
             self.tell_owner(Notice.ACTION_FAILED, step)
 
-    def _call_given_up(self, problem: str) -> None:
+    def _callback_given_up(self, problem: str) -> None:
         """Said aloud, in the thread and to the owner: a program waits for what it never got."""
         url = self._record.request.callback_url
-        step = self.trail(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
+        step = self.post_reply(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
         self.tell_owner(Notice.PROGRESS, step)
 
     # ---- running an item: the outbox asks --------------------------------------------------------------
@@ -253,7 +249,7 @@ class Effects:
             case EditCard(ref=ref):
                 return "edit_card", EditCardInput(ref=ref, card=record.card(ref.round), attempt=attempt)
             case PostReply(step=step):
-                return "reply", PostReplyInput(
+                return "post_reply", PostReplyInput(
                     ref=cards[0],
                     request_id=record.request_id,
                     step=step,
@@ -261,7 +257,7 @@ class Effects:
                     scheduled_at=since,
                 )
             case SendMessage():
-                return "tell", SendMessageInput(
+                return "send_message", SendMessageInput(
                     user=item.user,
                     notice=item.notice,
                     card=record.card(record.state.round),
@@ -273,15 +269,15 @@ class Effects:
             case RunAction(index=index):
                 return self._build_action(index, attempt)
             case SignReceipt():
-                return self._build_seal(attempt)
+                return self._build_receipt(attempt)
             case SendCallback():
-                return self._build_call(attempt)
+                return self._build_callback(attempt)
 
     def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
         record, cards, action = self._record, self._record.state.cards, self._actions()[index]
         if action.notify:
             card, where = record.card(record.state.round), cards[0] if cards else None
-            return "tell", SendMessageInput(
+            return "send_message", SendMessageInput(
                 user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
             )
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
@@ -294,18 +290,18 @@ class Effects:
             attempt=attempt,
         )
 
-    def _build_seal(self, attempt: int) -> tuple[str, BaseModel]:
+    def _build_receipt(self, attempt: int) -> tuple[str, BaseModel]:
         request = self._record.request
-        return "seal", SignReceiptInput(
+        return "sign_receipt", SignReceiptInput(
             outcome=self._record.outcome(),
             policy=request.policy,
             requester=request.requester,
             attempt=attempt,
         )
 
-    def _build_call(self, attempt: int) -> tuple[str, BaseModel]:
+    def _build_callback(self, attempt: int) -> tuple[str, BaseModel]:
         record = self._record
-        return "call_back", SendCallbackInput(
+        return "send_callback", SendCallbackInput(
             url=record.request.callback_url or "",
             id=f"{record.request_id}:{record.state.status}",
             asked_with=record.request.asked_with,
@@ -323,7 +319,7 @@ class Effects:
             case RunAction(index=index):
                 self._acted(index, "done", delivery.answer)
             case SignReceipt():
-                self._sealed(delivery.answer)
+                self._signed(delivery.answer)
             case _:
                 pass
 
@@ -338,8 +334,8 @@ class Effects:
             case RunAction(index=index):
                 self._acted(index, "failed", problem)
             case SignReceipt():
-                self._sealed(None)
+                self._signed(None)
             case SendCallback():
-                self._call_given_up(problem)
+                self._callback_given_up(problem)
             case _:
                 pass

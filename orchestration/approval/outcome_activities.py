@@ -8,7 +8,7 @@ from durabletask.task import ActivityContext
 
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain import rules
-from orchestration.domain.cards import Delivery, SendCallbackInput, SignReceiptInput
+from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceiptInput
 from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
 from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import ApprovalRequest
@@ -30,14 +30,14 @@ class OutcomeActivities:
         except InvalidRequestError as error:
             return Taken(problem=str(error))
 
-    def seal(self, _: ActivityContext, given: SignReceiptInput) -> Delivery:
+    def sign_receipt(self, _: ActivityContext, given: SignReceiptInput) -> Delivery:
         """Signs the outcome. Signing twice is harmless: each receipt is true."""
-        return Delivery(answer=self._signer.sign(given))
+        return Delivery(answer=self._signer.sign_receipt(given))
 
-    def call_back(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
+    def send_callback(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
         """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
         try:
-            return Delivery(answer=self._caller.call(given))
+            return Delivery(answer=self._caller.send_callback(given))
         except ThrottledError as error:
             return Delivery(retry_after=error.retry_after)
         except DeliveryError as error:

@@ -27,7 +27,7 @@ VERDICTS_KEPT: Final = 100
 REMARKS_KEPT: Final = 5
 REMARK_SHOWN: Final = 500
 # The hub takes no status, input or output of more than 1 MiB, and the votes are in each of them (twice in a status).
-# Past this many bytes of comments a vote keeps the beginning of its own; the trail has all of it.
+# Past this many bytes of comments a vote keeps the beginning of its own; the thread has all of it.
 COMMENT_BYTES_KEPT: Final = 100_000
 COMMENT_BEGINNING: Final = 100
 
@@ -233,7 +233,7 @@ class Record:
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
-        """The next line of the trail."""
+        """The next line of the thread."""
         self.state.steps += 1
         return Step.model_validate({"number": self.state.steps, "kind": kind, "at": now, **what})
 

@@ -89,7 +89,9 @@ class ApprovalRun:
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.settled_by
-            step = self._effects.trail(StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed)
+            step = self._effects.post_reply(
+                StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed
+            )
             self._effects.tell_requester(Notice.PROGRESS, step)
         record.open_level(index, away, self.now())
         self._worklists.waits(record.named())
@@ -101,7 +103,7 @@ class ApprovalRun:
 
     def _tell_stand_ins(self, away: dict[str, str]) -> None:
         for absent, present in away.items():
-            self._effects.trail(StepKind.STANDS_IN, actor=absent, to=present)
+            self._effects.post_reply(StepKind.STANDS_IN, actor=absent, to=present)
             self._effects.ask(present)
 
     def announce(self, reason: str) -> None:
@@ -120,7 +122,7 @@ class ApprovalRun:
         self._worklists.waits(self.record.state.escalation)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
-        step = self._effects.trail(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
+        step = self._effects.post_reply(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._tell_stand_ins(away)
 
@@ -131,7 +133,7 @@ class ApprovalRun:
         self._off_the_worklists()
         self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
         self._effects.refresh_cards()
-        step = self._effects.trail(StepKind.ENDED, actor=by, status=status, text=reason or comments)
+        step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.send_outcome()
 
@@ -289,7 +291,7 @@ class ApprovalRun:
         if reason is Reason.RECORDED:
             self._approvers.release([decision.actor])
             self._worklists.decided(decision.actor)
-            self._effects.trail(
+            self._effects.post_reply(
                 StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
             )
         # Also after a repeat: who is in the groups, and so what is enough, may have changed since.
@@ -314,7 +316,7 @@ class ApprovalRun:
     def _begin_step_up(self, act: Decision | Delegation) -> Reason:
         reason = self._step_up.begin(act)
         if reason is Reason.CODE_SENT:
-            self._effects.trail(StepKind.CODE_SENT, actor=act.actor)
+            self._effects.post_reply(StepKind.CODE_SENT, actor=act.actor)
             self._effects.refresh_cards()
         return reason
 
@@ -330,8 +332,8 @@ class ApprovalRun:
             else:
                 self._delegate(act, members, Factor.SMS)
         if trouble is not None:
-            step = self._effects.trail(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
-            self._effects.tell(act.actor, Notice.CODE_FAILED, step)
+            step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
+            self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
         if self.record.state.level_open:  # else what comes next says more than that the code has come
             self._effects.refresh_cards()
 
@@ -356,7 +358,7 @@ class ApprovalRun:
         self._worklists.waits([delegation.to])
         if was_asked and delegation.to in record.undecided():
             self._approvers.wait_for([delegation.to])
-        step = self._effects.trail(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
+        step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
         self._effects.ask(delegation.to, step)
         # Of "all", the one who takes the vote over may have been the last to agree.
         self._settle_level(members)
@@ -369,12 +371,12 @@ class ApprovalRun:
             return reason
         asker = record.last_asker()
         record.remark(comment, self.now())
-        step = self._effects.trail(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
+        step = self._effects.post_reply(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
         self._effects.refresh_cards()
         if comment.kind is RemarkKind.QUESTION:
             self._effects.tell_requester(Notice.QUESTION, step)
         elif comment.kind is RemarkKind.ANSWER and asker:
-            self._effects.tell(asker, Notice.ANSWER, step)
+            self._effects.send_message(asker, Notice.ANSWER, step)
         return reason
 
     def _cancel(self, cancellation: Cancellation) -> Reason:

@@ -65,8 +65,8 @@ class State(BaseModel):
     receipt: str | None = None
     retry_until: datetime | None = None
     lanes: dict[str, Lane[AnyOutboxItem]] = Field(default_factory=dict)
-    held: list[Step] = Field(default_factory=list)
-    held_words: list[SendMessage] = Field(default_factory=list)
+    held_replies: list[Step] = Field(default_factory=list)
+    held_messages: list[SendMessage] = Field(default_factory=list)
 
 
 class Taken(Recorded):

@@ -13,7 +13,6 @@ from orchestration.domain.request import (
     CardRef,
     Choice,
     LevelState,
-    Outcome,
     Recorded,
     Remark,
     Status,
@@ -81,7 +80,7 @@ class StepKind(StrEnum):
 
 
 class Step(Recorded):
-    """One line of the trail under a card. `number` is unique within the request."""
+    """One line of the thread under a card. `number` is unique within the request."""
 
     number: int
     kind: StepKind
@@ -115,93 +114,3 @@ class Waiting(Recorded):
     title: str
     deadline: datetime | None = None
     where: CardRef | None = None
-
-
-class PostCardInput(Recorded):
-    """Input of `post_card`. `notify` are the people and groups to ping."""
-
-    channel: str
-    card: Card
-    notify: list[str] = Field(default_factory=list)
-    attempt: int = Field(ge=1)
-    scheduled_at: datetime
-
-
-class EditCardInput(Recorded):
-    """Input of `edit_card`: make the copy at `ref` say what `card` says."""
-
-    ref: CardRef
-    card: Card
-    attempt: int = Field(ge=1)
-
-
-class PostReplyInput(Recorded):
-    """Input of `reply`: one more line in the thread under `ref`."""
-
-    ref: CardRef
-    request_id: str
-    step: Step
-    attempt: int = Field(ge=1)
-    scheduled_at: datetime
-
-
-class SendMessageInput(Recorded):
-    """Input of `tell`: a direct message to `user` (or a post to a channel), about the request of `card`."""
-
-    user: str
-    notice: Notice
-    card: Card
-    where: CardRef | None = None
-    step: Step | None = None
-    waiting: list[Waiting] = Field(default_factory=list)
-    attempt: int = Field(ge=1)
-
-
-class RunActionInput(Recorded):
-    """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries."""
-
-    post: str | None = None
-    activity: str | None = None
-    key: str
-    event: dict[str, object]
-    attempt: int = Field(ge=1)
-
-
-class SignReceiptInput(Recorded):
-    """Input of `seal`: sign this."""
-
-    outcome: Outcome
-    policy: str
-    requester: str
-    attempt: int = Field(ge=1)
-
-
-class SendCallbackInput(Recorded):
-    """Input of `call_back`: POST the event. `id` stays the same over all tries; `asked_with` names the token."""
-
-    url: str
-    id: str
-    asked_with: str | None = None
-    event: dict[str, object]
-    attempt: int = Field(ge=1)
-
-
-class MembersInput(Recorded):
-    """Input of `members`: the user groups whose members are asked for."""
-
-    groups: list[str]
-
-
-class Membership(Recorded):
-    """Result of `members`: group ID to the IDs of its members at that moment."""
-
-    groups: dict[str, list[str]]
-
-
-class Delivery(Recorded):
-    """Result of an effect: done (with what it made or answered), asked to wait, or impossible (with the reason)."""
-
-    card: CardRef | None = None
-    answer: str = ""
-    retry_after: float | None = Field(default=None, description="Seconds")
-    impossible: str | None = None

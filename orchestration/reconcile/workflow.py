@@ -44,7 +44,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     outbox = effects.outbox
     if not record.ended:
         record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
-    step = effects.trail(StepKind.ENDED, status=record.state.status, text=record.state.reason)
+    step = effects.post_reply(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
     for post in _maybe_posted(ended, record.policy):
         # As a second try, which looks for the card before it posts one.

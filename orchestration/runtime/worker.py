@@ -48,13 +48,13 @@ def register(
     for activity in (
         activities.post_card,
         activities.edit_card,
-        activities.reply,
-        activities.tell,
+        activities.post_reply,
+        activities.send_message,
         activities.run_action,
         activities.members,
         outcome_activities.take_policy,
-        outcome_activities.seal,
-        outcome_activities.call_back,
+        outcome_activities.sign_receipt,
+        outcome_activities.send_callback,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

@@ -25,8 +25,8 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain import policy_file
-from orchestration.domain.cards import SignReceiptInput
 from orchestration.domain.commands import Progress
+from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.request import Choice, Factor, LevelState, Outcome, Status, Via, Vote
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
@@ -199,6 +199,6 @@ def keys_signing() -> Callable[[Keys], str]:
         levels=[LevelState(name="On call", status=Status.APPROVED, decisions=[vote])],
         digest="a" * 64,
     )
-    return lambda keys: keys.sign(
+    return lambda keys: keys.sign_receipt(
         SignReceiptInput(outcome=outcome, policy="deploy", requester="U0RITA", attempt=1)
     )

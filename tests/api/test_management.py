@@ -121,7 +121,7 @@ async def test_what_does_not_fit(
 async def test_an_approval_is_completed_from_the_moment_its_outcome_stands(office: Office) -> None:
     """Cards and callbacks may take days more; whoever polls the status waits for the outcome, not for them."""
     root, ada = office.token("root"), office.token("ada", "U0ADA", "decide:deploy")
-    office.board.problems["edit"] = [RuntimeError("down")] * 3
+    office.board.problems["edit_card"] = [RuntimeError("down")] * 3
     request_id = await office.ask(root)
     assert (await office.decide(ada, request_id)).status == 200
     await office.until(request_id, lambda progress: progress.outcome is not None)
@@ -144,15 +144,15 @@ async def test_the_timeline_tells_every_step_of_the_real_history(own_office: Off
     kinds: list[str] = []
     async with asyncio.timeout(10):
         # The board shows an edit a moment before the hub has heard that it was made.
-        while "card_edited" not in kinds:
+        while "edit_card" not in kinds:
             items = (await office.call("GET", path, root)).body["items"]
             kinds = [item["kind"] for item in items]
-    for before, after in (("asked", "card_posted"), ("card_posted", "event"), ("event", "card_edited")):
+    for before, after in (("asked", "post_card"), ("post_card", "event"), ("event", "edit_card")):
         assert kinds.index(before) < kinds.index(after), kinds
     waiting = next(item for item in items if item["kind"] == "waiting")
     assert waiting["until"] is not None
     event = next(item for item in items if item["kind"] == "event")
     assert (event["actor"], event["text"]) == ("U0ADA", "ApprovalDecision: approve")
     assert items[0]["text"] == "Asked: Deploy?"
-    assert next(item for item in items if item["kind"] == "card_posted")["channel"] == "C0DEPLOYS"
+    assert next(item for item in items if item["kind"] == "post_card")["channel"] == "C0DEPLOYS"
     assert [item["at"] for item in items] == sorted(item["at"] for item in items)

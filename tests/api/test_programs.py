@@ -19,7 +19,7 @@ from bot.outbound.callbacks import HttpCaller, networks, secret_of
 from bot.security.keys import Secrets
 from bot.security.receipts import ReceiptError, verify
 from orchestration.approval.subworkflow import request_approval
-from orchestration.domain.cards import SendCallbackInput
+from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import ApprovalRequest
 from tests.api.conftest import Office, opened
@@ -143,7 +143,7 @@ async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_office
             await office.skip(hours=1)
             await office.eventually(lambda tries=tries: len(place.got) > tries or given_up())
         assert given_up()
-        step = next(step for _, step in office.board.trail if step.kind == "action_failed")
+        step = next(step for _, step in office.board.replies if step.kind == "action_failed")
         assert place.url in (step.to or "")
         await office.eventually(
             lambda: any(
@@ -174,7 +174,9 @@ async def test_a_callback_reaches_no_private_address_however_it_is_written(
         url = target.format(port=place.url.rpartition(":")[2].partition("/")[0])
         caller = HttpCaller(Secrets.load(None, tmp_path), networks(None))
         with pytest.raises(DeliveryError, match=r"not an? (public )?address"):
-            await asyncio.to_thread(caller.call, SendCallbackInput(url=url, id="x", event={}, attempt=1))
+            await asyncio.to_thread(
+                caller.send_callback, SendCallbackInput(url=url, id="x", event={}, attempt=1)
+            )
         assert place.got == []
 
 
@@ -185,7 +187,7 @@ async def test_a_callback_follows_no_redirect_and_stops_at_410(tmp_path: Path) -
             place.statuses = [status]
             with pytest.raises(DeliveryError, match=str(status)):
                 await asyncio.to_thread(
-                    caller.call, SendCallbackInput(url=place.url, id="x", event={}, attempt=1)
+                    caller.send_callback, SendCallbackInput(url=place.url, id="x", event={}, attempt=1)
                 )
         assert len(place.got) == 2
 
@@ -261,7 +263,7 @@ def waits(ctx: OrchestrationContext, _: None) -> Any:
 async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
     """It hears of the outcome though the card cannot be edited and its request is still busy with that."""
     async with opened(tmp_path, release, by_name, waits) as office:
-        office.board.problems["edit"] = [RuntimeError("down")] * 50
+        office.board.problems["edit_card"] = [RuntimeError("down")] * 50
         given = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}
         mine = await office.client.schedule_new_orchestration("release", input=given)
         named = await office.client.schedule_new_orchestration(

@@ -51,11 +51,11 @@ def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
         APPROVAL,
         [
             moment("asked", "Asked: Pencils", actor="U0RITA"),
-            moment("told", actor="U0FIN"),
-            moment("thread", channel="C0PURCHASES"),
-            moment("told", actor="U0FAY"),
+            moment("send_message", actor="U0FIN"),
+            moment("post_reply", channel="C0PURCHASES"),
+            moment("send_message", actor="U0FAY"),
             moment("event", "ApprovalDecision: approve", actor="U0ADA"),
-            moment("told", actor="U0RITA"),
+            moment("send_message", actor="U0RITA"),
         ],
     )
     assert [(step.words, step.times, step.who) for step in told.steps] == [
@@ -104,9 +104,9 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
         {**APPROVAL, "status": "approved"},
         [
             moment(
-                "card_edited_put_off", "Card edited: put off, as asked to wait 1.96 s", channel="C0PURCHASES"
+                "edit_card_put_off", "Card edited: put off, as asked to wait 1.96 s", channel="C0PURCHASES"
             ),
-            moment("told_failed", "Person told: failed, no such person", channel="C0GENERAL"),
+            moment("send_message_failed", "Message sent: failed, no such person", channel="C0GENERAL"),
             moment("brand_new", "Something new happened"),
         ],
     )

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestration.domain.cards import Card, SendCallbackInput, SendMessageInput, SignReceiptInput, Step
+from orchestration.domain.cards import Card, Step
+from orchestration.domain.effects import RunActionInput, SendCallbackInput, SendMessageInput, SignReceiptInput
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.domain.request import CardRef, Status
 
@@ -21,7 +22,7 @@ class Board:
         self.lock = threading.Lock()
         self.cards: dict[tuple[str, str], Card] = {}
         self.messages: list[SendMessageInput] = []
-        self.trail: list[tuple[str, Step]] = []
+        self.replies: list[tuple[str, Step]] = []
         self.acted: list[tuple[str, str, dict[str, Any]]] = []
         self.pinged: list[str] = []
         self.edits = 0
@@ -40,18 +41,18 @@ class Board:
             if problems:
                 raise problems.pop(0)
 
-    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
-        self._maybe_fail("post")
+    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+        self._maybe_fail("post_card")
         with self.lock:
             self.posts += 1
             self.pinged += notify
             ts = f"1.{self.posts:06}"
             self.cards[channel, ts] = card
         # A reply that is lost after the post was made.
-        self._maybe_fail("after post")
+        self._maybe_fail("after post_card")
         return CardRef(channel=channel, ts=ts, round=card.round)
 
-    def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
         assert since.tzinfo is not None
         with self.lock:
             self.lookups += 1
@@ -60,25 +61,25 @@ class Board:
                     return CardRef(channel=channel, ts=ts, round=round)
         return None
 
-    def edit(self, ref: CardRef, card: Card) -> None:
-        self._maybe_fail("edit")
+    def edit_card(self, ref: CardRef, card: Card) -> None:
+        self._maybe_fail("edit_card")
         with self.lock:
             self.edits += 1
             self.cards[ref.channel, ref.ts] = card
 
-    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
-        self._maybe_fail("reply")
+    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        self._maybe_fail("post_reply")
         with self.lock:
-            self.trail.append((ref.ts, step))
-        self._maybe_fail("after reply")
+            self.replies.append((ref.ts, step))
+        self._maybe_fail("after post_reply")
 
     def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
         with self.lock:
             self.lookups += 1
-            return any(ts == ref.ts and said.number == step.number for ts, said in self.trail)
+            return any(ts == ref.ts and said.number == step.number for ts, said in self.replies)
 
-    def tell(self, message: SendMessageInput) -> None:
-        self._maybe_fail("tell")
+    def send_message(self, message: SendMessageInput) -> None:
+        self._maybe_fail("send_message")
         with self.lock:
             self.messages.append(message)
 
@@ -89,9 +90,9 @@ class Board:
             return [(m.user, m.card.status) for m in self.messages if m.notice == "progress"]
 
     def steps(self) -> list[str]:
-        """The kinds of the trail's lines, in turn."""
+        """The kinds of the thread's lines, in turn."""
         with self.lock:
-            return [step.kind.value for _, step in self.trail]
+            return [step.kind.value for _, step in self.replies]
 
     def members(self, group: str) -> list[str]:
         self._maybe_fail("members")
@@ -100,7 +101,7 @@ class Board:
         return self.groups[group]
 
     def act(self, where: str, key: str, event: dict[str, Any]) -> str:
-        self._maybe_fail("action")
+        self._maybe_fail("run_action")
         with self.lock:
             self.acted.append((where, key, event))
         return f"ok {len(self.acted)}"
@@ -123,12 +124,12 @@ class BoardOutcomes:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def sign(self, sealed: SignReceiptInput) -> str:
-        self._board._maybe_fail("sign")
-        return f"stamped {sealed.outcome.request_id} {sealed.outcome.status}"
+    def sign_receipt(self, given: SignReceiptInput) -> str:
+        self._board._maybe_fail("sign_receipt")
+        return f"stamped {given.outcome.request_id} {given.outcome.status}"
 
-    def call(self, callback: SendCallbackInput) -> str:
-        self._board._maybe_fail("call")
+    def send_callback(self, callback: SendCallbackInput) -> str:
+        self._board._maybe_fail("send_callback")
         return self._board.act(callback.url, callback.id, callback.event)
 
 
@@ -138,11 +139,8 @@ class BoardActions:
     def __init__(self, board: Board) -> None:
         self._board = board
 
-    def post(self, url: str, key: str, event: dict[str, Any]) -> str:
-        return self._board.act(url, key, event)
-
-    def call(self, name: str, key: str, event: dict[str, Any]) -> str:
-        return self._board.act(name, key, event)
+    def run_action(self, action: RunActionInput) -> str:
+        return self._board.act(action.post or action.activity or "", action.key, action.event)
 
 
 NUMBERS = {"U0ADA": "+12025550142", "U0FIN": "+12025550143", "U0DIRK": "+12025550144"}

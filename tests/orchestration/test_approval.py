@@ -219,7 +219,7 @@ async def test_malformed_events_neither_fail_nor_decide(office: Office) -> None:
 
 
 async def test_a_throttled_post_waits_durably_and_is_posted_once(office: Office) -> None:
-    office.board.problems["post"] = [ThrottledError(30), ThrottledError(30)]
+    office.board.problems["post_card"] = [ThrottledError(30), ThrottledError(30)]
     request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     await office.until(request_id, lambda progress: progress.round == 1)
     for _ in range(2):
@@ -230,7 +230,7 @@ async def test_a_throttled_post_waits_durably_and_is_posted_once(office: Office)
 
 
 async def test_a_post_whose_answer_was_lost_is_found_instead_of_repeated(office: Office) -> None:
-    office.board.problems["after post"] = [ConnectionResetError("the answer was lost")]
+    office.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
     request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     await office.until(request_id, lambda progress: progress.round == 1)
     await office.eventually(lambda: office.board.posts == 1)
@@ -243,7 +243,7 @@ async def test_a_post_whose_answer_was_lost_is_found_instead_of_repeated(office:
 async def test_a_card_that_cannot_be_posted_ends_the_request_and_the_requester_is_told_why(
     office: Office,
 ) -> None:
-    office.board.problems["post"] = [DeliveryError("The channel C0DEPLOYS does not exist.")]
+    office.board.problems["post_card"] = [DeliveryError("The channel C0DEPLOYS does not exist.")]
     request_id = await office.service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     outcome = await office.outcome(request_id)
     assert outcome.status is Status.FAILED
@@ -253,7 +253,7 @@ async def test_a_card_that_cannot_be_posted_ends_the_request_and_the_requester_i
 
 async def test_an_edit_that_fails_delays_no_decision_and_comes_later(office: Office) -> None:
     request_id = await office.ask()
-    office.board.problems["edit"] = [RuntimeError("502 Bad Gateway")]
+    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway")]
     assert (await office.decide(request_id, "U0ADA")).accepted
     assert (await office.outcome(request_id)).status is Status.APPROVED
     await office.eventually(lambda: office.board.told == [("U0RITA", Status.APPROVED)])

@@ -16,8 +16,9 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Card, PostCardInput
+from orchestration.domain.cards import Card
 from orchestration.domain.commands import EVENT_DECISION, Reason
+from orchestration.domain.effects import PostCardInput
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
 from orchestration.runtime.connect import Connection
@@ -152,8 +153,8 @@ async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(office
         )
         verdicts = await asyncio.gather(*(office.service.verdict(ticket) for ticket in tickets))
         assert {verdict.reason for verdict in verdicts} == {Reason.RECORDED}
-    await office.eventually(lambda: len(office.board.trail) == 120)
-    said = {step.text for _, step in office.board.trail}
+    await office.eventually(lambda: len(office.board.replies) == 120)
+    said = {step.text for _, step in office.board.replies}
     assert said == {f"{batch}.{n}" for batch in range(3) for n in range(40)}
     assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
     await office.skip(minutes=29)
@@ -172,7 +173,7 @@ async def test_long_texts_turn_the_history_over_before_it_is_too_long_for_a_work
 async def test_an_edit_that_fails_for_long_is_carried_over_and_done_in_the_end(office: Office) -> None:
     """The decision stands, the history stays short, and the card is made true when the chat system is back."""
     request_id = await office.ask("document", description=LONG)
-    office.board.problems["edit"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
+    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
     assert (await office.decide(request_id, "U0ADA")).accepted
     await office.hasten(lambda: not office.board.card("C0DOCS").open)
     await office.completed(request_id)
@@ -195,7 +196,7 @@ def test_names_of_a_newer_release_in_a_carried_request_are_passed_over() -> None
 
 
 async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(office: Office) -> None:
-    office.board.problems["after post"] = [ConnectionResetError("the answer was lost")]
+    office.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
     request_id = await office.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
     await office.eventually(lambda: office.board.posts == 1)
     await office.decide(request_id, "U0ADA")

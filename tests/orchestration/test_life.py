@@ -207,7 +207,7 @@ async def test_who_has_many_waiting_gets_one_digest_a_day(office: Office) -> Non
 
 
 async def test_an_action_that_fails_is_reported_to_the_owner_who_has_it_retried(office: Office) -> None:
-    office.board.problems["action"] = [DeliveryError("404 Not Found")]
+    office.board.problems["run_action"] = [DeliveryError("404 Not Found")]
     request_id = await office.ask("budget", amount=Decimal(500))
     await office.decide(request_id, "U0FAY")
     for actor in ("U0FIN", "U0FRANK"):
@@ -227,7 +227,7 @@ async def test_an_action_that_fails_is_reported_to_the_owner_who_has_it_retried(
 
 
 async def test_the_owner_s_time_to_retry_is_over_however_often_others_press(office: Office) -> None:
-    office.board.problems["action"] = [DeliveryError("404 Not Found")]
+    office.board.problems["run_action"] = [DeliveryError("404 Not Found")]
     request_id = await office.ask("budget", amount=Decimal(500))
     await office.skip(days=2)
     await office.until(request_id, lambda progress: [a.status for a in progress.actions][:1] == ["failed"])
@@ -240,7 +240,7 @@ async def test_the_owner_s_time_to_retry_is_over_however_often_others_press(offi
 
 async def test_an_edit_that_keeps_failing_is_reported_by_name(office: Office) -> None:
     request_id = await office.ask("quick")
-    office.board.problems["edit"] = [RuntimeError("502 Bad Gateway") for _ in range(500)]
+    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(500)]
     await office.cancel(request_id, "U0RITA")
     await office.hasten(lambda: "card_stale" in office.board.steps())
     await office.eventually(
@@ -252,7 +252,7 @@ async def test_an_escalation_card_that_cannot_be_posted_is_reported_and_the_firs
     office: Office,
 ) -> None:
     request_id = await office.ask("quick")
-    office.board.problems["post"] = [DeliveryError("There is no such channel.")]
+    office.board.problems["post_card"] = [DeliveryError("There is no such channel.")]
     await office.skip(hours=1)
     await office.eventually(lambda: "card_stale" in office.board.steps())
     assert (await office.decide(request_id, "U0DAN")).accepted

@@ -84,7 +84,7 @@ async def approved(office: Office) -> str:
 
 async def rejected(office: Office) -> str:
     request_id = await office.ask()
-    office.board.problems["edit"] = [RuntimeError("502 Bad Gateway")]
+    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway")]
     await asyncio.gather(
         office.decide(request_id, "U0ADA", Choice.REJECT, comment="No."), office.decide(request_id, "U0FAY")
     )
@@ -133,7 +133,7 @@ async def turned_over(office: Office) -> str:
             office.say(request_id, "U0ADA", RemarkKind.COMMENT, str(n)) for n in range(101)[some : some + 20]
         )
         await asyncio.gather(*said)
-    await office.eventually(lambda: len(office.board.trail) == 101)
+    await office.eventually(lambda: len(office.board.replies) == 101)
     await office.decide(request_id, "U0ADA")
     return request_id
 

@@ -10,8 +10,9 @@ from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import Rendered
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Notice, SendMessageInput, Step, StepKind
+from orchestration.domain.cards import Notice, Step, StepKind
 from orchestration.domain.commands import Comment, Decision, Delegation
+from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
 

@@ -20,8 +20,9 @@ from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
 from bot.slack.views.request_form import Origin, ask_form
-from orchestration.domain.cards import Card, Notice, SendMessageInput, Shown, Step, StepKind, Waiting
+from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
+from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import FieldSpec, Level, Policy
 from orchestration.domain.request import (
     ActionState,
@@ -180,7 +181,7 @@ def test_any_message_is_within_the_limits(
 
 @settings(max_examples=100, deadline=None)
 @given(step=steps)
-def test_any_line_of_the_trail_is_within_the_limits(step: Step) -> None:
+def test_any_line_of_the_thread_is_within_the_limits(step: Step) -> None:
     shown = line(step)
     assert 0 < len(shown) <= 4000
     assert "<!channel" not in shown

@@ -72,7 +72,7 @@ LINES = [
 @pytest.mark.parametrize(
     ("said", "shown"), LINES, ids=lambda value: value.kind if isinstance(value, Step) else ""
 )
-def test_a_line_of_the_trail(said: Step, shown: str) -> None:
+def test_a_line_of_the_thread(said: Step, shown: str) -> None:
     assert line(said) == shown
 
 

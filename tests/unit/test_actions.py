@@ -16,6 +16,7 @@ import pytest
 from bot.outbound import actions
 from bot.outbound.actions import ActionFailedError, MissingActionError, OutcomeActions
 from orchestration.domain import policy_file
+from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 
 EVENT = {"type": "approval.approved", "data": {"title": "Café"}}
@@ -61,8 +62,12 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
+def action(key: str, *, post: str | None = None, activity: str | None = None) -> RunActionInput:
+    return RunActionInput(post=post, activity=activity, key=key, event=EVENT, attempt=1)
+
+
 def post(server: Server) -> str:
-    return OutcomeActions({}).post(server.url, "purchase-1:approved:0", EVENT)
+    return OutcomeActions({}).run_action(action("purchase-1:approved:0", post=server.url))
 
 
 def test_the_event_goes_as_json_with_its_key(server: Server) -> None:
@@ -146,7 +151,7 @@ def test_what_trying_again_cannot_cure(
 
 def test_nobody_there_is_said_by_name_and_without_the_path() -> None:
     with pytest.raises(ActionFailedError) as told:
-        OutcomeActions({}).post("http://127.0.0.1:9/secret-path", "k", EVENT)
+        OutcomeActions({}).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
     assert str(told.value) == "127.0.0.1 could not be reached (ConnectionError)."
 
 
@@ -173,9 +178,9 @@ def test_an_installed_action_is_called_with_key_and_event(packages: Path) -> Non
     )
     install(packages, "ledger", "ledger_actions:book")
     known = actions.installed()
-    assert OutcomeActions(known).call("ledger", "k", EVENT) == "k approval.approved"
+    assert OutcomeActions(known).run_action(action("k", activity="ledger")) == "k approval.approved"
     with pytest.raises(DeliveryError, match="No installed package has the action gone any more"):
-        OutcomeActions(known).call("gone", "k", EVENT)
+        OutcomeActions(known).run_action(action("k", activity="gone"))
 
 
 def test_an_action_that_cannot_be_loaded_stops_the_start_by_name(packages: Path) -> None:

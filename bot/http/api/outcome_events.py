@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.http.api.long_polling import LongPolling
-from orchestration.domain.cards import SignReceiptInput
+from orchestration.domain.effects import SignReceiptInput
 from orchestration.ports import Signer
 
 
@@ -17,9 +17,9 @@ class OutcomeEvents:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
 
-    def sign(self, sealed: SignReceiptInput) -> str:
+    def sign_receipt(self, given: SignReceiptInput) -> str:
         """As the signer does."""
-        receipt = self._signer.sign(sealed)
+        receipt = self._signer.sign_receipt(given)
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._watch.nudge, sealed.outcome.request_id)
+            self._loop.call_soon_threadsafe(self._watch.nudge, given.outcome.request_id)
         return receipt

@@ -40,17 +40,17 @@ class Timeline(BaseModel):
     items: list[Moment]
 
 
-# What each activity does, once done and while it fails.
+# What each activity does, in words. Its name is the kind of its step, with "_failed" or "_put_off" behind it.
 _ACTIVITIES: Final = {
-    "post_card": ("card_posted", "Card posted"),
-    "edit_card": ("card_edited", "Card edited"),
-    "reply": ("thread", "Thread reply posted"),
-    "tell": ("told", "Person told"),
-    "run_action": ("action", "Action run"),
-    "members": ("looked_up", "Group members looked up"),
-    "seal": ("receipt", "Receipt signed"),
-    "call_back": ("callback", "Callback delivered"),
-    "take_policy": ("policy", "Policy taken"),
+    "post_card": "Card posted",
+    "edit_card": "Card edited",
+    "post_reply": "Thread reply posted",
+    "send_message": "Message sent",
+    "run_action": "Action run",
+    "members": "Group members looked up",
+    "sign_receipt": "Receipt signed",
+    "send_callback": "Callback delivered",
+    "take_policy": "Policy taken",
 }
 
 
@@ -115,7 +115,7 @@ def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
 def _started(event: past.ExecutionStartedEvent, at: datetime) -> Moment | None:
     given = _json(event.input)
     if "progress" in given:
-        return Moment(at=at, kind="settling", text="Making the cards say how it ended")
+        return Moment(at=at, kind="reconcile", text="Making the cards say how it ended")
     request = given.get("request", {})
     if given.get("state"):
         return Moment(at=at, kind="continued", text="Earlier steps are summed up in the request's state")
@@ -153,7 +153,7 @@ def _answered(
 def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
     if not isinstance(task, past.TaskScheduledEvent):
         return None
-    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    kind, words = task.name, _ACTIVITIES.get(task.name, task.name)
     result = _json(event.result)
     if result.get("impossible"):
         kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
@@ -165,7 +165,7 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
 def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
     if not isinstance(task, past.TaskScheduledEvent):
         return None
-    kind, words = _ACTIVITIES.get(task.name, (task.name, task.name))
+    kind, words = task.name, _ACTIVITIES.get(task.name, task.name)
     why = event.failure_details.message if event.failure_details else "it failed"
     return Moment(at=at, kind=f"{kind}_failed", text=f"{words}: failed, {why}", **_place(task))
 

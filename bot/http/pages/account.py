@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from bot.http.api.timeline import Moment, moments
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import PostReplyInput, StepKind
+from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import Progress
+from orchestration.domain.effects import PostReplyInput
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
 from orchestration.service.approvals import ApprovalService
@@ -75,7 +76,7 @@ def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:
 def _said(event: past.HistoryEvent) -> Iterator[Remark]:
     if isinstance(event, past.ExecutionStartedEvent):
         yield from _carried(event.input)
-    elif isinstance(event, past.TaskScheduledEvent) and event.name == "reply":
+    elif isinstance(event, past.TaskScheduledEvent) and event.name == "post_reply":
         step = PostReplyInput.model_validate_json(event.input or "").step
         if step.kind in _SAID and step.actor:
             yield Remark(actor=step.actor, kind=_SAID[step.kind], text=step.text, at=step.at)

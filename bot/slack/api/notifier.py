@@ -21,7 +21,8 @@ from bot.slack.messages import thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, notice
 from bot.slack.text import mention
-from orchestration.domain.cards import Card, SendMessageInput, Step
+from orchestration.domain.cards import Card, Step
+from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import ThrottledError
 from orchestration.domain.request import CardRef
 
@@ -73,7 +74,7 @@ class SlackNotifier:
 
     # ---- cards -------------------------------------------------------------------------------------------
 
-    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         """Posts `card` to `channel`, pinging `notify`."""
         rendered = render(card, notify)
         posted = self._say(
@@ -86,7 +87,7 @@ class SlackNotifier:
         self._shown(card, notify)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
-    def find(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
         """The copy this app already posted for the round at or after `since`, by its metadata.
 
         None when there is none among the newest 2,000 messages since then, or where the app may not look.
@@ -95,7 +96,7 @@ class SlackNotifier:
         found = self._history.in_channel(channel, since, lambda message: target.of_message(message) == wanted)
         return CardRef(channel=channel, ts=str(found["ts"]), round=round) if found else None
 
-    def edit(self, ref: CardRef, card: Card) -> None:
+    def edit_card(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
         rendered = render(card)
         with as_delivery_errors():
@@ -110,9 +111,9 @@ class SlackNotifier:
                 self._is_gone(ref, card.request_id, code_of(error))
         self._shown(card, ())
 
-    # ---- the trail ---------------------------------------------------------------------------------------
+    # ---- the thread --------------------------------------------------------------------------------------
 
-    def reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
         """Adds the step to the thread under `ref`. Where that card is deleted there is no thread to add to."""
         if (ref.channel, ref.ts) in self._gone:
             return
@@ -145,7 +146,7 @@ class SlackNotifier:
 
     # ---- messages ----------------------------------------------------------------------------------------
 
-    def tell(self, message: SendMessageInput) -> None:
+    def send_message(self, message: SendMessageInput) -> None:
         """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
         links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
         links[message.card.request_id] = message.where

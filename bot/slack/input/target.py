@@ -42,7 +42,7 @@ class Target(BaseModel):
 
 
 def step_metadata(request_id: str, number: int) -> dict[str, Any]:
-    """For a line of the trail, so that it is known again."""
+    """For a line of the thread, so that it is known again."""
     return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "step": number}}
 
 

@@ -12,7 +12,8 @@ from bot.slack.blocks import Json
 from bot.slack.input import grammar
 from bot.slack.input.target import Target
 from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
-from orchestration.domain.cards import Card, Notice, SendMessageInput, StepKind
+from orchestration.domain.cards import Card, Notice, StepKind
+from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
 from orchestration.service.messages import unconfirmed

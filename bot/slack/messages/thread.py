@@ -1,4 +1,4 @@
-"""The trail in the thread under a card: one short line a step. Pure."""
+"""The thread under a card: one short line a step. Pure."""
 
 from __future__ import annotations
 

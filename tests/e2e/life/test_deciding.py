@@ -25,7 +25,7 @@ from tests.e2e.life.conftest import (
 )
 
 
-async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_trail(
+async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
     people: People, erp: Erp
 ) -> None:
     card = await ask(people.rita, "purchase 4200 Laptops")

@@ -17,7 +17,8 @@ from bot.slack.api.history import PAGE
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.input.target import Target
-from orchestration.domain.cards import Card, Notice, SendMessageInput, Step, StepKind
+from orchestration.domain.cards import Card, Notice, Step, StepKind
+from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef, Status
 from tests.slack.conftest import ASKED, Story
@@ -66,19 +67,19 @@ def outcome(card: Card, where: CardRef) -> SendMessageInput:
 
 async def find(notifier: SlackNotifier, card: Card, **other: Any) -> CardRef | None:
     wanted = {"channel": PURCHASES, "request_id": card.request_id, "round": 1, "since": ASKED}
-    return await asyncio.to_thread(notifier.find, **{**wanted, **other})
+    return await asyncio.to_thread(notifier.find_card, **{**wanted, **other})
 
 
 async def test_a_card_is_posted_found_and_edited_in_place(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, ["S0MANAGERS"])
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, ["S0MANAGERS"])
     assert await find(notifier, card) == ref
     async with Person(simulator.url, "U0ADA") as ada:
         [posted] = await ada.messages(PURCHASES)
         assert action_ids(posted) == ["approve", "reject", "more"]
         assert "For <!subteam^S0MANAGERS>" in whole_text(posted)
-        await asyncio.to_thread(notifier.edit, ref, ended(card))
+        await asyncio.to_thread(notifier.edit_card, ref, ended(card))
         [edited] = await ada.messages(PURCHASES)
     assert (edited["ts"], action_ids(edited)) == (ref.ts, [])
     assert "*Approved* by <@U0ADA>" in whole_text(edited)
@@ -89,7 +90,7 @@ async def test_a_card_is_posted_found_and_edited_in_place(
 async def test_only_the_same_round_of_the_same_request_since_then_is_found(
     notifier: SlackNotifier, card: Card
 ) -> None:
-    await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert await find(notifier, card, round=2) is None
     assert await find(notifier, card, request_id="purchase-00000000") is None
     assert await find(notifier, card, channel="C0GENERAL") is None
@@ -100,7 +101,7 @@ async def test_only_the_same_round_of_the_same_request_since_then_is_found(
 async def test_a_card_is_found_behind_a_page_of_talk(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     async with Person(simulator.url, "U0RITA") as rita:
         for number in range(PAGE):
             await rita.say(PURCHASES, f"talk {number}")
@@ -133,7 +134,9 @@ async def test_a_card_that_is_gone_is_no_error(
     simulator: Simulator, notifier: SlackNotifier, card: Card, error: str
 ) -> None:
     await fault(simulator, "chat.update", error)
-    await asyncio.to_thread(notifier.edit, CardRef(channel=PURCHASES, ts="1.000001", round=1), ended(card))
+    await asyncio.to_thread(
+        notifier.edit_card, CardRef(channel=PURCHASES, ts="1.000001", round=1), ended(card)
+    )
 
 
 async def test_throttling_says_for_how_long(
@@ -141,7 +144,7 @@ async def test_throttling_says_for_how_long(
 ) -> None:
     await fault(simulator, "chat.postMessage", "ratelimited", retry_after=7)
     with pytest.raises(ThrottledError) as throttled:
-        await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+        await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert throttled.value.retry_after == 7
 
 
@@ -150,21 +153,21 @@ async def test_an_outage_is_neither_hopeless_nor_retried_here(
 ) -> None:
     await fault(simulator, "chat.postMessage", "http_500", count=-1)
     with pytest.raises(SlackApiError):
-        await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+        await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert len(await calls(simulator, "chat.postMessage")) == 1
 
 
 async def test_a_channel_that_is_not_there_is_hopeless(notifier: SlackNotifier, card: Card) -> None:
     with pytest.raises(DeliveryError, match=r"invite the app, or mend the policy \(channel_not_found\)"):
-        await asyncio.to_thread(notifier.post, "C0NOWHERE", card, [])
+        await asyncio.to_thread(notifier.post_card, "C0NOWHERE", card, [])
 
 
 async def test_the_requester_is_told_with_a_link_to_the_card(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     for _ in range(2):
-        await asyncio.to_thread(notifier.tell, outcome(card, ref))
+        await asyncio.to_thread(notifier.send_message, outcome(card, ref))
     async with Person(simulator.url, "U0RITA") as rita:
         told = await rita.messages("D0RITA")
     assert len(told) == 2
@@ -178,7 +181,7 @@ async def test_the_requester_is_told_without_a_link_where_none_is_to_be_had(
 ) -> None:
     await fault(simulator, "chat.getPermalink", "message_not_found")
     gone = CardRef(channel=PURCHASES, ts="1.000001", round=1)
-    await asyncio.to_thread(notifier.tell, outcome(card, gone))
+    await asyncio.to_thread(notifier.send_message, outcome(card, gone))
     async with Person(simulator.url, "U0RITA") as rita:
         [told] = await rita.messages("D0RITA")
     assert told["text"] == "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD)."
@@ -208,10 +211,10 @@ def said(number: int = 1) -> Step:
 async def test_a_step_is_added_to_the_thread_and_found_there_again(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     place = (ref, card.request_id)
     assert not await asyncio.to_thread(notifier.has_reply, *place, said())
-    await asyncio.to_thread(notifier.reply, *place, said())
+    await asyncio.to_thread(notifier.post_reply, *place, said())
     assert await asyncio.to_thread(notifier.has_reply, *place, said())
     assert not await asyncio.to_thread(notifier.has_reply, *place, said(2))
     assert not await asyncio.to_thread(notifier.has_reply, ref, "purchase-00000000", said())
@@ -224,11 +227,11 @@ async def test_a_step_is_added_to_the_thread_and_found_there_again(
 async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     async with Person(simulator.url, "U0ADA") as ada:
         await ada.delete(PURCHASES, ref.ts)
         for number in (1, 2):
-            await asyncio.to_thread(notifier.reply, ref, card.request_id, said(number))
+            await asyncio.to_thread(notifier.post_reply, ref, card.request_id, said(number))
             assert await ada.messages(PURCHASES) == []
     assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
     assert len(await calls(simulator, "chat.delete")) == 1  # what is gone is remembered
@@ -237,7 +240,7 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
 async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
     async with workspace_with(frozenset({"chat:write", "chat:write.public"})) as simulator:
         notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
-        ref = await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+        ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
         assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
 
 
@@ -245,7 +248,7 @@ async def test_an_outcome_can_go_to_a_channel(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
     tell = SendMessageInput(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
-    await asyncio.to_thread(notifier.tell, tell)
+    await asyncio.to_thread(notifier.send_message, tell)
     async with Person(simulator.url, "U0SAM") as sam:
         [message] = await sam.messages("C0GENERAL")
     assert message["text"].startswith("✓ <@U0ADA> approved *New laptops for the team*")
@@ -258,6 +261,6 @@ async def test_a_429_holds_its_own_channel_and_no_other(
     await fault(simulator, "chat.postMessage", "ratelimited", retry_after=30, channel=PURCHASES)
     for _ in range(2):  # the second is not even sent
         with pytest.raises(ThrottledError):
-            await asyncio.to_thread(notifier.post, PURCHASES, card, [])
+            await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert len(await calls(simulator, "chat.postMessage")) == 1
-    await asyncio.to_thread(notifier.post, "C0GENERAL", card, [])
+    await asyncio.to_thread(notifier.post_card, "C0GENERAL", card, [])

@@ -1,0 +1,100 @@
+"""The effects of a request: the input of each activity that does one, and its result."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from orchestration.domain.cards import Card, Notice, Step, Waiting
+from orchestration.domain.request import CardRef, Outcome, Recorded
+
+
+class PostCardInput(Recorded):
+    """Input of `post_card`. `notify` are the people and groups to ping."""
+
+    channel: str
+    card: Card
+    notify: list[str] = Field(default_factory=list)
+    attempt: int = Field(ge=1)
+    scheduled_at: datetime
+
+
+class EditCardInput(Recorded):
+    """Input of `edit_card`: make the copy at `ref` say what `card` says."""
+
+    ref: CardRef
+    card: Card
+    attempt: int = Field(ge=1)
+
+
+class PostReplyInput(Recorded):
+    """Input of `post_reply`: one more line in the thread under `ref`."""
+
+    ref: CardRef
+    request_id: str
+    step: Step
+    attempt: int = Field(ge=1)
+    scheduled_at: datetime
+
+
+class SendMessageInput(Recorded):
+    """Input of `send_message`: to a person directly, or to a channel, about the request of `card`."""
+
+    user: str
+    notice: Notice
+    card: Card
+    where: CardRef | None = None
+    step: Step | None = None
+    waiting: list[Waiting] = Field(default_factory=list)
+    attempt: int = Field(ge=1)
+
+
+class RunActionInput(Recorded):
+    """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries."""
+
+    post: str | None = None
+    activity: str | None = None
+    key: str
+    event: dict[str, object]
+    attempt: int = Field(ge=1)
+
+
+class SignReceiptInput(Recorded):
+    """Input of `sign_receipt`: what is signed."""
+
+    outcome: Outcome
+    policy: str
+    requester: str
+    attempt: int = Field(ge=1)
+
+
+class SendCallbackInput(Recorded):
+    """Input of `send_callback`: POST the event. `id` stays the same over all tries; `asked_with` names the token."""
+
+    url: str
+    id: str
+    asked_with: str | None = None
+    event: dict[str, object]
+    attempt: int = Field(ge=1)
+
+
+class MembersInput(Recorded):
+    """Input of `members`: the user groups whose members are asked for."""
+
+    groups: list[str]
+
+
+class Membership(Recorded):
+    """Result of `members`: group ID to the IDs of its members at that moment."""
+
+    groups: dict[str, list[str]]
+
+
+class Delivery(Recorded):
+    """Result of an effect: done (with what it made or answered), asked to wait, or impossible (with the reason)."""
+
+    card: CardRef | None = None
+    answer: str = ""
+    retry_after: float | None = Field(default=None, description="Seconds")
+    impossible: str | None = None
