@@ -136,7 +136,7 @@ def outsiders(approval: Json, people: People) -> tuple[str, ...]:
     grouped = {group.id: set(group.members) for group in people.groups()}
     named = {who for level in approval["levels"] for who in (*level["approvers"], *level["waiting_for"])}
     may = {approval["requester"]}.union(*(grouped.get(who, {who}) for who in named))
-    may |= {present for level in approval["levels"] for present in level["stand_ins"].values()}
+    may |= {present for level in approval["levels"] for present in level["delegates"].values()}
     anyone = set().union(*grouped.values())
     found = [person.id for person in people.all() if not person.is_bot and person.id not in may]
     return tuple(sorted(found, key=lambda who: who in anyone))

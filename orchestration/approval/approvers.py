@@ -1,4 +1,4 @@
-"""The people of a request under way: who is in which group, who stands in for whom, who is asked and reminded."""
+"""The people of a request under way: who is in which group, who decides for whom, who is asked and reminded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
-from orchestration.people.person import Reminder, Wait
+from orchestration.people.person import Reminder
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +62,12 @@ class Approvers:
                 return found.groups
         return None
 
-    def stand_ins(self, approvers: list[str], *, several: bool) -> Durable[dict[str, str]]:
-        """Who of the named approvers is away, and who stands in: their own word, or else the operator's.
+    def delegates(self, approvers: list[str], *, several: bool) -> Durable[dict[str, str]]:
+        """Who of the named approvers is away, each with their delegate: as they said themselves, or else the operator.
 
-        Nobody who could not decide hands that on or takes it over, or being away would be a way around the rules:
-        not the requester, and not who has decided an earlier level. Where it takes `several` people, one does not
-        stand in for a second, or the level could never be decided.
+        The requester and whoever has decided an earlier level neither have a delegate here nor are one: being away
+        must be no way around the rules. Where the level takes `several` people, one does not decide for a second,
+        or it could never be decided.
         """
         record, found = self._record, dict[str, str]()
         barred = set() if record.policy.allow_self_approval else {record.request.requester}
@@ -77,11 +77,11 @@ class Approvers:
             if person.startswith("S") or person in barred:
                 continue
             entry = yield from self._entry(person)
-            present = entry.stand_in(self._now().date())
-            if present is None or present == person or present in barred:
+            delegate = entry.delegate_on(self._now().date())
+            if delegate is None or delegate == person or delegate in barred:
                 continue
-            if not (several and (present in approvers or present in found.values())):
-                found[person] = present
+            if not (several and (delegate in approvers or delegate in found.values())):
+                found[person] = delegate
         return found
 
     def _entry(self, person: str) -> Durable[PersonEntry]:
@@ -118,14 +118,16 @@ class Approvers:
         where = record.on_show()
         if where is None:
             return
-        wait = Wait(
+        waiting = Waiting(
             request_id=record.request_id,
             title=record.request.title,
             deadline=record.state.deadline,
             where=where,
         )
         for person in people:
-            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "waits", wait.model_dump(mode="json"))
+            self._ctx.signal_entity(
+                EntityInstanceId(PERSON, person), "waits", waiting.model_dump(mode="json")
+            )
 
     def release(self, people: Collection[str]) -> None:
         """It waits for them no more."""
@@ -148,8 +150,8 @@ class Approvers:
                 continue
             if reminder.quiet:
                 continue
-            waiting = [Waiting.model_validate(wait.model_dump()) for wait in reminder.digest]
-            self._effects.send_message(person, Notice.DIGEST if waiting else Notice.REMINDER, waiting=waiting)
+            notice = Notice.DIGEST if reminder.digest else Notice.REMINDER
+            self._effects.send_message(person, notice, waiting=reminder.digest)
             reminded.append(person)
         if reminded:
             self._effects.post_reply(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))

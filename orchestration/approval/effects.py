@@ -154,14 +154,14 @@ class Effects:
 
     def send_outcome(self) -> None:
         """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
-        if self._record.signed and not self._record.state.sealed:
+        if self._record.state.receipt_pending:
             self.outbox.put("sign_receipt", SignReceipt(give_up=RECEIPT_RETRIED_FOR))
         else:
             self._signed(None)
 
     def _signed(self, receipt: str | None) -> None:
         state, request = self._record.state, self._record.request
-        state.sealed, state.receipt = True, receipt or state.receipt
+        state.receipt_pending, state.receipt = False, receipt or state.receipt
         self.run_actions()
         if request.callback_url:
             self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))

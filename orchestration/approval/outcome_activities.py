@@ -59,6 +59,4 @@ def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
         request=rules.check_request(request, policy),
         policy=policy,
         people=book.people_of(policy),
-        signed=True,
-        worklists=True,
     )

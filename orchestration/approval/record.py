@@ -41,9 +41,7 @@ class Record:
         if given.policy is None:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
-        self.signed = given.signed
         self.people = given.people
-        self.worklists = given.worklists
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
     @property
@@ -58,17 +56,17 @@ class Record:
 
     # ---- rounds ------------------------------------------------------------------------------------------
 
-    def open_level(self, index: int, excused: dict[str, str], now: datetime) -> None:
+    def open_level(self, index: int, delegates: dict[str, str], now: datetime) -> None:
         """The level begins: its own round, nobody has voted, silence ends at `deadline`.
 
-        `excused` maps who is away to who stands in for them; the stand-in may decide instead.
+        `delegates` maps each person who is away to the one who may decide instead.
         """
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
-        state.votes, state.excused, state.delegated = {}, dict(excused), []
+        state.votes, state.delegates, state.delegated = {}, dict(delegates), []
         state.approvers = list(
-            dict.fromkeys(excused.get(principal, principal) for principal in level.approvers)
+            dict.fromkeys(delegates.get(principal, principal) for principal in level.approvers)
         )
         state.asked = []
         state.round += 1
@@ -83,18 +81,18 @@ class Record:
             left_out |= set(self.state.counted)
         self.state.asked = [person for person in people if person not in left_out]
 
-    def escalate(self, excused: dict[str, str], now: datetime) -> None:
+    def escalate(self, delegates: dict[str, str], now: datetime) -> None:
         """Nobody decided in time: one more round beside the level's own, which stays open.
 
-        `excused` is of those it escalates to, as in `open_level`.
+        `delegates` is of those it escalates to, as in `open_level`.
         """
         escalation, state = self.policy.escalation, self.state
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         state.escalated, state.escalated_at, state.status = True, now, Status.ESCALATED
         # Who has handed over their vote at this level keeps to that.
-        state.excused = {**excused, **state.excused}
-        state.escalation = list(dict.fromkeys(excused.get(who, who) for who in escalation.approvers))
+        state.delegates = {**delegates, **state.delegates}
+        state.escalation = list(dict.fromkeys(delegates.get(who, who) for who in escalation.approvers))
         state.round += 1
         state.open_rounds.append(state.round)
         state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
@@ -115,6 +113,7 @@ class Record:
             self.close_level(status)
         state = self.state
         state.status, state.ended_at, state.ended_by = status, now, by
+        state.receipt_pending = True
         state.comments, state.reason = comments, reason
 
     # ---- commands that the rules have allowed ------------------------------------------------------------
@@ -125,7 +124,7 @@ class Record:
         return EligibleVoters(
             approvers=state.approvers,
             escalation=state.escalation if state.escalated else (),
-            excused=state.excused,
+            delegates=state.delegates,
             counted=state.counted,
             open_rounds=state.open_rounds,
         )
@@ -150,7 +149,7 @@ class Record:
         before = votes.get(decision.actor)
         if before and (before.choice, before.comment) == (decision.choice, decision.comment):
             return Reason.UNCHANGED
-        absent = next((who for who, by in self.state.excused.items() if by == decision.actor), None)
+        absent = next((who for who, by in self.state.delegates.items() if by == decision.actor), None)
         votes[decision.actor] = Vote(
             actor=decision.actor,
             choice=decision.choice,
@@ -186,7 +185,7 @@ class Record:
         approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
         voters = self.voters()
         for vote in approvals:
-            hats = [vote.actor, *(who for who, by in voters.excused.items() if by == vote.actor)]
+            hats = [vote.actor, *(who for who, by in voters.delegates.items() if by == vote.actor)]
             if any(belongs(hat, voters.escalation, members) for hat in hats):
                 return vote
         if self.level.quorum == "all":
@@ -204,7 +203,7 @@ class Record:
         """`to` decides instead of `actor`, for this level. A vote that `actor` had given is withdrawn."""
         state, actor, to = self.state, delegation.actor, delegation.to
         state.votes.pop(actor, None)
-        state.excused[actor] = to
+        state.delegates[actor] = to
         state.delegated = [*state.delegated, actor]
         state.approvers = list(dict.fromkeys(to if who == actor else who for who in [*state.approvers, to]))
         state.asked = list(dict.fromkeys(to if who == actor else who for who in state.asked))
@@ -261,7 +260,7 @@ class Record:
             needed=self.needed,
             approvers=state.approvers,
             waiting_for=self.undecided(),
-            stand_ins=dict(state.excused),
+            delegates=dict(state.delegates),
             delegated=state.delegated,
             deadline=state.deadline,
             decisions=sorted(state.votes.values(), key=lambda vote: vote.at),
@@ -330,7 +329,7 @@ class Record:
             actions=state.actions,
             confirming=state.confirming,
             outcome=self.outcome() if self.ended else None,
-            sealed=not self.ended or state.sealed or not self.signed,
+            receipt_pending=state.receipt_pending,
             verdicts=state.verdicts,
         )
 

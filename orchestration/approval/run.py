@@ -63,7 +63,7 @@ class ApprovalRun:
         self._outbox = self._effects.outbox
         self._approvers = Approvers(ctx, self.record, self._inbox, self._effects, self.now)
         self._step_up = StepUp(ctx, self.record)
-        self._worklists = WorklistUpdates(ctx, ctx.instance_id, kept=self.record.worklists)
+        self._worklists = WorklistUpdates(ctx, ctx.instance_id)
         self._happened = 0
 
     def now(self) -> datetime:
@@ -82,10 +82,10 @@ class ApprovalRun:
             self._worklists.asked(self.record.request.requester)
 
     def open_level(self, index: int) -> Durable[None]:
-        """A level begins, with a card of its own; whoever is away is replaced by their stand-in."""
+        """A level begins, with a card of its own; whoever is away is replaced by their delegate."""
         record = self.record
         level = record.policy.levels[index]
-        away = yield from self._approvers.stand_ins(level.approvers, several=level.quorum not in {1, "all"})
+        away = yield from self._approvers.delegates(level.approvers, several=level.quorum not in {1, "all"})
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.settled_by
@@ -99,12 +99,12 @@ class ApprovalRun:
             yield from self._approvers.find_out_who_is_asked()
         self._effects.refresh_cards()
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
-        self._tell_stand_ins(away)
+        self._tell_delegates(away)
 
-    def _tell_stand_ins(self, away: dict[str, str]) -> None:
-        for absent, present in away.items():
-            self._effects.post_reply(StepKind.STANDS_IN, actor=absent, to=present)
-            self._effects.ask(present)
+    def _tell_delegates(self, away: dict[str, str]) -> None:
+        for absent, delegate in away.items():
+            self._effects.post_reply(StepKind.AWAY, actor=absent, to=delegate)
+            self._effects.ask(delegate)
 
     def announce(self, reason: str) -> None:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
@@ -117,14 +117,14 @@ class ApprovalRun:
         escalation = self.record.policy.escalation
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
-        away = yield from self._approvers.stand_ins(escalation.approvers, several=False)
+        away = yield from self._approvers.delegates(escalation.approvers, several=False)
         self.record.escalate(away, self.now())
         self._worklists.waits(self.record.state.escalation)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
         self._effects.tell_requester(Notice.PROGRESS, step)
-        self._tell_stand_ins(away)
+        self._tell_delegates(away)
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
@@ -183,7 +183,7 @@ class ApprovalRun:
         return True
 
     def finish(self) -> Durable[None]:
-        """Lets every errand finish; what failed can be tried again for as long as the policy says."""
+        """Lets every effect finish; what failed can be tried again for as long as the policy says."""
         state = self.record.state
         while self._busy():
             if (arrived := self._inbox.take()) is not None:
@@ -205,14 +205,14 @@ class ApprovalRun:
         yield when_any([*self._inbox.waits(), *self._step_up.waits(), *self._outbox.waits()])
 
     def _long(self) -> bool:
-        """A code that is awaited puts the turn-over off: its challenge could not report to the next generation."""
+        """Not while a code is awaited: its challenge could not report to the next generation."""
         long = self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
         return long and not self._step_up.busy()
 
     def _busy(self) -> bool:
-        """Moves the errands along and publishes where things stand; always true, to open a waiting loop.
+        """Moves the effects along and publishes where things stand; always true, to open a waiting loop.
 
-        Once the history is long no new try starts, so that the turn-over comes however much is going on.
+        Once the history is long no new try starts, so that the next generation comes however much is going on.
         """
         self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.record.progress())

@@ -42,7 +42,7 @@ class State(BaseModel):
     approvers: list[str] = Field(default_factory=list)
     escalation: list[str] = Field(default_factory=list)
     asked: list[str] = Field(default_factory=list)
-    excused: dict[str, str] = Field(default_factory=dict)
+    delegates: dict[str, str] = Field(default_factory=dict)
     delegated: list[str] = Field(default_factory=list)
     votes: dict[str, Vote] = Field(default_factory=dict)
     confirming: dict[str, str] = Field(
@@ -61,7 +61,7 @@ class State(BaseModel):
     comments: str = ""
     reason: str = ""
     actions: list[ActionState] = Field(default_factory=list)
-    sealed: bool = False
+    receipt_pending: bool = False
     receipt: str | None = None
     retry_until: datetime | None = None
     lanes: dict[str, Lane[AnyOutboxItem]] = Field(default_factory=dict)
@@ -82,14 +82,6 @@ class ApprovalInput(Recorded):
     request: ApprovalRequest
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
     people: dict[UserId, KnownPerson] = Field(default_factory=dict, description="Those whom the policy names")
-    signed: bool = Field(
-        default=False,
-        description="Whether the outcome gets a receipt; what was started before there were any, none",
-    )
-    worklists: bool = Field(
-        default=False,
-        description="Whether worklists hear of it; what was started before there were any, tells none",
-    )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )

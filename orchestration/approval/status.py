@@ -8,16 +8,20 @@ from typing import Final
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import CUT_SHORT
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Outcome, Status
 from orchestration.domain.rules import EligibleVoters
 
-_CUT_SHORT: Final = {
+# The ends of an orchestration that run no line of its own code.
+CUT_SHORT: Final = {
     OrchestrationStatus.FAILED: Status.FAILED,
     OrchestrationStatus.TERMINATED: Status.TERMINATED,
+}
+CUT_SHORT_REASONS: Final = {
+    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+    Status.TERMINATED: "It was stopped by an operator.",
 }
 
 
@@ -28,7 +32,7 @@ def progress_of(state: OrchestrationState) -> Progress:
     Raises `UnknownRequestError`.
     """
     progress = state.get_custom_status(Progress)
-    cut_short = _CUT_SHORT.get(state.runtime_status)
+    cut_short = CUT_SHORT.get(state.runtime_status)
     if progress is not None and (cut_short is None or progress.status.ended):
         return progress
     given = state.get_input(ApprovalInput)
@@ -50,7 +54,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         request_id=state.instance_id,
         status=cut_short,
         processed_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
-        reason=CUT_SHORT[cut_short],
+        reason=CUT_SHORT_REASONS[cut_short],
         levels=progress.levels,
         digest=given.request.digest(),
     )
@@ -66,8 +70,8 @@ def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
     named = policy.escalation.approvers if escalated and policy.escalation else ()
     return EligibleVoters(
         approvers=level.approvers,
-        escalation=[level.stand_ins.get(who, who) for who in named],
-        excused=level.stand_ins,
+        escalation=[level.delegates.get(who, who) for who in named],
+        delegates=level.delegates,
         counted=[vote.actor for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE],
         open_rounds=[progress.round - 1, progress.round] if escalated else [progress.round],
     )
@@ -81,6 +85,6 @@ def people_of(progress: Progress, request: ApprovalRequest, policy: Policy) -> s
     if policy.escalation:
         found.update(policy.escalation.approvers)
     for stage in progress.levels:
-        found.update(stage.approvers, stage.waiting_for, stage.stand_ins, stage.stand_ins.values())
+        found.update(stage.approvers, stage.waiting_for, stage.delegates, stage.delegates.values())
         found.update(vote.actor for vote in stage.decisions)
     return found

@@ -27,7 +27,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     reason = auto_approves(given.request, given.policy)
     try:
         if run.record.ended:
-            pass  # an earlier generation decided it, and left errands to finish
+            pass  # an earlier generation decided it, and left effects to finish
         elif reason is not None:
             run.announce(reason)
         else:
@@ -80,6 +80,6 @@ def decide_level(run: ApprovalRun) -> Durable[None]:
     if answered:
         return
     if on_timeout is OnTimeout.REJECT:
-        run.end(Status.REJECTED, reason="Nobody answered in time, which this policy takes for a no.")
+        run.end(Status.REJECTED, reason="Nobody answered in time. This policy then rejects.")
     else:
         run.end(Status.TIMED_OUT, reason="Nobody answered in time.")

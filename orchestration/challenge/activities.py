@@ -12,7 +12,7 @@ from orchestration.domain.errors import SmsRefusedError
 from orchestration.ports import Alerts, Phones, SmsSender
 
 MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
-SEALED_FOR: Final = "challenge"
+NUMBER_CONTEXT: Final = "challenge"
 
 
 class ChallengeActivities:
@@ -55,6 +55,6 @@ class ChallengeActivities:
         self._alerts.locked(given.channel, given.masked, given.user)
 
     def _number(self, target: Target) -> str | None:
-        if target.sealed is not None:
-            return self._codes.unseal(target.sealed, SEALED_FOR)
+        if target.encrypted is not None:
+            return self._codes.decrypt(target.encrypted, NUMBER_CONTEXT)
         return self._phones.number_of(target.user) if target.user else None

@@ -1,7 +1,7 @@
-"""Codes, digests and seals, all from the server's secret. Pure: the same arguments give the same answer.
+"""Codes, digests and encrypted numbers, all from the server's secret. Pure: the same arguments give the same answer.
 
 Nothing made here is stored in the clear: a code is derived anew each time it is sent or compared, an answer travels
-as a keyed digest, a number as a keyed digest (to find it) or sealed (to send to it).
+as a keyed digest, a number as a keyed digest (to find it) or encrypted (to send to it).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from orchestration.domain.errors import SealError
+from orchestration.domain.errors import NumberDecryptionError
 
 MIN_SECRET: Final = 32  # bytes
 MIN_DIGITS: Final = 4
@@ -28,7 +28,7 @@ _NONCE: Final = 12  # bytes
 
 @dataclass(frozen=True)
 class Codes:
-    """What is made with one secret. Older secrets still open what they sealed and confirm what they sent.
+    """What is made with one secret. Older secrets still decrypt what they encrypted and confirm what they sent.
 
     `secrets` has the present one first, each of at least 32 bytes. `digits` is the length of a code, 4 to 8.
     """
@@ -71,30 +71,30 @@ class Codes:
         """The key of a number's `phone` entity: 32 hex digits that say nothing of the number."""
         return _mac(self.secrets[-1], "number", number).hex()[:32]
 
-    def seal(self, number: str, context: str) -> str:
+    def encrypt(self, number: str, context: str) -> str:
         """The number, readable to us alone and only in this context (such as the challenge's ID)."""
         nonce = _mac(self.secrets[0], "nonce", context, number)[:_NONCE]
-        sealed = ChaCha20Poly1305(_seal_key(self.secrets[0])).encrypt(
+        encrypted = ChaCha20Poly1305(_encryption_key(self.secrets[0])).encrypt(
             nonce, number.encode(), context.encode()
         )
-        return base64.urlsafe_b64encode(nonce + sealed).decode()
+        return base64.urlsafe_b64encode(nonce + encrypted).decode()
 
-    def unseal(self, sealed: str, context: str) -> str:
-        """The number again. Raises `SealError` for what we did not seal, or not for this context."""
+    def decrypt(self, encrypted: str, context: str) -> str:
+        """The number again. Raises `NumberDecryptionError` for what we did not encrypt, or not for this context."""
         try:
-            raw = base64.urlsafe_b64decode(sealed.encode())
+            raw = base64.urlsafe_b64decode(encrypted.encode())
         except ValueError as error:
-            raise SealError from error
+            raise NumberDecryptionError from error
         for secret in self.secrets:
             try:
                 return (
-                    ChaCha20Poly1305(_seal_key(secret))
+                    ChaCha20Poly1305(_encryption_key(secret))
                     .decrypt(raw[:_NONCE], raw[_NONCE:], context.encode())
                     .decode()
                 )
             except (InvalidTag, ValueError):
                 continue
-        raise SealError
+        raise NumberDecryptionError
 
 
 def mask(number: str) -> str:
@@ -118,5 +118,5 @@ def _truncate(digest: bytes, digits: int) -> str:
     return str(number % 10**digits).zfill(digits)
 
 
-def _seal_key(secret: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), length=32, salt=None, info=b"countersign number seal").derive(secret)
+def _encryption_key(secret: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=b"countersign number encryption").derive(secret)

@@ -45,10 +45,10 @@ class Trouble(StrEnum):
 
 
 class Target(Recorded):
-    """Whose phone: an enrolled person's, or a sealed number's. Exactly one is given."""
+    """Whose phone: an enrolled person's, or that of an encrypted number. Exactly one is given."""
 
     user: UserId | None = None
-    sealed: str | None = None
+    encrypted: str | None = None
 
 
 class ChallengeInput(Recorded):

@@ -18,12 +18,6 @@ from orchestration.domain.request import (
     Status,
 )
 
-# Why a request ended that ended without running a line of its own.
-CUT_SHORT = {
-    Status.TERMINATED: "It was stopped by an operator.",
-    Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
-}
-
 
 class Shown(Recorded):
     """A filled-in field of the request, with its words."""
@@ -64,7 +58,7 @@ class StepKind(StrEnum):
 
     VOTED = "voted"
     DELEGATED = "delegated"
-    STANDS_IN = "stands_in"
+    AWAY = "away"
     COMMENT = "comment"
     QUESTION = "question"
     ANSWER = "answer"

@@ -167,5 +167,5 @@ class Progress(Recorded):
     outcome: Outcome | None = Field(
         default=None, description="Set from the moment it ends, before the cards are edited"
     )
-    sealed: bool = Field(default=True, description="False between the outcome and its receipt")
+    receipt_pending: bool = Field(default=False, description="True between the outcome and its receipt")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")

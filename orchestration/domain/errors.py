@@ -48,8 +48,8 @@ class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 
 
-class SealError(CountersignError):
-    """That phone number cannot be read: it was sealed under a secret that is no longer known."""
+class NumberDecryptionError(CountersignError):
+    """That phone number cannot be read: it was encrypted under a secret that is no longer known."""
 
 
 class SmsRefusedError(DeliveryError):

@@ -144,13 +144,13 @@ class Away(Recorded):
 
 
 class PersonEntry(Recorded):
-    """What is known of a person: who stands in for them, and when they are away."""
+    """What is known of a person: who decides for them, and when they are away."""
 
     delegate: UserId | None = None
     away: Away | None = None
 
-    def stand_in(self, day: date) -> str | None:
-        """Who is asked in their place on that day; None when they are there, or nobody stands in."""
+    def delegate_on(self, day: date) -> str | None:
+        """Who is asked in their place on that day; None when they are there, or have no delegate."""
         return self.delegate if self.away and self.away.covers(day) else None
 
 
@@ -295,10 +295,10 @@ class PolicyBook(Recorded):
         return found.phone if found else None
 
     @model_validator(mode="after")
-    def _others_stand_in(self) -> Self:
+    def _delegates_are_others(self) -> Self:
         alone = [person for person, entry in self.people.items() if entry.delegate == person]
         if alone:
-            raise ValueError(f"{', '.join(alone)} cannot stand in for themselves; name somebody else")
+            raise ValueError(f"{', '.join(alone)} cannot be their own delegate; name somebody else")
         return self
 
     def people_of(self, policy: Policy) -> dict[str, KnownPerson]:

@@ -23,7 +23,7 @@ WORKLIST: Final = "worklist"
 PHONE: Final = "phone"
 SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.0.0"
 
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
 ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
@@ -151,7 +151,9 @@ class Vote(Recorded):
     factor: Factor | None = Field(
         default=None, description="What confirmed it beside the session it came from"
     )
-    for_: UserId | None = Field(default=None, alias="for", description="Whose vote it is, when they stand in")
+    for_: UserId | None = Field(
+        default=None, alias="for", description="Whose vote it is, when a delegate casts it"
+    )
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
@@ -181,8 +183,8 @@ class LevelState(Recorded):
     needed: int = Field(default=1, description="How many approvals it takes")
     approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
-    stand_ins: dict[str, str] = Field(
-        default_factory=dict, description="Who decides for whom: absent to present"
+    delegates: dict[str, str] = Field(
+        default_factory=dict, description="Who decides for whom: absent to delegate"
     )
     delegated: list[str] = Field(
         default_factory=list, description="Which of the absent handed their vote over; the others are away"

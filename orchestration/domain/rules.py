@@ -17,13 +17,13 @@ Members = Mapping[str, Collection[str]]
 class EligibleVoters:
     """Who may decide a level at this moment.
 
-    `approvers` are its people and groups, `escalation` those it escalated to; `excused` maps a person whose vote is
+    `approvers` are its people and groups, `escalation` those it escalated to; `delegates` maps a person whose vote is
     with somebody else to that somebody; `counted` have had their vote at an earlier level.
     """
 
     approvers: Collection[str]
     escalation: Collection[str] = ()
-    excused: Mapping[str, str] = field(default_factory=dict)
+    delegates: Mapping[str, str] = field(default_factory=dict)
     counted: Collection[str] = ()
     open_rounds: Collection[int] = ()
 
@@ -95,9 +95,9 @@ def may_delegate(
     )
     if refusal is not None:
         return refusal
-    if delegation.actor in voters.excused.values():
+    if delegation.actor in voters.delegates.values():
         return Reason.ONE_HOP
-    unfit = {delegation.actor, *voters.excused}
+    unfit = {delegation.actor, *voters.delegates}
     if not policy.allow_repeat_approver:
         unfit |= set(voters.counted)
     if not policy.allow_self_approval:
@@ -132,7 +132,7 @@ def _may_sit(
         return Reason.ROUND_OVER
     if actor == request.requester and not policy.allow_self_approval:
         return Reason.SELF_APPROVAL
-    if actor in voters.excused:
+    if actor in voters.delegates:
         return Reason.HANDED_OVER
     if not belongs(actor, [*voters.approvers, *voters.escalation], members):
         return Reason.NOT_AN_APPROVER

@@ -11,44 +11,36 @@ from typing import Any, Final
 from durabletask.entities import EntityContext
 from pydantic import Field
 
+from orchestration.domain.cards import Waiting
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import CardRef, Recorded
+from orchestration.domain.request import Recorded
 
 # With more than this many waiting, a person gets one digest a day instead of a ping each.
 MANY: Final = 5
 DIGEST_EVERY: Final = timedelta(days=1)
 
 
-class Wait(Recorded):
-    """One request that waits for this person."""
-
-    request_id: str
-    title: str
-    deadline: datetime | None = None
-    where: CardRef | None = None
-
-
 class Reminder(Recorded):
     """Whether to ping: with the digest when there is one, not at all when `quiet`."""
 
     quiet: bool = False
-    digest: list[Wait] = Field(default_factory=list)
+    digest: list[Waiting] = Field(default_factory=list)
 
 
 class PersonState(Recorded):
     """The state of the entity."""
 
-    waits: dict[str, Wait] = Field(default_factory=dict)
+    waits: dict[str, Waiting] = Field(default_factory=dict)
     digest_at: datetime | None = None
     entry: PersonEntry | None = None
 
 
 def person(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `waits` (a Wait), `done` (a request ID), `remind` ({now}) → Reminder, `set_entry`, `entry`."""
+    """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `set_entry`, `entry`."""
     state = PersonState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "waits":
-            wait = Wait.model_validate(given)
+            wait = Waiting.model_validate(given)
             state = state.model_copy(update={"waits": {**state.waits, wait.request_id: wait}})
         case "done":
             rest = {request_id: wait for request_id, wait in state.waits.items() if request_id != given}

@@ -17,7 +17,7 @@ from pydantic import Field
 from orchestration.domain.request import WORKLIST, Recorded
 
 # A state is read and written whole with every signal, so each list keeps its newest. What waits is about 25 bytes a
-# request, and nobody is to miss one: the limit is there for requests that left no word when they ended.
+# request, and nobody is to miss one: the limit is there for requests that signalled nothing when they ended.
 WAITS_KEPT: Final = 1000
 ASKED_KEPT: Final = 20
 DECIDED_KEPT: Final = 20
@@ -60,15 +60,11 @@ def _without(request_id: str, others: list[str]) -> list[str]:
 
 
 class WorklistUpdates:
-    """One request's word to the worklists, from its orchestration.
+    """One request's signals to the worklists, from its orchestration."""
 
-    A request that began before there were worklists signals none: its history has none, and could not be replayed.
-    """
-
-    def __init__(self, ctx: OrchestrationContext, request_id: str, *, kept: bool) -> None:
+    def __init__(self, ctx: OrchestrationContext, request_id: str) -> None:
         self._ctx = ctx
         self._request_id = request_id
-        self._kept = kept
 
     def asked(self, requester: str) -> None:
         """It is theirs."""
@@ -87,7 +83,5 @@ class WorklistUpdates:
         self._signal("done", principals)
 
     def _signal(self, operation: str, principals: Collection[str]) -> None:
-        if not self._kept:
-            return
         for principal in dict.fromkeys(principals):
             self._ctx.signal_entity(EntityInstanceId(WORKLIST, principal), operation, self._request_id)

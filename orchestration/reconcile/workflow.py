@@ -15,8 +15,8 @@ from orchestration.approval.effects import Effects
 from orchestration.approval.outbox_items import AnyOutboxItem, PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, State
-from orchestration.approval.status import eligible_voters_of
-from orchestration.domain.cards import CUT_SHORT, Notice, StepKind
+from orchestration.approval.status import CUT_SHORT_REASONS, eligible_voters_of
+from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
@@ -43,7 +43,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects = Effects(ctx, record, now)
     outbox = effects.outbox
     if not record.ended:
-        record.end(ended.status, now(), reason=CUT_SHORT[ended.status])
+        record.end(ended.status, now(), reason=CUT_SHORT_REASONS[ended.status])
     step = effects.post_reply(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
     for post in _maybe_posted(ended, record.policy):
@@ -53,7 +53,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
-    WorklistUpdates(ctx, record.request_id, kept=record.worklists).done(list(_named(ended)))
+    WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
     while True:
         outbox.step()
         waits = outbox.waits()
@@ -97,7 +97,7 @@ def _record(ended: ReconcileInput) -> Record:
         cards=seen.cards,
         steps=seen.steps,
         actions=seen.actions,
-        sealed=seen.outcome is not None and seen.outcome.receipt is not None,
+        receipt_pending=seen.outcome is not None and seen.outcome.receipt is None,
         receipt=seen.outcome.receipt if seen.outcome else None,
         escalated=bool(past and past[-1].escalated_to),
     )

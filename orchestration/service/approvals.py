@@ -261,7 +261,7 @@ class ApprovalService:
     # ---- people ------------------------------------------------------------------------------------------
 
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
-        """Says that a person is away and who stands in; None takes it back, to what the policy file says."""
+        """Says that a person is away and who decides for them; None takes it back, to what the policy file says."""
         try:
             await within_budget(
                 self._client.signal_entity(

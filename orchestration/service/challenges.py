@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
+from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.entities import EntityInstanceId
 
-from orchestration.challenge.activities import SEALED_FOR
+from orchestration.approval.status import CUT_SHORT
+from orchestration.challenge.activities import NUMBER_CONTEXT
 from orchestration.challenge.codes import Codes
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
@@ -53,10 +54,12 @@ class ChallengeService:
         self.codes = codes
 
     async def start(self, number: str, subject: str) -> str:
-        """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels sealed."""
+        """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted."""
         challenge_id = STANDALONE + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
-            target=Target(sealed=self.codes.seal(number, SEALED_FOR)), subject=subject, bound=challenge_id
+            target=Target(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
+            subject=subject,
+            bound=challenge_id,
         )
         with translated():
             await within_budget(
@@ -73,7 +76,7 @@ class ChallengeService:
         if state is None or state.name != SMS_CHALLENGE:
             raise UnknownRequestError
         progress = state.get_custom_status(ChallengeProgress) or ChallengeProgress(challenge_id=challenge_id)
-        if state.runtime_status in {OrchestrationStatus.TERMINATED, OrchestrationStatus.FAILED}:
+        if state.runtime_status in CUT_SHORT:
             return progress.model_copy(
                 update={"status": ChallengeStatus.FAILED, "trouble": progress.trouble or Trouble.CANCELLED}
             )

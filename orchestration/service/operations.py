@@ -137,7 +137,7 @@ class Operations:
             events += await self.history(reconcile_id(request_id))
         return events
 
-    async def settled(self, request_id: str) -> Outcome | None:
+    async def reconciled_outcome(self, request_id: str) -> Outcome | None:
         """The outcome that `reconcile` wrote for an approval that was stopped or failed; None before it has."""
         try:
             state = await self.instance(reconcile_id(request_id))
@@ -145,13 +145,15 @@ class Operations:
             return None
         return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
 
-    async def with_settled(self, progress: Progress) -> Progress:
+    async def with_reconciled(self, progress: Progress) -> Progress:
         """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote, once it has."""
         receipted = progress.outcome is not None and progress.outcome.receipt is not None
         if receipted or not progress.status.ended:
             return progress
-        settled = await self.settled(progress.request_id)
-        return progress.model_copy(update={"outcome": settled, "sealed": True}) if settled else progress
+        reconciled = await self.reconciled_outcome(progress.request_id)
+        if reconciled is None:
+            return progress
+        return progress.model_copy(update={"outcome": reconciled, "receipt_pending": False})
 
     # ---- acting ------------------------------------------------------------------------------------------
 

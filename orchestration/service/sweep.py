@@ -11,20 +11,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import progress_of
+from orchestration.approval.status import CUT_SHORT, progress_of
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.domain.request import APPROVAL, RECONCILE, VERSION, Status
+from orchestration.domain.request import APPROVAL, RECONCILE, VERSION
 from orchestration.reconcile.workflow import ReconcileInput
 
 log = logging.getLogger(__name__)
 
-CUT_SHORT: Final = {
-    OrchestrationStatus.FAILED: Status.FAILED,
-    OrchestrationStatus.TERMINATED: Status.TERMINATED,
-}
 PAGE: Final = 100  # ended instances looked at in one pass
 # A hub that serves many machines may list an end a little after it happened.
 OVERLAP: Final = timedelta(minutes=10)
@@ -89,7 +85,7 @@ class ReconcileSweep:
         started = 0
         for instance_id in page.items:
             if instance_id not in self._before and instance_id not in self._seen:
-                started += await self._settle(instance_id)
+                started += await self._reconcile(instance_id)
             self._seen.add(instance_id)
         self._token = page.continuation_token
         if self._token is None:
@@ -97,7 +93,7 @@ class ReconcileSweep:
             self._before, self._seen = self._seen, set()
         return started
 
-    async def _settle(self, instance_id: str) -> bool:
+    async def _reconcile(self, instance_id: str) -> bool:
         """Whether this started it. What cannot be reconciled is reported, and holds up no other."""
         state = await self._client.get_orchestration_state(instance_id)
         if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:

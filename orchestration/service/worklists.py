@@ -135,13 +135,13 @@ def waits_for(person: str, groups: Collection[str], item: WorklistItem) -> bool:
     """Whether their vote would count now, and is not given yet."""
     progress = item.progress
     members = dict.fromkeys(groups, (person,))
-    if progress.status.ended or may_decide(person, members, item) is not Reason.RECORDED:
+    if progress.status.ended or precheck(person, members, item) is not Reason.RECORDED:
         return False
     return not _voted(person, progress.levels[-1:])
 
 
-def may_decide(person: str, members: rules.Members, item: WorklistItem) -> Reason:
-    """Whether an approval of theirs would count now, or why not: a prechecks, for the orchestration decides."""
+def precheck(person: str, members: rules.Members, item: WorklistItem) -> Reason:
+    """Whether an approval of theirs would count now, or why not. Beforehand only: the orchestration decides."""
     decision = Decision(
         command_id="-",
         actor=person,

@@ -26,7 +26,7 @@ APPROVAL: dict[str, Any] = {
             "status": "pending",
             "approvers": ["S0FINANCE", "U0ADA"],
             "waiting_for": [],
-            "stand_ins": {},
+            "delegates": {},
             "escalated_to": None,
         }
     ],

@@ -13,7 +13,7 @@ import pytest
 from orchestration.challenge.codes import Codes, mask
 from orchestration.challenge.models import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.commands import Reason
-from orchestration.domain.errors import SealError
+from orchestration.domain.errors import NumberDecryptionError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
@@ -324,11 +324,11 @@ def test_codes_are_bound_to_all_that_they_confirm_and_survive_rotation() -> None
     assert not before.fits(before.answer("c2", code), "c1", "bound")
     assert after.fits(after.answer("c1", code), "c1", "bound")
     assert not Codes([new]).fits(Codes([new]).answer("c1", code), "c1", "bound")
-    assert after.unseal(before.seal(ADA, "x"), "x") == ADA
+    assert after.decrypt(before.encrypt(ADA, "x"), "x") == ADA
     assert before.number_key(ADA) == after.number_key(ADA) != before.number_key(SOMEBODY)
-    for sealed, context in ((before.seal(ADA, "x"), "y"), ("nonsense", "x"), ("", "x")):
-        with pytest.raises(SealError):
-            after.unseal(sealed, context)
+    for encrypted, context in ((before.encrypt(ADA, "x"), "y"), ("nonsense", "x"), ("", "x")):
+        with pytest.raises(NumberDecryptionError):
+            after.decrypt(encrypted, context)
 
 
 @pytest.mark.parametrize(

@@ -128,10 +128,10 @@ async def test_the_last_one_of_all_may_hand_over_to_one_who_has_agreed(office: O
     assert (await office.outcome(request_id)).status is Status.APPROVED
 
 
-async def test_the_file_and_a_person_s_own_word_say_who_stands_in(office: Office) -> None:
+async def test_the_file_and_a_person_s_own_entry_say_who_decides_for_them(office: Office) -> None:
     await office.service.set_away("U0FIN", PersonEntry(delegate="U0YAN", away=ALWAYS))
     request_id = await office.ask("vote")
-    assert office.board.card("C0VOTE").levels[0].stand_ins == {"U0VERA": "U0BOB", "U0FIN": "U0YAN"}
+    assert office.board.card("C0VOTE").levels[0].delegates == {"U0VERA": "U0BOB", "U0FIN": "U0YAN"}
     assert (await office.decide(request_id, "U0FIN")).reason is Reason.HANDED_OVER
     assert (await office.decide(request_id, "U0YAN")).accepted
     assert (await office.decide(request_id, "U0BOB")).accepted
@@ -139,16 +139,16 @@ async def test_the_file_and_a_person_s_own_word_say_who_stands_in(office: Office
     assert [vote.for_ for vote in votes] == ["U0FIN", "U0VERA"]
 
 
-@pytest.mark.parametrize("stand_in", ["U0RITA", "U0ADA", "U0FIN"])
-async def test_a_stand_in_who_could_not_decide_stands_in_for_nobody(office: Office, stand_in: str) -> None:
+@pytest.mark.parametrize("delegate", ["U0RITA", "U0ADA", "U0FIN"])
+async def test_a_delegate_who_could_not_decide_decides_for_nobody(office: Office, delegate: str) -> None:
     """The requester, the absent person, and one whose vote the level needs besides."""
-    await office.service.set_away("U0ADA", PersonEntry(delegate=stand_in, away=ALWAYS))
+    await office.service.set_away("U0ADA", PersonEntry(delegate=delegate, away=ALWAYS))
     request_id = await office.ask("quick")
-    assert office.board.card("C0QUICK").levels[0].stand_ins == {}
+    assert office.board.card("C0QUICK").levels[0].delegates == {}
     assert (await office.decide(request_id, "U0ADA")).accepted
 
 
-async def test_the_requester_names_no_stand_in_to_decide_the_own_request(office: Office) -> None:
+async def test_the_requester_names_no_delegate_to_decide_the_own_request(office: Office) -> None:
     await office.service.set_away("U0FIN", PersonEntry(delegate="U0PAL", away=ALWAYS))
     request_id = await office.ask(requester="U0FIN")
     assert (await office.decide(request_id, "U0PAL")).reason is Reason.NOT_AN_APPROVER
@@ -259,7 +259,7 @@ async def test_an_escalation_card_that_cannot_be_posted_is_reported_and_the_firs
     assert (await office.outcome(request_id)).status is Status.APPROVED
 
 
-async def test_a_terminated_request_is_settled_on_its_card_and_for_its_people(office: Office) -> None:
+async def test_a_terminated_request_is_reconciled_on_its_card_and_for_its_people(office: Office) -> None:
     request_id = await office.ask("all")
     client = office.connection.client()
     await client.terminate_orchestration(request_id)
@@ -269,9 +269,9 @@ async def test_a_terminated_request_is_settled_on_its_card_and_for_its_people(of
     given = (await office.runtime(request_id)).get_input(ApprovalInput)
     progress = await office.service.status(request_id)
     ended = ReconcileInput(given=given, progress=progress, status=Status.TERMINATED)
-    settling = await client.schedule_new_orchestration("reconcile", input=ended)
+    reconciling = await client.schedule_new_orchestration("reconcile", input=ended)
     await client.close()
-    await office.completed(settling)
+    await office.completed(reconciling)
     card = office.board.card("C0ALL")
     assert (card.status, card.open, card.reason) == (Status.TERMINATED, False, outcome.reason)
     assert office.board.told == [("U0RITA", Status.TERMINATED)]

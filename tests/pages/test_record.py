@@ -29,7 +29,7 @@ async def asked(office: Office, **changes: object) -> str:
 async def approved(office: Office, request_id: str, comment: str = "") -> None:
     ada = office.token("ada", "U0ADA", "decide:deploy")
     assert (await office.decide(ada, request_id, comment=comment)).status == 200
-    await office.until(request_id, lambda progress: progress.sealed and progress.status.ended)
+    await office.until(request_id, lambda progress: not progress.receipt_pending and progress.status.ended)
 
 
 def words(html: str) -> str:

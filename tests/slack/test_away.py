@@ -49,7 +49,7 @@ def test_it_begins_today_where_nothing_else_is_said() -> None:
         ("holiday", "“holiday” is not clear here"),
         ("until 2026-12-24 delegate @bob", "I cannot tell who “@bob” is"),
         ("until 2026-12-24 delegate <!channel>", "I cannot tell who “&lt;!channel&gt;” is"),
-        ("until 2026-12-24 delegate <@U0ADA|ada>", "You cannot stand in for yourself"),
+        ("until 2026-12-24 delegate <@U0ADA|ada>", "You cannot be your own delegate"),
     ],
 )
 def test_what_is_not_clear_is_said(text: str, said: str) -> None:

@@ -121,7 +121,7 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
     ]
 
 
-def test_who_stands_in_for_whom_and_whether_they_are_away(story: MakeStory) -> None:
+def test_who_decides_for_whom_and_whether_they_are_away(story: MakeStory) -> None:
     told = story(away={"U0ADA": "U0BOB"})
     line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or <!subteam^S0MANAGERS>"
     assert lines(render(told.record.card(1)))[2].startswith(line)
@@ -135,7 +135,7 @@ def test_who_stands_in_for_whom_and_whether_they_are_away(story: MakeStory) -> N
     assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.record.card(1)))[2]
 
 
-def test_the_card_of_an_escalation_says_that_a_stand_in_is_not_the_only_one(story: MakeStory) -> None:
+def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(story: MakeStory) -> None:
     """A mention in a new message pings, so the others are counted; the first edit names them."""
     level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
     told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})

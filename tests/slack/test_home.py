@@ -102,7 +102,7 @@ def test_however_much_there_is_it_fits_and_the_rest_is_counted(story: Stories, t
         (PersonEntry(), AWAY, home.THERE, [home.AWAY]),
         (AWAY.model_copy(update={"delegate": None}), None, home.THERE, [home.AWAY]),
     ],
-    ids=["there", "away", "by the operator", "back all the same", "nobody stands in"],
+    ids=["there", "away", "by the operator", "back all the same", "no delegate"],
 )
 def test_being_away(own: PersonEntry | None, listed: PersonEntry | None, said: str, can: list[str]) -> None:
     view = home_view(Worklist(entry=own), listed, TODAY)

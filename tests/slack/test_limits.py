@@ -89,7 +89,7 @@ levels = st.builds(
     needed=st.integers(1, 50),
     approvers=groups.map(lambda one: [one] * 50),
     waiting_for=st.just([]) | people.map(lambda one: [one] * 50),
-    stand_ins=st.just({}) | st.just({f"U{n:030}": "U" + "X" * 30 for n in range(50)}),
+    delegates=st.just({}) | st.just({f"U{n:030}": "U" + "X" * 30 for n in range(50)}),
     delegated=st.just([f"U{0:030}"]),
     deadline=st.none() | moments,
     decisions=st.lists(votes, max_size=2) | votes.map(lambda vote: [vote] * 50),

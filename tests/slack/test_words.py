@@ -28,7 +28,7 @@ LINES = [
     ),
     (step(StepKind.DELEGATED, actor="U0ADA", to="U0BOB"), "→ <@U0ADA> handed their vote to <@U0BOB>"),
     (
-        step(StepKind.STANDS_IN, actor="U0ADA", to="U0BOB"),
+        step(StepKind.AWAY, actor="U0ADA", to="U0BOB"),
         "→ <@U0BOB> decides for <@U0ADA>, who is away",
     ),
     (step(StepKind.COMMENT, actor="U0ADA", text="Fine."), "<@U0ADA> comments:\n> Fine."),

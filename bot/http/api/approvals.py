@@ -267,7 +267,7 @@ class ApprovalRoutes:
 
     async def _look(self, request_id: str) -> Progress:
         """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote."""
-        return await self._operations.with_settled(await self._service.status(request_id))
+        return await self._operations.with_reconciled(await self._service.status(request_id))
 
 
 def _id(call: Call) -> str:

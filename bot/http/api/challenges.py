@@ -100,7 +100,7 @@ class ChallengeRoutes:
         ]
 
     async def begin(self, call: Call) -> web.Response:
-        """The number travels sealed from here on."""
+        """The number travels encrypted from here on."""
         given = await call.body(Begin)
         challenge_id = await self._service.start(given.number, given.subject)
         shown = _shown(await self._service.status(challenge_id))

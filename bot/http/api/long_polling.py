@@ -7,24 +7,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from orchestration.approval.status import CUT_SHORT_REASONS
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.domain.request import Status
 
 QUICKEST: Final = 0.2  # seconds between two looks at a request
 LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
 HURRIED: Final = 0.05  # seconds between two looks after a nudge
 HURRIED_LOOKS: Final = 20
 
-# These may have been cut short, and nobody signs before `reconcile` has run.
-_CUT_SHORT: Final = {Status.FAILED, Status.TERMINATED}
-
 Look = Callable[[str], Awaitable[Progress]]
 
 
 def over(progress: Progress) -> bool:
-    """Whether there is no more to wait for. Between the decision and its receipt, there is."""
-    return (progress.outcome is not None and progress.sealed) or progress.status in _CUT_SHORT
+    """Whether there is no more to wait for. Between the decision and its receipt, there is.
+
+    What was cut short gets its receipt from `reconcile` only, whenever that runs; nobody waits for it here.
+    """
+    return (
+        progress.outcome is not None and not progress.receipt_pending
+    ) or progress.status in CUT_SHORT_REASONS
 
 
 class _Watcher:

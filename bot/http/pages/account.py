@@ -42,7 +42,7 @@ class Account:
         """Every person and group whose ID is on the page."""
         found = {self.request.requester}
         for level in self.progress.levels:
-            found.update(level.approvers, level.waiting_for, level.stand_ins, level.stand_ins.values())
+            found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
         found.update(remark.actor for remark in self.said)
         found.update(moment.actor for moment in self.timeline if moment.actor)
@@ -53,7 +53,7 @@ class Account:
 
 async def account_of(service: ApprovalService, operations: Operations, request_id: str) -> Account:
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
-    progress = await operations.with_settled(await service.status(request_id))
+    progress = await operations.with_reconciled(await service.status(request_id))
     request, policy = await service.asked(request_id), await service.policy_of(request_id)
     events = await operations.whole_history(request_id)
     return Account(request, policy, progress, said(events), moments(events, progress.verdicts))

@@ -161,7 +161,7 @@ class _Page:
         may = _listed([self._who(who) for who in level.approvers])
         stands = [
             tag("li", self._who(present), " decides for ", self._who(absent), self._why(level, absent))
-            for absent, present in level.stand_ins.items()
+            for absent, present in level.delegates.items()
         ]
         votes = [self._vote(vote) for vote in level.decisions]
         return tag(
@@ -241,7 +241,7 @@ class _Page:
 
     @property
     def _sealed(self) -> bool:
-        return self._account.progress.sealed
+        return not self._account.progress.receipt_pending
 
     def _step(self, moment: Moment) -> Html:
         return tag(

@@ -112,7 +112,7 @@ class HomePublisher:
         """A card was posted or edited: whoever looks and has to do with it gets a new Home. From any thread."""
         concerned = {card.requester, *notify}
         for level in card.levels:
-            concerned.update(level.approvers, level.waiting_for, level.stand_ins, level.stand_ins.values())
+            concerned.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             concerned.update(vote.actor for vote in level.decisions)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
             self._loop.call_soon_threadsafe(self._mark_concerned, concerned, card.request_id)

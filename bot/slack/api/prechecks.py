@@ -9,7 +9,7 @@ from bot.slack.api.groups import Groups
 from orchestration.approval.status import eligible_voters_of, people_of
 from orchestration.domain.commands import Reason
 from orchestration.domain.rules import belongs, groups_of
-from orchestration.service.worklists import WorklistItem, may_decide
+from orchestration.service.worklists import WorklistItem, precheck
 
 # Gives the address of a request's record for one person; None where this server has no public address.
 Link: TypeAlias = Callable[[str, str], str | None]
@@ -28,7 +28,7 @@ class Prechecks:
         groups = await self._groups_of(person, {*voters.approvers, *voters.escalation})
         if groups is None:
             return None
-        reason = may_decide(person, dict.fromkeys(groups, (person,)), item)
+        reason = precheck(person, dict.fromkeys(groups, (person,)), item)
         return None if reason is Reason.RECORDED else reason
 
     async def record(self, person: str, item: WorklistItem) -> str | None:

@@ -18,7 +18,7 @@ STAYS: Final = "What waits for you already stays with you: hand that over from i
 SET: Final = f"From {{since}} to {{until}} (UTC), {{delegate}} is asked in your place {WHERE}. {STAYS}"
 BACK: Final = "You are there again: from now on you are asked yourself."
 
-YOURSELF: Final = "You cannot stand in for yourself. Please name somebody else."
+YOURSELF: Final = "You cannot be your own delegate. Please name somebody else."
 
 SINCE, UNTIL, DELEGATE = "since", "until", "delegate"  # the fields of the form
 

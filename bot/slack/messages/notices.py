@@ -143,8 +143,8 @@ def _asked_instead(tell: SendMessageInput, what: str) -> str:
     """Why this person is asked now: somebody handed their vote over, or is away."""
     if tell.step and tell.step.actor:
         return f"{mention(tell.step.actor)} handed their vote on {what} to you."
-    stand_ins = tell.card.levels[-1].stand_ins if tell.card.levels else {}
-    absent = [mention(who) for who, present in stand_ins.items() if present == tell.user]
+    delegates = tell.card.levels[-1].delegates if tell.card.levels else {}
+    absent = [mention(who) for who, present in delegates.items() if present == tell.user]
     if not absent:
         return f"You are asked to decide {what}."
     return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} away, so you decide {what} instead."

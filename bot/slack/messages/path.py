@@ -18,7 +18,7 @@ DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 COMMENT: Final = 150  # characters of a comment beside its vote
 VOTES: Final = 8  # named beside a level; the others are counted
 NAMES: Final = 6  # of those who are waited for
-STAND_INS: Final = 4
+DELEGATES_NAMED: Final = 4
 LINE_ROOM: Final = 1400
 ROOM: Final = 2900
 
@@ -27,7 +27,7 @@ def path(card: Card, *, naming: bool) -> str:
     """A line a level and what silence has led to; where there are too many, the latest are kept.
 
     `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
-    only who stands in for somebody, as they are asked anew, and counts the others who may decide.
+    only who decides for somebody, as they are asked anew, and counts the others who may decide.
     """
     lines: list[str] = []
     for level in card.levels:
@@ -89,7 +89,7 @@ def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
     """`Fay or Frank` where either will do, `Fay and Frank` where it takes both; "" where none is to be named."""
     voted = {vote.actor for vote in level.decisions}
     people = level.waiting_for or [who for who in level.approvers if who not in voted]
-    named = (people if naming else [who for who in people if who in level.stand_ins.values()])[:NAMES]
+    named = (people if naming else [who for who in people if who in level.delegates.values()])[:NAMES]
     if not named:
         return ""
     shown = [_in_whose_place(level, who) for who in named]
@@ -100,17 +100,20 @@ def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
     return joint.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
-def stand_ins(level: LevelState) -> Iterator[str]:
+def delegates(level: LevelState) -> Iterator[str]:
     """`Bob for Alice, who is away`."""
-    return _for_whom(level, level.stand_ins)
+    return _for_whom(level, level.delegates)
 
 
 def _for_whom(level: LevelState, absent: Iterable[str]) -> Iterator[str]:
-    return (f"{mention(level.stand_ins[who])} for {_absent(level, who)}" for who in islice(absent, STAND_INS))
+    return (
+        f"{mention(level.delegates[who])} for {_absent(level, who)}"
+        for who in islice(absent, DELEGATES_NAMED)
+    )
 
 
 def _in_whose_place(level: LevelState, who: str) -> str:
-    absent = next((absent for absent, present in level.stand_ins.items() if present == who), None)
+    absent = next((absent for absent, present in level.delegates.items() if present == who), None)
     return f"{mention(who)} (for {_absent(level, absent)})" if absent else mention(who)
 
 
@@ -127,8 +130,8 @@ def _escalation(card: Card, level: LevelState) -> str:
         return f"{ONWARD} {bold('Escalated')} to {where}{at}"
     until = f"{DOT}until {when(level.deadline)}" if level.deadline else ""
     if card.escalation:
-        # Who stands in for somebody of the level itself is named on its own line.
-        theirs = [absent for absent, present in level.stand_ins.items() if present not in level.approvers]
+        # Who decides for somebody of the level itself is named on its own line.
+        theirs = [absent for absent, present in level.delegates.items() if present not in level.approvers]
         instead = "".join(f"{DOT}{one}" for one in _for_whom(level, theirs))
         return f"{OPEN} {bold('Escalation')}{DOT}waiting{instead}{until}"
     return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"

@@ -73,7 +73,7 @@ def _with(lead: str, text: str) -> str:
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.VOTED: _voted,
     StepKind.DELEGATED: lambda step: f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}",
-    StepKind.STANDS_IN: lambda step: f"{ONWARD} {_whom(step)} decides for {_who(step)}, who is away",
+    StepKind.AWAY: lambda step: f"{ONWARD} {_whom(step)} decides for {_who(step)}, who is away",
     StepKind.COMMENT: lambda step: _with(f"{_who(step)} comments", step.text),
     StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),
     StepKind.ANSWER: lambda step: _with(f"{_who(step)} answers", step.text),

@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.messages import cards
-from bot.slack.messages.path import stand_ins, vote_words
+from bot.slack.messages.path import delegates, vote_words
 from bot.slack.messages.states import CALLED, DOT, MARKS
 from bot.slack.text import bold, mention, money, plain, safe, system, when, within
 from bot.slack.views.request_form import Origin, modal
@@ -114,7 +114,7 @@ def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
 
 def _level(level: LevelState) -> Iterator[str]:
     """The level, who may decide it, and each vote with the whole of its comment."""
-    lead = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", f"needs {level.needed}", *stand_ins(level)]
+    lead = [f"{MARKS[level.status]} {bold(safe(level.name, 40))}", f"needs {level.needed}", *delegates(level)]
     yield within(lead, DOT, PARAGRAPH)
     who = ", ".join(map(mention, level.approvers))
     yield within(["May decide:", *who.split(" ")], " ", PARAGRAPH)

@@ -60,14 +60,14 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
     )
     await sees(people.rita, PURCHASES, "✓ Told <#C0GENERAL>")
 
-    trail = "\n".join(text_of(line) for line in await people.rita.thread(PURCHASES, card["ts"]))
+    said = "\n".join(text_of(line) for line in await people.rita.thread(PURCHASES, card["ts"]))
     for line in (
         "✓ <@U0ADA> approved:\n> Long overdue.",
         "✓ *Manager* is passed",
         "✓ <@U0FIN> approved",
         "✓ *Approved* by <@U0DIRK>",
     ):
-        assert trail.count(line) >= 1, trail
+        assert said.count(line) >= 1, said
     await sees(people.rita, PURCHASES, "✓ Order PO-1 placed · 127.0.0.1", thread=card["ts"])
     await sees(
         people.rita, "D0RITA", "✓ <@U0ADA> approved *Laptops* (4,200.00 USD) for *Manager*.", "*Finance*"
@@ -150,7 +150,7 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: People) 
     for wrong, said in (
         ("away until soon delegate @sam", "is no date"),
         (f"away until {day - timedelta(days=1)} delegate @sam", "is over"),
-        (f"away until {day} delegate @fay", "You cannot stand in for yourself"),
+        (f"away until {day} delegate @fay", "You cannot be your own delegate"),
         (f"away until {day} delegate @nobody", "I cannot tell who “@nobody” is"),
         (f"away until {day}", "who decides for you"),
         (f"away until {day} from {day + timedelta(days=2)} delegate @sam", "is before"),
