@@ -26,7 +26,9 @@ function hex(color) {
 // Initials; where two people would have the same, the beginnings of their names.
 function letters(name) {
   const own = initials(name);
-  const shared = state.people.some((one) => one.real_name !== name && !one.is_bot && initials(one.real_name) === own);
+  const shared = state.people.some(
+    (one) => one.real_name !== name && !one.is_bot && initials(one.real_name) === own,
+  );
   return shared ? name.slice(0, 2) : own;
 }
 

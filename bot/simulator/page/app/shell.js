@@ -51,8 +51,7 @@ export function closeDrawer() {
 
 export function startShell(scrim, skip) {
   skip.addEventListener("click", () =>
-    document.querySelector('#main [tabindex="0"], #main textarea')?.focus(),
-  );
+    document.querySelector('#main [tabindex="0"], #main textarea')?.focus());
   document.body.classList.toggle("panel-closed", localStorage.getItem(KEY) === "closed");
   scrim.addEventListener("click", closeDrawer);
   document.addEventListener("keydown", (event) => {

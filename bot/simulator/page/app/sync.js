@@ -71,7 +71,9 @@ export const loadHome = single(async () => {
 export const loadFaults = single(async () => {
   const { faults } = await get("faults");
   const read = performance.now();
-  update({ faults: faults.map((one) => ({ ...one, until: one.left === null ? null : read + one.left * 1000 })) });
+  update({
+    faults: faults.map((one) => ({ ...one, until: one.left === null ? null : read + one.left * 1000 })),
+  });
 });
 
 /** Fetches my phone, where there are phones. */

@@ -10,7 +10,9 @@ export function workOf(message) {
 
 /** The message that stands for the work in view, where I see one: the thread's first, or the newest; never another's. */
 export function cardInView() {
-  const own = (state.messages || []).filter((message) => !message.ephemeral && workOf(message) === state.work);
+  const own = (state.messages || []).filter(
+    (message) => !message.ephemeral && workOf(message) === state.work,
+  );
   return (state.work && (own.find((message) => message.ts === state.thread) ?? own.at(-1))) || null;
 }
 

@@ -28,7 +28,7 @@ export function textObject(text, names) {
 /** Plain text with its shortcodes turned to characters and its line breaks kept. */
 export function plain(text, withEmoji = true) {
   const out = new Leaves();
-  for (let at = 0; at < text.length;) {
+  for (let at = 0; at < text.length; ) {
     const code = withEmoji && text[at] === ":" && SHORTCODE.exec(text.slice(at, at + 60));
     if (code && emoji(code[1])) {
       out.push(glyph(code[1]));
@@ -94,7 +94,7 @@ function quoted(text, names, verbatim) {
 
 function inline(text, names, verbatim) {
   const out = new Leaves();
-  for (let at = 0; at < text.length;) {
+  for (let at = 0; at < text.length; ) {
     const [node, length] = match(text, at, names, verbatim);
     if (length) {
       out.push(node);

@@ -12,7 +12,12 @@ const remembered = new Map(); // surface key -> Map of "block/action" -> entry
 /** The surface of a message: under the channel's heading, or a level below that of the thread it is in. */
 export function messageSurface(message) {
   const place = { channel: message.channel, ts: message.ts };
-  return surface(`${state.as} ${message.channel} ${message.ts}`, message, place, message.thread_ts && message.thread_ts !== message.ts ? 3 : 2);
+  return surface(
+    `${state.as} ${message.channel} ${message.ts}`,
+    message,
+    place,
+    message.thread_ts && message.thread_ts !== message.ts ? 3 : 2,
+  );
 }
 
 /** The surface of a modal or of App Home. */

@@ -73,7 +73,12 @@ function row({ name, title, why, steps }, choose) {
     h(
       "div",
       { class: "scenario__text" },
-      h("h3", { class: "scenario__title", id }, title, h("span", { class: "scenario__steps" }, `${steps} steps`)),
+      h(
+        "h3",
+        { class: "scenario__title", id },
+        title,
+        h("span", { class: "scenario__steps" }, `${steps} steps`),
+      ),
       h("p", null, why),
     ),
     h(

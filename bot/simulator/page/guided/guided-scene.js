@@ -10,7 +10,8 @@ const IN_PANEL = ["phone", "clock", "app"];
 export async function goTo(scene) {
   unpoint();
   await become(scene.as);
-  if (state.channel !== scene.channel || state.tab !== "messages" || state.thread) await openChannel(scene.channel);
+  if (state.channel !== scene.channel || state.tab !== "messages" || state.thread)
+    await openChannel(scene.channel);
   if (IN_PANEL.includes(scene.spot)) showPanel();
   else closeDrawer();
 }

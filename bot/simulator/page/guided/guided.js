@@ -179,7 +179,13 @@ function coachBar() {
   const buttons = h("div", { class: "coach__buttons" });
   const node = h(
     "section",
-    { class: "coach", id: "coach", "aria-label": "Guided scenario", hidden: true, dataset: { testid: "coach" } },
+    {
+      class: "coach",
+      id: "coach",
+      "aria-label": "Guided scenario",
+      hidden: true,
+      dataset: { testid: "coach" },
+    },
     h("div", { class: "coach__head" }, title, h("div", { class: "coach__step" }, dots, count)),
     h("div", { class: "coach__words", "aria-live": "polite" }, note, told, todo, failed, wire),
     buttons,

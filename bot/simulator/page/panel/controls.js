@@ -25,13 +25,7 @@ function drawClock(card) {
     can.has("advance") && control("advance-hour", "+1 hour", "clock", () => advance({ seconds: 3600 })),
     can.has("advance") && control("advance-day", "+1 day", "skip", () => advance({ seconds: 86400 })),
     can.has("next_deadline") &&
-      control(
-        "next-deadline",
-        "Next deadline",
-        "alarm",
-        toNextDeadline,
-        "control--wide",
-      ),
+      control("next-deadline", "Next deadline", "alarm", toNextDeadline, "control--wide"),
   ].filter(Boolean);
   fill(
     card,
@@ -82,9 +76,13 @@ async function toNextDeadline() {
   const { now: at } = await advance({ to: "next_deadline" });
   const when = `It is ${moment(at, { tz: state.me.tz, now: before })}`;
   if (!story) return toast(`${when}: the next deadline.`);
-  const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map((wait) => wait?.until);
+  const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map(
+    (wait) => wait?.until,
+  );
   const own = due.some((until) => until && Math.abs(until - at) < ARRIVED);
-  return toast(`${when}: a deadline of ${own ? `“${story.title}”` : `something else than “${story.title}”`}.`);
+  return toast(
+    `${when}: a deadline of ${own ? `“${story.title}”` : `something else than “${story.title}”`}.`,
+  );
 }
 
 /** A button that is busy until `act` is done, and says why where it fails. */

@@ -17,8 +17,17 @@ export function startStory(panel) {
   const pill = h("span", { class: "pill", hidden: true, dataset: { testid: "story-standing" } });
   const name = h("p", { class: "story__name" });
   const id = h("p", { class: "story__id", dataset: { testid: "story-id" } });
-  const note = h("p", { class: "story__note", role: "status", hidden: true, dataset: { testid: "story-note" } });
-  const list = h("ol", { class: "story__steps", "aria-labelledby": "story-title", dataset: { testid: "story" } });
+  const note = h("p", {
+    class: "story__note",
+    role: "status",
+    hidden: true,
+    dataset: { testid: "story-note" },
+  });
+  const list = h("ol", {
+    class: "story__steps",
+    "aria-labelledby": "story-title",
+    dataset: { testid: "story" },
+  });
   const waiting = waitingLine();
   const held = h("div", null, list, waiting.node);
   const scroller = h(
@@ -101,7 +110,8 @@ function drawNote(note, told, stopped) {
   const words = told && (stopped ? stoppedWords(told) : regainedWords());
   note.hidden = !words;
   note.className = `story__note story__note--${stopped ? "stopped" : "back"}`;
-  if (words && note.dataset.words !== words) fill(note, icon(stopped ? "bolt" : "check", 15), h("span", null, words));
+  if (words && note.dataset.words !== words)
+    fill(note, icon(stopped ? "bolt" : "check", 15), h("span", null, words));
   note.dataset.words = words || "";
 }
 
@@ -151,7 +161,9 @@ function waitingLine() {
       words.textContent = waits.words;
       note.textContent = stopped ? "" : waits.note;
       who.textContent = waits.who.map(named).join(", ");
-      deadline.textContent = waits.until ? `until ${moment(waits.until, { tz: state.me?.tz, now: now() })}` : "";
+      deadline.textContent = waits.until
+        ? `until ${moment(waits.until, { tz: state.me?.tz, now: now() })}`
+        : "";
     },
   };
 }

@@ -55,7 +55,9 @@ export function drawStep(step, tz) {
 // A pause is told by its length, a deadline by its moment; the day only where it is another than now.
 function span({ at, until: epoch }, tz) {
   if (epoch - at < PAUSE) return `${Math.round(epoch - at)}\u00a0s`;
-  return wall(epoch, tz).days === wall(now(), tz).days ? clockTime(epoch, tz) : moment(epoch, { tz, now: now() });
+  return wall(epoch, tz).days === wall(now(), tz).days
+    ? clockTime(epoch, tz)
+    : moment(epoch, { tz, now: now() });
 }
 
 /** What a screen reader says of a step as it comes. */

@@ -47,7 +47,11 @@ export function startTrouble(panel) {
   const mark = h("span", { class: "trouble__mark", hidden: true });
   const switches = h("div", { class: "trouble__switches" });
   const acts = h("div", { class: "trouble__acts" });
-  const outcome = h("div", { class: "trouble__outcome", role: "status", dataset: { testid: "trouble-outcome" } });
+  const outcome = h("div", {
+    class: "trouble__outcome",
+    role: "status",
+    dataset: { testid: "trouble-outcome" },
+  });
   const summary = h(
     "summary",
     { class: "trouble__summary", dataset: { testid: "trouble" } },
@@ -56,7 +60,12 @@ export function startTrouble(panel) {
     icon("chevron", 16),
   );
   panel.append(
-    h("details", { class: "card trouble" }, summary, h("div", { class: "trouble__body" }, switches, acts, outcome)),
+    h(
+      "details",
+      { class: "card trouble" },
+      summary,
+      h("div", { class: "trouble__body" }, switches, acts, outcome),
+    ),
   );
 
   const draw = () => {
@@ -91,7 +100,8 @@ function drawSwitches(node) {
   items.push({
     key: twice.testid,
     sig: String(state.twice),
-    build: () => toggle(twice, state.twice ? "on for the next press" : null, () => update({ twice: !state.twice })),
+    build: () =>
+      toggle(twice, state.twice ? "on for the next press" : null, () => update({ twice: !state.twice })),
   });
   keepingFocus(node, () => reconcile(node, items));
 }
@@ -101,14 +111,18 @@ function tick(node, draw) {
   for (const fault of state.faults) {
     const one = SWITCHES.find((known) => known.is(fault));
     if (isOver(fault)) draw();
-    else if (one) node.querySelector(`[data-testid="${one.testid}"] .toggle__hint`).textContent = onWords(fault);
+    else if (one)
+      node.querySelector(`[data-testid="${one.testid}"] .toggle__hint`).textContent = onWords(fault);
   }
 }
 
 const isOver = (fault) => fault.until !== null && fault.until <= performance.now();
 
 function onWords(fault) {
-  const left = fault.until === null ? "until switched off" : `${Math.ceil((fault.until - performance.now()) / 1000)} s more`;
+  const left =
+    fault.until === null
+      ? "until switched off"
+      : `${Math.ceil((fault.until - performance.now()) / 1000)} s more`;
   return `on, ${left}${fault.struck ? ` · hit ${fault.struck}` : ""}`;
 }
 
@@ -122,7 +136,13 @@ function toggle({ testid, label, hint, picture }, words, act) {
   };
   return h(
     "button",
-    { type: "button", class: "toggle", "aria-pressed": String(Boolean(words)), dataset: { testid }, on: { click: press } },
+    {
+      type: "button",
+      class: "toggle",
+      "aria-pressed": String(Boolean(words)),
+      dataset: { testid },
+      on: { click: press },
+    },
     icon(picture, 16),
     h("span", { class: "toggle__label" }, label),
     h("span", { class: "toggle__hint" }, words || hint),
@@ -156,7 +176,10 @@ async function removeCard(outcome) {
   // Its story stays in view without it.
   update({ picked: state.work });
   await remove(`messages/${card.channel}/${card.ts}`);
-  say(outcome, "The card is gone for everyone, and the app was not asked. The request itself is elsewhere: it waits on.");
+  say(
+    outcome,
+    "The card is gone for everyone, and the app was not asked. The request itself is elsewhere: it waits on.",
+  );
 }
 
 async function pressAsStranger(outcome) {
@@ -171,9 +194,15 @@ async function pressAsStranger(outcome) {
   await post("action", { as: stranger.id, channel: card.channel, ts: card.ts, ...press });
   const until = performance.now() + PATIENCE;
   while (performance.now() < until) {
-    const told = (await theirs(stranger, card)).filter((message) => message.ephemeral && !seen.has(message.ts)).at(-1);
+    const told = (await theirs(stranger, card))
+      .filter((message) => message.ephemeral && !seen.has(message.ts))
+      .at(-1);
     if (told) {
-      say(outcome, spoken(told.text, names()), `${stranger.real_name} pressed ${element.text.text}, and alone sees:`);
+      say(
+        outcome,
+        spoken(told.text, names()),
+        `${stranger.real_name} pressed ${element.text.text}, and alone sees:`,
+      );
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
@@ -193,6 +222,10 @@ function firstButton(card) {
 }
 
 function say(outcome, words, lead = "") {
-  fill(outcome, lead ? h("p", { class: "trouble__lead" }, lead) : null, h("p", { class: "trouble__said" }, words));
+  fill(
+    outcome,
+    lead ? h("p", { class: "trouble__lead" }, lead) : null,
+    h("p", { class: "trouble__said" }, words),
+  );
   outcome.scrollIntoView({ block: "nearest" });
 }

@@ -35,7 +35,11 @@ export function startPhone(panel, toggle) {
     "aria-label": "Texts",
     dataset: { testid: "phone-texts" },
   });
-  const scroller = h("div", { class: "phone__scroller", tabindex: 0, role: "group", "aria-label": "Texts" }, list);
+  const scroller = h(
+    "div",
+    { class: "phone__scroller", tabindex: 0, role: "group", "aria-label": "Texts" },
+    list,
+  );
   const optedOut = h(
     "p",
     { class: "phone__notice", hidden: true, dataset: { testid: "phone-opted-out" } },
@@ -100,7 +104,9 @@ function readWhenSeen(panel, phone, toggle) {
   const look = async () => {
     const waits = Boolean(state.phone?.unread);
     const seen =
-      waits && !document.hidden && phone.checkVisibility({ checkVisibilityCSS: true, visibilityProperty: true });
+      waits &&
+      !document.hidden &&
+      phone.checkVisibility({ checkVisibilityCSS: true, visibilityProperty: true });
     toggle.classList.toggle("iconbtn--dot", waits && !seen);
     toggle.setAttribute("aria-label", `Clock, app and phone${waits && !seen ? ", a text is waiting" : ""}`);
     if (!seen) return;
@@ -213,7 +219,13 @@ function replyLine() {
   });
   const send = h(
     "button",
-    { type: "submit", class: "phone__send", "aria-label": "Send text", title: "Send (Enter)", disabled: true },
+    {
+      type: "submit",
+      class: "phone__send",
+      "aria-label": "Send text",
+      title: "Send (Enter)",
+      disabled: true,
+    },
     icon("send", 15),
   );
   const touched = () => {
@@ -257,7 +269,19 @@ function signals() {
   ]);
   return svg({ viewBox: "0 0 43 11", width: 43, height: 11 }, [
     ...bars,
-    ["rect", { x: 22.5, y: 0.6, width: 17, height: 9.4, rx: 2.8, fill: "none", stroke: "currentColor", opacity: 0.5 }],
+    [
+      "rect",
+      {
+        x: 22.5,
+        y: 0.6,
+        width: 17,
+        height: 9.4,
+        rx: 2.8,
+        fill: "none",
+        stroke: "currentColor",
+        opacity: 0.5,
+      },
+    ],
     ["rect", { x: 24, y: 2.1, width: 12, height: 6.4, rx: 1.6, fill: "currentColor" }],
     ["rect", { x: 40.6, y: 3.7, width: 1.5, height: 3.2, rx: 0.7, fill: "currentColor", opacity: 0.6 }],
   ]);
