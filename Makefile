@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The page is linted by npm packages, under the Node that .venv holds.
+NODE := .node
+NODE_STAMP := $(NODE)/node_modules/.installed
+BIOME := $(BIN)/node $(NODE)/node_modules/@biomejs/biome/bin/biome
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench proof pictures lock clean
@@ -17,6 +21,10 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json | $(STAMP)
+	$(BIN)/npm ci --prefix $(NODE) --loglevel error >/dev/null
+	@touch $@
+
 demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
 	$(BIN)/countersign demo --data data/demo
 
@@ -24,11 +32,12 @@ test: lint ## everything that must hold, in under five minutes
 	$(BIN)/pytest -n 4 -m "not clocked"
 	$(BIN)/pytest -m clocked $$(grep -rl mark.clocked tests --include='test_*.py')
 
-lint: $(STAMP) ## style, types, layers, Dockerfile
+lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, the page, Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(BIN)/hadolint Dockerfile
 
 bench: $(STAMP) ## speed and size, as a table
@@ -46,6 +55,7 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	    pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,20 +1,20 @@
 // Puts the page together.
 
 import "./app/theme.js";
-import { startClock } from "./panel/controls.js";
 import { startConversation } from "./app/conversation.js";
-import { startGuided } from "./guided/guided.js";
 import { listen } from "./app/live.js";
-import { startModals } from "./blocks/modal.js";
 import { followHash, fromHash, openChannel } from "./app/navigate.js";
-import { startPhone } from "./phone/phone.js";
 import { startShell } from "./app/shell.js";
 import { startSidebar } from "./app/sidebar.js";
 import { state, update } from "./app/state.js";
 import { loadFaults, loadPhone, loadState, readOpen } from "./app/sync.js";
-import { startStory } from "./panel/story.js";
 import { startThread } from "./app/thread.js";
+import { startModals } from "./blocks/modal.js";
+import { startGuided } from "./guided/guided.js";
+import { startClock } from "./panel/controls.js";
+import { startStory } from "./panel/story.js";
 import { startTrouble } from "./panel/trouble.js";
+import { startPhone } from "./phone/phone.js";
 
 const FIRST_PERSON = "U0RITA";
 const RETRY = 1000; // milliseconds

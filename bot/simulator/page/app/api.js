@@ -9,11 +9,7 @@ export class Refused extends Error {
 }
 
 /** The simulator did not answer. */
-export class Unreachable extends Error {
-  constructor() {
-    super("The simulator cannot be reached. It may have been stopped.");
-  }
-}
+export class Unreachable extends Error {}
 
 export async function get(path, params = {}) {
   const query = new URLSearchParams(
@@ -40,8 +36,8 @@ async function call(url, options) {
   try {
     response = await fetch(url, { ...options, cache: "no-store" });
     answer = await response.json();
-  } catch {
-    throw new Unreachable();
+  } catch (error) {
+    throw new Unreachable("The simulator cannot be reached. It may have been stopped.", { cause: error });
   }
   if (answer.ok === false) throw new Refused(answer.error || "The simulator refused.", answer.errors);
   if (!response.ok) throw new Refused(answer.error || `The simulator answered ${response.status}.`);

@@ -1,14 +1,14 @@
-// Square avatars drawn from a person's colour and initials; an app gets a seal.
+// Square avatars drawn from a person's colour and initials; an app gets a rosette.
 
 import { h } from "./dom.js";
-import { seal } from "./icons.js";
+import { appMark } from "./icons.js";
 import { state } from "./state.js";
 
 /** @param {{real_name?: string, name?: string, color?: string, is_bot?: boolean}|null} who null draws a blank. */
 export function avatar(who, size = 36) {
   const node = h("span", { class: `avatar${who?.is_bot ? " avatar--app" : ""}`, "aria-hidden": "true" });
   node.style.setProperty("--size", `${size}px`);
-  if (who?.is_bot) node.append(seal(size));
+  if (who?.is_bot) node.append(appMark(size));
   else {
     const color = hex(who?.color);
     node.style.backgroundColor = color;

@@ -1,11 +1,11 @@
 // Where a person writes: messages and slash commands. Enter sends, Shift+Enter breaks the line.
 
-import { Refused, post } from "./api.js";
+import { escapeText } from "../blocks/mrkdwn.js";
+import { suggestionList } from "../blocks/suggest.js";
+import { post, Refused } from "./api.js";
 import { fill, h, uid } from "./dom.js";
 import { icon } from "./icons.js";
-import { escape } from "../blocks/mrkdwn.js";
 import { channelById, channelName, state } from "./state.js";
-import { suggestionList } from "../blocks/suggest.js";
 import { loadMessages } from "./sync.js";
 
 const TALLEST = 220; // pixels
@@ -89,9 +89,13 @@ export function createComposer({ testid, place }) {
       submit();
     }
   });
+  const pressed = (event) => {
+    event.preventDefault();
+    submit();
+  };
   const node = h(
     "form",
-    { class: "composer", on: { submit: (event) => (event.preventDefault(), submit()) } },
+    { class: "composer", on: { submit: pressed } },
     list.node,
     error,
     h("div", { class: "composer__box" }, field, send),
@@ -147,7 +151,7 @@ async function deliver(text, { channel, thread }) {
 
 // What looks like a name of the workspace becomes a reference, and nothing typed can pass for one.
 function referenced(text) {
-  return escape(text)
+  return escapeText(text)
     .replace(/(^|[\s(])@([\p{L}\p{N}_.-]*[\p{L}\p{N}_])/gu, (whole, before, name) => {
       if (["here", "channel", "everyone"].includes(name)) return `${before}<!${name}>`;
       const found = state.people.find((one) => one.name === name);

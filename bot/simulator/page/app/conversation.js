@@ -1,8 +1,8 @@
 // The middle of the page: the open channel's header, and its messages or the app's Home.
 
+import { guidedButton } from "../guided/guided.js";
 import { createComposer } from "./composer.js";
 import { fill, h, keepingFocus } from "./dom.js";
-import { guidedButton } from "../guided/guided.js";
 import { drawHome } from "./home.js";
 import { icon } from "./icons.js";
 import { drawMessages, spokenMessage } from "./messages.js";
@@ -35,7 +35,9 @@ export function startConversation(main) {
   fill(main, header, banner, scroller, home, composer.node, turnedOff);
 
   watch(["channel", "channels", "people", "as", "tab"], draw);
-  watch(["online"], () => (banner.hidden = state.online));
+  watch(["online"], () => {
+    banner.hidden = state.online;
+  });
   watch(["channel", "channels", "as", "tab", "app"], () => {
     const onHome = state.tab === "home";
     scroller.hidden = onHome;

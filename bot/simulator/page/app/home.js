@@ -1,9 +1,9 @@
 // The app's Home tab.
 
 import { renderBlocks } from "../blocks/blocks.js";
+import { viewSurface } from "../blocks/surfaces.js";
 import { fill, h } from "./dom.js";
 import { state, theApp } from "./state.js";
-import { viewSurface } from "../blocks/surfaces.js";
 
 export function drawHome(node) {
   const { home } = state;

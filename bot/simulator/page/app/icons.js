@@ -19,7 +19,6 @@ const PATHS = {
   moon: "M16.5 11.8A7 7 0 0 1 8.2 3.5a7 7 0 1 0 8.3 8.3z",
   auto: "M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 3v14",
   clock: "M10 17a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM10 6v4l2.8 1.8",
-  play: "m6 4 10 6-10 6z",
   skip: "m4 5 6 5-6 5zM11 5l6 5-6 5z",
   alarm: "M10 16.5a6 6 0 1 0 0-12 6 6 0 0 0 0 12zM10 7.5v3l2 1.5M3 5l2.2-2M17 5l-2.2-2",
   power: "M10 3v6.5M6 5.4a6.3 6.3 0 1 0 8 0",
@@ -55,8 +54,8 @@ export function icon(name, size = 20) {
   );
 }
 
-/** The mark of an app that has no picture: a seal with a tick. */
-export function seal(size) {
+/** The mark of an app that has no picture: a rosette with a tick. */
+export function appMark(size) {
   const points = Array.from({ length: 24 }, (_, i) => {
     const angle = (i * Math.PI) / 12;
     const radius = i % 2 ? 10.4 : 12.4;

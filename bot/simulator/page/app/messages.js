@@ -1,19 +1,19 @@
 // One message, and lists of them.
 
-import { remove } from "./api.js";
-import { avatar } from "./avatar.js";
 import { renderBlocks } from "../blocks/blocks.js";
 import { ask, showText } from "../blocks/confirm.js";
-import { h, reconcile } from "./dom.js";
-import { icon } from "./icons.js";
 import { openMenu } from "../blocks/menu.js";
 import { mrkdwn, spoken } from "../blocks/mrkdwn.js";
-import { openChannel, openThread } from "./navigate.js";
 import { moveFocus } from "../blocks/popover.js";
-import { names, now, person, state } from "./state.js";
-import { showPanel } from "./shell.js";
 import { messageSurface } from "../blocks/surfaces.js";
 import { clockTime, dayLabel, fullMoment, moment, wall } from "../panel/time.js";
+import { remove } from "./api.js";
+import { avatar } from "./avatar.js";
+import { h, reconcile } from "./dom.js";
+import { icon } from "./icons.js";
+import { openChannel, openThread } from "./navigate.js";
+import { showPanel } from "./shell.js";
+import { names, now, person, state } from "./state.js";
 import { toast } from "./toast.js";
 import { linkWork } from "./work.js";
 
@@ -58,7 +58,7 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
   }
   reconcile(list, items);
   const rows = [...list.querySelectorAll(".message")];
-  rows.forEach((row, at) => row.setAttribute("tabindex", at === rows.length - 1 ? 0 : -1));
+  for (const [at, row] of rows.entries()) row.setAttribute("tabindex", at === rows.length - 1 ? 0 : -1);
 }
 
 function dayItem(ts, day, today) {

@@ -1,8 +1,8 @@
 // Keeps the state equal to the simulator's: fetches what a change concerns, and only that.
 
-import { Refused, Unreachable, get, post } from "./api.js";
-import { state, update } from "./state.js";
 import { nudge } from "../panel/story_sync.js";
+import { get, post, Refused, Unreachable } from "./api.js";
+import { state, update } from "./state.js";
 
 const SOON = 250; // milliseconds
 
@@ -17,7 +17,7 @@ export const loadState = single(async () => {
     me: fresh.me,
     people: same(
       state.people,
-      fresh.people.map(({ unread, ...one }) => one),
+      fresh.people.map(({ unread: _unread, ...one }) => one),
     ),
     groups: same(state.groups, fresh.groups),
     channels: same(state.channels, fresh.channels),
@@ -142,7 +142,8 @@ function noneIfRefused(error) {
 
 // What only others see makes dots come and go: no haste, and once for many.
 function soonState() {
-  timer ??= setTimeout(() => {
+  if (timer !== null) return;
+  timer = setTimeout(() => {
     timer = null;
     loadState();
   }, SOON);

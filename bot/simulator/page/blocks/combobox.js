@@ -101,7 +101,7 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
 
   const highlight = (index) => {
     active = Math.max(0, Math.min(index, rows.length - 1));
-    rows.forEach((row, at) => row.classList.toggle("option--active", at === active));
+    for (const [at, row] of rows.entries()) row.classList.toggle("option--active", at === active);
     if (rows[active]) {
       driver.setAttribute("aria-activedescendant", rows[active].id);
       rows[active].scrollIntoView({ block: "nearest" });
@@ -118,7 +118,7 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
     }
     if (chosen.has(value)) chosen.delete(value);
     else if (!max || chosen.size < max) chosen.add(value);
-    rows.forEach((row) => row.setAttribute("aria-selected", String(chosen.has(row.dataset.value))));
+    for (const row of rows) row.setAttribute("aria-selected", String(chosen.has(row.dataset.value)));
     changed();
   };
 
@@ -141,7 +141,8 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
       list,
       nodes.length ? nodes : h("div", { class: "options__none", role: "presentation" }, "Nothing found"),
     );
-    rows.forEach((row, at) => row.addEventListener("pointermove", () => at !== active && highlight(at)));
+    for (const [at, row] of rows.entries())
+      row.addEventListener("pointermove", () => at !== active && highlight(at));
     const first = rows.findIndex((row) => row.getAttribute("aria-selected") === "true");
     highlight(query || first < 0 ? 0 : first);
   };

@@ -9,14 +9,14 @@
 // Every interactive node carries data-action-id and data-block-id.
 
 import { avatar } from "../app/avatar.js";
-import { combobox } from "./combobox.js";
-import { confirmed } from "./confirm.js";
 import { h, uid } from "../app/dom.js";
 import { icon } from "../app/icons.js";
+import { fromLocalInput, toLocalInput } from "../panel/time.js";
+import { combobox } from "./combobox.js";
+import { confirmed } from "./confirm.js";
 import { image, textInput } from "./inputs.js";
 import { openMenu } from "./menu.js";
 import { safeUrl, textObject } from "./mrkdwn.js";
-import { fromLocalInput, toLocalInput } from "../panel/time.js";
 import { fieldOf, isTextInput } from "./values.js";
 
 /** Renders an element; `label` is the id of its visible label in an input block. */

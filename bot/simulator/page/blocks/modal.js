@@ -2,15 +2,15 @@
 
 import { post } from "../app/api.js";
 import { avatar } from "../app/avatar.js";
-import { renderBlocks, showError } from "./blocks.js";
 import { fill, h } from "../app/dom.js";
 import { icon } from "../app/icons.js";
-import { firstField } from "./inputs.js";
-import { textObject } from "./mrkdwn.js";
 import { names, state, theApp, watch } from "../app/state.js";
-import { forgetView, viewSurface } from "./surfaces.js";
 import { loadState } from "../app/sync.js";
 import { toast } from "../app/toast.js";
+import { renderBlocks, showError } from "./blocks.js";
+import { firstField } from "./inputs.js";
+import { textObject } from "./mrkdwn.js";
+import { forgetView, viewSurface } from "./surfaces.js";
 
 let dialog = null;
 let drawn = { id: null, sig: null };

@@ -2,9 +2,9 @@
 // destination only when it is a web or mail address.
 
 import { h } from "../app/dom.js";
-import { emoji } from "./emoji.js";
 import { drawn } from "../app/icons.js";
 import { formatDate, fullMoment } from "../panel/time.js";
+import { emoji } from "./emoji.js";
 
 const STYLES = { "*": "strong", _: "em", "~": "s" };
 const WORD = /[\p{L}\p{N}]/u;
@@ -48,10 +48,10 @@ export function mrkdwn(text, names, { verbatim = false } = {}) {
   if (pieces.length % 2 === 0) {
     // An odd number of fences leaves the last one open: it is text then, as in Slack.
     const open = pieces.pop();
-    pieces[pieces.length - 1] += "```" + open;
+    pieces[pieces.length - 1] += `\`\`\`${open}`;
   }
   pieces.forEach((piece, index) => {
-    if (index % 2) nodes.push(h("pre", { class: "code-block" }, unescape(piece.replace(/^\n|\n$/g, ""))));
+    if (index % 2) nodes.push(h("pre", { class: "code-block" }, unescapeText(piece.replace(/^\n|\n$/g, ""))));
     else if (piece) nodes.push(...quoted(trimAround(piece, index, pieces.length), names, verbatim));
   });
   return nodes;
@@ -104,7 +104,7 @@ function inline(text, names, verbatim) {
       at += 1;
     }
   }
-  return out.done(unescape);
+  return out.done(unescapeText);
 }
 
 /** The construct that starts at `at`: its node and how many characters it takes; length 0 when there is none. */
@@ -119,7 +119,7 @@ function match(text, at, names, verbatim) {
   if (char === "`") {
     const end = text.indexOf("`", at + 1);
     const body = end > at + 1 ? text.slice(at + 1, end) : "";
-    return body && !body.includes("\n") ? [h("code", null, unescape(body)), end - at + 1] : [null, 0];
+    return body && !body.includes("\n") ? [h("code", null, unescapeText(body)), end - at + 1] : [null, 0];
   }
   if (STYLES[char] && !WORD.test(before)) {
     const end = closing(text, at);
@@ -132,7 +132,7 @@ function match(text, at, names, verbatim) {
   }
   if (char === "h" && !verbatim && !WORD.test(before)) {
     const url = BARE_URL.exec(text.slice(at));
-    return url ? [link(unescape(url[0]), [unescape(url[0])]), url[0].length] : [null, 0];
+    return url ? [link(unescapeText(url[0]), [unescapeText(url[0])]), url[0].length] : [null, 0];
   }
   return [null, 0];
 }
@@ -156,9 +156,9 @@ function reference(body, names) {
   if (/^@[UWB]/.test(target)) return mention(target.slice(1), label, names);
   if (/^#[CG]/.test(target)) return channelLink(target.slice(1), label, names);
   if (target.startsWith("!")) return special(target.slice(1), label, names);
-  const href = safeUrl(unescape(target));
+  const href = safeUrl(unescapeText(target));
   if (!href) return null;
-  return link(href, label ? inline(label, names, true) : [unescape(target).replace(/^mailto:/, "")]);
+  return link(href, label ? inline(label, names, true) : [unescapeText(target).replace(/^mailto:/, "")]);
 }
 
 function mention(id, label, names) {
@@ -167,13 +167,13 @@ function mention(id, label, names) {
   return h(
     "span",
     { class: `mention${id === names.me ? " mention--me" : ""}`, dataset: { user: id } },
-    `@${unescape(name)}`,
+    `@${unescapeText(name)}`,
   );
 }
 
 function channelLink(id, label, names) {
   const channel = names.channel(id);
-  const name = `#${unescape(channel?.name || label || id)}`;
+  const name = `#${unescapeText(channel?.name || label || id)}`;
   if (!channel) return h("span", { class: "mention" }, name);
   return h(
     "button",
@@ -190,23 +190,23 @@ function special(body, label, names) {
     return h(
       "span",
       { class: "mention", dataset: { group: rest[0] } },
-      handle ? `@${handle}` : unescape(label || `@${rest[0]}`),
+      handle ? `@${handle}` : unescapeText(label || `@${rest[0]}`),
     );
   }
   if (["here", "channel", "everyone"].includes(kind))
     return h("span", { class: "mention mention--me" }, `@${kind}`);
-  return h("span", { class: "mention" }, unescape(label || kind));
+  return h("span", { class: "mention" }, unescapeText(label || kind));
 }
 
 function date([seconds, format, url], fallback, names) {
   const epoch = Number(seconds);
-  if (!Number.isFinite(epoch) || !format) return h("span", null, unescape(fallback || ""));
+  if (!Number.isFinite(epoch) || !format) return h("span", null, unescapeText(fallback || ""));
   const stamp = h(
     "time",
     { datetime: new Date(epoch * 1000).toISOString(), title: fullMoment(epoch, names.tz) },
-    unescape(formatDate(epoch, format, names)),
+    unescapeText(formatDate(epoch, format, names)),
   );
-  const href = url && safeUrl(unescape(url));
+  const href = url && safeUrl(unescapeText(url));
   return href ? link(href, [stamp]) : stamp;
 }
 
@@ -233,12 +233,12 @@ export function glyph(name) {
   );
 }
 
-function unescape(text) {
+function unescapeText(text) {
   return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }
 
 /** The opposite, for what a person types: &, < and > cannot open a reference. */
-export function escape(text) {
+export function escapeText(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 

@@ -3,13 +3,13 @@
 
 import { post } from "../app/api.js";
 import { fill, h } from "../app/dom.js";
-import { chooseScenario } from "./guided-menu.js";
-import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
 import { icon } from "../app/icons.js";
 import { closeDrawer } from "../app/shell.js";
 import { state, update, watch } from "../app/state.js";
 import { loadGuide } from "../app/sync.js";
 import { toast } from "../app/toast.js";
+import { chooseScenario } from "./guided-menu.js";
+import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
 
 const KEY = "countersign.guided";
 const BEAT = 1000; // milliseconds to see what is about to be used
@@ -62,7 +62,9 @@ export function guidedButton() {
     icon("play", 15),
     h("span", null, "Guided"),
   );
-  watch(["guide"], () => (node.hidden = !state.guide.scenarios.length));
+  watch(["guide"], () => {
+    node.hidden = !state.guide.scenarios.length;
+  });
   return node;
 }
 

@@ -4,8 +4,8 @@ import { post } from "../app/api.js";
 import { fill, h, keepingFocus } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { now, state, update, watch } from "../app/state.js";
-import { moment, wall } from "./time.js";
 import { toast } from "../app/toast.js";
+import { moment, wall } from "./time.js";
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const ARRIVED = 2; // seconds around a deadline that count as having come to it

@@ -1,9 +1,9 @@
 // The app's process: whether it runs, and the buttons that kill and start it.
 
 import { post } from "../app/api.js";
-import { control } from "./controls.js";
 import { fill, h, keepingFocus } from "../app/dom.js";
 import { state, theApp, watch } from "../app/state.js";
+import { control } from "./controls.js";
 
 /** Appends the section to `card`. */
 export function startProcess(card) {

@@ -2,14 +2,14 @@
 
 import { fill, h, reconcile } from "../app/dom.js";
 import { icon } from "../app/icons.js";
-import { startProcess } from "./process.js";
 import { stickToEnd } from "../app/scrolling.js";
 import { now, state, watch } from "../app/state.js";
+import { announce } from "../app/toast.js";
+import { startWork } from "../app/work.js";
+import { startProcess } from "./process.js";
 import { drawStep, named, stepSentence } from "./story_step.js";
 import { startStorySync } from "./story_sync.js";
 import { dayLabel, moment, remaining, wall } from "./time.js";
-import { announce } from "../app/toast.js";
-import { startWork } from "../app/work.js";
 
 /** Appends the card to `panel`, with the app's process at its foot. */
 export function startStory(panel) {

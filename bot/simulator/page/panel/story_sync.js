@@ -1,6 +1,6 @@
 // Keeps the story of the work in view fresh: looks when something changed, until it stands still; never in between.
 
-import { Refused, Unreachable, get } from "../app/api.js";
+import { get, Refused, Unreachable } from "../app/api.js";
 import { state, update, watch } from "../app/state.js";
 
 // A change on screen is a little ahead of the history that tells of it. Milliseconds to the first look after a change,

@@ -1,13 +1,13 @@
 // "Make trouble": what goes wrong in the world, at the press of a button.
 
-import { Refused, get, post, remove } from "../app/api.js";
-import { control } from "./controls.js";
+import { get, post, Refused, remove } from "../app/api.js";
 import { fill, h, keepingFocus, reconcile } from "../app/dom.js";
 import { icon } from "../app/icons.js";
-import { spoken } from "../blocks/mrkdwn.js";
 import { names, person, state, update, watch } from "../app/state.js";
 import { toast } from "../app/toast.js";
 import { cardInView } from "../app/work.js";
+import { spoken } from "../blocks/mrkdwn.js";
+import { control } from "./controls.js";
 
 const MINUTE = 60; // seconds
 const LOOK_AGAIN = 150; // milliseconds

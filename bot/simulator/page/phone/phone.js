@@ -3,11 +3,11 @@
 import { post } from "../app/api.js";
 import { fill, h, reconcile, svg } from "../app/dom.js";
 import { icon } from "../app/icons.js";
-import { foldButton } from "./phone_fold.js";
 import { stickToEnd } from "../app/scrolling.js";
 import { now, state, watch } from "../app/state.js";
-import { clockTime, dayLabel, fullMoment, wall } from "../panel/time.js";
 import { announce, toast } from "../app/toast.js";
+import { clockTime, dayLabel, fullMoment, wall } from "../panel/time.js";
+import { foldButton } from "./phone_fold.js";
 
 // What Twilio's codes mean, to someone who looks over the carrier's shoulder.
 const NOT_DELIVERED = {
@@ -78,7 +78,9 @@ export function startPhone(panel, toggle) {
     title.textContent = state.me ? `${state.me.real_name.split(" ")[0]}'s phone` : "Phone";
     reply.retarget();
   });
-  watch(["clock", "me", "minute"], () => (time.textContent = state.me ? clockTime(now(), state.me.tz) : ""));
+  watch(["clock", "me", "minute"], () => {
+    time.textContent = state.me ? clockTime(now(), state.me.tz) : "";
+  });
   const end = stickToEnd(scroller, list);
   let shown = { as: null, last: null };
   watch(["phone", "today"], () => {
