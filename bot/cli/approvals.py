@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.cli.ask import ending, standing
 from bot.cli.server import Server
-from bot.cli.terminal import plain, say
+from bot.terminal import plain, say
 from orchestration.domain.request import Duration, Status
 
 OK: Final = 0

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from bot.cli.server import RefusedError, Reply, Server, UnreachableError
-from bot.cli.terminal import LiveLine, complain, plain, say
+from bot.terminal import LiveLine, complain, plain, say
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Duration
 

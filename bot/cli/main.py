@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 from bot import config
 from bot.cli import approvals, ask, receipts, simulate, tokens
+from bot.terminal import stop_signal
 from orchestration import hub
 from orchestration.domain.errors import CountersignError, PolicyError
 
@@ -163,18 +163,3 @@ def _demo(given: argparse.Namespace) -> int:
     if given.scenario:
         raise CountersignError("--scenario: goes with --headless; in the page, press Guided.")
     return asyncio.run(run_demo(given.data, given.port))
-
-
-def stop_signal() -> asyncio.Future[None]:
-    """Done at the first SIGINT or SIGTERM; a second one ends the process at once, as people expect."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[None] = loop.create_future()
-
-    def on_signal(number: int) -> None:
-        if stop.done():
-            os._exit(128 + number)
-        stop.set_result(None)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bot import config
 from bot.cli.server import fetch_public
-from bot.cli.terminal import complain, plain, say
 from bot.security.receipts import Keys, ReceiptError, verify
+from bot.terminal import complain, plain, say
 from orchestration.domain.errors import CountersignError
 
 APPROVED: Final = 0

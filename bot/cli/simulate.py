@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bot.cli.terminal import say
+from bot.terminal import say, stop_signal
 from orchestration.domain.errors import CountersignError
 
 LISTEN: Final = "127.0.0.1:3030"
@@ -134,7 +134,6 @@ def _command(text: str) -> str:
 
 async def _simulate(given: argparse.Namespace) -> int:
     # Imported late, as every command's own parts are.
-    from bot.cli.main import stop_signal  # noqa: PLC0415
     from bot.simulator import SEED, AppConfig, Simulator, SimulatorError, Workspace  # noqa: PLC0415
 
     people = tuple(replace(one, name="app", real_name=APP_NAME) if one.is_bot else one for one in SEED.people)

@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 from bot import config
-from bot.cli.terminal import say
 from bot.outbound.callbacks import secret_of
 from bot.security.keys import Secrets
 from bot.security.tokens import FILE, RATE, TokenError, TokenFile
+from bot.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:

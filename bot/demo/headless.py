@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bot.cli.main import stop_signal
-from bot.cli.terminal import LiveLine, complain, say
 from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
 from bot.demo.supervisor import Demo, demo, made
 from bot.simulator import SEED
+from bot.terminal import LiveLine, complain, say, stop_signal
 from orchestration.domain.errors import CountersignError
 
 ALL: Final = "all"

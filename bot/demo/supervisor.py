@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bot.cli.main import stop_signal
 from bot.demo.access import BotApi, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.manifest import APP
@@ -18,6 +17,7 @@ from bot.demo.scenarios.guide import ScenarioGuide
 from bot.demo.stories import ApiStories
 from bot.security.tokens import READ, REQUEST
 from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
+from bot.terminal import stop_signal
 from orchestration.domain.errors import CountersignError
 
 PHONES: Final = Path(__file__).with_name("phones.toml")

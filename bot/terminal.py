@@ -1,8 +1,11 @@
-"""What commands say: results on standard output, everything else on standard error."""
+"""The terminal that a command runs in: results go to standard output, all else to standard error; Ctrl-C ends it."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
+import signal
 import sys
 import unicodedata
 from typing import TextIO
@@ -47,3 +50,18 @@ class LiveLine:
         if self._live and self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def stop_signal() -> asyncio.Future[None]:
+    """Done at the first SIGINT or SIGTERM; a second one ends the process at once, as people expect."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def on_signal(number: int) -> None:
+        if stop.done():
+            os._exit(128 + number)
+        stop.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
