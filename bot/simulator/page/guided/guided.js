@@ -8,8 +8,8 @@ import { closeDrawer } from "../app/shell.js";
 import { state, update, watch } from "../app/state.js";
 import { loadGuide } from "../app/sync.js";
 import { toast } from "../app/toast.js";
-import { chooseScenario } from "./guided-menu.js";
-import { bringUp, goTo, point, unpoint } from "./guided-scene.js";
+import { chooseScenario } from "./guided_menu.js";
+import { bringUp, goTo, point, unpoint } from "./guided_scene.js";
 
 const KEY = "countersign.guided";
 const BEAT = 1000; // milliseconds to see what is about to be used
