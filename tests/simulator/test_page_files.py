@@ -22,7 +22,7 @@ async def test_every_file_of_the_page_is_served(sim: Simulator) -> None:
         assert await status(sim, f"/static/{file.relative_to(PAGE).as_posix()}") == 200
 
 
-async def test_each_style_sheet_is_linked_once_and_is_there(sim: Simulator) -> None:
+def test_each_style_sheet_is_linked_once_and_is_there() -> None:
     linked = re.findall(r'rel="stylesheet" href="/static/([^"]+)"', (PAGE / "index.html").read_text())
     assert sorted(linked) == sorted(path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.css"))
 
