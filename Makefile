@@ -44,11 +44,11 @@ bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
 
 pictures: $(STAMP) ## the pictures of the README, taken by the tests that play the scenarios
-	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/demo/test_guided.py
+	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
-	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/hub \
-	    $$(grep -rl COUNTERSIGN_PROOF tests --include='test_*.py' | grep -v ^tests/hub/)
+	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/integration/orchestration/hub \
+	    $$(grep -rl COUNTERSIGN_PROOF tests --include='test_*.py' | grep -v ^tests/integration/orchestration/hub/)
 
 lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \

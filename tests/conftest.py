@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
 # number they come first, and the short ones are left to fill up the end.
-_TOGETHER = re.compile(r"tests/browser/|tests/demo/\w+\.py")
+_TOGETHER = re.compile(r"tests/e2e/(browser/|demo/\w+\.py)")
 
 
 class _Sharing(LoadScopeScheduling):

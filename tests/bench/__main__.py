@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import crowd, flow, measure, page, processes, year
-from tests.chromium import installed
+from tests.support.chromium import installed
 
 WAITING = 3000
 QUIET = 300

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.chromium import FLAGS, installed
+from tests.support.chromium import FLAGS, installed
 
 PAUSE = 1.2  # seconds between asking and clicking: Slack takes one message a second in a channel
 _STOP_S = 20

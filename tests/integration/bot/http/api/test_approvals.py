@@ -1,0 +1,311 @@
+"""Asking, looking, waiting and deciding over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.http.api import long_polling
+from orchestration.domain.request import Via
+from tests.integration.bot.http.api.conftest import Office
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_ask_wait_decide(office: Office) -> None:
+    rita, ada = office.token("ci", "U0RITA", "request"), office.token("ada", "U0ADA", "decide:deploy")
+    started = await office.call(
+        "POST",
+        "/api/approvals",
+        rita,
+        json={"policy": "deploy", "title": "Deploy?", "fields": {"service": "web"}},
+    )
+    assert started.status == 202
+    request_id = started.body["id"]
+    assert started.headers["Location"] == f"{office.url}/api/approvals/{request_id}"
+    assert started.headers["Retry-After"].isdigit()
+
+    waiting = asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=30s", rita))
+    await office.until(request_id, lambda progress: len(progress.cards) == 1)
+    first = await office.call("GET", f"/api/approvals/{request_id}", rita)
+    assert (first.status, first.body["status"], first.body["requester"]) == (202, "pending", "U0RITA")
+
+    verdict = await office.decide(ada, request_id, comment="Go.")
+    assert (verdict.status, verdict.body["accepted"], verdict.body["reason"]) == (200, True, "recorded")
+    ended = await waiting
+    assert (ended.status, ended.body["status"]) == (200, "approved")
+    outcome = ended.body["outcome"]
+    vote = outcome["levels"][0]["decisions"][0]
+    assert (outcome["processed_by"], outcome["comments"]) == ("U0ADA", "Go.")
+    assert (vote["actor"], vote["via"]) == ("U0ADA", Via.API)
+    assert vote["token"].startswith("ada-")
+    asked_with = (await office.service.asked(request_id)).asked_with
+    assert asked_with is not None
+    assert asked_with.startswith("ci-")
+
+
+async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(office: Office) -> None:
+    rita = office.token("ci")
+    request_id = await office.ask(rita)
+    began = time.monotonic()
+    answer = await office.call("GET", f"/api/approvals/{request_id}?wait=1s", rita)
+    assert (answer.status, answer.body["status"]) == (202, "pending")
+    assert 0.9 < time.monotonic() - began < 3
+
+
+async def test_an_idempotency_key_starts_once_and_refuses_another_request(office: Office) -> None:
+    rita = office.token("ci")
+    body, key = {"policy": "deploy", "title": "Deploy?"}, {"Idempotency-Key": "run-77"}
+    ids = {
+        (await office.call("POST", "/api/approvals", rita, json=body, headers=key)).body["id"]
+        for _ in range(3)
+    }
+    assert len(ids) == 1
+    other = await office.call("POST", "/api/approvals", rita, json={**body, "title": "Other"}, headers=key)
+    assert (other.status, other.fields) == (422, {"Idempotency-Key"})
+    (request_id,) = ids
+    await office.until(request_id, lambda progress: len(progress.cards) == 1)
+    assert sum(card.request_id == request_id for card in office.board.cards.values()) == 1
+
+
+async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_approval(
+    office: Office,
+) -> None:
+    """Rita is an approver of this policy; only that she asked stands in the way, whatever token she uses."""
+    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
+    refused = await office.decide(office.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
+    assert (refused.status, refused.body["verdict"]["reason"]) == (403, "self_approval")
+    assert (await office.service.status(request_id)).status == "pending"
+
+
+async def test_a_refused_decision_says_why_in_its_status_and_words(office: Office) -> None:
+    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "decide:deploy")
+    ada = office.token("ada", "U0ADA", "decide:deploy")
+    request_id = await office.ask(rita)
+    not_approver = await office.decide(sam, request_id)
+    assert (not_approver.status, not_approver.body["verdict"]["reason"]) == (403, "not_an_approver")
+    no_reason = await office.decide(ada, request_id, "reject")
+    assert (no_reason.status, no_reason.fields) == (422, {"comment"})
+    wrong_round = await office.decide(ada, request_id, round=9)
+    assert (wrong_round.status, wrong_round.body["verdict"]["reason"]) == (409, "round_over")
+    assert (await office.decide(ada, request_id, "reject", comment="Not today.")).status == 200
+    late = await office.decide(ada, request_id)
+    assert (late.status, late.body["verdict"]["ended_as"]) == (409, "rejected")
+    assert "already rejected" in late.body["detail"]
+
+
+async def test_a_decision_with_the_same_key_counts_once_and_gets_the_same_verdict(office: Office) -> None:
+    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
+    request_id = await office.ask(rita)
+    for _ in range(2):
+        answer = await office.call(
+            "POST",
+            f"/api/approvals/{request_id}/decision",
+            ada,
+            json={"choice": "approve"},
+            headers={"Idempotency-Key": "once"},
+        )
+        assert (answer.status, answer.body["reason"]) == (200, "recorded")
+
+
+async def test_a_token_decides_only_the_policies_it_names(office: Office) -> None:
+    request_id = await office.ask(office.token("ci"))
+    refused = await office.decide(office.token("buyer", "U0ADA", "decide:purchase"), request_id)
+    assert refused.status == 403
+    assert "decide:deploy" in refused.body["detail"]
+
+
+async def test_the_requester_withdraws_and_nobody_else(office: Office) -> None:
+    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "request")
+    request_id = await office.ask(rita)
+    path = f"/api/approvals/{request_id}/cancel"
+    assert (await office.call("POST", path, sam)).status == 403
+    assert (await office.call("POST", path, rita, json={"reason": "Found it."})).status == 200
+    ended = await office.call("GET", f"/api/approvals/{request_id}?wait=10s", rita)
+    assert (ended.body["status"], ended.body["outcome"]["comments"]) == ("cancelled", "Found it.")
+
+
+async def test_a_question_and_its_answer(office: Office) -> None:
+    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
+    request_id = await office.ask(rita)
+    path = f"/api/approvals/{request_id}/comment"
+    asked = await office.call("POST", path, ada, json={"text": "Tested?", "kind": "question"})
+    answered = await office.call("POST", path, rita, json={"text": "Twice.", "kind": "answer"})
+    assert (asked.status, answered.status) == (200, 200)
+    progress = await office.service.status(request_id)
+    assert [verdict.reason for verdict in progress.verdicts] == ["recorded", "recorded"]
+
+
+async def test_lists_by_status_policy_requester_and_time_in_pages(own_office: Office) -> None:
+    office = own_office
+    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "request")
+    mine = [await office.ask(rita, title=f"Deploy {n}") for n in range(5)]
+    sams = await office.ask(sam)
+    bought = await office.call(
+        "POST",
+        "/api/approvals",
+        rita,
+        json={"policy": "purchase", "title": "Pens", "amount": "5", "fields": {"vendor": "Acme"}},
+    )
+    await office.until(bought.body["id"], lambda progress: progress.status.ended)
+
+    async def ids(query: str, token: str = rita) -> list[str]:
+        found: list[str] = []
+        after = ""
+        while True:
+            page = await office.call("GET", f"/api/approvals?limit=2{query}{after}", token)
+            assert page.status == 200, page.body
+            found += [item["id"] for item in page.body["items"]]
+            if page.body["next"] is None:
+                return found
+            after = f"&after={page.body['next']}"
+
+    assert await ids("") == [*mine, sams, bought.body["id"]]
+    assert await ids("&policy=deploy&requester=U0RITA") == mine
+    assert await ids("&status=auto_approved") == [bought.body["id"]]
+    assert await ids("&until=2020-01-01T00:00:00Z") == []
+    assert await ids("", sam) == [sams]
+    assert (await office.call("GET", "/api/approvals?requester=U0RITA", sam)).status == 403
+    assert (await office.call("GET", "/api/approvals?after=nonsense", rita)).status == 422
+
+
+async def test_a_token_that_may_only_ask_sees_its_owners_own(office: Office) -> None:
+    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
+    path = f"/api/approvals/{request_id}"
+    assert (await office.call("GET", path, office.token("sam", "U0SAM", "request"))).status == 403
+    assert (await office.call("GET", path, office.token("ada", "U0ADA", "decide:deploy"))).status == 202
+    assert (await office.call("GET", path, office.token("eve", "U0EVE", "decide:purchase"))).status == 403
+    assert (await office.call("GET", path, office.token("auditor", "U0EVE", "read"))).status == 202
+
+
+GOOD = {"policy": "deploy", "title": "Deploy?"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({**GOOD, "requester": "U0CEO"}, 422, "requester"),
+        ({**GOOD, "idempotency_key": "x"}, 422, "idempotency_key"),
+        ({"policy": "deploy"}, 422, "title"),
+        ({**GOOD, "title": " "}, 422, "title"),
+        ({**GOOD, "title": "a\x00b"}, 422, "title"),
+        ({**GOOD, "title": "a\nb"}, 422, "title"),
+        ({**GOOD, "title": "\u202etset"}, 422, "title"),
+        ({**GOOD, "description": "a\x1bb"}, 422, "description"),
+        ({**GOOD, "title": 7}, 422, "title"),
+        ({**GOOD, "title": "x" * 151}, 422, "title"),
+        ({**GOOD, "amount": "much"}, 422, "amount"),
+        ({**GOOD, "amount": "NaN"}, 422, "amount"),
+        ({**GOOD, "amount": 1}, 422, "amount"),
+        ({**GOOD, "timeout": 30}, 422, "timeout"),
+        ({**GOOD, "policy": "coffee"}, 422, "policy"),
+        ({**GOOD, "fields": {"colour": "red"}}, 422, "colour"),
+        ({"policy": "purchase", "title": "Pens", "amount": 500}, 422, "vendor"),
+        ([], 422, "body"),
+    ],
+)
+async def test_what_is_wrong_is_named_and_starts_nothing(
+    office: Office, body: object, status: int, field: str
+) -> None:
+    nina = office.token("nina", "U0NINA")
+    answer = await office.call("POST", "/api/approvals", nina, json=body)
+    assert (answer.status, answer.fields) == (status, {field}), answer.body
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert (await office.call("GET", "/api/approvals?requester=U0NINA", nina)).body["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b'{"policy": "deploy", "title": "\xff"}', "application/json", 400),
+        (b'{"policy": "deploy", "title": "\\ud800"}', "application/json", 400),
+        (b"", "application/json", 400),
+        (b"null", "application/json", 422),
+        (b"policy=deploy", "application/x-www-form-urlencoded", 415),
+        (b'{"policy": "deploy", "title": "' + b"x" * 256 * 1024 + b'"}', "application/json", 413),
+        (b"[" * 100_000, "application/json", 400),
+    ],
+)
+async def test_bodies_that_are_no_request(
+    office: Office, data: bytes, content_type: str, status: int
+) -> None:
+    answer = await office.call(
+        "POST", "/api/approvals", office.token("ci"), data=data, headers={"Content-Type": content_type}
+    )
+    assert answer.status == status
+    assert answer.body["status"] == status
+
+
+async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(office: Office) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(300):
+            yield b" " * 1024
+
+    answer = await office.call(
+        "POST",
+        "/api/approvals",
+        office.token("ci"),
+        data=endless(),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/approvals/deploy-00000000", "/api/approvals/..%2f..", "/api/approvals/%00"]
+)
+async def test_an_unknown_id_is_404(office: Office, path: str) -> None:
+    assert (await office.call("GET", path, office.token("ci"))).status == 404
+
+
+async def test_too_long_a_wait_and_unknown_parameters_are_named(office: Office) -> None:
+    rita = office.token("ci")
+    request_id = await office.ask(rita)
+    for query, field in (
+        ("wait=3h", "wait"),
+        ("wait=soon", "wait"),
+        ("what=1", "what"),
+        ("wait=1s&wait=2s", "wait"),
+    ):
+        answer = await office.call("GET", f"/api/approvals/{request_id}?{query}", rita)
+        assert (answer.status, answer.fields) == (422, {field})
+
+
+@pytest.mark.clocked
+async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decision(office: Office) -> None:
+    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
+    request_id = await office.ask(rita)
+    polls = [
+        asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
+        for _ in range(1000)
+    ]
+    await office.eventually(lambda: office.api.polls == 1000)
+    assert office.api.watched == 1
+    assert (await office.decide(ada, request_id)).status == 200
+    decided = time.monotonic()
+    answers = await asyncio.gather(*polls)
+    assert time.monotonic() - decided < 1
+    assert {(answer.status, answer.body["status"]) for answer in answers} == {(200, "approved")}
+    assert office.api.watched == 0
+
+
+async def test_a_decision_does_not_wait_for_the_next_look(
+    own_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The more requests are watched the more seldom each is looked at: here every five minutes, as if many were."""
+    monkeypatch.setattr(long_polling, "LOOKS_A_SECOND", 0.01)
+    office = own_office
+    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
+    ids = [await office.ask(rita) for _ in range(3)]
+    polls = [
+        asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
+        for request_id in ids
+    ]
+    await office.eventually(lambda: office.api.watched == 3)
+    for request_id, poll in zip(ids, polls, strict=True):
+        assert (await office.decide(ada, request_id)).status == 200
+        assert (await poll).body["status"] == "approved"

@@ -1,0 +1,92 @@
+"""Who gets in: every route × no token, a wrong one, the wrong scope, the right one; and how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.http.api.endpoint import Endpoint
+from bot.http.api.rate import Rates
+from tests.integration.bot.http.api.conftest import ALL, Office
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SCOPES = {"decide": "decide:deploy"}
+
+
+def path_of(endpoint: Endpoint, request_id: str) -> str:
+    return endpoint.path.replace("{id}", request_id).replace("{event_name}", "Hello")
+
+
+async def test_every_route_with_every_token(office: Office) -> None:
+    """A token is refused with each scope that a route does not take, and gets past the gate with each that it does."""
+    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
+    tokens = {scope: office.token("table", "U0RITA", scope) for scope in ALL if scope != "decide:purchase"}
+    revoked = office.token("gone", "U0RITA", *ALL)
+    office.tokens.revoke(max(t.name for t in office.tokens.all() if t.name.startswith("gone-")))
+    seen: list[str] = []
+    for endpoint in office.api.authenticator.endpoints:
+
+        async def status(token: str | None, endpoint: Endpoint = endpoint, **how: Any) -> int:
+            answer = await office.call(endpoint.method, path_of(endpoint, request_id), token, **how)
+            return answer.status
+
+        if not endpoint.scopes:
+            assert await status(None) < 500, endpoint
+            continue
+        assert await status(None) == 401, endpoint
+        assert await status(revoked) == 401, endpoint
+        assert await status("csn_nonsense") == 401, endpoint
+        assert await status(None, headers={"Authorization": "Basic cml0YTpyaXRh"}) == 401, endpoint
+        takes = {SCOPES.get(scope, scope) for scope in endpoint.scopes}
+        for scope, token in tokens.items():
+            found = await status(token)
+            # Past the gate the missing body is what is wrong, or nothing is.
+            assert (
+                (found in {200, 202, 400, 404, 409, 410, 415, 422}) if scope in takes else (found == 403)
+            ), (
+                endpoint,
+                scope,
+            )
+        seen.append(endpoint.path)
+    assert {"/api/approvals/{id}/decision", "/api/challenges/{id}/response"} <= set(seen)
+
+
+async def test_what_is_not_there_is_said_only_with_a_token(office: Office) -> None:
+    ci = office.token("ci")
+    assert (await office.call("GET", "/api/nothing")).status == 401
+    assert (await office.call("GET", "/api/nothing", ci)).status == 404
+    wrong = await office.call("DELETE", "/api/approvals", ci)
+    assert (wrong.status, wrong.headers["Allow"]) == (405, "GET, POST")
+    assert (await office.call("GET", "/api/approvals")).headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_decision_is_never_taken_by_get(office: Office) -> None:
+    """Link scanners follow what they can."""
+    request_id = await office.ask(office.token("ci"))
+    ada = office.token("ada", "U0ADA", "decide:deploy")
+    answer = await office.call("GET", f"/api/approvals/{request_id}/decision?choice=approve", ada)
+    assert answer.status == 405
+
+
+async def test_a_token_over_its_rate_waits_and_others_do_not(office: Office) -> None:
+    slow, other = office.token("slow", rate=3), office.token("other")
+    statuses = [(await office.call("GET", "/api/approvals", slow)).status for _ in range(3)]
+    over = await office.call("GET", "/api/approvals", slow)
+    assert (statuses, over.status) == ([200, 200, 200], 429)
+    assert 1 <= int(over.headers["Retry-After"]) <= 20
+    assert (await office.call("GET", "/api/approvals", other)).status == 200
+
+
+async def test_a_bucket_refills_evenly_and_never_beyond_a_minutes_worth(office: Office) -> None:
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+    secret = office.token("bucket", rate=60)
+    token = office.tokens.find(secret)
+    assert token is not None
+    assert [rates.take(token) for _ in range(61)] == [0] * 60 + [1]
+    now[0] += 1
+    assert [rates.take(token) for _ in range(2)] == [0, 1]
+    now[0] += 10_000
+    assert [rates.take(token) for _ in range(61)] == [0] * 60 + [1]

@@ -1,0 +1,85 @@
+"""The served document: schemathesis throws what it allows, and what it does not, at the real API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi import checks
+
+from tests.integration.bot.http.api.conftest import Office
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXAMPLES = 400 if os.environ.get("COUNTERSIGN_PROOF") else 5
+CHECKS: list[Any] = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+
+@pytest.mark.timeout(3600 if os.environ.get("COUNTERSIGN_PROOF") else 120)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
+    office: Office, mode: GenerationMode
+) -> None:
+    root = office.token("root", "U0RITA", "request", "read", "admin", "decide:deploy", rate=10_000_000)
+    request_id = await office.ask(root)
+    served = (await office.call("GET", "/api/openapi.json")).body
+    schema = schemathesis.openapi.from_dict(served)
+    headers = {"Authorization": f"Bearer {root}"}
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == len(office.api.authenticator.endpoints)
+    for operation in operations:
+        if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.headers):
+            continue  # nothing there that could be wrong
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=not os.environ.get("COUNTERSIGN_PROOF"),
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        )
+        @given(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
+        def fuzz(case: Any, real: bool) -> None:
+            """Half of the time it is about a request that there is, and a policy that there is."""
+            if real and mode is GenerationMode.POSITIVE:
+                if "id" in (case.path_parameters or {}):
+                    case.path_parameters["id"] = request_id
+                if case.operation.path == "/api/approvals" and isinstance(case.body, dict):
+                    case.body |= {"policy": "deploy", "fields": {}}
+                    case.body.pop("amount", None)
+            case.query.pop("wait", None)  # holding the answer is what it would do
+            case.call_and_validate(office.url, headers=headers, checks=CHECKS)
+
+        await asyncio.to_thread(fuzz)
+
+
+async def test_the_document_names_every_endpoint_and_its_scope_and_the_page_shows_them(
+    office: Office,
+) -> None:
+    served = (await office.call("GET", "/api/openapi.json")).body
+    assert served["openapi"].startswith("3.1")
+    page = await office.call("GET", "/api/docs")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "<script" not in page.body
+    assert "http" not in page.body.replace("https://countersign", "").split("<pre>")[0].split("</style>")[1]
+    for endpoint in office.api.authenticator.endpoints:
+        operation = served["paths"][endpoint.path][endpoint.method.lower()]
+        assert bool(operation["security"]) == bool(endpoint.scopes or endpoint.keyed)
+        assert f'id="{endpoint.name}"' in page.body
+    asked = served["components"]["schemas"]["Ask"]
+    assert asked["additionalProperties"] is False
+    assert "requester" not in asked["properties"]

@@ -1,0 +1,301 @@
+"""What programs get afterwards: receipts, callbacks, events; and other orchestrations that ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from durabletask.client import OrchestrationStatus
+from durabletask.task import OrchestrationContext
+from standardwebhooks import Webhook
+
+from bot.outbound.callbacks import HttpCaller, networks, secret_of
+from bot.security.keys import Secrets
+from bot.security.receipts import ReceiptError, verify
+from orchestration.approval.subworkflow import request_approval
+from orchestration.domain.effects import SendCallbackInput
+from orchestration.domain.errors import DeliveryError
+from orchestration.domain.request import ApprovalRequest
+from tests.integration.bot.http.api.conftest import Office, opened
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def approved(office: Office, **changes: Any) -> dict[str, Any]:
+    """Asks, has Ada approve, and returns the approval with its receipt."""
+    token = office.token("ci")
+    request_id = await office.ask(token, **changes)
+    assert (await office.decide(office.token("ada", "U0ADA", "decide:deploy"), request_id)).status == 200
+    answer = await office.call("GET", f"/api/approvals/{request_id}?wait=20s", token)
+    assert answer.status == 200
+    found: dict[str, Any] = answer.body
+    return found
+
+
+# ---- receipts --------------------------------------------------------------------------------------------
+
+
+async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(office: Office) -> None:
+    approval = await approved(office)
+    receipt = approval["outcome"]["receipt"]
+    published = (await office.call("GET", "/.well-known/jwks.json")).body
+    claims = verify(receipt, published)
+    assert (claims["sub"], claims["status"], claims["digest"]) == (
+        approval["id"],
+        "approved",
+        approval["outcome"]["digest"],
+    )
+    vote = claims["decisions"][0]
+    assert (vote["actor"], vote["choice"], vote["via"], vote["factor"]) == ("U0ADA", "approve", "api", None)
+    assert "d" not in published["keys"][0]
+    head, body, signature = receipt.split(".")
+    other = (await approved(office))["outcome"]["receipt"].split(".")
+    forged = [
+        f"{head}.{other[1]}.{signature}",
+        f"{head}.{body}.{other[2]}",
+        f"{head}.{body}.",
+        "nonsense",
+        "",
+    ]
+    for one in forged:
+        with pytest.raises(ReceiptError):
+            verify(one, published)
+
+
+# ---- callbacks -------------------------------------------------------------------------------------------
+
+
+class Receiver:
+    """Somebody's server: answers with each status in turn, then 204."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.url = ""
+
+    async def receive(self, request: web.Request) -> web.Response:
+        self.got.append((dict(request.headers), await request.read()))
+        status = self.statuses.pop(0) if self.statuses else 204
+        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
+
+
+@asynccontextmanager
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+    application = web.Application()
+    application.router.add_post("/{tail:.*}", found.receive)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/done"
+    yield found
+    await runner.cleanup()
+
+
+async def test_a_callback_is_signed_and_retried_with_the_same_id(office: Office) -> None:
+    """The second try is signed anew; the receiver verifies with the secret of the token that asked."""
+    async with receiver() as place:
+        place.statuses = [500, 500]
+        approval = await approved(office, callback_url=place.url)
+        await office.eventually(lambda: len(place.got) == 1)
+        for tries in (2, 3):
+            await retry_due(office, tries - 1)
+            await office.eventually(lambda tries=tries: len(place.got) == tries)
+        asked_with = (await office.service.asked(approval["id"])).asked_with
+        secret = secret_of(Secrets.load(None, office.data), asked_with)
+        ids = set()
+        for headers, body in place.got:
+            event = Webhook(secret).verify(body, headers)
+            ids.add({name.lower(): value for name, value in headers.items()}["webhook-id"])
+            assert event["type"] == "approval.approved"
+            assert event["data"]["outcome"] == approval["outcome"]
+        assert len(ids) == 1
+
+
+async def retry_due(office: Office, failures: int) -> None:
+    hub = office.connection.hub
+    assert hub is not None
+    within = timedelta(seconds=2**failures)
+    await office.eventually(lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + within)
+    await office.skip(seconds=within.total_seconds())
+
+
+async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_office: Office) -> None:
+    office = own_office
+
+    def given_up() -> bool:
+        return "action_failed" in office.board.steps()
+
+    async with receiver() as place:
+        place.statuses = [500] * 200
+        await approved(office, callback_url=place.url)
+        await office.eventually(lambda: bool(place.got))
+        for _ in range(100):
+            if given_up():
+                break
+            tries = len(place.got)
+            await office.skip(hours=1)
+            await office.eventually(lambda tries=tries: len(place.got) > tries or given_up())
+        assert given_up()
+        step = next(step for _, step in office.board.replies if step.kind == "action_failed")
+        assert place.url in (step.to or "")
+        await office.eventually(
+            lambda: any(
+                message.step and message.step.kind == "action_failed" for message in office.board.messages
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1:{port}/",
+        "http://localhost:{port}/",
+        "http://0.0.0.0:{port}/",
+        "http://[::1]:{port}/",
+        "http://[::ffff:127.0.0.1]:{port}/",
+        "http://2130706433:{port}/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/",
+        "http://[fe80::1]/",
+    ],
+)
+async def test_a_callback_reaches_no_private_address_however_it_is_written(
+    tmp_path: Path, target: str
+) -> None:
+    """Refused at the socket, for good and before anything is sent."""
+    async with receiver() as place:
+        url = target.format(port=place.url.rpartition(":")[2].partition("/")[0])
+        caller = HttpCaller(Secrets.load(None, tmp_path), networks(None))
+        with pytest.raises(DeliveryError, match=r"not an? (public )?address"):
+            await asyncio.to_thread(
+                caller.send_callback, SendCallbackInput(url=url, id="x", event={}, attempt=1)
+            )
+        assert place.got == []
+
+
+async def test_a_callback_follows_no_redirect_and_stops_at_410(tmp_path: Path) -> None:
+    caller = HttpCaller(Secrets.load(None, tmp_path), networks("127.0.0.0/8"))
+    async with receiver() as place:
+        for status in (302, 410):
+            place.statuses = [status]
+            with pytest.raises(DeliveryError, match=str(status)):
+                await asyncio.to_thread(
+                    caller.send_callback, SendCallbackInput(url=place.url, id="x", event={}, attempt=1)
+                )
+        assert len(place.got) == 2
+
+
+# ---- hooks -----------------------------------------------------------------------------------------------
+
+
+async def test_a_hook_raises_its_one_event_and_nothing_else(office: Office) -> None:
+    root = office.token("root")
+    request_id = await office.ask(root)
+    made = await office.call(
+        "POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": "Paid"}
+    )
+    assert made.status == 201
+    url = made.body["url"]
+    assert (await office.call("POST", url, json={"paid": True})).status == 202
+    assert (await office.call("POST", url, data="paid=1")).status == 202
+    path = f"/api/approvals/{request_id}/timeline"
+    async with asyncio.timeout(10):
+        while True:
+            items = (await office.call("GET", path, root)).body["items"]
+            if [item["text"] for item in items].count("Paid received") == 2:
+                break
+            await asyncio.sleep(0.01)
+    other = url.replace("/Paid", "/Other")
+    elsewhere = url.replace(request_id, await office.ask(root))
+    longer = url.replace("code=", "code=9")
+    for wrong in (other, elsewhere, longer, url.partition("?")[0]):
+        assert (await office.call("POST", wrong, json={})).status == 401
+    assert (await office.call("GET", url)).status == 405
+    for event in ("ApprovalDecision", "approvalcancelled"):
+        refused = await office.call(
+            "POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": event}
+        )
+        assert refused.status == 403
+
+
+async def test_a_hooks_key_expires(tmp_path: Path, office: Office) -> None:
+    secrets = Secrets.load(None, tmp_path)
+    hub = office.connection.hub
+    assert hub is not None
+    now = hub.clock.now()
+    key = secrets.sign("hook", "x", until=now + timedelta(minutes=5))
+    assert secrets.verify("hook", "x", key, now=now + timedelta(minutes=4))
+    assert not secrets.verify("hook", "x", key, now=now + timedelta(minutes=5))
+    rotated = Secrets(b"n" * 32, (tmp_path / "secret").read_text().strip().encode())
+    assert rotated.verify("hook", "x", key, now=now)
+    assert not Secrets(b"n" * 32).verify("hook", "x", key, now=now)
+
+
+# ---- other orchestrations --------------------------------------------------------------------------------
+
+
+def release(ctx: OrchestrationContext, given: dict[str, Any]) -> Any:
+    """Somebody's own durable orchestration: it asks, and goes on when a person has answered."""
+    outcome = yield from request_approval(ctx, ApprovalRequest.model_validate(given))
+    return {"status": outcome.status.value, "by": outcome.processed_by, "reason": outcome.reason}
+
+
+def by_name(ctx: OrchestrationContext, given: dict[str, Any]) -> Any:
+    """The same with nothing of ours but a name and JSON, as from another SDK."""
+    child = f"deploy-{ctx.instance_id}"
+    outcome = yield ctx.call_sub_orchestrator("approval", input={"request": given}, instance_id=child)
+    return outcome["status"]
+
+
+def waits(ctx: OrchestrationContext, _: None) -> Any:
+    """Waits for somebody else's approval."""
+    told = yield ctx.wait_for_external_event("Approved")
+    return told["outcome"]["status"]
+
+
+async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
+    """It hears of the outcome though the card cannot be edited and its request is still busy with that."""
+    async with opened(tmp_path, release, by_name, waits) as office:
+        office.board.problems["edit_card"] = [RuntimeError("down")] * 50
+        given = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}
+        mine = await office.client.schedule_new_orchestration("release", input=given)
+        named = await office.client.schedule_new_orchestration(
+            "by_name", input={**given, "title": "By name?"}
+        )
+        wrong = await office.client.schedule_new_orchestration("release", input={**given, "policy": "coffee"})
+        waiting = await office.client.schedule_new_orchestration("waits")
+        await office.eventually(lambda: len(office.board.cards) == 2)
+        ada = office.token("ada", "U0ADA", "decide:deploy")
+        for card in list(office.board.cards.values()):
+            assert (await office.decide(ada, card.request_id)).status == 200
+
+        async def result(instance_id: str) -> Any:
+            state = await office.client.wait_for_orchestration_completion(instance_id, timeout=20)
+            assert state is not None
+            assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
+            return state.get_output()
+
+        assert await result(mine) == {"status": "approved", "by": "U0ADA", "reason": ""}
+        refused = await result(wrong)
+        assert (refused["status"], "there is no 'coffee'" in refused["reason"]) == ("failed", True)
+        office.board.problems.clear()
+        await office.skip(minutes=5)
+        assert await result(named) == "approved"
+
+        root = office.token("root")
+        told = {"id": waiting, "event": "Approved"}
+        request_id = await office.ask(root, notify_instance=told)
+        await office.decide(ada, request_id)
+        assert await result(waiting) == "approved"
+        plain = office.token("plain", "U0RITA", "request")
+        refused_notify = await office.call(
+            "POST", "/api/approvals", plain, json={"policy": "deploy", "title": "x", "notify_instance": told}
+        )
+        assert refused_notify.status == 403

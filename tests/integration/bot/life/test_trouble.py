@@ -1,0 +1,287 @@
+"""What must come right all the same: reminders, digests, failing systems, bursts, throttling, deleted cards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import aiohttp
+from durabletask.client import OrchestrationStatus
+
+from bot.simulator import Simulator
+from bot.simulator.control.person import Person, RefusedError
+from orchestration.domain.request import ApprovalRequest, Via
+from orchestration.service.approvals import Actor
+from orchestration.service.sweep import reconcile_id
+from tests.integration.bot.conftest import Office, actions_of, text_of
+from tests.integration.bot.life.conftest import (
+    ACCESS,
+    DEPLOYS,
+    GENERAL,
+    PURCHASES,
+    Erp,
+    Message,
+    People,
+    approve,
+    ask,
+    card_of,
+    choose,
+    press,
+    request_id,
+    sees,
+    until,
+)
+
+BURST = 500 if os.environ.get("COUNTERSIGN_PROOF") else 150
+DUELS = 200 if os.environ.get("COUNTERSIGN_PROOF") else 20
+
+
+async def fault(simulator: Simulator, method: str, error: str, **options: object) -> None:
+    async with aiohttp.ClientSession() as http:
+        body = {"method": method, "error": error, **options}
+        async with http.post(f"{simulator.url}/sim/faults", json=body) as answer:
+            assert (await answer.json())["ok"]
+
+
+def is_due(office: Office, seconds: float) -> bool:
+    """Whether a timer is due within that time: something was put off, and skipping will reach it."""
+    assert office.app is not None
+    hub = office.app.connection.hub
+    assert hub is not None
+    at = hub.next_timer()
+    return at is not None and (at - hub.clock.now()).total_seconds() <= seconds
+
+
+async def due(office: Office, *, seconds: float) -> None:
+    """Returns once a timer is due within that time."""
+
+    async def look() -> bool:
+        return is_due(office, seconds)
+
+    await until(look)
+
+
+async def direct(person: Person, *words: str) -> list[str]:
+    """What the app told this person that has all of `words`."""
+    told = [text_of(message) for message in await person.messages(f"D{person.user_id[1:]}")]
+    return [text for text in told if all(word in text for word in words)]
+
+
+async def test_only_who_has_not_decided_is_reminded(office: Office, people: People) -> None:
+    card = await ask(people.rita, "pair Hotfix", DEPLOYS)
+    await approve(people.ada, card)
+    await sees(people.rita, DEPLOYS, "1 of 2")
+    office.skip(hours=4)
+    await sees(people.fin, "D0FIN", "*Hotfix* waits for your decision until <!date", "|See the card>")
+    await sees(people.rita, DEPLOYS, "Reminded <@U0FIN>", thread=card["ts"])
+    assert await direct(people.ada, "waits for your decision") == []
+    office.skip(hours=4)
+    await until(lambda: _count(people.fin, 2))
+    assert await direct(people.ada, "waits for your decision") == []
+
+
+async def _count(person: Person, count: int) -> bool:
+    return len(await direct(person, "waits for your decision")) == count
+
+
+async def test_who_has_many_waiting_gets_one_digest_with_links(office: Office, people: People) -> None:
+    for number in range(7):
+        await ask(people.rita, f"named System{number}", ACCESS)
+    office.skip(hours=4)
+    digest = await sees(people.fay, "D0FAY", "7 requests wait for your decision:")
+    for number in range(7):
+        assert f"|System{number}>, until <!date" in text_of(digest)
+    office.skip(hours=4)
+    await due(office, seconds=4 * 3600)
+    assert len(await direct(people.fay, "requests wait for your decision")) == 1
+    assert await direct(people.fay, "waits for your decision") == []
+
+
+async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried_again(
+    office: Office, people: People, erp: Erp
+) -> None:
+    erp.down = True
+    await ask(people.rita, "purchase 500 Pens")
+
+    async def given_up() -> bool:
+        if is_due(office, 300):
+            office.skip(minutes=5)
+        return bool(await direct(people.dirk, "could not be told"))
+
+    await until(given_up)
+    told = await sees(
+        people.dirk, "D0DIRK", "✗ *Pens* (500.00 USD) has ended, but 127.0.0.1 could not be told"
+    )
+    assert "127.0.0.1 answered 503" in text_of(told)
+    await sees(people.rita, PURCHASES, "✓ *Approved by rule*", "✗ Failed: 127.0.0.1 answered 503")
+    assert len({key for key, _ in erp.asked}) == 1 < len(erp.asked)
+
+    erp.down = False
+    await press(people.dirk, told, "retry")
+    await sees(people.dirk, "D0DIRK", "It is being tried again")
+    await sees(people.rita, PURCHASES, "✓ Order PO-1 placed · 127.0.0.1")
+    assert len(erp.orders) == 1
+    await press(people.dirk, told, "retry")
+    await sees(people.dirk, "D0DIRK", "This request was already approved by rule")
+
+
+async def test_a_request_that_an_operator_stops_has_its_cards_say_so(office: Office, people: People) -> None:
+    card = await ask(people.rita, "plain Sofas")
+    assert office.app is not None
+    client = office.app.connection.client()
+    await client.terminate_orchestration(request_id(card))
+    stopped = await sees(people.ada, PURCHASES, "*Sofas*", "– *Stopped by an operator*")
+    assert (stopped["ts"], actions_of(stopped)) == (card["ts"], set())
+    await sees(people.rita, "D0RITA", "*Sofas* was stopped by an operator.")
+
+    async def settled() -> bool:
+        state = await client.get_orchestration_state(reconcile_id(request_id(card)))
+        return state is not None and state.runtime_status is OrchestrationStatus.COMPLETED
+
+    await until(settled)
+    await asyncio.sleep(0.45)  # two more sweeps
+    assert len(await direct(people.rita, "was stopped by an operator")) == 1
+    await client.close()
+
+
+async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(office: Office, people: People) -> None:
+    card = await ask(people.rita, "purchase 3000 Clocks")
+    await people.rita.delete(PURCHASES, card["ts"])
+    assert office.app is not None
+    service = office.app.service
+    ticket = await service.comment(request_id(card), Actor("U0RITA", Via.SLACK), "comment", "Are they loud?")
+    assert (await service.verdict(ticket)).accepted
+    office.skip(days=2)
+    second = await card_of(people.dirk, "C0ESCALATIONS", "Clocks", 2)
+    await choose(people.dirk, second, "approve_with_comment")
+    await people.dirk.submit(await people.dirk.wait_for_view(), {"comment": "Fine."})
+    third = await card_of(people.fin, PURCHASES, "Clocks", 3)
+    await approve(people.fin, third)
+    await approve(people.fay, third)
+    await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0FAY>")
+    await sees(people.rita, GENERAL, "<@U0FAY> approved *Clocks*")
+    assert [text_of(m) for m in await people.rita.messages(PURCHASES) if "Are they loud" in text_of(m)] == []
+
+
+async def test_edits_that_fail_for_a_while_are_made_up_for(office: Office, people: People) -> None:
+    card = await ask(people.rita, "plain Mugs")
+    await fault(office.simulator, "chat.update", "internal_error", count=3)
+    await approve(people.ada, card)
+
+    async def shown() -> bool:
+        if is_due(office, 10):
+            office.skip(seconds=10)
+        return actions_of(await card_of(people.rita, PURCHASES, "Mugs")) == set()
+
+    await until(shown)
+
+
+async def test_slack_asking_to_wait_delays_that_channel_and_no_other(office: Office, people: People) -> None:
+    await fault(office.simulator, "chat.postMessage", "ratelimited", retry_after=1, channel=PURCHASES)
+    await people.rita.command(GENERAL, "/request-approval plain Late")
+    await people.rita.command(GENERAL, "/request-approval named Prompt")
+    await due(office, seconds=1.1)  # durable: the other requests have hours
+    await card_of(people.rita, ACCESS, "Prompt")
+    assert [m for m in await people.rita.messages(PURCHASES) if "Late" in text_of(m)] == []
+    await card_of(people.rita, PURCHASES, "Late")
+
+
+async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_other(
+    office: Office, people: People
+) -> None:
+    assert office.app is not None
+    service = office.app.service
+    given = [
+        ApprovalRequest(policy="plain", title=f"Item {number:03}", requester="U0RITA")
+        for number in range(BURST)
+    ]
+    for some in range(0, BURST, 50):
+        await asyncio.gather(*(service.start(request) for request in given[some : some + 50]))
+    await ask(people.ada, "named Meanwhile", ACCESS)
+    done = await _cards(people.rita)
+    assert len(done) < BURST  # the other channel's card did not wait for all of these
+
+    async def all_there() -> bool:
+        return len(await _cards(people.rita)) >= BURST
+
+    await until(all_there, patience=60, every=0.4)  # to look is to read them all
+    titles = [message["blocks"][0]["text"]["text"] for message in await _cards(people.rita)]
+    assert sorted(titles) == [request.title for request in given]
+
+
+async def _cards(person: Person) -> list[Message]:
+    return [message for message in await person.messages(PURCHASES) if "approve" in actions_of(message)]
+
+
+async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(people: People) -> None:
+    late = 0
+    for number in range(DUELS):
+        title = f"Duel{number}"
+        card = await ask(people.rita, f"plain {title}")
+        await people.fay.click(PURCHASES, card["ts"], "reject")
+        form = await people.fay.wait_for_view("reject_reason")
+        _, refused = await asyncio.gather(approve(people.ada, card), _submitted(people.fay, form))
+        ended = await until(lambda ts=card["ts"]: _ended(people.rita, ts))
+        if "*Approved* by <@U0ADA>" in text_of(ended):
+            assert refused == {"reason": "This request was already approved, so nothing changed."}
+            await people.fay.close_view(form)
+        else:
+            assert "*Rejected* by <@U0FAY>" in text_of(ended)
+            assert refused == {}
+            late += 1
+            await until(lambda count=late: _told_late(people.ada, count))
+
+
+async def _submitted(person: Person, form: Message) -> dict[str, str]:
+    try:
+        await person.submit(form, {"reason": "No."})
+    except RefusedError as refused:
+        return refused.errors
+    return {}
+
+
+async def _ended(person: Person, ts: str) -> Message | None:
+    messages = await person.messages(PURCHASES)
+    return next((m for m in messages if m["ts"] == ts and not actions_of(m)), None)
+
+
+async def _told_late(person: Person, count: int) -> bool:
+    told = [text_of(message) for message in await person.messages(PURCHASES) if message["ephemeral"]]
+    return len([text for text in told if "This request was already rejected" in text]) == count
+
+
+async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(people: People) -> None:
+    attack = "<!channel> <@U0DIRK> & *bold*"
+    await people.rita.command(PURCHASES, "/request-approval plain")
+    form = await people.rita.wait_for_view("ask")
+    long = "Line & <!here> of text. " * 120
+    await people.rita.submit(form, {"title": attack, "description": long})
+    card = await sees(people.ada, PURCHASES, "There is more of this under ⋯ Details.")
+    mrkdwn = [
+        block["text"]["text"] for block in card["blocks"] if block.get("text", {}).get("type") == "mrkdwn"
+    ]
+    assert not any("<!" in text.replace("<!date", "") or "<@U0DIRK>" in text for text in mrkdwn)
+    await choose(people.sam, card, "details")
+    view = await people.sam.wait_for_view("details")
+    shown = "".join(
+        block["text"]["text"]
+        for block in view["blocks"]
+        if block["type"] == "section" and block["text"]["type"] == "plain_text"
+    )
+    assert shown == attack + long.strip()
+    assert "as SHA-256: `" in text_of({"text": "", "blocks": view["blocks"]})
+    await people.sam.close_view(view)
+    await people.rita.command(GENERAL, f"/request-approval status {request_id(card)}")
+    await people.rita.wait_for_view("details")
+
+
+async def test_the_first_click_after_a_restart_counts_though_slack_cannot_say_who_we_are(
+    office: Office, people: People
+) -> None:
+    """Bolt asks that at its first request, and answers the click as done when it gets no answer."""
+    card = await ask(people.rita, "plain Stools")
+    await office.stop()
+    await office.start()
+    await fault(office.simulator, "auth.test", "http_500", count=-1)
+    await approve(people.ada, card)
+    await sees(people.rita, PURCHASES, "Stools", "Approved")

@@ -1,0 +1,185 @@
+"""Deciding in Details: for when somebody has deleted the card, and by the very path of its buttons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+
+from bot.simulator import Person
+from bot.simulator.control.person import RefusedError
+from bot.slack.views import details, home
+from orchestration.domain.commands import Reason
+from orchestration.domain.request import Choice, Status, Via
+from orchestration.service.approvals import Actor
+from tests.integration.bot.slack.conftest import (
+    ESCALATIONS,
+    PURCHASES,
+    House,
+    deliver,
+    has_button,
+    has_card,
+    whole_text,
+)
+
+Build = Callable[..., AbstractAsyncContextManager[House]]
+
+
+def pressable(view: dict[str, Any]) -> list[str]:
+    return [e["action_id"] for b in view["blocks"] if b["type"] == "actions" for e in b["elements"]]
+
+
+def words(view: dict[str, Any]) -> str:
+    """All that stands in the view."""
+    parts = [part for b in view["blocks"] for part in (b.get("text"), *b.get("elements", [])) if part]
+    return "\n".join(part["text"] for part in parts if isinstance(part["text"], str))
+
+
+async def lost_card(house: House, rita: Person) -> str:
+    """A request whose card was deleted as soon as it was there."""
+    card = await house.ask(rita)
+    request_id: str = card["metadata"]["event_payload"]["instance_id"]
+    await has_card(house, request_id)
+    await rita.delete(PURCHASES, card["ts"])
+    return request_id
+
+
+async def details_of(person: Person, request_id: str) -> dict[str, Any]:
+    await person.command(PURCHASES, f"/request-approval status {request_id}")
+    return await person.wait_for_view(details.ID)
+
+
+def drawn_anew(before: dict[str, Any]) -> Callable[[Person], Any]:
+    """The modal in front, once it is that one with something else in it."""
+
+    async def look(person: Person) -> Any:
+        views = await person.views()
+        changed = views and views[-1]["id"] == before["id"] and views[-1]["hash"] != before["hash"]
+        return views[-1] if changed else None
+
+    return look
+
+
+@pytest.mark.parametrize("mode", ["http", "socket"])
+async def test_who_lost_the_card_approves_from_home(build: Build, mode: str) -> None:
+    async with build(mode=mode) as house:
+        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+        request_id = await lost_card(house, rita)
+        await ada.open_home()
+        worklist = await ada.wait_for(lambda one: one.home())
+        await ada.click_in_view(worklist, home.ITEM)
+        view = await ada.wait_for_view(details.ID)
+        assert pressable(view) == ["approve", "reject", "see_record"]
+        assert details.THREAD not in words(view)
+        await ada.click_in_view(view, "approve")
+        after = await ada.wait_for(drawn_anew(view))
+        assert "✓ *Approved*" in words(after)
+        assert pressable(after) == ["see_record"]
+        told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
+        assert told["text"] == "✓ <@U0ADA> approved *New laptops* (4,200.00 USD)."
+        outcome = await house.service.wait(request_id, timeout=5)
+        assert outcome
+        assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+        assert [message["text"] for message in await ada.messages(PURCHASES)] == []
+
+
+async def test_the_reason_is_asked_for_over_the_details(house: House) -> None:
+    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+    request_id = await lost_card(house, rita)
+    view = await details_of(ada, request_id)
+    await ada.click_in_view(view, "reject")
+    form = await ada.wait_for_view("reject_reason")
+    assert [each["callback_id"] for each in await ada.views()] == ["details", "reject_reason"]
+    with pytest.raises(RefusedError) as refused:
+        await ada.submit(form)
+    assert list(refused.value.errors) == ["reason"]
+    await ada.submit(form, {"reason": "Too dear."})
+    assert await ada.views() == [], "Details below would still say that it waits"
+    await rita.wait_for_message("D0RITA", lambda message: "> Too dear." in message["text"])
+    outcome = await house.service.wait(request_id, timeout=5)
+    assert outcome
+    assert (outcome.status, outcome.comments) == (Status.REJECTED, "Too dear.")
+
+
+async def test_only_who_may_decide_is_offered_to(house: House) -> None:
+    rita, sam, ada = [await house.person(user) for user in ("U0RITA", "U0SAM", "U0ADA")]
+    card = await house.ask(rita)
+    request_id = card["metadata"]["event_payload"]["instance_id"]
+    for person in (rita, sam):
+        assert "approve" not in pressable(await details_of(person, request_id)), person.user_id
+    await ada.click(PURCHASES, card["ts"], "more", selected_option=option(card, "details"))
+    view = await ada.wait_for_view(details.ID)
+    assert pressable(view)[:2] == ["approve", "reject"]
+    assert details.THREAD in words(view)
+
+
+def option(card: dict[str, Any], choice: str) -> str:
+    """The entry of the card's menu."""
+    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
+    return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
+
+
+@pytest.mark.parametrize("action", ["approve", "reject"])
+async def test_what_came_too_late_is_said_in_the_modal_in_front(house: House, action: str) -> None:
+    """In the channel it would be said behind the modal."""
+    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+    request_id = await lost_card(house, rita)
+    view = await details_of(ada, request_id)
+    await house.service.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
+    assert await house.service.wait(request_id, timeout=5)
+    await ada.click_in_view(view, action)
+    after = await ada.wait_for(drawn_anew(view))
+    assert words(after).startswith("This request was already approved, so nothing changed.")
+    assert pressable(after) == ["see_record"]
+    assert len(await ada.views()) == 1
+    assert await ada.messages(PURCHASES) == []
+
+
+async def test_a_press_in_details_delivered_twice_is_one_press(house: House) -> None:
+    """And one whose modal is closed meanwhile is told apart what it did not change."""
+    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+    request_id = await lost_card(house, rita)
+    view = await details_of(ada, request_id)
+    [button] = [
+        e
+        for b in view["blocks"]
+        if b["type"] == "actions"
+        for e in b["elements"]
+        if e["action_id"] == "approve"
+    ]
+    press = {
+        "type": "block_actions",
+        "user": {"id": "U0ADA"},
+        "team": {"id": "T0ACME"},
+        "container": {"type": "view", "view_id": view["id"]},
+        "trigger_id": "1.2.3",
+        "view": view,
+        "actions": [{**button, "block_id": "decision", "action_ts": "1.000001"}],
+    }
+    for _ in range(2):
+        assert await deliver(house, payload=json.dumps(press)) == (200, "")
+    assert await house.service.wait(request_id, timeout=5)
+    await ada.wait_for(drawn_anew(view))
+    assert [verdict.reason for verdict in (await house.service.status(request_id)).verdicts] == [
+        Reason.RECORDED
+    ]
+    await ada.close_view(view)
+    again = {**press, "trigger_id": "4.5.6"}
+    assert await deliver(house, payload=json.dumps(again)) == (200, "")
+    said = await ada.wait_for_message(PURCHASES, lambda message: message["ephemeral"])
+    assert said["text"] == "This request was already approved, so nothing changed."
+
+
+async def test_a_request_without_a_card_still_escalates(house: House) -> None:
+    """The late approver decides for the escalation too, and its card says so."""
+    rita, ada, dirk = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0DIRK")]
+    request_id = await lost_card(house, rita)
+    view = await details_of(ada, request_id)
+    house.skip(days=1)
+    await dirk.wait_for_message(ESCALATIONS, has_button("approve"))
+    await ada.click_in_view(view, "approve")
+    ended = await dirk.wait_for_message(ESCALATIONS, lambda message: not has_button("approve")(message))
+    assert "✓ *Approved* by <@U0ADA>" in whole_text(ended)

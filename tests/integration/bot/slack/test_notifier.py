@@ -1,0 +1,266 @@
+"""The notifier and the directory against the simulated workspace, whose errors are Slack's own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.simulator import Person, Simulator
+from bot.simulator.workspace.messages import Message
+from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.history import PAGE
+from bot.slack.api.notifier import SlackNotifier, web_client
+from bot.slack.api.pace import Pace
+from bot.slack.input.target import Target
+from orchestration.domain.cards import Card, Notice, Step, StepKind
+from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.request import CardRef, Status
+from tests.integration.bot.slack.conftest import (
+    BOT_TOKEN,
+    PURCHASES,
+    action_ids,
+    calls,
+    fault,
+    whole_text,
+    workspace_with,
+)
+from tests.unit.bot.slack.conftest import ASKED, Story
+
+
+@pytest.fixture
+async def simulator(scopes: frozenset[str]) -> AsyncIterator[Simulator]:
+    async with workspace_with(scopes) as open_workspace:
+        open_workspace.workspace.now = ASKED.timestamp
+        yield open_workspace
+
+
+@pytest.fixture
+def client(simulator: Simulator) -> WebClient:
+    return web_client(BOT_TOKEN, simulator.api_url)
+
+
+@pytest.fixture
+def notifier(client: WebClient) -> SlackNotifier:
+    return SlackNotifier(client, Pace(0.01))
+
+
+@pytest.fixture
+def card(story: Callable[..., Story]) -> Card:
+    return story().record.card(1)
+
+
+def ended(card: Card) -> Card:
+    return card.model_copy(
+        update={"status": Status.APPROVED, "ended_by": "U0ADA", "ended_at": ASKED, "open": False}
+    )
+
+
+def outcome(card: Card, where: CardRef) -> SendMessageInput:
+    return SendMessageInput(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
+
+
+async def find(notifier: SlackNotifier, card: Card, **other: Any) -> CardRef | None:
+    wanted = {"channel": PURCHASES, "request_id": card.request_id, "round": 1, "since": ASKED}
+    return await asyncio.to_thread(notifier.find_card, **{**wanted, **other})
+
+
+async def test_a_card_is_posted_found_and_edited_in_place(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, ["S0MANAGERS"])
+    assert await find(notifier, card) == ref
+    async with Person(simulator.url, "U0ADA") as ada:
+        [posted] = await ada.messages(PURCHASES)
+        assert action_ids(posted) == ["approve", "reject", "more"]
+        assert "For <!subteam^S0MANAGERS>" in whole_text(posted)
+        await asyncio.to_thread(notifier.edit_card, ref, ended(card))
+        [edited] = await ada.messages(PURCHASES)
+    assert (edited["ts"], action_ids(edited)) == (ref.ts, [])
+    assert "*Approved* by <@U0ADA>" in whole_text(edited)
+    assert edited["metadata"] == posted["metadata"]  # else a later retry would not find it, and post again
+    assert await find(notifier, card) == ref
+
+
+async def test_only_the_same_round_of_the_same_request_since_then_is_found(
+    notifier: SlackNotifier, card: Card
+) -> None:
+    await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    assert await find(notifier, card, round=2) is None
+    assert await find(notifier, card, request_id="purchase-00000000") is None
+    assert await find(notifier, card, channel="C0GENERAL") is None
+    assert await find(notifier, card, since=ASKED + timedelta(minutes=4)) is not None  # clocks differ
+    assert await find(notifier, card, since=ASKED + timedelta(minutes=6)) is None
+
+
+async def test_a_card_is_found_behind_a_page_of_talk(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    async with Person(simulator.url, "U0RITA") as rita:
+        for number in range(PAGE):
+            await rita.say(PURCHASES, f"talk {number}")
+    assert await find(notifier, card) == ref
+    assert len(await calls(simulator, "conversations.history")) == 2
+
+
+async def test_metadata_that_someone_else_wrote_is_not_ours(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    """Any app in the channel can write our event type; to edit its message would fail for ever."""
+    metadata = Target(instance_id=card.request_id, round=1).metadata()
+    simulator.workspace.messages.post(Message(PURCHASES, "U0SAM", text="Approve!", metadata=metadata))
+    assert await find(notifier, card) is None
+
+
+async def test_no_way_to_look_is_said_once_a_channel(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+    async with workspace_with(frozenset({"chat:write"})) as simulator:
+        notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
+        with caplog.at_level(logging.WARNING, "bot.slack"):
+            for channel in (PURCHASES, PURCHASES, "C0GENERAL"):
+                assert await find(notifier, card, channel=channel) is None
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [line.split()[5] for line in warned] == [PURCHASES, "C0GENERAL"]
+    assert all("missing_scope" in line for line in warned)
+
+
+@pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "is_archived"])
+async def test_a_card_that_is_gone_is_no_error(
+    simulator: Simulator, notifier: SlackNotifier, card: Card, error: str
+) -> None:
+    await fault(simulator, "chat.update", error)
+    await asyncio.to_thread(
+        notifier.edit_card, CardRef(channel=PURCHASES, ts="1.000001", round=1), ended(card)
+    )
+
+
+async def test_throttling_says_for_how_long(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    await fault(simulator, "chat.postMessage", "ratelimited", retry_after=7)
+    with pytest.raises(ThrottledError) as throttled:
+        await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    assert throttled.value.retry_after == 7
+
+
+async def test_an_outage_is_neither_hopeless_nor_retried_here(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    await fault(simulator, "chat.postMessage", "http_500", count=-1)
+    with pytest.raises(SlackApiError):
+        await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    assert len(await calls(simulator, "chat.postMessage")) == 1
+
+
+async def test_a_channel_that_is_not_there_is_hopeless(notifier: SlackNotifier, card: Card) -> None:
+    with pytest.raises(DeliveryError, match=r"invite the app, or mend the policy \(channel_not_found\)"):
+        await asyncio.to_thread(notifier.post_card, "C0NOWHERE", card, [])
+
+
+async def test_the_requester_is_told_with_a_link_to_the_card(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    for _ in range(2):
+        await asyncio.to_thread(notifier.send_message, outcome(card, ref))
+    async with Person(simulator.url, "U0RITA") as rita:
+        told = await rita.messages("D0RITA")
+    assert len(told) == 2
+    assert told[0]["text"].startswith("✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD). <http")
+    assert told[0]["text"].endswith("|See the card>")
+    assert len(await calls(simulator, "conversations.open")) == 1
+
+
+async def test_the_requester_is_told_without_a_link_where_none_is_to_be_had(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    await fault(simulator, "chat.getPermalink", "message_not_found")
+    gone = CardRef(channel=PURCHASES, ts="1.000001", round=1)
+    await asyncio.to_thread(notifier.send_message, outcome(card, gone))
+    async with Person(simulator.url, "U0RITA") as rita:
+        [told] = await rita.messages("D0RITA")
+    assert told["text"] == "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD)."
+
+
+async def test_who_is_in_a_group(client: WebClient) -> None:
+    directory = SlackDirectory(client)
+    assert sorted(await asyncio.to_thread(directory.members, "S0MANAGERS")) == ["U0ADA", "U0FAY"]
+    with pytest.raises(DeliveryError):
+        await asyncio.to_thread(directory.members, "S0NOBODY")
+
+
+async def test_not_being_able_to_look_is_not_an_empty_group() -> None:
+    async with workspace_with(frozenset({"chat:write"})) as simulator:
+        directory = SlackDirectory(web_client(BOT_TOKEN, simulator.api_url))
+        with pytest.raises(SlackApiError, match="missing_scope"):
+            await asyncio.to_thread(directory.members, "S0MANAGERS")
+
+
+# ---- the thread, and messages elsewhere -------------------------------------------------------------------
+
+
+def said(number: int = 1) -> Step:
+    return Step(number=number, kind=StepKind.COMMENT, at=ASKED, actor="U0ADA", text="Fine.")
+
+
+async def test_a_step_is_added_to_the_thread_and_found_there_again(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    place = (ref, card.request_id)
+    assert not await asyncio.to_thread(notifier.has_reply, *place, said())
+    await asyncio.to_thread(notifier.post_reply, *place, said())
+    assert await asyncio.to_thread(notifier.has_reply, *place, said())
+    assert not await asyncio.to_thread(notifier.has_reply, *place, said(2))
+    assert not await asyncio.to_thread(notifier.has_reply, ref, "purchase-00000000", said())
+    async with Person(simulator.url, "U0ADA") as ada:
+        _, reply = await ada.thread(PURCHASES, ref.ts)
+        assert reply["text"] == "<@U0ADA> comments:\n> Fine."
+        assert len(await ada.messages(PURCHASES)) == 1  # none of it stands in the channel
+
+
+async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    async with Person(simulator.url, "U0ADA") as ada:
+        await ada.delete(PURCHASES, ref.ts)
+        for number in (1, 2):
+            await asyncio.to_thread(notifier.post_reply, ref, card.request_id, said(number))
+            assert await ada.messages(PURCHASES) == []
+    assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+    assert len(await calls(simulator, "chat.delete")) == 1  # what is gone is remembered
+
+
+async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
+    async with workspace_with(frozenset({"chat:write", "chat:write.public"})) as simulator:
+        notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
+        ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+        assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+
+
+async def test_an_outcome_can_go_to_a_channel(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    tell = SendMessageInput(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
+    await asyncio.to_thread(notifier.send_message, tell)
+    async with Person(simulator.url, "U0SAM") as sam:
+        [message] = await sam.messages("C0GENERAL")
+    assert message["text"].startswith("✓ <@U0ADA> approved *New laptops for the team*")
+    assert await calls(simulator, "conversations.open") == []
+
+
+async def test_a_429_holds_its_own_channel_and_no_other(
+    simulator: Simulator, notifier: SlackNotifier, card: Card
+) -> None:
+    await fault(simulator, "chat.postMessage", "ratelimited", retry_after=30, channel=PURCHASES)
+    for _ in range(2):  # the second is not even sent
+        with pytest.raises(ThrottledError):
+            await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    assert len(await calls(simulator, "chat.postMessage")) == 1
+    await asyncio.to_thread(notifier.post_card, "C0GENERAL", card, [])

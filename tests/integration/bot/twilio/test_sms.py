@@ -1,0 +1,263 @@
+"""A code by SMS, end to end: the real bot and Twilio's real client, a simulated workspace with phones."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
+from bot.simulator import RefusedError, Simulator, SmsAccount, Workspace
+from bot.simulator.control.person import Person
+from tests.integration.bot.conftest import SECRET, Office, actions_of, text_of
+from tests.integration.bot.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
+from tests.support import POLICIES
+
+TOKEN = "twilio-auth-token"
+SERVICE = "+12025550100"
+LARGE = "purchase 12400 Steel for hall 3"
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    """A workspace with phones, and a bot that Twilio reaches at a known port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    public = f"http://127.0.0.1:{port}"
+    simulator = Simulator(
+        Workspace.open(None),
+        bot_token="xoxb-test",
+        app_token="xapp-test",
+        signing_secret=SECRET,
+        request_url=None,
+        sms=SmsAccount("AC" + "0" * 32, TOKEN, numbers=(SERVICE,), inbound_url=f"{public}/twilio/sms"),
+    )
+    await simulator.start()
+    more = {
+        "COUNTERSIGN_LISTEN": f"127.0.0.1:{port}",
+        "COUNTERSIGN_PUBLIC_URL": public,
+        "COUNTERSIGN_POLICIES": str(POLICIES / "sms.toml"),
+        "COUNTERSIGN_TWILIO_API_URL": simulator.sms_api_url,
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_FROM": SERVICE,
+    }
+    found = Office(simulator, tmp_path, socket_mode=False, hub=None, more=more)
+    await found.start()
+    yield found
+    await found.stop()
+    await simulator.stop()
+
+
+def code_of(text: dict[str, Any]) -> str:
+    found = re.search(r"reply (\d{6}) to approve", text["body"])
+    assert found, text
+    return found.group(1)
+
+
+def is_code(text: dict[str, Any]) -> bool:
+    return "reply" in text["body"]
+
+
+async def press(person: Person, card: dict[str, Any]) -> str:
+    """Presses Approve, and gives the code that arrives on the phone."""
+    before = len([text for text in await person.texts() if is_code(text)])
+    await person.click(PURCHASES, card["ts"], "approve")
+    text = await person.wait_for(lambda someone: nth_code(someone, before))
+    return code_of(text)
+
+
+async def nth_code(person: Person, n: int) -> dict[str, Any] | None:
+    codes = [text for text in await person.texts() if text["direction"] == "in" and is_code(text)]
+    return codes[n] if len(codes) > n else None
+
+
+async def answer_to(person: Person, text: str) -> str:
+    """Replies by SMS, and gives the words that come back."""
+    await person.reply_sms(text)
+    said: str = [text for text in await person.texts() if text["direction"] == "in"][-1]["body"]
+    return said
+
+
+async def undecided_still(person: Person) -> bool:
+    return any(
+        is_card(message) and "approve" in actions_of(message) for message in await person.messages(PURCHASES)
+    )
+
+
+async def test_a_reply_with_the_code_approves_and_the_card_says_so(office: Office) -> None:
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        card = await ask(rita, LARGE)
+        code = await press(ada, card)
+        await ephemeral(ada, PURCHASES, "sent a code to your phone")
+        waiting = await rita.wait_for_message(
+            PURCHASES, lambda m: is_card(m) and "Waiting for the code" in text_of(m)
+        )
+        assert "enter_code" in actions_of(waiting)
+        assert await answer_to(ada, "maybe?") == "Please reply with the 6 digits of the code, nothing else."
+        assert (
+            await answer_to(ada, str((int(code) + 1) % 10**6).zfill(6))
+            == "That code isn't right, 2 tries left."
+        )
+        assert await undecided_still(rita)
+        assert await answer_to(ada, f"{code[:3]} {code[3:]}") == "Thanks, confirmed."
+        ended = await rita.wait_for_message(PURCHASES, decided)
+        assert "<@U0ADA>" in text_of(ended)
+        assert await answer_to(ada, code) == "Nothing is waiting for a code from this number."
+
+
+async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(office: Office) -> None:
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada, office.person("U0FIN") as fin:
+        card = await ask(rita, LARGE)
+        code = await press(ada, card)
+        await rita.wait_for_message(PURCHASES, lambda m: "enter_code" in actions_of(m))
+        await fin.click(PURCHASES, card["ts"], "enter_code")
+        await ephemeral(fin, PURCHASES, "No code is waiting for you")
+        await ada.click(PURCHASES, card["ts"], "enter_code")
+        form = await ada.wait_for_view()
+        with pytest.raises(RefusedError) as refused:
+            await ada.submit(form, {"code": "12"})
+        assert "A code is 6 digits" in str(refused.value.errors)
+        await ada.submit(form, {"code": code})
+        assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
+
+
+async def test_a_code_decides_where_the_card_is_deleted(office: Office) -> None:
+    """Details has what the card had: Approve, which sends the code, and then where to enter it."""
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        card = await ask(rita, LARGE)
+        request_id = card["metadata"]["event_payload"]["instance_id"]
+        await rita.delete(PURCHASES, card["ts"])
+        await ada.command(PURCHASES, f"/request-approval status {request_id}")
+        view = await ada.wait_for_view("details")
+        await ada.click_in_view(view, "approve")
+        code = code_of(await ada.wait_for_text(is_code))
+        waiting = await ada.wait_for(offers_code)
+        assert "I have sent a code to your phone." in text_of({"text": "", **waiting})
+        await ada.click_in_view(waiting, "enter_code")
+        form = await ada.wait_for_view("enter_code_form")
+        await ada.submit(form, {"code": code})
+        assert await ada.views() == []
+        told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
+        assert "<@U0ADA> approved *Steel for hall 3*" in told["text"]
+
+
+async def offers_code(person: Person) -> dict[str, Any] | None:
+    """The modal in front, once a code can be entered from it."""
+    views = await person.views()
+    return views[-1] if views and "enter_code" in actions_of(views[-1]) else None
+
+
+async def test_a_redelivered_reply_costs_one_attempt_and_gets_the_same_words(office: Office) -> None:
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        code = await press(ada, await ask(rita, LARGE))
+        wrong = str((int(code) + 1) % 10**6).zfill(6)
+        assert "2 tries left" in await answer_to(ada, wrong)
+        await ada.redeliver_last()
+        said = [text["body"] for text in await ada.texts() if "isn't right" in text["body"]]
+        assert set(said) == {"That code isn't right, 2 tries left."}
+        assert "1 try left" in await answer_to(ada, wrong)
+        assert "last try" in await answer_to(ada, wrong)
+        await ada.wait_for_message("D0ADA", lambda m: "three wrong codes" in m["text"])
+        assert await undecided_still(rita)
+
+
+async def test_a_forged_reply_gets_403_and_counts_for_nothing(office: Office) -> None:
+    async with (
+        office.person("U0RITA") as rita,
+        office.person("U0ADA") as ada,
+        aiohttp.ClientSession() as http,
+    ):
+        code = await press(ada, await ask(rita, LARGE))
+        body = urlencode({"MessageSid": "SM1", "From": "+12025550142", "To": SERVICE, "Body": code})
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": "forged"}
+        async with http.post(office.url("/twilio/sms"), data=body, headers=headers) as answer:
+            assert answer.status == 403
+        assert await undecided_still(rita)
+        assert await answer_to(ada, code) == "Thanks, confirmed."
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "undeliverable", "code": 30003}, "could not be delivered to your phone"),
+        ({"kind": "refuse", "code": 21610}, "opted out"),
+        ({"kind": "refuse", "code": 21614}, "cannot receive text messages"),
+    ],
+)
+async def test_what_cannot_arrive_is_said_at_once(office: Office, fault: dict[str, Any], words: str) -> None:
+    async with (
+        office.person("U0RITA") as rita,
+        office.person("U0ADA") as ada,
+        aiohttp.ClientSession() as http,
+    ):
+        card = await ask(rita, LARGE)
+        await http.post(f"{office.simulator.url}/sim/faults", json={"service": "sms", "count": 1, **fault})
+        await ada.click(PURCHASES, card["ts"], "approve")
+        await ada.wait_for_message("D0ADA", lambda m: words in m["text"])
+        assert await undecided_still(rita)
+        await answer_to(ada, await press(ada, card))
+        assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
+
+
+async def test_nothing_is_lost_between_the_send_and_the_reply(office: Office) -> None:
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        code = await press(ada, await ask(rita, LARGE))
+        await office.stop()
+        await office.start()
+        assert await answer_to(ada, code) == "Thanks, confirmed."
+        assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
+        assert len([text for text in await ada.texts() if is_code(text)]) == 1
+
+
+async def test_neither_number_nor_code_is_anywhere_but_on_the_phone(
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+        code = await press(ada, await ask(rita, LARGE))
+        await answer_to(ada, str((int(code) + 1) % 10**6).zfill(6))
+        await answer_to(ada, code)
+        await rita.wait_for_message(PURCHASES, decided)
+        seen = [str(message) for channel in (PURCHASES, "D0RITA") for message in await rita.messages(channel)]
+        seen += [str(message) for message in await ada.messages("D0ADA")]
+    ours = [record for record in caplog.records if record.name.split(".")[0] in {"bot", "orchestration"}]
+    seen += [record.getMessage() for record in ours if not record.name.startswith("bot.simulator")]
+    seen += [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("hub.db*") if file.is_file()]
+    for secret in ("+12025550142", "2025550142", f"reply {code}", f'"{code}"', f" {code} "):
+        assert not any(secret in text for text in seen), secret
+
+
+async def test_a_phone_is_verified_over_the_http_api(office: Office) -> None:
+    token = TokenFile(office.data / TOKENS).create("ci", owner="U0RITA", scopes=["request"])
+    headers = {"Authorization": f"Bearer {token}"}
+    async with office.person("U0SAM") as sam, aiohttp.ClientSession(headers=headers) as http:
+        url = office.url("/api/challenges")
+        async with http.post(url, json={"number": "0202 555"}) as answer:
+            assert answer.status in {400, 422}
+        async with http.post(url, json={"number": "+12025550146", "subject": "join the team"}) as answer:
+            assert answer.status == 202
+            one = office.url(answer.headers["Location"])
+        text = await sam.wait_for_text(lambda text: "to join the team" in text["body"])
+        code = re.search(r"reply (\d{6})", text["body"])
+        assert code
+        async with http.post(f"{one}/response", json={"code": "what?"}) as answer:
+            assert answer.status in {400, 422}
+        async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:
+            assert await answer.json() == {"right": True, "attempts_left": 3, "status": "verified"}
+        async with http.get(one) as answer:
+            shown = await answer.json()
+        assert (shown["status"], shown["masked"]) == ("verified", "+1•••••0146")
+        async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:
+            assert answer.status == 409
+        async with http.get(office.url("/api/challenges/payment-k7m2x9qd-sms-1")) as answer:
+            assert answer.status == 404

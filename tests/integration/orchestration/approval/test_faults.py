@@ -1,0 +1,248 @@
+"""What must not lose a request: odd events, simultaneous commands, long histories, systems that are down for days."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from durabletask.client import OrchestrationStatus
+from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.wrappers_pb2 import StringValue
+
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Card
+from orchestration.domain.commands import EVENT_DECISION, Reason
+from orchestration.domain.effects import PostCardInput
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
+from orchestration.runtime.connect import Connection
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.approvals import ApprovalService
+from tests.integration.orchestration.conftest import BOOK, Office, by, opened
+from tests.support.board import Board, BoardActions
+
+LONG = "d" * 10_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "[" * 50_000,
+        "NaN",
+        '{"command_id": "\\ud800"}',
+        '{"command_id": "q", "actor": "U0ADA", "via": "slack", "round": 1e400, "choice": "approve"}',
+    ],
+)
+async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(office: Office, text: str) -> None:
+    request_id = await office.ask("deploy")
+    client = office.connection.client()
+    raised = pb.RaiseEventRequest(instanceId=request_id, name=EVENT_DECISION, input=StringValue(value=text))
+    await client._get_stub().RaiseEvent(raised)
+    await client.close()
+    assert (await office.decide(request_id, "U0ADA")).accepted
+
+
+class Gate:
+    """A directory that answers when it is let."""
+
+    def __init__(self, board: Board) -> None:
+        self.open = threading.Event()
+        self.asked = threading.Event()
+        self._board = board
+
+    def members(self, group: str) -> list[str]:
+        self.asked.set()
+        assert self.open.wait(10)
+        return self._board.members(group)
+
+
+@pytest.fixture
+def gate(board: Board) -> Gate:
+    return Gate(board)
+
+
+@pytest.fixture
+async def slow_office(connection: Connection, board: Board, gate: Gate) -> AsyncIterator[Office]:
+    async with opened(connection, board, gate) as found:
+        yield found
+
+
+async def held(office: Office, gate: Gate) -> tuple[str, asyncio.Task[object]]:
+    """A request whose orchestration is looking up a group, for somebody's vote, and cannot go on."""
+    request_id = await office.ask()
+    first = asyncio.create_task(office.decide(request_id, "U0SAM"))
+    await asyncio.to_thread(gate.asked.wait, 10)
+    return request_id, first
+
+
+async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(slow_office: Office, gate: Gate) -> None:
+    """The events have different names, between which the SDK knows no order."""
+    request_id, first = await held(slow_office, gate)
+    cancel = await slow_office.service.cancel(request_id, by("U0RITA"))
+    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    gate.open.set()
+    await first
+    assert (await slow_office.service.verdict(cancel)).reason is Reason.RECORDED
+    assert (await slow_office.service.verdict(vote)).ended_as is Status.CANCELLED
+
+
+async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_followed_it(
+    slow_office: Office, gate: Gate
+) -> None:
+    request_id, first = await held(slow_office, gate)
+    await slow_office.skip(days=2)
+    await slow_office.fired()
+    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
+    gate.open.set()
+    await first
+    # Round 2 is the escalation: it was open when the vote was handled, so the deadline came first.
+    assert (await slow_office.service.verdict(vote)).reason is Reason.RECORDED
+
+
+async def test_a_hundred_people_who_press_at_once_are_all_answered(office: Office) -> None:
+    request_id = await office.ask("deploy")
+    verdicts = await asyncio.gather(*(office.decide(request_id, f"U0X{n}") for n in range(100)))
+    assert {verdict.reason for verdict in verdicts} == {Reason.NOT_AN_APPROVER}
+
+
+async def test_a_comment_that_is_too_long_is_refused_by_name(office: Office) -> None:
+    request_id = await office.ask("deploy")
+    with pytest.raises(InvalidRequestError) as caught:
+        await office.decide(request_id, "U0ADA", comment="x" * 2001)
+    assert caught.value.field == "comment"
+
+
+async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the_command(
+    connection: Connection,
+) -> None:
+    """Nobody works here, so the verdict is still to come when the hub stops."""
+    client = connection.client()
+    service = ApprovalService(client, lambda: BOOK)
+    request_id = await service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
+    ticket = await service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    connection.close()
+    assert (await service.verdict(ticket, timeout=0.2)).reason is Reason.NO_ANSWER_YET
+    await client.close()
+
+
+# ---- long lives ------------------------------------------------------------------------------------------
+
+
+async def executions(office: Office, request_id: str) -> tuple[OrchestrationStatus, bool]:
+    """How the instance stands, and whether it has continued as new."""
+    state = await office.runtime(request_id)
+    given = state.get_input(ApprovalInput)
+    return state.runtime_status, given is not None and given.state is not None
+
+
+async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(office: Office) -> None:
+    request_id = await office.ask("deploy")
+    for batch in range(3):
+        tickets = await asyncio.gather(
+            *(
+                office.service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, f"{batch}.{n}")
+                for n in range(40)
+            )
+        )
+        verdicts = await asyncio.gather(*(office.service.verdict(ticket) for ticket in tickets))
+        assert {verdict.reason for verdict in verdicts} == {Reason.RECORDED}
+    await office.eventually(lambda: len(office.board.replies) == 120)
+    said = {step.text for _, step in office.board.replies}
+    assert said == {f"{batch}.{n}" for batch in range(3) for n in range(40)}
+    assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
+    await office.skip(minutes=29)
+    assert (await office.service.status(request_id)).status is Status.PENDING
+    await office.skip(minutes=1)
+    assert (await office.outcome(request_id)).status is Status.TIMED_OUT
+
+
+async def test_long_texts_turn_the_history_over_before_it_is_too_long_for_a_worker(office: Office) -> None:
+    request_id = await office.ask(description=LONG)
+    for _ in range(45):
+        assert await office.say(request_id, "U0ADA", RemarkKind.QUESTION, "q" * 2000) is Reason.RECORDED
+    assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
+
+
+async def test_an_edit_that_fails_for_long_is_carried_over_and_done_in_the_end(office: Office) -> None:
+    """The decision stands, the history stays short, and the card is made true when the chat system is back."""
+    request_id = await office.ask("document", description=LONG)
+    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
+    assert (await office.decide(request_id, "U0ADA")).accepted
+    await office.hasten(lambda: not office.board.card("C0DOCS").open)
+    await office.completed(request_id)
+    assert (await executions(office, request_id))[1]
+    assert office.board.told == [("U0RITA", Status.APPROVED)]
+
+
+def test_names_of_a_newer_release_in_a_carried_request_are_passed_over() -> None:
+    converter = PydanticConverter()
+    given = ApprovalInput(
+        request=ApprovalRequest(policy="deploy", title="x", requester="U0RITA"),
+        policy=BOOK.policies["deploy"],
+    )
+    wire = json.loads(converter.serialize(given) or "")
+    wire["request"]["colour"] = "red"
+    assert converter.deserialize(json.dumps(wire), ApprovalInput) == given
+
+
+# ---- posting ---------------------------------------------------------------------------------------------
+
+
+async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(office: Office) -> None:
+    office.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
+    request_id = await office.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
+    await office.eventually(lambda: office.board.posts == 1)
+    await office.decide(request_id, "U0ADA")
+    await office.due_within(seconds=2)
+    await office.skip(seconds=2)
+    await office.eventually(lambda: len(office.board.card("C0VOTE").levels[0].decisions) == 1)
+
+
+class SlowBoard(Board):
+    """Takes a moment to post."""
+
+    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+        time.sleep(0.05)
+        return super().post(channel, card, notify)
+
+
+def _given(now: datetime) -> PostCardInput:
+    card = Card(
+        request_id="deploy-1",
+        round=1,
+        status=Status.PENDING,
+        policy_title="Deploy",
+        title="x",
+        requester="U0RITA",
+        asked_at=now,
+        open=True,
+    )
+    return PostCardInput(channel="C0X", card=card, attempt=1, scheduled_at=now)
+
+
+def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
+    """One worker posts and dies before it says so; the hub deals the same first try to one that runs for days."""
+    board, now = Board(), datetime(2026, 12, 1, tzinfo=UTC)
+    for _ in range(2):
+        worker = ApprovalActivities(board, board, BoardActions(board), alone_since=None)
+        worker.post_card(None, _given(now))
+    assert board.posts == 1
+
+
+def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
+    """As when a lease runs out while the first is still under way."""
+    board, now = SlowBoard(), datetime(2026, 12, 1, tzinfo=UTC)
+    activities = ApprovalActivities(board, board, BoardActions(board), alone_since=now - timedelta(days=1))
+    threads = [threading.Thread(target=activities.post_card, args=(None, _given(now))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert board.posts == 1

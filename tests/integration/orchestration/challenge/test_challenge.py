@@ -1,0 +1,345 @@
+"""A code by SMS: on its own, and as the second factor of a decision. The carrier is behind a port; the hub is real."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from orchestration.challenge.codes import Codes, mask
+from orchestration.challenge.models import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
+from orchestration.domain.commands import Reason
+from orchestration.domain.errors import NumberDecryptionError
+from orchestration.domain.request import Choice, Factor, Status, Via
+from orchestration.service.approvals import Actor
+from orchestration.service.challenges import Heard
+from tests.integration.orchestration.conftest import Office
+from tests.support.board import NUMBERS, refusal
+
+ADA = NUMBERS["U0ADA"]
+SOMEBODY = "+12025550199"
+GUESSES = 10_000 if os.environ.get("COUNTERSIGN_PROOF") else 500
+
+
+async def begun(office: Office, number: str = SOMEBODY) -> str:
+    """A challenge on its own, whose message was sent."""
+    before = len(office.carrier.texts)
+    challenge = await office.challenges.start(number, "verify your phone")
+    await office.eventually(lambda: len(office.carrier.texts) > before)
+    return challenge
+
+
+async def ended(office: Office, challenge: str) -> ChallengeProgress:
+    async def look() -> ChallengeProgress:
+        while (progress := await office.challenges.status(challenge)).status is ChallengeStatus.WAITING:
+            await asyncio.sleep(0.01)
+        return progress
+
+    return await asyncio.wait_for(look(), 10)
+
+
+def code_in(office: Office, challenge: str) -> str:
+    return next(text for _, text, of in office.carrier.texts if of == challenge).split()[2]
+
+
+def other(code: str) -> str:
+    """A wrong code."""
+    return str((int(code) + 1) % 10 ** len(code)).zfill(len(code))
+
+
+async def hear(office: Office, text: str, number: str = SOMEBODY, sid: str = "SM1") -> Heard:
+    return await office.challenges.hear(number, text, sid)
+
+
+# ---- on its own ------------------------------------------------------------------------------------------
+
+
+async def test_the_right_code_verifies_by_id_and_by_reply(office: Office) -> None:
+    first = await begun(office)
+    answered = await office.challenges.answer(first, code_in(office, first), "c1")
+    assert answered is not None
+    assert answered.right
+    assert (await ended(office, first)).status is ChallengeStatus.VERIFIED
+    second = await begun(office)
+    code = code_in(office, second)
+    heard = await hear(office, f" {code[:3]} {code[3:]} ")
+    assert heard.answered is not None
+    assert heard.answered.right
+    assert heard.challenge is not None
+    assert heard.challenge.masked == "+1•••••0199"
+
+
+async def test_three_wrong_codes_fail_it_and_what_is_no_code_costs_nothing(office: Office) -> None:
+    challenge = await begun(office)
+    wrong = other(code_in(office, challenge))
+    assert (await hear(office, "what is this?")).not_a_code
+    assert (await hear(office, wrong + "1")).not_a_code
+    lefts = []
+    for n in range(3):
+        heard = await hear(office, wrong, sid=f"SM{n}")
+        assert heard.answered is not None
+        lefts.append(heard.answered.attempts_left)
+        again = await hear(office, wrong, sid=f"SM{n}")  # the provider delivers it twice
+        assert again.answered is None or again.answered.attempts_left == heard.answered.attempts_left
+    assert lefts == [2, 1, 0]
+    progress = await ended(office, challenge)
+    assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, Trouble.WRONG)
+    assert (await hear(office, code_in(office, challenge), sid="SM9")).waiting == 0
+
+
+async def test_it_expires_after_two_minutes(office: Office) -> None:
+    challenge = await begun(office)
+    await office.skip(seconds=119)
+    assert (await office.challenges.status(challenge)).status is ChallengeStatus.WAITING
+    await office.skip(seconds=2)
+    assert (await ended(office, challenge)).status is ChallengeStatus.EXPIRED
+    assert (await hear(office, code_in(office, challenge))).waiting == 0
+
+
+async def test_two_challenges_on_one_phone_are_told_apart_by_the_code(office: Office) -> None:
+    first, second = await begun(office), await begun(office)
+    heard = await hear(office, code_in(office, second))
+    assert heard.challenge is not None
+    assert heard.challenge.challenge_id == second
+    assert (await ended(office, second)).status is ChallengeStatus.VERIFIED
+    waiting = await office.challenges.status(first)
+    assert (waiting.status, waiting.attempts_left) == (ChallengeStatus.WAITING, 3)
+
+
+async def test_a_wrong_code_costs_every_open_challenge_an_attempt(office: Office) -> None:
+    first, second = await begun(office), await begun(office)
+    wrong = next(
+        guess
+        for n in range(10**6)
+        if (guess := f"{n:06}") not in (code_in(office, first), code_in(office, second))
+    )
+    await hear(office, wrong)
+    for challenge in (first, second):
+        assert (await office.challenges.status(challenge)).attempts_left == 2
+
+
+async def test_the_sixth_in_an_hour_locks_the_number_for_an_hour_and_says_so_once(office: Office) -> None:
+    for _ in range(5):
+        await begun(office)
+    for _ in range(2):
+        refused = await ended(office, await office.challenges.start(SOMEBODY, "verify"))
+        assert refused.trouble is Trouble.LOCKED
+    assert len(office.carrier.texts) == 5
+    await office.skip(minutes=61)
+    await begun(office)
+
+
+@pytest.mark.parametrize(
+    "trouble", [Trouble.OPTED_OUT, Trouble.NOT_MOBILE, Trouble.REGION, Trouble.NOT_A_NUMBER]
+)
+async def test_what_the_provider_refuses_ends_it_at_once(office: Office, trouble: Trouble) -> None:
+    office.carrier.problems = [refusal(trouble)]
+    progress = await ended(office, await office.challenges.start(SOMEBODY, "verify"))
+    assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, trouble)
+
+
+async def test_word_of_a_failed_delivery_ends_it_at_once(office: Office) -> None:
+    challenge = await begun(office)
+    await office.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
+    assert (await ended(office, challenge)).trouble is Trouble.UNDELIVERABLE
+
+
+async def test_a_send_that_is_tried_again_sends_the_same_code(office: Office) -> None:
+    office.carrier.problems = [ConnectionResetError()]
+    challenge = await office.challenges.start(SOMEBODY, "verify")
+    await office.due_within(seconds=2)
+    await office.skip(seconds=2)
+    await office.eventually(lambda: len(office.carrier.texts) == 1)
+    answered = await office.challenges.answer(challenge, code_in(office, challenge), "c1")
+    assert answered is not None
+    assert answered.right
+
+
+async def test_a_country_that_is_not_allowed_is_not_sent_to(office: Office) -> None:
+    progress = await ended(office, await office.challenges.start("+447700900123", "verify"))
+    assert progress.trouble is Trouble.COUNTRY
+    assert office.carrier.texts == []
+
+
+async def test_guesses_verify_nothing_and_send_nothing(office: Office) -> None:
+    """However many replies come, three guesses are all that one challenge takes."""
+    challenge = await begun(office)
+    code = code_in(office, challenge)
+    seeded = random.Random(7)
+    guesses = [guess for _ in range(GUESSES) if (guess := f"{seeded.randrange(10**6):06}") != code]
+    for batch in range(0, len(guesses), 50):
+        await asyncio.gather(
+            *(
+                hear(office, guess, sid=f"SM{batch + n}")
+                for n, guess in enumerate(guesses[batch : batch + 50])
+            )
+        )
+    assert (await ended(office, challenge)).status is ChallengeStatus.FAILED
+    assert len(office.carrier.texts) == 1
+
+
+async def test_malformed_responses_cost_nothing(office: Office) -> None:
+    challenge = await begun(office)
+    client = office.connection.client()
+    for payload in (None, 7, {}, {"command_id": "x", "answer": code_in(office, challenge)}):
+        await client.raise_orchestration_event(challenge, EVENT_RESPONSE, data=payload)
+    await client.close()
+    answered = await office.challenges.answer(challenge, code_in(office, challenge), "c1")
+    assert answered is not None
+    assert answered.right
+
+
+# ---- as the second factor of a decision ------------------------------------------------------------------
+
+
+async def wire(office: Office, amount: int = 12_400) -> str:
+    return await office.ask("wire", amount=Decimal(amount), title="Steel for hall 3")
+
+
+async def pressed(office: Office, request_id: str, actor: str = "U0ADA", round: int = 1) -> None:
+    """Presses Approve and waits for the text."""
+    before = office.carrier.texts_to(actor)
+    assert (await office.decide(request_id, actor, round=round)).reason is Reason.CODE_SENT
+    await office.eventually(lambda: office.carrier.texts_to(actor) == before + 1)
+
+
+async def test_an_approval_above_the_amount_counts_when_the_code_comes(office: Office) -> None:
+    request_id = await wire(office)
+    await pressed(office, request_id)
+    assert office.carrier.texts[-1][1].endswith(
+        f"to approve {request_id}, 12,400.00 USD: Steel for hall 3. Ends in 2 min."
+    )
+    await office.eventually(lambda: office.board.card("C0WIRES").confirming == ["U0ADA"])
+    assert (await office.service.status(request_id)).outcome is None
+    await hear(office, office.carrier.code("U0ADA"), number=ADA)
+    outcome = await office.outcome(request_id)
+    assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+    assert outcome.levels[0].decisions[0].factor is Factor.SMS
+
+
+async def test_at_or_below_the_amount_and_for_a_rejection_no_code_is_needed(office: Office) -> None:
+    small, large = await wire(office, 10_000), await wire(office, 10_001)
+    assert (await office.decide(small, "U0ADA")).accepted
+    assert (await office.decide(large, "U0ADA", Choice.REJECT, comment="No.")).accepted
+    assert office.carrier.texts == []
+
+
+async def test_a_second_press_sends_no_second_code_and_others_can_decide_meanwhile(office: Office) -> None:
+    request_id = await wire(office)
+    await pressed(office, request_id)
+    assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_ON_ITS_WAY
+    await pressed(office, request_id, "U0FIN")
+    await hear(office, office.carrier.code("U0FIN"), number=NUMBERS["U0FIN"])
+    assert (await office.outcome(request_id)).processed_by == "U0FIN"
+    assert office.carrier.texts_to("U0ADA") == 1
+    await office.eventually(lambda: office.board.card("C0WIRES").confirming == [])
+    late = await hear(office, office.carrier.code("U0ADA"), number=ADA, sid="SM2")
+    assert late.waiting == 0
+
+
+async def test_without_the_code_nothing_counts_and_they_may_press_again(office: Office) -> None:
+    request_id = await wire(office)
+    await pressed(office, request_id)
+    await office.skip(minutes=3)
+    await office.eventually(lambda: any(m.notice == "code_failed" for m in office.board.messages))
+    progress = await office.service.status(request_id)
+    assert (progress.status, progress.levels[0].decisions) == (Status.PENDING, [])
+    await pressed(office, request_id)
+    await hear(office, office.carrier.code("U0ADA"), number=ADA)
+    assert (await office.outcome(request_id)).status is Status.APPROVED
+
+
+async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation_channel_is_told(
+    office: Office,
+) -> None:
+    request_id = await wire(office)
+    for _ in range(5):
+        await pressed(office, request_id)
+        before = len([m for m in office.board.messages if m.notice == "code_failed"])
+        await office.skip(minutes=3)
+        await office.eventually(
+            lambda before=before: (
+                len([m for m in office.board.messages if m.notice == "code_failed"]) > before
+            )
+        )
+    assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
+    await office.eventually(lambda: office.carrier.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
+    assert office.carrier.texts_to("U0ADA") == 5
+    assert (await office.service.status(request_id)).status is Status.PENDING
+
+
+async def test_who_has_no_phone_is_told_so(office: Office) -> None:
+    request_id = await wire(office)
+    assert (await office.decide(request_id, "U0FAY")).reason is Reason.NOT_ENROLLED
+
+
+async def test_the_factor_cannot_be_walked_around(office: Office) -> None:
+    """Not by escalation, not by delegation, not by a token: each was tried."""
+    request_id = await wire(office)
+    ada = Actor(id="U0ADA", via=Via.API)
+    ticket = await office.service.decide(request_id, ada, Choice.APPROVE, round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
+    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
+    await office.skip(days=2)
+    await office.until(request_id, lambda progress: progress.round == 2)
+    assert (await office.decide(request_id, "U0SAM", round=2)).reason is Reason.NOT_ENROLLED
+    assert (await office.decide(request_id, "U0DIRK", round=2)).reason is Reason.CODE_SENT
+    assert (await office.service.status(request_id)).outcome is None
+
+
+async def test_no_number_and_no_code_is_in_the_hub_s_file(office: Office, tmp_path: Path) -> None:
+    request_id = await wire(office)
+    await pressed(office, request_id)
+    code = office.carrier.code("U0ADA")
+    await hear(office, other(code), number=ADA)
+    await hear(office, code, number=ADA, sid="SM2")
+    await office.outcome(request_id)
+    alone = await begun(office)
+    written = b"".join(file.read_bytes() for file in tmp_path.glob("hub.db*") if file.is_file())
+    assert request_id.encode() in written
+    for secret in (ADA, ADA[1:], SOMEBODY, f" {code} ", f'"{code}"', code_in(office, alone)):
+        assert secret.encode() not in written
+
+
+# ---- codes -----------------------------------------------------------------------------------------------
+
+
+def test_codes_are_bound_to_all_that_they_confirm_and_survive_rotation() -> None:
+    old, new = b"o" * 32, b"n" * 32
+    before, after = Codes([old]), Codes([new, old])
+    code = before.code("c1", "bound")
+    assert len(code) == 6
+    assert code == before.code("c1", "bound")
+    assert before.fits(before.answer("c1", code), "c1", "bound")
+    assert not before.fits(before.answer("c1", code), "c1", "other")
+    assert not before.fits(before.answer("c2", code), "c1", "bound")
+    assert after.fits(after.answer("c1", code), "c1", "bound")
+    assert not Codes([new]).fits(Codes([new]).answer("c1", code), "c1", "bound")
+    assert after.decrypt(before.encrypt(ADA, "x"), "x") == ADA
+    assert before.number_key(ADA) == after.number_key(ADA) != before.number_key(SOMEBODY)
+    for encrypted, context in ((before.encrypt(ADA, "x"), "y"), ("nonsense", "x"), ("", "x")):
+        with pytest.raises(NumberDecryptionError):
+            after.decrypt(encrypted, context)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [("+12025550142", "+1•••••0142"), ("+4915112345678", "+49•••••5678")]
+)
+def test_a_number_is_shown_by_its_ends_only(number: str, shown: str) -> None:
+    assert mask(number) == shown
+
+
+def test_a_secret_that_is_too_short_and_digits_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Codes([b"short"])
+    with pytest.raises(ValueError, match="4 to 8"):
+        Codes([b"x" * 32], digits=3)

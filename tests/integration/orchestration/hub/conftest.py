@@ -1,0 +1,49 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestration.hub import Hub, SkippableClock
+from tests.support.hubs import Bench, our_hub, sdk_hub, sound, stopped
+
+
+@pytest.fixture(params=["ours", "sdk"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench on each of the two hubs.
+
+    What `durabletask.testing` is known to do wrong is marked `sdk_wrong(reason)` and must then fail there: a
+    mark that is no longer true fails the run.
+    """
+    wrong = request.node.get_closest_marker("sdk_wrong")
+    if request.param == "sdk" and wrong is not None:
+        request.node.add_marker(pytest.mark.xfail(reason=wrong.args[0], strict=True))
+    with our_hub(tmp_path / "hub.db") if request.param == "ours" else sdk_hub() as address:
+        bench = Bench(address)
+        yield bench
+        bench.close()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """Our hub with a clock that skips. Whatever was done to it, it leaves a file that is sound."""
+    with Hub(tmp_path / "hub.db", clock=SkippableClock()) as hub:
+        yield hub
+    sound(tmp_path / "hub.db")
+
+
+@pytest.fixture
+def ours(hub: Hub) -> Iterator[Bench]:
+    """A bench on our hub with a clock that skips."""
+    bench = Bench(hub.address)
+    yield bench
+    bench.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "sdk_wrong(reason): what the SDK's own testing backend is known to do wrong"
+    )
+
+
+def pytest_sessionfinish() -> None:
+    stopped()

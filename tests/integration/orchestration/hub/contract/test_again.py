@@ -1,0 +1,292 @@
+"""What every durable task hub owes those who run something again: restart and rewind."""
+
+import json
+import threading
+from collections import Counter
+from typing import Any
+
+import grpc
+import pytest
+from durabletask import task
+from durabletask.client import OrchestrationStatus
+
+from tests.support.hubs import WAIT_S, Bench, eventually, refused
+
+
+class Plant:
+    """Activities that count their runs, and fail for as long as the plant is broken."""
+
+    def __init__(self) -> None:
+        self.runs: Counter[str] = Counter()
+        self.broken = True
+        self.leave = threading.Event()
+
+    def sound(self, _ctx: task.ActivityContext, number: int) -> int:
+        self.runs["sound"] += 1
+        return number + 1
+
+    def faulty(self, _ctx: task.ActivityContext, number: int) -> int:
+        self.runs["faulty"] += 1
+        if self.broken:
+            raise OSError("out of order")
+        return number * 10
+
+    def slow(self, _ctx: task.ActivityContext, number: int) -> int:
+        self.runs["slow"] += 1
+        assert self.leave.wait(WAIT_S)
+        return number
+
+    @property
+    def activities(self) -> tuple[Any, ...]:
+        """Under the names by which the orchestrators below call them."""
+
+        def sound(ctx: task.ActivityContext, number: int) -> int:
+            return self.sound(ctx, number)
+
+        def faulty(ctx: task.ActivityContext, number: int) -> int:
+            return self.faulty(ctx, number)
+
+        def slow(ctx: task.ActivityContext, number: int) -> int:
+            return self.slow(ctx, number)
+
+        return sound, faulty, slow
+
+
+def line(ctx: task.OrchestrationContext, number: int) -> Any:
+    before = yield ctx.call_activity("sound", input=number)
+    return (yield ctx.call_activity("faulty", input=before))
+
+
+def over(ctx: task.OrchestrationContext, number: int) -> Any:
+    """Two levels of sub-orchestrations above the line."""
+    before = yield ctx.call_activity("sound", input=number)
+    if before < 3:
+        return (yield ctx.call_sub_orchestrator(over, input=before, instance_id=f"over-{before}"))
+    return (yield ctx.call_sub_orchestrator(line, input=before, instance_id="line"))
+
+
+def side_by_side(ctx: task.OrchestrationContext, number: int) -> Any:
+    """Fails while its other activity still runs."""
+    slow = ctx.call_activity("slow", input=number)
+    fast = yield ctx.call_activity("faulty", input=1)
+    return [(yield slow), fast]
+
+
+def children(ctx: task.OrchestrationContext, _given: Any) -> Any:
+    """Fails while its other sub-orchestration still runs."""
+    slow = ctx.call_sub_orchestrator(waits, instance_id="waits")
+    fast = yield ctx.call_sub_orchestrator(line, input=1, instance_id="line")
+    return [(yield slow), fast]
+
+
+def waits(ctx: task.OrchestrationContext, _given: Any) -> Any:
+    ctx.set_custom_status("waiting")
+    return (yield ctx.wait_for_external_event("go"))
+
+
+def echo(ctx: task.OrchestrationContext, given: Any) -> Any:
+    return [given, ctx.version, ctx.parent_instance_id]
+
+
+def family(ctx: task.OrchestrationContext, _given: Any) -> Any:
+    return (yield ctx.call_sub_orchestrator(echo, input=1, instance_id="child"))
+
+
+def failed(bench: Bench, orchestrator: Any, given: Any = None) -> str:
+    """Start one and see it fail; its ID."""
+    state = bench.done(bench.start(orchestrator, given))
+    assert state.runtime_status is OrchestrationStatus.FAILED
+    return state.instance_id
+
+
+def events(bench: Bench, instance_id: str) -> list[str]:
+    return [type(event).__name__ for event in bench.client.get_orchestration_history(instance_id)]
+
+
+def test_what_failed_runs_again_and_what_succeeded_does_not(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(line, activities=plant.activities)
+    instance = failed(bench, line, 1)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance, reason="repaired")
+    state = bench.done(instance)
+    assert (state.runtime_status.name, state.serialized_output) == ("COMPLETED", "20")
+    assert state.failure_details is None
+    assert plant.runs == {"sound": 1, "faulty": 2}
+
+
+def test_a_rewind_can_be_read_in_the_history(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(line, activities=plant.activities)
+    instance = failed(bench, line, 1)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance, reason="repaired")
+    bench.done(instance)
+    told = bench.client.get_orchestration_history(instance)
+    assert [one.reason for one in told if type(one).__name__ == "ExecutionRewoundEvent"] == ["repaired"]
+    names = events(bench, instance)
+    assert "TaskFailedEvent" not in names
+    assert names.count("ExecutionCompletedEvent") == names.count("ExecutionStartedEvent") == 1
+
+
+def test_what_fails_again_can_be_rewound_again(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(line, activities=plant.activities)
+    instance = failed(bench, line, 1)
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).runtime_status is OrchestrationStatus.FAILED
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == "20"
+    assert plant.runs == {"sound": 1, "faulty": 3}
+
+
+def test_a_rewind_reaches_the_sub_orchestration_that_failed(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(over, line, activities=plant.activities)
+    instance = failed(bench, over, 1)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == "40"
+    assert {name: bench.state(name).runtime_status.name for name in ("over-2", "line")} == {
+        "over-2": "COMPLETED",
+        "line": "COMPLETED",
+    }
+    assert plant.runs == {"sound": 3, "faulty": 2}
+
+
+def test_a_sub_orchestration_that_still_runs_is_heard_after_the_rewind(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(children, line, waits, activities=plant.activities)
+    instance = failed(bench, children)
+    bench.custom("waits", '"waiting"')
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    bench.done("line")
+    bench.client.raise_orchestration_event("waits", "go", data="went")
+    assert json.loads(bench.done(instance).serialized_output or "") == ["went", 20]
+
+
+def test_a_sub_orchestration_that_ended_unheard_is_heard_after_the_rewind(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(children, line, waits, activities=plant.activities)
+    instance = failed(bench, children)
+    bench.client.raise_orchestration_event("waits", "go", data="went")
+    bench.done("waits")
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert json.loads(bench.done(instance).serialized_output or "") == ["went", 20]
+
+
+def test_a_sub_orchestration_that_was_purged_starts_anew(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(over, line, activities=plant.activities)
+    instance = failed(bench, over, 2)
+    assert bench.client.purge_orchestration("line").deleted_instance_count == 1
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == "40"
+    assert plant.runs == {"sound": 3, "faulty": 2}
+
+
+@pytest.mark.sdk_wrong("fails the parent again, with no cause")
+def test_a_sub_orchestration_that_was_terminated_starts_anew(bench: Bench) -> None:
+    plant = Plant()
+
+    def stuck(ctx: task.OrchestrationContext, _given: Any) -> Any:
+        if plant.broken:
+            yield ctx.wait_for_external_event("never")
+        return "went"
+
+    def above(ctx: task.OrchestrationContext, _given: Any) -> Any:
+        return (yield ctx.call_sub_orchestrator(stuck, instance_id="stuck"))
+
+    bench.work(above, stuck)
+    instance = bench.start(above)
+    eventually(lambda: bench.client.get_orchestration_state("stuck"), "the sub-orchestration")
+    bench.status("stuck", "RUNNING")
+    bench.client.terminate_orchestration("stuck")
+    assert bench.done(instance).runtime_status is OrchestrationStatus.FAILED
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == '"went"'
+
+
+def test_an_activity_that_still_runs_is_heard_after_the_rewind(bench: Bench) -> None:
+    plant = Plant()
+    bench.work(side_by_side, activities=plant.activities)
+    instance = failed(bench, side_by_side, 7)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    eventually(lambda: plant.runs["faulty"] == 2, "the second attempt")
+    plant.leave.set()
+    assert bench.done(instance, timeout=2).serialized_output == "[7, 10]"
+    assert plant.runs["slow"] == 1
+
+
+def test_what_was_continued_as_new_is_rewound_to_its_last_execution(bench: Bench) -> None:
+    def rounds(ctx: task.OrchestrationContext, number: int) -> Any:
+        before = yield ctx.call_activity("sound", input=number)
+        if number == 0:
+            ctx.continue_as_new(before)
+            return None
+        return (yield ctx.call_activity("faulty", input=before))
+
+    plant = Plant()
+    bench.work(rounds, activities=plant.activities)
+    instance = failed(bench, rounds, 0)
+    plant.broken = False
+    bench.client.rewind_orchestration(instance)
+    assert bench.done(instance).serialized_output == "20"
+    assert plant.runs == {"sound": 2, "faulty": 2}
+
+
+def test_only_what_failed_can_be_rewound(bench: Bench) -> None:
+    bench.work(echo, waits)
+    ended, running = bench.done(bench.start(echo)).instance_id, bench.start(waits)
+    for instance in (ended, running):
+        rewinding = lambda: bench.client.rewind_orchestration(instance)  # noqa: B023, E731  # called at once
+        assert refused(rewinding) is grpc.StatusCode.FAILED_PRECONDITION
+    assert refused(lambda: bench.client.rewind_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_restart_does_the_same_work_under_the_same_id(bench: Bench) -> None:
+    bench.work(echo)
+    bench.done(bench.start(echo, {"a": 1}, instance_id="one", version="1.2"))
+    first = bench.raw_state("one").executionId.value
+    assert bench.client.restart_orchestration("one") == "one"
+    assert bench.done("one").serialized_output == '[{"a": 1}, "1.2", null]'
+    assert bench.raw_state("one").executionId.value != first or not first
+    assert events(bench, "one").count("ExecutionStartedEvent") == 1
+
+
+def test_a_restart_under_a_new_id_keeps_the_old_one(bench: Bench) -> None:
+    bench.work(echo)
+    bench.done(bench.start(echo, 1, instance_id="one"))
+    other = bench.client.restart_orchestration("one", restart_with_new_instance_id=True)
+    assert other != "one"
+    assert bench.done(other).serialized_output == bench.state("one").serialized_output
+
+
+def test_a_restarted_sub_orchestration_is_on_its_own(bench: Bench) -> None:
+    bench.work(family, echo)
+    bench.done(bench.start(family))
+    bench.client.restart_orchestration("child")
+    assert bench.done("child").serialized_output == "[1, null, null]"
+
+
+def test_only_what_has_ended_can_be_restarted(bench: Bench) -> None:
+    bench.work(waits)
+    running = bench.start(waits)
+    again = lambda: bench.client.restart_orchestration(running)  # noqa: E731  # one line says it
+    assert refused(again) is grpc.StatusCode.FAILED_PRECONDITION
+    assert refused(lambda: bench.client.restart_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.sdk_wrong("forgets tags")
+def test_a_restart_keeps_the_tags(bench: Bench) -> None:
+    bench.work(echo)
+    bench.done(bench.start(echo, instance_id="one", tags={"team": "blue"}))
+    bench.client.restart_orchestration("one")
+    bench.done("one")
+    assert dict(bench.raw_state("one").tags) == {"team": "blue"}

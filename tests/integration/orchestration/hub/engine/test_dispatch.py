@@ -1,0 +1,385 @@
+"""Who is dealt what: several workers, those that vanish, those that stall, and those that are choosy."""
+
+import asyncio
+import queue
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import Hub, SystemClock
+from orchestration.hub.engine import instances, turns
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.waiters import Waiters
+from orchestration.hub.service.calls import Service
+from orchestration.hub.storage import file
+from orchestration.hub.storage.store import Effects, Kind, Store, Transaction
+from tests.support.hubs import Bench, RawWorker, complete, refused, schedule
+
+# Several times what a loaded machine needs to take an item and answer it.
+LEASE = timedelta(milliseconds=500)
+
+
+@pytest.fixture
+def brief(tmp_path: Path) -> Iterator[Bench]:
+    """A bench on a hub whose leases are short."""
+    with Hub(tmp_path / "brief.db", lease=LEASE) as hub:
+        bench = Bench(hub.address)
+        yield bench
+        bench.close()
+
+
+def test_work_of_a_worker_that_hangs_up_is_dealt_to_another(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as gone:
+        first = gone.take()
+    with RawWorker(ours.address) as other:
+        second = other.take()
+        assert second.orchestratorRequest.instanceId == "one"
+        assert second.completionToken != first.completionToken
+        assert refused(lambda: other.answer(first, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+        other.answer(second, complete())
+    assert ours.done("one").serialized_output == '"end"'
+
+
+def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dealt(ours: Bench) -> None:
+    """A worker that shuts down closes its stream first and finishes its work then."""
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as leaving:
+        turn = leaving.take()
+        leaving.hang_up()
+        leaving.answer(turn, complete())
+    assert ours.done("one").serialized_output == '"end"'
+    with RawWorker(ours.address) as next_one, pytest.raises(queue.Empty):
+        next_one.take(timeout=0.2)
+
+
+def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Bench) -> None:
+    brief.start("any", instance_id="one")
+    with RawWorker(brief.address) as worker:
+        stalled = worker.take()
+        again = worker.take()
+        assert refused(lambda: worker.answer(stalled, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+        worker.answer(again, schedule(1))
+        stalled = worker.take()
+        again = worker.take()
+        assert refused(lambda: worker.finish(stalled, '"late"')) is grpc.StatusCode.FAILED_PRECONDITION
+        worker.finish(again, '"second"')
+        turn = worker.take().orchestratorRequest
+    assert [e.taskCompleted.result.value for e in turn.newEvents if e.HasField("taskCompleted")] == [
+        '"second"'
+    ]
+
+
+def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: Bench) -> None:
+    """The one that stalls looks the least busy; dealt the work again, it would sit on it for ever."""
+    with RawWorker(brief.address) as stalled:
+        brief.start("any", instance_id="one")
+        stalled.take()
+        with RawWorker(brief.address) as other:
+            other.answer(other.take(), complete())
+    assert brief.done("one").serialized_output == '"end"'
+
+
+def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
+    for _ in range(3):
+        ours.start("any")
+    request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
+    with RawWorker(ours.address, request) as worker:
+        first = worker.take()
+        with pytest.raises(queue.Empty):
+            worker.take(timeout=0.2)
+        worker.answer(first, complete())
+        worker.take()
+
+
+def test_two_workers_share_the_work(ours: Bench) -> None:
+    with RawWorker(ours.address) as one, RawWorker(ours.address) as two:
+        for _ in range(4):
+            ours.start("any")
+        for worker in (one, two):
+            worker.answer(worker.take(), complete())
+            worker.answer(worker.take(), complete())
+
+
+def test_a_choosy_worker_gets_what_it_chose(ours: Bench) -> None:
+    for name, version in (("other", "1"), ("chosen", "1"), ("chosen", "2")):
+        ours.start(name, version=version, instance_id=f"{name}-{version}")
+    chosen = pb.OrchestrationFilter(name="chosen", versions=["2"])
+    request = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters(orchestrations=[chosen]))
+    with RawWorker(ours.address, request) as choosy:
+        assert choosy.take().orchestratorRequest.instanceId == "chosen-2"
+        with pytest.raises(queue.Empty):
+            choosy.take(timeout=0.1)
+    with RawWorker(ours.address) as rest:
+        assert {rest.take().orchestratorRequest.instanceId for _ in range(3)} == {
+            "other-1",
+            "chosen-1",
+            "chosen-2",
+        }
+
+
+def test_an_event_during_a_turn_makes_another_turn(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        first = worker.take()
+        ours.client.raise_orchestration_event("one", "go", data=1)
+        with pytest.raises(queue.Empty):
+            worker.take(timeout=0.1)
+        worker.answer(first)
+        second = worker.take().orchestratorRequest
+        assert [event.WhichOneof("eventType") for event in second.pastEvents] == [
+            "orchestratorStarted",
+            "executionStarted",
+        ]
+        assert [event.WhichOneof("eventType") for event in second.newEvents] == [
+            "orchestratorStarted",
+            "eventRaised",
+        ]
+
+
+def test_a_turn_that_terminate_overtook_changes_nothing(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        turn = worker.take()
+        ours.client.terminate_orchestration("one", output="stopped")
+        assert refused(lambda: worker.answer(turn, complete())) is grpc.StatusCode.FAILED_PRECONDITION
+    assert ours.done("one").serialized_output == '"stopped"'
+
+
+def test_a_turn_of_an_instance_that_was_replaced_changes_nothing(ours: Bench) -> None:
+    """The old instance's turn must not reach the new one of the same ID."""
+    policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_PENDING])
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        old = worker.take()
+        ours.start("any", instance_id="one", reuse_id_policy=policy)
+        new = worker.take()
+        assert (
+            refused(lambda: worker.answer(old, complete(result='"old"')))
+            is grpc.StatusCode.FAILED_PRECONDITION
+        )
+        worker.answer(new, complete(result='"new"'))
+    assert ours.done("one").serialized_output == '"new"'
+
+
+def test_the_custom_status_outlives_an_answer_without_one(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), status='"cards"')
+        ours.client.raise_orchestration_event("one", "go")
+        worker.answer(worker.take(), complete(status=pb.ORCHESTRATION_STATUS_FAILED))
+    assert ours.done("one").serialized_custom_status == '"cards"'
+
+
+def test_what_a_worker_cannot_be_sent_fails_in_words(ours: Bench) -> None:
+    """The SDK's worker takes messages of 4 MiB; without this the turn would be dealt for ever."""
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take())
+        for _ in range(4):
+            ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
+            worker.answer(worker.take())
+        ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
+        details = ours.done("one").failure_details
+        assert details is not None
+        assert "continue_as_new" in details.message
+        ours.client.rewind_orchestration("one")
+        worker.answer(worker.take(), complete())
+        assert ours.done("one").serialized_output == '"end"'
+
+
+def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), complete(result="x" * (1024 * 1024 + 1)))
+    details = ours.done("one").failure_details
+    assert details is not None
+    assert "1,048,577 bytes" in details.message
+
+
+def test_a_hub_does_not_delete_its_own_file(ours: Bench) -> None:
+    delete = lambda: ours.stub.DeleteTaskHub(pb.DeleteTaskHubRequest())  # noqa: E731  # one line says it
+    recreate = lambda: ours.stub.CreateTaskHub(pb.CreateTaskHubRequest(recreateIfExists=True))  # noqa: E731  # as above
+    assert refused(delete) is refused(recreate) is grpc.StatusCode.UNIMPLEMENTED
+    ours.stub.CreateTaskHub(pb.CreateTaskHubRequest())
+
+
+def test_a_lock_on_what_is_no_entity_locks_nothing(ours: Bench) -> None:
+    """Refused, the worker's answer would be produced, and refused, again and again."""
+    ours.start("any", instance_id="one")
+    request = pb.EntityLockRequestedEvent(criticalSectionId="s", lockSet=["nothing", "@box@a"])
+    message = pb.SendEntityMessageAction(entityLockRequested=request)
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), pb.OrchestratorAction(id=1, sendEntityMessage=message))
+        granted = worker.take().orchestratorRequest.newEvents[-1].entityLockGranted
+    assert granted.criticalSectionId == "s"
+    entity = ours.stub.GetEntity(pb.GetEntityRequest(instanceId="@box@a")).entity
+    assert entity.lockedBy.value == "one"
+
+
+def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: Bench) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        turn = worker.take()
+        for piece in (pb.OrchestratorResponse(isPartial=True), pb.OrchestratorResponse(requiresHistory=True)):
+            piece.completionToken = turn.completionToken
+            answering = lambda: worker.stub.CompleteOrchestratorTask(piece)  # noqa: B023, E731  # called at once
+            assert refused(answering) is grpc.StatusCode.UNIMPLEMENTED
+
+
+class _Line:
+    """A worker's line that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.items: list[pb.WorkItem] = []
+        self.blocked = False
+
+    def send(self, answer: bytes) -> None:
+        self.items.append(pb.WorkItem.FromString(answer))
+
+    def flush(self) -> None:
+        pass
+
+    async def room(self) -> None:
+        pass
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    db = file.connect(tmp_path / "early.db")
+    yield db
+    db.close()
+
+
+def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: int) -> list[pb.WorkItem]:
+    """What a worker is dealt within the transaction of `ready`, which is then rolled back."""
+    dispatcher, line = Dispatcher(60), _Line()
+    dispatcher.connect(pb.GetWorkItemsRequest(**room), line)
+    db.execute("BEGIN")
+    tx = Transaction(db, SystemClock(), Effects())
+    ready(tx)
+    dispatcher.deal_early(tx)
+    db.execute("ROLLBACK")
+    return line.items
+
+
+def test_a_turn_is_dealt_while_the_disk_takes_its_time(db: sqlite3.Connection) -> None:
+    request = pb.CreateInstanceRequest(instanceId="one", name="any")
+    (item,) = _early(db, lambda tx: instances.start(tx, request))
+    assert item.orchestratorRequest.instanceId == "one"
+
+
+def test_an_activity_is_not_dealt_before_the_disk_has_what_asked_for_it(db: sqlite3.Connection) -> None:
+    """It acts on the world: were the power lost in between, it would have acted for nothing."""
+
+    def schedule_one(tx: Transaction) -> None:
+        instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
+        (found,) = [ready for ready in tx.effects.ready if ready.kind is Kind.TURN]
+        tx.effects.ready.clear()
+        dealt = turns.deal(tx, found.key, "token")
+        assert dealt is not None
+        turns.complete(tx, dealt[1], pb.OrchestratorResponse(actions=[schedule(1)]))
+        assert [ready.kind for ready in tx.effects.ready] == [Kind.ACTIVITY]
+
+    assert _early(db, schedule_one) == []
+
+
+def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -> None:
+    def start_three(tx: Transaction) -> None:
+        for name in "abc":
+            instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
+
+    assert len(_early(db, start_three, maxConcurrentOrchestrationWorkItems=2)) == 2
+
+
+def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqlite3.Connection) -> None:
+    """Remembered, it would be kept for ever, and a clock that skips would wait for it at every step."""
+    dispatcher, line = Dispatcher(60), _Line()
+
+    def carry_out(operation: Callable[[Transaction], object]) -> None:
+        tx = Transaction(db, SystemClock(), Effects())
+        operation(tx)
+        dispatcher.apply(tx.effects)
+        dispatcher.deal(tx)
+
+    gone = dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any")))
+    dispatcher.disconnect(gone)
+    carry_out(lambda tx: instances.terminate(tx, pb.TerminateRequest(instanceId="one")))
+    assert dispatcher.busy
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    carry_out(lambda _tx: None)
+    assert not dispatcher.busy
+    assert len(line.items) == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_worker_that_stalls_and_no_longer_reads_is_sent_no_more(
+    db: sqlite3.Connection, reads: bool
+) -> None:
+    """It is the only one, so it is dealt the work again after each lease: that must not pile up before it."""
+    dispatcher, line = Dispatcher(0), _Line()
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    tx = Transaction(db, SystemClock(), Effects())
+    instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
+    dispatcher.apply(tx.effects)
+    line.blocked = not reads
+    for _ in range(5):
+        dispatcher.deal(tx)
+        assert dispatcher.expire()
+    assert len(line.items) == (5 if reads else 1)
+    line.blocked = False
+    dispatcher.deal(tx)
+    assert len(line.items) == (6 if reads else 2)
+
+
+def test_whatever_breaks_an_early_dealing_no_worker_loses_room(db: sqlite3.Connection) -> None:
+    class Breaks(_Line):
+        def send(self, answer: bytes) -> None:
+            if self.items:
+                raise OSError("the line broke")
+            super().send(answer)
+
+    dispatcher, line = Dispatcher(60), Breaks()
+    worker = dispatcher.connect(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=2), line)
+    db.execute("BEGIN")
+    tx = Transaction(db, SystemClock(), Effects())
+    for name in "ab":
+        instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
+    with pytest.raises(OSError, match="broke"):
+        dispatcher.deal_early(tx)
+    db.execute("ROLLBACK")
+    assert len(line.items) == 1
+    assert worker.free(Kind.TURN) == 2
+
+
+async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection) -> None:
+    """What made the token stale stood in the same transaction, and never happened."""
+    store, dispatcher, line = Store(db, SystemClock()), Dispatcher(60), _Line()
+    service = Service(store, dispatcher, Waiters(), db)
+    store.on_commit = dispatcher.apply
+    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    await store.run(service.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any")))
+    store.read_all(dispatcher.deal)
+    answer = pb.OrchestratorResponse(actions=[complete()], completionToken=line.items[0].completionToken)
+
+    def full(_tx: Transaction) -> Callable[[], None]:
+        raise OSError("no space left")
+
+    before, store.before_commit = store.before_commit, full
+    refusals = await asyncio.gather(
+        store.run(service.TerminateInstance(pb.TerminateRequest(instanceId="one"))),
+        store.run(service.CompleteOrchestratorTask(answer)),
+        return_exceptions=True,
+    )
+    assert [type(refusal) for refusal in refusals] == [OSError, OSError]
+    store.before_commit = before
+    await store.run(service.CompleteOrchestratorTask(answer))
+    assert store.read(lambda tx: instances.look(tx, "one"))["output"] == '"end"'
+    service.close()
+    await store.close()

@@ -1,0 +1,345 @@
+"""Random interleavings of all that can happen to instances, against a model small enough to be believed.
+
+Operations, dispatcher and file are the hub's own; only sockets and threads are left out, so that a failure
+replays exactly.
+"""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from orchestration.hub import server
+from orchestration.hub.engine import activities, instances, mailbox, timers, turns
+from orchestration.hub.engine.dispatch import Dispatcher, Worker
+from orchestration.hub.errors import NotFoundError, StaleError
+from orchestration.hub.storage import file
+from orchestration.hub.storage.store import Effects, Kind, Transaction
+from tests.support.hubs import complete, schedule
+
+NAMES = ("a", "a", "a", "b")
+SECOND = timedelta(seconds=1)
+
+
+class HandClock:
+    """A clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self.time += timedelta(microseconds=1)
+        return self.time
+
+
+class Sent:
+    """A worker's line: keeps what is written to it until it is looked at."""
+
+    def __init__(self) -> None:
+        self.items: list[pb.WorkItem] = []
+
+    blocked = False
+
+    def send(self, answer: bytes) -> None:
+        self.items.append(pb.WorkItem.FromString(answer))
+
+    def flush(self) -> None:
+        pass
+
+    async def room(self) -> None:
+        pass
+
+    def taken(self) -> list[pb.WorkItem]:
+        """What was sent since the last look."""
+        items, self.items = self.items, []
+        return items
+
+
+@dataclass
+class Expected:
+    """What the model knows of an instance."""
+
+    suspended: bool = False
+    ended: bool = False
+    raised: list[int] = field(default_factory=list)
+    delivered: list[int] = field(default_factory=list)
+    activities: set[int] = field(default_factory=set)
+    timers: dict[int, datetime] = field(default_factory=dict)
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Each rule is one thing that a client, a worker, the clock or an accident can do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.clock = HandClock()
+        self.expected: dict[str, Expected] = {}
+        self.held: list[pb.WorkItem] = []
+        self.stale: list[pb.WorkItem] = []
+        self.number = 0
+        self.losing = False
+        self._open()
+
+    def _open(self) -> None:
+        self.db = file.connect(self.directory / "hub.db")
+        self.dispatcher = Dispatcher(1e9)
+        server.wake(Transaction(self.db, self.clock, Effects()), self.dispatcher)
+        self.sent = Sent()
+        self.worker: Worker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
+
+    def _run(self, operation: Callable[[Transaction], Any], token: str | None = None) -> Any:
+        if self.losing:
+            self.losing = False
+            self._lose(operation)
+        effects = Effects()
+        tx = Transaction(self.db, self.clock, effects)
+        self.db.execute("BEGIN")
+        try:
+            result = operation(tx)
+        except Exception:
+            self.db.execute("ROLLBACK")
+            raise
+        self.dispatcher.deal_early(tx)
+        self.db.execute("COMMIT")
+        if token is not None:
+            effects.settled.append(token)
+        self.dispatcher.apply(effects)
+        return result
+
+    def _lose(self, operation: Callable[[Transaction], Any]) -> None:
+        """Run it up to a COMMIT that the disk refuses; what was dealt early is good for nothing."""
+        before = self.sent.taken()
+        tx = Transaction(self.db, self.clock, Effects())
+        self.db.execute("BEGIN")
+        with contextlib.suppress(NotFoundError, StaleError):
+            operation(tx)
+        take_back = self.dispatcher.deal_early(tx)
+        self.db.execute("ROLLBACK")
+        take_back()
+        self.stale += self.sent.taken()
+        self.sent.items = before
+
+    def _next(self) -> int:
+        self.number += 1
+        return self.number
+
+    # Clients.
+
+    @rule(name=st.sampled_from(NAMES))
+    def start(self, name: str) -> None:
+        """Start, or replace what has ended: an old turn must not reach the new instance of the same ID."""
+        request = pb.CreateInstanceRequest(instanceId=name, name="any")
+        request.orchestrationIdReusePolicy.replaceableStatus.extend(mailbox.ENDED)
+        if name not in self.expected or self.expected[name].ended:
+            self._run(lambda tx: instances.start(tx, request))
+            self.expected[name] = Expected()
+
+    @rule(name=st.sampled_from(NAMES))
+    def raise_event(self, name: str) -> None:
+        number = self._next()
+        request = pb.RaiseEventRequest(instanceId=name, name="event")
+        request.input.value = str(number)
+        try:
+            self._run(lambda tx: instances.raise_event(tx, request))
+        except NotFoundError:
+            assert name not in self.expected
+            return
+        if not self.expected[name].ended:
+            self.expected[name].raised.append(number)
+
+    @rule(name=st.sampled_from(NAMES))
+    def suspend(self, name: str) -> None:
+        if name in self.expected:
+            self._run(lambda tx: instances.suspend(tx, pb.SuspendRequest(instanceId=name)))
+            self.expected[name].suspended = not self.expected[name].ended
+
+    @rule(name=st.sampled_from(NAMES))
+    def resume(self, name: str) -> None:
+        if name in self.expected:
+            self._run(lambda tx: instances.resume(tx, pb.ResumeRequest(instanceId=name)))
+            self.expected[name].suspended = False
+
+    @rule(name=st.sampled_from(NAMES), seldom=st.integers(0, 4))
+    def terminate(self, name: str, seldom: int) -> None:
+        if name in self.expected and seldom == 0:
+            self._run(lambda tx: instances.terminate(tx, pb.TerminateRequest(instanceId=name)))
+            self.expected[name].ended = True
+
+    # Time, workers, accidents.
+
+    @rule(seconds=st.integers(1, 5))
+    def pass_time(self, seconds: int) -> None:
+        self.clock.time += seconds * SECOND
+        self._run(timers.fire_due)
+
+    @rule()
+    def deal(self) -> None:
+        self.dispatcher.deal(Transaction(self.db, self.clock, Effects()))
+        self.what_is_dealt_is_in_order()
+
+    @rule()
+    def fill_the_disk(self) -> None:
+        """The next change is lost at its COMMIT, and then made after all."""
+        self.losing = True
+
+    def _check_dealt(self, item: pb.WorkItem) -> None:
+        if not item.HasField("orchestratorRequest"):
+            return
+        request = item.orchestratorRequest
+        expected = self.expected[request.instanceId]
+        kinds = {event.WhichOneof("eventType") for event in request.newEvents}
+        assert not expected.ended
+        assert not expected.suspended or kinds & {"executionSuspended", "executionResumed"}
+        for event in request.newEvents:
+            if event.HasField("timerFired"):
+                assert expected.timers[event.timerFired.timerId] <= self.clock.time
+            if event.HasField("taskCompleted"):
+                assert event.taskCompleted.taskScheduledId in expected.activities
+
+    @precondition(lambda self: self.held)
+    @rule(
+        data=st.data(),
+        decision=st.sampled_from(["nothing", "activity", "timer", "renew", "activity", "nothing", "end"]),
+    )
+    def answer(self, data: st.DataObject, decision: str) -> None:
+        item = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.stale.append(item)
+        if item.HasField("activityRequest"):
+            self._answer_activity(item)
+        else:
+            self._answer_turn(item, decision)
+
+    def _answer_activity(self, item: pb.WorkItem) -> None:
+        response = pb.ActivityResponse()
+        try:
+            key = self.dispatcher.held(item.completionToken, Kind.ACTIVITY).ready.key
+            self._run(lambda tx: activities.complete(tx, key, response), item.completionToken)
+        except StaleError:
+            self.dispatcher.apply(Effects(settled=[item.completionToken]))
+
+    def _answer_turn(self, item: pb.WorkItem, decision: str) -> None:
+        request = item.orchestratorRequest
+        expected = self.expected[request.instanceId]
+        number = self._next()
+        fire_at = self.clock.time + 2 * SECOND
+        timer = pb.OrchestratorAction(id=number, createTimer=pb.CreateTimerAction())
+        timer.createTimer.fireAt.FromDatetime(fire_at)
+        actions = {
+            "nothing": [],
+            "activity": [schedule(number)],
+            "timer": [timer],
+            "renew": [complete(number, pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW)],
+            "end": [complete(number)],
+        }[decision]
+        response = pb.OrchestratorResponse(instanceId=request.instanceId, actions=actions)
+        try:
+            dealt = self.dispatcher.held(item.completionToken, Kind.TURN).work
+            assert isinstance(dealt, turns.Turn)
+            self._run(lambda tx: turns.complete(tx, dealt, response), item.completionToken)
+        except StaleError:
+            self.dispatcher.apply(Effects(settled=[item.completionToken]))
+            return
+        assert not expected.ended, "a turn took effect on an instance that had ended"
+        self._taken(expected, request)
+        if decision == "activity":
+            expected.activities.add(number)
+        elif decision == "timer":
+            expected.timers[number] = fire_at
+        elif decision == "renew":
+            expected.activities.clear()
+            expected.timers.clear()
+        elif decision == "end":
+            expected.ended = True
+
+    @staticmethod
+    def _taken(expected: Expected, request: pb.OrchestratorRequest) -> None:
+        for event in request.newEvents:
+            if event.HasField("eventRaised"):
+                expected.delivered.append(int(event.eventRaised.input.value))
+            elif event.HasField("timerFired"):
+                del expected.timers[event.timerFired.timerId]
+            elif event.HasField("taskCompleted"):
+                expected.activities.remove(event.taskCompleted.taskScheduledId)
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data())
+    def answer_again(self, data: st.DataObject) -> None:
+        """An answer that was given before is rejected, and changes nothing."""
+        item = data.draw(st.sampled_from(self.stale))
+        kind = Kind.TURN if item.HasField("orchestratorRequest") else Kind.ACTIVITY
+        before = self.db.total_changes
+        try:
+            self.dispatcher.held(item.completionToken, kind)
+        except StaleError:
+            assert self.db.total_changes == before
+        else:
+            raise AssertionError("a finished item's token was good a second time")
+
+    @rule(seldom=st.integers(0, 4))
+    def hang_up(self, seldom: int) -> None:
+        if seldom:
+            return
+        self.dispatcher.disconnect(self.worker)
+        self.worker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
+
+    @rule(seldom=st.integers(0, 4))
+    def crash(self, seldom: int) -> None:
+        """All that was in memory is gone; workers still hold what they were dealt."""
+        if seldom:
+            return
+        self.db.close()
+        self._open()
+
+    # What must hold.
+
+    @invariant()
+    def what_is_dealt_is_in_order(self) -> None:
+        for item in self.sent.taken():
+            self._check_dealt(item)
+            self.held.append(item)
+
+    @invariant()
+    def events_keep_their_order_and_come_once(self) -> None:
+        for expected in self.expected.values():
+            assert expected.delivered == expected.raised[: len(expected.delivered)]
+
+    @rule()
+    def settle(self) -> None:
+        """Left in peace, every instance gets everything that was meant for it, once."""
+        for _ in range(10):
+            self.deal()
+            while self.held:
+                item = self.held.pop(0)
+                self.stale.append(item)
+                if item.HasField("activityRequest"):
+                    self._answer_activity(item)
+                else:
+                    self._answer_turn(item, "nothing")
+        for name, expected in self.expected.items():
+            if not expected.ended and not expected.suspended:
+                assert (expected.delivered, expected.activities) == (expected.raised, set()), name
+
+    def teardown(self) -> None:
+        for name in self.expected:
+            self.resume(name)
+        self.pass_time(5)
+        self.settle()
+        assert not any(expected.timers for expected in self.expected.values() if not expected.ended)
+        self.db.close()
+        shutil.rmtree(self.directory)
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(
+    max_examples=80, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

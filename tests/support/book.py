@@ -1,0 +1,16 @@
+"""The policies that tests ask by."""
+
+from typing import Final
+
+from orchestration.domain import policy_file
+from orchestration.domain.policy import PolicyBook
+from tests.support import POLICIES
+
+
+def read(name: str) -> PolicyBook:
+    """The policies of `tests/support/policies/<name>.toml`."""
+    return policy_file.parse((POLICIES / f"{name}.toml").read_text(), f"{name}.toml")
+
+
+CORE: Final = read("core")
+API: Final = read("api")

@@ -1,0 +1,398 @@
+"""What each state of a request looks like, word by word. Times are shown as `{9:40}`."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.slack.input.draft import Policies
+from bot.slack.messages.cards import Rendered, render
+from bot.slack.messages.notices import asked, notice
+from orchestration.domain.cards import Notice
+from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
+from tests.unit.bot.slack.conftest import PURCHASE, Story, mrkdwn_of
+
+MakeStory = Callable[..., Story]
+LEVEL = PURCHASE.levels[1]
+MENU = {"text": "⋯"}
+MENU_CHOICES = ["approve_with_comment", "talk", "delegate", "cancel", "details"]
+
+
+def clock(text: str) -> str:
+    """The text with each date token as the UTC time that it stands for."""
+
+    def shown(found: re.Match[str]) -> str:
+        moment = datetime.fromtimestamp(int(found[1]), UTC)
+        return f"{{{moment:%-H:%M}}}" if moment.day == 1 else f"{{{moment:%-d %b %-H:%M}}}"
+
+    return re.sub(r"<!date\^(\d+)\^[^|]*\|[^>]*>", shown, text)
+
+
+def lines(rendered: Rendered) -> list[str]:
+    """All that is shown, from top to bottom."""
+    found: list[str] = []
+    for block in rendered.blocks:
+        match block["type"]:
+            case "actions":
+                found.append(
+                    " ".join(f"[{element.get('text', MENU)['text']}]" for element in block["elements"])
+                )
+            case "context":
+                found += [f"({clock(element['text'])})" for element in block["elements"]]
+            case _:
+                found += clock(block["text"]["text"]).split("\n")
+    return found
+
+
+def test_a_new_card(story: MakeStory) -> None:
+    fields = {"vendor": "Acme", "needed_by": "1 Dec"}
+    card = story(
+        fields=fields, description="Ours are from 2019.\nQuote: https://acme.example/q/7"
+    ).record.card(1)
+    rendered = render(card, ["S0MANAGERS", "U0ADA"])
+    assert lines(rendered) == [
+        "New laptops for the team",
+        "<@U0RITA> asks for *4,200.00 USD* · Vendor: Acme · needed by: 1 Dec",
+        "> Ours are from 2019.",
+        "> Quote: <https://acme.example/q/7>",
+        "○ *Manager* · waiting · until {3 Dec 9:30}",
+        "Then *Finance*",
+        "(For <!subteam^S0MANAGERS> <@U0ADA>)",
+        "[Approve] [Reject…] [⋯]",
+        "(Purchase · purchase-k7m2x9qd)",
+    ]
+    assert rendered.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
+    assert rendered.metadata == {
+        "event_type": "approval_requested",
+        "event_payload": {"instance_id": "purchase-k7m2x9qd", "round": 1},
+    }
+
+
+def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
+    rendered = render(story().record.card(1))
+    row = next(block for block in rendered.blocks if block["type"] == "actions")
+    *buttons, menu = row["elements"]
+    payload = rendered.metadata["event_payload"]
+    assert [json.loads(button["value"]) for button in buttons] == [payload] * 2
+    assert [json.loads(option["value"]) for option in menu["options"]] == [
+        {**payload, "choice": choice} for choice in MENU_CHOICES
+    ]
+    assert [button["accessibility_label"] for button in buttons] == [
+        "Approve New laptops for the team",
+        "Reject New laptops for the team",
+    ]
+
+
+def test_nothing_is_asked_of_an_amount_that_is_not_there(story: MakeStory, policies: Policies) -> None:
+    rendered = render(story(policies["access"], title="CRM", fields={"system": "crm.example"}).record.card(1))
+    assert lines(rendered)[1] == "<@U0RITA> asks for approval · System: crm.example"
+    assert rendered.text == "<@U0RITA> asks for approval: CRM"
+
+
+def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: MakeStory) -> None:
+    rendered = render(story(fields={"vendor": "x" * 300}, description="y" * 700).record.card(1))
+    assert lines(rendered)[1:4] == [
+        "<@U0RITA> asks for *4,200.00 USD*",
+        "*Vendor*: " + "x" * 200 + "…",
+        "> " + "y" * 600 + "…",
+    ]
+
+
+def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
+    told = story()
+    told.vote("U0ADA", Choice.APPROVE, 10)
+    told.next_level(10)
+    told.vote("U0FIN", Choice.APPROVE, 20, "within <budget>", Via.SMS)
+    levels = [
+        "✓ *Manager* · <@U0ADA>, {9:40}",
+        (
+            "○ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50}, confirmed by SMS: “within &lt;budget&gt;”"
+            " · waiting for <!subteam^S0FINANCE> · until {2 Dec 9:40}"
+        ),
+    ]
+    assert lines(render(told.record.card(2)))[2:4] == levels
+    assert lines(render(told.record.card(1))) == [
+        "*New laptops for the team*",
+        "<@U0RITA> asks for *4,200.00 USD*",
+        *levels,
+        "(Purchase · purchase-k7m2x9qd)",
+    ]
+
+
+def test_who_decides_for_whom_and_whether_they_are_away(story: MakeStory) -> None:
+    told = story(away={"U0ADA": "U0BOB"})
+    line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or <!subteam^S0MANAGERS>"
+    assert lines(render(told.record.card(1)))[2].startswith(line)
+    fresh = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or others · until {3 Dec 9:30}"
+    assert lines(render(told.record.card(1), []))[2] == fresh
+    handed = story()
+    handed.delegate("U0ADA", "U0BOB")
+    line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>) or <!subteam^S0MANAGERS> · until"
+    assert lines(render(handed.record.card(1)))[2].startswith(line)
+    handed.vote("U0BOB", Choice.APPROVE, 5)
+    assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.record.card(1)))[2]
+
+
+def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(story: MakeStory) -> None:
+    """A mention in a new message pings, so the others are counted; the first edit names them."""
+    level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
+    told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})
+    told.record.escalate({"U0BOSS": "U0BOB"}, told.at(60))
+    for notify, others in (([], "or 2 more"), (None, "<@U0FIN> or <@U0FAY>")):
+        line, escalation = lines(render(told.record.card(2), notify))[2:4]
+        assert line.startswith("○ *Manager* · waiting for <@U0DIRK> (for <@U0ADA>, who is away)")
+        assert f"{others} · no decision by {{10:30}}" in line
+        assert escalation.startswith("○ *Escalation* · waiting · <@U0BOB> for <@U0BOSS>, who is away · until")
+
+
+def test_where_it_takes_everybody_the_names_are_joined_by_and(story: MakeStory) -> None:
+    level = LEVEL.model_copy(update={"quorum": "all", "approvers": ["U0ADA", "U0FIN", "U0FAY"]})
+    told = story(PURCHASE.model_copy(update={"levels": [level], "escalation": None}))
+    told.record.ask(["U0ADA", "U0FIN", "U0FAY"])
+    told.vote("U0ADA", Choice.APPROVE, 5)
+    assert (
+        "1 of 3 · ✓ <@U0ADA>, {9:35} · waiting for <@U0FIN> and <@U0FAY> · until"
+        in lines(render(told.record.card(1)))[2]
+    )
+
+
+def test_the_last_question_and_its_answer(story: MakeStory) -> None:
+    told = story()
+    told.say("U0ADA", RemarkKind.QUESTION, "Why?", 1)
+    told.say("U0RITA", RemarkKind.ANSWER, "Because.", 2)
+    told.say("U0FAY", RemarkKind.COMMENT, "Fine.", 3)
+    told.say("U0FIN", RemarkKind.QUESTION, "Which <colour>?", 4)
+    assert "<@U0FIN> asks: “Which &lt;colour&gt;?”, {9:34}" in lines(render(told.record.card(1)))
+    told.say("U0RITA", RemarkKind.ANSWER, "Blue.", 5)
+    shown = lines(render(told.record.card(1)))
+    assert "<@U0RITA> answers: “Blue.”, {9:35}" in shown
+    assert not any("Because" in line or "Fine." in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (ActionState(label="https://erp.example/orders?token=s3cret"), "○ Telling erp.example"),
+        (
+            ActionState(label="https://erp.example/orders", status="done", answer="Order PO-7 <placed>"),
+            "✓ Order PO-7 &lt;placed&gt; · erp.example",
+        ),
+        (ActionState(label="C0GENERAL", status="done"), "✓ Told <#C0GENERAL>"),
+        (
+            ActionState(
+                label="https://erp.example/orders", status="failed", answer="erp.example answered 503."
+            ),
+            "✗ Failed: erp.example answered 503. · erp.example",
+        ),
+        (ActionState(label="ledger", status="done", answer="Booked"), "✓ Booked · ledger"),
+    ],
+)
+def test_what_the_outcome_did(story: MakeStory, state: ActionState, shown: str) -> None:
+    told = story()
+    told.record.end(Status.APPROVED, told.at(5), by="U0ADA")
+    told.record.state.actions = [state]
+    assert lines(render(told.record.card(1)))[2] == shown
+
+
+def test_what_nobody_had_to_decide(story: MakeStory) -> None:
+    told = story(opened=False)
+    told.record.state.round = 1
+    told.record.end(Status.AUTO_APPROVED, told.at(0), reason="Nobody needs to be asked, as it is small.")
+    assert lines(render(told.record.card(1)))[:3] == [
+        "*New laptops for the team* · 4,200.00 USD",
+        "✓ *Approved by rule* · {9:30}",
+        "Nobody needs to be asked, as it is small.",
+    ]
+
+
+def test_a_partial_result_is_kept_at_the_time_out(story: MakeStory) -> None:
+    told = story()
+    told.next_level(10)
+    told.vote("U0FIN", Choice.APPROVE, 20)
+    told.record.end(Status.TIMED_OUT, told.at(60), reason="Nobody answered in time.")
+    assert "✗ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50} · timed out" in lines(render(told.record.card(2)))[3]
+
+
+def test_escalated(story: MakeStory) -> None:
+    told = story()
+    told.record.escalate({}, told.at(2880))
+    original, escalated = render(told.record.card(1)), render(told.record.card(2), ["S0DIRECTORS"])
+    assert lines(original)[2:] == [
+        "○ *Manager* · waiting for <@U0ADA> or <!subteam^S0MANAGERS> · no decision by {3 Dec 9:30}",
+        "→ *Escalated* to <#C0ESCALATIONS> · can still be decided here · until {4 Dec 9:30}",
+        "Then *Finance*",
+        "[Approve] [Reject…] [⋯]",
+        "(Purchase · purchase-k7m2x9qd)",
+    ]
+    assert lines(escalated)[2:7] == [
+        "○ *Manager* · no decision by {3 Dec 9:30}",
+        "○ *Escalation* · waiting · until {4 Dec 9:30}",
+        "Then *Finance*",
+        "(For <!subteam^S0DIRECTORS>)",
+        "[Approve] [Reject…] [⋯]",
+    ]
+    assert original.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
+    assert escalated.text == "Escalated: <@U0RITA> asks for 4,200.00 USD: New laptops for the team"
+    assert escalated.metadata["event_payload"]["round"] == 2
+
+
+def test_approved(story: MakeStory) -> None:
+    told = story()
+    told.vote("U0ADA", Choice.APPROVE, 72)
+    told.record.end(Status.APPROVED, told.at(72), by="U0ADA")
+    rendered = render(told.record.card(1))
+    assert lines(rendered) == [
+        "*New laptops for the team* · 4,200.00 USD",
+        "✓ *Approved* by <@U0ADA> · {10:42}",
+        "(Asked by <@U0RITA>, {9:30} · Purchase · purchase-k7m2x9qd)",
+    ]
+    assert rendered.text == "Approved: New laptops for the team, 4,200.00 USD"
+
+
+def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
+    told = story()
+    told.record.escalate({}, told.at(60))
+    told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
+    for round_ in (1, 2):
+        assert lines(render(told.record.card(round_)))[3] == (
+            "(✗ *Manager* · timed out\n→ *Escalated* to <#C0ESCALATIONS>, {10:30})"
+        )
+
+
+def test_rejected_says_why_and_marks_the_words_as_theirs(story: MakeStory) -> None:
+    told = story()
+    told.vote("U0ADA", Choice.REJECT, 72, "Too dear.\n✓ Approved")
+    told.record.end(Status.REJECTED, told.at(72), by="U0ADA", comments="Too dear.\n✓ Approved")
+    assert lines(render(told.record.card(1)))[1:4] == [
+        "✗ *Rejected* by <@U0ADA> · {10:42}",
+        "> Too dear.",
+        "> ✓ Approved",
+    ]
+
+
+def test_the_end_keeps_the_path_where_there_was_one(story: MakeStory) -> None:
+    told = story()
+    told.vote("U0ADA", Choice.APPROVE, 10)
+    told.next_level(10)
+    told.vote("U0FIN", Choice.APPROVE, 20)
+    told.vote("U0FAY", Choice.REJECT, 30, "No.")
+    told.record.end(Status.REJECTED, told.at(30), by="U0FAY", comments="No.")
+    assert lines(render(told.record.card(1)))[3:] == [
+        "(✓ *Manager* · <@U0ADA>, {9:40}\n✗ *Finance* · ✓ <@U0FIN>, {9:50} · ✗ <@U0FAY>, {10:00}: “No.”)",
+        "(Asked by <@U0RITA>, {9:30} · Purchase · purchase-k7m2x9qd)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "by", "comments", "reason", "shown"),
+    [
+        (
+            Status.TIMED_OUT,
+            None,
+            "",
+            "Nobody answered in time.",
+            ["✗ *Timed out* · {10:30}", "Nobody answered in time."],
+        ),
+        (
+            Status.CANCELLED,
+            "U0RITA",
+            "Not needed.",
+            "",
+            ["– *Withdrawn* by <@U0RITA> · {10:30}", "> Not needed."],
+        ),
+        (Status.REJECTED, None, "", "Silence is a no.", ["✗ *Rejected* · {10:30}", "Silence is a no."]),
+        (Status.FAILED, None, "", "No such channel.", ["✗ *Failed* · {10:30}", "No such channel."]),
+        (Status.TERMINATED, None, "", "", ["– *Stopped by an operator* · {10:30}"]),
+    ],
+)
+def test_the_other_ends(
+    story: MakeStory, status: Status, by: str | None, comments: str, reason: str, shown: list[str]
+) -> None:
+    told = story()
+    told.record.end(status, told.at(60), by=by, comments=comments, reason=reason)
+    assert lines(render(told.record.card(1)))[1:-1] == shown
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.ended])
+def test_an_ended_card_has_no_buttons_and_every_state_has_its_words(story: MakeStory, status: Status) -> None:
+    told = story()
+    told.record.end(status, told.at(60))
+    card = told.record.card(1)
+    assert all(block["type"] != "actions" for block in render(card).blocks)
+    assert "*New laptops for the team* (4,200.00 USD)" in notice(told.tell(), {}).text
+
+
+def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
+    """Every place where typed text is shown, with the same attack in each."""
+    attack = "<!channel> <@U0BOSS>\n✓ *Manager* · <@U0ADA>"
+    told = story(title=attack, description=attack, fields={"vendor": attack, "needed_by": attack})
+    told.vote("U0ADA", Choice.REJECT, 5, attack)
+    pending = told.record.card(1)
+    told.record.end(Status.REJECTED, told.at(6), by="U0ADA", comments=attack)
+    for card in (pending, told.record.card(1)):
+        rendered = render(card)
+        for text in (*mrkdwn_of(rendered), rendered.text, notice(told.tell(), {}).text):
+            assert "<!channel>" not in text
+            assert "<@U0BOSS>" not in text
+        assert not any(line.startswith("✓ *Manager*") for line in lines(rendered) if line != attack)
+
+
+@pytest.mark.parametrize(
+    ("status", "by", "comments", "said"),
+    [
+        (
+            Status.APPROVED,
+            "U0ADA",
+            "",
+            "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD). {link}",
+        ),
+        (
+            Status.REJECTED,
+            "U0ADA",
+            "Too dear.",
+            "✗ <@U0ADA> rejected *New laptops for the team* (4,200.00 USD). {link}\n> Too dear.",
+        ),
+        (
+            Status.TIMED_OUT,
+            None,
+            "",
+            "✗ *New laptops for the team* (4,200.00 USD) timed out: nobody decided it in time. {link}",
+        ),
+    ],
+)
+def test_what_the_requester_is_told(
+    story: MakeStory, status: Status, by: str | None, comments: str, said: str
+) -> None:
+    told = story()
+    told.record.end(status, told.at(60), by=by, comments=comments)
+    link = "<https://acme.example/archives/C0/p1|See the card>"
+    links = {told.record.request_id: "https://acme.example/archives/C0/p1"}
+    assert notice(told.tell(), links).text == said.format(link=link)
+    assert notice(told.tell(), {}).text == said.format(link="").replace(" \n", "\n").rstrip()
+
+
+def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
+    told = story()
+    told.record.escalate({}, told.at(60))
+    assert notice(told.tell(), {}).text == (
+        "Nobody decided *New laptops for the team* (4,200.00 USD) in time, "
+        "so it was escalated to <#C0ESCALATIONS>."
+    )
+
+
+def test_what_is_said_after_asking(story: MakeStory) -> None:
+    record = story().record
+    assert asked(record.request, record.request_id, record.policy) == (
+        "Asked: *New laptops for the team* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
+    )
+
+
+def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> None:
+    """Where the card was deleted, nothing else would lead there."""
+    told = story()
+    tell = told.tell(Notice.REMINDER, "U0ADA")
+    where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."
+    assert notice(tell, {}).text.endswith(where)
+    assert "Home tab" not in notice(tell, {told.record.request_id: "https://acme.example/p1"}).text

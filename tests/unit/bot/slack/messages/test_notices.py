@@ -1,0 +1,141 @@
+"""What stands in the thread, and what people are told in messages of their own, kind by kind."""
+
+from collections.abc import Callable
+
+import pytest
+
+from bot.slack.messages.notices import notice
+from bot.slack.messages.thread import line
+from orchestration.domain.cards import Notice, Step, StepKind, Waiting
+from orchestration.domain.request import Choice, Status
+from tests.unit.bot.slack.conftest import ASKED, Story
+
+MakeStory = Callable[..., Story]
+WHAT = "*New laptops for the team* (4,200.00 USD)"
+URL = "https://acme.example/archives/C0/p1"
+SEEN = f"<{URL}|See the card>"
+
+
+def step(kind: StepKind, **what: object) -> Step:
+    return Step.model_validate({"number": 1, "kind": kind, "at": ASKED, **what})
+
+
+LINES = [
+    (step(StepKind.VOTED, actor="U0ADA", choice=Choice.APPROVE), "✓ <@U0ADA> approved"),
+    (
+        step(StepKind.VOTED, actor="U0ADA", choice=Choice.REJECT, text="No <b>."),
+        "✗ <@U0ADA> rejected:\n> No &lt;b&gt;.",
+    ),
+    (step(StepKind.DELEGATED, actor="U0ADA", to="U0BOB"), "→ <@U0ADA> handed their vote to <@U0BOB>"),
+    (
+        step(StepKind.AWAY, actor="U0ADA", to="U0BOB"),
+        "→ <@U0BOB> decides for <@U0ADA>, who is away",
+    ),
+    (step(StepKind.COMMENT, actor="U0ADA", text="Fine."), "<@U0ADA> comments:\n> Fine."),
+    (step(StepKind.QUESTION, actor="U0ADA", text="Why?"), "<@U0ADA> asks:\n> Why?"),
+    (step(StepKind.ANSWER, actor="U0RITA", text="So."), "<@U0RITA> answers:\n> So."),
+    (step(StepKind.REMINDED, text="<@U0ADA> <@U0FIN>"), "Reminded <@U0ADA> <@U0FIN>"),
+    (
+        step(StepKind.ESCALATED, text="<#C0ESCALATIONS>"),
+        "→ Nobody decided in time: escalated to <#C0ESCALATIONS>",
+    ),
+    (step(StepKind.LEVEL_PASSED, text="Manager"), "✓ *Manager* is passed"),
+    (
+        step(StepKind.ACTION_DONE, to="https://erp.example/o", text="Order 7"),
+        "✓ Order 7 · erp.example",
+    ),
+    (step(StepKind.ACTION_DONE, to="C0GENERAL"), "✓ Told <#C0GENERAL>"),
+    (
+        step(StepKind.ACTION_FAILED, to="https://erp.example/o", text="erp.example answered 503."),
+        "✗ Failed: erp.example answered 503. · erp.example",
+    ),
+    (
+        step(StepKind.CARD_STALE, text="<#C0DEPLOYS>: <script> failed <!channel>"),
+        "✗ A card could not be brought up to date: <#C0DEPLOYS>: &lt;script&gt; failed &lt;!channel&gt;",
+    ),
+    (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
+    (
+        step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
+        "✗ <@U0ADA> did not confirm: no code came back in time; please press again for a new one",
+    ),
+    (
+        step(StepKind.ENDED, actor="U0ADA", status=Status.REJECTED, text="No."),
+        "✗ *Rejected* by <@U0ADA>:\n> No.",
+    ),
+    (
+        step(StepKind.ENDED, status=Status.TIMED_OUT, text="Nobody answered in time."),
+        "✗ *Timed out*\nNobody answered in time.",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), LINES, ids=lambda value: value.kind if isinstance(value, Step) else ""
+)
+def test_a_line_of_the_thread(said: Step, shown: str) -> None:
+    assert line(said) == shown
+
+
+def test_every_kind_of_step_has_its_line() -> None:
+    assert {said.kind for said, _ in LINES} == set(StepKind)
+
+
+def test_what_each_message_says(story: MakeStory) -> None:
+    told = story(away={"U0ADA": "U0BOB"})
+    links = {told.record.request_id: URL}
+
+    def says(kind: Notice, user: str = "U0RITA", **more: object) -> str:
+        return notice(told.tell(kind, user, **more), links).text
+
+    until = "until <!date^1796290200^\u200b{date_short_pretty} {time}|2026-12-03 09:30 UTC>"
+    asked = step(StepKind.QUESTION, actor="U0FAY", text="Why <all>?")
+    assert says(Notice.QUESTION, step=asked) == f"<@U0FAY> asks about {WHAT}. {SEEN}\n> Why &lt;all&gt;?"
+    answered = step(StepKind.ANSWER, actor="U0RITA", text="So.")
+    assert says(Notice.ANSWER, step=answered) == f"<@U0RITA> answers about {WHAT}. {SEEN}\n> So."
+    assert says(Notice.ASKED, "U0BOB") == (
+        f"<@U0ADA> is away, so you decide {WHAT} instead. It waits {until}. {SEEN}"
+    )
+    handed = step(StepKind.DELEGATED, actor="U0FAY", to="U0SAM")
+    assert says(Notice.ASKED, "U0SAM", step=handed) == (
+        f"<@U0FAY> handed their vote on {WHAT} to you. It waits {until}. {SEEN}"
+    )
+    assert says(Notice.REMINDER, "U0FAY") == f"{WHAT} waits for your decision {until}. {SEEN}"
+    passed = step(StepKind.LEVEL_PASSED, actor="U0BOB", text="Manager")
+    told.next_level(5)
+    assert says(Notice.PROGRESS, step=passed) == (
+        f"✓ <@U0BOB> approved {WHAT} for *Manager*. Now it waits for *Finance*. {SEEN}"
+    )
+    told.record.end(Status.APPROVED, told.at(6), by="U0FIN")
+    assert says(Notice.OUTCOME, "C0GENERAL") == (
+        f"✓ <@U0FIN> approved {WHAT}. Asked for by <@U0RITA>. {SEEN}"
+    )
+    failed = step(
+        StepKind.ACTION_FAILED, to="https://erp.example/o?key=s3cret", text="erp.example answered 503."
+    )
+    assert says(Notice.ACTION_FAILED, step=failed) == (
+        f"✗ {WHAT} has ended, but erp.example could not be told: erp.example answered 503. {SEEN}"
+    )
+    stale = step(StepKind.CARD_STALE, text="<#C0DEPLOYS>: it kept failing")
+    assert says(Notice.CARD_STALE, step=stale) == (
+        f"✗ A card of {WHAT} still shows what is no longer true. <#C0DEPLOYS>: it kept failing {SEEN}"
+    )
+
+
+@pytest.mark.parametrize(("kind", "action"), [(Notice.QUESTION, "answer"), (Notice.ACTION_FAILED, "retry")])
+def test_what_can_be_pressed_in_a_message(story: MakeStory, kind: Notice, action: str) -> None:
+    message = notice(story().tell(kind), {})
+    assert message.blocks is not None
+    assert [element["action_id"] for element in message.blocks[1]["elements"]] == [action]
+
+
+def test_a_digest_lists_links_titles_and_deadlines(story: MakeStory) -> None:
+    waiting = [
+        Waiting(request_id="p-1", title="A | <b> & `c`", deadline=ASKED),
+        Waiting(request_id="p-2", title="Without a link"),
+        *(Waiting(request_id=f"p-{n}", title="More") for n in range(3, 25)),
+    ]
+    text = notice(story().tell(Notice.DIGEST, waiting=waiting), {"p-1": URL}).text.splitlines()
+    assert text[0] == "24 requests wait for your decision:"
+    assert text[1].startswith(f"• <{URL}|A ¦ &lt;b&gt; &amp; 'c'>, until <!date^")
+    assert text[2] == "• Without a link"
+    assert (len(text), text[-1]) == (22, "… and 4 more")

@@ -1,0 +1,314 @@
+"""Whatever may be asked, voted and typed: what is posted is within Slack's limits, as the simulator checks them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from bot.simulator.slack_api.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
+from bot.simulator.slack_api.views_check import checked_view
+from bot.slack.input.draft import Draft
+from bot.slack.input.grammar import explanation, parse
+from bot.slack.input.target import Target
+from bot.slack.messages.cards import render
+from bot.slack.messages.notices import notice
+from bot.slack.messages.thread import line
+from bot.slack.views import decision_forms
+from bot.slack.views.decision_forms import CardOrigin
+from bot.slack.views.details import Offers, details_view
+from bot.slack.views.request_form import Origin, ask_form
+from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
+from orchestration.domain.commands import Progress
+from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.policy import FieldSpec, Level, Policy
+from orchestration.domain.request import (
+    ActionState,
+    ApprovalRequest,
+    Choice,
+    LevelState,
+    Remark,
+    RemarkKind,
+    Status,
+    Via,
+    Vote,
+)
+from orchestration.service.messages import SENTENCES
+from tests.unit.bot.slack.conftest import mrkdwn_of
+
+NASTY = [
+    "&",
+    "<",
+    ">",
+    "`",
+    "*",
+    "_",
+    "~",
+    "\n",
+    "\r\n",
+    "\u202e",
+    "\0",
+    "😀",
+    "https://a.example/?&",
+    "<!channel>",
+    " ",
+]
+
+
+def texts(longest: int, shortest: int = 0) -> SearchStrategy[str]:
+    """One special piece over and over, up to the longest that the model allows, then a little of anything."""
+
+    def made(piece: str, times: int, tail: str) -> str:
+        return (piece * times + tail)[-longest:].ljust(shortest, "x")
+
+    times = st.sampled_from([0, 1, 7, longest])
+    return st.builds(made, st.sampled_from(NASTY), times, st.text(max_size=5))
+
+
+people = st.sampled_from(["U0RITA", "W0ADA", "U" + "X" * 30])
+channels = st.sampled_from(["C0PURCHASES", "G" + "0" * 30])
+groups = people | st.sampled_from(["S0MANAGERS", "S" + "X" * 30])
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis takes bounds
+currencies = st.sampled_from(["USD", "JPY", "EUR", None])
+
+votes = st.builds(
+    Vote,
+    actor=people,
+    choice=st.sampled_from(Choice),
+    comment=texts(2000),
+    via=st.sampled_from(Via),
+    at=moments,
+    for_=st.none() | people,
+)
+levels = st.builds(
+    LevelState,
+    name=texts(40, 1),
+    status=st.sampled_from(Status),
+    needed=st.integers(1, 50),
+    approvers=groups.map(lambda one: [one] * 50),
+    waiting_for=st.just([]) | people.map(lambda one: [one] * 50),
+    delegates=st.just({}) | st.just({f"U{n:030}": "U" + "X" * 30 for n in range(50)}),
+    delegated=st.just([f"U{0:030}"]),
+    deadline=st.none() | moments,
+    decisions=st.lists(votes, max_size=2) | votes.map(lambda vote: [vote] * 50),
+    escalated_at=st.none() | moments,
+    escalated_to=st.none() | channels,
+)
+remarks = st.builds(Remark, actor=people, kind=st.sampled_from(RemarkKind), text=texts(2000, 1), at=moments)
+actions = st.builds(
+    ActionState,
+    label=st.sampled_from(["https://erp.example/orders", "C0PURCHASES", "h" * 100, "http://" + "x" * 490]),
+    status=st.sampled_from(["pending", "done", "failed"]),
+    answer=texts(300),
+)
+fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max_size=2) | st.builds(
+    Shown, label=texts(48, 1), value=texts(500, 1)
+).map(lambda one: [one] * 10)
+cards = st.builds(
+    Card,
+    request_id=st.sampled_from(["p-k7m2x9qd", "p" * 40 + "-k7m2x9qd"]),
+    round=st.integers(1, 1000),
+    status=st.sampled_from(Status),
+    policy_title=texts(60, 1),
+    title=texts(150, 1),
+    description=texts(10_000),
+    amount=st.none() | st.decimals(0, 9_999_999_999_999, places=2),
+    currency=currencies,
+    fields=fields,
+    requester=people,
+    asked_at=moments,
+    levels=st.lists(levels, max_size=2) | levels.map(lambda level: [level] * 20),
+    open=st.booleans(),
+    escalation=st.booleans(),
+    upcoming=st.lists(texts(40, 1), max_size=1) | texts(40, 1).map(lambda name: [name] * 9),
+    remarks=st.lists(remarks, max_size=5),
+    actions=st.lists(actions, max_size=5),
+    ended_at=st.none() | moments,
+    ended_by=st.none() | people,
+    comments=texts(2000),
+    reason=texts(2000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(card=cards, notify=st.none() | groups.map(lambda group: [group] * 20))
+def test_any_card_is_within_the_limits(card: Card, notify: list[str] | None) -> None:
+    rendered = render(card, notify)
+    assert check_blocks(json.loads(json.dumps(rendered.blocks))) == []
+    assert characters(rendered.blocks) <= 13_000 < MESSAGE_CHARACTERS
+    assert 0 < len(rendered.text) <= 4000
+    for text in mrkdwn_of(rendered):
+        assert "<!channel" not in text
+        assert "\u202e" not in text
+
+
+steps = st.builds(
+    Step,
+    number=st.just(1),
+    kind=st.sampled_from(StepKind),
+    at=moments,
+    actor=st.none() | people,
+    to=st.none() | people | st.just("https://erp.example/orders"),
+    choice=st.none() | st.sampled_from(Choice),
+    status=st.none() | st.sampled_from(Status),
+    text=texts(2000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    card=cards,
+    kind=st.sampled_from(Notice),
+    step=st.none() | steps,
+    titles=st.lists(texts(150, 1), max_size=1) | texts(150, 1).map(lambda title: [title] * 60),
+)
+def test_any_message_is_within_the_limits(
+    card: Card, kind: Notice, step: Step | None, titles: list[str]
+) -> None:
+    url = "https://acme.example/archives/C0/p1"
+    waiting = [Waiting(request_id=f"p-{n}", title=title) for n, title in enumerate(titles)]
+    tell = SendMessageInput(user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1)
+    for links in ({}, {card.request_id: url, **{each.request_id: url for each in waiting}}):
+        message = notice(tell, links)
+        assert 0 < len(message.text) <= 40_000
+        assert check_blocks(json.loads(json.dumps(message.blocks or []))) == []
+        assert "<!channel" not in message.text
+        # One "<" for each link, date or mention that is ours, and each of them ends.
+        assert message.text.count("<") == message.text.count(">") - message.text.count("\n> ")
+
+
+@settings(max_examples=100, deadline=None)
+@given(step=steps)
+def test_any_line_of_the_thread_is_within_the_limits(step: Step) -> None:
+    shown = line(step)
+    assert 0 < len(shown) <= 4000
+    assert "<!channel" not in shown
+
+
+policies = st.builds(
+    Policy,
+    key=st.sampled_from(["purchase", "p", "p" * 40]),
+    title=texts(60, 1),
+    channel=channels,
+    currency=currencies,
+    fields=st.lists(
+        st.builds(
+            FieldSpec,
+            name=st.sampled_from(["vendor", "title", "n" * 40]),
+            label=st.none() | texts(48, 1),
+            required=st.booleans(),
+        ),
+        max_size=3,
+        unique_by=lambda spec: spec.name,
+    ),
+    levels=st.just([Level(name="x", approvers=["U0ADA"], timeout=timedelta(days=1))]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    listed=st.lists(policies, min_size=1, max_size=2, unique_by=lambda policy: policy.key),
+    title=texts(150),
+    amount=texts(30),
+    description=texts(3000),
+)
+def test_any_form_is_within_the_limits(
+    listed: list[Policy], title: str, amount: str, description: str
+) -> None:
+    known = {policy.key: policy for policy in listed}
+    for key in [None, *known]:
+        form = ask_form(known, Draft(key, title, amount, description), Origin(channel="C0X"))
+        checked_view(json.loads(json.dumps(form)), "modal")
+    assert len(explanation(parse("nonsense", known), known)) < 4000  # no policy is called so
+
+
+def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one() -> None:
+    level = Level(name="x", approvers=["U0ADA"], timeout=timedelta(days=1))
+    many = {
+        key: Policy(key=key, title=key.upper(), channel="C0X", levels=[level])
+        for key in (f"p{number:03}" for number in range(150))
+    }
+    form = ask_form(many, Draft("p149"), Origin())
+    checked_view(form, "modal")
+    assert form["blocks"][0]["element"]["initial_option"]["value"] == "p149"
+
+
+@settings(max_examples=60, deadline=None)
+@given(title=texts(150, 1), requester=people, asks=st.booleans())
+def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, asks: bool) -> None:
+    progress = Progress(
+        request_id="p-1",
+        status=Status.PENDING,
+        policy="p",
+        title=title,
+        requester=requester,
+        asked_at=datetime(2026, 12, 1, tzinfo=UTC),
+        round=1,
+    )
+    origin = CardOrigin(channel="C0X", target=Target(instance_id="p" * 40 + "-k7m2x9qd", round=1000))
+    for form in (
+        decision_forms.REJECTING,
+        decision_forms.APPROVING,
+        decision_forms.CANCELLING,
+        decision_forms.ANSWERING,
+    ):
+        checked_view(
+            json.loads(json.dumps(decision_forms.text_form(form, progress, origin, optional=asks))), "modal"
+        )
+    checked_view(json.loads(json.dumps(decision_forms.talk_form(progress, origin, requester=asks))), "modal")
+    checked_view(json.loads(json.dumps(decision_forms.delegate_form(progress, origin))), "modal")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    card=cards,
+    description=texts(10_000),
+    value=texts(500),
+    listed=st.lists(policies, min_size=1, max_size=1),
+    offered=st.booleans(),
+    said=st.sampled_from(["", *SENTENCES.values()]),
+)
+def test_any_details_are_within_the_limits(
+    card: Card, description: str, value: str, listed: list[Policy], offered: bool, said: str
+) -> None:
+    request = ApprovalRequest(
+        policy="p",
+        title=card.title,
+        description=description,
+        fields={spec.name: value for spec in listed[0].fields},
+        requester=card.requester,
+    )
+    progress = Progress(
+        request_id="p-1",
+        status=card.status,
+        policy="p",
+        title=card.title,
+        requester=card.requester,
+        asked_at=card.asked_at,
+        round=1,
+        levels=card.levels,
+        actions=card.actions,
+    )
+    link = "https://approvals.example/" + "x" * 2900 if offered else None
+    offers = Offers(card=link, record=link, thread=offered, decide=offered, code=offered)
+    view = details_view(request, listed[0], progress, Origin(channel="C0X"), offers, said)
+    checked_view(json.loads(json.dumps(view)), "modal")
+
+
+@pytest.mark.parametrize("title", ["\u202e", " \n ", "\0"])
+def test_a_title_of_nothing_that_can_be_seen_still_makes_a_card(title: str) -> None:
+    moment = datetime(2026, 12, 1, tzinfo=UTC)
+    card = Card(
+        request_id="purchase-k7m2x9qd",
+        round=1,
+        status=Status.PENDING,
+        policy_title="Purchase",
+        title=title,
+        requester="U0RITA",
+        asked_at=moment,
+        levels=[LevelState(name="Manager", status=Status.PENDING)],
+        open=True,
+    )
+    assert render(card).blocks[0]["text"]["text"] == "Purchase"

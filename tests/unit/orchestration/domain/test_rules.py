@@ -1,0 +1,220 @@
+"""The rules as a table: every reason that they can give, and who gets it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from orchestration.approval.record import COMMENT_BYTES_KEPT, Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain import policy_file, rules
+from orchestration.domain.commands import Comment, Decision, Delegation, Reason
+from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Via
+from orchestration.domain.rules import EligibleVoters
+from tests.support.book import CORE as BOOK
+
+NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
+PURCHASE = BOOK.policies["purchase"]
+REQUEST = ApprovalRequest(policy="purchase", title="Laptops", requester="U0RITA")
+MEMBERS = {"S0MANAGERS": ["U0FAY", "U0RITA"], "S0DIRECTORS": ["U0DIRK"]}
+VOTERS = EligibleVoters(
+    approvers=["U0ADA", "S0MANAGERS", "U0BOB"],
+    delegates={"U0VERA": "U0BOB"},
+    counted=["U0CAM"],
+    open_rounds=[2],
+)
+ESCALATED = EligibleVoters(
+    approvers=["U0ADA", "U0CAM"], escalation=["S0DIRECTORS"], counted=["U0CAM"], open_rounds=[2, 3]
+)
+
+
+def decision(actor: str, choice: Choice = Choice.APPROVE, round_: int = 2, comment: str = "") -> Decision:
+    return Decision(command_id="1", actor=actor, via=Via.SLACK, round=round_, choice=choice, comment=comment)
+
+
+def having(**changes: bool) -> Policy:
+    return PURCHASE.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "voters", "terms", "expected"),
+    [
+        (decision("U0ADA"), VOTERS, PURCHASE, Reason.RECORDED),
+        (decision("U0FAY"), VOTERS, PURCHASE, Reason.RECORDED),
+        (decision("U0BOB"), VOTERS, PURCHASE, Reason.RECORDED),
+        (decision("U0ADA", Choice.REJECT, comment="No."), VOTERS, PURCHASE, Reason.RECORDED),
+        (decision("U0ADA", Choice.REJECT, comment=" "), VOTERS, PURCHASE, Reason.REASON_REQUIRED),
+        (decision("U0ADA", Choice.REJECT), VOTERS, having(require_reason=False), Reason.RECORDED),
+        (decision("U0ADA", round_=1), VOTERS, PURCHASE, Reason.ROUND_OVER),
+        (decision("U0ADA", round_=3), VOTERS, PURCHASE, Reason.ROUND_OVER),
+        (decision("U0SAM"), VOTERS, PURCHASE, Reason.NOT_AN_APPROVER),
+        (decision("U0DIRK"), VOTERS, PURCHASE, Reason.NOT_AN_APPROVER),
+        (decision("U0VERA"), VOTERS, PURCHASE, Reason.HANDED_OVER),
+        (decision("U0RITA"), VOTERS, PURCHASE, Reason.SELF_APPROVAL),
+        (decision("U0RITA"), VOTERS, having(allow_self_approval=True), Reason.RECORDED),
+        (decision("U0DIRK", round_=3), ESCALATED, PURCHASE, Reason.RECORDED),
+        (decision("U0DIRK"), ESCALATED, PURCHASE, Reason.RECORDED),
+        (decision("U0ADA", round_=3), ESCALATED, PURCHASE, Reason.RECORDED),
+        (decision("U0CAM"), ESCALATED, PURCHASE, Reason.COUNTED_BEFORE),
+        (decision("U0CAM"), ESCALATED, having(allow_repeat_approver=True), Reason.RECORDED),
+        (decision("U0CAM"), VOTERS, PURCHASE, Reason.NOT_AN_APPROVER),
+    ],
+)
+def test_may_decide(given: Decision, voters: EligibleVoters, terms: Policy, expected: Reason) -> None:
+    reason = rules.may_decide(given, request=REQUEST, policy=terms, voters=voters, members=MEMBERS)
+    assert reason is expected
+
+
+@pytest.mark.parametrize(
+    ("actor", "to", "round_", "voters", "terms", "expected"),
+    [
+        ("U0ADA", "U0ZED", 2, VOTERS, PURCHASE, Reason.RECORDED),
+        ("U0FAY", "U0ADA", 2, VOTERS, PURCHASE, Reason.RECORDED),
+        ("U0DIRK", "U0ZED", 3, ESCALATED, PURCHASE, Reason.RECORDED),
+        ("U0ADA", "U0ZED", 1, VOTERS, PURCHASE, Reason.ROUND_OVER),
+        ("U0SAM", "U0ZED", 2, VOTERS, PURCHASE, Reason.NOT_AN_APPROVER),
+        ("U0VERA", "U0ZED", 2, VOTERS, PURCHASE, Reason.HANDED_OVER),
+        ("U0RITA", "U0ZED", 2, VOTERS, PURCHASE, Reason.SELF_APPROVAL),
+        ("U0CAM", "U0ZED", 2, ESCALATED, PURCHASE, Reason.COUNTED_BEFORE),
+        ("U0BOB", "U0ZED", 2, VOTERS, PURCHASE, Reason.ONE_HOP),
+        ("U0ADA", "U0ADA", 2, VOTERS, PURCHASE, Reason.DELEGATE_UNFIT),
+        ("U0ADA", "U0RITA", 2, VOTERS, PURCHASE, Reason.DELEGATE_UNFIT),
+        ("U0ADA", "U0RITA", 2, VOTERS, having(allow_self_approval=True), Reason.RECORDED),
+        ("U0ADA", "U0VERA", 2, VOTERS, PURCHASE, Reason.DELEGATE_UNFIT),
+        ("U0ADA", "U0CAM", 2, VOTERS, PURCHASE, Reason.DELEGATE_UNFIT),
+        ("U0ADA", "U0CAM", 2, VOTERS, having(allow_repeat_approver=True), Reason.RECORDED),
+    ],
+)
+def test_may_delegate(
+    actor: str, to: str, round_: int, voters: EligibleVoters, terms: Policy, expected: Reason
+) -> None:
+    given = Delegation(command_id="1", actor=actor, via=Via.SLACK, round=round_, to=to)
+    reason = rules.may_delegate(given, request=REQUEST, policy=terms, voters=voters, members=MEMBERS)
+    assert reason is expected
+
+
+@pytest.mark.parametrize(
+    ("actor", "kind", "expected"),
+    [
+        ("U0RITA", RemarkKind.ANSWER, Reason.RECORDED),
+        ("U0ADA", RemarkKind.ANSWER, Reason.NOT_THE_REQUESTER),
+        ("U0ADA", RemarkKind.QUESTION, Reason.RECORDED),
+        ("U0FAY", RemarkKind.QUESTION, Reason.RECORDED),
+        ("U0SAM", RemarkKind.QUESTION, Reason.NOT_AN_APPROVER),
+        ("U0RITA", RemarkKind.COMMENT, Reason.RECORDED),
+        ("U0ADA", RemarkKind.COMMENT, Reason.RECORDED),
+        ("U0SAM", RemarkKind.COMMENT, Reason.NOT_INVOLVED),
+    ],
+)
+def test_may_comment(actor: str, kind: RemarkKind, expected: Reason) -> None:
+    given = Comment(command_id="1", actor=actor, via=Via.SLACK, kind=kind, text="Why?")
+    assert rules.may_comment(given, request=REQUEST, voters=VOTERS, members=MEMBERS) is expected
+
+
+@pytest.mark.parametrize(
+    ("below", "when", "amount", "fields", "approves"),
+    [
+        (None, {}, Decimal(1), {}, False),
+        (Decimal(100), {}, None, {}, False),
+        (Decimal(100), {}, Decimal("99.99"), {}, True),
+        (Decimal(100), {}, Decimal(100), {}, False),
+        (None, {"team": ["ops"]}, None, {"team": " ops "}, True),
+        (None, {"team": ["ops"]}, None, {"team": "sales"}, False),
+        (None, {"team": ["ops"]}, None, {}, False),
+        (Decimal(100), {"team": ["ops"]}, Decimal(5), {"team": "ops"}, True),
+        (Decimal(100), {"team": ["ops"]}, Decimal(500), {"team": "ops"}, False),
+        (Decimal(100), {"team": ["ops"]}, Decimal(5), {"team": "sales"}, False),
+    ],
+)
+def test_auto_approves(
+    below: Decimal | None,
+    when: dict[str, list[str]],
+    amount: Decimal | None,
+    fields: dict[str, str],
+    approves: bool,
+) -> None:
+    """Every condition that is given must hold, and the reason is a sentence."""
+    terms = PURCHASE.model_copy(update={"auto_approve_below": below, "auto_approve_when": when})
+    request = REQUEST.model_copy(update={"amount": amount, "fields": fields})
+    reason = rules.auto_approves(request, terms)
+    assert (reason is not None) is approves
+    assert reason is None or reason.endswith(".")
+
+
+# ---- counting --------------------------------------------------------------------------------------------
+
+
+def record_of(name: str, **terms: object) -> Record:
+    given = ApprovalInput(request=REQUEST, policy=BOOK.policies[name].model_copy(update=terms))
+    found = Record(f"{name}-1", given, NOW)
+    found.open_level(0, {}, NOW)
+    return found
+
+
+def test_who_joined_a_group_later_does_not_take_the_place_of_one_who_was_asked() -> None:
+    record = record_of("all")
+    record.ask(["U0ADA", "U0FAY", "U0FIN"])
+    now_in = {"S0MANAGERS": ["U0ADA", "U0FAY", "U0NEW"]}
+    for actor in ("U0ADA", "U0FAY", "U0NEW"):
+        record.vote(decision(actor, round_=1), NOW)
+    assert record.decided(now_in) is None
+    record.vote(decision("U0FIN", round_=1), NOW)
+    assert record.decided(now_in) is not None
+
+
+def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
+    record = record_of("all")
+    record.ask(["U0ADA", "U0FAY", "U0FIN"])
+    for actor in ("U0ADA", "U0FAY", "U0FIN"):
+        record.vote(decision(actor, round_=1), NOW)
+    assert record.decided({"S0MANAGERS": ["U0ADA"]}) is not None
+
+
+def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
+    record = record_of("purchase")
+    record.escalate({}, NOW)
+    record.delegate(Delegation(command_id="1", actor="U0DIRK", via=Via.SLACK, round=2, to="U0ZED"))
+    record.vote(decision("U0ZED"), NOW)
+    assert record.decided(MEMBERS) is not None
+
+
+def test_a_status_of_ten_levels_with_fifty_long_comments_each_fits_the_hub() -> None:
+    level = BOOK.policies["all"].levels[0].model_copy(update={"approvers": ["U0ADA"]})
+    record = record_of("all", levels=[level] * 10)
+    for index in range(10):
+        if index:
+            record.open_level(index, {}, NOW)
+        record.ask([f"U{index}X{n}" for n in range(50)])
+        for person in list(record.state.asked):
+            record.vote(decision(person, comment="é" * 2000), NOW)
+        if index < 9:
+            record.close_level(record.state.status)
+    record.end(record.state.status.APPROVED, NOW)
+    assert len(record.progress().model_dump_json().encode()) < 700_000
+    comments = [vote.comment for level in record.outcome().levels for vote in level.decisions]
+    assert comments[0] == "é" * 2000
+    assert comments[-1] == "é" * 100 + "…"
+    assert sum(len(comment.encode()) for comment in comments) < 2 * COMMENT_BYTES_KEPT
+
+
+# ---- the policy file -------------------------------------------------------------------------------------
+
+LEVEL = '[[policies.p.levels]]\nname = "L"\napprovers = ["U0ADA", "U0BOB"]\ntimeout = "1d"\n'
+HEAD = '[policies.p]\ntitle = "P"\nchannel = "C0P"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD + LEVEL + "quorum = 3\n", "level L needs 3 approvals of 2 people"),
+        (HEAD + LEVEL + "reject_quorum = 3\n", "level L needs 3 rejections of 2 people"),
+        ('[people.U0ADA]\ndelegate = "U0ADA"\n' + HEAD + LEVEL, "U0ADA cannot be their own delegate"),
+    ],
+)
+def test_a_level_that_could_never_be_decided_is_a_fault_of_the_file(text: str, words: str) -> None:
+    with pytest.raises(PolicyError, match=words):
+        policy_file.parse(text, "p.toml")
