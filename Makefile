@@ -43,7 +43,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, the page, Dockerfile
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
 
-pictures: $(STAMP) ## the pictures of the README, taken by the tests that play the scenarios
+pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Serves Slack and decides approvals, until Ctrl-C or SIGTERM.",
         epilog="It takes no options: its settings are environment variables, or in the TOML file that "
         "COUNTERSIGN_CONFIG names. Required: SLACK_BOT_TOKEN, COUNTERSIGN_POLICIES, and SLACK_APP_TOKEN or "
-        "SLACK_SIGNING_SECRET. The README lists them all.",
+        "SLACK_SIGNING_SECRET. docs/reference/settings.md of the source lists them all.",
     )
     run.set_defaults(command=_run)
 

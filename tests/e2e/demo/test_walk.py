@@ -18,7 +18,7 @@ PICTURES = os.environ.get("COUNTERSIGN_PICTURES")
 
 
 async def picture(page: Page, name: str, scheme: Literal["light", "dark"] = "light") -> None:
-    """Keeps what the page shows, for the README, when `make pictures` asks for it."""
+    """Keeps what the page shows, for the pages, when `make pictures` asks for it."""
     if PICTURES:
         await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=Path(PICTURES) / f"{name}.png")

@@ -1,4 +1,4 @@
-"""The recipes of the README, run as they stand there."""
+"""The recipes of the guides, run as they stand there."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def recipe(name: str) -> str:
-    found = re.search(
-        rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    )
-    assert found, name
-    return found.group(1)
+    """The one snippet of that name on the pages."""
+    pattern = re.compile(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", re.DOTALL)
+    (found,) = [
+        text for page in (ROOT / "docs").rglob("*.md") for text in pattern.findall(page.read_text("utf-8"))
+    ]
+    return str(found)
 
 
 async def run(office: Office, title: str, choice: str, *command: str, **more: str) -> tuple[int | None, str]:
@@ -80,9 +81,15 @@ async def test_the_agents_tool(office: Office) -> None:
     assert json.loads(out)["outcome"]["processed_by"] == "U0ADA"
 
 
+async def test_the_api_with_curl(own_office: Office, tmp_path: Path) -> None:
+    script = f"cd '{tmp_path}'\n" + recipe("curl")
+    code, out = await run(own_office, "Release 42?", "approve", "sh", "-c", script)
+    assert (code, out.splitlines()[-1]) == (0, "approved"), out
+
+
 async def test_another_orchestration(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
-    exec(compile(recipe("orchestration"), "README.md", "exec"), names)  # noqa: S102 - the README's own words
+    exec(compile(recipe("orchestration"), "orchestration.md", "exec"), names)  # noqa: S102 - the guide's own words
     async with opened(tmp_path, names["release"]) as office:
         instance = await office.client.schedule_new_orchestration("release", input="4f2c1a")
         request_id = await asked(office, "Release 4f2c1a?")

@@ -42,7 +42,7 @@ async def test_a_page_of_another_site_cannot_act_as_a_person(sim: Simulator, hea
 
 
 async def test_a_picture_of_another_site_cannot_call_the_web_api(sim: Simulator) -> None:
-    """The Web API takes its token in the query too, and the tokens of `simulate` are in the README."""
+    """The Web API takes its token in the query too, and the tokens of `simulate` are on its page."""
     path = f"/api/chat.postMessage?token=xoxb-test&channel={PURCHASES}&text=hello"
     foreign = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     before = said(sim)

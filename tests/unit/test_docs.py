@@ -1,0 +1,245 @@
+"""The pages: every link leads somewhere, the reference pages agree with the code, and the snippets hold."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from bot import config
+from bot.cli import main as cli
+from bot.outbound.callbacks import secret_of
+from bot.security.keys import Secrets
+from orchestration.domain import policy_file
+from orchestration.domain.commands import COMMANDS, Reason
+from orchestration.domain.policy import Action, Escalation, FieldSpec, Level, Policy
+from orchestration.domain.request import Status
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "orchestration/hub/README.md"]
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them: lower case, punctuation dropped, spaces to dashes, repeats numbered."""
+    found: set[str] = set()
+    seen: Counter[str] = Counter()
+    for heading in HEADING.findall(prose(page)):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+def links(page: Path) -> Iterator[str]:
+    for target in LINK.findall(prose(page)):
+        if not re.match(r"[a-z]+:", target):
+            yield unquote(target)
+
+
+def table(page: Path, heading: str | None = None) -> list[list[str]]:
+    """The rows of every table of the page, or of one section, as cells."""
+    text = page.read_text(encoding="utf-8")
+    if heading is not None:
+        section = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+        assert section, f"{name(page)} has no section {heading}"
+        text = section[1]
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def coded(rows: list[list[str]], column: int = 0) -> set[str]:
+    """What stands in `code` in that column."""
+    return {word for row in rows for word in re.findall(r"`([^`]+)`", row[column])}
+
+
+# ---- links and form --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        place = (page.parent / path).resolve() if path else page
+        assert place.exists(), f"{name(page)}: {target}"
+        assert place.is_relative_to(ROOT), f"{name(page)}: {target}"
+        if anchor:
+            assert anchor in anchors(place), f"{name(page)}: {target}"
+
+
+def test_the_readme_is_read_in_ten_minutes() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_index_lists_every_page() -> None:
+    index = ROOT / "docs/README.md"
+    listed = {(index.parent / target.partition("#")[0]).resolve() for target in links(index)}
+    assert {page for page in PAGES if page not in {README, index}} <= listed
+
+
+# ---- reference pages against the code --------------------------------------------------------------------
+
+SETTINGS_PAGE = ROOT / "docs/reference/settings.md"
+# Read by the command line, or before any setting is: no settings of the server.
+VARIABLES = {"COUNTERSIGN_CONFIG", "COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
+
+
+def test_the_settings_page_has_every_setting_and_no_other() -> None:
+    server = [*table(SETTINGS_PAGE, "The server"), *table(SETTINGS_PAGE, "SMS")]
+    assert coded(server) == config.SETTINGS
+    assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES
+
+
+def test_the_settings_page_says_which_are_secrets() -> None:
+    secrets = {row[0].strip("`") for row in table(SETTINGS_PAGE) if row[1].endswith("a secret")}
+    assert secrets == set(config.SECRETS)
+
+
+def test_every_variable_that_is_read_is_a_setting_or_on_the_page() -> None:
+    """Names in the code, wherever they stand: `bot` reads none that no page knows."""
+    pattern = re.compile(r"(?:COUNTERSIGN|SLACK|TWILIO)_[A-Z_]*[A-Z]")
+    words = {
+        word
+        for file in (ROOT / "bot").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and pattern.fullmatch(node.value)
+        for word in [node.value]
+    }
+    assert words >= config.SETTINGS
+    assert words <= config.SETTINGS | VARIABLES
+
+
+CLI_PAGE = ROOT / "docs/reference/command-line.md"
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Every command by its words, such as `token create`."""
+
+    def below(parser: argparse.ArgumentParser, words: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for word, child in action.choices.items():
+                    yield f"{words} {word}".strip(), child
+                    yield from below(child, f"{words} {word}".strip())
+
+    return dict(below(cli._parser(), ""))
+
+
+def section(command: str) -> str:
+    """What the page says of a top-level command."""
+    found = re.search(
+        rf"^## `countersign {command}`$(.*?)(?=^## |\Z)", CLI_PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert found, f"no section for countersign {command}"
+    return found[1]
+
+
+def test_the_command_line_page_has_every_command_and_no_other() -> None:
+    headed = re.findall(r"^## `countersign (\w+)`$", CLI_PAGE.read_text(), re.MULTILINE)
+    assert sorted(headed) == sorted(words for words in commands() if " " not in words)
+    for words in commands():
+        if " " in words:
+            assert re.search(rf"`(countersign )?{words}\b", section(words.split(maxsplit=1)[0])), words
+
+
+@pytest.mark.parametrize("command", sorted(words for words in commands() if " " not in words))
+def test_the_command_line_page_has_every_option_and_no_other(command: str) -> None:
+    parsers = [parser for words, parser in commands().items() if words.split()[0] == command]
+    options = {
+        option
+        for parser in parsers
+        for action in parser._actions
+        for option in action.option_strings
+        if option.startswith("--") and option != "--help"
+    }
+    if command == "hub":  # its options are its own, and no subparser's
+        source = (ROOT / "orchestration/hub/command.py").read_text(encoding="utf-8")
+        options = set(re.findall(r'"(--[a-z-]+)"', source))
+    assert set(re.findall(r"--[a-z][a-z-]*", section(command))) == options
+
+
+def test_the_policy_page_has_every_key_and_no_other() -> None:
+    page = ROOT / "docs/reference/policy-file.md"
+    keys = {field for field in Policy.model_fields if field != "key"}
+    assert coded(table(page, "`[policies.NAME]`")) == keys
+    assert coded(table(page, "`[[policies.NAME.levels]]`")) == set(Level.model_fields)
+    assert coded(table(page, "`[policies.NAME.escalation]`")) == set(Escalation.model_fields)
+    assert coded(table(page, "`[people.U…]`")) == {"phone", "delegate", "away"}
+    actions = {re.match(r"{ (\w+)", action) for action in coded(table(page, "`[policies.NAME.on]`"))}
+    assert {found[1] for found in actions if found} == set(Action.model_fields)
+    assert "`{ " + ", ".join(FieldSpec.model_fields) + " }`" in page.read_text(encoding="utf-8")
+
+
+def test_the_pages_have_every_status_reason_and_event() -> None:
+    wire = ROOT / "docs/reference/wire.md"
+    assert coded(table(wire, "Statuses")) == set(Status)
+    events = {
+        row[1].strip("`") for row in table(wire, "Orchestrations, entities, events") if row[0] == "event"
+    }
+    assert {event for event in events if event.startswith("Approval")} == set(COMMANDS)
+    assert coded(table(ROOT / "docs/reference/http-api.md", "Verdicts")) == set(Reason)
+
+
+# ---- snippets --------------------------------------------------------------------------------------------
+
+
+def recipes(kind: str) -> list[str]:
+    """The snippets of that name, as they stand on the pages."""
+    pattern = re.compile(rf"^<!-- recipe: {kind} -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [found for page in PAGES for found in pattern.findall(page.read_text(encoding="utf-8"))]
+
+
+def test_every_recipe_is_run_by_a_test() -> None:
+    named = {
+        kind
+        for page in PAGES
+        for kind in re.findall(r"^<!-- recipe: (\w+) -->$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    sources = [Path(__file__), *(ROOT / "tests").rglob("test_recipes.py")]
+    run = {kind for file in sources for kind in re.findall(r'recipes?\("(\w+)"\)', file.read_text("utf-8"))}
+    assert named == run
+
+
+@pytest.mark.parametrize("snippet", recipes("policy"))
+def test_every_policy_on_the_pages_is_one(snippet: str) -> None:
+    assert policy_file.parse(snippet, "the page").policies
+
+
+def test_the_receiver_of_callbacks_takes_ours_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    (snippet,) = recipes("callback")
+    names: dict[str, Any] = {}
+    exec(compile(snippet, "outcomes.md", "exec"), names)  # noqa: S102 - the page's own words
+    secret = secret_of(Secrets(b"x" * 32), "ci")
+    monkeypatch.setenv("CALLBACK_SECRET", secret)
+    body = json.dumps({"data": {"outcome": {"status": "approved"}}})
+    now = datetime.now(UTC)
+    headers = {
+        "webhook-id": "one",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign("one", now, body),
+    }
+    assert names["outcome_of"](body, headers) == {"status": "approved"}
+    with pytest.raises(WebhookVerificationError):
+        names["outcome_of"](body.replace("approved", "rejected"), headers)
