@@ -35,6 +35,7 @@ from bot.slack.api.names import Names
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.api.prechecks import Prechecks
+from bot.slack.ids import SlackIds
 from bot.slack.listeners import register as register_listeners
 from bot.twilio.service import sms_service
 from orchestration.approval.activities import ApprovalActivities
@@ -89,7 +90,7 @@ async def running(
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)
-        service = ApprovalService(client, book)
+        service = ApprovalService(client, book, SlackIds())
         challenges = sms.service(client) if sms else None
         outcome_activities, api = _for_programs(settings, client, service, secrets, challenges)
         people = _for_people(settings, connection, client, service, secrets)
@@ -146,7 +147,7 @@ def _for_programs(
         public_url=settings.public_url,
         challenges=challenges,
     )
-    return OutcomeActivities(api.outcome_events(keys), caller, service.book), api
+    return OutcomeActivities(api.outcome_events(keys), caller, service.book, SlackIds()), api
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 from bot.outbound import actions
 from bot.outbound.actions import InstalledAction
+from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy import PolicyBook
@@ -24,7 +25,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
 
     Raises `PolicyError`, one line a fault.
     """
-    book = policy_file.load(path)
+    book = policy_file.load(path, SlackIds())
     faults = list(actions.missing(book.policies, known))
     if not sms:
         faults += [(("policies", key), NEEDS_SMS) for key, policy in book.policies.items() if policy.confirms]

@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
+from bot.slack.ids import is_channel, is_group, is_person
+
 ELLIPSIS: Final = "…"
 
 # ISO 4217's currencies without a minor unit: "4,200 JPY" has no cents to show.
@@ -24,16 +26,12 @@ WHOLE: Final = frozenset(
 # Direction overrides can make an amount read backwards; they are not text.
 _DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TOKEN: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"*_~`]|.", re.DOTALL)
-_PERSON: Final = re.compile(r"^[UW][A-Z0-9]+$")
-_GROUP: Final = re.compile(r"^S[A-Z0-9]+$")
-_REFERENCE: Final = re.compile(r"(<[@#][A-Z0-9]+>)")
 # What Slack marks in a command: people, channels, groups and links. Anything else in angle brackets was typed so.
 _MARKED: Final = re.compile(
     r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
 )
 # Slack capitalises the first letter of a date's format ("until Tomorrow"); this, which nobody sees, is first instead.
 _LOWER: Final = "\u200b"
-_CHANNEL: Final = re.compile(r"^[CDG][A-Z0-9]+$")
 
 
 def escape(text: str) -> str:
@@ -91,11 +89,11 @@ def bold(text: str) -> str:
 
 def mention(principal: str) -> str:
     """A person, a user group or a channel by ID, in each reader's own rendering. Anything else is only text."""
-    if _PERSON.match(principal):
+    if is_person(principal):
         return f"<@{principal}>"
-    if _GROUP.match(principal):
+    if is_group(principal):
         return f"<!subteam^{principal}>"
-    return f"<#{principal}>" if _CHANNEL.match(principal) else safe(principal, 40)
+    return f"<#{principal}>" if is_channel(principal) else safe(principal, 40)
 
 
 def when(moment: datetime) -> str:
@@ -116,15 +114,6 @@ def system(label: str) -> str:
     if "://" in label:
         return safe(urlsplit(label).hostname or "the system", 80)
     return mention(label)
-
-
-def referring(text: str, limit: int) -> str:
-    """The core's own words about people and channels: its references are kept, all else is text."""
-    pieces = _REFERENCE.split(_one_line(text))
-    shown = "".join(
-        piece if _REFERENCE.fullmatch(piece) else _cut(piece, limit, 2 * limit) for piece in pieces
-    )
-    return within(shown.split(" "), " ", 2 * limit)
 
 
 def within(pieces: Iterable[str], separator: str, room: int) -> str:

@@ -47,7 +47,7 @@ class Approvers:
 
     def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
         """Who is in these groups, at this moment and so on record; None when nobody could tell."""
-        groups = rules.groups_of(principals)
+        groups = rules.groups_of(principals, self._record.policy.groups)
         if not groups:
             return {}
         for _ in range(LOOKUP_TRIES):
@@ -73,12 +73,13 @@ class Approvers:
         barred = set() if record.policy.allow_self_approval else {record.request.requester}
         if not record.policy.allow_repeat_approver:
             barred |= set(record.state.counted)
+        groups = record.policy.groups
         for person in approvers:
-            if person.startswith("S") or person in barred:
+            if person in groups or person in barred:
                 continue
             entry = yield from self._entry(person)
             delegate = entry.delegate_on(self._now().date())
-            if delegate is None or delegate == person or delegate in barred:
+            if delegate is None or delegate == person or delegate in barred or delegate in groups:
                 continue
             if not (several and (delegate in approvers or delegate in found.values())):
                 found[person] = delegate
@@ -109,7 +110,7 @@ class Approvers:
         level, state = record.level, record.state
         if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
             return
-        record.ask(rules.people_of(state.approvers, members))
+        record.ask(rules.people_of(state.approvers, record.policy.groups, members))
         self.wait_for(record.undecided())
 
     def wait_for(self, people: Collection[str]) -> None:
@@ -154,4 +155,4 @@ class Approvers:
             self._effects.send_message(person, notice, waiting=reminder.digest)
             reminded.append(person)
         if reminded:
-            self._effects.post_reply(StepKind.REMINDED, text=" ".join(f"<@{person}>" for person in reminded))
+            self._effects.post_reply(StepKind.REMINDED, people=reminded)

@@ -101,7 +101,7 @@ class Effects:
 
     def _stale(self, channel: str, problem: str) -> None:
         """A copy that could not be made, or made true, is reported by name: in the thread, and to the owner."""
-        step = self.post_reply(StepKind.CARD_STALE, text=f"<#{channel}>: {problem}")
+        step = self.post_reply(StepKind.CARD_STALE, place=channel, text=problem)
         self.tell_owner(Notice.CARD_STALE, step)
 
     # ---- the thread, and messages ------------------------------------------------------------------------

@@ -10,23 +10,25 @@ from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain import rules
 from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceiptInput
 from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
+from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import ApprovalRequest
 from orchestration.ports import Caller, Signer
 
 
 class OutcomeActivities:
-    """Bound to the outside through ports. `book` gives the policies as they are now."""
+    """Bound to the outside through ports. `book` gives the policies as they are now, `ids` checks who asks."""
 
-    def __init__(self, signer: Signer, caller: Caller, book: Callable[[], PolicyBook]) -> None:
+    def __init__(self, signer: Signer, caller: Caller, book: Callable[[], PolicyBook], ids: IdReader) -> None:
         self._signer = signer
         self._caller = caller
         self._book = book
+        self._ids = ids
 
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
         """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
-            return Taken(given=taken(given, self._book()))
+            return Taken(given=taken(given, self._book(), self._ids))
         except InvalidRequestError as error:
             return Taken(problem=str(error))
 
@@ -44,7 +46,7 @@ class OutcomeActivities:
             return Delivery(impossible=str(error))
 
 
-def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
+def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> ApprovalInput:
     """The input of `approval`: the request as its policy wants it, and a copy of that policy.
 
     Raises `InvalidRequestError` naming the field.
@@ -55,6 +57,10 @@ def taken(request: ApprovalRequest, book: PolicyBook) -> ApprovalInput:
         raise InvalidRequestError(
             f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
         )
+    try:
+        ids.person(request.requester)
+    except ValueError as error:
+        raise InvalidRequestError(f"requester: {error}.", field="requester") from error
     return ApprovalInput(
         request=rules.check_request(request, policy),
         policy=policy,

@@ -122,7 +122,7 @@ class ApprovalRun:
         self._worklists.waits(self.record.state.escalation)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
-        step = self._effects.post_reply(StepKind.ESCALATED, text=f"<#{escalation.channel}>")
+        step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._tell_delegates(away)
 
@@ -243,6 +243,9 @@ class ApprovalRun:
             return
         if self.record.answered(command.command_id):
             return
+        if self._of_a_group(command):
+            self.record.answer(command.command_id, Reason.MALFORMED)
+            return
         reason = yield from self._obey(command)
         self.record.answer(command.command_id, reason)
 
@@ -254,6 +257,11 @@ class ApprovalRun:
         command_id = command_id_of(payload)
         if command_id is not None and not self.record.answered(command_id):
             self.record.answer(command_id, Reason.MALFORMED)
+
+    def _of_a_group(self, command: Command) -> bool:
+        """Whether a group acts or is to decide. Only people do; the service takes no such command from anybody."""
+        people = {command.actor, command.to} if isinstance(command, Delegation) else {command.actor}
+        return not people.isdisjoint(self.record.policy.groups)
 
     def _obey(self, command: Command) -> Durable[Reason]:
         """Does what the command asks, if the rules allow it; returns what to tell the one who sent it."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Verdict
+from orchestration.domain.ids import PersonId
 from orchestration.domain.policy import KnownPerson, Policy
 from orchestration.domain.request import (
     ActionState,
@@ -18,7 +19,6 @@ from orchestration.domain.request import (
     Recorded,
     Remark,
     Status,
-    UserId,
     Vote,
 )
 from orchestration.durable.outbox import Lane
@@ -81,7 +81,9 @@ class ApprovalInput(Recorded):
 
     request: ApprovalRequest
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
-    people: dict[UserId, KnownPerson] = Field(default_factory=dict, description="Those whom the policy names")
+    people: dict[PersonId, KnownPerson] = Field(
+        default_factory=dict, description="Those whom the policy names"
+    )
     state: State | None = Field(
         default=None, description="Where an earlier generation stopped; none at start"
     )

@@ -9,7 +9,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestration.domain.commands import CommandId
-from orchestration.domain.request import Recorded, UserId
+from orchestration.domain.ids import PersonId
+from orchestration.domain.request import Recorded
 
 EVENT_RESPONSE: Final = "SmsChallengeResponse"
 EVENT_CANCELLED: Final = "SmsChallengeCancelled"
@@ -47,7 +48,7 @@ class Trouble(StrEnum):
 class Target(Recorded):
     """Whose phone: an enrolled person's, or that of an encrypted number. Exactly one is given."""
 
-    user: UserId | None = None
+    user: PersonId | None = None
     encrypted: str | None = None
 
 

@@ -81,6 +81,8 @@ class Step(Recorded):
     at: datetime
     actor: str | None = None
     to: str | None = None
+    people: list[str] = Field(default_factory=list)
+    place: str | None = None
     choice: Choice | None = None
     status: Status | None = None
     text: str = ""

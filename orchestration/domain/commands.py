@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from orchestration.domain.ids import PersonId
 from orchestration.domain.request import (
     ActionState,
     CardRef,
@@ -18,7 +19,6 @@ from orchestration.domain.request import (
     RemarkKind,
     Status,
     TokenName,
-    UserId,
     Via,
 )
 
@@ -35,7 +35,7 @@ class Stamped(Recorded):
     """What the service stamps on every command: who, by which way, and an ID by which a repeat is known."""
 
     command_id: CommandId
-    actor: UserId
+    actor: PersonId
     via: Via
     token: TokenName | None = None
 
@@ -58,7 +58,7 @@ class Delegation(Stamped):
     """Payload of `ApprovalDelegated`: `actor` hands their vote at this level to `to`."""
 
     round: int = Field(ge=1)
-    to: UserId
+    to: PersonId
 
 
 class Comment(Stamped):

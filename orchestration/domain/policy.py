@@ -1,4 +1,4 @@
-"""The policy file, as models: what an operator writes. `policy_text` reads it."""
+"""The policies, as models: what an operator writes. `policy_file` reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from orchestration.domain.request import ChannelId, Duration, PrincipalId, Recorded, Status, UserId
+from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
+from orchestration.domain.request import Duration, Recorded, Status
 
 
 def e164(number: str) -> str:
@@ -75,7 +76,7 @@ class Level(Recorded):
     sms_above: Annotated[Decimal, Field(ge=0)] | None = Field(
         default=None, description="The same, above this amount"
     )
-    channel: ChannelId | None = Field(
+    channel: PlaceId | None = Field(
         default=None, description="Where this level's card goes, if not the policy's"
     )
     on_timeout: OnTimeout = OnTimeout.EXPIRE
@@ -93,7 +94,7 @@ class Level(Recorded):
 class Escalation(Recorded):
     """Where silence goes: another channel, other people, one more wait."""
 
-    channel: ChannelId
+    channel: PlaceId
     approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
     notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
     timeout: Duration
@@ -105,9 +106,7 @@ class Action(Recorded):
     post: str | None = Field(
         default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
     )
-    notify: str | None = Field(
-        default=None, pattern=r"^[CDGUW][A-Z0-9]{1,30}$", description="A channel or a person"
-    )
+    notify: RecipientId | None = None
     activity: str | None = Field(
         default=None, min_length=1, max_length=100, description="The name of an installed action"
     )
@@ -146,7 +145,7 @@ class Away(Recorded):
 class PersonEntry(Recorded):
     """What is known of a person: who decides for them, and when they are away."""
 
-    delegate: UserId | None = None
+    delegate: PersonId | None = None
     away: Away | None = None
 
     def delegate_on(self, day: date) -> str | None:
@@ -161,7 +160,7 @@ class KnownPerson(PersonEntry):
 
 
 class EnrolledPerson(PersonEntry):
-    """A `[people.U…]` table. The number never leaves the process that reads the file."""
+    """A `[people.ID]` table. The number never leaves the process that reads the file."""
 
     phone: Annotated[str, AfterValidator(e164)] | None = None
 
@@ -191,11 +190,14 @@ class Policy(Recorded):
 
     key: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
     title: str = Field(min_length=1, max_length=60)
-    channel: ChannelId
+    channel: PlaceId
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     fields: list[FieldSpec] = Field(default_factory=list, max_length=10)
     levels: list[Level] = Field(min_length=1, max_length=10)
     escalation: Escalation | None = None
+    groups: list[GroupId] = Field(
+        default_factory=list, description="Which of its approvers are groups; not written, but worked out"
+    )
     auto_approve_below: Annotated[Decimal, Field(gt=0)] | None = None
     auto_approve_when: dict[str, list[str]] = Field(
         default_factory=dict, description="A field's name, and the values that need nobody's yes"
@@ -205,7 +207,7 @@ class Policy(Recorded):
         default=False, description="Whether one person may count at several levels"
     )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
-    owner: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")] | None = Field(
+    owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
     on: dict[Ending, Annotated[list[Action], BeforeValidator(_listed), Field(max_length=5)]] = Field(
@@ -232,7 +234,7 @@ class Policy(Recorded):
         named = [person for level in levels for person in level.approvers]
         if levels and self.escalation:
             named += self.escalation.approvers
-        return [person for person in dict.fromkeys(named) if not person.startswith("S")]
+        return [person for person in dict.fromkeys(named) if person not in self.groups]
 
     def _timeout_faults(self) -> list[str]:
         escalates = [level.name for level in self.levels if level.on_timeout is OnTimeout.ESCALATE]
@@ -262,7 +264,7 @@ class Policy(Recorded):
         """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
         faults = []
         for level in self.levels:
-            if any(principal.startswith("S") for principal in level.approvers):
+            if any(principal in self.groups for principal in level.approvers):
                 continue
             people = len(set(level.approvers))
             if level.quorum != "all" and level.quorum > people:
@@ -276,7 +278,7 @@ class PolicyBook(Recorded):
     """The whole file: the policies by name, and the people the operator enrolled."""
 
     policies: dict[str, Policy] = Field(min_length=1)
-    people: dict[UserId, EnrolledPerson] = Field(default_factory=dict)
+    people: dict[PersonId, EnrolledPerson] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _can_confirm(self) -> Self:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from orchestration.domain.errors import PolicyError
+from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
 
+Location = tuple[str | int, ...]
+FORBIDDEN: Final = "Extra inputs are not permitted"  # as pydantic says it
 
-def load(path: Path) -> PolicyBook:
-    """The policy file. Raises `PolicyError`, one line a fault: file, line, place, what to do."""
+
+def load(path: Path, ids: IdReader) -> PolicyBook:
+    """The policy file, its IDs checked by `ids`.
+
+    Raises `PolicyError`, one line a fault: file, line, place, what to do.
+    """
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -24,10 +31,10 @@ def load(path: Path) -> PolicyBook:
         ) from error
     except UnicodeDecodeError as error:
         raise PolicyError(f"{path}: is not UTF-8 text.") from error
-    return parse(text, str(path))
+    return parse(text, str(path), ids)
 
 
-def parse(text: str, source: str) -> PolicyBook:
+def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     """As `load`, from text already read; `source` names it in errors."""
     try:
         tables = tomllib.loads(text)
@@ -37,28 +44,47 @@ def parse(text: str, source: str) -> PolicyBook:
         raise PolicyError(f"{place}: is not valid TOML: {error}.") from error
     if not isinstance(tables.get("policies"), dict) or not tables["policies"]:
         raise PolicyError(f"{source}:1: there is no [policies.NAME] table, so nothing could be asked for.")
+    faults = [(loc, FORBIDDEN) for loc in _reserved(tables)]
     try:
-        return PolicyBook.model_validate(_with_keys(tables), extra="forbid")
+        book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
-        faults = sorted(
-            (locate(text, fault["loc"]), _place(fault["loc"]), fault["msg"].removeprefix("Value error, "))
-            for fault in error.errors()
-        )
-        raise PolicyError(
-            "\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in faults)
-        ) from error
+        faults += [(fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+    if faults:
+        lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)
+        raise PolicyError("\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in lines))
+    return book
 
 
-def _with_keys(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Each policy knows its own name."""
+def _reserved(tables: Mapping[str, Any]) -> Iterator[Location]:
+    """Where somebody wrote what is worked out here."""
+    for key, table in tables["policies"].items():
+        if isinstance(table, dict) and "groups" in table:
+            yield ("policies", key, "groups")
+
+
+def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
+    """Each policy knows its own name, and which of its IDs are those of groups."""
     policies: dict[str, Any] = tables["policies"]
-    named = {
-        key: {**table, "key": key} if isinstance(table, dict) else table for key, table in policies.items()
+    completed = {
+        key: {**table, "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
+        if isinstance(table, dict)
+        else table
+        for key, table in policies.items()
     }
-    return {**tables, "policies": named}
+    return {**tables, "policies": completed}
 
 
-Location = tuple[str | int, ...]
+def _groups(table: Mapping[str, Any], ids: IdReader) -> Iterator[str]:
+    """The groups that a policy's stages name. Nothing is validated yet, so anything may be of any type."""
+    levels = table.get("levels")
+    for stage in [*(levels if isinstance(levels, list) else ()), table.get("escalation")]:
+        for name in ("approvers", "notify"):
+            principals = stage.get(name) if isinstance(stage, dict) else None
+            for principal in principals if isinstance(principals, list) else ():
+                if isinstance(principal, str) and ids.is_group(principal):
+                    yield principal
+
+
 # Parts that pydantic adds to say which branch of a union it tried; a file has no such place.
 _BRANCHES: Final = re.compile(r"^(constrained-int|int|literal\[.*|function-.*|\[key\])$")
 

@@ -16,6 +16,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orchestration.domain.ids import PersonId
+
 APPROVAL: Final = "approval"
 RECONCILE: Final = "reconcile"
 PERSON: Final = "person"
@@ -25,13 +27,10 @@ SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 
-UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")]
-ChannelId = Annotated[str, Field(pattern=r"^[CDG][A-Z0-9]{1,30}$")]
 TokenName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$", description="The name of an API token")
 ]
 CallbackUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=500)]
-PrincipalId = Annotated[str, Field(pattern=r"^[UWS][A-Z0-9]{1,30}$", description="A person or a user group")]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 
@@ -80,7 +79,7 @@ class ApprovalRequest(Model):
     amount: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     fields: dict[str, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
-    requester: UserId
+    requester: PersonId
     asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
     callback_url: CallbackUrl | None = Field(default=None, description="Where the outcome is POSTed, signed")
@@ -141,7 +140,7 @@ class Factor(StrEnum):
 class Vote(Recorded):
     """One person's answer at one level, with the digest of what they were shown."""
 
-    actor: UserId
+    actor: PersonId
     choice: Choice
     comment: str = ""
     via: Via
@@ -151,7 +150,7 @@ class Vote(Recorded):
     factor: Factor | None = Field(
         default=None, description="What confirmed it beside the session it came from"
     )
-    for_: UserId | None = Field(
+    for_: PersonId | None = Field(
         default=None, alias="for", description="Whose vote it is, when a delegate casts it"
     )
 
@@ -169,7 +168,7 @@ class RemarkKind(StrEnum):
 class Remark(Recorded):
     """Something said about the request. It changes no vote and no digest."""
 
-    actor: UserId
+    actor: PersonId
     kind: RemarkKind
     text: str
     at: datetime

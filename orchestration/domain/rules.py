@@ -146,14 +146,14 @@ def belongs(person: str, principals: Collection[str], members: Members) -> bool:
     return person in principals or any(person in members.get(group, ()) for group in principals)
 
 
-def groups_of(principals: Collection[str]) -> list[str]:
-    """The user groups among them, each once, in order."""
-    return list(dict.fromkeys(principal for principal in principals if principal.startswith("S")))
+def groups_of(principals: Collection[str], groups: Collection[str]) -> list[str]:
+    """Those of the principals that are among the policy's `groups`, each once, in order."""
+    return list(dict.fromkeys(principal for principal in principals if principal in groups))
 
 
-def people_of(principals: Collection[str], members: Members) -> list[str]:
+def people_of(principals: Collection[str], groups: Collection[str], members: Members) -> list[str]:
     """Every person among them, by name or through a group, each once, in order."""
     found: dict[str, None] = {}
     for principal in principals:
-        found |= dict.fromkeys(members.get(principal, ()) if principal.startswith("S") else [principal])
+        found |= dict.fromkeys(members.get(principal, ()) if principal in groups else [principal])
     return list(found)

@@ -42,6 +42,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
+from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PersonEntry, Policy, PolicyBook
 from orchestration.domain.request import (
     APPROVAL,
@@ -90,12 +91,13 @@ class ApprovalService:
     """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
 
     Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the
-    policies may be reloaded; requests already open keep their snapshot.
+    policies may be reloaded; requests already open keep their snapshot. `ids` checks whoever a command names.
     """
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], ids: IdReader) -> None:
         self._client = client
         self.book = book
+        self._ids = ids
 
     # ---- asking ------------------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ class ApprovalService:
         Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
         """
         book = self.book()
-        given = taken(request, book)
+        given = taken(request, book, self._ids)
         while True:
             request_id = new_request_id(request)
             if await self._begin(request_id, given):
@@ -154,14 +156,14 @@ class ApprovalService:
         """
         return await self._submit(
             request_id,
-            _made(Decision, actor, command_id, round=round, choice=choice, comment=comment.strip()),
+            self._made(Decision, actor, command_id, round=round, choice=choice, comment=comment.strip()),
         )
 
     async def delegate(
         self, request_id: str, actor: Actor, to: str, *, round: int, command_id: str | None = None
     ) -> Ticket:
         """Hands the actor's vote at the open level to `to`."""
-        return await self._submit(request_id, _made(Delegation, actor, command_id, round=round, to=to))
+        return await self._submit(request_id, self._made(Delegation, actor, command_id, round=round, to=to))
 
     async def comment(
         self, request_id: str, actor: Actor, kind: RemarkKind, text: str, *, command_id: str | None = None
@@ -169,17 +171,38 @@ class ApprovalService:
         """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`)."""
         if not text.strip():
             raise InvalidRequestError("Please write a few words.", field="text")
-        return await self._submit(request_id, _made(Comment, actor, command_id, kind=kind, text=text.strip()))
+        return await self._submit(
+            request_id, self._made(Comment, actor, command_id, kind=kind, text=text.strip())
+        )
 
     async def cancel(
         self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
     ) -> Ticket:
         """Withdraws the request, for the one who asked."""
-        return await self._submit(request_id, _made(Cancellation, actor, command_id, reason=reason.strip()))
+        return await self._submit(
+            request_id, self._made(Cancellation, actor, command_id, reason=reason.strip())
+        )
 
     async def retry(self, request_id: str, actor: Actor, *, command_id: str | None = None) -> Ticket:
         """Has the outcome's failed actions tried again, for the policy's owner."""
-        return await self._submit(request_id, _made(Retry, actor, command_id))
+        return await self._submit(request_id, self._made(Retry, actor, command_id))
+
+    def _made(self, model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
+        """The command, stamped. Raises `InvalidRequestError`."""
+        stamp = {
+            "command_id": command_id or str(uuid.uuid4()),
+            "actor": actor.id,
+            "via": actor.via,
+            "token": actor.token,
+        }
+        try:
+            return model.model_validate({**stamp, **what}, context=self._ids)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            field = str(fault["loc"][0])
+            raise InvalidRequestError(
+                f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
+            ) from error
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: Slack waits for no longer."""
@@ -296,22 +319,6 @@ def new_request_id(request: ApprovalRequest) -> str:
         seed = f"{request.policy}\0{request.requester}\0{request.idempotency_key}"
         number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:5], "big")
     return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
-
-
-def _made(model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
-    """The command, stamped. Raises `InvalidRequestError`."""
-    stamp = {
-        "command_id": command_id or str(uuid.uuid4()),
-        "actor": actor.id,
-        "via": actor.via,
-        "token": actor.token,
-    }
-    try:
-        return model.model_validate({**stamp, **what})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = str(fault["loc"][0])
-        raise InvalidRequestError(f"{field}: {fault['msg']}.", field=field) from error
 
 
 def _find(progress: Progress, command_id: str) -> Verdict | None:

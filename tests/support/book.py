@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.policy import PolicyBook
 from tests.support import POLICIES
@@ -9,7 +10,7 @@ from tests.support import POLICIES
 
 def read(name: str) -> PolicyBook:
     """The policies of `tests/support/policies/<name>.toml`."""
-    return policy_file.parse((POLICIES / f"{name}.toml").read_text(), f"{name}.toml")
+    return policy_file.parse((POLICIES / f"{name}.toml").read_text(), f"{name}.toml", SlackIds())
 
 
 CORE: Final = read("core")

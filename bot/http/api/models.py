@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from bot.slack.ids import PERSON
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.request import (
     ActionState,
@@ -235,7 +236,7 @@ class Page(Model):
 
     status: Status | None = None
     policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] | None = None
-    requester: Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{1,30}$")] | None = None
+    requester: Annotated[str, Field(pattern=PERSON)] | None = None
     since: datetime | None = Field(default=None, description="Asked at or after; without an offset, UTC")
     until: datetime | None = Field(default=None, description="Asked before; without an offset, UTC")
     limit: Annotated[int, Field(ge=1, le=200)] = 50

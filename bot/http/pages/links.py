@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from bot.security.keys import Secrets
+from bot.slack.ids import is_person
 
 PURPOSE: Final = "record"
 # Long enough to read, print and come back to; a link that has wandered off is soon worth nothing.
 LASTING: Final = timedelta(hours=1)
 PERSON: Final = "for"
 KEY: Final = "key"
-
-_PERSON: Final = re.compile(r"^[UW][A-Z0-9]{1,30}$")
 
 
 def _now() -> datetime:
@@ -43,7 +41,7 @@ class RecordLinks:
 
     def good_until(self, request_id: str, person: str, key: str) -> datetime | None:
         """When this address ends; None where it was not made for this request and this person, or has ended."""
-        if not _PERSON.match(person):
+        if not is_person(person):
             return None
         if not self._secrets.verify(PURPOSE, _about(request_id, person), key, now=self._now()):
             return None

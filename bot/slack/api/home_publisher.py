@@ -183,9 +183,9 @@ class HomePublisher:
 
 def _groups_of(book: PolicyBook) -> frozenset[str]:
     """The groups that policies name now. What was asked under an earlier policy still has its card."""
-    principals: list[str] = []
+    named: set[str] = set()
     for policy in book.policies.values():
-        for level in policy.levels:
-            principals += level.approvers
+        principals = [principal for level in policy.levels for principal in level.approvers]
         principals += policy.escalation.approvers if policy.escalation else ()
-    return frozenset(rules.groups_of(principals))
+        named.update(rules.groups_of(principals, policy.groups))
+    return frozenset(named)

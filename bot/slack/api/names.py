@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.api.groups import Groups
+from bot.slack.ids import is_group, is_person
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,10 @@ class Names:
 
     async def of(self, principals: Collection[str]) -> dict[str, str]:
         """ID to name, of those that are known."""
-        people = [who for who in principals if who.startswith(("U", "W"))]
+        people = [who for who in principals if is_person(who)]
         missing = [who for who in people if not self._is_known(who)][:ASKED_FOR]
         tasks = [asyncio.create_task(self._look_all(missing[at::AT_ONCE])) for at in range(AT_ONCE)]
-        if any(who.startswith("S") for who in principals):
+        if any(map(is_group, principals)):
             tasks.append(asyncio.create_task(self._look_at_groups()))
         _, late = await asyncio.wait(tasks, timeout=self._patience)
         for task in late:

@@ -15,6 +15,7 @@ from slack_sdk.web import SlackResponse
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.api.history import History
 from bot.slack.api.pace import Pace
+from bot.slack.ids import is_person
 from bot.slack.input import target
 from bot.slack.input.target import Target, step_metadata
 from bot.slack.messages import thread
@@ -165,7 +166,7 @@ class SlackNotifier:
         self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=whose))
 
     def _place(self, user: str) -> str:
-        if not user.startswith(("U", "W")):
+        if not is_person(user):
             return user
         with as_delivery_errors():
             return self._direct_channel(user)

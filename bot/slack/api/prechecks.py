@@ -8,6 +8,7 @@ from typing import TypeAlias
 from bot.slack.api.groups import Groups
 from orchestration.approval.status import eligible_voters_of, people_of
 from orchestration.domain.commands import Reason
+from orchestration.domain.policy import Policy
 from orchestration.domain.rules import belongs, groups_of
 from orchestration.service.worklists import WorklistItem, precheck
 
@@ -25,7 +26,7 @@ class Prechecks:
     async def refusal(self, person: str, item: WorklistItem) -> Reason | None:
         """Why a decision of theirs would not count now; None where it would, or nobody can tell."""
         voters = eligible_voters_of(item.progress, item.policy)
-        groups = await self._groups_of(person, {*voters.approvers, *voters.escalation})
+        groups = await self._groups_of(person, {*voters.approvers, *voters.escalation}, item.policy)
         if groups is None:
             return None
         reason = precheck(person, dict.fromkeys(groups, (person,)), item)
@@ -34,13 +35,13 @@ class Prechecks:
     async def record(self, person: str, item: WorklistItem) -> str | None:
         """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
         people = people_of(item.progress, item.request, item.policy)
-        groups = await self._groups_of(person, people) or ()
+        groups = await self._groups_of(person, people, item.policy) or ()
         if not belongs(person, people, dict.fromkeys(groups, (person,))):
             return None
         return self._link(item.progress.request_id, person)
 
-    async def _groups_of(self, person: str, principals: set[str]) -> frozenset[str] | None:
+    async def _groups_of(self, person: str, principals: set[str], policy: Policy) -> frozenset[str] | None:
         """Asks Slack only where it matters."""
-        if person in principals or not groups_of(principals):
+        if person in principals or not groups_of(principals, policy.groups):
             return frozenset()
         return await self._groups.of(person)

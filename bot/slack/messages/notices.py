@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import grammar
 from bot.slack.input.target import Target
-from bot.slack.text import bold, linked, mention, money, plain, quoted, referring, safe, system, when
+from bot.slack.text import bold, linked, mention, money, plain, quoted, safe, system, when
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import Policy
@@ -114,7 +114,8 @@ def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) 
 
 
 def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
-    problem = referring(_said(tell), SAID)
+    where = f"{mention(tell.step.place)}: " if tell.step and tell.step.place else ""
+    problem = f"{where}{safe(_said(tell), SAID)}"
     return Message(
         f"✗ A card of {what} still shows what is no longer true. {problem} {_link(tell, links)}".rstrip()
     )

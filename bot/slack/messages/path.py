@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from bot.slack.ids import is_group
 from bot.slack.messages.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
@@ -94,8 +95,8 @@ def _waited_for(level: LevelState, approvals: int, *, naming: bool) -> str:
         return ""
     shown = [_in_whose_place(level, who) for who in named]
     if others := [who for who in people if who not in named]:
-        shown.append("others" if any(who.startswith("S") for who in others) else f"{len(others)} more")
-    everybody = level.needed - approvals >= len(people) and not any(who.startswith("S") for who in people)
+        shown.append("others" if any(map(is_group, others)) else f"{len(others)} more")
+    everybody = level.needed - approvals >= len(people) and not any(map(is_group, people))
     joint = " and " if everybody else " or "
     return joint.join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 

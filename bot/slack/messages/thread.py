@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
-from bot.slack.text import bold, mention, quoted, referring, safe, system
+from bot.slack.text import bold, mention, quoted, safe, system, within
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.request import Choice
 from orchestration.service.messages import why_not
@@ -60,6 +60,14 @@ def _whom(step: Step) -> str:
     return mention(step.to) if step.to else "somebody else"
 
 
+def _people(step: Step) -> str:
+    return within(map(mention, step.people), " ", 2 * SHORT)
+
+
+def _place(step: Step) -> str:
+    return mention(step.place) if step.place else "its channel"
+
+
 def _where(step: Step) -> str:
     return system(step.to or "")
 
@@ -77,15 +85,13 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.COMMENT: lambda step: _with(f"{_who(step)} comments", step.text),
     StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),
     StepKind.ANSWER: lambda step: _with(f"{_who(step)} answers", step.text),
-    StepKind.REMINDED: lambda step: f"Reminded {referring(step.text, SHORT)}",
-    StepKind.ESCALATED: lambda step: (
-        f"{ONWARD} Nobody decided in time: escalated to {referring(step.text, SHORT)}"
-    ),
+    StepKind.REMINDED: lambda step: f"Reminded {_people(step)}",
+    StepKind.ESCALATED: lambda step: f"{ONWARD} Nobody decided in time: escalated to {_place(step)}",
     StepKind.LEVEL_PASSED: _level_passed,
     StepKind.ACTION_DONE: _action_done,
     StepKind.ACTION_FAILED: _action_failed,
     StepKind.CARD_STALE: lambda step: (
-        f"{NO} A card could not be brought up to date: {referring(step.text, SHORT)}"
+        f"{NO} A card could not be brought up to date: {_place(step)}: {safe(step.text, SHORT)}"
     ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",

@@ -13,6 +13,7 @@ import pytest
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
 
+from bot.slack.ids import SlackIds
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
@@ -160,7 +161,7 @@ class Office:
 
 def outcome_activities(board: Board) -> OutcomeActivities:
     worklist = BoardOutcomes(board)
-    return OutcomeActivities(worklist, worklist, lambda: BOOK)
+    return OutcomeActivities(worklist, worklist, lambda: BOOK, SlackIds())
 
 
 @pytest.fixture
@@ -209,7 +210,11 @@ async def opened(connection: Connection, board: Board, directory: Directory) -> 
     worker.start()
     client = connection.client()
     yield Office(
-        connection, ApprovalService(client, lambda: BOOK), board, ChallengeService(client, codes), carrier
+        connection,
+        ApprovalService(client, lambda: BOOK, SlackIds()),
+        board,
+        ChallengeService(client, codes),
+        carrier,
     )
     await client.close()
     stopping = threading.Thread(target=worker.stop)

@@ -15,6 +15,7 @@ import pytest
 
 from bot.outbound import actions
 from bot.outbound.actions import ActionFailedError, MissingActionError, OutcomeActions
+from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
@@ -203,7 +204,7 @@ timeout = "1d"
 [policies.purchase.on]
 approved = [{ activity = "ledger" }, { activity = "archive" }]
 """
-    book = policy_file.parse(text, "p.toml")
+    book = policy_file.parse(text, "p.toml", SlackIds())
     [(place, words)] = actions.missing(book.policies, {"ledger": lambda _key, _event: None})
     assert place == ("policies", "purchase", "on", "approved")
     assert words == "no installed package has the action 'archive' (installed: ledger)"

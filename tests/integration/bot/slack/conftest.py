@@ -30,6 +30,7 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.api.prechecks import Prechecks
+from bot.slack.ids import SlackIds
 from bot.slack.input.draft import Policies
 from bot.slack.listeners import register
 from orchestration.approval.activities import ApprovalActivities
@@ -64,6 +65,7 @@ POLICIES = {
                 on_timeout=OnTimeout.ESCALATE,
             )
         ],
+        groups=["S0MANAGERS", "S0DIRECTORS"],
         escalation=Escalation(channel="C0ESCALATIONS", approvers=["S0DIRECTORS"], timeout=DAY),
     ),
     "access": Policy(
@@ -98,7 +100,9 @@ class House:
             self.notifier, self.directory, OutcomeActions({}), alone_since=alone_since
         )
         worklist = BoardOutcomes(Board())
-        register_worker(worker, activities, OutcomeActivities(worklist, worklist, self.service.book))
+        register_worker(
+            worker, activities, OutcomeActivities(worklist, worklist, self.service.book, SlackIds())
+        )
         worker.start()
         # Waited for, though its queues look up only once a second: what it is about to send needs someone to take it.
         self.stack.push_async_callback(asyncio.to_thread, worker.stop)
@@ -268,7 +272,7 @@ async def built(
         sync_client = web_client(BOT_TOKEN, simulator.api_url)
         client = connection.client()
         stack.push_async_callback(client.close)
-        service = ApprovalService(client, lambda: PolicyBook(policies=policies))
+        service = ApprovalService(client, lambda: PolicyBook(policies=policies), SlackIds())
         slack = AsyncWebClient(token=BOT_TOKEN, base_url=simulator.api_url)
         groups, links = Groups(slack), RecordLinks(PUBLIC_URL, Secrets(b"s" * 32))
         home_publisher = HomePublisher(

@@ -14,6 +14,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
+from bot.slack.ids import SlackIds
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card
@@ -124,7 +125,7 @@ async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the
 ) -> None:
     """Nobody works here, so the verdict is still to come when the hub stops."""
     client = connection.client()
-    service = ApprovalService(client, lambda: BOOK)
+    service = ApprovalService(client, lambda: BOOK, SlackIds())
     request_id = await service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
     ticket = await service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
     connection.close()

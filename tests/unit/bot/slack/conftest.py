@@ -34,6 +34,7 @@ PURCHASE = Policy(
         ),
         Level(name="Finance", approvers=["S0FINANCE"], quorum=2, timeout=timedelta(days=1)),
     ],
+    groups=["S0MANAGERS", "S0FINANCE", "S0DIRECTORS"],
     escalation=Escalation(channel="C0ESCALATIONS", approvers=["S0DIRECTORS"], timeout=timedelta(days=1)),
 )
 ACCESS = Policy(

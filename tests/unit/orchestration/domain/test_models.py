@@ -41,7 +41,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
 def test_the_digest_covers_what_was_asked_and_nothing_else() -> None:
     base = asked(amount=Decimal(10))
     assert base.digest() == asked(amount=Decimal(10), requester="U0SAM", idempotency_key="k").digest()
-    different = [asked(amount=Decimal(11)), asked(title="WorklistUpdates", amount=Decimal(10)), asked()]
+    different = [asked(amount=Decimal(11)), asked(title="Desks", amount=Decimal(10)), asked()]
     assert len({base.digest(), *(request.digest() for request in different)}) == 4
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import bot
 from bot import policy_reloading
+from bot.slack.ids import SlackIds
 from orchestration.domain import policy as policies
 from orchestration.domain import policy_file as policy_text
 from orchestration.domain.errors import PolicyError
@@ -43,17 +44,17 @@ approved = { post = "https://erp.example/orders" }
 
 def faults(text: str) -> list[str]:
     with pytest.raises(PolicyError) as caught:
-        policy_text.parse(text, "p.toml")
+        policy_text.parse(text, "p.toml", SlackIds())
     return str(caught.value).splitlines()
 
 
 def test_the_shipped_policies_are_valid() -> None:
-    book = policy_text.load(Path(bot.__file__).with_name("policies.toml"))
+    book = policy_text.load(Path(bot.__file__).with_name("policies.toml"), SlackIds())
     assert {"purchase", "deploy", "access", "document"} <= set(book.policies)
 
 
 def test_a_good_file_is_read_with_its_defaults() -> None:
-    policy = policy_text.parse(GOOD, "p.toml").policies["purchase"]
+    policy = policy_text.parse(GOOD, "p.toml", SlackIds()).policies["purchase"]
     manager, finance = policy.levels
     assert (manager.quorum, manager.reject_quorum, manager.on_timeout) == (1, 1, OnTimeout.EXPIRE)
     assert manager.needs_code(policies.Decimal(10_001))
@@ -63,7 +64,7 @@ def test_a_good_file_is_read_with_its_defaults() -> None:
 
 
 def test_an_instance_takes_along_who_is_named_but_no_number() -> None:
-    book = policy_text.parse(GOOD, "p.toml")
+    book = policy_text.parse(GOOD, "p.toml", SlackIds())
     known = book.people_of(book.policies["purchase"])
     assert known["U0ADA"].enrolled
     assert "+1" not in known["U0ADA"].model_dump_json()
@@ -116,7 +117,7 @@ def test_what_is_not_toml_names_the_line() -> None:
 
 def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="COUNTERSIGN_POLICIES"):
-        policy_text.load(tmp_path / "missing.toml")
+        policy_text.load(tmp_path / "missing.toml", SlackIds())
 
 
 def test_a_policy_that_needs_a_code_is_refused_without_an_sms_account(tmp_path: Path) -> None:

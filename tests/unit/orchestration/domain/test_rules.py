@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from bot.slack.ids import SlackIds
 from orchestration.approval.record import COMMENT_BYTES_KEPT, Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain import policy_file, rules
@@ -217,4 +218,4 @@ HEAD = '[policies.p]\ntitle = "P"\nchannel = "C0P"\n'
 )
 def test_a_level_that_could_never_be_decided_is_a_fault_of_the_file(text: str, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
-        policy_file.parse(text, "p.toml")
+        policy_file.parse(text, "p.toml", SlackIds())

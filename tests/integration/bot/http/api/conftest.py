@@ -20,6 +20,7 @@ from bot.outbound.callbacks import HttpCaller, networks
 from bot.security.keys import Secrets
 from bot.security.receipts import Keys
 from bot.security.tokens import TokenFile
+from bot.slack.ids import SlackIds
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
@@ -66,7 +67,7 @@ class Office:
     async def start(self) -> None:
         self.connection: Connection = connect("embedded", self.data, skippable_clock=True)
         self.client = self.connection.client()
-        self.service = ApprovalService(self.client, lambda: BOOK)
+        self.service = ApprovalService(self.client, lambda: BOOK, SlackIds())
         secrets, keys = Secrets.load(None, self.data), Keys.load(None, self.data)
         codes = Codes(secrets.values)
         self.api = Api(
@@ -87,7 +88,7 @@ class Office:
         register(
             self.worker,
             activities,
-            OutcomeActivities(self.api.outcome_events(keys), caller, lambda: BOOK),
+            OutcomeActivities(self.api.outcome_events(keys), caller, lambda: BOOK, SlackIds()),
             ChallengeActivities(codes, carrier, carrier, carrier),
         )
         for orchestrator in self._orchestrators:

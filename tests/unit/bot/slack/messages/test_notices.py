@@ -34,9 +34,9 @@ LINES = [
     (step(StepKind.COMMENT, actor="U0ADA", text="Fine."), "<@U0ADA> comments:\n> Fine."),
     (step(StepKind.QUESTION, actor="U0ADA", text="Why?"), "<@U0ADA> asks:\n> Why?"),
     (step(StepKind.ANSWER, actor="U0RITA", text="So."), "<@U0RITA> answers:\n> So."),
-    (step(StepKind.REMINDED, text="<@U0ADA> <@U0FIN>"), "Reminded <@U0ADA> <@U0FIN>"),
+    (step(StepKind.REMINDED, people=["U0ADA", "U0FIN"]), "Reminded <@U0ADA> <@U0FIN>"),
     (
-        step(StepKind.ESCALATED, text="<#C0ESCALATIONS>"),
+        step(StepKind.ESCALATED, place="C0ESCALATIONS"),
         "→ Nobody decided in time: escalated to <#C0ESCALATIONS>",
     ),
     (step(StepKind.LEVEL_PASSED, text="Manager"), "✓ *Manager* is passed"),
@@ -50,7 +50,7 @@ LINES = [
         "✗ Failed: erp.example answered 503. · erp.example",
     ),
     (
-        step(StepKind.CARD_STALE, text="<#C0DEPLOYS>: <script> failed <!channel>"),
+        step(StepKind.CARD_STALE, place="C0DEPLOYS", text="<script> failed <!channel>"),
         "✗ A card could not be brought up to date: <#C0DEPLOYS>: &lt;script&gt; failed &lt;!channel&gt;",
     ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
@@ -115,7 +115,7 @@ def test_what_each_message_says(story: MakeStory) -> None:
     assert says(Notice.ACTION_FAILED, step=failed) == (
         f"✗ {WHAT} has ended, but erp.example could not be told: erp.example answered 503. {SEEN}"
     )
-    stale = step(StepKind.CARD_STALE, text="<#C0DEPLOYS>: it kept failing")
+    stale = step(StepKind.CARD_STALE, place="C0DEPLOYS", text="it kept failing")
     assert says(Notice.CARD_STALE, step=stale) == (
         f"✗ A card of {WHAT} still shows what is no longer true. <#C0DEPLOYS>: it kept failing {SEEN}"
     )
