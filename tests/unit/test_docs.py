@@ -20,12 +20,13 @@ from bot import config
 from bot.cli import main as cli
 from bot.outbound.callbacks import secret_of
 from bot.security.keys import Secrets
+from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import COMMANDS, Reason
 from orchestration.domain.policy import Action, Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "orchestration/hub/README.md"]
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -182,7 +183,8 @@ def test_the_command_line_page_has_every_option_and_no_other(command: str) -> No
 
 def test_the_policy_page_has_every_key_and_no_other() -> None:
     page = ROOT / "docs/reference/policy-file.md"
-    keys = {field for field in Policy.model_fields if field != "key"}
+    worked_out = {"key", "groups"}  # by who reads the file, not by who writes it
+    keys = set(Policy.model_fields) - worked_out
     assert coded(table(page, "`[policies.NAME]`")) == keys
     assert coded(table(page, "`[[policies.NAME.levels]]`")) == set(Level.model_fields)
     assert coded(table(page, "`[policies.NAME.escalation]`")) == set(Escalation.model_fields)
@@ -200,6 +202,26 @@ def test_the_pages_have_every_status_reason_and_event() -> None:
     }
     assert {event for event in events if event.startswith("Approval")} == set(COMMANDS)
     assert coded(table(ROOT / "docs/reference/http-api.md", "Verdicts")) == set(Reason)
+
+
+def test_the_map_has_every_folder_of_the_code_and_no_other() -> None:
+    page = ROOT / "docs/explanation/code-map.md"
+    rows = [*table(page, "The folders of `orchestration`"), *table(page, "The folders of `bot`")]
+    folders = {
+        name(file.parent)
+        for top in ("orchestration", "bot")
+        for kind in ("*.py", "*.js")
+        for file in (ROOT / top).rglob(kind)
+    }
+    assert coded(rows) == folders - {"orchestration", "bot"}
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    text = (ROOT / "docs/explanation/code-map.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:bot|orchestration|tests)/[\w/.-]+)`", text)
+    assert len(named) > 40
+    for place in named:
+        assert (ROOT / place).exists(), place
 
 
 # ---- snippets --------------------------------------------------------------------------------------------
@@ -224,7 +246,7 @@ def test_every_recipe_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("snippet", recipes("policy"))
 def test_every_policy_on_the_pages_is_one(snippet: str) -> None:
-    assert policy_file.parse(snippet, "the page").policies
+    assert policy_file.parse(snippet, "the page", SlackIds()).policies
 
 
 def test_the_receiver_of_callbacks_takes_ours_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
