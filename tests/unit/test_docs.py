@@ -18,6 +18,14 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
 from bot.cli import main as cli
+from bot.http.api.approvals import ApprovalRoutes
+from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.docs import DocsRoutes
+from bot.http.api.endpoint import DECIDE_ANY
+from bot.http.api.hooks import HookRoutes
+from bot.http.api.key_set import KeyRoutes
+from bot.http.api.management import ManagementRoutes
+from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.callbacks import secret_of
 from bot.security.keys import Secrets
 from bot.slack.ids import SlackIds
@@ -202,6 +210,50 @@ def test_the_pages_have_every_status_reason_and_event() -> None:
     }
     assert {event for event in events if event.startswith("Approval")} == set(COMMANDS)
     assert coded(table(ROOT / "docs/reference/http-api.md", "Verdicts")) == set(Reason)
+
+
+def test_the_timeline_page_has_every_kind() -> None:
+    tree = ast.parse((ROOT / "bot/http/api/timeline.py").read_text(encoding="utf-8"))
+    kinds = {
+        node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "kind" and isinstance(node.value, ast.Constant)
+    }
+    assert {"asked", "waiting", "event"} <= kinds
+    assert coded(table(ROOT / "docs/reference/wire.md", "The timeline")) == kinds | set(_ACTIVITIES)
+
+
+def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
+    nothing: Any = None  # listing endpoints needs nothing of what serves them
+    rooms: list[Any] = [
+        ApprovalRoutes(nothing, nothing, nothing),
+        ChallengeRoutes(nothing),
+        HookRoutes(nothing, nothing),
+        ManagementRoutes(nothing, nothing),
+        KeyRoutes(nothing),
+        DocsRoutes(),
+    ]
+    endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
+    rows = table(ROOT / "docs/reference/http-api.md", "Addresses")
+    listed = {address: row for row in rows for address in coded([row])}
+    assert set(listed) == {f"{endpoint.method} {endpoint.path}" for endpoint in endpoints}
+    for endpoint in endpoints:
+        row = listed[f"{endpoint.method} {endpoint.path}"]
+        scopes = {"decide:POLICY" if scope == DECIDE_ANY else scope for scope in endpoint.scopes}
+        assert coded([row], 2) == scopes, row
+        assert ("key" in row[2]) == (endpoint.keyed or endpoint.path.startswith("/hooks/")), row
+
+
+def test_every_class_in_the_glossary_is_one() -> None:
+    classes = {
+        node.name
+        for top in ("bot", "orchestration")
+        for file in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    words = coded(table(ROOT / "docs/reference/glossary.md"), 1)
+    assert {word for word in words if re.fullmatch(r"(?:[A-Z][a-z]+)+", word)} <= classes
 
 
 def test_the_map_has_every_folder_of_the_code_and_no_other() -> None:
