@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
@@ -27,6 +27,7 @@ from bot.security.keys import Secrets
 from bot.security.receipts import Keys
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
+from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.groups import Groups
@@ -55,24 +56,33 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class Countersign:
-    """A running process: its service, its port, its connection to the hub, and the task that connects to Slack.
+    """A running process: its service, its API and their port, its hub and worker, and the task that connects to Slack.
 
     `connecting` ends well once Slack is connected; it raises when Slack refuses a token.
     """
 
     service: ApprovalService
+    api: Api
     port: int
     connection: Connection
+    worker: TaskHubGrpcWorker
     connecting: asyncio.Task[None]
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, pace: Pace | None = None, sweep_every: float = sweep.EVERY
+    settings: Settings,
+    *,
+    pace: Pace | None = None,
+    sweep_every: float = sweep.EVERY,
+    redraw_every: float = home_publisher.PAUSE,
+    orchestrators: Iterable[Callable[..., Any]] = (),
 ) -> AsyncIterator[Countersign]:
     """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
 
-    `pace` is Slack's unless it is given, as for a workspace that is only simulated. `sweep_every`: seconds.
+    `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
+    as for a workspace that is only simulated. `sweep_every`: seconds. `orchestrators` are somebody else's: they run in
+    the same worker, and may ask for approvals.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` with a sentence when something that is ours is wrong.
     """
@@ -93,7 +103,7 @@ async def running(
         service = ApprovalService(client, book, SlackIds())
         challenges = sms.service(client) if sms else None
         outcome_activities, api = _for_programs(settings, client, service, secrets, challenges)
-        people = _for_people(settings, connection, client, service, secrets)
+        people = _for_people(settings, connection, client, service, secrets, redraw_every)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
@@ -102,6 +112,8 @@ async def running(
             notifier, SlackDirectory(slack), OutcomeActions(known), alone_since=connection.alone_since()
         )
         register(worker, activities, outcome_activities, sms.activities(book, notifier) if sms else None)
+        for orchestrator in orchestrators:
+            worker.add_orchestrator(orchestrator)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's
         closing.push_async_callback(_stop, worker)
 
@@ -126,7 +138,7 @@ async def running(
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(link.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
-        yield Countersign(service, port, connection, connecting)
+        yield Countersign(service, api, port, connection, worker, connecting)
 
 
 def _for_programs(
@@ -166,13 +178,14 @@ def _for_people(
     client: AsyncTaskHubGrpcClient,
     service: ApprovalService,
     secrets: Secrets,
+    redraw_every: float,
 ) -> _ForPeople:
     slack = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
         slack,
-        HomePublisher(slack, Worklists(client), groups, service.book, connection.now),
+        HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
         Prechecks(groups, links.make),
         RecordRoutes(service, Operations(client), links, Names(slack, groups)),
     )

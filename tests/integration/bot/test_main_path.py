@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from bot.simulator.control.person import Person
-from tests.integration.bot.conftest import Office, actions_of, text_of
+from tests.support.messages import actions_of, text_of
+from tests.support.world import World
 
 PURCHASES, ESCALATIONS, DOCS = "C0PURCHASES", "C0ESCALATIONS", "C0DOCS"
+
+
+@pytest.fixture
+def world(any_world: World) -> World:
+    """Each test, in each way that Slack and the hub can be reached."""
+    return any_world
 
 
 def is_card(message: dict[str, Any]) -> bool:
@@ -37,8 +46,8 @@ async def ephemeral(person: Person, channel: str, words: str) -> None:
     await person.wait_for_message(channel, lambda message: message["ephemeral"] and words in text_of(message))
 
 
-async def test_command_card_click_edited_card(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_command_card_click_edited_card(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita)
         assert "4,200.00 USD" in text_of(card)
         assert card["metadata"]["event_payload"]["round"] == 1
@@ -54,8 +63,8 @@ async def test_command_card_click_edited_card(office: Office) -> None:
         await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
 
 
-async def test_the_modal_asks_and_shows_what_is_missing(office: Office) -> None:
-    async with office.person("U0RITA") as rita:
+async def test_the_modal_asks_and_shows_what_is_missing(world: World) -> None:
+    async with world.person("U0RITA") as rita:
         await rita.command(PURCHASES, "/request-approval document")
         form = await rita.wait_for_view()
         assert form["title"]["text"]
@@ -68,8 +77,8 @@ async def test_the_modal_asks_and_shows_what_is_missing(office: Office) -> None:
         assert "The travel policy" in text_of(card)
 
 
-async def test_a_rejection_asks_for_the_reason_and_shows_it(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0FAY") as fay:
+async def test_a_rejection_asks_for_the_reason_and_shows_it(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0FAY") as fay:
         card = await ask(rita)
         await fay.click(PURCHASES, card["ts"], "reject")
         form = await fay.wait_for_view()
@@ -79,8 +88,8 @@ async def test_a_rejection_asks_for_the_reason_and_shows_it(office: Office) -> N
         assert "The old ones are a year old." in text_of(ended)
 
 
-async def test_the_wrong_person_and_the_requester_get_a_sentence_that_only_they_see(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0SAM") as sam, office.person("U0ADA") as ada:
+async def test_the_wrong_person_and_the_requester_get_a_sentence_that_only_they_see(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0SAM") as sam, world.person("U0ADA") as ada:
         card = await ask(rita)
         await sam.click(PURCHASES, card["ts"], "approve")
         await ephemeral(sam, PURCHASES, "not one of the approvers")
@@ -91,8 +100,8 @@ async def test_the_wrong_person_and_the_requester_get_a_sentence_that_only_they_
         assert any(undecided(message) and message["ts"] == card["ts"] for message in seen)
 
 
-async def test_two_people_press_at_once_and_the_late_one_is_told(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada, office.person("U0FIN") as fin:
+async def test_two_people_press_at_once_and_the_late_one_is_told(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada, world.person("U0FIN") as fin:
         card = await ask(rita)
         await asyncio.gather(
             ada.click(PURCHASES, card["ts"], "approve"), fin.click(PURCHASES, card["ts"], "approve")
@@ -102,10 +111,10 @@ async def test_two_people_press_at_once_and_the_late_one_is_told(office: Office)
         await ephemeral(late, PURCHASES, "already approved")
 
 
-async def test_silence_escalates_and_the_director_decides_on_both_cards(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0DIRK") as dirk:
+async def test_silence_escalates_and_the_director_decides_on_both_cards(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0DIRK") as dirk:
         first = await ask(rita)
-        office.skip(days=2)
+        await world.skip(days=2)
         second = await dirk.wait_for_message(ESCALATIONS, undecided)
         assert second["metadata"]["event_payload"]["round"] == 2
         escalated = await rita.wait_for_message(PURCHASES, lambda m: is_card(m) and "Escalated" in text_of(m))
@@ -116,44 +125,43 @@ async def test_silence_escalates_and_the_director_decides_on_both_cards(office: 
             assert "<@U0DIRK>" in text_of(await rita.wait_for_message(channel, decided))
 
 
-async def test_nobody_ever_answers_and_every_card_says_so(office: Office) -> None:
-    async with office.person("U0RITA") as rita:
+async def test_nobody_ever_answers_and_every_card_says_so(world: World) -> None:
+    async with world.person("U0RITA") as rita:
         await ask(rita)
-        office.skip(days=2)
+        await world.skip(days=2)
         await rita.wait_for_message(ESCALATIONS, undecided)
-        office.skip(days=1)
+        await world.skip(days=1)
         for channel in (PURCHASES, ESCALATIONS):
             assert "timed out" in text_of(await rita.wait_for_message(channel, decided)).lower()
 
 
-async def test_what_waits_survives_a_restart_and_its_buttons_work(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_what_waits_survives_a_restart_and_its_buttons_work(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita)
-        await office.stop()
-        await office.start()
+        await world.stop()
+        await world.start()
         await ada.click(PURCHASES, card["ts"], "approve")
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
-async def test_a_card_that_somebody_deleted_is_no_error(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_a_card_that_somebody_deleted_is_no_error(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita)
         await rita.delete(PURCHASES, card["ts"])
-        assert office.app is not None
-        office.skip(days=2)
+        await world.skip(days=2)
         second = await ada.wait_for_message(ESCALATIONS, undecided)
         await ada.click(ESCALATIONS, second["ts"], "approve")
         assert "Approved" in text_of(await ada.wait_for_message(ESCALATIONS, decided))
 
 
-async def test_fifty_requests_decided_at_once_by_different_people(office: Office) -> None:
+async def test_fifty_requests_decided_at_once_by_different_people(world: World) -> None:
     """Each ends with the right decision on the right card."""
     people = ["U0ADA", "U0FAY", "U0FIN"]
-    async with office.person("U0RITA") as rita:
+    async with world.person("U0RITA") as rita:
         for n in range(50):
             await rita.command(PURCHASES, f"/request-approval purchase {n + 1} Chair number {n}")
         cards = await asyncio.wait_for(_cards(rita, undecided, 50), 60)
-        approvers = [office.person(user) for user in people]
+        approvers = [world.person(user) for user in people]
         await asyncio.gather(
             *(approvers[n % 3].click(PURCHASES, card["ts"], "approve") for n, card in enumerate(cards))
         )

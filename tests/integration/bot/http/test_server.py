@@ -14,8 +14,9 @@ from slack_sdk.signature import SignatureVerifier
 from bot.security.receipts import verify
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
-from tests.integration.bot.conftest import SECRET, Office, actions_of
 from tests.integration.bot.test_main_path import PURCHASES, ask, ephemeral, undecided
+from tests.support.messages import actions_of
+from tests.support.world import SIGNING_SECRET, World
 
 
 def click(card: dict[str, Any], user: str) -> str:
@@ -43,7 +44,7 @@ def click(card: dict[str, Any], user: str) -> str:
     return urlencode({"payload": json.dumps(payload)})
 
 
-def signed(body: str, *, secret: str = SECRET, age: int = 0) -> dict[str, str]:
+def signed(body: str, *, secret: str = SIGNING_SECRET, age: int = 0) -> dict[str, str]:
     timestamp = str(int(time.time()) - age)
     signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=body)
     assert signature
@@ -55,10 +56,8 @@ def signed(body: str, *, secret: str = SECRET, age: int = 0) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("how", ["wrong secret", "five minutes old", "altered", "unsigned"])
-async def test_a_click_that_slack_did_not_sign_gets_401_and_changes_nothing(
-    http_office: Office, how: str
-) -> None:
-    async with http_office.person("U0RITA") as rita, aiohttp.ClientSession() as http:
+async def test_a_click_that_slack_did_not_sign_gets_401_and_changes_nothing(world: World, how: str) -> None:
+    async with world.person("U0RITA") as rita, aiohttp.ClientSession() as http:
         card = await ask(rita)
         body = click(card, "U0ADA")
         headers = {
@@ -68,50 +67,48 @@ async def test_a_click_that_slack_did_not_sign_gets_401_and_changes_nothing(
             "unsigned": {"Content-Type": "application/x-www-form-urlencoded"},
         }[how]
         sent = body.replace("U0ADA", "U0FIN") if how == "altered" else body
-        async with http.post(http_office.url("/slack/events"), data=sent, headers=headers) as answer:
+        async with http.post(world.url + "/slack/events", data=sent, headers=headers) as answer:
             assert answer.status == 401
-        assert http_office.app is not None
-        progress = await http_office.app.service.status(card["metadata"]["event_payload"]["instance_id"])
+        progress = await world.service.status(card["metadata"]["event_payload"]["instance_id"])
         assert (progress.verdicts, progress.outcome) == ([], None)
         shown = next(seen for seen in await rita.messages(PURCHASES) if seen["ts"] == card["ts"])
         assert "approve" in actions_of(shown)
 
 
 async def test_the_same_click_that_slack_did_sign_counts_once_however_often_it_comes(
-    http_office: Office,
+    world: World,
 ) -> None:
     """The control of the test above, and the second delivery of a click that Slack believes lost."""
     async with (
-        http_office.person("U0RITA") as rita,
-        http_office.person("U0SAM") as sam,
+        world.person("U0RITA") as rita,
+        world.person("U0SAM") as sam,
         aiohttp.ClientSession() as http,
     ):
         card = await ask(rita)
         body = click(card, "U0SAM")
         for _ in range(2):
-            async with http.post(http_office.url("/slack/events"), data=body, headers=signed(body)) as answer:
+            async with http.post(world.url + "/slack/events", data=body, headers=signed(body)) as answer:
                 assert answer.status == 200
         await ephemeral(sam, PURCHASES, "not one of the approvers")
-        assert http_office.app is not None
-        progress = await http_office.app.service.status(card["metadata"]["event_payload"]["instance_id"])
+        progress = await world.service.status(card["metadata"]["event_payload"]["instance_id"])
         assert len(progress.verdicts) == 1
 
 
-async def test_health_and_readiness(office: Office) -> None:
+async def test_health_and_readiness(any_world: World) -> None:
     async with aiohttp.ClientSession() as http:
-        async with http.get(office.url("/healthz")) as answer:
+        async with http.get(any_world.url + "/healthz") as answer:
             assert (answer.status, await answer.json()) == (200, {"status": "alive"})
-        async with http.get(office.url("/readyz")) as answer:
+        async with http.get(any_world.url + "/readyz") as answer:
             assert (answer.status, await answer.json()) == (200, {"hub": "up", "slack": "up"})
 
 
-async def test_a_program_asks_and_a_person_presses_approve(http_office: Office) -> None:
+async def test_a_program_asks_and_a_person_presses_approve(world: World) -> None:
     """The API of the real process: asked by token, decided in Slack, answered with a receipt."""
-    token = TokenFile(http_office.data / TOKENS).create("ci", "U0RITA", ["request"])
+    token = TokenFile(world.data / TOKENS).create("ci", "U0RITA", ["request"])
     body = {"policy": "deploy", "title": "Deploy 4f2c1a?", "fields": {"service": "web"}}
     headers = {"Authorization": f"Bearer {token}"}
-    async with http_office.person("U0ADA") as ada, aiohttp.ClientSession(headers=headers) as http:
-        async with http.post(http_office.url("/api/approvals"), json=body) as answer:
+    async with world.person("U0ADA") as ada, aiohttp.ClientSession(headers=headers) as http:
+        async with http.post(world.url + "/api/approvals", json=body) as answer:
             assert answer.status == 202, await answer.text()
             place = answer.headers["Location"]
         card = await ada.wait_for_message("C0DEPLOYS", undecided)
@@ -119,6 +116,6 @@ async def test_a_program_asks_and_a_person_presses_approve(http_office: Office) 
         async with http.get(f"{place}?wait=20s") as answer:
             approval = await answer.json()
             assert (answer.status, approval["status"]) == (200, "approved")
-        async with http.get(http_office.url("/.well-known/jwks.json")) as answer:
+        async with http.get(world.url + "/.well-known/jwks.json") as answer:
             claims = verify(approval["outcome"]["receipt"], await answer.json())
     assert [(vote["actor"], vote["via"]) for vote in claims["decisions"]] == [("U0ADA", "slack")]

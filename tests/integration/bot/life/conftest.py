@@ -12,13 +12,12 @@ import pytest
 from aiohttp import web
 
 from bot.simulator.control.person import Person
-from tests.integration.bot.conftest import Office, opened, text_of
-from tests.support import POLICIES
+from tests.support.messages import Message, text_of
+from tests.support.world import PATIENCE_S, World, policies
 
 PURCHASES, DEPLOYS, ACCESS = "C0PURCHASES", "C0DEPLOYS", "C0ACCESS"
 ESCALATIONS, GENERAL = "C0ESCALATIONS", "C0GENERAL"
 
-Message = dict[str, Any]
 T = TypeVar("T")
 
 
@@ -54,26 +53,23 @@ async def erp() -> AsyncIterator[Erp]:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, erp: Erp) -> AsyncIterator[Office]:
-    policies = tmp_path / "policies.toml"
-    text = (POLICIES / "life.toml").read_text()
-    policies.write_text(text.replace("https://erp.example", erp.url))
-    async with opened(tmp_path, policies=policies) as found:
+async def world(tmp_path: Path, erp: Erp) -> AsyncIterator[World]:
+    async with World(tmp_path, policies("life").replace("https://erp.example", erp.url)) as found:
         yield found
 
 
 class People:
     """Everybody of the workspace, each as themselves."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._known: dict[str, Person] = {}
 
     def __getattr__(self, name: str) -> Person:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._known:
-            self._known[name] = self._office.person(f"U0{name.upper()}")
+            self._known[name] = self._world.person(f"U0{name.upper()}")
         return self._known[name]
 
     async def leave(self) -> None:
@@ -82,8 +78,8 @@ class People:
 
 
 @pytest.fixture
-async def people(office: Office) -> AsyncIterator[People]:
-    found = People(office)
+async def people(world: World) -> AsyncIterator[People]:
+    found = People(world)
     yield found
     await found.leave()
 
@@ -91,7 +87,9 @@ async def people(office: Office) -> AsyncIterator[People]:
 # ---- looking: by asking again, as many changes at once would each be looked at ----------------------------------
 
 
-async def until(look: Callable[[], Awaitable[T | None]], patience: float = 15.0, every: float = 0.03) -> T:
+async def until(
+    look: Callable[[], Awaitable[T | None]], patience: float = PATIENCE_S, every: float = 0.03
+) -> T:
     """What `look()`, awaited, gives as soon as that is truthy."""
     try:
         async with asyncio.timeout(patience):

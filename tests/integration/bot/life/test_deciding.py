@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.simulator.control.person import RefusedError
-from tests.integration.bot.conftest import Office, actions_of, text_of
 from tests.integration.bot.life.conftest import (
     ACCESS,
     DEPLOYS,
@@ -23,6 +22,8 @@ from tests.integration.bot.life.conftest import (
     request_id,
     sees,
 )
+from tests.support.messages import actions_of, text_of
+from tests.support.world import World
 
 
 async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
@@ -38,7 +39,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
     assert "○ *Finance* · 0 of 2" in text_of(second)
     assert "✓ *Manager* · <@U0ADA>" in text_of(second)
     first = await card_of(people.rita, PURCHASES, "Laptops")
-    assert (actions_of(first), "Long overdue." in text_of(first)) == (set(), True)
+    assert (actions_of(first), "Long overdue." in text_of(first)) == ([], True)
     await approve(people.fin, second)
     counted = await sees(people.rita, PURCHASES, "○ *Finance* · 1 of 2 · ✓ <@U0FIN>", "<@U0FAY> or <@U0DIRK>")
     assert "approve" in actions_of(await card_of(people.rita, PURCHASES, "Laptops", 2)), counted
@@ -49,7 +50,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
     for round_ in (1, 2):
         await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0DIRK>", "✓ Order PO-1 placed · 127.0.0.1")
         ended = await card_of(people.rita, PURCHASES, "Laptops", round_)
-        assert actions_of(ended) == set()
+        assert actions_of(ended) == []
     [(key, event)] = erp.asked
     assert key == f"{request_id(card)}:approved:0"
     assert event["type"] == "approval.approved"
@@ -79,7 +80,7 @@ async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
     people: People, erp: Erp
 ) -> None:
     card = await ask(people.rita, "purchase 999.99 Pens")
-    assert actions_of(card) == set()
+    assert actions_of(card) == []
     await sees(
         people.ada, PURCHASES, "✓ *Approved by rule*", "the amount is below 1,000.00 USD", "Order PO-1"
     )
@@ -197,12 +198,12 @@ async def test_only_the_requester_withdraws_from_the_card_or_by_command(people: 
 
 
 async def test_silence_escalates_with_what_was_said_so_far_and_either_card_decides(
-    office: Office, people: People
+    world: World, people: People
 ) -> None:
     card = await ask(people.rita, "pair Release", DEPLOYS)
     await approve(people.ada, card)
     await sees(people.rita, DEPLOYS, "○ *Pair* · 1 of 2 · ✓ <@U0ADA>", "waiting for <@U0FIN>")
-    office.skip(days=1)
+    await world.skip(days=1)
     escalated = await card_of(people.dirk, ESCALATIONS, "Release", 2)
     assert "✓ <@U0ADA>" in text_of(escalated)
     assert "no decision by" in text_of(escalated)
@@ -217,16 +218,16 @@ async def test_silence_escalates_with_what_was_said_so_far_and_either_card_decid
     await approve(people.fin, original)
     for person, channel in ((people.rita, DEPLOYS), (people.dirk, ESCALATIONS)):
         ended = await sees(person, channel, "✓ *Approved* by <@U0FIN>", "✓ <@U0ADA>", "*Escalated* to")
-        assert actions_of(ended) == set()
+        assert actions_of(ended) == []
 
 
-async def test_at_a_time_out_the_partial_result_is_kept(office: Office, people: People) -> None:
+async def test_at_a_time_out_the_partial_result_is_kept(world: World, people: People) -> None:
     card = await ask(people.rita, "purchase 5000 Ovens")
     await approve(people.fay, card)
     second = await card_of(people.rita, PURCHASES, "Ovens", 2)
     await approve(people.fin, second)
     await sees(people.rita, PURCHASES, "1 of 2 · ✓ <@U0FIN>")
-    office.skip(days=1)
+    await world.skip(days=1)
     for round_ in (1, 2):
         await sees(people.rita, PURCHASES, "✗ *Timed out*", "✗ *Finance* · 1 of 2 · ✓ <@U0FIN>", "timed out")
         assert "✓ *Manager* · <@U0FAY>" in text_of(await card_of(people.rita, PURCHASES, "Ovens", round_))

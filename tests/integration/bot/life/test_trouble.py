@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 
-import aiohttp
 from durabletask.client import OrchestrationStatus
 
-from bot.simulator import Simulator
 from bot.simulator.control.person import Person, RefusedError
 from orchestration.domain.request import ApprovalRequest, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.sweep import reconcile_id
-from tests.integration.bot.conftest import Office, actions_of, text_of
 from tests.integration.bot.life.conftest import (
     ACCESS,
     DEPLOYS,
@@ -31,34 +28,17 @@ from tests.integration.bot.life.conftest import (
     sees,
     until,
 )
+from tests.support.messages import actions_of, text_of
+from tests.support.simulated import fault
+from tests.support.world import World
 
 BURST = 500 if os.environ.get("COUNTERSIGN_PROOF") else 150
 DUELS = 200 if os.environ.get("COUNTERSIGN_PROOF") else 20
 
 
-async def fault(simulator: Simulator, method: str, error: str, **options: object) -> None:
-    async with aiohttp.ClientSession() as http:
-        body = {"method": method, "error": error, **options}
-        async with http.post(f"{simulator.url}/sim/faults", json=body) as answer:
-            assert (await answer.json())["ok"]
-
-
-def is_due(office: Office, seconds: float) -> bool:
-    """Whether a timer is due within that time: something was put off, and skipping will reach it."""
-    assert office.app is not None
-    hub = office.app.connection.hub
-    assert hub is not None
-    at = hub.next_timer()
-    return at is not None and (at - hub.clock.now()).total_seconds() <= seconds
-
-
-async def due(office: Office, *, seconds: float) -> None:
+async def due(world: World, *, seconds: float) -> None:
     """Returns once a timer is due within that time."""
-
-    async def look() -> bool:
-        return is_due(office, seconds)
-
-    await until(look)
+    await world.eventually(lambda: world.is_due_within(seconds=seconds))
 
 
 async def direct(person: Person, *words: str) -> list[str]:
@@ -67,15 +47,15 @@ async def direct(person: Person, *words: str) -> list[str]:
     return [text for text in told if all(word in text for word in words)]
 
 
-async def test_only_who_has_not_decided_is_reminded(office: Office, people: People) -> None:
+async def test_only_who_has_not_decided_is_reminded(world: World, people: People) -> None:
     card = await ask(people.rita, "pair Hotfix", DEPLOYS)
     await approve(people.ada, card)
     await sees(people.rita, DEPLOYS, "1 of 2")
-    office.skip(hours=4)
+    await world.skip(hours=4)
     await sees(people.fin, "D0FIN", "*Hotfix* waits for your decision until <!date", "|See the card>")
     await sees(people.rita, DEPLOYS, "Reminded <@U0FIN>", thread=card["ts"])
     assert await direct(people.ada, "waits for your decision") == []
-    office.skip(hours=4)
+    await world.skip(hours=4)
     await until(lambda: _count(people.fin, 2))
     assert await direct(people.ada, "waits for your decision") == []
 
@@ -84,28 +64,28 @@ async def _count(person: Person, count: int) -> bool:
     return len(await direct(person, "waits for your decision")) == count
 
 
-async def test_who_has_many_waiting_gets_one_digest_with_links(office: Office, people: People) -> None:
+async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, people: People) -> None:
     for number in range(7):
         await ask(people.rita, f"named System{number}", ACCESS)
-    office.skip(hours=4)
+    await world.skip(hours=4)
     digest = await sees(people.fay, "D0FAY", "7 requests wait for your decision:")
     for number in range(7):
         assert f"|System{number}>, until <!date" in text_of(digest)
-    office.skip(hours=4)
-    await due(office, seconds=4 * 3600)
+    await world.skip(hours=4)
+    await due(world, seconds=4 * 3600)
     assert len(await direct(people.fay, "requests wait for your decision")) == 1
     assert await direct(people.fay, "waits for your decision") == []
 
 
 async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried_again(
-    office: Office, people: People, erp: Erp
+    world: World, people: People, erp: Erp
 ) -> None:
     erp.down = True
     await ask(people.rita, "purchase 500 Pens")
 
     async def given_up() -> bool:
-        if is_due(office, 300):
-            office.skip(minutes=5)
+        if world.is_due_within(seconds=300):
+            await world.skip(minutes=5)
         return bool(await direct(people.dirk, "could not be told"))
 
     await until(given_up)
@@ -125,13 +105,12 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
     await sees(people.dirk, "D0DIRK", "This request was already approved by rule")
 
 
-async def test_a_request_that_an_operator_stops_has_its_cards_say_so(office: Office, people: People) -> None:
+async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: People) -> None:
     card = await ask(people.rita, "plain Sofas")
-    assert office.app is not None
-    client = office.app.connection.client()
+    client = world.client
     await client.terminate_orchestration(request_id(card))
     stopped = await sees(people.ada, PURCHASES, "*Sofas*", "– *Stopped by an operator*")
-    assert (stopped["ts"], actions_of(stopped)) == (card["ts"], set())
+    assert (stopped["ts"], actions_of(stopped)) == (card["ts"], [])
     await sees(people.rita, "D0RITA", "*Sofas* was stopped by an operator.")
 
     async def settled() -> bool:
@@ -144,14 +123,13 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(office: Off
     await client.close()
 
 
-async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(office: Office, people: People) -> None:
+async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World, people: People) -> None:
     card = await ask(people.rita, "purchase 3000 Clocks")
     await people.rita.delete(PURCHASES, card["ts"])
-    assert office.app is not None
-    service = office.app.service
+    service = world.service
     ticket = await service.comment(request_id(card), Actor("U0RITA", Via.SLACK), "comment", "Are they loud?")
     assert (await service.verdict(ticket)).accepted
-    office.skip(days=2)
+    await world.skip(days=2)
     second = await card_of(people.dirk, "C0ESCALATIONS", "Clocks", 2)
     await choose(people.dirk, second, "approve_with_comment")
     await people.dirk.submit(await people.dirk.wait_for_view(), {"comment": "Fine."})
@@ -163,34 +141,33 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(office: Offi
     assert [text_of(m) for m in await people.rita.messages(PURCHASES) if "Are they loud" in text_of(m)] == []
 
 
-async def test_edits_that_fail_for_a_while_are_made_up_for(office: Office, people: People) -> None:
+async def test_edits_that_fail_for_a_while_are_made_up_for(world: World, people: People) -> None:
     card = await ask(people.rita, "plain Mugs")
-    await fault(office.simulator, "chat.update", "internal_error", count=3)
+    await fault(world.simulator, "chat.update", "internal_error", count=3)
     await approve(people.ada, card)
 
     async def shown() -> bool:
-        if is_due(office, 10):
-            office.skip(seconds=10)
-        return actions_of(await card_of(people.rita, PURCHASES, "Mugs")) == set()
+        if world.is_due_within(seconds=10):
+            await world.skip(seconds=10)
+        return actions_of(await card_of(people.rita, PURCHASES, "Mugs")) == []
 
     await until(shown)
 
 
-async def test_slack_asking_to_wait_delays_that_channel_and_no_other(office: Office, people: People) -> None:
-    await fault(office.simulator, "chat.postMessage", "ratelimited", retry_after=1, channel=PURCHASES)
+async def test_slack_asking_to_wait_delays_that_channel_and_no_other(world: World, people: People) -> None:
+    await fault(world.simulator, "chat.postMessage", "ratelimited", retry_after=1, channel=PURCHASES)
     await people.rita.command(GENERAL, "/request-approval plain Late")
     await people.rita.command(GENERAL, "/request-approval named Prompt")
-    await due(office, seconds=1.1)  # durable: the other requests have hours
+    await due(world, seconds=1.1)  # durable: the other requests have hours
     await card_of(people.rita, ACCESS, "Prompt")
     assert [m for m in await people.rita.messages(PURCHASES) if "Late" in text_of(m)] == []
     await card_of(people.rita, PURCHASES, "Late")
 
 
 async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_other(
-    office: Office, people: People
+    world: World, people: People
 ) -> None:
-    assert office.app is not None
-    service = office.app.service
+    service = world.service
     given = [
         ApprovalRequest(policy="plain", title=f"Item {number:03}", requester="U0RITA")
         for number in range(BURST)
@@ -276,12 +253,12 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
 
 
 async def test_the_first_click_after_a_restart_counts_though_slack_cannot_say_who_we_are(
-    office: Office, people: People
+    world: World, people: People
 ) -> None:
     """Bolt asks that at its first request, and answers the click as done when it gets no answer."""
     card = await ask(people.rita, "plain Stools")
-    await office.stop()
-    await office.start()
-    await fault(office.simulator, "auth.test", "http_500", count=-1)
+    await world.stop()
+    await world.start()
+    await fault(world.simulator, "auth.test", "http_500", count=-1)
     await approve(people.ada, card)
     await sees(people.rita, PURCHASES, "Stools", "Approved")

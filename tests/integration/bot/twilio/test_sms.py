@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,47 +14,20 @@ import pytest
 
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
-from bot.simulator import RefusedError, Simulator, SmsAccount, Workspace
+from bot.simulator import RefusedError
 from bot.simulator.control.person import Person
-from tests.integration.bot.conftest import SECRET, Office, actions_of, text_of
 from tests.integration.bot.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
-from tests.support import POLICIES
+from tests.support.messages import actions_of, text_of
+from tests.support.world import TWILIO_NUMBER, World, policies
 
-TOKEN = "twilio-auth-token"
-SERVICE = "+12025550100"
 LARGE = "purchase 12400 Steel for hall 3"
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    """A workspace with phones, and a bot that Twilio reaches at a known port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    public = f"http://127.0.0.1:{port}"
-    simulator = Simulator(
-        Workspace.open(None),
-        bot_token="xoxb-test",
-        app_token="xapp-test",
-        signing_secret=SECRET,
-        request_url=None,
-        sms=SmsAccount("AC" + "0" * 32, TOKEN, numbers=(SERVICE,), inbound_url=f"{public}/twilio/sms"),
-    )
-    await simulator.start()
-    more = {
-        "COUNTERSIGN_LISTEN": f"127.0.0.1:{port}",
-        "COUNTERSIGN_PUBLIC_URL": public,
-        "COUNTERSIGN_POLICIES": str(POLICIES / "sms.toml"),
-        "COUNTERSIGN_TWILIO_API_URL": simulator.sms_api_url,
-        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_FROM": SERVICE,
-    }
-    found = Office(simulator, tmp_path, socket_mode=False, hub=None, more=more)
-    await found.start()
-    yield found
-    await found.stop()
-    await simulator.stop()
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A workspace with phones, and a bot that Twilio reaches."""
+    async with World(tmp_path, policies("sms"), sms=True) as found:
+        yield found
 
 
 def code_of(text: dict[str, Any]) -> str:
@@ -94,8 +66,8 @@ async def undecided_still(person: Person) -> bool:
     )
 
 
-async def test_a_reply_with_the_code_approves_and_the_card_says_so(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_a_reply_with_the_code_approves_and_the_card_says_so(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita, LARGE)
         code = await press(ada, card)
         await ephemeral(ada, PURCHASES, "sent a code to your phone")
@@ -115,8 +87,8 @@ async def test_a_reply_with_the_code_approves_and_the_card_says_so(office: Offic
         assert await answer_to(ada, code) == "Nothing is waiting for a code from this number."
 
 
-async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada, office.person("U0FIN") as fin:
+async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada, world.person("U0FIN") as fin:
         card = await ask(rita, LARGE)
         code = await press(ada, card)
         await rita.wait_for_message(PURCHASES, lambda m: "enter_code" in actions_of(m))
@@ -131,9 +103,9 @@ async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(office: Office)
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
-async def test_a_code_decides_where_the_card_is_deleted(office: Office) -> None:
+async def test_a_code_decides_where_the_card_is_deleted(world: World) -> None:
     """Details has what the card had: Approve, which sends the code, and then where to enter it."""
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         card = await ask(rita, LARGE)
         request_id = card["metadata"]["event_payload"]["instance_id"]
         await rita.delete(PURCHASES, card["ts"])
@@ -157,8 +129,8 @@ async def offers_code(person: Person) -> dict[str, Any] | None:
     return views[-1] if views and "enter_code" in actions_of(views[-1]) else None
 
 
-async def test_a_redelivered_reply_costs_one_attempt_and_gets_the_same_words(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_a_redelivered_reply_costs_one_attempt_and_gets_the_same_words(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         code = await press(ada, await ask(rita, LARGE))
         wrong = str((int(code) + 1) % 10**6).zfill(6)
         assert "2 tries left" in await answer_to(ada, wrong)
@@ -171,16 +143,16 @@ async def test_a_redelivered_reply_costs_one_attempt_and_gets_the_same_words(off
         assert await undecided_still(rita)
 
 
-async def test_a_forged_reply_gets_403_and_counts_for_nothing(office: Office) -> None:
+async def test_a_forged_reply_gets_403_and_counts_for_nothing(world: World) -> None:
     async with (
-        office.person("U0RITA") as rita,
-        office.person("U0ADA") as ada,
+        world.person("U0RITA") as rita,
+        world.person("U0ADA") as ada,
         aiohttp.ClientSession() as http,
     ):
         code = await press(ada, await ask(rita, LARGE))
-        body = urlencode({"MessageSid": "SM1", "From": "+12025550142", "To": SERVICE, "Body": code})
+        body = urlencode({"MessageSid": "SM1", "From": "+12025550142", "To": TWILIO_NUMBER, "Body": code})
         headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": "forged"}
-        async with http.post(office.url("/twilio/sms"), data=body, headers=headers) as answer:
+        async with http.post(world.url + "/twilio/sms", data=body, headers=headers) as answer:
             assert answer.status == 403
         assert await undecided_still(rita)
         assert await answer_to(ada, code) == "Thanks, confirmed."
@@ -194,14 +166,14 @@ async def test_a_forged_reply_gets_403_and_counts_for_nothing(office: Office) ->
         ({"kind": "refuse", "code": 21614}, "cannot receive text messages"),
     ],
 )
-async def test_what_cannot_arrive_is_said_at_once(office: Office, fault: dict[str, Any], words: str) -> None:
+async def test_what_cannot_arrive_is_said_at_once(world: World, fault: dict[str, Any], words: str) -> None:
     async with (
-        office.person("U0RITA") as rita,
-        office.person("U0ADA") as ada,
+        world.person("U0RITA") as rita,
+        world.person("U0ADA") as ada,
         aiohttp.ClientSession() as http,
     ):
         card = await ask(rita, LARGE)
-        await http.post(f"{office.simulator.url}/sim/faults", json={"service": "sms", "count": 1, **fault})
+        await http.post(f"{world.simulator.url}/sim/faults", json={"service": "sms", "count": 1, **fault})
         await ada.click(PURCHASES, card["ts"], "approve")
         await ada.wait_for_message("D0ADA", lambda m: words in m["text"])
         assert await undecided_still(rita)
@@ -209,21 +181,21 @@ async def test_what_cannot_arrive_is_said_at_once(office: Office, fault: dict[st
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
-async def test_nothing_is_lost_between_the_send_and_the_reply(office: Office) -> None:
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+async def test_nothing_is_lost_between_the_send_and_the_reply(world: World) -> None:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         code = await press(ada, await ask(rita, LARGE))
-        await office.stop()
-        await office.start()
+        await world.stop()
+        await world.start()
         assert await answer_to(ada, code) == "Thanks, confirmed."
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
         assert len([text for text in await ada.texts() if is_code(text)]) == 1
 
 
 async def test_neither_number_nor_code_is_anywhere_but_on_the_phone(
-    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with office.person("U0RITA") as rita, office.person("U0ADA") as ada:
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
         code = await press(ada, await ask(rita, LARGE))
         await answer_to(ada, str((int(code) + 1) % 10**6).zfill(6))
         await answer_to(ada, code)
@@ -237,16 +209,16 @@ async def test_neither_number_nor_code_is_anywhere_but_on_the_phone(
         assert not any(secret in text for text in seen), secret
 
 
-async def test_a_phone_is_verified_over_the_http_api(office: Office) -> None:
-    token = TokenFile(office.data / TOKENS).create("ci", owner="U0RITA", scopes=["request"])
+async def test_a_phone_is_verified_over_the_http_api(world: World) -> None:
+    token = TokenFile(world.data / TOKENS).create("ci", owner="U0RITA", scopes=["request"])
     headers = {"Authorization": f"Bearer {token}"}
-    async with office.person("U0SAM") as sam, aiohttp.ClientSession(headers=headers) as http:
-        url = office.url("/api/challenges")
+    async with world.person("U0SAM") as sam, aiohttp.ClientSession(headers=headers) as http:
+        url = world.url + "/api/challenges"
         async with http.post(url, json={"number": "0202 555"}) as answer:
             assert answer.status in {400, 422}
         async with http.post(url, json={"number": "+12025550146", "subject": "join the team"}) as answer:
             assert answer.status == 202
-            one = office.url(answer.headers["Location"])
+            one = world.url + answer.headers["Location"]
         text = await sam.wait_for_text(lambda text: "to join the team" in text["body"])
         code = re.search(r"reply (\d{6})", text["body"])
         assert code
@@ -259,5 +231,5 @@ async def test_a_phone_is_verified_over_the_http_api(office: Office) -> None:
         assert (shown["status"], shown["masked"]) == ("verified", "+1•••••0146")
         async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:
             assert answer.status == 409
-        async with http.get(office.url("/api/challenges/payment-k7m2x9qd-sms-1")) as answer:
+        async with http.get(world.url + "/api/challenges/payment-k7m2x9qd-sms-1") as answer:
             assert answer.status == 404

@@ -1,0 +1,241 @@
+"""The product in this process, in a workspace that is simulated. No other place in the tests starts the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from bot import config
+from bot.app import Countersign, running
+from bot.demo.manifest import APP
+from bot.simulator import Person, Simulator, SmsAccount, Workspace
+from bot.simulator.workspace.messages import Message
+from bot.slack.api.pace import Pace
+from orchestration.domain.commands import Progress
+from orchestration.hub import Hub
+from orchestration.service.approvals import ApprovalService
+from tests.support import POLICIES
+
+BOT_TOKEN = "xoxb-test"
+APP_TOKEN = "xapp-test"
+SIGNING_SECRET = secrets.token_hex(16)
+TWILIO_ACCOUNT = "AC" + "0" * 32
+TWILIO_TOKEN = "twilio-auth-token"
+TWILIO_NUMBER = "+12025550100"
+PATIENCE_S = 15.0
+
+
+def policies(name: str) -> str:
+    """The policy file `tests/support/policies/<name>.toml`."""
+    return (POLICIES / f"{name}.toml").read_text()
+
+
+class World:
+    """A simulated workspace and its people, and the bot as `bot.app.running` builds it, with a clock that skips.
+
+    Use it as an async context manager. `stop` and `start` end and begin the bot alone: the workspace goes on, and
+    what is on disk stays.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        policies: str,
+        *,
+        socket_mode: bool = False,
+        sms: bool = False,
+        hub: Hub | None = None,
+        orchestrators: tuple[Callable[..., Any], ...] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`data` is the bot's data directory; `policies` the text of its policy file, which `write` replaces.
+
+        `hub` is one outside the bot, which is then reached as a Durable Task Scheduler would be. `orchestrators` of
+        somebody else run beside the bot's own. `settings` go over those that a world gives the bot by itself.
+        """
+        self.data = data
+        self.policies = data / "policies.toml"
+        self.write(policies)
+        # Bound for as long as the world lasts, so that a bot that is started again finds its port free.
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reserved.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
+        self.workspace = Workspace.open(None)
+        inbound = SmsAccount(
+            TWILIO_ACCOUNT, TWILIO_TOKEN, numbers=(TWILIO_NUMBER,), inbound_url=f"{self.url}/twilio/sms"
+        )
+        self.simulator = Simulator(
+            self.workspace,
+            bot_token=BOT_TOKEN,
+            app_token=APP_TOKEN,
+            signing_secret=SIGNING_SECRET,
+            request_url=None if socket_mode else f"{self.url}/slack/events",
+            app=APP,
+            sms=inbound if sms else None,
+        )
+        self._socket_mode = socket_mode
+        self._sms = sms
+        self._hub = hub
+        self._orchestrators = orchestrators
+        self._more = settings or {}
+        self._people: list[Person] = []
+        self._bot = AsyncExitStack()
+        self._app: Countersign | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.simulator.start()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for person in self._people:
+            await person.close()
+        await self.stop()
+        await self.simulator.stop()
+        self.workspace.close()
+        self._reserved.close()
+        await asyncio.sleep(
+            0.01
+        )  # connections that were closed let go of their sockets in the loop's next turns
+
+    # ---- the bot ---------------------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, str]:
+        """The bot's environment."""
+        given = {
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "COUNTERSIGN_SLACK_API_URL": self.simulator.api_url,
+            "COUNTERSIGN_LISTEN": self.url.removeprefix("http://"),
+            "COUNTERSIGN_DATA_DIR": str(self.data),
+            "COUNTERSIGN_HUB": scheduler(self._hub) if self._hub else "embedded",
+            "COUNTERSIGN_HUB_CLOCK": "skippable",
+            "COUNTERSIGN_POLICIES": str(self.policies),
+            "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.1/32",
+        }
+        if self._socket_mode:
+            given["SLACK_APP_TOKEN"] = APP_TOKEN
+        else:
+            given["SLACK_SIGNING_SECRET"] = SIGNING_SECRET
+        if self._sms:
+            given |= {
+                "COUNTERSIGN_PUBLIC_URL": self.url,
+                "COUNTERSIGN_TWILIO_API_URL": self.simulator.sms_api_url,
+                "TWILIO_ACCOUNT_SID": TWILIO_ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TWILIO_TOKEN,
+                "TWILIO_FROM": TWILIO_NUMBER,
+            }
+        return given | self._more
+
+    async def start(self) -> None:
+        """Starts the bot, on the hub file that is there, and waits until Slack is connected."""
+        self._app = await self._bot.enter_async_context(
+            running(
+                config.read(self.settings()),
+                pace=Pace(0.01),
+                sweep_every=0.2,
+                redraw_every=0.02,
+                orchestrators=self._orchestrators,
+            )
+        )
+        self.client = self._app.connection.client()
+        self._bot.push_async_callback(self.client.close)
+        self.workspace.now = lambda: self.now().timestamp()
+        await self._app.connecting
+
+    async def stop(self) -> None:
+        """Ends the bot."""
+        await self._bot.aclose()
+
+    @property
+    def app(self) -> Countersign:
+        assert self._app is not None, "the world has been started"
+        return self._app
+
+    @property
+    def service(self) -> ApprovalService:
+        return self.app.service
+
+    def write(self, policies: str) -> None:
+        """Replaces the policy file, as an editor does."""
+        new = self.policies.with_suffix(".new")
+        new.write_text(policies)
+        new.replace(self.policies)
+
+    # ---- time ------------------------------------------------------------------------------------------------
+
+    @property
+    def hub(self) -> Hub:
+        found = self._hub or self.app.connection.hub
+        assert found is not None
+        return found
+
+    def now(self) -> datetime:
+        """The hub's time."""
+        return self.hub.clock.now() if self.hub else datetime.now(UTC)
+
+    async def skip(self, **time: float) -> None:
+        """Skips durable time, without waiting for it."""
+        await asyncio.to_thread(self.hub.advance, timedelta(**time))
+
+    def is_due_within(self, **time: float) -> bool:
+        """Whether a timer is due within that time: something has been put off, and skipping will reach it."""
+        due = self.hub.next_timer()
+        return due is not None and due <= self.now() + timedelta(**time)
+
+    async def eventually(self, true: Callable[[], bool]) -> None:
+        """Returns once it is true."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                await asyncio.sleep(0.01)
+
+    async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
+        """How the request stands, once that is true of it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not true(progress := await self.service.status(request_id)):
+                await asyncio.sleep(0.01)
+        return progress
+
+    # ---- the workspace ---------------------------------------------------------------------------------------
+
+    def person(self, user: str) -> Person:
+        """Somebody who acts in the workspace; they leave with the world."""
+        self._people.append(Person(self.simulator.url, user))
+        return self._people[-1]
+
+    def cards(self, channel: str) -> list[Message]:
+        """Every card of a channel, in the order of their posting."""
+        posted = self.workspace.messages.in_channel(channel)
+        return [
+            message
+            for message in posted
+            if message.metadata and message.metadata["event_type"] == "approval_requested"
+        ]
+
+    def card(self, request_id: str) -> Message:
+        """The newest card of a request."""
+        channels = self.workspace.channels
+        return [
+            message
+            for channel in channels.all()
+            for message in self.cards(channel.id)
+            if request_of(message) == request_id
+        ][-1]
+
+
+def request_of(card: Message) -> str:
+    """The request that a card belongs to."""
+    assert card.metadata is not None
+    found: str = card.metadata["event_payload"]["instance_id"]
+    return found
+
+
+def scheduler(hub: Hub) -> str:
+    """How a Durable Task Scheduler at the hub's address would be named: its own client and worker are used."""
+    return f"Endpoint=http://{hub.address};Authentication=None;TaskHub=tests"
