@@ -1,7 +1,7 @@
-"""The embedded task hub: the durabletask SDK's own protocol over one SQLite file.
+"""The embedded task hub: serves the durabletask SDK's protocol from one SQLite file.
 
-The unmodified clients and workers of the SDK run against it, with nothing else installed. Whatever it has
-acknowledged is on disk. It knows nothing of approvals, and nothing of its host program.
+The clients and workers of the SDK run on it unchanged. Whatever it has acknowledged is on disk. It knows nothing of
+approvals or of the program around it.
 """
 
 from orchestration.hub.command import main

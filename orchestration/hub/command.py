@@ -1,4 +1,4 @@
-"""The hub as a process of its own, and what is done to its file beside it: check and backup."""
+"""The command line of the hub: runs it as a process of its own, and checks or copies its file."""
 
 import argparse
 import logging
@@ -23,13 +23,13 @@ INTERRUPTED: Final = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a hub, or `check FILE`, or `backup FILE TO`.
 
-    Returns 0; 1 where a check found faults; 2 where it could not do what was asked, with the reason on
-    stderr; 130 where Ctrl-C ended it.
+    Returns the exit status: 0; 1 where a check found faults; 2 where it could not do what was asked, with the
+    reason on stderr; 130 where Ctrl-C ended it.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
-    command = {"check": _check, "backup": _backup}.get(words[0] if words else "")
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    command = {"check": _check, "backup": _backup}.get(arguments[0] if arguments else "")
     try:
-        return _serve(words) if command is None else command(words[1:])
+        return _serve(arguments) if command is None else command(arguments[1:])
     except HubError as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command's answer
         return NOT_DONE
@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _serve(words: list[str]) -> int:
-    """Run a hub until SIGINT or SIGTERM; prints its address on a line of its own once it serves."""
+def _serve(arguments: list[str]) -> int:
+    """Run a hub until SIGINT or SIGTERM. Prints its address on a line of its own once it serves."""
     parser = argparse.ArgumentParser(
         prog="countersign hub",
         description="A durable task hub on one file, for durabletask programs.",
@@ -46,7 +46,7 @@ def _serve(words: list[str]) -> int:
         "may be run while the hub serves.",
     )
     parser.add_argument(
-        "--db", type=Path, required=True, metavar="FILE", help="the hub's file; made where there is none"
+        "--db", type=Path, required=True, metavar="FILE", help="the hub's file; created where there is none"
     )
     parser.add_argument(
         "--listen", metavar="HOST:PORT", help="a loopback address; without it, a Unix socket beside the file"
@@ -65,10 +65,10 @@ def _serve(words: list[str]) -> int:
         "--no-busy-poll",
         dest="busy_poll",
         action="store_false",
-        help="sleep whenever there is nothing to do; otherwise the hub looks for the next call for as long as it "
+        help="sleep whenever there is nothing to do; without this the hub polls for the next call for as long as it "
         "has worked, at most 2 ms: faster under load, for up to twice its processor time",
     )
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -81,7 +81,7 @@ def _serve(words: list[str]) -> int:
         busy_poll=options.busy_poll,
     )
     hub.start()
-    print(hub.address, flush=True)  # noqa: T201  # whoever started it reads where to connect
+    print(hub.address, flush=True)  # noqa: T201  # the program that started it reads where to connect
     stop.wait()
     hub.stop()
     return 0
@@ -94,26 +94,26 @@ def _retention(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _check(words: list[str]) -> int:
+def _check(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="countersign hub check",
-        description="Reads all of a hub's file and says whether it is whole; changes nothing. The hub may be serving "
-        "it meanwhile. Exit status 0, 1 where there are faults, 2 where it is no hub's file.",
+        description="Reads all of a hub's file and says whether it is whole; changes nothing. The hub may serve it "
+        "meanwhile. Exit status 0, 1 where there are faults, 2 where it is not a hub's file.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    report = check.check(parser.parse_args(words).file)
-    print(report.words())  # noqa: T201  # a command's answer
+    report = check.check(parser.parse_args(arguments).file)
+    print(report.text())  # noqa: T201  # a command's answer
     return FAULTS_FOUND if report.count else 0
 
 
-def _backup(words: list[str]) -> int:
+def _backup(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="countersign hub backup",
-        description="Copies a hub's file as it is at this moment, and checks the copy. The hub may be serving it "
-        "meanwhile. Exit status 0, or 2 where there is no copy.",
+        description="Copies a hub's file as it is at this moment, and checks the copy. The hub may serve it "
+        "meanwhile. Exit status 0, or 2 where no copy was made.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("to", type=Path, metavar="TO", help="a file that does not exist yet")
-    given = parser.parse_args(words)
-    print(backup.backup(given.file, given.to).words())  # noqa: T201  # a command's answer
+    given = parser.parse_args(arguments)
+    print(backup.backup(given.file, given.to).text())  # noqa: T201  # a command's answer
     return 0

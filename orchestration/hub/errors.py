@@ -1,12 +1,12 @@
-"""What the hub can refuse, in sentences a caller can act on."""
+"""The errors of the hub. Each message says what the caller can do."""
 
 
 class HubError(Exception):
-    """The hub cannot open, serve or do what was asked; the message says what to do about it."""
+    """The hub cannot open its file, serve, or do what was asked."""
 
 
 class RefusedError(HubError):
-    """A request that the hub will not carry out; nothing was changed."""
+    """The hub refuses a request; nothing was changed."""
 
 
 class NotFoundError(RefusedError):
@@ -26,11 +26,11 @@ class NotReadyError(RefusedError):
 
 
 class StaleError(RefusedError):
-    """The work was handed to somebody else, or belongs to an execution that is over."""
+    """The work was dispatched again or completed, or belongs to an execution that is over."""
 
 
 class UnsupportedError(RefusedError):
-    """Part of the protocol that this hub does not serve."""
+    """The request needs a part of the protocol that this hub does not serve."""
 
 
 class FullError(RefusedError):

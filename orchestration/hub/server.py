@@ -1,4 +1,8 @@
-"""The hub as a whole: file, lock, threads and sockets, from start to stop."""
+"""The hub as a whole: opens the file, connects the parts with each other, serves calls, and stops.
+
+A call comes in through transport/ (the hub's own HTTP/2; transport/http2.py says why), is found in service/ and
+answered by an operation of engine/, which storage/group_commit.py runs and commits.
+"""
 
 import asyncio
 import contextlib
@@ -12,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from orchestration.hub.engine import mailbox, timers, turns
+from orchestration.hub.engine import recovery, timers, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.errors import HubError
@@ -21,28 +25,30 @@ from orchestration.hub.service import calls as service
 from orchestration.hub.service import clock_service, routes
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage import file
+from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Effects, Kind, Ready, Store, Transaction
-from orchestration.hub.transport import address, busy_polling, http2
+from orchestration.hub.storage.transaction import AfterCommit, Transaction
+from orchestration.hub.transport import address, busy_polling
+from orchestration.hub.transport.grpc_server import GrpcServer
 from orchestration.hub.upkeep import housekeeping
 
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# The SDK's worker takes a connection for dead after 120 s without a message.
+# The SDK's worker reconnects after 120 s without a message.
 _PING_S: Final = 30.0
-# How long calls in progress may take to finish when the hub stops.
+# How long calls in progress may take when the hub stops.
 _GRACE_S: Final = 1.0
 
 
 class Hub:
     """A durable task hub on one file, for the durabletask SDK's clients and workers.
 
-    `listen` is a loopback HOST:PORT (port 0 takes a free one); without it the hub listens on a Unix socket
-    beside the file that only its owner can open. `lease` is how long a connected worker may hold an item
-    before it is dealt again, in real time whatever the clock says. Instances that ended longer than
-    `retention` ago, by the hub's clock, are forgotten. `busy_poll` makes it faster under load where it has a
-    process to itself (see busy_polling.py); in one with its workers it gains nothing.
+    `listen` is a loopback HOST:PORT (port 0 takes a free one). Without it the hub listens on a Unix socket beside
+    the file that only its owner can open. `lease` is how long a connected worker may hold a work item before it is
+    dispatched again, in real time and not by `clock`. Instances that ended longer than `retention` ago, by the
+    hub's clock, are deleted. `busy_poll` makes the hub faster under load if it has a process of its own (see
+    busy_polling.py); in a process with its workers it gains nothing.
     """
 
     def __init__(
@@ -65,8 +71,8 @@ class Hub:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._store: Store | None = None
-        self._alarm: timers.Alarm | None = None
+        self._store: GroupCommitStore | None = None
+        self._timer_loop: timers.TimerLoop | None = None
         self._housekeeper: housekeeping.Housekeeper | None = None
 
     @property
@@ -91,7 +97,7 @@ class Hub:
     def start(self) -> None:
         """Open the file and listen; returns once calls are served.
 
-        Raises HubError on a file that is foreign, damaged, newer or in use, and on an address that is not
+        Raises HubError where the file is not a hub's, damaged, newer or in use, and where the address is not
         loopback.
         """
         if self._thread is not None:
@@ -103,7 +109,7 @@ class Hub:
             try:
                 with asyncio.Runner(loop_factory=self._loop_factory) as runner:
                     runner.run(self._serve(started))
-            except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits for the start
+            except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits for the start
                 failure.append(error)
                 if started.is_set():
                     _log.exception("The hub has failed.")
@@ -119,7 +125,7 @@ class Hub:
         self._thread = thread
 
     def stop(self) -> None:
-        """Finish what was accepted, close the file, and return; does nothing where the hub is not running."""
+        """Finish what was accepted, close the file, and return. Does nothing where the hub is not running."""
         thread, loop, stopping = self._thread, self._loop, self._stopping
         if thread is None or loop is None or stopping is None:
             return
@@ -130,7 +136,7 @@ class Hub:
         self._address = None
 
     def advance(self, delta: timedelta) -> datetime:
-        """Move the clock on by `delta`, durably, and fire what falls due; the new time.
+        """Move the clock ahead by `delta`, durably, and fire what is due by then; returns the new time.
 
         Raises HubError where the hub does not have a SkippableClock, or `delta` is negative.
         """
@@ -147,11 +153,11 @@ class Hub:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _advance(self, delta: timedelta) -> datetime:
-        clock, store, alarm, housekeeper = self.clock, self._store, self._alarm, self._housekeeper
+        clock, store, timer_loop, housekeeper = self.clock, self._store, self._timer_loop, self._housekeeper
         if (
             not isinstance(clock, clocks.SkippableClock)
             or store is None
-            or alarm is None
+            or timer_loop is None
             or housekeeper is None
         ):
             raise HubError("This hub runs on the machine's clock, which cannot be moved.")
@@ -163,20 +169,20 @@ class Hub:
             return _skips(tx)
 
         clock.restore(await store.run(add))
-        alarm.look()
-        housekeeper.look()
+        timer_loop.clock_moved()
+        housekeeper.clock_moved()
         return clock.now()
 
     async def _next_timer(self) -> datetime | None:
         if self._store is None:
             raise HubError("The hub is not running.")
         due = await self._store.run(timers.next_due)
-        return None if due is None else wire.moment(due)
+        return None if due is None else wire.to_datetime(due)
 
     async def _serve(self, started: threading.Event) -> None:
         with contextlib.ExitStack() as stack:
             listen = address.loopback(self._listen) if self._listen is not None else None
-            lock = file.Lock(self._path)
+            lock = file.FileLock(self._path)
             stack.callback(lock.close)
             db = file.connect(self._path)
             stack.callback(db.close)
@@ -184,13 +190,13 @@ class Hub:
             stack.callback(reader.close)
             self._restore_clock(db)
             if listen is None:
-                socket = address.Socket(self._path)
+                socket = address.UnixSocket(self._path)
                 stack.callback(socket.remove)
                 listen = f"unix:{socket.path}"
             await self._run(db, reader, listen, started)
 
     def _restore_clock(self, db: sqlite3.Connection) -> None:
-        skips = _skips(Transaction(db, self.clock, Effects()))
+        skips = _skips(Transaction(db, self.clock, AfterCommit()))
         if isinstance(self.clock, clocks.SkippableClock):
             self.clock.restore(skips)
         elif skips:
@@ -202,44 +208,44 @@ class Hub:
     async def _run(
         self, db: sqlite3.Connection, reader: sqlite3.Connection, listen: str, started: threading.Event
     ) -> None:
-        store = Store(db, self.clock)
+        store = GroupCommitStore(db, self.clock)
         dispatcher = Dispatcher(self._lease_s)
         waiters = Waiters()
-        alarm = timers.Alarm(store, self.clock)
+        timer_loop = timers.TimerLoop(store, self.clock)
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
-        self._store, self._alarm, self._housekeeper = store, alarm, housekeeper
+        self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
 
-        def on_commit(effects: Effects) -> None:
-            dispatcher.apply(effects)
-            waiters.changed(effects.changed)
-            if effects.alarm is not None:
-                alarm.no_later_than(effects.alarm)
+        def on_commit(after_commit: AfterCommit) -> None:
+            dispatcher.apply(after_commit)
+            waiters.wake(after_commit.changed_instances)
+            if after_commit.first_timer is not None:
+                timer_loop.no_later_than(after_commit.first_timer)
 
-        store.before_commit = dispatcher.deal_early
+        store.before_commit = dispatcher.dispatch_early
         store.on_commit = on_commit
         failing: set[asyncio.Task[None]] = set()
 
         def on_idle() -> bool:
-            more = dispatcher.may_deal and store.read_all(dispatcher.deal)
+            more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
             while dispatcher.too_long:
                 task = asyncio.create_task(
                     store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop()))
                 )
                 failing.add(task)
                 task.add_done_callback(failing.discard)
-            alarm.idle.clear() if dispatcher.busy else alarm.idle.set()
+            timer_loop.idle.clear() if dispatcher.busy else timer_loop.idle.set()
             return more
 
         store.on_idle = on_idle
-        wake(Transaction(db, self.clock, Effects()), dispatcher)
-        calls = service.Service(store, dispatcher, waiters, reader)
-        server = http2.Server(
+        recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
+        calls = service.TaskHubService(store, dispatcher, waiters, reader)
+        server = GrpcServer(
             routes.routes(calls, store) | clock_service.routes(self.clock, self._advance, self._next_timer)
         )
-        chores = [
-            asyncio.create_task(alarm.serve()),
+        background = [
+            asyncio.create_task(timer_loop.serve()),
             asyncio.create_task(housekeeper.serve()),
-            asyncio.create_task(_care(store, dispatcher, self._lease_s)),
+            asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s)),
         ]
         try:
             self._address = await _listen(server, listen)
@@ -250,15 +256,15 @@ class Hub:
             for worker in dispatcher.workers():
                 worker.dismissed.set()
             await server.close(_GRACE_S)
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await store.close()
             calls.close()
 
 
-async def _listen(server: http2.Server, listen: str) -> str:
-    """Listen; the address as the SDK takes it. Raises HubError."""
+async def _listen(server: GrpcServer, listen: str) -> str:
+    """Listen; returns the address in the form that the SDK takes. Raises HubError."""
     try:
         if listen.startswith("unix:"):
             await server.listen_unix(listen.removeprefix("unix:"))
@@ -275,18 +281,8 @@ def _skips(tx: Transaction) -> list[tuple[int, int]]:
     return [(row["from_at"], row["to_at"]) for row in tx.all(Q.skip_all)]
 
 
-def wake(tx: Transaction, dispatcher: Dispatcher) -> None:
-    """Queue what was unfinished when the hub last stopped. What merely waits is not read."""
-    for row in tx.all(Q.inbox_waking, mailbox.SUSPENDED, tx.now):
-        dispatcher.offer(Ready(Kind.TURN, row["key"], row["name"], row["version"]))
-    for row in tx.all(Q.activity_all):
-        dispatcher.offer(Ready(Kind.ACTIVITY, row["key"], row["name"], row["version"]))
-    for row in tx.all(Q.entity_waking):
-        dispatcher.offer(Ready(Kind.ENTITY, row["key"], row["id"].split("@")[1], None))
-
-
-async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
-    """Ping workers, and deal again what was held too long."""
+async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, lease_s: float) -> None:
+    """Ping workers, and have dispatched again what they hold for too long."""
     step = min(_PING_S, max(lease_s / 4, 0.05))
     since_ping = 0.0
     while True:
@@ -295,6 +291,6 @@ async def _care(store: Store, dispatcher: Dispatcher, lease_s: float) -> None:
         if since_ping >= _PING_S:
             since_ping = 0.0
             for worker in dispatcher.workers():
-                worker.line.send(wire.HEALTH_PING)
+                worker.stream.send(wire.HEALTH_PING)
         if dispatcher.expire():
             store.poke()

@@ -57,7 +57,7 @@ def our_hub(path: Path) -> Iterator[str]:
 def sound(path: Path) -> None:
     """Fails where a check of the hub's file at `path` finds a fault."""
     report = check(path)
-    assert not report.count, report.words()
+    assert not report.count, report.text()
 
 
 def eventually(check: Callable[[], Any], what: str = "it") -> Any:
@@ -71,7 +71,7 @@ def eventually(check: Callable[[], Any], what: str = "it") -> Any:
     raise AssertionError(f"{what} did not happen within {WAIT_S} s")
 
 
-class Bench:
+class HubUnderTest:
     """A client, and workers that stop with the test."""
 
     def __init__(self, address: str) -> None:
@@ -153,7 +153,7 @@ class Bench:
 
 
 class RawWorker:
-    """A worker of which the test is the program: takes items one by one and answers them, or does not."""
+    """A worker that the test plays: it takes items one by one and answers them, or does not."""
 
     def __init__(self, address: str, request: pb.GetWorkItemsRequest | None = None) -> None:
         self._channel = grpc.insecure_channel(address)
@@ -209,6 +209,28 @@ class RawWorker:
         )
         response.result.value = result
         self.stub.CompleteActivityTask(response)
+
+
+class RecordingStream:
+    """A worker's stream without a worker: keeps what is written to it."""
+
+    def __init__(self) -> None:
+        self.items: list[pb.WorkItem] = []
+        self.blocked = False
+
+    def send(self, answer: bytes) -> None:
+        self.items.append(pb.WorkItem.FromString(answer))
+
+    def flush(self) -> None:
+        pass
+
+    async def drain(self) -> None:
+        pass
+
+    def taken(self) -> list[pb.WorkItem]:
+        """What was sent since the last call."""
+        items, self.items = self.items, []
+        return items
 
 
 def schedule(task_id: int, name: str = "act") -> pb.OrchestratorAction:

@@ -1,33 +1,35 @@
-"""Activities: what is dealt to a worker, and what its answer changes."""
+"""Activities: the work item that a worker gets, and what its answer changes."""
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import mailbox
+from orchestration.hub.engine import inbox
 from orchestration.hub.errors import StaleError
 from orchestration.hub.protocol import limits, wire
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 
-def deal(tx: Transaction, key: int, token: str) -> bytes | None:
-    """The activity's work item, or None where it was dropped."""
+def work_item(tx: Transaction, key: int, token: str) -> bytes | None:
+    """The work item of the activity with this key, or None where the activity was dropped."""
     row = tx.one(Q.activity_request, key)
     return None if row is None else wire.activity_item(token, row["request"])
 
 
 def complete(tx: Transaction, key: int, response: pb.ActivityResponse) -> bool:
-    """Record an activity's result and wake its orchestration; False where its execution was continued as new.
+    """Record an activity's result and wake its orchestration.
 
-    Raises StaleError where the activity has a result, or was dropped with its execution. The result of an
-    activity whose orchestration has ended meanwhile is taken in silence: it was asked for, and nobody waits
-    for it.
+    Returns False where the execution that asked for it has continued as new. Raises StaleError where the activity
+    has a result already, or was dropped with its execution. Where the orchestration has ended meanwhile, the
+    result is accepted and dropped.
     """
     activity = tx.one(Q.activity_take, key)
     if activity is None:
-        raise StaleError("This activity has a result, or its execution is over; the answer is ignored.")
+        raise StaleError(
+            "This activity has a result already, or its execution is over; the answer is ignored."
+        )
     at = tx.as_of(activity["at"])
     row = tx.one(Q.instance_by_key, activity["instance"])
-    delivered = mailbox.put_bound(tx, row, activity["execution"], at, _event(activity["task"], response, at))
+    delivered = inbox.put_bound(tx, row, activity["execution"], at, _event(activity["task"], response, at))
     return delivered or row is None or row["execution"] == activity["execution"]
 
 
@@ -41,7 +43,7 @@ def _event(task: int, response: pb.ActivityResponse, at: int) -> bytes:
             if response.HasField("result"):
                 done.result.CopyFrom(response.result)
             return wire.event(at, taskCompleted=done)
-        message = limits.too_large_words("activity's result", size)
+        message = limits.too_large_message("activity's result", size)
         failure = pb.TaskFailureDetails(
             errorType="PayloadTooLarge", errorMessage=message, isNonRetriable=True
         )

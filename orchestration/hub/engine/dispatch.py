@@ -1,263 +1,233 @@
-"""Dealing work to the connected workers: who gets what, by which token, and until when.
+"""The dispatcher: which worker gets which work item, under which completion token, and for how long.
 
-Everything here is memory, and may be lost: what is unfinished stands in the file and is dealt again. A token
-names one dealing. It stays good until the work is done or dealt again, so that a worker which is shutting
-down, and has already hung up, may still hand in what it finished.
+Everything here is in memory and may be lost: work that is not completed is in the file and is dispatched again.
+A completion token names one dispatch of one work item. It stays valid until the work is completed or dispatched
+again, so a worker that is shutting down may still hand in what it finished after its stream has ended.
 """
 
-import asyncio
 import logging
 import secrets
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import activities, batches, turns
+from orchestration.hub.engine import activities, entity_batches, turns, workers
+from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.errors import StaleError
-from orchestration.hub.storage.store import Effects, Kind, Ready, Transaction
-from orchestration.hub.transport import frames
+from orchestration.hub.storage.transaction import AfterCommit, ReadyWork, Transaction, WorkItemKind
+from orchestration.hub.transport import rpc
 
 _log: Final = logging.getLogger(__name__)
 
-# Bounds how long one round of dealing keeps the event loop from its sockets.
+# Limits how long one round of dispatching keeps the event loop from its sockets.
 _ROUND: Final = 64
 
 # An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered again after a
-# pause that doubles, so that it does not spin between the hub and a worker that will never take it.
+# pause that doubles. Else it would go to and fro between the hub and a worker that will never take it.
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
 
-_Key = tuple[Kind, int]
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One connected stream: its capacity, what it accepts, what it holds, and the line to it.
-
-    It is `stalled` from when a lease of its runs out until it finishes something again.
-    """
-
-    capacity: dict[Kind, int]
-    accepts: dict[Kind, dict[str, frozenset[str]]] | None
-    line: frames.Line
-    dismissed: asyncio.Event = field(default_factory=asyncio.Event)
-    tokens: dict[Kind, set[str]] = field(default_factory=lambda: {kind: set() for kind in Kind})
-    stalled: bool = False
-
-    def free(self, kind: Kind) -> int:
-        """How many more items of this kind it takes."""
-        return self.capacity[kind] - len(self.tokens[kind])
-
-    def takes(self, kind: Kind, name: str, version: str | None) -> bool:
-        """Whether its filters let this through; a worker without filters takes everything."""
-        if self.accepts is None:
-            return True
-        versions = self.accepts[kind].get(name)
-        return versions is not None and (not versions or (version or "") in versions)
+_Key = tuple[WorkItemKind, int]
 
 
 @dataclass(slots=True)
-class Dealt:
-    """An item in a worker's hands. `work` is what its completion must be applied to.
+class Lease:
+    """A work item that was dispatched, until it is completed or dispatched again.
 
-    The key stands for an activity.
+    `worker` is None once the worker has hung up or held the item for too long. `expires` is in seconds of
+    `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key.
     """
 
-    ready: Ready
-    worker: Worker | None
+    ready: ReadyWork
+    worker: ConnectedWorker | None
     expires: float
-    work: turns.Turn | batches.Batch | int
+    work: turns.Turn | entity_batches.EntityBatch | int
 
 
 class Dispatcher:
-    """Who does what. Lives on the event loop; not thread-safe."""
+    """Queues work and hands it to workers. Lives on the event loop; not thread-safe."""
 
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
-        self._workers: list[Worker] = []
-        self._waiting: dict[Kind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
-            kind: {} for kind in Kind
+        self._workers: list[ConnectedWorker] = []
+        # Of each kind, by name and version: the order and the key of what is queued.
+        self._queues: dict[WorkItemKind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
+            kind: {} for kind in WorkItemKind
         }
         self._queued: set[_Key] = set()
         self._order = 0
-        # A token is unlike any other, also of those that a hub which served this file before has given.
+        # Makes tokens differ from those that earlier hubs on this file have given.
         self._run = secrets.token_hex(8)
-        self._dealings = 0
-        self._dealt: dict[str, Dealt] = {}
+        self._dispatched = 0
+        self._leases: dict[str, Lease] = {}
         self._token_of: dict[_Key, str] = {}
         self._abandoned: dict[_Key, float] = {}
         self.too_long: list[int] = []
 
-    # What is to be done.
+    # The queue.
 
-    def apply(self, effects: Effects) -> None:
-        """Take in what a commit brought: finished work first, for it may have made its successor ready."""
-        for token in effects.settled:
-            self._settle(token)
-        for ready in effects.ready:
+    def apply(self, after_commit: AfterCommit) -> None:
+        """Take in the results of a commit: completed work first, because its successor may be ready now."""
+        for token in after_commit.completed_tokens:
+            self._end_lease(token)
+        for ready in after_commit.ready:
             self.offer(ready)
 
-    def offer(self, ready: Ready) -> None:
-        """Queue an item, unless it is queued already, or is in hands whose completion will look again."""
+    def offer(self, ready: ReadyWork) -> None:
+        """Queue an item, unless it is queued already or a worker holds it: its completion will look again."""
         item = (ready.kind, ready.key)
         if item in self._queued:
             return
         token = self._token_of.get(item)
-        if token is not None and self._dealt[token].worker is not None:
+        if token is not None and self._leases[token].worker is not None:
             return
         self._queued.add(item)
         self._order += 1
-        lane = self._waiting[ready.kind].setdefault((ready.name, ready.version), deque())
-        lane.append((self._order, ready.key))
+        queue = self._queues[ready.kind].setdefault((ready.name, ready.version), deque())
+        queue.append((self._order, ready.key))
 
-    def _settle(self, token: str) -> None:
-        dealt = self._dealt.pop(token, None)
-        if dealt is None:
+    def _end_lease(self, token: str) -> None:
+        lease = self._leases.pop(token, None)
+        if lease is None:
             return
-        item = (dealt.ready.kind, dealt.ready.key)
+        item = (lease.ready.kind, lease.ready.key)
         if self._token_of.get(item) == token:
             del self._token_of[item]
         self._abandoned.pop(item, None)
-        if dealt.worker is not None:
-            dealt.worker.tokens[dealt.ready.kind].discard(token)
-            dealt.worker.stalled = False
+        if lease.worker is not None:
+            lease.worker.tokens[lease.ready.kind].discard(token)
+            lease.worker.stalled = False
 
     @property
     def busy(self) -> bool:
-        """Whether anything is queued, or in somebody's hands."""
-        return bool(self._queued or self._dealt)
+        """Whether any work is queued or held."""
+        return bool(self._queued or self._leases)
 
     # Workers.
 
-    def connect(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> Worker:
-        """Add a worker, whose work is written to `line`."""
-        capacity = {
-            Kind.TURN: request.maxConcurrentOrchestrationWorkItems or 100,
-            Kind.ACTIVITY: request.maxConcurrentActivityWorkItems or 100,
-            Kind.ENTITY: request.maxConcurrentEntityWorkItems
-            or request.maxConcurrentOrchestrationWorkItems
-            or 100,
-        }
-        worker = Worker(capacity, _filters(request), line)
+    def connect(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:
+        """Add a worker, whose work items are written to `stream`."""
+        worker = workers.connected(request, stream)
         self._workers.append(worker)
         return worker
 
-    def disconnect(self, worker: Worker) -> None:
+    def disconnect(self, worker: ConnectedWorker) -> None:
         """Remove a worker and queue what it held.
 
-        Its tokens stay good until somebody else is dealt the work.
+        Its tokens stay valid until the work is dispatched to another worker.
         """
         if worker not in self._workers:
             return
         self._workers.remove(worker)
         for tokens in worker.tokens.values():
             for token in tokens:
-                self._let_go(token)
+                self._release(token)
             tokens.clear()
 
-    def _let_go(self, token: str) -> None:
-        dealt = self._dealt[token]
-        dealt.worker = None
-        self.offer(dealt.ready)
+    def _release(self, token: str) -> None:
+        lease = self._leases[token]
+        lease.worker = None
+        self.offer(lease.ready)
 
-    def workers(self) -> Iterator[Worker]:
+    def workers(self) -> Iterator[ConnectedWorker]:
         """The connected workers."""
         return iter(list(self._workers))
 
     # Tokens.
 
-    def held(self, token: str, kind: Kind) -> Dealt:
-        """What was dealt under a token.
+    def lease(self, token: str, kind: WorkItemKind) -> Lease:
+        """What was dispatched under a completion token.
 
-        Raises StaleError where it was dealt again, finished, or never dealt.
+        Raises StaleError where it was dispatched again, completed, or never dispatched.
         """
-        dealt = self._dealt.get(token)
-        if dealt is None or dealt.ready.kind is not kind:
+        lease = self._leases.get(token)
+        if lease is None or lease.ready.kind is not kind:
             raise StaleError(
-                "This completion token is no longer good: the work was finished, or dealt to somebody else."
+                "This completion token is no longer valid: the work was completed, or dispatched again."
             )
-        return dealt
+        return lease
 
-    def abandon(self, token: str, kind: Kind) -> float:
-        """Take an item back.
+    def abandon(self, token: str, kind: WorkItemKind) -> float:
+        """Take an item back from its worker.
 
-        After how many seconds it should be offered again with `offer`. Raises StaleError.
+        Returns after how many seconds it should be offered again with `offer`. Raises StaleError.
         """
-        dealt = self.held(token, kind)
-        item = (kind, dealt.ready.key)
+        item = (kind, self.lease(token, kind).ready.key)
         pause = min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
-        self._settle(token)
+        self._end_lease(token)
         self._abandoned[item] = pause
         return pause
 
     def expire(self) -> bool:
-        """Queue what was held for longer than a lease; whether anything is queued, now or from before."""
+        """Queue what was held for longer than its lease; returns whether anything is queued."""
         now = time.monotonic()
         late = [
-            token for token, dealt in self._dealt.items() if dealt.worker is not None and dealt.expires <= now
+            token
+            for token, lease in self._leases.items()
+            if lease.worker is not None and lease.expires <= now
         ]
         for token in late:
-            dealt = self._dealt[token]
+            lease = self._leases[token]
             _log.warning(
-                "A worker held a %s for longer than the lease; dealing it again.",
-                dealt.ready.kind.name.lower(),
+                "A worker held a %s for longer than the lease; it is dispatched again.",
+                lease.ready.kind.name.lower(),
             )
-            if dealt.worker is not None:
-                dealt.worker.tokens[dealt.ready.kind].discard(token)
-                dealt.worker.stalled = True
-            self._let_go(token)
+            if lease.worker is not None:
+                lease.worker.tokens[lease.ready.kind].discard(token)
+                lease.worker.stalled = True
+            self._release(token)
         return bool(self._queued)
 
-    # Dealing.
+    # Dispatching.
 
     @property
-    def may_deal(self) -> bool:
-        """Whether anything is queued, and anybody there to take it."""
+    def can_dispatch(self) -> bool:
+        """Whether anything is queued and any worker is connected."""
         return bool(self._queued and self._workers)
 
-    def deal(self, tx: Transaction) -> bool:
-        """Deal up to a round of what is queued; whether there may be more to deal at once."""
-        dealt = 0
-        for kind in Kind:
-            while dealt < _ROUND:
+    def dispatch(self, tx: Transaction) -> bool:
+        """Dispatch up to a round of what is queued; returns whether there may be more to dispatch at once."""
+        count = 0
+        for kind in WorkItemKind:
+            while count < _ROUND:
                 chosen = self._choose(kind)
                 if chosen is None:
                     break
                 worker, ready = chosen
-                dealt += 1
-                self._hand(tx, worker, ready)
-        return dealt >= _ROUND
+                count += 1
+                self._dispatch_one(tx, worker, ready)
+        return count >= _ROUND
 
-    def _choose(self, kind: Kind) -> tuple[Worker, Ready] | None:
-        """The item that waited longest among those a worker has room for, and the least busy such worker."""
-        lanes = self._waiting[kind]
-        if not lanes:
+    def _choose(self, kind: WorkItemKind) -> tuple[ConnectedWorker, ReadyWork] | None:
+        """The item that waited longest of those that a worker takes now, and the least busy such worker."""
+        queues = self._queues[kind]
+        if not queues:
             return None
-        candidates = [worker for worker in self._workers if worker.free(kind) > 0]
+        candidates = workers.with_room(self._workers, kind)
         if not candidates:
             return None
         for name, version in (
-            sorted(lanes, key=lambda lane: lanes[lane][0]) if len(lanes) > 1 else list(lanes)
+            sorted(queues, key=lambda queue: queues[queue][0]) if len(queues) > 1 else list(queues)
         ):
-            worker = _least_busy(candidates, kind, name, version)
+            worker = workers.least_busy(candidates, kind, name, version)
             if worker is not None:
-                lane = lanes[name, version]
-                _, key = lane.popleft()
-                if not lane:
-                    del lanes[name, version]
+                queue = queues[name, version]
+                _, key = queue.popleft()
+                if not queue:
+                    del queues[name, version]
                 self._queued.discard((kind, key))
-                return worker, Ready(kind, key, name, version)
+                return worker, ReadyWork(kind, key, name, version)
         return None
 
-    def _hand(self, tx: Transaction, worker: Worker, ready: Ready) -> None:
+    def _dispatch_one(self, tx: Transaction, worker: ConnectedWorker, ready: ReadyWork) -> None:
         token: str | None = None
         try:
-            token = self._put(tx, worker, ready)
+            token = self._send(tx, worker, ready)
         except turns.TooLongError:
             self.too_long.append(ready.key)
         except sqlite3.Error:
@@ -265,85 +235,61 @@ class Dispatcher:
             raise
         left = self._token_of.get((ready.kind, ready.key))
         if token is None and left is not None:
-            # Of a worker that hung up. It will not be dealt again, so nothing else would ever forget it.
-            self._settle(left)
+            # The token of a worker that hung up. The item is not dispatched again, so nothing else would ever
+            # remove the token.
+            self._end_lease(left)
 
-    def _put(self, tx: Transaction, worker: Worker, ready: Ready) -> str | None:
-        """Put the item into a worker's hands; its token, or None where there is nothing to do any more."""
-        self._dealings += 1
-        token = f"{self._run}-{self._dealings}"
+    def _send(self, tx: Transaction, worker: ConnectedWorker, ready: ReadyWork) -> str | None:
+        """Send the item to a worker; returns its token, or None where there is nothing to do any more."""
+        self._dispatched += 1
+        token = f"{self._run}-{self._dispatched}"
         item: bytes | None
-        work: turns.Turn | batches.Batch | int
-        if ready.kind is Kind.ACTIVITY:
-            item, work = activities.deal(tx, ready.key, token), ready.key
+        work: turns.Turn | entity_batches.EntityBatch | int
+        if ready.kind is WorkItemKind.ACTIVITY:
+            item, work = activities.work_item(tx, ready.key, token), ready.key
         else:
-            found = (turns if ready.kind is Kind.TURN else batches).deal(tx, ready.key, token)
+            source = turns if ready.kind is WorkItemKind.TURN else entity_batches
+            found = source.work_item(tx, ready.key, token)
             item, work = found if found is not None else (None, 0)
         if item is None:
             return None
-        worker.line.send(item)
+        worker.stream.send(item)
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
-            self._dealt.pop(before, None)
-        self._dealt[token] = Dealt(ready, worker, time.monotonic() + self._lease_s, work)
+            self._leases.pop(before, None)
+        self._leases[token] = Lease(ready, worker, time.monotonic() + self._lease_s, work)
         self._token_of[ready.kind, ready.key] = token
         worker.tokens[ready.kind].add(token)
         return token
 
-    def deal_early(self, tx: Transaction) -> Callable[[], None]:
-        """Deal the turns that this transaction has made ready, before its COMMIT; gives what takes them back.
+    def dispatch_early(self, tx: Transaction) -> Callable[[], None]:
+        """Dispatch the turns that this transaction made ready before its COMMIT; returns what takes them back.
 
-        A worker can replay while the disk takes its time, for a turn only decides: its answer is applied in a
-        later transaction, and what it decided is done after that one is on disk. Activities and entities act
-        on the world, and wait. If the COMMIT fails the turn never was: its token is good for nothing.
+        A worker can replay while the disk is busy, because a turn only decides: its answer is applied in a
+        later transaction, and what it decided is done after that transaction is on disk. Activities and
+        entities act on the world, so they wait. If the COMMIT fails, the turn never existed and its token is
+        not valid.
         """
         tokens: list[str] = []
-        for ready in tx.effects.ready:
+        for ready in tx.after_commit.ready:
             item = (ready.kind, ready.key)
-            if ready.kind is not Kind.TURN or item in self._token_of or self._waiting[ready.kind]:
-                continue  # somebody has it, or others came first
-            candidates = [worker for worker in self._workers if worker.free(ready.kind) > 0]
-            worker = _least_busy(candidates, ready.kind, ready.name, ready.version)
+            if ready.kind is not WorkItemKind.TURN or item in self._token_of or self._queues[ready.kind]:
+                continue  # a worker has it, or others came first
+            worker = workers.least_busy_for(self._workers, ready)
             if worker is None:
                 continue
             try:
-                token = self._put(tx, worker, ready)
+                token = self._send(tx, worker, ready)
             except turns.TooLongError:
-                continue  # `deal` comes across it once more, with its history on disk
+                continue  # `dispatch` finds it once more, when its history is on disk
             except BaseException:
                 self._take_back(tokens)
                 raise
             if token is not None:
                 tokens.append(token)
-                worker.line.flush()
+                worker.stream.flush()
         return lambda: self._take_back(tokens)
 
     def _take_back(self, tokens: list[str]) -> None:
         for token in tokens:
-            self._settle(token)
-
-
-def _least_busy(candidates: list[Worker], kind: Kind, name: str, version: str | None) -> Worker | None:
-    # One that stalls holds nothing any more, and looks idle: it comes after all others. Where it does not even
-    # read what it was sent, more of the same would only pile up here.
-    fitting = [
-        worker
-        for worker in candidates
-        if worker.takes(kind, name, version) and not (worker.stalled and worker.line.blocked)
-    ]
-    return max(fitting, key=lambda one: (not one.stalled, one.free(kind)), default=None)
-
-
-def _filters(request: pb.GetWorkItemsRequest) -> dict[Kind, dict[str, frozenset[str]]] | None:
-    if not request.HasField("workItemFilters"):
-        return None
-    filters = request.workItemFilters
-    out: dict[Kind, dict[str, frozenset[str]]] = {kind: {} for kind in Kind}
-    for kind, listed in ((Kind.TURN, filters.orchestrations), (Kind.ACTIVITY, filters.activities)):
-        for one in listed:
-            before = out[kind].get(one.name)
-            # A name listed once without versions takes every version, whatever else is listed.
-            every = not one.versions or (before is not None and not before)
-            out[kind][one.name] = frozenset() if every else frozenset(one.versions) | (before or frozenset())
-    out[Kind.ENTITY] = {one.name: frozenset() for one in filters.entities}
-    return out
+            self._end_lease(token)

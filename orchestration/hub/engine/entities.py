@@ -1,8 +1,7 @@
-"""Entities: small addressable states, whose operations run one batch at a time, in the order they came.
+"""Entities: small states with an ID each. Their operations run one batch at a time, in the order they came.
 
-A lock request travels the entities of its set in their order and waits in each one's inbox like any
-operation; while an entity is locked, only calls by the lock's owner are dealt, and everything else waits
-behind it.
+A lock request visits the entities of its set one after the other, and waits in the inbox of each like an
+operation. While an entity is locked, only calls by the lock's owner are dispatched, and everything else waits.
 """
 
 import itertools
@@ -11,11 +10,11 @@ from typing import Any
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import mailbox
+from orchestration.hub.engine import inbox
 from orchestration.hub.errors import InvalidError
-from orchestration.hub.protocol import limits, wire
+from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Kind, Ready, Transaction
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
 
 def name_of(entity_id: str) -> str:
@@ -44,7 +43,7 @@ def _entity(tx: Transaction, entity_id: str, at: int) -> Any:
     return row
 
 
-def _put(  # a message's parts
+def _put(
     tx: Transaction,
     entity_id: str,
     at: int,
@@ -56,20 +55,20 @@ def _put(  # a message's parts
 ) -> None:
     row = _entity(tx, entity_id, at)
     tx.add(Q.entity_inbox_add, row["key"], at, caller, execution, section, event)
-    pump(tx, row["key"], entity_id)
+    process_inbox(tx, row["key"], entity_id)
 
 
-def pump(tx: Transaction, key: int, entity_id: str) -> None:
-    """Grant the lock that stands at the head of the inbox, if the entity is free; have operations dealt.
+def process_inbox(tx: Transaction, key: int, entity_id: str) -> None:
+    """Grant the lock request at the head of the inbox, if the entity is not locked; have operations dispatched.
 
-    A lock is not granted while a batch is out: its operations came before the lock request, and change the
-    state.
+    No lock is granted while a worker has a batch: its operations came before the lock request, and they change
+    the state.
     """
     row = tx.one(Q.entity_by_key, key)
     head = tx.one(Q.entity_inbox_head, key)
     while head is not None and head["section"] is not None and row["lock_section"] is None:
         tx.do(Q.entity_inbox_take, head["seq"])
-        # An owner that has ended while it waited would hold the lock for ever.
+        # An owner that ended while it waited would hold the lock for ever.
         if is_alive(tx, head["caller"], head["caller_execution"]):
             tx.do(Q.entity_lock, head["section"], head["caller"], head["caller_execution"], head["at"], key)
             request = pb.HistoryEvent.FromString(head["event"]).entityLockRequested
@@ -77,17 +76,17 @@ def pump(tx: Transaction, key: int, entity_id: str) -> None:
             row = tx.one(Q.entity_by_key, key)
         head = tx.one(Q.entity_inbox_head, key)
     if head is not None and (row["lock_section"] is None or eligible(tx, row)):
-        tx.effects.ready.append(Ready(Kind.ENTITY, key, name_of(entity_id), None))
+        tx.after_commit.ready.append(ReadyWork(WorkItemKind.ENTITY, key, name_of(entity_id), None))
 
 
 def is_alive(tx: Transaction, owner: str, execution: str) -> bool:
-    """Whether this execution of the orchestration goes on, so that it may hold a lock."""
+    """Whether this execution of the orchestration is still running, and so may hold a lock."""
     row = tx.one(Q.instance_brief, owner)
-    return row is not None and row["execution"] == execution and row["status"] not in mailbox.ENDED
+    return row is not None and row["execution"] == execution and row["status"] not in statuses.ENDED
 
 
 def eligible(tx: Transaction, row: Any) -> list[Any]:
-    """What may be dealt now: the owner's messages while locked, else those before the next lock request."""
+    """The messages that may be dispatched now: of the lock's owner while locked, else up to the next lock request."""
     if row["lock_section"] is not None:
         return tx.all(Q.entity_inbox_by, row["key"], row["lock_owner"], row["lock_owner_execution"])
     return list(
@@ -98,7 +97,7 @@ def eligible(tx: Transaction, row: Any) -> list[Any]:
 def _next_lock(
     tx: Transaction, request: pb.EntityLockRequestedEvent, owner: str, execution: str, at: int
 ) -> None:
-    """Send the lock request on to the next entity of its set, or tell its owner that all are locked."""
+    """Send the lock request to the next entity of its set, or notify its owner that all are locked."""
     request.position += 1
     if request.position < len(request.lockSet):
         event = wire.event(at, entityLockRequested=request)
@@ -109,16 +108,16 @@ def _next_lock(
         at, entityLockGranted=pb.EntityLockGrantedEvent(criticalSectionId=request.criticalSectionId)
     )
     row = tx.one(Q.instance_by_id, owner)
-    if not mailbox.put_bound(tx, row, execution, at, granted):
-        # Whoever asked is gone; nobody would ever unlock.
+    if not inbox.put_bound(tx, row, execution, at, granted):
+        # The execution that asked is over, so nothing would ever unlock.
         for entity_id in request.lockSet:
             unlock(tx, entity_id, request.criticalSectionId, at)
 
 
 def lock(tx: Transaction, row: Any, section: str, wanted: list[str], at: int) -> None:
-    """Ask for locks on these entities, one after the other, for the orchestration of this row.
+    """Request locks on these entities, one after the other, for the orchestration of this row.
 
-    What is no entity's ID needs no lock: nobody can call it.
+    A malformed entity ID is left out: there is no such entity to call.
     """
     request = pb.EntityLockRequestedEvent(
         criticalSectionId=section,
@@ -130,14 +129,14 @@ def lock(tx: Transaction, row: Any, section: str, wanted: list[str], at: int) ->
 
 
 def unlock(tx: Transaction, entity_id: str, section: str, at: int) -> None:
-    """Take this critical section's lock from the entity, where it has it, and deal what waited."""
+    """Release this critical section's lock on the entity, if it holds it, and have dispatched what waited."""
     freed = tx.one(Q.entity_unlock, at, entity_id, section)
     if freed is not None:
-        pump(tx, freed["key"], freed["id"])
+        process_inbox(tx, freed["key"], freed["id"])
 
 
 def release_all(tx: Transaction, owner: str, execution: str, at: int) -> None:
-    """Release every lock that an execution holds; it has ended."""
+    """Release every lock that an execution holds."""
     for row in tx.all(Q.entity_locks_of, owner, execution):
         unlock(tx, row["id"], row["lock_section"], at)
 
@@ -147,7 +146,7 @@ def send(tx: Transaction, row: Any, message: pb.SendEntityMessageAction, at: int
     owner, execution = row["id"], row["execution"]
     if message.HasField("entityOperationSignaled"):
         signaled = message.entityOperationSignaled
-        due = wire.unstamp(signaled.scheduledTime) if signaled.HasField("scheduledTime") else None
+        due = wire.from_timestamp(signaled.scheduledTime) if signaled.HasField("scheduledTime") else None
         post_signal(tx, signaled.targetInstanceId.value, signaled, due, at)
     elif message.HasField("entityOperationCalled"):
         called = message.entityOperationCalled
@@ -171,11 +170,11 @@ def post_signal(
 ) -> None:
     """Put a signal into its target's inbox, now or when it is due."""
     if not _is_id(target):
-        return  # a signal has nobody to tell
+        return  # a signal has no caller who could be told
     event = wire.event(at, entityOperationSignaled=signaled)
     if due is not None and due > tx.now:
         tx.add(Q.entity_later_add, due, target, event)
-        tx.alarm(due)
+        tx.timer_set(due)
     else:
         _put(tx, target, at if due is None else tx.as_of(due), event)
 
@@ -191,7 +190,7 @@ def signal(tx: Transaction, request: pb.SignalEntityRequest) -> None:
     )
     if request.HasField("input"):
         signaled.input.CopyFrom(request.input)
-    due = wire.unstamp(request.scheduledTime) if request.HasField("scheduledTime") else None
+    due = wire.from_timestamp(request.scheduledTime) if request.HasField("scheduledTime") else None
     post_signal(tx, request.instanceId, signaled, due, tx.now)
 
 
@@ -203,13 +202,13 @@ def signal_due(tx: Transaction, until: int) -> None:
 
 
 def failure(message: str, kind: str = "InvalidEntityID") -> pb.OperationResult:
-    """The result of an operation that the hub itself declares failed."""
+    """The result of an operation that the hub itself fails."""
     details = pb.TaskFailureDetails(errorType=kind, errorMessage=message, isNonRetriable=True)
     return pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=details))
 
 
 def answer(tx: Transaction, caller: tuple[str, str, str], result: pb.OperationResult, at: int) -> None:
-    """Tell an operation's caller (request ID, instance ID, execution) what came of it."""
+    """Give an operation's result to its caller (request ID, instance ID, execution)."""
     request_id, instance_id, execution = caller
     if result.HasField("failure"):
         failed = pb.EntityOperationFailedEvent(
@@ -221,14 +220,14 @@ def answer(tx: Transaction, caller: tuple[str, str, str], result: pb.OperationRe
         if result.success.HasField("result"):
             done.output.CopyFrom(result.success.result)
         event = wire.event(at, entityOperationCompleted=done)
-    mailbox.put_bound(tx, tx.one(Q.instance_by_id, instance_id), execution, at, event)
+    inbox.put_bound(tx, tx.one(Q.instance_by_id, instance_id), execution, at, event)
 
 
 def metadata(tx: Transaction, row: Any, *, state: bool) -> pb.EntityMetadata:
     """The entity of this row as clients see it."""
     out = pb.EntityMetadata(
         instanceId=row["id"],
-        lastModifiedTime=wire.stamp(row["updated_at"]),
+        lastModifiedTime=wire.to_timestamp(row["updated_at"]),
         backlogQueueSize=tx.one(Q.entity_inbox_size, row["key"])[0],
         lockedBy=wire.text(row["lock_owner"]),
     )

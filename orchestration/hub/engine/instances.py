@@ -1,24 +1,22 @@
-"""What clients ask of instances: start, look, raise, suspend, resume, terminate."""
+"""What clients ask of instances: start, get, raise an event, suspend, resume, terminate."""
 
 import uuid
 from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import endings, mailbox
-from orchestration.hub.engine.mailbox import CONTROL, ENDED, OUTSIDE, PENDING, RUNNING, SUSPENDED
+from orchestration.hub.engine import endings, inbox
 from orchestration.hub.errors import AlreadyExistsError, InvalidError, NotFoundError
-from orchestration.hub.protocol import limits, wire
+from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Kind, Ready, Transaction
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
-TERMINATED: Final = pb.ORCHESTRATION_STATUS_TERMINATED
-
+# The task of the timer that starts an instance later, see the schema.
 SCHEDULED_START: Final = -1
 
 
-class Parent(NamedTuple):
-    """Who started a sub-orchestration, and with which of its actions."""
+class ParentInstance(NamedTuple):
+    """The instance that started a sub-orchestration, and the action with which it did."""
 
     key: int
     id: str
@@ -28,7 +26,7 @@ class Parent(NamedTuple):
     version: str | None
 
 
-class New(NamedTuple):
+class NewInstance(NamedTuple):
     """An instance to be created."""
 
     id: str
@@ -38,7 +36,7 @@ class New(NamedTuple):
     tags: dict[str, str]
     trace: pb.TraceContext | None
     start_at: int | None = None
-    parent: Parent | None = None
+    parent: ParentInstance | None = None
 
 
 def _brief(tx: Transaction, instance_id: str) -> Any:
@@ -49,11 +47,11 @@ def _brief(tx: Transaction, instance_id: str) -> Any:
 
 
 def unknown(instance_id: str) -> NotFoundError:
-    """The refusal of an instance ID that nobody knows."""
+    """The error for an instance ID that does not exist."""
     return NotFoundError(f"There is no orchestration instance {instance_id!r}.")
 
 
-def started_event(new: New, execution: str, at: int) -> bytes:
+def started_event(new: NewInstance, execution: str, at: int) -> bytes:
     """The event that begins an execution."""
     started = pb.ExecutionStartedEvent(
         name=new.name,
@@ -64,7 +62,7 @@ def started_event(new: New, execution: str, at: int) -> bytes:
         tags=new.tags,
     )
     if new.start_at is not None:
-        started.scheduledStartTimestamp.CopyFrom(wire.stamp(new.start_at))
+        started.scheduledStartTimestamp.CopyFrom(wire.to_timestamp(new.start_at))
     if new.parent is not None:
         started.parentInstance.CopyFrom(
             pb.ParentInstanceInfo(
@@ -79,8 +77,8 @@ def started_event(new: New, execution: str, at: int) -> bytes:
     return wire.event(at, executionStarted=started)
 
 
-def create(tx: Transaction, new: New, at: int) -> None:
-    """Add an instance whose ID is free, and have its first turn dealt now or at its scheduled start."""
+def create(tx: Transaction, new: NewInstance, at: int) -> None:
+    """Add an instance whose ID is free, and have its first turn dispatched now or at its scheduled start."""
     execution = uuid.uuid4().hex
     tags = pb.CreateInstanceRequest(tags=new.tags).SerializeToString() if new.tags else None
     parent = new.parent
@@ -90,7 +88,7 @@ def create(tx: Transaction, new: New, at: int) -> None:
         execution,
         new.name,
         new.version,
-        PENDING,
+        statuses.PENDING,
         at,
         at,
         new.start_at,
@@ -101,19 +99,19 @@ def create(tx: Transaction, new: New, at: int) -> None:
         parent and parent.execution,
         parent and parent.task,
     )
-    tx.add(Q.inbox_add, key, at, OUTSIDE, started_event(new, execution, at))
+    tx.add(Q.inbox_add, key, at, inbox.EXTERNAL, started_event(new, execution, at))
     if new.start_at is not None and new.start_at > tx.now:
         tx.do(Q.timer_add, key, SCHEDULED_START, new.start_at)
-        tx.alarm(new.start_at)
+        tx.timer_set(new.start_at)
     else:
-        tx.effects.ready.append(Ready(Kind.TURN, key, new.name, new.version))
+        tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, key, new.name, new.version))
 
 
 def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
-    """Start an instance; its ID.
+    """Start an instance; returns its ID.
 
-    Raises AlreadyExistsError where the ID is taken by an instance whose status the request's reuse policy
-    does not list as replaceable; a replaced instance is ended, and forgotten with its history.
+    An existing instance of that ID is replaced if the request's reuse policy lists its status: it is ended, and
+    deleted with its history. Otherwise AlreadyExistsError is raised. Raises InvalidError too.
     """
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)
     if not request.name:
@@ -123,116 +121,116 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     if existing is not None:
         if existing["status"] not in request.orchestrationIdReusePolicy.replaceableStatus:
             raise AlreadyExistsError(f"An orchestration instance {instance_id!r} already exists.")
-        # Ended first, so that it gives back its locks and its parent hears of it.
+        # Ended first, so that its locks are released and its parent is notified.
         terminate(tx, pb.TerminateRequest(instanceId=instance_id))
-        endings.forget(tx, existing["key"])
+        endings.delete(tx, existing["key"])
     scheduled = request.HasField("scheduledStartTimestamp")
-    new = New(
+    new = NewInstance(
         id=instance_id,
         name=request.name,
         version=request.version.value if request.HasField("version") else None,
         input=text,
         tags=dict(request.tags),
         trace=request.parentTraceContext if request.HasField("parentTraceContext") else None,
-        start_at=wire.unstamp(request.scheduledStartTimestamp) if scheduled else None,
+        start_at=wire.from_timestamp(request.scheduledStartTimestamp) if scheduled else None,
     )
     create(tx, new, tx.now)
     return instance_id
 
 
 def start_for_entity(tx: Transaction, action: pb.StartNewOrchestrationAction, at: int) -> None:
-    """Start what an entity's operation asked for.
+    """Start the orchestration that an entity's operation asked for.
 
-    An ID that is taken or not allowed starts nothing, for nobody waits.
+    Where its ID is taken or not allowed, nothing starts and nothing is reported: no caller waits.
     """
     instance_id = action.instanceId or uuid.uuid4().hex
     if limits.id_problem(instance_id) is not None:
         return
     existing = tx.one(Q.instance_brief, instance_id)
     if existing is not None:
-        if existing["status"] not in ENDED:
+        if existing["status"] not in statuses.ENDED:
             return
-        endings.forget(tx, existing["key"])
-    new = New(
+        endings.delete(tx, existing["key"])
+    new = NewInstance(
         id=instance_id,
         name=action.name,
         version=action.version.value if action.HasField("version") else None,
         input=action.input.value if action.HasField("input") else None,
         tags={},
         trace=action.parentTraceContext if action.HasField("parentTraceContext") else None,
-        start_at=wire.unstamp(action.scheduledTime) if action.HasField("scheduledTime") else None,
+        start_at=wire.from_timestamp(action.scheduledTime) if action.HasField("scheduledTime") else None,
     )
     create(tx, new, at)
 
 
 def raise_event(tx: Transaction, request: pb.RaiseEventRequest) -> None:
-    """Put an event into the instance's inbox.
+    """Put an event into the instance's inbox; it is dropped without an error where the instance has ended.
 
-    An instance that has ended takes it in silence. Raises NotFoundError.
+    Raises NotFoundError and InvalidError.
     """
     text = limits.payload("event", request.input if request.HasField("input") else None)
     row = _brief(tx, request.instanceId)
-    mailbox.raise_event(tx, row, pb.EventRaisedEvent(name=request.name, input=wire.text(text)), tx.now)
+    inbox.raise_event(tx, row, pb.EventRaisedEvent(name=request.name, input=wire.text(text)), tx.now)
 
 
 def suspend(tx: Transaction, request: pb.SuspendRequest) -> None:
-    """Suspend, at once.
+    """Suspend the instance at once. Idempotent. Raises NotFoundError.
 
-    From here on only resume and terminate reach the instance. Idempotent. Raises NotFoundError.
+    Until it is resumed, only resume and terminate reach it.
     """
     row = _brief(tx, request.instanceId)
-    if row["status"] in ENDED or row["status"] == SUSPENDED:
+    if row["status"] in statuses.ENDED or row["status"] == statuses.SUSPENDED:
         return
     reason = request.reason if request.HasField("reason") else None
     event = wire.event(tx.now, executionSuspended=pb.ExecutionSuspendedEvent(input=reason))
-    tx.add(Q.inbox_add, row["key"], tx.now, CONTROL, event)
-    tx.do(Q.instance_status, SUSPENDED, tx.now, row["key"])
-    mailbox.wake(tx, row)
-    tx.effects.changed.add(row["id"])
+    tx.add(Q.inbox_add, row["key"], tx.now, inbox.CONTROL, event)
+    tx.do(Q.instance_status, statuses.SUSPENDED, tx.now, row["key"])
+    inbox.wake(tx, row)
+    tx.after_commit.changed_instances.add(row["id"])
 
 
 def resume(tx: Transaction, request: pb.ResumeRequest) -> None:
-    """Resume; what was held back is delivered in its order. Idempotent. Raises NotFoundError."""
+    """Resume the instance; events that waited are delivered in order. Idempotent. Raises NotFoundError."""
     row = _brief(tx, request.instanceId)
-    if row["status"] != SUSPENDED:
+    if row["status"] != statuses.SUSPENDED:
         return
     reason = request.reason if request.HasField("reason") else None
     event = wire.event(tx.now, executionResumed=pb.ExecutionResumedEvent(input=reason))
-    tx.add(Q.inbox_add, row["key"], tx.now, CONTROL, event)
-    tx.do(Q.instance_status, RUNNING if row["turns"] else PENDING, tx.now, row["key"])
-    mailbox.wake_anyway(tx, row)
+    tx.add(Q.inbox_add, row["key"], tx.now, inbox.CONTROL, event)
+    tx.do(Q.instance_status, statuses.RUNNING if row["turns"] else statuses.PENDING, tx.now, row["key"])
+    inbox.wake_even_suspended(tx, row)
 
 
 def terminate(tx: Transaction, request: pb.TerminateRequest) -> None:
-    """End the instance here and now, and with `recursive` everything it started. Raises NotFoundError.
+    """End the instance at once, and with `recursive` everything it started. Raises NotFoundError.
 
-    No worker is asked: it takes effect even where none is connected, or where the orchestrator's code is
-    broken. A turn that is being worked on is too late; activities that nobody finished are dropped.
+    No worker is asked, so it works even where none is connected or the orchestrator's code is broken. The answer
+    of a turn that a worker has is refused later. Activities that are not completed are dropped.
     """
     text = limits.payload("output", request.output if request.HasField("output") else None)
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise unknown(request.instanceId)
-    doomed = [row]
-    while doomed:
-        row = doomed.pop()
+    to_end = [row]
+    while to_end:
+        row = to_end.pop()
         if request.recursive:
-            doomed += [tx.one(Q.instance_by_key, child["key"]) for child in tx.all(Q.children, row["key"])]
-        if row["status"] not in ENDED:
+            to_end += [tx.one(Q.instance_by_key, child["key"]) for child in tx.all(Q.children, row["key"])]
+        if row["status"] not in statuses.ENDED:
             cause = pb.ExecutionTerminatedEvent(input=wire.text(text), recurse=request.recursive)
             tx.do(Q.activity_delete, row["key"])
-            ending = endings.Ending(TERMINATED, text, None)
+            ending = endings.Ending(statuses.TERMINATED, text, None)
             events = [wire.event(tx.now, executionTerminated=cause), endings.completed_event(tx.now, ending)]
             tx.do(Q.history_add, row["key"], row["turns"], wire.history(events))
             endings.end(tx, row, ending, tx.now)
 
 
 def terminate_at_once(tx: Transaction, request: pb.SkipGracefulOrchestrationTerminationsRequest) -> list[str]:
-    """End all of these, as every termination here is: at once. The IDs of those that were not running."""
+    """End all of these at once, as `terminate` does; returns the IDs of those that were not running."""
     left = []
     for instance_id in request.instanceBatch.instanceIds:
         row = tx.one(Q.instance_brief, instance_id)
-        if row is None or row["status"] in ENDED:
+        if row is None or row["status"] in statuses.ENDED:
             left.append(instance_id)
         else:
             reason = request.reason if request.HasField("reason") else None
@@ -241,14 +239,14 @@ def terminate_at_once(tx: Transaction, request: pb.SkipGracefulOrchestrationTerm
 
 
 def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
-    """The instance of this row as clients see it; input and output only with `payloads`."""
+    """The instance of this row as clients see it, with input and output only if `payloads`."""
     out = pb.OrchestrationState(
         instanceId=row["id"],
         name=row["name"],
         version=wire.text(row["version"]),
         orchestrationStatus=row["status"],
-        createdTimestamp=wire.stamp(row["created_at"]),
-        lastUpdatedTimestamp=wire.stamp(row["updated_at"]),
+        createdTimestamp=wire.to_timestamp(row["created_at"]),
+        lastUpdatedTimestamp=wire.to_timestamp(row["updated_at"]),
         customStatus=wire.text(row["custom_status"]),
         executionId=wire.text(row["execution"]),
         parentInstanceId=wire.text(row["parent_id"]),
@@ -258,9 +256,9 @@ def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
     if payloads and row["output"] is not None:
         out.output.value = row["output"]
     if row["completed_at"] is not None:
-        out.completedTimestamp.CopyFrom(wire.stamp(row["completed_at"]))
+        out.completedTimestamp.CopyFrom(wire.to_timestamp(row["completed_at"]))
     if row["scheduled_at"] is not None:
-        out.scheduledStartTimestamp.CopyFrom(wire.stamp(row["scheduled_at"]))
+        out.scheduledStartTimestamp.CopyFrom(wire.to_timestamp(row["scheduled_at"]))
     if row["failure"] is not None:
         out.failureDetails.ParseFromString(row["failure"])
     if row["tags"] is not None:
@@ -273,6 +271,6 @@ def tags(row: Any) -> dict[str, str]:
     return dict(pb.CreateInstanceRequest.FromString(row["tags"]).tags) if row["tags"] is not None else {}
 
 
-def look(tx: Transaction, instance_id: str) -> Any:
-    """The instance's row, or None."""
+def find(tx: Transaction, instance_id: str) -> Any:
+    """The row of an instance, or None."""
     return tx.one(Q.instance_by_id, instance_id)

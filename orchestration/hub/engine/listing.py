@@ -1,7 +1,4 @@
-"""Lists and histories, read on a connection and a thread of their own.
-
-However long they take, no turn waits for them.
-"""
+"""Lists and histories. They are read on a connection and a thread of their own, so that no turn waits for them."""
 
 import json
 import sqlite3
@@ -11,22 +8,22 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import instances, mailbox
+from orchestration.hub.engine import instances
 from orchestration.hub.errors import NotFoundError
-from orchestration.hub.protocol import tokens, wire
+from orchestration.hub.protocol import continuation_tokens, statuses, wire
 from orchestration.hub.storage.sql import Q
 
 _PAGE: Final = 100
 _LARGEST_PAGE: Final = 1000
-# Payloads are up to 1 MiB each and a client takes 4 MiB at a time: a page is cut short where it grows beyond
-# this.
+# Payloads are up to 1 MiB each and a client takes messages of 4 MiB. A page that would be larger than this is cut
+# short.
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 
 
 class _Filters:
-    """Clauses and their values.
+    """The conditions of a statement, and their values.
 
-    Clauses are this module's own words; what callers send is only ever a value.
+    The text of a condition is always written in this module. What callers send is only used as a value.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -43,13 +40,13 @@ class _Filters:
 
     def times(self, column: str, request: Any, since: str, until: str) -> None:
         if request.HasField(since):
-            self.add(f"{column} >= :since", since=wire.unstamp(getattr(request, since)))
+            self.add(f"{column} >= :since", since=wire.from_timestamp(getattr(request, since)))
         if request.HasField(until):
-            self.add(f"{column} < :until", until=wire.unstamp(getattr(request, until)))
+            self.add(f"{column} < :until", until=wire.from_timestamp(getattr(request, until)))
 
     def prefix(self, prefix: str) -> None:
         if prefix:
-            # A range, so that the index on IDs can serve it, and a case-sensitive one; IDs are ASCII.
+            # A range, so that the index on IDs is used; it is case-sensitive. IDs are ASCII.
             self.add("id >= :prefix AND id < :beyond", prefix=prefix, beyond=prefix + "\x7f")
 
     def run(self, db: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
@@ -63,25 +60,25 @@ def _limit(asked: int) -> int:
 def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
     """A page of instances, oldest first, with a token where there are more. Raises InvalidError."""
     asked = request.query
-    after_at, after_key = tokens.parts(asked.continuationToken.value, -1, -1)
+    after_at, after_key = continuation_tokens.parts(asked.continuationToken.value, -1, -1)
     limit = _limit(asked.maxInstanceCount)
     filters = _Filters(after_at=after_at, after_key=after_key, limit=limit + 1)
     filters.statuses(list(asked.runtimeStatus))
-    if asked.runtimeStatus and mailbox.ENDED.isdisjoint(asked.runtimeStatus):
-        # Implied, and said so that the index of what waits can serve it.
+    if asked.runtimeStatus and statuses.ENDED.isdisjoint(asked.runtimeStatus):
+        # This follows from the statuses. It is added so that the index of what waits is used.
         filters.add("completed_at IS NULL")
     filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
     filters.prefix(asked.instanceIdPrefix.value)
     response = pb.QueryInstancesResponse()
     size = 0
     last: Any = None
-    # One row at a time: a thousand with their payloads would be two gibibytes.
+    # One row at a time: a thousand rows with their payloads would be 2 GiB.
     with closing(filters.run(db, Q.list_instances)) as rows:
         for row in rows:
             state = instances.state(row, payloads=asked.fetchInputsAndOutputs)
             size += state.ByteSize()
             if last is not None and (len(response.orchestrationState) == limit or size > _PAGE_BYTES):
-                response.continuationToken.value = tokens.token(last["created_at"], last["key"])
+                response.continuationToken.value = continuation_tokens.token(last["created_at"], last["key"])
                 break
             response.orchestrationState.append(state)
             last = row
@@ -89,8 +86,8 @@ def query(db: sqlite3.Connection, request: pb.QueryInstancesRequest) -> pb.Query
 
 
 def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
-    """A page of the IDs of ended instances, by the time at which they ended. Raises InvalidError."""
-    after_at, after_id = tokens.parts(request.lastInstanceKey.value, -1, "")
+    """A page of the IDs of ended instances, in the order in which they ended. Raises InvalidError."""
+    after_at, after_id = continuation_tokens.parts(request.lastInstanceKey.value, -1, "")
     limit = min(request.pageSize, _LARGEST_PAGE) if request.pageSize > 0 else _PAGE
     filters = _Filters(after_at=after_at, after_id=after_id, limit=limit + 1)
     filters.statuses(list(request.runtimeStatus))
@@ -99,12 +96,12 @@ def ended_ids(db: sqlite3.Connection, request: pb.ListInstanceIdsRequest) -> pb.
     response = pb.ListInstanceIdsResponse(instanceIds=[row["id"] for row in rows[:limit]])
     if len(rows) > limit:
         last = rows[limit - 1]
-        response.lastInstanceKey.value = tokens.token(last["completed_at"], last["id"])
+        response.lastInstanceKey.value = continuation_tokens.token(last["completed_at"], last["id"])
     return response
 
 
 def purgeable(db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int, limit: int) -> list[int]:
-    """The keys of up to `limit` ended instances that the filter lets through, above `after` and rising."""
+    """The keys of up to `limit` ended instances that match the filter: above `after`, in rising order."""
     filters = _Filters(after_key=after, limit=limit)
     filters.statuses(list(asked.runtimeStatus))
     filters.times("created_at", asked, "createdTimeFrom", "createdTimeTo")
@@ -112,12 +109,12 @@ def purgeable(db: sqlite3.Connection, asked: pb.PurgeInstanceFilter, after: int,
 
 
 def ended_keys(db: sqlite3.Connection, instance_ids: list[str]) -> list[int]:
-    """The keys of those of these instances that exist and have ended."""
+    """The keys of these instances, without those that do not exist or have not ended."""
     return [row["key"] for row in db.execute(Q.list_ended_keys, (json.dumps(instance_ids),))]
 
 
 def family(db: sqlite3.Connection, keys: list[int]) -> list[int]:
-    """These instances and all ended ones that descend from them by ended ones, parents before children."""
+    """These instances and their ended sub-orchestrations, and theirs, and so on; parents before children."""
     out = list(keys)
     while keys:
         keys = [row["key"] for row in db.execute(Q.list_family, (json.dumps(keys),))]
@@ -126,12 +123,12 @@ def family(db: sqlite3.Connection, keys: list[int]) -> list[int]:
 
 
 def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
-    """A page of entities, by ID.
+    """A page of entities, by ID. Raises InvalidError.
 
-    Those without a state are left out unless transient ones are asked for too.
+    Entities without a state are left out, unless the request includes transient ones.
     """
     asked = request.query
-    (after_id,) = tokens.parts(asked.continuationToken.value, "")
+    (after_id,) = continuation_tokens.parts(asked.continuationToken.value, "")
     limit = _limit(asked.pageSize.value)
     filters = _Filters(after_id=after_id, limit=limit + 1)
     filters.prefix(asked.instanceIdStartsWith.value)
@@ -144,7 +141,7 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
         for row in rows:
             entity = pb.EntityMetadata(
                 instanceId=row["id"],
-                lastModifiedTime=wire.stamp(row["updated_at"]),
+                lastModifiedTime=wire.to_timestamp(row["updated_at"]),
                 backlogQueueSize=row["backlog"],
                 lockedBy=wire.text(row["lock_owner"]),
                 serializedState=wire.text(row["state"]) if asked.includeState else None,
@@ -152,16 +149,16 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
             size += entity.ByteSize()
             listed = len(response.entities)
             if listed and (listed == limit or size > _PAGE_BYTES):
-                response.continuationToken.value = tokens.token(response.entities[-1].instanceId)
+                response.continuationToken.value = continuation_tokens.token(response.entities[-1].instanceId)
                 break
             response.entities.append(entity)
     return response
 
 
 def history(db: sqlite3.Connection, request: pb.StreamInstanceHistoryRequest) -> Iterator[pb.HistoryChunk]:
-    """The history of the instance's execution, in chunks that a client can take. Raises NotFoundError.
+    """The history of the instance's execution, in chunks of a size that a client takes. Raises NotFoundError.
 
-    An execution that was continued as new has left no history, and is not found.
+    An execution that has continued as new leaves no history, so it is not found.
     """
     row = db.execute(Q.instance_brief, (request.instanceId,)).fetchone()
     if row is None:

@@ -1,33 +1,34 @@
-"""Restarting an orchestration that has ended: the same work again, from its beginning."""
+"""Restarts an orchestration that has ended: the same work again, from the beginning."""
 
 import uuid
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import endings, instances, mailbox
+from orchestration.hub.engine import endings, instances
 from orchestration.hub.errors import NotReadyError
+from orchestration.hub.protocol import statuses
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 
 def restart(tx: Transaction, request: pb.RestartInstanceRequest) -> str:
-    """Start an ended instance's work anew; the ID under which it now runs.
+    """Start the work of an ended instance again; returns the ID under which it now runs.
 
-    Name, version, input and tags are those of its last execution. Under the same ID its history is forgotten;
-    with `restartWithNewInstanceId` it is kept. It runs on its own, even where the old one had a parent.
-    Raises NotFoundError, and NotReadyError where it has not ended.
+    Name, version, input and tags are those of its last execution. Under the same ID the old instance is deleted
+    with its history; with `restartWithNewInstanceId` it is kept. The new instance has no parent, even where the
+    old one had. Raises NotFoundError, and NotReadyError where the instance has not ended.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise instances.unknown(request.instanceId)
-    if row["status"] not in mailbox.ENDED:
+    if row["status"] not in statuses.ENDED:
         raise NotReadyError(
-            f"Only what has ended can be restarted, and the orchestration {row['id']!r} is "
-            f"{mailbox.word(row['status'])}."
+            f"Only an orchestration that has ended can be restarted, and {row['id']!r} is "
+            f"{statuses.word(row['status'])}."
         )
     if not request.restartWithNewInstanceId:
-        endings.forget(tx, row["key"])
-    new = instances.New(
+        endings.delete(tx, row["key"])
+    new = instances.NewInstance(
         id=uuid.uuid4().hex if request.restartWithNewInstanceId else row["id"],
         name=row["name"],
         version=row["version"],
@@ -36,5 +37,5 @@ def restart(tx: Transaction, request: pb.RestartInstanceRequest) -> str:
         trace=None,
     )
     instances.create(tx, new, tx.now)
-    tx.effects.changed.add(row["id"])
+    tx.after_commit.changed_instances.add(row["id"])
     return new.id

@@ -1,8 +1,8 @@
-"""Rewinding a failed orchestration: what failed runs again, and what had succeeded is not done twice.
+"""Rewinds a failed orchestration: what failed runs again, and what had succeeded is not done twice.
 
-The history without its failures is the worker's to write, for which failures go, and what must go with them,
-is known to the SDK that replays it. A turn that holds nothing but the word to rewind asks for it. What the
-new history says is under way is the hub's to bring back: the end had dropped timers, locks and late results.
+It takes two steps. First a turn with nothing but a rewind event goes to a worker, which answers with the history
+without its failures: only the SDK, which replays the history, knows what must be removed. Then the hub restores
+what the new history says is still running, because the failure had dropped timers, locks and late results.
 """
 
 import uuid
@@ -12,53 +12,53 @@ from typing import Any, Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.hub.engine import endings, entities, instances, mailbox, turn
+from orchestration.hub.engine import decisions, endings, entities, inbox, instances
+from orchestration.hub.engine.decisions import Decisions
 from orchestration.hub.errors import NotReadyError
-from orchestration.hub.protocol import wire
+from orchestration.hub.protocol import statuses, wire
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Kind, Ready, Transaction
-
-_FAILED: Final = pb.ORCHESTRATION_STATUS_FAILED
-_COMPLETED: Final = pb.ORCHESTRATION_STATUS_COMPLETED
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
 
 def rewind(tx: Transaction, request: pb.RewindInstanceRequest) -> None:
-    """Have a failed instance rewound, and with it the sub-orchestrations whose failure it met.
+    """Have a failed instance rewound, together with the sub-orchestrations that failed it.
 
-    From here on it is running. Raises NotFoundError, and NotReadyError where it has not failed.
+    It is running from now on. Raises NotFoundError, and NotReadyError where it has not failed.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise instances.unknown(request.instanceId)
-    if row["status"] != _FAILED:
-        how = mailbox.word(row["status"])
-        raise NotReadyError(f"Only what failed can be rewound, and the orchestration {row['id']!r} is {how}.")
-    _ask(tx, row, request.reason if request.HasField("reason") else None, None, tx.now)
+    if row["status"] != statuses.FAILED:
+        how = statuses.word(row["status"])
+        raise NotReadyError(f"Only an orchestration that failed can be rewound, and {row['id']!r} is {how}.")
+    _request_rewind(tx, row, request.reason if request.HasField("reason") else None, None, tx.now)
 
 
-def _ask(tx: Transaction, row: Any, reason: StringValue | None, parent: str | None, at: int) -> None:
-    """Revive the instance of this row and put the word to rewind into its inbox.
+def _request_rewind(
+    tx: Transaction, row: Any, reason: StringValue | None, parent: str | None, at: int
+) -> None:
+    """Make the instance of this row running again, and put a rewind event into its inbox.
 
-    The locks that it gave back while it failed are to be its own again, so the history loses their release.
+    It is to hold again the locks that it released while it failed, so their release is taken out of its history.
     """
     last = tx.one(Q.history_last, row["key"])
     events = wire.parse_history(last["events"])
     kept = [event.SerializeToString() for event in events if not event.HasField("entityUnlockSent")]
     tx.do(Q.history_replace, wire.history(kept), row["key"], last["turn"])
-    tx.do(Q.instance_revive, mailbox.RUNNING, at, row["key"])
+    tx.do(Q.instance_revive, statuses.RUNNING, at, row["key"])
     rewound = pb.ExecutionRewoundEvent(
         reason=reason, parentExecutionId=wire.text(parent), instanceId=wire.text(row["id"])
     )
-    tx.add(Q.inbox_add, row["key"], at, mailbox.REWIND, wire.event(at, executionRewound=rewound))
-    tx.effects.ready.append(Ready(Kind.TURN, row["key"], row["name"], row["version"]))
-    tx.effects.changed.add(row["id"])
+    tx.add(Q.inbox_add, row["key"], at, inbox.REWIND, wire.event(at, executionRewound=rewound))
+    tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))
+    tx.after_commit.changed_instances.add(row["id"])
 
 
-def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) -> tuple[Any, turn.Decisions]:
-    """Put the history that a worker wrote anew in place of the old one.
+def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) -> tuple[Any, Decisions]:
+    """Replace the history of the instance of this row with the one that a worker has rewritten.
 
-    The row of the instance as it is then, and what must be asked of others again. The word to rewind is kept
-    out of that history: dealt once more, it starts the replay.
+    Returns the row as it is then, and what has to be carried out again. The rewind event does not become part of
+    the history: it is put into the inbox once more, and starts the replay.
     """
     past, rewound = rewritten[:-1], rewritten[-1]
     if past and past[-1].HasField("orchestratorStarted"):
@@ -74,25 +74,25 @@ def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) 
     tx.do(Q.history_delete, row["key"])
     tx.do(Q.history_add, row["key"], 0, wire.history([event.SerializeToString() for event in past]))
     tx.do(Q.instance_rewound, execution or uuid.uuid4().hex, row["key"])
-    tx.add(Q.inbox_add, row["key"], at, mailbox.BOUND, rewound.SerializeToString())
+    tx.add(Q.inbox_add, row["key"], at, inbox.BOUND, rewound.SerializeToString())
     old, row = row["execution"], tx.one(Q.instance_by_key, row["key"])
     arrived = [pb.HistoryEvent.FromString(one["event"]) for one in tx.all(Q.inbox_of, row["key"])]
-    under_way = _under_way(past + arrived)
-    again = turn.Decisions(
-        timers=[(task, wire.unstamp(asked.fireAt)) for task, asked in under_way.timers.items()]
+    running = _running(past + arrived)
+    again = Decisions(
+        timers=[(task, wire.from_timestamp(asked.fireAt)) for task, asked in running.timers.items()]
     )
-    _follow_activities(tx, row, old, under_way, again)
-    _follow_children(tx, row, old, under_way, again, rewound.executionRewound, at)
-    _follow_calls(tx, row, old, under_way, at)
-    _follow_locks(tx, row, old, under_way, at)
+    _restore_activities(tx, row, old, running, again)
+    _restore_children(tx, row, old, running, again, rewound.executionRewound, at)
+    _restore_calls(tx, row, old, running, at)
+    _restore_locks(tx, row, old, running, at)
     return row, again
 
 
 @dataclass(slots=True)
-class _UnderWay:
-    """What a history asked for and has no answer to: the events that asked, by task or by request.
+class _Running:
+    """What a history asked for and has no answer to: the events that asked, by task or by request ID.
 
-    Locks are the entities of a critical section that it has not given back.
+    `locks` has the entities that a critical section has not unlocked, by the ID of the section.
     """
 
     activities: dict[int, pb.TaskScheduledEvent] = field(default_factory=dict)
@@ -102,8 +102,8 @@ class _UnderWay:
     locks: dict[str, list[str]] = field(default_factory=dict)
 
 
-# Where an event that asks is kept, and which member of an event that answers says what it answers. Failures
-# are answers too: the new history has none, but one may have come since the word to rewind was given.
+# Where an event that asks is kept, and which field of an event that answers names what it answers. Failures are
+# answers too: the new history has none, but one may have arrived since the rewind was requested.
 _ASKED: Final = {
     "taskScheduled": "activities",
     "timerCreated": "timers",
@@ -120,8 +120,8 @@ _ANSWERED: Final = {
 }
 
 
-def _under_way(past: list[pb.HistoryEvent]) -> _UnderWay:
-    out = _UnderWay()
+def _running(past: list[pb.HistoryEvent]) -> _Running:
+    out = _Running()
     for event in past:
         kind = event.WhichOneof("eventType") or ""
         if kind in _ASKED:
@@ -141,65 +141,61 @@ def _under_way(past: list[pb.HistoryEvent]) -> _UnderWay:
     return out
 
 
-def _follow_activities(
-    tx: Transaction, row: Any, old: str, under_way: _UnderWay, again: turn.Decisions
-) -> None:
-    """Let activities that still run answer the new execution, and ask again for those nobody heard of."""
-    running = {one["task"] for one in tx.all(Q.activity_follow, row["execution"], row["key"], old)}
-    for task, asked in under_way.activities.items():
-        if task not in running:
+def _restore_activities(tx: Transaction, row: Any, old: str, running: _Running, again: Decisions) -> None:
+    """Let activities that still run answer the new execution, and request again those that are gone."""
+    still = {one["task"] for one in tx.all(Q.activity_follow, row["execution"], row["key"], old)}
+    for task, asked in running.activities.items():
+        if task not in still:
             action = pb.ScheduleTaskAction(name=asked.name, tags=asked.tags)
-            turn.copy(asked, action, "version", "input", "parentTraceContext")
+            decisions.copy(asked, action, "version", "input", "parentTraceContext")
             again.activities.append((task, action))
 
 
-def _follow_children(
+def _restore_children(
     tx: Transaction,
     row: Any,
     old: str,
-    under_way: _UnderWay,
-    again: turn.Decisions,
+    running: _Running,
+    again: Decisions,
     rewound: pb.ExecutionRewoundEvent,
     at: int,
 ) -> None:
-    """Rewind sub-orchestrations that failed, hear those that ended unheard, and start anew those that are gone.
+    """Rewind sub-orchestrations that failed, take the output of those that completed, and start the others again.
 
-    One that was terminated has no failure to go back to: it starts anew as well.
+    One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again.
     """
-    mine = {
+    children = {
         child["parent_task"]: child for child in tx.all(Q.children_follow, row["execution"], row["key"], old)
     }
-    for task, asked in under_way.children.items():
-        child = mine.get(task)
-        if child is not None and child["status"] == _FAILED:
+    for task, asked in running.children.items():
+        child = children.get(task)
+        if child is not None and child["status"] == statuses.FAILED:
             failed = tx.one(Q.instance_by_key, child["key"])
             reason = rewound.reason if rewound.HasField("reason") else None
-            _ask(tx, failed, reason, row["execution"], at)
-        elif child is not None and child["status"] == _COMPLETED:
+            _request_rewind(tx, failed, reason, row["execution"], at)
+        elif child is not None and child["status"] == statuses.COMPLETED:
             done = tx.one(Q.instance_ended, child["key"])
-            mailbox.put_bound(
-                tx, row, row["execution"], at, endings.child_completed(at, task, done["output"])
-            )
-        elif child is None or child["status"] in mailbox.ENDED:
+            inbox.put_bound(tx, row, row["execution"], at, endings.child_completed(at, task, done["output"]))
+        elif child is None or child["status"] in statuses.ENDED:
             action = pb.CreateSubOrchestrationAction(
                 instanceId=asked.instanceId, name=asked.name, tags=asked.tags
             )
-            turn.copy(asked, action, "version", "input", "parentTraceContext")
+            decisions.copy(asked, action, "version", "input", "parentTraceContext")
             again.children.append((task, action))
 
 
-def _follow_calls(tx: Transaction, row: Any, old: str, under_way: _UnderWay, at: int) -> None:
-    """Let operations that no entity has run yet answer the new execution.
+def _restore_calls(tx: Transaction, row: Any, old: str, running: _Running, at: int) -> None:
+    """Let operations that have not run yet answer the new execution.
 
-    One that was answered after the failure is not run twice, for entities count; its answer is lost, and its
-    caller hears so.
+    An operation that ran after the failure is not run twice, because it changed its entity's state. Its answer is
+    lost, and its caller gets an error that says so.
     """
     waiting = {
         pb.HistoryEvent.FromString(one["event"]).entityOperationCalled.requestId
-        for target in sorted({asked.targetInstanceId.value for asked in under_way.calls.values()})
+        for target in sorted({asked.targetInstanceId.value for asked in running.calls.values()})
         for one in tx.all(Q.entity_calls_follow, row["execution"], target, row["id"], old)
     }
-    for request in under_way.calls:
+    for request in running.calls:
         if request not in waiting:
             lost = entities.failure(
                 "The entity answered after the orchestration had failed; the answer was not kept.",
@@ -208,16 +204,17 @@ def _follow_calls(tx: Transaction, row: Any, old: str, under_way: _UnderWay, at:
             entities.answer(tx, (request, row["id"], row["execution"]), lost, at)
 
 
-def _follow_locks(tx: Transaction, row: Any, old: str, under_way: _UnderWay, at: int) -> None:
-    """Ask again for the locks of critical sections that are not over.
+def _restore_locks(tx: Transaction, row: Any, old: str, running: _Running, at: int) -> None:
+    """Request again the locks of critical sections that are not over.
 
-    One that the old execution had only asked for may have been granted to it since the word to rewind: it is
-    given back, and the news of it dropped, for its owner is no more and the new one's calls would wait behind it.
+    A lock that the old execution had only requested may have been granted since the rewind was requested. It is
+    released and the event that reports it is dropped: its owner is gone, and calls of the new execution would wait
+    for it.
     """
     entities.release_all(tx, row["id"], old, at)
     for one in tx.all(Q.inbox_of, row["key"]):
         if pb.HistoryEvent.FromString(one["event"]).HasField("entityLockGranted"):
             tx.do(Q.inbox_take, one["seq"])
-    for section, wanted in under_way.locks.items():
+    for section, wanted in running.locks.items():
         if wanted:
             entities.lock(tx, row, section, wanted, at)

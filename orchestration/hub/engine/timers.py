@@ -1,4 +1,4 @@
-"""Durable timers: an index in the file, and one task that sleeps until its first entry."""
+"""Durable timers: a table in the file, and one task that sleeps until the first of them is due."""
 
 import asyncio
 import contextlib
@@ -7,50 +7,50 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import entities, instances, mailbox
+from orchestration.hub.engine import entities, inbox, instances
 from orchestration.hub.errors import FullError
 from orchestration.hub.protocol import wire
 from orchestration.hub.storage import clock as clocks
+from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Store, Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
-# A machine's clock can be set; nobody announces it. Nor is there a need to wake for nothing more often than
-# this.
+# The machine's clock can be set without notice, so the hub looks at least this often.
 _LONGEST_SLEEP_S: Final = 30.0
 _PAUSE_S: Final = 1.0
-# How long the next moment of a skip waits for work that makes no progress.
+# How long timers within a skip wait for earlier work that makes no progress.
 _PATIENCE_S: Final = 5.0
 
 
 def add(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
-    """Set a timer of the instance of this row; one that is due already fires in this same transaction.
+    """Set a timer of the instance of this row. A timer that is already due fires in this same transaction.
 
-    Except where it fell due within a skip: those take their turn, see `Alarm`.
+    The exception is a timer that is due within a skip: `TimerLoop` fires those in their order.
     """
     if fire_at <= tx.now and not clocks.skipped(tx.clock, fire_at):
         _put_fired(tx, row, task, fire_at)
     else:
         tx.do(Q.timer_add, row["key"], task, fire_at)
-        tx.alarm(fire_at)
+        tx.timer_set(fire_at)
 
 
 def _put_fired(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
     at = tx.as_of(fire_at)
-    fired = pb.TimerFiredEvent(fireAt=wire.stamp(fire_at), timerId=task)
-    mailbox.put_bound(tx, row, row["execution"], at, wire.event(at, timerFired=fired))
+    fired = pb.TimerFiredEvent(fireAt=wire.to_timestamp(fire_at), timerId=task)
+    inbox.put_bound(tx, row, row["execution"], at, wire.event(at, timerFired=fired))
 
 
 def fire_due(tx: Transaction) -> None:
-    """Fire what is due, in its order, up to a batch.
+    """Fire the timers and delayed signals that are due, in order, up to a batch.
 
-    Of what fell due within a skip, the first moment only.
+    Of those that are due within a skip, it fires only those of the earliest time.
     """
     first = next_due(tx)
     if first is None:
         return
-    # Read again in this transaction: work that was waited for may have set an earlier timer.
+    # Read again in this transaction: the work that was waited for may have set an earlier timer.
     until = first if clocks.skipped(tx.clock, first) else tx.now
     for timer in tx.all(Q.timer_due, until):
         tx.do(Q.timer_take, timer["instance"], timer["task"])
@@ -59,27 +59,27 @@ def fire_due(tx: Transaction) -> None:
             continue
         if timer["task"] == instances.SCHEDULED_START:
             tx.do(Q.inbox_defer, tx.as_of(timer["fire_at"]), row["key"])
-            mailbox.wake(tx, row)
+            inbox.wake(tx, row)
         else:
             _put_fired(tx, row, timer["task"], timer["fire_at"])
     entities.signal_due(tx, until)
 
 
 def next_due(tx: Transaction) -> int | None:
-    """When the next timer in the file is due, in microseconds."""
+    """When the first timer or delayed signal in the file is due, in microseconds, or None."""
     due: int | None = tx.one(Q.timer_next)[0]
     return due
 
 
-class Alarm:
-    """Fires what is due, when it is due.
+class TimerLoop:
+    """Fires timers when they are due.
 
-    What fell due within a skip is fired one moment after the other, each once the work that the one before it
-    made is done: had the time really passed, it would have been. A worker that makes no progress holds this
-    up for a few seconds only.
+    Timers that are due within a skip fire in order, each after the work that the one before it caused is done,
+    as if the time had really passed. A worker that makes no progress delays this by a few seconds only. `idle` is
+    set while the dispatcher has no work.
     """
 
-    def __init__(self, store: Store, clock: clocks.Clock) -> None:
+    def __init__(self, store: GroupCommitStore, clock: clocks.Clock) -> None:
         self._store = store
         self._clock = clock
         self._wake = asyncio.Event()
@@ -87,13 +87,13 @@ class Alarm:
         self.idle = asyncio.Event()
 
     def no_later_than(self, at: int) -> None:
-        """A timer was set for `at`."""
+        """Look at the timers again at `at` (microseconds), or earlier."""
         if self._next is None or at < self._next:
             self._next = at
             self._wake.set()
 
-    def look(self) -> None:
-        """The clock was moved."""
+    def clock_moved(self) -> None:
+        """Look at the timers now, because the clock was moved."""
         self._wake.set()
 
     async def serve(self) -> None:
@@ -112,9 +112,9 @@ class Alarm:
                     await asyncio.wait_for(self._wake.wait(), pause)
 
     async def _fire(self) -> float:
-        """Fire what is due; for how many seconds there is nothing more to do."""
-        # Forgotten before the look: a timer that is set in the very transaction of the look, after it, must wake
-        # this task, however early the one that was waited for so far.
+        """Fire what is due; returns for how many seconds there is nothing more to do."""
+        # Reset before the query. A timer may be set later in the same transaction as the query; it must wake this
+        # task even if it is later than the one that was waited for so far.
         self._next = None
         self._next = due = await self._store.run(next_due)
         now = clocks.now(self._clock)

@@ -1,4 +1,4 @@
-"""A turn's two halves: what is dealt to a worker, and what its answer changes."""
+"""Turns of an orchestration: the work item that a worker gets, and what its answer changes."""
 
 import contextlib
 import uuid
@@ -6,18 +6,20 @@ from typing import Any, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import endings, entities, instances, mailbox, rewind, timers, turn
+from orchestration.hub.engine import endings, entities, inbox, instances, rewind, timers
+from orchestration.hub.engine.decisions import Decisions, decisions_in
 from orchestration.hub.errors import NotFoundError, StaleError
-from orchestration.hub.protocol import limits, wire
+from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Kind, Ready, Transaction
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
 
 class Turn(NamedTuple):
-    """A turn as dealt. `at` is the time its orchestrator sees.
+    """A turn that was dispatched.
 
-    `events` and `seqs` are what it was given of the inbox.
+    `turns` is how many the instance had before. `at` is the time that the orchestrator sees, in microseconds.
+    `events` are those it was given, and `seqs` are the keys of those that came from the inbox.
     """
 
     key: int
@@ -29,61 +31,61 @@ class Turn(NamedTuple):
 
 
 class TooLongError(Exception):
-    """The history has outgrown what a worker can be sent."""
+    """The history is longer than a worker can be sent."""
 
 
-def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | None:
+def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | None:
     """The work item of the instance's next turn, or None where there is nothing to do. Raises TooLongError.
 
-    The orchestrator's time is the hub's, except where the clock was moved over the moment at which the first
-    event was due: then it is that moment, and the events of later moments are left to later turns. See
+    The orchestrator sees the hub's time. The exception is a first event that was due within a skip of the clock:
+    then the orchestrator sees the time of that event, and later events are left to later turns. See
     `SkippableClock`.
     """
-    inbox = tx.all(Q.turn_of, key, tx.now)
-    row = inbox[0] if inbox else None
+    waiting = tx.all(Q.turn_of, key, tx.now)
+    row = waiting[0] if waiting else None
     if row is None:
         return None
-    if row["status"] == mailbox.SUSPENDED and all(event["kind"] < mailbox.CONTROL for event in inbox):
+    if row["status"] == statuses.SUSPENDED and all(event["kind"] < inbox.CONTROL for event in waiting):
         return None
-    alone = next((event for event in inbox if event["kind"] == mailbox.REWIND), None)
+    alone = next((event for event in waiting if event["kind"] == inbox.REWIND), None)
     if alone is not None:
-        inbox = [alone]
-    first = inbox[0]["at"]
+        waiting = [alone]
+    first = waiting[0]["at"]
     at = max(tx.as_of(first), row["turned_at"])
     if clocks.skipped(tx.clock, first):
-        inbox = [event for event in inbox if event["at"] <= first]
+        waiting = [event for event in waiting if event["at"] <= first]
     past = [piece["events"] for piece in tx.all(Q.history_of, key)]
-    inbox = _fitting(inbox)
+    waiting = _fitting(waiting)
     events = [
         wire.event(at, orchestratorStarted=pb.OrchestratorStartedEvent()),
-        *(one["event"] for one in inbox),
+        *(one["event"] for one in waiting),
     ]
     item = wire.turn_item(token, row["id"], row["execution"], past, events, row["trace"])
     if len(item) > limits.WORK_ITEM:
         raise TooLongError(row["id"])
-    return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in inbox])
+    return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in waiting])
 
 
-def _fitting(inbox: list[Any]) -> list[Any]:
+def _fitting(waiting: list[Any]) -> list[Any]:
     size = 0
-    for count, event in enumerate(inbox):
+    for count, event in enumerate(waiting):
         size += len(event["event"])
         if size > limits.TURN_EVENTS and count:
-            return inbox[:count]
-    return inbox
+            return waiting[:count]
+    return waiting
 
 
 def fail_too_long(tx: Transaction, key: int) -> None:
-    """Fail an instance whose history no worker can take."""
+    """Fail an instance whose history is longer than a worker can be sent."""
     row = tx.one(Q.instance_by_key, key)
-    if row is None or row["status"] in mailbox.ENDED:
+    if row is None or row["status"] in statuses.ENDED:
         return
     message = (
         f"The history is longer than the {limits.WORK_ITEM:,} bytes that a worker can be sent. "
         "Use continue_as_new in orchestrations that run for ever."
     )
     ending = endings.Ending(
-        pb.ORCHESTRATION_STATUS_FAILED,
+        statuses.FAILED,
         None,
         pb.TaskFailureDetails(errorType="HistoryTooLong", errorMessage=message, isNonRetriable=True),
     )
@@ -91,55 +93,51 @@ def fail_too_long(tx: Transaction, key: int) -> None:
     endings.end(tx, row, ending, tx.now)
 
 
-def complete(tx: Transaction, dealt: Turn, response: pb.OrchestratorResponse) -> None:
-    """Apply a worker's answer: history, outbox and inbox in this one transaction.
+def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> None:
+    """Apply a worker's answer to a turn: history, inbox and everything it asked for, in this one transaction.
 
-    Raises StaleError where this turn was applied before, or its execution is over.
+    Raises StaleError where this turn was completed before, or its execution is over.
     """
-    at = tx.as_of(dealt.at)
+    at = tx.as_of(turn.at)
     trace = response.orchestrationTraceContext.SerializeToString()
-    decisions = turn.apply(response, at)
+    decided = decisions_in(response, at)
     row = tx.one(
         Q.instance_turned,
-        *(dealt.at, at, mailbox.PENDING, mailbox.RUNNING, _custom_status(response), trace or None),
-        *(dealt.key, dealt.execution, dealt.turns),
+        *(turn.at, at, statuses.PENDING, statuses.RUNNING, _custom_status(response), trace or None),
+        *(turn.key, turn.execution, turn.turns),
     )
     if row is None:
         raise StaleError(
             "This turn belongs to an execution that is over, or was completed before; the answer is ignored."
         )
-    for seq in dealt.seqs:
+    for seq in turn.seqs:
         tx.do(Q.inbox_take, seq)
-    if dealt.turns == 0:
-        tx.effects.changed.add(row["id"])
-    if decisions.rewritten:
-        row, decisions = rewind.apply(tx, row, decisions.rewritten, at)
-    elif decisions.renewal is not None:
-        _renew(tx, row, decisions.renewal, at)
+    if turn.turns == 0:
+        tx.after_commit.changed_instances.add(row["id"])
+    if decided.rewritten:
+        row, decided = rewind.apply(tx, row, decided.rewritten, at)
+    elif decided.continue_as_new is not None:
+        _continue_as_new(tx, row, decided.continue_as_new, at)
     else:
-        tx.do(Q.history_add, dealt.key, dealt.turns, wire.history(dealt.events + decisions.history))
-    _carry_out(tx, row, decisions, at)
-    if decisions.ending is not None:
-        endings.end(tx, row, decisions.ending, at)
-    elif tx.one(Q.inbox_deliverable, dealt.key, row["status"] == mailbox.SUSPENDED) is not None:
-        tx.effects.ready.append(Ready(Kind.TURN, row["key"], row["name"], row["version"]))
+        tx.do(Q.history_add, turn.key, turn.turns, wire.history(turn.events + decided.history))
+    _carry_out(tx, row, decided, at)
+    if decided.ending is not None:
+        endings.end(tx, row, decided.ending, at)
+    elif tx.one(Q.inbox_deliverable, turn.key, row["status"] == statuses.SUSPENDED) is not None:
+        tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))
 
 
 def _custom_status(response: pb.OrchestratorResponse) -> str | None:
-    # Absent means unchanged: a worker whose replay raised sends none, and what was last said must outlive the
-    # failure.
+    # None means unchanged. A worker whose replay raised an error sends none, and the last status must be kept.
     status = response.customStatus.value if response.HasField("customStatus") else None
     return status if limits.too_large(status) is None else None
 
 
-def _renew(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: int) -> None:
-    """Continue as new.
-
-    A fresh execution with the carried events first, then what arrived from outside meanwhile.
-    """
+def _continue_as_new(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: int) -> None:
+    """Begin a new execution of the instance: carried events come first, then events from outside that arrived."""
     key = row["key"]
     execution = uuid.uuid4().hex
-    arrived = [event for event in tx.all(Q.inbox_of, key) if event["kind"] != mailbox.BOUND]
+    arrived = [event for event in tx.all(Q.inbox_of, key) if event["kind"] != inbox.BOUND]
     first = tx.one(Q.history_of, key)
     old = _started(first["events"]) if first is not None else None
     version = done.newVersion.value if done.HasField("newVersion") else row["version"]
@@ -162,10 +160,10 @@ def _renew(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: 
         started.parentInstance.CopyFrom(old.parentInstance)
     if old is not None and old.HasField("parentTraceContext"):
         started.parentTraceContext.CopyFrom(old.parentTraceContext)
-    tx.add(Q.inbox_add, key, at, mailbox.OUTSIDE, wire.event(at, executionStarted=started))
+    tx.add(Q.inbox_add, key, at, inbox.EXTERNAL, wire.event(at, executionStarted=started))
     for carried in done.carryoverEvents:
-        carried.timestamp.CopyFrom(wire.stamp(at))
-        tx.add(Q.inbox_add, key, at, mailbox.OUTSIDE, carried.SerializeToString())
+        carried.timestamp.CopyFrom(wire.to_timestamp(at))
+        tx.add(Q.inbox_add, key, at, inbox.EXTERNAL, carried.SerializeToString())
     for event in arrived:
         tx.add(Q.inbox_add, key, max(event["at"], at), event["kind"], event["event"])
 
@@ -177,31 +175,31 @@ def _started(piece: bytes) -> pb.ExecutionStartedEvent | None:
     return None
 
 
-def _carry_out(tx: Transaction, row: Any, decisions: turn.Decisions, at: int) -> None:
-    """Put what the turn asked for into the tables of those who will do it."""
-    for task, action in decisions.activities:
+def _carry_out(tx: Transaction, row: Any, decided: Decisions, at: int) -> None:
+    """Carry out what the turn asked for, or put it where it will be carried out."""
+    for task, action in decided.activities:
         _add_activity(tx, row, task, action, at)
-    if decisions.ending is None and decisions.renewal is None:
-        for task, fire_at in decisions.timers:
+    if decided.ending is None and decided.continue_as_new is None:
+        for task, fire_at in decided.timers:
             timers.add(tx, row, task, fire_at)
-    for task, child in decisions.children:
+    for task, child in decided.children:
         _add_child(tx, row, task, child, at)
-    for sending in decisions.events:
+    for sending in decided.events:
         _send_event(tx, sending, at)
-    for message in decisions.messages:
+    for message in decided.messages:
         entities.send(tx, row, message, at)
-    for termination in decisions.terminations:
+    for termination in decided.terminations:
         _terminate(tx, row, termination)
 
 
 def _send_event(tx: Transaction, sending: pb.SendEventAction, at: int) -> None:
     target = tx.one(Q.instance_brief, sending.instance.instanceId)
     if target is None:
-        return  # as on the scheduler: an event for nobody is dropped
+        return  # as on the scheduler: an event for an instance that does not exist is dropped
     raised = pb.EventRaisedEvent(name=sending.name)
     if sending.HasField("data"):
         raised.input.CopyFrom(sending.data)
-    mailbox.raise_event(tx, target, raised, at)
+    inbox.raise_event(tx, target, raised, at)
 
 
 def _terminate(tx: Transaction, row: Any, termination: pb.TerminateOrchestrationAction) -> None:
@@ -210,7 +208,7 @@ def _terminate(tx: Transaction, row: Any, termination: pb.TerminateOrchestration
     request = pb.TerminateRequest(instanceId=termination.instanceId, recursive=termination.recurse)
     if termination.HasField("reason"):
         request.output.CopyFrom(termination.reason)
-    with contextlib.suppress(NotFoundError):  # what does not exist needs no ending
+    with contextlib.suppress(NotFoundError):  # an instance that does not exist needs no end
         instances.terminate(tx, request)
 
 
@@ -237,31 +235,33 @@ def _add_activity(tx: Transaction, row: Any, task: int, action: pb.ScheduleTaskA
         at,
         request.SerializeToString(),
     )
-    tx.effects.ready.append(Ready(Kind.ACTIVITY, key, action.name, version))
+    tx.after_commit.ready.append(ReadyWork(WorkItemKind.ACTIVITY, key, action.name, version))
 
 
 def _add_child(tx: Transaction, row: Any, task: int, child: pb.CreateSubOrchestrationAction, at: int) -> None:
     child_id = child.instanceId or f"{row['id']}:{task:04x}"
     problem = limits.id_problem(child_id)
     existing = tx.one(Q.instance_brief, child_id) if problem is None else None
-    if existing is not None and existing["status"] not in mailbox.ENDED:
+    if existing is not None and existing["status"] not in statuses.ENDED:
         problem = f"An orchestration instance {child_id!r} already exists and has not ended."
     if problem is not None:
         failure = pb.TaskFailureDetails(
             errorType="SubOrchestrationNotStarted", errorMessage=problem, isNonRetriable=True
         )
-        mailbox.put_bound(tx, row, row["execution"], at, endings.child_failed(at, task, failure))
+        inbox.put_bound(tx, row, row["execution"], at, endings.child_failed(at, task, failure))
         return
     if existing is not None:
-        # A retry by the SDK's retry policy starts the same ID anew.
-        endings.forget(tx, existing["key"])
-    new = instances.New(
+        # A retry by the SDK's retry policy starts the same ID again.
+        endings.delete(tx, existing["key"])
+    new = instances.NewInstance(
         id=child_id,
         name=child.name,
         version=child.version.value if child.HasField("version") else None,
         input=child.input.value if child.HasField("input") else None,
         tags=dict(child.tags),
         trace=child.parentTraceContext if child.HasField("parentTraceContext") else None,
-        parent=instances.Parent(row["key"], row["id"], row["execution"], task, row["name"], row["version"]),
+        parent=instances.ParentInstance(
+            row["key"], row["id"], row["execution"], task, row["name"], row["version"]
+        ),
     )
     instances.create(tx, new, at)

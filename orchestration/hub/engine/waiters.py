@@ -1,7 +1,4 @@
-"""Those who wait for an instance to start or end.
-
-Woken by the commit that changed it, never by looking again and again.
-"""
+"""Wakes calls that wait for an instance to start or end, when a commit changed it."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -9,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Waiters:
-    """Events by instance ID, for as long as somebody waits."""
+    """One event for each call that waits, by instance ID."""
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}
@@ -27,8 +24,8 @@ class Waiters:
             if not events:
                 del self._events[instance_id]
 
-    def changed(self, instance_ids: Iterable[str]) -> None:
-        """Wake those who wait for any of these."""
+    def wake(self, instance_ids: Iterable[str]) -> None:
+        """Wake the calls that wait for any of these instances."""
         for instance_id in instance_ids:
             for event in self._events.get(instance_id, ()):
                 event.set()

@@ -1,6 +1,6 @@
-"""The sizes and names the hub accepts.
+"""The sizes and instance IDs that the hub accepts.
 
-Those of Durable Task Scheduler, so that a program that fits here fits there.
+They are those of Durable Task Scheduler, so a program that runs here runs there.
 """
 
 import re
@@ -10,28 +10,28 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from orchestration.hub.errors import InvalidError
 
-# Of each input, output, event, custom status and entity state, in bytes of UTF-8.
+# Bytes of UTF-8 of each input, output, event, custom status and entity state.
 PAYLOAD: Final = 1024 * 1024
 
-# The SDK's worker takes messages of 4 MiB; a longer history could never be delivered to it.
+# Bytes of a work item. The SDK's worker takes messages of 4 MiB, so a longer history could never reach it.
 WORK_ITEM: Final = 4 * 1024 * 1024 - 64 * 1024
 
-# Of the new events of one turn; the rest waits for the next.
+# Bytes of the new events of one turn; the rest waits for the next turn.
 TURN_EVENTS: Final = 2 * 1024 * 1024
 
 _ID: Final = re.compile(r"[!-?A-~ ][ -~]{0,99}")
 
 
 def too_large(payload: str | None) -> int | None:
-    """The payload's size in bytes where it exceeds the limit, else None."""
+    """The payload's size in bytes if it exceeds the limit, else None."""
     if payload is None or len(payload) * 4 <= PAYLOAD:
         return None
     size = len(payload.encode())
     return size if size > PAYLOAD else None
 
 
-def too_large_words(what: str, size: int) -> str:
-    """The sentence about a payload of `size` bytes."""
+def too_large_message(what: str, size: int) -> str:
+    """The sentence that refuses a payload of `size` bytes."""
     return f"The {what} is {size:,} bytes; at most {PAYLOAD:,} are allowed. Pass a reference to it instead."
 
 
@@ -41,7 +41,7 @@ def payload(what: str, value: StringValue | None) -> str | None:
         return None
     size = too_large(value.value)
     if size is not None:
-        raise InvalidError(too_large_words(what, size))
+        raise InvalidError(too_large_message(what, size))
     return value.value
 
 
@@ -56,7 +56,7 @@ def id_problem(instance_id: str) -> str | None:
 
 
 def instance_id(value: str) -> str:
-    """The ID, checked. Raises InvalidError."""
+    """The ID as given. Raises InvalidError where it is not allowed."""
     problem = id_problem(value)
     if problem is not None:
         raise InvalidError(problem)

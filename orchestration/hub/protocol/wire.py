@@ -1,11 +1,10 @@
-"""Protobuf bytes, cut and joined without parsing them.
+"""Work items, histories and times in the form of the protocol.
 
-A worker replays the whole history on every turn, so the hub's cheapest work is to never decode that history.
-Repeated messages are, on the wire, a tag, a length and the bytes, one after the other; hence the history of a
-turn is stored as the very bytes that `OrchestratorRequest.past_events` needs, and a work item is a
-concatenation.
+A worker gets the whole history on every turn, so the hub saves most if it never decodes that history. On the
+wire, repeated messages stand one after the other: a tag, a length and the bytes of each. So the history of a
+turn is stored as the bytes that `OrchestratorRequest.past_events` needs, and a work item is made by joining bytes.
 
-Times are whole microseconds since the Unix epoch, UTC, throughout the hub.
+Times are whole microseconds since the Unix epoch, UTC, everywhere in the hub.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -30,25 +29,25 @@ _TRACE: Final = pb.OrchestratorRequest.ORCHESTRATIONTRACECONTEXT_FIELD_NUMBER
 HEALTH_PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 
-def micros(when: datetime) -> int:
-    """The moment as microseconds since the epoch; `when` is aware."""
+def to_micros(when: datetime) -> int:
+    """Microseconds since the epoch; `when` is aware."""
     return (when - _EPOCH) // _MICROSECOND
 
 
-def moment(at: int) -> datetime:
-    """The aware UTC datetime of `at` microseconds since the epoch; the last there is, where it lies beyond."""
+def to_datetime(at: int) -> datetime:
+    """The aware UTC datetime of `at` microseconds since the epoch, or the last datetime if `at` is later."""
     return _EPOCH + timedelta(microseconds=min(at, _LAST_MOMENT))
 
 
-def stamp(at: int) -> Timestamp:
+def to_timestamp(at: int) -> Timestamp:
     """The protobuf form of `at` microseconds since the epoch."""
     return Timestamp(seconds=at // 1_000_000, nanos=at % 1_000_000 * 1000)
 
 
-def unstamp(timestamp: Timestamp) -> int:
-    """Microseconds since the epoch of a protobuf timestamp, rounded up: what is due must never be early.
+def from_timestamp(timestamp: Timestamp) -> int:
+    """Microseconds since the epoch of a protobuf timestamp, rounded up: a timer must never fire early.
 
-    What lies beyond all that the file can hold (in 292,000 years) is due at its end.
+    A time later than the file can hold (292,000 years from now) becomes the last that it can hold.
     """
     return max(-_LATEST, min(_LATEST, timestamp.seconds * 1_000_000 - (-timestamp.nanos // 1000)))
 
@@ -79,16 +78,16 @@ def field(number: int, payload: bytes) -> bytes:
 
 def event(at: int, event_id: int = -1, **body: object) -> bytes:
     """A history event's bytes; `body` is the one member of its `eventType`."""
-    return pb.HistoryEvent(eventId=event_id, timestamp=stamp(at), **body).SerializeToString()  # type: ignore[arg-type]  # one stub per event type says no more than the name does
+    return pb.HistoryEvent(eventId=event_id, timestamp=to_timestamp(at), **body).SerializeToString()  # type: ignore[arg-type]  # a stub for each event type would say no more than the name does
 
 
 def history(events: list[bytes]) -> bytes:
-    """Events as a piece of history, ready to be joined to other pieces."""
+    """Events as a piece of history; pieces can be joined to one history."""
     return b"".join(field(_PAST, one) for one in events)
 
 
 def parse_history(piece: bytes) -> list[pb.HistoryEvent]:
-    """The events of one or many joined pieces of history."""
+    """The events of one piece of history, or of several that were joined."""
     return list(pb.OrchestratorRequest.FromString(piece).pastEvents)
 
 

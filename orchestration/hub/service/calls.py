@@ -1,7 +1,7 @@
-# ruff: noqa: N802, D102 -- the names and the contracts of the calls are the protocol's
-"""The protocol's remote calls: each is one line to the operation that answers it.
+# ruff: noqa: N802, D102 -- the protocol gives the calls their names and contracts
+"""The remote calls of the SDK's protocol: each hands its request to the operation of engine/ that answers it.
 
-A call gives its answer, a `Change` for the group commit, or a coroutine where there is something to wait for.
+A call returns its answer, a `Change` for the group commit, or a coroutine where it has to wait for something.
 """
 
 import asyncio
@@ -17,35 +17,37 @@ from google.protobuf.message import Message
 from orchestration.hub import errors
 from orchestration.hub.engine import (
     activities,
-    batches,
+    clean_entities,
     entities,
+    entity_batches,
     instances,
     listing,
-    mailbox,
+    purge,
     restart,
     rewind,
     turns,
 )
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
-from orchestration.hub.storage.store import Kind, Store, Transaction
-from orchestration.hub.transport import frames
-from orchestration.hub.upkeep import cleaning, purging
+from orchestration.hub.protocol import statuses
+from orchestration.hub.storage.group_commit import GroupCommitStore
+from orchestration.hub.storage.transaction import Transaction, WorkItemKind
+from orchestration.hub.transport import rpc
 
 _T = TypeVar("_T")
 
-# What most calls are: one operation, run with others in one transaction. It gives the answer, where None is the
-# empty one, or an error that is told although something was changed.
+# Most calls: an operation that runs with others in one transaction. It returns the answer (None is an empty one), or
+# an error that is reported although something was changed.
 Change = Callable[[Transaction], Message | Exception | None]
 
 Answer = Message | Change | Coroutine[Any, Any, Message]
 
 
-class Service:
-    """The calls of TaskHubSidecarService that this hub serves; a method's name is that of its call."""
+class TaskHubService:
+    """The calls of the protocol's TaskHubSidecarService that this hub serves, each as a method of the same name."""
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, waiters: Waiters, reader: sqlite3.Connection
+        self, store: GroupCommitStore, dispatcher: Dispatcher, waiters: Waiters, reader: sqlite3.Connection
     ) -> None:
         self._store = store
         self._dispatcher = dispatcher
@@ -54,7 +56,7 @@ class Service:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="hub-reader")
 
     def close(self) -> None:
-        """Stop reading lists."""
+        """End the thread that reads lists."""
         self._reading.shutdown()
 
     async def _read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
@@ -70,27 +72,27 @@ class Service:
         return lambda tx: pb.CreateInstanceResponse(instanceId=instances.start(tx, request))
 
     def GetInstance(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-        return _instance(self._store.read(lambda tx: instances.look(tx, request.instanceId)), request)
+        return _instance(self._store.read(lambda tx: instances.find(tx, request.instanceId)), request)
 
     def WaitForInstanceStart(self, request: pb.GetInstanceRequest) -> Answer:
-        return self._when(request, lambda row: row["status"] != mailbox.PENDING)
+        return self._once(request, lambda row: row["status"] != statuses.PENDING)
 
     def WaitForInstanceCompletion(self, request: pb.GetInstanceRequest) -> Answer:
-        return self._when(request, lambda row: row["status"] in mailbox.ENDED)
+        return self._once(request, lambda row: row["status"] in statuses.ENDED)
 
-    def _when(self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]) -> Answer:
-        """The instance, as soon as this is true of it, or there is none."""
-        row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
-        return _instance(row, request) if row is None or true(row) else self._wait(request, true)
+    def _once(self, request: pb.GetInstanceRequest, condition: Callable[[Any], bool]) -> Answer:
+        """The instance, as soon as the condition holds for it or it does not exist."""
+        row = self._store.read(lambda tx: instances.find(tx, request.instanceId))
+        return _instance(row, request) if row is None or condition(row) else self._wait(request, condition)
 
     async def _wait(
-        self, request: pb.GetInstanceRequest, true: Callable[[Any], bool]
+        self, request: pb.GetInstanceRequest, condition: Callable[[Any], bool]
     ) -> pb.GetInstanceResponse:
-        # Registered before the first look: a change between look and registration would wake nobody.
+        # Registered before the first look: a change between the look and the registration would be missed.
         with self._waiters.waiting(request.instanceId) as changed:
             while True:
-                row = self._store.read(lambda tx: instances.look(tx, request.instanceId))
-                if row is None or true(row):
+                row = self._store.read(lambda tx: instances.find(tx, request.instanceId))
+                if row is None or condition(row):
                     return _instance(row, request)
                 await changed.wait()
                 changed.clear()
@@ -114,14 +116,14 @@ class Service:
         return await self._read(listing.ended_ids, request)
 
     async def StreamInstanceHistory(
-        self, request: pb.StreamInstanceHistoryRequest, line: frames.Line
+        self, request: pb.StreamInstanceHistoryRequest, stream: rpc.ResponseStream
     ) -> None:
         for chunk in await self._read(listing.history, request):
-            line.send(chunk.SerializeToString())
-            await line.room()
+            stream.send(chunk.SerializeToString())
+            await stream.drain()
 
     async def PurgeInstances(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
-        return await purging.Purge(self._store, self._read).run(request)
+        return await purge.Purge(self._store, self._read).run(request)
 
     def RestartInstance(self, request: pb.RestartInstanceRequest) -> Change:
         return lambda tx: pb.RestartInstanceResponse(instanceId=restart.restart(tx, request))
@@ -148,62 +150,62 @@ class Service:
         return await self._read(listing.entities, request)
 
     def CleanEntityStorage(self, request: pb.CleanEntityStorageRequest) -> Change:
-        return lambda tx: cleaning.clean(tx, request)
+        return lambda tx: clean_entities.clean(tx, request)
 
     # Workers.
 
-    async def GetWorkItems(self, request: pb.GetWorkItemsRequest, line: frames.Line) -> None:
-        worker = self._dispatcher.connect(request, line)
+    async def GetWorkItems(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> None:
+        worker = self._dispatcher.connect(request, stream)
         self._store.poke()
         try:
             await worker.dismissed.wait()
         finally:
-            # Reached however the stream ends: a worker that was killed looks like one that hung up.
+            # Reached however the stream ends. A worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)
             self._store.poke()
 
     def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Change:
         if response.isPartial or response.requiresHistory:
             raise errors.UnsupportedError(
-                "This hub takes an orchestrator's answer in one piece, and sends it whole histories."
+                "This hub accepts an orchestrator's answer only in one piece, and always sends whole histories."
             )
-        work = self._dispatcher.held(response.completionToken, Kind.TURN).work
+        work = self._dispatcher.lease(response.completionToken, WorkItemKind.TURN).work
         if not isinstance(work, turns.Turn):
             raise TypeError(work)
-        return self._finishing(response.completionToken, lambda tx: turns.complete(tx, work, response))
+        return self._completing(response.completionToken, lambda tx: turns.complete(tx, work, response))
 
     def CompleteActivityTask(self, response: pb.ActivityResponse) -> Change:
-        key = self._dispatcher.held(response.completionToken, Kind.ACTIVITY).ready.key
+        key = self._dispatcher.lease(response.completionToken, WorkItemKind.ACTIVITY).ready.key
 
         def complete(tx: Transaction) -> Exception | None:
             if activities.complete(tx, key, response):
                 return None
             return errors.StaleError(
-                "The orchestration has continued as new since it asked for this activity; it is ignored."
+                "The orchestration has continued as new since it asked for this activity; the answer is ignored."
             )
 
-        return self._finishing(response.completionToken, complete)
+        return self._completing(response.completionToken, complete)
 
     def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Change:
         if result.requiresState:
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
-        work = self._dispatcher.held(result.completionToken, Kind.ENTITY).work
-        if not isinstance(work, batches.Batch):
+        work = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY).work
+        if not isinstance(work, entity_batches.EntityBatch):
             raise TypeError(work)
-        return self._finishing(result.completionToken, lambda tx: batches.complete(tx, work, result))
+        return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, work, result))
 
-    def _finishing(self, token: str, operation: Change) -> Change:
-        """The operation, with the token that is good for nothing afterwards."""
+    def _completing(self, token: str, operation: Change) -> Change:
+        """The operation, after which the completion token is used up."""
 
         def finish(tx: Transaction) -> Message | Exception | None:
             try:
                 answer = operation(tx)
             except errors.StaleError:
-                # Stale perhaps through what this same transaction has changed: if that never happens, nor does
-                # this.
-                tx.effects.settled.append(token)
+                # Perhaps it is stale because of an earlier change in this same transaction. So the token is used up
+                # only if this transaction commits.
+                tx.after_commit.completed_tokens.append(token)
                 raise
-            tx.effects.settled.append(token)
+            tx.after_commit.completed_tokens.append(token)
             return answer
 
         return finish
@@ -211,21 +213,21 @@ class Service:
     def AbandonTaskOrchestratorWorkItem(
         self, request: pb.AbandonOrchestrationTaskRequest
     ) -> pb.AbandonOrchestrationTaskResponse:
-        self._abandon(request.completionToken, Kind.TURN)
+        self._abandon(request.completionToken, WorkItemKind.TURN)
         return pb.AbandonOrchestrationTaskResponse()
 
     def AbandonTaskActivityWorkItem(
         self, request: pb.AbandonActivityTaskRequest
     ) -> pb.AbandonActivityTaskResponse:
-        self._abandon(request.completionToken, Kind.ACTIVITY)
+        self._abandon(request.completionToken, WorkItemKind.ACTIVITY)
         return pb.AbandonActivityTaskResponse()
 
     def AbandonTaskEntityWorkItem(self, request: pb.AbandonEntityTaskRequest) -> pb.AbandonEntityTaskResponse:
-        self._abandon(request.completionToken, Kind.ENTITY)
+        self._abandon(request.completionToken, WorkItemKind.ENTITY)
         return pb.AbandonEntityTaskResponse()
 
-    def _abandon(self, token: str, kind: Kind) -> None:
-        ready = self._dispatcher.held(token, kind).ready
+    def _abandon(self, token: str, kind: WorkItemKind) -> None:
+        ready = self._dispatcher.lease(token, kind).ready
         pause = self._dispatcher.abandon(token, kind)
 
         def again() -> None:

@@ -1,4 +1,4 @@
-"""The clock of a hub in another process."""
+"""The client of clock_service: reads and moves the clock of a hub in another process."""
 
 import json
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _TIMEOUT_S: Final = 10.0
 class ClockClient:
     """Reads and moves the clock of the hub at `address`, which must run on a SkippableClock.
 
-    Every call raises HubError where the hub refuses it or cannot be reached.
+    Every method raises HubError where the hub refuses the call or cannot be reached.
     """
 
     def __init__(self, address: str) -> None:
@@ -38,7 +38,7 @@ class ClockClient:
         return self._time("Now")
 
     def advance(self, delta: timedelta) -> datetime:
-        """Move the hub's clock on by `delta`, durably; the new time."""
+        """Move the hub's clock ahead by `delta`, durably; returns the new time."""
         return self._time("Advance", seconds=delta.total_seconds())
 
     def next_timer(self) -> datetime | None:

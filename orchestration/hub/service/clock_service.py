@@ -1,6 +1,6 @@
-"""The clock over the hub's address, for other processes.
+"""The remote calls of the hub's clock, for other processes; `clock_client` calls them.
 
-JSON in bytes, times in ISO 8601, deltas in seconds.
+Messages are JSON. Times are in ISO 8601, durations in seconds.
 """
 
 import json
@@ -12,7 +12,7 @@ import grpc
 
 from orchestration.hub.errors import HubError
 from orchestration.hub.storage.clock import Clock, SkippableClock
-from orchestration.hub.transport import frames
+from orchestration.hub.transport import rpc
 
 NAME: Final = "countersign.Clock"
 
@@ -23,28 +23,28 @@ def routes(
     clock: Clock,
     advance: Callable[[timedelta], Awaitable[datetime]],
     next_timer: Callable[[], Awaitable[datetime | None]],
-) -> frames.Routes:
-    """The calls Now, Advance and NextTimer; on a clock that cannot be moved each is refused."""
+) -> rpc.Routes:
+    """The calls Now, Advance and NextTimer. On a clock that cannot be moved all are refused."""
 
-    async def tell(_request: Any) -> datetime | None:
+    async def now(_request: Any) -> datetime | None:
         return clock.now()
 
     async def move(request: Any) -> datetime | None:
         return await advance(timedelta(seconds=float(request["seconds"])))
 
-    async def look(_request: Any) -> datetime | None:
+    async def first_timer(_request: Any) -> datetime | None:
         return await next_timer()
 
-    calls: dict[str, _Call] = {"Now": tell, "Advance": move, "NextTimer": look}
+    calls: dict[str, _Call] = {"Now": now, "Advance": move, "NextTimer": first_timer}
     skippable = isinstance(clock, SkippableClock)
     return {f"/{NAME}/{name}".encode(): _route(call, served=skippable) for name, call in calls.items()}
 
 
-def _route(call: _Call, *, served: bool) -> frames.Unary:
+def _route(call: _Call, *, served: bool) -> rpc.UnaryHandler:
     async def answer(request: bytes) -> bytes:
         if not served:
-            raise frames.RpcError(
-                frames.status(grpc.StatusCode.UNIMPLEMENTED),
+            raise rpc.RpcError(
+                rpc.status_number(grpc.StatusCode.UNIMPLEMENTED),
                 "This hub runs on the machine's clock, which cannot be moved.",
             )
         try:
@@ -55,8 +55,8 @@ def _route(call: _Call, *, served: bool) -> frames.Unary:
             raise _invalid(str(error)) from error
         return json.dumps({"time": None if time is None else time.isoformat()}).encode()
 
-    return frames.Unary(lambda request, reply: frames.later(answer(request), reply))
+    return rpc.UnaryHandler(lambda request, reply: rpc.run_in_task(answer(request), reply))
 
 
-def _invalid(words: str) -> frames.RpcError:
-    return frames.RpcError(frames.status(grpc.StatusCode.INVALID_ARGUMENT), words)
+def _invalid(message: str) -> rpc.RpcError:
+    return rpc.RpcError(rpc.status_number(grpc.StatusCode.INVALID_ARGUMENT), message)

@@ -1,4 +1,4 @@
-"""The protocol's calls as bytes in and bytes out: found by their names, with a status for every error."""
+"""Turns the calls of `TaskHubService` into handlers of bytes, found by name, with a gRPC status for each error."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from orchestration.hub import errors
-from orchestration.hub.service.calls import Answer, Service
-from orchestration.hub.storage.store import Store
-from orchestration.hub.transport import frames
+from orchestration.hub.service.calls import Answer, TaskHubService
+from orchestration.hub.storage.group_commit import GroupCommitStore
+from orchestration.hub.transport import rpc
 
 _log: Final = logging.getLogger(__name__)
 
@@ -31,55 +31,55 @@ _STATUS: Final = {
 }
 
 
-def _explain(error: Exception, name: str) -> frames.RpcError:
-    """The error as the status and the sentence that the caller gets."""
+def _as_rpc_error(error: Exception, name: str) -> rpc.RpcError:
+    """The error as a gRPC status and a sentence for the caller."""
     for kind in type(error).__mro__:
         if kind in _STATUS:
-            return frames.RpcError(frames.status(_STATUS[kind]), str(error))
+            return rpc.RpcError(rpc.status_number(_STATUS[kind]), str(error))
     _log.error("%s failed.", name, exc_info=error)
-    return frames.RpcError(
-        frames.status(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
+    return rpc.RpcError(
+        rpc.status_number(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
     )
 
 
 def _unary(
-    store: Store, name: str, call: Callable[[Any], Answer], decode: Callable[[bytes], Any]
-) -> frames.Unary:
-    def handle(request: bytes, reply: frames.Reply) -> asyncio.Task[Any] | None:
-        def tell(outcome: Message | Exception | None) -> None:
+    store: GroupCommitStore, name: str, call: Callable[[Any], Answer], decode: Callable[[bytes], Any]
+) -> rpc.UnaryHandler:
+    def handle(request: bytes, reply: rpc.Reply) -> asyncio.Task[Any] | None:
+        def answer(outcome: Message | Exception | None) -> None:
             try:
                 if isinstance(outcome, Exception):
-                    reply(_explain(outcome, name))
+                    reply(_as_rpc_error(outcome, name))
                 else:
                     reply(b"" if outcome is None else outcome.SerializeToString())
-            except Exception as error:  # noqa: BLE001  # as below; whoever waits must hear something
-                reply(_explain(error, name))
+            except Exception as error:  # noqa: BLE001  # as below; the caller must get an answer
+                reply(_as_rpc_error(error, name))
 
         try:
-            answer = call(decode(request))
-            if isinstance(answer, Coroutine):
-                return frames.later(answer, tell)
-            if isinstance(answer, Message):
-                tell(answer)
+            outcome = call(decode(request))
+            if isinstance(outcome, Coroutine):
+                return rpc.run_in_task(outcome, answer)
+            if isinstance(outcome, Message):
+                answer(outcome)
             else:
-                store.submit(answer, tell)
-        except Exception as error:  # noqa: BLE001  # here, in `tell` and in streams, errors become statuses
-            tell(error)
+                store.submit(outcome, answer)
+        except Exception as error:  # noqa: BLE001  # here, in `answer` and in streams, errors become statuses
+            answer(error)
         return None
 
-    return frames.Unary(handle)
+    return rpc.UnaryHandler(handle)
 
 
 def _stream(
-    name: str, call: Callable[[Any, frames.Line], Awaitable[None]], decode: Callable[[bytes], Any]
-) -> frames.Stream:
-    async def handle(request: bytes, line: frames.Line) -> None:
+    name: str, call: Callable[[Any, rpc.ResponseStream], Awaitable[None]], decode: Callable[[bytes], Any]
+) -> rpc.StreamHandler:
+    async def handle(request: bytes, stream: rpc.ResponseStream) -> None:
         try:
-            await call(decode(request), line)
+            await call(decode(request), stream)
         except Exception as error:
-            raise _explain(error, name) from error
+            raise _as_rpc_error(error, name) from error
 
-    return frames.Stream(handle)
+    return rpc.StreamHandler(handle)
 
 
 def _unserved(name: str) -> Callable[[Any], Answer]:
@@ -89,10 +89,10 @@ def _unserved(name: str) -> Callable[[Any], Answer]:
     return refuse
 
 
-def routes(service: Service, store: Store) -> frames.Routes:
-    """All calls of the protocol; those that `Service` does not have are refused in a sentence."""
+def routes(service: TaskHubService, store: GroupCommitStore) -> rpc.Routes:
+    """All calls of the protocol. Those that `TaskHubService` does not have are refused with a reason."""
     described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
-    out: frames.Routes = {}
+    out: rpc.Routes = {}
     for method in described.methods:
         call: Any = getattr(service, method.name, None)
         decode = message_factory.GetMessageClass(method.input_type).FromString

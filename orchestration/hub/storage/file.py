@@ -1,4 +1,4 @@
-"""Opening the hub's file: whose it is, whether it is whole, and that nobody else has it open."""
+"""Opens the hub's file: checks that it is a hub's and whole, locks it, and brings it to the newest schema."""
 
 import fcntl
 import os
@@ -9,33 +9,33 @@ from typing import IO, Final
 from orchestration.hub.errors import HubError
 from orchestration.hub.storage import sql
 
-# "Csgn": says in the file's header that it is a hub's.
+# "Csgn" in the file's header: it is a hub's file.
 _APPLICATION_ID: Final = 0x4373676E
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER: Final = 100
-# What the header of a backup says, until a hub opens it; that of a file which has a log says otherwise.
+# The header of a backup says this until a hub opens it. A file that has a log says otherwise.
 _ROLLBACK_MODE: Final = b"\x01\x01"
 
 _IDENTITY: Final = ("application_id", "user_version")
 
-# Each brings the file from the version that is its index to the next. Never change one that was released.
+# Each brings the file from the version that is its index to the next. Do not change one that was released.
 MIGRATIONS: Final = (sql.script("schema_0001.sql"), sql.script("schema_0002.sql"))
 
-# A file up to this size is verified page by page at every start, which takes under a tenth of a second; of a
-# larger one the size, the header and the log are.
+# Bytes. A file up to this size is verified page by page at every start, which takes under a tenth of a second. Of
+# a larger file only the size, the header and the log are verified.
 _VERIFIED_WHOLE: Final = 16 * 1024 * 1024
 
 _CACHE_KIB: Final = 16 * 1024
-# The log is written back into the file after so many pages of 4 KiB: each page once, however many commits have
-# changed it, and the log is then overwritten, not grown, from its beginning. What it may keep of the disk is a
-# little more than that; while a backup holds a moment it grows on.
+# After so many pages of 4 KiB the log is written back into the file: each page once, however many commits have
+# changed it. The log is then overwritten from its beginning. So it takes little more room than these pages,
+# except while a backup reads: then it goes on growing.
 _LOG_PAGES: Final = 4000
-_LOG: Final = 16 * 1024 * 1024
+_LOG_BYTES: Final = 16 * 1024 * 1024
 _OLDEST_SQLITE: Final = (3, 37, 0)
 
 
-class Lock:
-    """The exclusive right to a hub's file, held until closed or until the process dies, however it dies."""
+class FileLock:
+    """The exclusive right to a hub's file, held until it is closed or the process ends in any way."""
 
     def __init__(self, path: Path) -> None:
         self._file: IO[bytes] | None = None
@@ -52,14 +52,14 @@ class Lock:
         self._file = file
 
     def close(self) -> None:
-        """Give the right back."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def _private(path: Path) -> Path:
-    """The path, where a missing file was created readable by its owner only, and its directory too."""
+    """The path as given. Creates the file where it is missing, readable by its owner only, and its directory."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -71,9 +71,9 @@ def _private(path: Path) -> Path:
 
 
 def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
-    """The writer's connection to a hub's file, created where there is none and brought to the newest schema.
+    """The writer's connection to a hub's file. Creates the file where there is none; brings it to the newest schema.
 
-    Raises HubError on a file that is foreign, damaged, or of a newer schema; such a file is not changed.
+    Raises HubError where the file is not a hub's, is damaged, or has a newer schema. It is then not changed.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise HubError(f"SQLite {sqlite3.sqlite_version} is too old; the hub needs 3.37 or newer.")
@@ -84,7 +84,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         _refuse_newer(db, path, len(migrations))
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA journal_size_limit = {_LOG}")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         db.execute("PRAGMA temp_store = MEMORY")
@@ -98,7 +98,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         raise HubError(f"The hub cannot open {path}: {error}.") from error
     except UnicodeDecodeError as error:
         db.close()
-        raise _damaged(path, str(_garbled())) from error
+        raise _damaged(path, str(_schema_damaged())) from error
     except HubError:
         db.close()
         raise
@@ -106,7 +106,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
 
 
 def log_of(path: Path) -> Path:
-    """Where SQLite keeps what was committed and is not yet in the file itself."""
+    """The path of SQLite's log (WAL): what was committed and is not yet in the file itself."""
     return path.with_name(path.name + "-wal")
 
 
@@ -123,20 +123,21 @@ def reader(path: Path) -> sqlite3.Connection:
         raise
     except UnicodeDecodeError as error:
         db.close()
-        raise _garbled() from error
+        raise _schema_damaged() from error
     return db
 
 
-def _garbled() -> sqlite3.DatabaseError:
-    # What SQLite says of a damaged schema quotes it, and Python cannot decode the quotation.
+def _schema_damaged() -> sqlite3.DatabaseError:
+    # SQLite's message about a damaged schema quotes it, and Python cannot decode the quotation.
     return sqlite3.DatabaseError("its schema is damaged")
 
 
 def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:
-    """A connection that sees a hub's file as it is at this moment until it is closed, and the file's schema.
+    """A connection that sees a hub's file as it is now until it is closed, and the version of the file's schema.
 
-    A hub may serve the file meanwhile. Asks SQLite and reads no byte itself: to close a file is to lose every
-    lock that this process has on it. Raises HubError where there is no file, or it is foreign or newer.
+    A hub may serve the file meanwhile. Nothing here opens the file except through SQLite: when a process closes a
+    file, it loses every lock that it has on it. Raises HubError where there is no file, it is not a hub's, or it
+    has a newer schema.
     """
     if not path.is_file():
         raise HubError(f"There is no file {path}.")
@@ -179,7 +180,7 @@ def _refuse_foreign(path: Path) -> None:
     if len(header) < _HEADER and _MAGIC.startswith(header[: len(_MAGIC)]):
         raise _damaged(path, "its header is cut off")
     application = int.from_bytes(header[68:72], "big")
-    # A file whose creation was interrupted has a header, and its first migration in the log or nowhere.
+    # A file whose creation was interrupted has only a header; its first migration is in the log or was lost.
     unfinished = application == 0 and path.stat().st_size <= 4096
     if header[18:20] == _ROLLBACK_MODE and log_of(path).exists() and log_of(path).stat().st_size:
         raise HubError(
@@ -202,7 +203,7 @@ def _refuse_newer(db: sqlite3.Connection, path: Path, newest: int) -> None:
 
 
 def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
-    """Compare the file with what it says of itself, once its log has been written back into it."""
+    """Refuse a file that is shorter than its header says, or damaged. Its log is written back into it first."""
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
@@ -218,7 +219,7 @@ def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
 def _migrate(db: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     for number in range(version, len(migrations)):
-        # One transaction each, its version included: an interrupted migration never happened.
+        # One transaction for each, with its version: of a migration that is interrupted nothing remains.
         db.executescript(
             f"BEGIN; {migrations[number]}; PRAGMA application_id = {_APPLICATION_ID}; "
             f"PRAGMA user_version = {number + 1}; COMMIT;"

@@ -177,7 +177,7 @@ SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_executio
 SELECT key, id, state IS NULL AS empty, lock_section, lock_owner, lock_owner_execution
 FROM entity WHERE id > ? ORDER BY id LIMIT ?;
 
--- name: entity_forget
+-- name: entity_delete_empty
 -- Without a state, a lock or anything to do there is nothing to remember.
 DELETE FROM entity WHERE key = ? AND state IS NULL AND lock_section IS NULL
     AND NOT EXISTS (SELECT 1 FROM entity_inbox AS m WHERE m.entity = entity.key);
@@ -233,7 +233,7 @@ ORDER BY completed_at, id LIMIT 1;
 -- name: expired_child
 SELECT key, completed_at FROM instance WHERE parent = ? AND key > ? ORDER BY key LIMIT 1;
 
--- name: expired_look
+-- name: expired_by_key
 SELECT execution, completed_at, parent, parent_execution FROM instance WHERE key = ?;
 
 -- name: expired_entities

@@ -1,4 +1,4 @@
-"""The named statements of `queries.sql`, as attributes: `sql.Q.instance_by_id`; those of `checks.sql` likewise."""
+"""The named SQL statements as attributes: those of `queries.sql` of `Q`, those of `checks.sql` of `CHECKS`."""
 
 from importlib import resources
 from typing import Final

@@ -1,4 +1,4 @@
-"""Where the hub listens: a socket that only its owner can open, or loopback."""
+"""Where the hub listens: on a Unix socket that only its owner can open, or on loopback TCP."""
 
 import ipaddress
 import os
@@ -9,14 +9,14 @@ from typing import Final
 
 from orchestration.hub.errors import HubError
 
-# What the kernel takes as a socket's path, without the terminating zero.
+# Bytes that the kernel takes as the path of a socket, without the terminating zero.
 _LONGEST_PATH: Final = 107
 
 
 def loopback(listen: str) -> str:
-    """HOST:PORT as given, if it is loopback.
+    """HOST:PORT as given, with `localhost` as 127.0.0.1.
 
-    Raises HubError: whoever connects can do everything, and nothing is encrypted.
+    Raises HubError where it is not loopback: whoever connects can do everything, and nothing is encrypted.
     """
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -36,8 +36,11 @@ def loopback(listen: str) -> str:
     return listen
 
 
-class Socket:
-    """A Unix socket beside the hub's file, in a directory closed to everybody else."""
+class UnixSocket:
+    """A Unix socket beside the hub's file, in a directory that only its owner can open.
+
+    Where that path is too long for a socket, the directory is a temporary one.
+    """
 
     def __init__(self, file: Path) -> None:
         directory = file.absolute().with_name(file.name + ".sock")
@@ -45,13 +48,13 @@ class Socket:
         if len(os.fsencode(directory / "hub")) > _LONGEST_PATH:
             directory = self._temporary = Path(tempfile.mkdtemp(prefix="hub-"))
         else:
-            self._close_to_others(directory)
+            self._make_private(directory)
         self.path = directory / "hub"
-        # Left by a hub that was killed; the lock on the file says that it is gone.
+        # A hub that was killed has left it. This hub has the file's lock, so that one is gone.
         self.path.unlink(missing_ok=True)
 
     @staticmethod
-    def _close_to_others(directory: Path) -> None:
+    def _make_private(directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         found = directory.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
@@ -61,7 +64,7 @@ class Socket:
         directory.chmod(0o700)
 
     def remove(self) -> None:
-        """Take the socket away, and a temporary directory with it."""
+        """Remove the socket, and its directory if that is temporary."""
         self.path.unlink(missing_ok=True)
         if self._temporary is not None:
             self._temporary.rmdir()

@@ -1,8 +1,8 @@
-"""An event loop that looks for the next call before it sleeps, for as long as it has worked.
+"""An event loop that polls for the next call before it sleeps, for as long as it has worked.
 
-A worker that is busy sends its next call within a millisecond. To sleep until then, and be woken, costs both
-sides more than to look for it: measured on two cores, a hub that looks serves a fifth more events for less
-processor time in all, most of it saved in the worker, whose every send would have to wake the hub.
+A busy worker sends its next call within a millisecond. To sleep until then and be woken costs both sides more
+than to poll. Measured on two cores, a hub that polls serves a fifth more events and the two together use less
+processor time. Most of it is saved in the worker, because its sends do not have to wake the hub.
 """
 
 import asyncio
@@ -12,21 +12,22 @@ import selectors
 import time
 from typing import Final
 
-# The longest it looks, however much it has worked.
+# The longest it polls, however much it has worked.
 PATIENCE_S: Final = 0.002
 
-# A look that takes longer let somebody else run who wants the processor too. Whoever looks is then served last,
-# and whoever sleeps first, so looking again must be earned ten times over, or twenty milliseconds at most.
+# If one look takes longer than this, another process wanted the processor and ran meanwhile. The system then
+# prefers processes that slept to those that polled. So such a look counts ten times, and at most 20 ms of debt
+# are kept.
 CROWDED_S: Final = 0.0003
 _CROWDED_FACTOR: Final = 10
 _DEBT_S: Final = -_CROWDED_FACTOR * PATIENCE_S
 
 
 class BusyPollSelector(selectors.DefaultSelector):
-    """Waits as its base does, after looking for as long as its thread has used the processor, at most `PATIENCE_S`.
+    """Waits as its base does, after polling for as long as its thread has used the processor, at most `PATIENCE_S`.
 
-    So looking in vain can at most double what a loop uses of a processor, and one that is called once in a while
-    uses next to nothing. Between two looks the processor is given up to whoever else wants it.
+    So polling can at most double the processor time of a loop, and a loop that is seldom called uses almost none.
+    Between two looks the processor is offered to other processes.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class BusyPollSelector(selectors.DefaultSelector):
         self._used = time.thread_time()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready: at once for a `timeout` of zero or less, else within so many seconds, None for ever."""
+        """What is ready within `timeout` seconds: at once where that is zero or less, without a limit where None."""
         if timeout is not None and timeout <= 0:
             return super().select(timeout)
         now = time.monotonic()
@@ -56,5 +57,5 @@ class BusyPollSelector(selectors.DefaultSelector):
 
 
 def loop() -> asyncio.AbstractEventLoop:
-    """A new event loop that waits so, for a process that has little else to do."""
+    """A new event loop that waits like this, for a process that has little else to do."""
     return asyncio.SelectorEventLoop(BusyPollSelector())

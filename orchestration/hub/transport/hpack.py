@@ -1,14 +1,14 @@
-"""Reading HTTP/2 header blocks (RFC 7541). The hub writes only fixed blocks, so there is no writer."""
+"""Decodes HTTP/2 header blocks (RFC 7541). The hub sends only fixed blocks, so there is no encoder."""
 
 from collections import deque
 from typing import Final
 
 _TABLE_SIZE: Final = 4096
 _ENTRY_OVERHEAD: Final = 32
-# Of how many blocks the headers are remembered: more than a client has kinds of calls.
-_REMEMBERED: Final = 64
+# How many blocks are cached with their headers: more than a client has kinds of calls.
+_CACHED: Final = 64
 
-# RFC 7541, appendix A: name and value, the value empty where only the name is given.
+# RFC 7541, appendix A: name and value. The value is empty where only the name is given.
 _STATIC: Final = tuple(
     (name.encode(), value.encode())
     for name, _, value in (
@@ -79,7 +79,7 @@ _STATIC: Final = tuple(
     )
 )
 
-# RFC 7541, appendix B: the lengths in bits of the codes of bytes 0 to 255; the code is canonical.
+# RFC 7541, appendix B: the length in bits of the code of each byte, 0 to 255. The code is canonical.
 # fmt: off
 _LENGTHS: Final = (
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28,
@@ -97,11 +97,11 @@ _LENGTHS: Final = (
 
 
 class HeaderError(Exception):
-    """A header block that cannot be read; the connection's state is lost with it."""
+    """A header block that cannot be decoded. The connection cannot go on, because its table is lost."""
 
 
 def _codes() -> dict[tuple[int, int], int]:
-    """The byte of each (length, code)."""
+    """The byte of each code, by the length and the bits of the code."""
     out: dict[tuple[int, int], int] = {}
     code = length = 0
     for size, byte in sorted((size, byte) for byte, size in enumerate(_LENGTHS)):
@@ -126,40 +126,43 @@ def _unhuffman(packed: bytes) -> bytes:
             if found is not None:
                 out.append(found)
                 length = code = 0
-    # What is left is padding: the first bits of a code of ones, fewer than eight.
+    # What is left is padding: fewer than eight bits, all of them ones.
     if length > 7 or code != (1 << length) - 1:
         raise HeaderError("bad padding")
     return bytes(out)
 
 
-class Reader:
-    """Reads the header blocks of one connection, in order: each may refer to what those before it said."""
+class Decoder:
+    """Decodes the header blocks of one connection, in order: a block may refer to those before it."""
 
     def __init__(self) -> None:
         self._dynamic: deque[tuple[bytes, bytes]] = deque()
         self._size = 0
         self._limit = _TABLE_SIZE
-        self._known: dict[bytes, dict[bytes, bytes]] = {}
+        self._cache: dict[bytes, dict[bytes, bytes]] = {}
 
-    def read(self, block: bytes) -> dict[bytes, bytes]:
-        """The headers of a block, not to be changed; of a repeated one the last. Raises HeaderError."""
-        # A client's calls soon repeat their blocks to the byte, and while the table stays as it is, the same
-        # bytes mean the same.
-        known = self._known.get(block)
-        if known is not None:
-            return known
+    def decode(self, block: bytes) -> dict[bytes, bytes]:
+        """The headers of a block; of a repeated name the last one. The result must not be changed.
+
+        Raises HeaderError.
+        """
+        # A client's calls soon repeat their blocks byte for byte. While the table does not change, the same bytes
+        # mean the same headers.
+        cached = self._cache.get(block)
+        if cached is not None:
+            return cached
         try:
-            headers, changed = self._read(block)
+            headers, changed = self._decode(block)
         except IndexError:
             raise HeaderError("cut off, or refers to nothing") from None
-        if changed or len(self._known) >= _REMEMBERED:
-            self._known.clear()
+        if changed or len(self._cache) >= _CACHED:
+            self._cache.clear()
         if not changed:
-            self._known[block] = headers
+            self._cache[block] = headers
         return headers
 
-    def _read(self, block: bytes) -> tuple[dict[bytes, bytes], bool]:
-        """The headers, and whether the table was changed."""
+    def _decode(self, block: bytes) -> tuple[dict[bytes, bytes], bool]:
+        """The headers of a block, and whether it changed the table."""
         out: dict[bytes, bytes] = {}
         changed = False
         at = 0

@@ -1,0 +1,1 @@
+"""What keeps the hub's file in order: retention, check and backup."""

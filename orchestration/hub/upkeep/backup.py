@@ -1,4 +1,4 @@
-"""A copy of a hub's file, taken while the hub serves it: everything that was acknowledged before it began."""
+"""Copies a hub's file while the hub serves it. The copy has everything that was acknowledged before it began."""
 
 import os
 import sqlite3
@@ -12,18 +12,18 @@ from orchestration.hub.errors import HubError
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep import check
 
-# A mebibyte at a time, each on the disk before the next, and a pause: one great flush at the end would hold
-# up the fsyncs of the hub, which share the disk.
+# Pages copied at a time: 1 MiB, written to disk before the next, with a pause. One large flush at the end would
+# delay the fsyncs of the hub on the same disk.
 _PAGES: Final = 256
 _PAUSE_S: Final = 0.005
 
 
 def backup(path: Path, target: Path) -> check.Report:
-    """Copy the file at `path` to `target`, which must not exist; what a check of the copy found.
+    """Copy the file at `path` to `target`, which must not exist; returns the report of a check of the copy.
 
-    The copy is one moment of the file, however long it takes: the transaction that holds that moment still
-    delays no writer, though the hub's log grows until the copy is made. `target` appears, readable by its owner alone,
-    only once it is on the disk and found whole. Run it in another process than the hub. Raises HubError.
+    The copy shows one moment of the file, however long it takes. It delays no writer, but the hub's log grows
+    until it is made. `target` appears only once it is on disk and found whole, readable by its owner only. Run it
+    in another process than the hub. Raises HubError.
     """
     try:
         if target.exists():
@@ -48,7 +48,7 @@ def backup(path: Path, target: Path) -> check.Report:
         os.close(handle)
         partial.unlink(missing_ok=True)
     if report.count:
-        raise HubError(f"{path} is damaged, and so would be its copy; there is none. `check` says more.")
+        raise HubError(f"{path} is damaged, and its copy would be too, so none was made. `check` says more.")
     return report
 
 
@@ -61,20 +61,20 @@ def _copy(path: Path, partial: Path, handle: int) -> None:
         os.fsync(handle)
         time.sleep(_PAUSE_S)
 
-    # The snapshot is one transaction. Without it each step would see what was written since the last and begin
-    # anew, and on a busy hub the copy would never end.
+    # The snapshot is one transaction. Without it, each step would see what was written since the last step and
+    # start again, so that on a busy hub the copy would never end.
     source, _ = file.snapshot(path)
     with closing(source), closing(sqlite3.connect(partial, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
         source.backup(copy, pages=_PAGES, progress=pause)
-        # One file that needs no log to be read; and a hub that finds the log of another beside it refuses.
+        # So the copy is one file that needs no log. A hub that finds another file's log beside it refuses to start.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def _publish(partial: Path, target: Path, handle: int) -> None:
     os.fsync(handle)
-    # Where a rename would overwrite what appeared meanwhile, a link fails.
+    # A link fails if `target` has appeared meanwhile; a rename would overwrite it.
     os.link(partial, target)
     partial.unlink()
     directory = os.open(target.parent, os.O_RDONLY)

@@ -1,8 +1,8 @@
-"""Whether a hub's file is whole: SQLite's own check, and what the hub promises of its contents.
+"""Checks whether a hub's file is whole: with SQLite's own check, and by the hub's rules for the contents.
 
-What must agree is read in one transaction, so a hub that serves the file meanwhile is seen at one moment. But
-it cannot write its log back past such a moment; hence the histories, which take longest, are read a few at a
-time, each few at a moment of their own.
+What must agree is read in one transaction, so that it shows one moment of a hub that serves the file meanwhile.
+During such a transaction the hub cannot write its log back into the file. So the histories, which take longest,
+are read a few at a time, each time in a transaction of their own.
 """
 
 import contextlib
@@ -19,15 +19,14 @@ from typing import Any, Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from orchestration.hub.engine import mailbox
-from orchestration.hub.protocol import wire
+from orchestration.hub.protocol import statuses, wire
 from orchestration.hub.storage import file
 from orchestration.hub.storage.sql import CHECKS
 
-# How many faults are described; the others are counted.
+# How many faults are described; the others are only counted.
 _SHOWN: Final = 10
 
-# Instances whose histories are read at one moment: about a tenth of a second.
+# Instances whose histories are read in one transaction: about a tenth of a second.
 _WINDOW: Final = 2000
 
 _SIZES: Final = ("page_size", "page_count", "freelist_count")
@@ -59,7 +58,7 @@ _CONTENTS: Final[tuple[tuple[str, Callable[[bytes], Any], str], ...]] = (
 
 @dataclass(slots=True)
 class Report:
-    """What was found in a file. `faults` describes the first of them; `count` is how many there are."""
+    """What a check found. `faults` describes the first faults; `count` is how many there are. Sizes are in bytes."""
 
     path: Path
     schema: int
@@ -75,7 +74,7 @@ class Report:
         if len(self.faults) < _SHOWN:
             self.faults.append(fault)
 
-    def words(self) -> str:
+    def text(self) -> str:
         """The report as lines for a person."""
         if not self.count:
             return "\n".join(self._summary())
@@ -114,9 +113,9 @@ def _number(count: int, one: str, many: str | None = None) -> str:
 
 
 def check(path: Path) -> Report:
-    """Read all of a hub's file, which nothing here changes; a hub may be serving it from another process.
+    """Read all of a hub's file without changing it. A hub may serve it meanwhile, from another process.
 
-    Raises HubError where there is no such file, or it is no hub's, or one of a newer schema.
+    Raises HubError where there is no such file, it is not a hub's, or it has a newer schema.
     """
     db, schema = file.snapshot(path)
     with closing(db):
@@ -135,9 +134,9 @@ def _check(db: sqlite3.Connection, report: Report) -> None:
         if verdict != "ok":
             report.add(f"pages: {verdict.replace(chr(10), ' ')}")
     if report.count:
-        return  # what follows walks trees and trusts types; in a torn file it may walk in a circle, or stumble
+        return  # the rest follows references and trusts types; in a torn file it might not end, or fail
     report.counts = dict(db.execute(CHECKS.counts).fetchone())
-    ended = json.dumps(sorted(mailbox.ENDED))
+    ended = json.dumps(sorted(statuses.ENDED))
     for statement, words in _RULES:
         for row in db.execute(statement, {"ended": ended} if ":ended" in statement else {}):
             report.add(words.format_map(dict(row)))
@@ -173,8 +172,8 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
             return
         for event in last:
             started = started or event.HasField("executionStarted")
-            _note(open_tasks, event)
-    # One that was terminated before its first turn has an end only, written by the hub.
+            _update_open(open_tasks, event)
+    # An instance that was terminated before its first turn has only an end, written by the hub.
     if not started and row["turn"] < row["turns"]:
         report.add(f"history: that of {row['id']!r} begins in its middle, at turn {row['turn']}")
     if row["completed_at"] is not None:
@@ -185,8 +184,8 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
         with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
             event = pb.HistoryEvent.FromString(content)
             if event.HasField("executionRewound"):
-                return  # the turn that this event starts asks anew for whatever is gone
-            _note(open_tasks, event)
+                return  # the turn that this event starts requests again whatever is gone
+            _update_open(open_tasks, event)
     if open_tasks:
         _check_open(db, report, row, open_tasks)
 
@@ -194,21 +193,21 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
 def _check_open(
     db: sqlite3.Connection, report: Report, row: Any, open_tasks: dict[tuple[str, int], str]
 ) -> None:
-    """Whatever the instance waits for must be on its way: else it would wait for ever."""
+    """Report what the instance waits for and the file does not have: it would wait for ever."""
     for (task,) in db.execute(CHECKS.activity_tasks, (row["instance"], row["execution"])):
         open_tasks.pop(("activity", task), None)
     for (task,) in db.execute(CHECKS.timer_tasks, (row["instance"],)):
         open_tasks.pop(("timer", task), None)
     for (kind, task), child in open_tasks.items():
-        # Any instance of that ID will do: a program may start one anew over a sub-orchestration that runs.
+        # Any instance of that ID will do: a program may replace a sub-orchestration that runs.
         child_id = child or f"{row['id']}:{task:04x}"
         if kind == "sub-orchestration" and db.execute(CHECKS.exists_id, (child_id,)).fetchone():
             continue
         report.add(f"{kind}: {row['id']!r} waits for its {kind} {task}, which is gone")
 
 
-def _note(open_tasks: dict[tuple[str, int], str], event: pb.HistoryEvent) -> None:
-    """Enter what an event asks for, and strike out what it answers."""
+def _update_open(open_tasks: dict[tuple[str, int], str], event: pb.HistoryEvent) -> None:
+    """Add what an event asks for, and remove what it answers."""
     match event.WhichOneof("eventType"):
         case "taskScheduled":
             open_tasks["activity", event.eventId] = ""

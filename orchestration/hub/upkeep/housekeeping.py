@@ -1,4 +1,4 @@
-"""What has ended is kept for a while and then forgotten: a little at a time, so that nobody waits for it."""
+"""Retention: deletes what ended long ago, in small steps, so that calls need not wait for it."""
 
 import asyncio
 import contextlib
@@ -13,35 +13,36 @@ from typing import Final, NamedTuple
 from orchestration.hub.engine import endings
 from orchestration.hub.errors import FullError
 from orchestration.hub.storage import clock as clocks
+from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Store, Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
 RETENTION: Final = timedelta(days=400)
 _LONGEST_DAYS: Final = 36_500
 
-# Rows that one step looks at or deletes: about two milliseconds, of which an event waits for at most one.
+# Rows that one step reads or deletes: about 2 ms of work. An event waits for one step at most.
 _ROWS: Final = 160
-# The hub's own time between two steps: housekeeping is to take a tenth of it at most.
+# Between two steps, so that housekeeping takes at most a tenth of the hub's time.
 _PAUSE_S: Final = 0.02
 _IDLE_S: Final = 60.0
 _SWEEP_S: Final = 3600.0
 
 
 def parse_retention(text: str) -> timedelta:
-    """How long to keep what has ended, written as whole days: `400d`. Raises ValueError with what is wrong."""
+    """The retention in a text such as `400d` (whole days). Raises ValueError with a sentence for the user."""
     match = re.fullmatch(r"([0-9]{1,6})d", text.strip())
     if match is None or not 1 <= int(match[1]) <= _LONGEST_DAYS:
         raise ValueError(f"{text!r} is not a number of days from 1d to {_LONGEST_DAYS}d, such as 400d.")
     return timedelta(days=int(match[1]))
 
 
-class Place(NamedTuple):
-    """How far a sweep has come.
+class SweepPosition(NamedTuple):
+    """How far a sweep through all ended instances has come.
 
-    `at` and `id` are of the last ended instance it looked at. `path` leads to what is being forgotten: an
-    instance, one of its sub-orchestrations, and so on; each key with that of the last child looked at.
+    `at` and `id` are those of the last ended instance that it has read. `path` leads to what is being deleted: an
+    instance, one of its sub-orchestrations, and so on, each key with the key of the last child that was read.
     """
 
     at: int = -1
@@ -49,14 +50,15 @@ class Place(NamedTuple):
     path: tuple[tuple[int, int], ...] = ()
 
 
-def step(tx: Transaction, until: int, place: Place) -> tuple[Place, bool]:
-    """Forget a bounded part of what had ended by `until`, oldest first; the new place, and whether more remains.
+def step(tx: Transaction, until: int, position: SweepPosition) -> tuple[SweepPosition, bool]:
+    """Delete a limited part of what ended by `until` (microseconds), oldest first.
 
-    A sub-orchestration goes with its parent, children first, and is kept for as long as the parent is: unless
-    the execution that started it is over, for an orchestration that continues as new for ever would otherwise
-    keep all that it ever started. What has not ended, or ended later, is never touched.
+    Returns the new position, and whether more remains. A sub-orchestration is kept for as long as its parent, and
+    is deleted with it, children first. The exception is a sub-orchestration of an earlier execution of its parent:
+    otherwise an orchestration that continues as new for ever would keep everything that it ever started. What has
+    not ended, or ended later, is never touched.
     """
-    at, instance_id, path = place.at, place.id, list(place.path)
+    at, instance_id, path = position.at, position.id, list(position.path)
     rows = 0
     while rows < _ROWS:
         if path:
@@ -64,17 +66,17 @@ def step(tx: Transaction, until: int, place: Place) -> tuple[Place, bool]:
             continue
         row = tx.one(Q.expired_next, until, at, instance_id)
         if row is None:
-            return Place(at, instance_id), tx.do(Q.expired_entities, until) > 0
+            return SweepPosition(at, instance_id), tx.do(Q.expired_entities, until) > 0
         at, instance_id = row["completed_at"], row["id"]
         kept, looked = _kept_by_parent(tx, row, until)
         rows += looked
         if not kept:
             path.append((row["key"], 0))
-    return Place(at, instance_id, tuple(path)), True
+    return SweepPosition(at, instance_id, tuple(path)), True
 
 
 def _descend(tx: Transaction, until: int, path: list[tuple[int, int]]) -> int:
-    """Go on to the next child of the path's last instance, or forget that one; how many rows were touched."""
+    """Go on to the next child of the last instance in the path, or delete that instance; returns the rows touched."""
     key, last = path.pop()
     child = tx.one(Q.expired_child, key, last)
     if child is not None:
@@ -82,19 +84,19 @@ def _descend(tx: Transaction, until: int, path: list[tuple[int, int]]) -> int:
         if child["completed_at"] is not None and child["completed_at"] <= until:
             path.append((child["key"], 0))
         return 1
-    # Looked at again: between two steps it may have been purged, or rewound and be running.
-    row = tx.one(Q.expired_look, key)
+    # Read again: between two steps it may have been purged, or rewound so that it is running.
+    row = tx.one(Q.expired_by_key, key)
     if row is None or row["completed_at"] is None or row["completed_at"] > until:
         return 1
-    return endings.forget(tx, key)
+    return endings.delete(tx, key)
 
 
 def _kept_by_parent(tx: Transaction, row: sqlite3.Row, until: int) -> tuple[bool, int]:
-    """Whether an ancestor for which this one was started is itself to be kept; how many rows were looked at."""
+    """Whether an instance is kept because of an ancestor that is kept; and how many rows were read."""
     looked = 1
     while row["parent"] is not None:
         looked += 1
-        parent = tx.one(Q.expired_look, row["parent"])
+        parent = tx.one(Q.expired_by_key, row["parent"])
         if parent is None or parent["execution"] != row["parent_execution"]:
             break
         if parent["completed_at"] is None or parent["completed_at"] > until:
@@ -104,33 +106,33 @@ def _kept_by_parent(tx: Transaction, row: sqlite3.Row, until: int) -> tuple[bool
 
 
 class Housekeeper:
-    """Forgets, by the hub's clock, what ended longer ago than `retention`; idle while there is none."""
+    """Deletes what ended longer ago than `retention` by the hub's clock; idle while there is nothing to delete."""
 
-    def __init__(self, store: Store, clock: clocks.Clock, retention: timedelta) -> None:
+    def __init__(self, store: GroupCommitStore, clock: clocks.Clock, retention: timedelta) -> None:
         self._store = store
         self._clock = clock
         self._retention = retention // timedelta(microseconds=1)
-        self._place = Place()
+        self._position = SweepPosition()
         self._began = time.monotonic()
         self._wake = asyncio.Event()
 
-    def look(self) -> None:
-        """The clock was moved."""
+    def clock_moved(self) -> None:
+        """Sweep again from the beginning, because the clock was moved."""
         self._wake.set()
 
     async def serve(self) -> None:
-        """Keep house until cancelled."""
+        """Delete what expires, until cancelled."""
         while True:
-            # From the beginning now and again: what a parent kept may since have lost it, and what ends
-            # within a skipped stretch ends behind the place that the sweep had come to.
+            # From the beginning once an hour, and when the clock was moved: the parent that kept an instance may be
+            # gone since, and what ends within a skip ends before the position of the sweep.
             if self._wake.is_set() or time.monotonic() - self._began > _SWEEP_S:
                 self._wake.clear()
-                self._place, self._began = Place(), time.monotonic()
+                self._position, self._began = SweepPosition(), time.monotonic()
             try:
                 more = await self._step()
             except FullError:
                 more = False
-            except Exception:  # noqa: BLE001  # logged; the hub goes on, and so will this
+            except Exception:  # noqa: BLE001  # logged; the hub goes on, and so does this task
                 _log.exception("Housekeeping failed; it is tried again.")
                 more = False
             if more:
@@ -141,6 +143,6 @@ class Housekeeper:
 
     async def _step(self) -> bool:
         until = clocks.now(self._clock) - self._retention
-        # The place moves once the step is on disk, never before.
-        self._place, more = await self._store.run(partial(step, until=until, place=self._place))
+        # The position moves only once the step is on disk.
+        self._position, more = await self._store.run(partial(step, until=until, position=self._position))
         return more

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from orchestration.hub import Hub, SkippableClock
-from tests.support.hubs import Bench, our_hub, sdk_hub, sound, stopped
+from tests.support.hubs import HubUnderTest, our_hub, sdk_hub, sound, stopped
 
 
 @pytest.fixture(params=["ours", "sdk"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    """A bench on each of the two hubs.
+def tested_hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HubUnderTest]:
+    """A client and workers on each of the two hubs.
 
     What `durabletask.testing` is known to do wrong is marked `sdk_wrong(reason)` and must then fail there: a
     mark that is no longer true fails the run.
@@ -18,9 +18,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "sdk" and wrong is not None:
         request.node.add_marker(pytest.mark.xfail(reason=wrong.args[0], strict=True))
     with our_hub(tmp_path / "hub.db") if request.param == "ours" else sdk_hub() as address:
-        bench = Bench(address)
-        yield bench
-        bench.close()
+        tested_hub = HubUnderTest(address)
+        yield tested_hub
+        tested_hub.close()
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def ours(hub: Hub) -> Iterator[Bench]:
-    """A bench on our hub with a clock that skips."""
-    bench = Bench(hub.address)
-    yield bench
-    bench.close()
+def ours(hub: Hub) -> Iterator[HubUnderTest]:
+    """A client and workers on our hub with a clock that skips."""
+    tested_hub = HubUnderTest(hub.address)
+    yield tested_hub
+    tested_hub.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -51,7 +51,7 @@ def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
         taken.append((yield ctx.call_activity(note, input=item)))
 
 
-class Hub:
+class HubProcess:
     """A hub process on one file, killed and started again."""
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class Hub:
 
 
 @contextmanager
-def running(hub: Hub) -> Iterator[TaskHubGrpcClient]:
+def running(hub: HubProcess) -> Iterator[TaskHubGrpcClient]:
     """A client, and two workers, that outlive every hub."""
     hub.start()
     channels = [grpc.insecure_channel(hub.address, options=CHANNEL) for _ in range(3)]
@@ -119,7 +119,7 @@ def until_acknowledged(call: Callable[[], Any]) -> int:
             return sent
 
 
-class Driver(threading.Thread):
+class EventDriver(threading.Thread):
     """Starts instances and sends them items until told to stop; remembers how often it had to send each."""
 
     def __init__(self, client: TaskHubGrpcClient, name: str, stop: threading.Event) -> None:
@@ -165,10 +165,10 @@ def check(client: TaskHubGrpcClient, instance: str, sent: dict[str, int]) -> Non
 def test_nothing_acknowledged_is_lost_and_no_turn_is_applied_twice(tmp_path: Path) -> None:
     print(f"COUNTERSIGN_SEED={SEED} replays this")  # noqa: T201  # shown with a failure
     moments = random.Random(SEED)
-    hub = Hub(tmp_path / "hub.db")
+    hub = HubProcess(tmp_path / "hub.db")
     with running(hub) as client:
         stop = threading.Event()
-        drivers = [Driver(client, f"driver-{number}", stop) for number in range(DRIVERS)]
+        drivers = [EventDriver(client, f"driver-{number}", stop) for number in range(DRIVERS)]
         for driver in drivers:
             driver.start()
         for _ in range(KILLS):
@@ -185,5 +185,5 @@ def test_nothing_acknowledged_is_lost_and_no_turn_is_applied_twice(tmp_path: Pat
             check(client, name, sent)
         print(f"{KILLS} kills, {len(instances)} instances")  # noqa: T201  # a figure for whoever runs the proof
     report = check_file(tmp_path / "hub.db")
-    assert not report.count, report.words()
+    assert not report.count, report.text()
     assert report.counts["ended"] == len(instances)

@@ -20,7 +20,7 @@ from durabletask.scheduled import (
 )
 from durabletask.worker import TaskHubGrpcWorker
 
-from tests.support.hubs import Bench, eventually
+from tests.support.hubs import HubUnderTest, eventually
 
 
 def echo(_ctx: task.OrchestrationContext, given: Any) -> Any:
@@ -31,15 +31,15 @@ def fails(_ctx: task.OrchestrationContext, _given: Any) -> Any:
     raise OSError("out of order")
 
 
-def schedules(bench: Bench) -> ScheduledTaskClient:
+def schedules(tested_hub: HubUnderTest) -> ScheduledTaskClient:
     """A client for schedules, and a worker that runs them."""
-    bench.work(echo, configure=TaskHubGrpcWorker.configure_scheduled_tasks)
-    return ScheduledTaskClient(bench.client, operation_timeout=10)
+    tested_hub.work(echo, configure=TaskHubGrpcWorker.configure_scheduled_tasks)
+    return ScheduledTaskClient(tested_hub.client, operation_timeout=10)
 
 
-def test_a_schedule_starts_an_orchestration_when_it_is_due(bench: Bench) -> None:
+def test_a_schedule_starts_an_orchestration_when_it_is_due(tested_hub: HubUnderTest) -> None:
     """First in a moment, at once should that have passed by then; and next a day after it."""
-    client = schedules(bench)
+    client = schedules(tested_hub)
     begins, day = datetime.now(UTC) + timedelta(milliseconds=300), timedelta(days=1)
     schedule = client.create_schedule(
         ScheduleCreationOptions(
@@ -53,16 +53,16 @@ def test_a_schedule_starts_an_orchestration_when_it_is_due(bench: Bench) -> None
         )
     )
     assert schedule.describe().status is ScheduleStatus.ACTIVE
-    eventually(lambda: bench.client.get_orchestration_state("run"), "the run")
-    state = bench.done("run")
+    eventually(lambda: tested_hub.client.get_orchestration_state("run"), "the run")
+    state = tested_hub.done("run")
     assert state.serialized_output == '"hello"'
     assert state.created_at.replace(tzinfo=UTC) >= begins
     eventually(lambda: schedule.describe().last_run_at, "the record of the run")
     assert schedule.describe().next_run_at == begins + day
 
 
-def test_a_schedule_is_paused_changed_resumed_listed_and_deleted(bench: Bench) -> None:
-    client = schedules(bench)
+def test_a_schedule_is_paused_changed_resumed_listed_and_deleted(tested_hub: HubUnderTest) -> None:
+    client = schedules(tested_hub)
     for name in ("daily", "dull"):
         client.create_schedule(ScheduleCreationOptions(name, "echo", timedelta(days=1)))
     daily = client.get_schedule_client("daily")
@@ -77,9 +77,9 @@ def test_a_schedule_is_paused_changed_resumed_listed_and_deleted(bench: Bench) -
     assert [one.schedule_id for one in client.list_schedules()] == ["dull"]
 
 
-def test_a_refused_change_of_a_schedule_says_why(bench: Bench) -> None:
+def test_a_refused_change_of_a_schedule_says_why(tested_hub: HubUnderTest) -> None:
     with pytest.raises(RuntimeError, match="resume_schedule"):
-        schedules(bench).get_schedule_client("nobody").resume()
+        schedules(tested_hub).get_schedule_client("nobody").resume()
 
 
 class Folder:
@@ -103,14 +103,14 @@ class Folder:
         (self._root / container / f"{instance_id}.gz").write_bytes(payload)
 
 
-def test_histories_are_exported(bench: Bench, tmp_path: Path) -> None:
+def test_histories_are_exported(tested_hub: HubUnderTest, tmp_path: Path) -> None:
     began = datetime.now(UTC) - timedelta(minutes=1)
-    client = history_export.ExportHistoryClient(bench.client, Folder(tmp_path))
-    bench.work(echo, fails, configure=client.register_worker)
+    client = history_export.ExportHistoryClient(tested_hub.client, Folder(tmp_path))
+    tested_hub.work(echo, fails, configure=client.register_worker)
     names = [f"echo-{number}" for number in range(5)]
     for name in names:
-        bench.done(bench.start(echo, name, instance_id=name))
-    bench.done(bench.start(fails, instance_id="fails"))
+        tested_hub.done(tested_hub.start(echo, name, instance_id=name))
+    tested_hub.done(tested_hub.start(fails, instance_id="fails"))
     options = history_export.ExportJobCreationOptions(
         mode=history_export.ExportMode.BATCH,
         completed_time_from=began,
@@ -131,4 +131,4 @@ def test_histories_are_exported(bench: Bench, tmp_path: Path) -> None:
     assert kinds[-1] == "ExecutionCompletedEvent"
     assert [job.job_id for job in client.list_jobs()] == ["one"]
     client.delete_job("one")
-    assert bench.client.get_orchestration_state("export-job-one") is None
+    assert tested_hub.client.get_orchestration_state("export-job-one") is None

@@ -20,7 +20,7 @@ from durabletask.client import TaskHubGrpcClient
 from orchestration.hub import Hub
 from orchestration.hub.upkeep.check import check
 from tests.support import worker_process
-from tests.support.hubs import WAIT_S, Bench, eventually
+from tests.support.hubs import WAIT_S, HubUnderTest, eventually
 
 KILLS = 100 if os.environ.get("COUNTERSIGN_PROOF") else 4
 SEED = int(os.environ.get("COUNTERSIGN_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -30,7 +30,7 @@ ITEMS = 3
 AT_ONCE = 12
 
 
-class Worker:
+class WorkerProcess:
     """A worker process; `kill` ends it in the middle of whatever it does, and another takes its place."""
 
     def __init__(self, address: str) -> None:
@@ -53,7 +53,7 @@ class Worker:
         self._process.stdout.close()
 
 
-class Driver(threading.Thread):
+class LoadDriver(threading.Thread):
     """Keeps instances running until told to stop, and then sees the last of them end."""
 
     def __init__(self, client: TaskHubGrpcClient, name: str) -> None:
@@ -82,15 +82,15 @@ def items(name: str) -> list[str]:
     return [f"{name}-{number}" for number in range(ITEMS)]
 
 
-def verify(bench: Bench, name: str) -> None:
+def verify(tested_hub: HubUnderTest, name: str) -> None:
     """Every item was taken once, in order; it was counted once; nothing was scheduled or answered twice."""
-    state = bench.done(name, timeout=30)
+    state = tested_hub.done(name, timeout=30)
     assert state.runtime_status.name == "COMPLETED", f"{name}: {state.failure_details}"
     assert json.loads(state.serialized_output or "") == [
         [item, count] for count, item in enumerate(items(name), 1)
     ]
     for one, expected in ((name, ITEMS), *((f"{item}-child", 1) for item in items(name))):
-        events = bench.client.get_orchestration_history(one)
+        events = tested_hub.client.get_orchestration_history(one)
         asked = [
             event.event_id
             for event in events
@@ -111,14 +111,14 @@ def test_workers_that_are_killed_lose_nothing_and_repeat_nothing(tmp_path: Path)
     chance = random.Random(SEED)
     path = tmp_path / "hub.db"
     with Hub(path) as hub, ExitStack() as stack:
-        bench = Bench(hub.address)
-        stack.callback(bench.close)
-        workers = [Worker(hub.address) for _ in range(WORKERS)]
+        tested_hub = HubUnderTest(hub.address)
+        stack.callback(tested_hub.close)
+        workers = [WorkerProcess(hub.address) for _ in range(WORKERS)]
         for worker in workers:
             stack.callback(worker.kill)
         for worker in workers:
             worker.until_ready()
-        drivers = [Driver(bench.client, f"driver-{number}") for number in range(AT_ONCE)]
+        drivers = [LoadDriver(tested_hub.client, f"driver-{number}") for number in range(AT_ONCE)]
         for driver in drivers:
             driver.start()
         for _ in range(KILLS):
@@ -134,8 +134,8 @@ def test_workers_that_are_killed_lose_nothing_and_repeat_nothing(tmp_path: Path)
         assert [driver.error for driver in drivers] == [None] * AT_ONCE
         names = [name for driver in drivers for name in driver.names]
         for name in names:
-            verify(bench, name)
+            verify(tested_hub, name)
         print(f"{KILLS} kills, {len(names)} instances")  # noqa: T201  # a figure for whoever runs the proof
     report = check(path)
-    assert not report.count, report.words()
+    assert not report.count, report.text()
     assert report.counts["ended"] == report.counts["instances"] == len(names) * (1 + ITEMS)

@@ -10,11 +10,11 @@ import pytest
 from durabletask import task
 from durabletask.client import OrchestrationStatus
 
-from tests.support.hubs import WAIT_S, Bench, eventually, refused
+from tests.support.hubs import WAIT_S, HubUnderTest, eventually, refused
 
 
-class Plant:
-    """Activities that count their runs, and fail for as long as the plant is broken."""
+class BreakableActivities:
+    """Activities that count their runs, and fail while `broken`."""
 
     def __init__(self) -> None:
         self.runs: Counter[str] = Counter()
@@ -92,139 +92,139 @@ def family(ctx: task.OrchestrationContext, _given: Any) -> Any:
     return (yield ctx.call_sub_orchestrator(echo, input=1, instance_id="child"))
 
 
-def failed(bench: Bench, orchestrator: Any, given: Any = None) -> str:
+def failed(tested_hub: HubUnderTest, orchestrator: Any, given: Any = None) -> str:
     """Start one and see it fail; its ID."""
-    state = bench.done(bench.start(orchestrator, given))
+    state = tested_hub.done(tested_hub.start(orchestrator, given))
     assert state.runtime_status is OrchestrationStatus.FAILED
     return state.instance_id
 
 
-def events(bench: Bench, instance_id: str) -> list[str]:
-    return [type(event).__name__ for event in bench.client.get_orchestration_history(instance_id)]
+def events(tested_hub: HubUnderTest, instance_id: str) -> list[str]:
+    return [type(event).__name__ for event in tested_hub.client.get_orchestration_history(instance_id)]
 
 
-def test_what_failed_runs_again_and_what_succeeded_does_not(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(line, activities=plant.activities)
-    instance = failed(bench, line, 1)
-    plant.broken = False
-    bench.client.rewind_orchestration(instance, reason="repaired")
-    state = bench.done(instance)
+def test_what_failed_runs_again_and_what_succeeded_does_not(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(line, activities=breakable.activities)
+    instance = failed(tested_hub, line, 1)
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance, reason="repaired")
+    state = tested_hub.done(instance)
     assert (state.runtime_status.name, state.serialized_output) == ("COMPLETED", "20")
     assert state.failure_details is None
-    assert plant.runs == {"sound": 1, "faulty": 2}
+    assert breakable.runs == {"sound": 1, "faulty": 2}
 
 
-def test_a_rewind_can_be_read_in_the_history(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(line, activities=plant.activities)
-    instance = failed(bench, line, 1)
-    plant.broken = False
-    bench.client.rewind_orchestration(instance, reason="repaired")
-    bench.done(instance)
-    told = bench.client.get_orchestration_history(instance)
+def test_a_rewind_can_be_read_in_the_history(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(line, activities=breakable.activities)
+    instance = failed(tested_hub, line, 1)
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance, reason="repaired")
+    tested_hub.done(instance)
+    told = tested_hub.client.get_orchestration_history(instance)
     assert [one.reason for one in told if type(one).__name__ == "ExecutionRewoundEvent"] == ["repaired"]
-    names = events(bench, instance)
+    names = events(tested_hub, instance)
     assert "TaskFailedEvent" not in names
     assert names.count("ExecutionCompletedEvent") == names.count("ExecutionStartedEvent") == 1
 
 
-def test_what_fails_again_can_be_rewound_again(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(line, activities=plant.activities)
-    instance = failed(bench, line, 1)
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).runtime_status is OrchestrationStatus.FAILED
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).serialized_output == "20"
-    assert plant.runs == {"sound": 1, "faulty": 3}
+def test_what_fails_again_can_be_rewound_again(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(line, activities=breakable.activities)
+    instance = failed(tested_hub, line, 1)
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).runtime_status is OrchestrationStatus.FAILED
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).serialized_output == "20"
+    assert breakable.runs == {"sound": 1, "faulty": 3}
 
 
-def test_a_rewind_reaches_the_sub_orchestration_that_failed(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(over, line, activities=plant.activities)
-    instance = failed(bench, over, 1)
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).serialized_output == "40"
-    assert {name: bench.state(name).runtime_status.name for name in ("over-2", "line")} == {
+def test_a_rewind_reaches_the_sub_orchestration_that_failed(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(over, line, activities=breakable.activities)
+    instance = failed(tested_hub, over, 1)
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).serialized_output == "40"
+    assert {name: tested_hub.state(name).runtime_status.name for name in ("over-2", "line")} == {
         "over-2": "COMPLETED",
         "line": "COMPLETED",
     }
-    assert plant.runs == {"sound": 3, "faulty": 2}
+    assert breakable.runs == {"sound": 3, "faulty": 2}
 
 
-def test_a_sub_orchestration_that_still_runs_is_heard_after_the_rewind(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(children, line, waits, activities=plant.activities)
-    instance = failed(bench, children)
-    bench.custom("waits", '"waiting"')
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    bench.done("line")
-    bench.client.raise_orchestration_event("waits", "go", data="went")
-    assert json.loads(bench.done(instance).serialized_output or "") == ["went", 20]
+def test_a_sub_orchestration_that_still_runs_is_heard_after_the_rewind(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(children, line, waits, activities=breakable.activities)
+    instance = failed(tested_hub, children)
+    tested_hub.custom("waits", '"waiting"')
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    tested_hub.done("line")
+    tested_hub.client.raise_orchestration_event("waits", "go", data="went")
+    assert json.loads(tested_hub.done(instance).serialized_output or "") == ["went", 20]
 
 
-def test_a_sub_orchestration_that_ended_unheard_is_heard_after_the_rewind(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(children, line, waits, activities=plant.activities)
-    instance = failed(bench, children)
-    bench.client.raise_orchestration_event("waits", "go", data="went")
-    bench.done("waits")
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert json.loads(bench.done(instance).serialized_output or "") == ["went", 20]
+def test_a_sub_orchestration_that_ended_unheard_is_heard_after_the_rewind(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(children, line, waits, activities=breakable.activities)
+    instance = failed(tested_hub, children)
+    tested_hub.client.raise_orchestration_event("waits", "go", data="went")
+    tested_hub.done("waits")
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert json.loads(tested_hub.done(instance).serialized_output or "") == ["went", 20]
 
 
-def test_a_sub_orchestration_that_was_purged_starts_anew(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(over, line, activities=plant.activities)
-    instance = failed(bench, over, 2)
-    assert bench.client.purge_orchestration("line").deleted_instance_count == 1
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).serialized_output == "40"
-    assert plant.runs == {"sound": 3, "faulty": 2}
+def test_a_sub_orchestration_that_was_purged_starts_anew(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(over, line, activities=breakable.activities)
+    instance = failed(tested_hub, over, 2)
+    assert tested_hub.client.purge_orchestration("line").deleted_instance_count == 1
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).serialized_output == "40"
+    assert breakable.runs == {"sound": 3, "faulty": 2}
 
 
 @pytest.mark.sdk_wrong("fails the parent again, with no cause")
-def test_a_sub_orchestration_that_was_terminated_starts_anew(bench: Bench) -> None:
-    plant = Plant()
+def test_a_sub_orchestration_that_was_terminated_starts_anew(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
 
     def stuck(ctx: task.OrchestrationContext, _given: Any) -> Any:
-        if plant.broken:
+        if breakable.broken:
             yield ctx.wait_for_external_event("never")
         return "went"
 
     def above(ctx: task.OrchestrationContext, _given: Any) -> Any:
         return (yield ctx.call_sub_orchestrator(stuck, instance_id="stuck"))
 
-    bench.work(above, stuck)
-    instance = bench.start(above)
-    eventually(lambda: bench.client.get_orchestration_state("stuck"), "the sub-orchestration")
-    bench.status("stuck", "RUNNING")
-    bench.client.terminate_orchestration("stuck")
-    assert bench.done(instance).runtime_status is OrchestrationStatus.FAILED
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).serialized_output == '"went"'
+    tested_hub.work(above, stuck)
+    instance = tested_hub.start(above)
+    eventually(lambda: tested_hub.client.get_orchestration_state("stuck"), "the sub-orchestration")
+    tested_hub.status("stuck", "RUNNING")
+    tested_hub.client.terminate_orchestration("stuck")
+    assert tested_hub.done(instance).runtime_status is OrchestrationStatus.FAILED
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).serialized_output == '"went"'
 
 
-def test_an_activity_that_still_runs_is_heard_after_the_rewind(bench: Bench) -> None:
-    plant = Plant()
-    bench.work(side_by_side, activities=plant.activities)
-    instance = failed(bench, side_by_side, 7)
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    eventually(lambda: plant.runs["faulty"] == 2, "the second attempt")
-    plant.leave.set()
-    assert bench.done(instance, timeout=2).serialized_output == "[7, 10]"
-    assert plant.runs["slow"] == 1
+def test_an_activity_that_still_runs_is_heard_after_the_rewind(tested_hub: HubUnderTest) -> None:
+    breakable = BreakableActivities()
+    tested_hub.work(side_by_side, activities=breakable.activities)
+    instance = failed(tested_hub, side_by_side, 7)
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    eventually(lambda: breakable.runs["faulty"] == 2, "the second attempt")
+    breakable.leave.set()
+    assert tested_hub.done(instance, timeout=2).serialized_output == "[7, 10]"
+    assert breakable.runs["slow"] == 1
 
 
-def test_what_was_continued_as_new_is_rewound_to_its_last_execution(bench: Bench) -> None:
+def test_what_was_continued_as_new_is_rewound_to_its_last_execution(tested_hub: HubUnderTest) -> None:
     def rounds(ctx: task.OrchestrationContext, number: int) -> Any:
         before = yield ctx.call_activity("sound", input=number)
         if number == 0:
@@ -232,61 +232,61 @@ def test_what_was_continued_as_new_is_rewound_to_its_last_execution(bench: Bench
             return None
         return (yield ctx.call_activity("faulty", input=before))
 
-    plant = Plant()
-    bench.work(rounds, activities=plant.activities)
-    instance = failed(bench, rounds, 0)
-    plant.broken = False
-    bench.client.rewind_orchestration(instance)
-    assert bench.done(instance).serialized_output == "20"
-    assert plant.runs == {"sound": 2, "faulty": 2}
+    breakable = BreakableActivities()
+    tested_hub.work(rounds, activities=breakable.activities)
+    instance = failed(tested_hub, rounds, 0)
+    breakable.broken = False
+    tested_hub.client.rewind_orchestration(instance)
+    assert tested_hub.done(instance).serialized_output == "20"
+    assert breakable.runs == {"sound": 2, "faulty": 2}
 
 
-def test_only_what_failed_can_be_rewound(bench: Bench) -> None:
-    bench.work(echo, waits)
-    ended, running = bench.done(bench.start(echo)).instance_id, bench.start(waits)
+def test_only_what_failed_can_be_rewound(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(echo, waits)
+    ended, running = tested_hub.done(tested_hub.start(echo)).instance_id, tested_hub.start(waits)
     for instance in (ended, running):
-        rewinding = lambda: bench.client.rewind_orchestration(instance)  # noqa: B023, E731  # called at once
+        rewinding = lambda: tested_hub.client.rewind_orchestration(instance)  # noqa: B023, E731  # called at once
         assert refused(rewinding) is grpc.StatusCode.FAILED_PRECONDITION
-    assert refused(lambda: bench.client.rewind_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
+    assert refused(lambda: tested_hub.client.rewind_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
 
 
-def test_a_restart_does_the_same_work_under_the_same_id(bench: Bench) -> None:
-    bench.work(echo)
-    bench.done(bench.start(echo, {"a": 1}, instance_id="one", version="1.2"))
-    first = bench.raw_state("one").executionId.value
-    assert bench.client.restart_orchestration("one") == "one"
-    assert bench.done("one").serialized_output == '[{"a": 1}, "1.2", null]'
-    assert bench.raw_state("one").executionId.value != first or not first
-    assert events(bench, "one").count("ExecutionStartedEvent") == 1
+def test_a_restart_does_the_same_work_under_the_same_id(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(echo)
+    tested_hub.done(tested_hub.start(echo, {"a": 1}, instance_id="one", version="1.2"))
+    first = tested_hub.raw_state("one").executionId.value
+    assert tested_hub.client.restart_orchestration("one") == "one"
+    assert tested_hub.done("one").serialized_output == '[{"a": 1}, "1.2", null]'
+    assert tested_hub.raw_state("one").executionId.value != first or not first
+    assert events(tested_hub, "one").count("ExecutionStartedEvent") == 1
 
 
-def test_a_restart_under_a_new_id_keeps_the_old_one(bench: Bench) -> None:
-    bench.work(echo)
-    bench.done(bench.start(echo, 1, instance_id="one"))
-    other = bench.client.restart_orchestration("one", restart_with_new_instance_id=True)
+def test_a_restart_under_a_new_id_keeps_the_old_one(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(echo)
+    tested_hub.done(tested_hub.start(echo, 1, instance_id="one"))
+    other = tested_hub.client.restart_orchestration("one", restart_with_new_instance_id=True)
     assert other != "one"
-    assert bench.done(other).serialized_output == bench.state("one").serialized_output
+    assert tested_hub.done(other).serialized_output == tested_hub.state("one").serialized_output
 
 
-def test_a_restarted_sub_orchestration_is_on_its_own(bench: Bench) -> None:
-    bench.work(family, echo)
-    bench.done(bench.start(family))
-    bench.client.restart_orchestration("child")
-    assert bench.done("child").serialized_output == "[1, null, null]"
+def test_a_restarted_sub_orchestration_is_on_its_own(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(family, echo)
+    tested_hub.done(tested_hub.start(family))
+    tested_hub.client.restart_orchestration("child")
+    assert tested_hub.done("child").serialized_output == "[1, null, null]"
 
 
-def test_only_what_has_ended_can_be_restarted(bench: Bench) -> None:
-    bench.work(waits)
-    running = bench.start(waits)
-    again = lambda: bench.client.restart_orchestration(running)  # noqa: E731  # one line says it
+def test_only_what_has_ended_can_be_restarted(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(waits)
+    running = tested_hub.start(waits)
+    again = lambda: tested_hub.client.restart_orchestration(running)  # noqa: E731  # one line says it
     assert refused(again) is grpc.StatusCode.FAILED_PRECONDITION
-    assert refused(lambda: bench.client.restart_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
+    assert refused(lambda: tested_hub.client.restart_orchestration("nobody")) is grpc.StatusCode.NOT_FOUND
 
 
 @pytest.mark.sdk_wrong("forgets tags")
-def test_a_restart_keeps_the_tags(bench: Bench) -> None:
-    bench.work(echo)
-    bench.done(bench.start(echo, instance_id="one", tags={"team": "blue"}))
-    bench.client.restart_orchestration("one")
-    bench.done("one")
-    assert dict(bench.raw_state("one").tags) == {"team": "blue"}
+def test_a_restart_keeps_the_tags(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(echo)
+    tested_hub.done(tested_hub.start(echo, instance_id="one", tags={"team": "blue"}))
+    tested_hub.client.restart_orchestration("one")
+    tested_hub.done("one")
+    assert dict(tested_hub.raw_state("one").tags) == {"team": "blue"}

@@ -9,30 +9,32 @@ from durabletask import entities, task
 from durabletask.client import AsyncTaskHubGrpcClient, EntityQuery, OrchestrationQuery
 from durabletask.entities import EntityInstanceId
 
-from tests.support.hubs import Bench, eventually
+from tests.support.hubs import HubUnderTest, eventually
 
 
 def patient(ctx: task.OrchestrationContext, _given: Any) -> Any:
     return (yield ctx.wait_for_external_event("go"))
 
 
-class Counter(entities.DurableEntity):
+class Sum(entities.DurableEntity):
     def add(self, number: int) -> None:
         self.set_state(self.get_state(int, 0) + number)
 
 
-ONE = EntityInstanceId("Counter", "one")
+ONE = EntityInstanceId("Sum", "one")
 
 
 @pytest.fixture
-async def client(bench: Bench) -> AsyncIterator[AsyncTaskHubGrpcClient]:
-    client = AsyncTaskHubGrpcClient(host_address=bench.address)
+async def client(tested_hub: HubUnderTest) -> AsyncIterator[AsyncTaskHubGrpcClient]:
+    client = AsyncTaskHubGrpcClient(host_address=tested_hub.address)
     yield client
     await client.close()
 
 
-async def test_an_instance_lives_and_is_forgotten(bench: Bench, client: AsyncTaskHubGrpcClient) -> None:
-    bench.work(patient)
+async def test_an_instance_lives_and_is_forgotten(
+    tested_hub: HubUnderTest, client: AsyncTaskHubGrpcClient
+) -> None:
+    tested_hub.work(patient)
     instance = await client.schedule_new_orchestration(patient)
     await client.wait_for_orchestration_start(instance, timeout=10)
     await client.suspend_orchestration(instance)
@@ -53,7 +55,7 @@ async def test_an_instance_lives_and_is_forgotten(bench: Bench, client: AsyncTas
     assert await client.get_orchestration_state(instance) is None
 
 
-async def test_what_failed_is_rewound(bench: Bench, client: AsyncTaskHubGrpcClient) -> None:
+async def test_what_failed_is_rewound(tested_hub: HubUnderTest, client: AsyncTaskHubGrpcClient) -> None:
     broken = [True]
 
     def act(_ctx: task.ActivityContext, _given: Any) -> str:
@@ -64,7 +66,7 @@ async def test_what_failed_is_rewound(bench: Bench, client: AsyncTaskHubGrpcClie
     def calls(ctx: task.OrchestrationContext, _given: Any) -> Any:
         return (yield ctx.call_activity(act))
 
-    bench.work(calls, activities=(act,))
+    tested_hub.work(calls, activities=(act,))
     instance = await client.schedule_new_orchestration(calls)
     await client.wait_for_orchestration_completion(instance, timeout=10)
     await client.rewind_orchestration(instance)
@@ -74,11 +76,13 @@ async def test_what_failed_is_rewound(bench: Bench, client: AsyncTaskHubGrpcClie
 
 
 async def test_an_entity_is_signaled_listed_and_cleaned_up(
-    bench: Bench, client: AsyncTaskHubGrpcClient
+    tested_hub: HubUnderTest, client: AsyncTaskHubGrpcClient
 ) -> None:
-    bench.work(entities=(Counter,))
+    tested_hub.work(entities=(Sum,))
     await client.signal_entity(ONE, "add", 1)
-    eventually(lambda: (found := bench.client.get_entity(ONE)) and found.get_state() == "1", "the signal")
+    eventually(
+        lambda: (found := tested_hub.client.get_entity(ONE)) and found.get_state() == "1", "the signal"
+    )
     assert await client.get_entity(ONE) is not None
     assert [one.id for one in await client.get_all_entities(EntityQuery())] == [ONE]
     assert (await client.clean_entity_storage()).empty_entities_removed == 0

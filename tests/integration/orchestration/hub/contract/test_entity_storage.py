@@ -13,7 +13,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
-from tests.support.hubs import Bench, eventually, refused
+from tests.support.hubs import HubUnderTest, eventually, refused
 
 LARGE = 900_000
 
@@ -73,92 +73,94 @@ def sends(ctx: task.OrchestrationContext, _given: Any) -> Any:
     yield  # a generator: signals need no answer, and so no turn
 
 
-def raw(bench: Bench, key: str) -> pb.EntityMetadata:
+def raw(tested_hub: HubUnderTest, key: str) -> pb.EntityMetadata:
     request = pb.GetEntityRequest(instanceId=str(box(key)), includeState=True)
-    return bench.stub.GetEntity(request).entity
+    return tested_hub.stub.GetEntity(request).entity
 
 
-def filled(bench: Bench, *keys: str) -> None:
+def filled(tested_hub: HubUnderTest, *keys: str) -> None:
     """Put 1 into each of these boxes, one after the other."""
     for key in keys:
-        bench.client.signal_entity(box(key), "add", 1)
-        eventually(lambda key=key: raw(bench, key).serializedState.value == "1", key)
+        tested_hub.client.signal_entity(box(key), "add", 1)
+        eventually(lambda key=key: raw(tested_hub, key).serializedState.value == "1", key)
 
 
-def emptied(bench: Bench, key: str) -> None:
+def emptied(tested_hub: HubUnderTest, key: str) -> None:
     """Have an entity that was asked something, and remembers nothing."""
-    bench.client.signal_entity(box(key), "look")
+    tested_hub.client.signal_entity(box(key), "look")
     request = pb.GetEntityRequest(instanceId=str(box(key)))
 
     def looked_at() -> bool:
-        response = bench.stub.GetEntity(request)
+        response = tested_hub.stub.GetEntity(request)
         return response.exists and response.entity.backlogQueueSize == 0
 
     eventually(looked_at, key)
 
 
-def listed(bench: Bench, **filters: Any) -> list[str]:
-    return [one.id.key for one in bench.client.get_all_entities(EntityQuery(**filters))]
+def listed(tested_hub: HubUnderTest, **filters: Any) -> list[str]:
+    return [one.id.key for one in tested_hub.client.get_all_entities(EntityQuery(**filters))]
 
 
-def test_entities_are_listed_by_when_they_changed(bench: Bench) -> None:
-    bench.work(entities=(Box,))
-    filled(bench, "a", "b", "c")
-    middle, last = (raw(bench, key).lastModifiedTime.ToDatetime(UTC) for key in "bc")
-    assert listed(bench, last_modified_from=middle) == ["b", "c"]
-    assert listed(bench, last_modified_to=last) == ["a", "b"]
+def test_entities_are_listed_by_when_they_changed(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
+    filled(tested_hub, "a", "b", "c")
+    middle, last = (raw(tested_hub, key).lastModifiedTime.ToDatetime(UTC) for key in "bc")
+    assert listed(tested_hub, last_modified_from=middle) == ["b", "c"]
+    assert listed(tested_hub, last_modified_to=last) == ["a", "b"]
 
 
-def test_states_are_listed_only_where_they_are_asked_for(bench: Bench) -> None:
-    bench.work(entities=(Box,))
-    filled(bench, "a")
-    (seen,) = bench.client.get_all_entities(EntityQuery(include_state=True))
-    (unseen,) = bench.client.get_all_entities(EntityQuery(include_state=False))
+def test_states_are_listed_only_where_they_are_asked_for(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
+    filled(tested_hub, "a")
+    (seen,) = tested_hub.client.get_all_entities(EntityQuery(include_state=True))
+    (unseen,) = tested_hub.client.get_all_entities(EntityQuery(include_state=False))
     assert (seen.get_state(), unseen.get_state()) == ("1", None)
-    known = bench.client.get_entity(box("a"), include_state=False)
+    known = tested_hub.client.get_entity(box("a"), include_state=False)
     assert known is not None
     assert known.get_state() is None
 
 
 @pytest.mark.sdk_wrong("lists entities that remember nothing, whatever was asked")
-def test_entities_that_remember_nothing_are_listed_where_they_are_asked_for(bench: Bench) -> None:
-    bench.work(entities=(Box,))
-    filled(bench, "a")
-    emptied(bench, "b")
-    assert listed(bench, include_transient=False) == ["a"]
-    assert listed(bench, include_transient=True) == ["a", "b"]
+def test_entities_that_remember_nothing_are_listed_where_they_are_asked_for(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
+    filled(tested_hub, "a")
+    emptied(tested_hub, "b")
+    assert listed(tested_hub, include_transient=False) == ["a"]
+    assert listed(tested_hub, include_transient=True) == ["a", "b"]
 
 
 @pytest.mark.sdk_wrong("sends them all at once")
-def test_large_states_come_in_pages_that_a_client_can_take(bench: Bench) -> None:
-    bench.work(entities=(Box,))
+def test_large_states_come_in_pages_that_a_client_can_take(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
     for key in "abcde":
-        bench.client.signal_entity(box(key), "heap")
+        tested_hub.client.signal_entity(box(key), "heap")
     for key in "abcde":
         request = pb.GetEntityRequest(instanceId=str(box(key)), includeState=True)
-        eventually(lambda request=request: bench.stub.GetEntity(request).entity.serializedState.value, key)
+        eventually(
+            lambda request=request: tested_hub.stub.GetEntity(request).entity.serializedState.value, key
+        )
     query = pb.EntityQuery(includeState=True)
     sizes = []
     while not sizes or query.continuationToken.value:
-        page = bench.stub.QueryEntities(pb.QueryEntitiesRequest(query=query))
+        page = tested_hub.stub.QueryEntities(pb.QueryEntitiesRequest(query=query))
         sizes.append(len(page.entities))
         query.continuationToken.value = page.continuationToken.value
     assert (sum(sizes), len(sizes)) == (5, 2)
 
 
-def test_entities_that_remember_nothing_are_removed(bench: Bench) -> None:
-    bench.work(entities=(Box,))
-    filled(bench, "a")
-    emptied(bench, "b")
-    kept = bench.client.clean_entity_storage(remove_empty_entities=False)
+def test_entities_that_remember_nothing_are_removed(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
+    filled(tested_hub, "a")
+    emptied(tested_hub, "b")
+    kept = tested_hub.client.clean_entity_storage(remove_empty_entities=False)
     assert (kept.empty_entities_removed, kept.orphaned_locks_released) == (0, 0)
-    removed = bench.client.clean_entity_storage()
+    removed = tested_hub.client.clean_entity_storage()
     assert (removed.empty_entities_removed, removed.orphaned_locks_released) == (1, 0)
-    assert bench.client.get_entity(box("b")) is None
-    assert bench.client.get_entity(box("a")) is not None
+    assert tested_hub.client.get_entity(box("b")) is None
+    assert tested_hub.client.get_entity(box("a")) is not None
 
 
-def test_what_was_removed_can_be_signaled_again(ours: Bench) -> None:
+def test_what_was_removed_can_be_signaled_again(ours: HubUnderTest) -> None:
     ours.work(entities=(Box,))
     emptied(ours, "a")
     ours.client.clean_entity_storage()
@@ -166,34 +168,36 @@ def test_what_was_removed_can_be_signaled_again(ours: Bench) -> None:
 
 
 @pytest.mark.sdk_wrong("removes an entity that is locked, for its being empty")
-def test_a_lock_that_is_held_is_not_an_orphan(bench: Bench) -> None:
-    bench.work(holds, takes, entities=(Box,))
-    instance = bench.start(holds, ["a", "b"])
-    bench.custom(instance, '"holding"')
-    cleaned = bench.client.clean_entity_storage()
+def test_a_lock_that_is_held_is_not_an_orphan(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(holds, takes, entities=(Box,))
+    instance = tested_hub.start(holds, ["a", "b"])
+    tested_hub.custom(instance, '"holding"')
+    cleaned = tested_hub.client.clean_entity_storage()
     assert (cleaned.empty_entities_removed, cleaned.orphaned_locks_released) == (0, 0)
-    assert raw(bench, "a").lockedBy.value == instance
+    assert raw(tested_hub, "a").lockedBy.value == instance
 
 
 def test_an_orphaned_lock_is_released(tmp_path: Path) -> None:
     """A hub of ours leaves none behind; this file was changed by hand."""
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        bench.work(entities=(Box,))
-        filled(bench, "a", "b")
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.work(entities=(Box,))
+        filled(tested_hub, "a", "b")
+        tested_hub.close()
     db = sqlite3.connect(tmp_path / "hub.db")
     db.execute("UPDATE entity SET lock_section = 's', lock_owner = 'gone', lock_owner_execution = 'x'")
     db.commit()
     db.close()
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        bench.client.signal_entity(box("a"), "add", 1)
-        assert bench.client.clean_entity_storage(release_orphaned_locks=False).orphaned_locks_released == 0
-        assert bench.client.clean_entity_storage().orphaned_locks_released == 2
-        bench.work(entities=(Box,))
-        eventually(lambda: raw(bench, "a").serializedState.value == "2", "the signal that had to wait")
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.client.signal_entity(box("a"), "add", 1)
+        assert (
+            tested_hub.client.clean_entity_storage(release_orphaned_locks=False).orphaned_locks_released == 0
+        )
+        assert tested_hub.client.clean_entity_storage().orphaned_locks_released == 2
+        tested_hub.work(entities=(Box,))
+        eventually(lambda: raw(tested_hub, "a").serializedState.value == "2", "the signal that had to wait")
+        tested_hub.close()
 
 
 def test_a_thousand_entities_are_cleaned_in_several_steps(tmp_path: Path) -> None:
@@ -206,82 +210,82 @@ def test_a_thousand_entities_are_cleaned_in_several_steps(tmp_path: Path) -> Non
     db.commit()
     db.close()
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        first = bench.stub.CleanEntityStorage(pb.CleanEntityStorageRequest(removeEmptyEntities=True))
+        tested_hub = HubUnderTest(hub.address)
+        first = tested_hub.stub.CleanEntityStorage(pb.CleanEntityStorageRequest(removeEmptyEntities=True))
         assert (first.emptyEntitiesRemoved, bool(first.continuationToken.value)) == (250, True)
-        assert bench.client.clean_entity_storage().empty_entities_removed == 250
-        assert len(listed(bench, include_transient=True)) == 501
-        bench.close()
+        assert tested_hub.client.clean_entity_storage().empty_entities_removed == 250
+        assert len(listed(tested_hub, include_transient=True)) == 501
+        tested_hub.close()
 
 
-def test_locks_on_several_never_block_one_another(bench: Bench) -> None:
+def test_locks_on_several_never_block_one_another(tested_hub: HubUnderTest) -> None:
     """Each takes two of three; were they not taken in one order, all would wait for ever."""
-    bench.work(takes, entities=(Box,))
+    tested_hub.work(takes, entities=(Box,))
     pairs = [["a", "b"], ["b", "c"], ["c", "a"]] * 3
-    instances = [bench.start(takes, pair) for pair in pairs]
-    assert {bench.done(instance).serialized_output for instance in instances} == {'"alone"'}
-    assert [raw(bench, key).serializedState.value for key in "abc"] == ["6", "6", "6"]
-    assert [raw(bench, key).lockedBy.value for key in "abc"] == ["", "", ""]
+    instances = [tested_hub.start(takes, pair) for pair in pairs]
+    assert {tested_hub.done(instance).serialized_output for instance in instances} == {'"alone"'}
+    assert [raw(tested_hub, key).serializedState.value for key in "abc"] == ["6", "6", "6"]
+    assert [raw(tested_hub, key).lockedBy.value for key in "abc"] == ["", "", ""]
 
 
-def test_who_is_terminated_while_it_waits_for_a_lock_blocks_nobody(bench: Bench) -> None:
-    bench.work(holds, takes, entities=(Box,))
-    holders = [bench.start(holds, [key]) for key in "bc"]
+def test_who_is_terminated_while_it_waits_for_a_lock_blocks_nobody(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(holds, takes, entities=(Box,))
+    holders = [tested_hub.start(holds, [key]) for key in "bc"]
     for holder in holders:
-        bench.custom(holder, '"holding"')
-    waiting = bench.start(takes, ["a", "b", "c"])
-    bench.client.wait_for_orchestration_start(waiting, timeout=10)
-    bench.client.terminate_orchestration(waiting)
-    assert bench.done(bench.start(takes, ["a"]), timeout=1).serialized_output == '"alone"'
-    bench.client.raise_orchestration_event(holders[0], "go")
-    bench.done(holders[0])
-    assert bench.done(bench.start(takes, ["a", "b"]), timeout=1).serialized_output == '"alone"'
+        tested_hub.custom(holder, '"holding"')
+    waiting = tested_hub.start(takes, ["a", "b", "c"])
+    tested_hub.client.wait_for_orchestration_start(waiting, timeout=10)
+    tested_hub.client.terminate_orchestration(waiting)
+    assert tested_hub.done(tested_hub.start(takes, ["a"]), timeout=1).serialized_output == '"alone"'
+    tested_hub.client.raise_orchestration_event(holders[0], "go")
+    tested_hub.done(holders[0])
+    assert tested_hub.done(tested_hub.start(takes, ["a", "b"]), timeout=1).serialized_output == '"alone"'
 
 
 @pytest.mark.sdk_wrong("leaves them locked by nobody")
-def test_an_orchestration_that_replaces_another_frees_its_locks(bench: Bench) -> None:
-    bench.work(holds, takes, entities=(Box,))
-    bench.start(holds, ["a"], instance_id="one")
-    bench.custom("one", '"holding"')
+def test_an_orchestration_that_replaces_another_frees_its_locks(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(holds, takes, entities=(Box,))
+    tested_hub.start(holds, ["a"], instance_id="one")
+    tested_hub.custom("one", '"holding"')
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_RUNNING])
-    bench.start(takes, ["a"], instance_id="one", reuse_id_policy=policy)
-    assert bench.done("one", timeout=1).serialized_output == '"alone"'
+    tested_hub.start(takes, ["a"], instance_id="one", reuse_id_policy=policy)
+    assert tested_hub.done("one", timeout=1).serialized_output == '"alone"'
 
 
-def test_an_orchestrations_delayed_signal_waits(bench: Bench) -> None:
-    bench.work(sends, entities=(Box,))
-    bench.done(bench.start(sends))
-    eventually(lambda: raw(bench, "a").serializedState.value == "1", "the earlier signal")
+def test_an_orchestrations_delayed_signal_waits(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(sends, entities=(Box,))
+    tested_hub.done(tested_hub.start(sends))
+    eventually(lambda: raw(tested_hub, "a").serializedState.value == "1", "the earlier signal")
 
 
-def test_an_entitys_delayed_signal_waits(bench: Bench) -> None:
-    bench.work(entities=(Box,))
-    bench.client.signal_entity(box("self"), "later", 50)
-    eventually(lambda: raw(bench, "self").serializedState.value == "1", "the earlier signal")
+def test_an_entitys_delayed_signal_waits(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(entities=(Box,))
+    tested_hub.client.signal_entity(box("self"), "later", 50)
+    eventually(lambda: raw(tested_hub, "self").serializedState.value == "1", "the earlier signal")
 
 
 def test_a_delayed_signal_outlives_the_hub(tmp_path: Path) -> None:
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        bench.client.signal_entity(
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.client.signal_entity(
             box("a"), "add", 1, signal_time=datetime.now(UTC) + timedelta(milliseconds=50)
         )
-        bench.close()
+        tested_hub.close()
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
-        bench.work(entities=(Box,))
-        eventually(lambda: raw(bench, "a").serializedState.value == "1", "the signal")
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.work(entities=(Box,))
+        eventually(lambda: raw(tested_hub, "a").serializedState.value == "1", "the signal")
+        tested_hub.close()
 
 
-def test_an_entity_can_start_an_orchestration(bench: Bench) -> None:
-    bench.work(echo, entities=(Box,))
-    bench.client.signal_entity(box("a"), "begin", 7)
-    eventually(lambda: bench.client.get_orchestration_state("begun-7"), "the orchestration")
-    assert bench.done("begun-7").serialized_output == "7"
+def test_an_entity_can_start_an_orchestration(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(echo, entities=(Box,))
+    tested_hub.client.signal_entity(box("a"), "begin", 7)
+    eventually(lambda: tested_hub.client.get_orchestration_state("begun-7"), "the orchestration")
+    assert tested_hub.done("begun-7").serialized_output == "7"
 
 
 @pytest.mark.sdk_wrong("takes a signal for anything")
-def test_a_signal_for_what_is_no_entity_is_refused(bench: Bench) -> None:
+def test_a_signal_for_what_is_no_entity_is_refused(tested_hub: HubUnderTest) -> None:
     request = pb.SignalEntityRequest(instanceId="one", name="add", requestId="1")
-    assert refused(lambda: bench.stub.SignalEntity(request)) is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused(lambda: tested_hub.stub.SignalEntity(request)) is grpc.StatusCode.INVALID_ARGUMENT

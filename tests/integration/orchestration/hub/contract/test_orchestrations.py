@@ -9,7 +9,7 @@ from durabletask import task
 from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from tests.support.hubs import Bench, RawWorker, complete, eventually, schedule
+from tests.support.hubs import HubUnderTest, RawWorker, complete, eventually, schedule
 
 
 def double(_ctx: task.ActivityContext, number: int) -> int:
@@ -84,29 +84,31 @@ def rounds(ctx: task.OrchestrationContext, number: int) -> Any:
     return None
 
 
-def test_activities_run_one_after_the_other(bench: Bench) -> None:
-    bench.work(chain, activities=(double,))
-    assert bench.done(bench.start(chain, 1)).serialized_output == "8"
+def test_activities_run_one_after_the_other(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(chain, activities=(double,))
+    assert tested_hub.done(tested_hub.start(chain, 1)).serialized_output == "8"
 
 
-def test_activities_run_side_by_side(bench: Bench) -> None:
-    bench.work(fan, activities=(double,))
-    assert json.loads(bench.done(bench.start(fan, 20)).serialized_output or "") == [2 * n for n in range(20)]
+def test_activities_run_side_by_side(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(fan, activities=(double,))
+    assert json.loads(tested_hub.done(tested_hub.start(fan, 20)).serialized_output or "") == [
+        2 * n for n in range(20)
+    ]
 
 
-def test_a_failed_activity_tells_why(bench: Bench) -> None:
-    bench.work(fails, activities=(broken,))
-    state = bench.done(bench.start(fails))
+def test_a_failed_activity_tells_why(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(fails, activities=(broken,))
+    state = tested_hub.done(tested_hub.start(fails))
     assert state.runtime_status is OrchestrationStatus.FAILED
     assert state.serialized_custom_status == '"about to fail"'
-    details = bench.raw_state(state.instance_id).failureDetails
+    details = tested_hub.raw_state(state.instance_id).failureDetails
     inner = details.innerFailure
     assert (inner.errorType.rpartition(".")[2], inner.errorMessage) == ("ValueError", "the failure")
     assert inner.innerFailure.errorType.rpartition(".")[2] == "KeyError"
     assert "broken" in inner.stackTrace.value
 
 
-def test_a_retry_policy_tries_again(bench: Bench) -> None:
+def test_a_retry_policy_tries_again(tested_hub: HubUnderTest) -> None:
     seen: list[int] = []
 
     def flaky(_ctx: task.ActivityContext, _given: Any) -> int:
@@ -119,11 +121,11 @@ def test_a_retry_policy_tries_again(bench: Bench) -> None:
         policy = task.RetryPolicy(first_retry_interval=timedelta(milliseconds=20), max_number_of_attempts=3)
         return (yield ctx.call_activity(flaky, retry_policy=policy))
 
-    bench.work(retries, activities=(flaky,))
-    assert bench.done(bench.start(retries)).serialized_output == "3"
+    tested_hub.work(retries, activities=(flaky,))
+    assert tested_hub.done(tested_hub.start(retries)).serialized_output == "3"
 
 
-def test_a_retry_policy_restarts_a_sub_orchestration(bench: Bench) -> None:
+def test_a_retry_policy_restarts_a_sub_orchestration(tested_hub: HubUnderTest) -> None:
     """The SDK retries under the same instance ID, which the hub must let it."""
     seen: list[int] = []
 
@@ -137,34 +139,34 @@ def test_a_retry_policy_restarts_a_sub_orchestration(bench: Bench) -> None:
         policy = task.RetryPolicy(first_retry_interval=timedelta(milliseconds=20), max_number_of_attempts=3)
         return (yield ctx.call_sub_orchestrator(unsteady, retry_policy=policy))
 
-    bench.work(retries, unsteady)
-    assert bench.done(bench.start(retries)).serialized_output == "2"
+    tested_hub.work(retries, unsteady)
+    assert tested_hub.done(tested_hub.start(retries)).serialized_output == "2"
 
 
-def test_timers_fire_in_their_order_and_never_early(bench: Bench) -> None:
-    bench.work(sleeper)
-    assert bench.done(bench.start(sleeper)).serialized_output == "[true, true]"
+def test_timers_fire_in_their_order_and_never_early(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(sleeper)
+    assert tested_hub.done(tested_hub.start(sleeper)).serialized_output == "[true, true]"
 
 
-def test_a_sub_orchestration_answers_its_parent(bench: Bench) -> None:
-    bench.work(parent, chain, activities=(double,))
-    state = bench.done(bench.start(parent, 2, instance_id="one"))
+def test_a_sub_orchestration_answers_its_parent(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(parent, chain, activities=(double,))
+    state = tested_hub.done(tested_hub.start(parent, 2, instance_id="one"))
     assert state.serialized_output == "16"
-    assert bench.state("one-sub").serialized_output == "16"
+    assert tested_hub.state("one-sub").serialized_output == "16"
 
 
 @pytest.mark.sdk_wrong("does not tell a sub-orchestration who its parent is")
-def test_a_sub_orchestration_knows_its_parent(bench: Bench) -> None:
-    bench.work(family, whose)
-    state = bench.done(bench.start(family, instance_id="one"))
+def test_a_sub_orchestration_knows_its_parent(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(family, whose)
+    state = tested_hub.done(tested_hub.start(family, instance_id="one"))
     assert state.serialized_output == '"one"'
 
 
 @pytest.mark.sdk_wrong("keeps the outermost message of a sub-orchestration's failure only")
-def test_a_failed_sub_orchestration_tells_all_its_causes(bench: Bench) -> None:
-    bench.work(parent_of_failure, fails, activities=(broken,))
-    state = bench.done(bench.start(parent_of_failure))
-    details = bench.raw_state(state.instance_id).failureDetails
+def test_a_failed_sub_orchestration_tells_all_its_causes(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(parent_of_failure, fails, activities=(broken,))
+    state = tested_hub.done(tested_hub.start(parent_of_failure))
+    details = tested_hub.raw_state(state.instance_id).failureDetails
     chain_of_types = []
     while details.errorType:
         chain_of_types.append(details.errorType.rpartition(".")[2])
@@ -173,53 +175,53 @@ def test_a_failed_sub_orchestration_tells_all_its_causes(bench: Bench) -> None:
 
 
 @pytest.mark.sdk_wrong("leaves the parent of a terminated sub-orchestration with no cause")
-def test_a_terminated_sub_orchestration_fails_its_parent_in_words(bench: Bench) -> None:
+def test_a_terminated_sub_orchestration_fails_its_parent_in_words(tested_hub: HubUnderTest) -> None:
     def waits(ctx: task.OrchestrationContext, _given: Any) -> Any:
         return (yield ctx.call_sub_orchestrator(receiver, instance_id="child"))
 
-    bench.work(waits, receiver)
-    instance = bench.start(waits)
-    eventually(lambda: bench.client.get_orchestration_state("child"), "the child")
-    bench.client.terminate_orchestration("child")
-    details = bench.done(instance).failure_details
+    tested_hub.work(waits, receiver)
+    instance = tested_hub.start(waits)
+    eventually(lambda: tested_hub.client.get_orchestration_state("child"), "the child")
+    tested_hub.client.terminate_orchestration("child")
+    details = tested_hub.done(instance).failure_details
     assert details is not None
     assert "'child' was terminated" in details.message
 
 
-def test_an_orchestration_can_raise_an_event_on_another(bench: Bench) -> None:
-    bench.work(sender, receiver)
-    target = bench.start(receiver)
-    source = bench.start(sender, target)
-    assert json.loads(bench.done(target).serialized_output or "") == {"from": source}
-    assert bench.done(source).serialized_output == '"sent"'
+def test_an_orchestration_can_raise_an_event_on_another(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(sender, receiver)
+    target = tested_hub.start(receiver)
+    source = tested_hub.start(sender, target)
+    assert json.loads(tested_hub.done(target).serialized_output or "") == {"from": source}
+    assert tested_hub.done(source).serialized_output == '"sent"'
 
 
-def test_continue_as_new_carries_the_events_that_nobody_took(bench: Bench) -> None:
-    instance = bench.start(rounds, 0)
+def test_continue_as_new_carries_the_events_that_nobody_took(tested_hub: HubUnderTest) -> None:
+    instance = tested_hub.start(rounds, 0)
     for item in ("a", "b", "c", "last"):
-        bench.client.raise_orchestration_event(instance, "item", data=item)
-    bench.work(rounds)
-    assert bench.done(instance).serialized_output == "3"
+        tested_hub.client.raise_orchestration_event(instance, "item", data=item)
+    tested_hub.work(rounds)
+    assert tested_hub.done(instance).serialized_output == "3"
 
 
 @pytest.mark.sdk_wrong("empties the custom status in each generation")
-def test_continue_as_new_keeps_the_custom_status(bench: Bench) -> None:
-    bench.work(rounds)
-    instance = bench.start(rounds, 0)
-    bench.client.raise_orchestration_event(instance, "item", data="a")
-    bench.client.raise_orchestration_event(instance, "item", data="last")
-    assert bench.done(instance).serialized_custom_status == "0"
+def test_continue_as_new_keeps_the_custom_status(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(rounds)
+    instance = tested_hub.start(rounds, 0)
+    tested_hub.client.raise_orchestration_event(instance, "item", data="a")
+    tested_hub.client.raise_orchestration_event(instance, "item", data="last")
+    assert tested_hub.done(instance).serialized_custom_status == "0"
 
 
 @pytest.mark.sdk_wrong("hands an activity's result to whichever generation is there")
-def test_a_result_of_a_past_generation_is_rejected(bench: Bench) -> None:
+def test_a_result_of_a_past_generation_is_rejected(tested_hub: HubUnderTest) -> None:
     """The old generation asked for activity 1; so does the new one, and must get its own answer."""
-    bench.start("loop", instance_id="one")
+    tested_hub.start("loop", instance_id="one")
     renew = complete(status=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW)
-    with RawWorker(bench.address) as worker:
+    with RawWorker(tested_hub.address) as worker:
         worker.answer(worker.take(), schedule(1))
         old = worker.take()
-        bench.client.raise_orchestration_event("one", "again")
+        tested_hub.client.raise_orchestration_event("one", "again")
         worker.answer(worker.take(), renew)
         worker.answer(worker.take(), schedule(1))
         new = worker.take()
@@ -234,32 +236,34 @@ def test_a_result_of_a_past_generation_is_rejected(bench: Bench) -> None:
 
 
 @pytest.mark.sdk_wrong("takes an activity's result as often as it is sent")
-def test_a_completion_counts_once(bench: Bench) -> None:
-    bench.start("loop", instance_id="one")
-    with RawWorker(bench.address) as worker:
+def test_a_completion_counts_once(tested_hub: HubUnderTest) -> None:
+    tested_hub.start("loop", instance_id="one")
+    with RawWorker(tested_hub.address) as worker:
         turn = worker.take()
         worker.answer(turn, schedule(1))
-        with pytest.raises(Exception, match="no longer good"):
+        with pytest.raises(Exception, match="no longer valid"):
             worker.answer(turn, schedule(2))
         activity = worker.take()
         worker.finish(activity)
-        with pytest.raises(Exception, match="no longer good"):
+        with pytest.raises(Exception, match="no longer valid"):
             worker.finish(activity)
 
 
 @pytest.mark.sdk_wrong("forgets the trace context of a start")
-def test_the_trace_context_of_a_start_reaches_the_worker(bench: Bench) -> None:
+def test_the_trace_context_of_a_start_reaches_the_worker(tested_hub: HubUnderTest) -> None:
     trace = pb.TraceContext(traceParent="00-" + "1" * 32 + "-" + "2" * 16 + "-01", spanID="2" * 16)
-    bench.stub.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any", parentTraceContext=trace))
-    with RawWorker(bench.address) as worker:
+    tested_hub.stub.StartInstance(
+        pb.CreateInstanceRequest(instanceId="one", name="any", parentTraceContext=trace)
+    )
+    with RawWorker(tested_hub.address) as worker:
         events = worker.take().orchestratorRequest.newEvents
     started = next(event.executionStarted for event in events if event.HasField("executionStarted"))
     assert started.parentTraceContext == trace
 
 
-def test_an_abandoned_turn_is_dealt_again(bench: Bench) -> None:
-    bench.start("any", instance_id="one")
-    with RawWorker(bench.address) as worker:
+def test_an_abandoned_turn_is_dispatched_again(tested_hub: HubUnderTest) -> None:
+    tested_hub.start("any", instance_id="one")
+    with RawWorker(tested_hub.address) as worker:
         first = worker.take()
         request = pb.AbandonOrchestrationTaskRequest(completionToken=first.completionToken)
         worker.stub.AbandonTaskOrchestratorWorkItem(request)
@@ -267,30 +271,30 @@ def test_an_abandoned_turn_is_dealt_again(bench: Bench) -> None:
         kinds = [event.WhichOneof("eventType") for event in again.orchestratorRequest.newEvents]
         assert kinds == ["orchestratorStarted", "executionStarted"]
         worker.answer(again, complete())
-    assert bench.done("one").runtime_status is OrchestrationStatus.COMPLETED
+    assert tested_hub.done("one").runtime_status is OrchestrationStatus.COMPLETED
 
 
-def test_the_history_tells_what_happened(bench: Bench) -> None:
-    bench.work(chain, activities=(double,))
-    instance = bench.done(bench.start(chain, 1)).instance_id
-    names = [type(event).__name__ for event in bench.client.get_orchestration_history(instance)]
+def test_the_history_tells_what_happened(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(chain, activities=(double,))
+    instance = tested_hub.done(tested_hub.start(chain, 1)).instance_id
+    names = [type(event).__name__ for event in tested_hub.client.get_orchestration_history(instance)]
     assert names[:3] == ["OrchestratorStartedEvent", "ExecutionStartedEvent", "TaskScheduledEvent"]
     assert names.count("TaskScheduledEvent") == names.count("TaskCompletedEvent") == 3
 
 
-def test_the_history_of_nobody_is_refused(bench: Bench) -> None:
+def test_the_history_of_nobody_is_refused(tested_hub: HubUnderTest) -> None:
     with pytest.raises(Exception, match="nobody"):
-        bench.client.get_orchestration_history("nobody")
+        tested_hub.client.get_orchestration_history("nobody")
 
 
-def test_an_unregistered_orchestrator_fails_in_words(bench: Bench) -> None:
-    bench.work(chain)
-    details = bench.done(bench.start("no_such_thing")).failure_details
+def test_an_unregistered_orchestrator_fails_in_words(tested_hub: HubUnderTest) -> None:
+    tested_hub.work(chain)
+    details = tested_hub.done(tested_hub.start("no_such_thing")).failure_details
     assert details is not None
     assert "no_such_thing" in details.message
 
 
-def test_a_timer_beyond_all_that_a_clock_can_say_harms_nobody(ours: Bench) -> None:
+def test_a_timer_beyond_all_that_a_clock_can_say_harms_nobody(ours: HubUnderTest) -> None:
     """The time is another SDK's to choose; Python's own cannot write it."""
     ours.start("any", instance_id="one")
     timer = pb.OrchestratorAction(id=1, createTimer=pb.CreateTimerAction())

@@ -43,9 +43,9 @@ HELD = {
     "GetEntity": "contract/test_entity_storage::states_are_listed_only_where_they_are_asked_for",
     "QueryEntities": "contract/test_entities::entities_are_listed",
     "CleanEntityStorage": "contract/test_entity_storage::entities_that_remember_nothing_are_removed",
-    "AbandonTaskActivityWorkItem": "contract/test_workers::an_abandoned_activity_is_dealt_again",
-    "AbandonTaskOrchestratorWorkItem": "contract/test_orchestrations::an_abandoned_turn_is_dealt_again",
-    "AbandonTaskEntityWorkItem": "contract/test_workers::an_abandoned_batch_of_an_entity_is_dealt_again",
+    "AbandonTaskActivityWorkItem": "contract/test_workers::an_abandoned_activity_is_dispatched_again",
+    "AbandonTaskOrchestratorWorkItem": "contract/test_orchestrations::an_abandoned_turn_is_dispatched_again",
+    "AbandonTaskEntityWorkItem": "contract/test_workers::an_abandoned_batch_of_an_entity_is_dispatched_again",
     "SkipGracefulOrchestrationTerminations": "contract/test_lists::a_batch_is_terminated_at_once",
 }
 
@@ -68,7 +68,7 @@ UNREAD = {
         "numEventsProcessed": "a turn's events are taken together",
         "chunkIndex": "an answer in pieces is refused",
     },
-    "EntityBatchResult": {"operationInfos": "the hub remembers what it dealt"},
+    "EntityBatchResult": {"operationInfos": "the hub remembers what it dispatched"},
     "OperationInfo": {"responseDestination": "the same"},
     "StreamInstanceHistoryRequest": {"forWorkItemProcessing": "a history is the same for everybody"},
     "OperationResultSuccess": {"startTimeUtc": "spans are the worker's", "endTimeUtc": "the same"},

@@ -1,4 +1,4 @@
-"""Who is dealt what: several workers, those that vanish, those that stall, and those that are choosy."""
+"""Who is dispatched what: several workers, those that vanish, those that stall, and those that are choosy."""
 
 import asyncio
 import queue
@@ -15,25 +15,26 @@ from orchestration.hub import Hub, SystemClock
 from orchestration.hub.engine import instances, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
-from orchestration.hub.service.calls import Service
+from orchestration.hub.service.calls import TaskHubService
 from orchestration.hub.storage import file
-from orchestration.hub.storage.store import Effects, Kind, Store, Transaction
-from tests.support.hubs import Bench, RawWorker, complete, refused, schedule
+from orchestration.hub.storage.group_commit import GroupCommitStore
+from orchestration.hub.storage.transaction import AfterCommit, Transaction, WorkItemKind
+from tests.support.hubs import HubUnderTest, RawWorker, RecordingStream, complete, refused, schedule
 
 # Several times what a loaded machine needs to take an item and answer it.
 LEASE = timedelta(milliseconds=500)
 
 
 @pytest.fixture
-def brief(tmp_path: Path) -> Iterator[Bench]:
-    """A bench on a hub whose leases are short."""
+def brief(tmp_path: Path) -> Iterator[HubUnderTest]:
+    """A client and workers on a hub whose leases are short."""
     with Hub(tmp_path / "brief.db", lease=LEASE) as hub:
-        bench = Bench(hub.address)
-        yield bench
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        yield tested_hub
+        tested_hub.close()
 
 
-def test_work_of_a_worker_that_hangs_up_is_dealt_to_another(ours: Bench) -> None:
+def test_work_of_a_worker_that_hangs_up_is_dispatched_to_another(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as gone:
         first = gone.take()
@@ -46,7 +47,7 @@ def test_work_of_a_worker_that_hangs_up_is_dealt_to_another(ours: Bench) -> None
     assert ours.done("one").serialized_output == '"end"'
 
 
-def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dealt(ours: Bench) -> None:
+def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dispatched(ours: HubUnderTest) -> None:
     """A worker that shuts down closes its stream first and finishes its work then."""
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as leaving:
@@ -58,7 +59,7 @@ def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dealt(ours
         next_one.take(timeout=0.2)
 
 
-def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Bench) -> None:
+def test_work_of_a_worker_that_stalls_is_dispatched_again_after_the_lease(brief: HubUnderTest) -> None:
     brief.start("any", instance_id="one")
     with RawWorker(brief.address) as worker:
         stalled = worker.take()
@@ -75,8 +76,8 @@ def test_work_of_a_worker_that_stalls_is_dealt_again_after_the_lease(brief: Benc
     ]
 
 
-def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: Bench) -> None:
-    """The one that stalls looks the least busy; dealt the work again, it would sit on it for ever."""
+def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: HubUnderTest) -> None:
+    """The one that stalls looks the least busy; dispatched the work again, it would sit on it for ever."""
     with RawWorker(brief.address) as stalled:
         brief.start("any", instance_id="one")
         stalled.take()
@@ -85,7 +86,7 @@ def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: Bench) -> No
     assert brief.done("one").serialized_output == '"end"'
 
 
-def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
+def test_a_worker_is_dispatched_no_more_than_it_takes(ours: HubUnderTest) -> None:
     for _ in range(3):
         ours.start("any")
     request = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1, maxConcurrentActivityWorkItems=1)
@@ -97,7 +98,7 @@ def test_a_worker_is_dealt_no_more_than_it_takes(ours: Bench) -> None:
         worker.take()
 
 
-def test_two_workers_share_the_work(ours: Bench) -> None:
+def test_two_workers_share_the_work(ours: HubUnderTest) -> None:
     with RawWorker(ours.address) as one, RawWorker(ours.address) as two:
         for _ in range(4):
             ours.start("any")
@@ -106,7 +107,7 @@ def test_two_workers_share_the_work(ours: Bench) -> None:
             worker.answer(worker.take(), complete())
 
 
-def test_a_choosy_worker_gets_what_it_chose(ours: Bench) -> None:
+def test_a_choosy_worker_gets_what_it_chose(ours: HubUnderTest) -> None:
     for name, version in (("other", "1"), ("chosen", "1"), ("chosen", "2")):
         ours.start(name, version=version, instance_id=f"{name}-{version}")
     chosen = pb.OrchestrationFilter(name="chosen", versions=["2"])
@@ -123,7 +124,7 @@ def test_a_choosy_worker_gets_what_it_chose(ours: Bench) -> None:
         }
 
 
-def test_an_event_during_a_turn_makes_another_turn(ours: Bench) -> None:
+def test_an_event_during_a_turn_makes_another_turn(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         first = worker.take()
@@ -142,7 +143,7 @@ def test_an_event_during_a_turn_makes_another_turn(ours: Bench) -> None:
         ]
 
 
-def test_a_turn_that_terminate_overtook_changes_nothing(ours: Bench) -> None:
+def test_a_turn_that_terminate_overtook_changes_nothing(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         turn = worker.take()
@@ -151,7 +152,7 @@ def test_a_turn_that_terminate_overtook_changes_nothing(ours: Bench) -> None:
     assert ours.done("one").serialized_output == '"stopped"'
 
 
-def test_a_turn_of_an_instance_that_was_replaced_changes_nothing(ours: Bench) -> None:
+def test_a_turn_of_an_instance_that_was_replaced_changes_nothing(ours: HubUnderTest) -> None:
     """The old instance's turn must not reach the new one of the same ID."""
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_PENDING])
     ours.start("any", instance_id="one")
@@ -167,7 +168,7 @@ def test_a_turn_of_an_instance_that_was_replaced_changes_nothing(ours: Bench) ->
     assert ours.done("one").serialized_output == '"new"'
 
 
-def test_the_custom_status_outlives_an_answer_without_one(ours: Bench) -> None:
+def test_the_custom_status_outlives_an_answer_without_one(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         worker.answer(worker.take(), status='"cards"')
@@ -176,8 +177,8 @@ def test_the_custom_status_outlives_an_answer_without_one(ours: Bench) -> None:
     assert ours.done("one").serialized_custom_status == '"cards"'
 
 
-def test_what_a_worker_cannot_be_sent_fails_in_words(ours: Bench) -> None:
-    """The SDK's worker takes messages of 4 MiB; without this the turn would be dealt for ever."""
+def test_what_a_worker_cannot_be_sent_fails_in_words(ours: HubUnderTest) -> None:
+    """The SDK's worker takes messages of 4 MiB; without this the turn would be dispatched for ever."""
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         worker.answer(worker.take())
@@ -193,7 +194,7 @@ def test_what_a_worker_cannot_be_sent_fails_in_words(ours: Bench) -> None:
         assert ours.done("one").serialized_output == '"end"'
 
 
-def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
+def test_an_output_over_the_limit_fails_the_instance(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         worker.answer(worker.take(), complete(result="x" * (1024 * 1024 + 1)))
@@ -202,14 +203,14 @@ def test_an_output_over_the_limit_fails_the_instance(ours: Bench) -> None:
     assert "1,048,577 bytes" in details.message
 
 
-def test_a_hub_does_not_delete_its_own_file(ours: Bench) -> None:
-    delete = lambda: ours.stub.DeleteTaskHub(pb.DeleteTaskHubRequest())  # noqa: E731  # one line says it
+def test_a_hub_does_not_delete_its_own_file(ours: HubUnderTest) -> None:
+    delete = lambda: ours.stub.DeleteTaskHub(pb.DeleteTaskHubRequest())  # noqa: E731  # one stream says it
     recreate = lambda: ours.stub.CreateTaskHub(pb.CreateTaskHubRequest(recreateIfExists=True))  # noqa: E731  # as above
     assert refused(delete) is refused(recreate) is grpc.StatusCode.UNIMPLEMENTED
     ours.stub.CreateTaskHub(pb.CreateTaskHubRequest())
 
 
-def test_a_lock_on_what_is_no_entity_locks_nothing(ours: Bench) -> None:
+def test_a_lock_on_what_is_no_entity_locks_nothing(ours: HubUnderTest) -> None:
     """Refused, the worker's answer would be produced, and refused, again and again."""
     ours.start("any", instance_id="one")
     request = pb.EntityLockRequestedEvent(criticalSectionId="s", lockSet=["nothing", "@box@a"])
@@ -222,7 +223,7 @@ def test_a_lock_on_what_is_no_entity_locks_nothing(ours: Bench) -> None:
     assert entity.lockedBy.value == "one"
 
 
-def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: Bench) -> None:
+def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         turn = worker.take()
@@ -230,23 +231,6 @@ def test_an_answer_in_pieces_is_refused_in_a_sentence(ours: Bench) -> None:
             piece.completionToken = turn.completionToken
             answering = lambda: worker.stub.CompleteOrchestratorTask(piece)  # noqa: B023, E731  # called at once
             assert refused(answering) is grpc.StatusCode.UNIMPLEMENTED
-
-
-class _Line:
-    """A worker's line that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        self.items: list[pb.WorkItem] = []
-        self.blocked = False
-
-    def send(self, answer: bytes) -> None:
-        self.items.append(pb.WorkItem.FromString(answer))
-
-    def flush(self) -> None:
-        pass
-
-    async def room(self) -> None:
-        pass
 
 
 @pytest.fixture
@@ -257,39 +241,39 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: int) -> list[pb.WorkItem]:
-    """What a worker is dealt within the transaction of `ready`, which is then rolled back."""
-    dispatcher, line = Dispatcher(60), _Line()
-    dispatcher.connect(pb.GetWorkItemsRequest(**room), line)
+    """What a worker is dispatched within the transaction of `ready`, which is then rolled back."""
+    dispatcher, stream = Dispatcher(60), RecordingStream()
+    dispatcher.connect(pb.GetWorkItemsRequest(**room), stream)
     db.execute("BEGIN")
-    tx = Transaction(db, SystemClock(), Effects())
+    tx = Transaction(db, SystemClock(), AfterCommit())
     ready(tx)
-    dispatcher.deal_early(tx)
+    dispatcher.dispatch_early(tx)
     db.execute("ROLLBACK")
-    return line.items
+    return stream.items
 
 
-def test_a_turn_is_dealt_while_the_disk_takes_its_time(db: sqlite3.Connection) -> None:
+def test_a_turn_is_dispatched_while_the_disk_takes_its_time(db: sqlite3.Connection) -> None:
     request = pb.CreateInstanceRequest(instanceId="one", name="any")
     (item,) = _early(db, lambda tx: instances.start(tx, request))
     assert item.orchestratorRequest.instanceId == "one"
 
 
-def test_an_activity_is_not_dealt_before_the_disk_has_what_asked_for_it(db: sqlite3.Connection) -> None:
+def test_an_activity_is_not_dispatched_before_the_disk_has_what_asked_for_it(db: sqlite3.Connection) -> None:
     """It acts on the world: were the power lost in between, it would have acted for nothing."""
 
     def schedule_one(tx: Transaction) -> None:
         instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
-        (found,) = [ready for ready in tx.effects.ready if ready.kind is Kind.TURN]
-        tx.effects.ready.clear()
-        dealt = turns.deal(tx, found.key, "token")
-        assert dealt is not None
-        turns.complete(tx, dealt[1], pb.OrchestratorResponse(actions=[schedule(1)]))
-        assert [ready.kind for ready in tx.effects.ready] == [Kind.ACTIVITY]
+        (found,) = [ready for ready in tx.after_commit.ready if ready.kind is WorkItemKind.TURN]
+        tx.after_commit.ready.clear()
+        dispatched = turns.work_item(tx, found.key, "token")
+        assert dispatched is not None
+        turns.complete(tx, dispatched[1], pb.OrchestratorResponse(actions=[schedule(1)]))
+        assert [ready.kind for ready in tx.after_commit.ready] == [WorkItemKind.ACTIVITY]
 
     assert _early(db, schedule_one) == []
 
 
-def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -> None:
+def test_a_worker_is_dispatched_no_more_early_than_it_takes(db: sqlite3.Connection) -> None:
     def start_three(tx: Transaction) -> None:
         for name in "abc":
             instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
@@ -299,74 +283,74 @@ def test_a_worker_is_dealt_no_more_early_than_it_takes(db: sqlite3.Connection) -
 
 def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqlite3.Connection) -> None:
     """Remembered, it would be kept for ever, and a clock that skips would wait for it at every step."""
-    dispatcher, line = Dispatcher(60), _Line()
+    dispatcher, stream = Dispatcher(60), RecordingStream()
 
     def carry_out(operation: Callable[[Transaction], object]) -> None:
-        tx = Transaction(db, SystemClock(), Effects())
+        tx = Transaction(db, SystemClock(), AfterCommit())
         operation(tx)
-        dispatcher.apply(tx.effects)
-        dispatcher.deal(tx)
+        dispatcher.apply(tx.after_commit)
+        dispatcher.dispatch(tx)
 
-    gone = dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    gone = dispatcher.connect(pb.GetWorkItemsRequest(), stream)
     carry_out(lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any")))
     dispatcher.disconnect(gone)
     carry_out(lambda tx: instances.terminate(tx, pb.TerminateRequest(instanceId="one")))
     assert dispatcher.busy
-    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    dispatcher.connect(pb.GetWorkItemsRequest(), stream)
     carry_out(lambda _tx: None)
     assert not dispatcher.busy
-    assert len(line.items) == 1
+    assert len(stream.items) == 1
 
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_worker_that_stalls_and_no_longer_reads_is_sent_no_more(
     db: sqlite3.Connection, reads: bool
 ) -> None:
-    """It is the only one, so it is dealt the work again after each lease: that must not pile up before it."""
-    dispatcher, line = Dispatcher(0), _Line()
-    dispatcher.connect(pb.GetWorkItemsRequest(), line)
-    tx = Transaction(db, SystemClock(), Effects())
+    """It is the only one, so it is dispatched the work again after each lease: that must not pile up before it."""
+    dispatcher, stream = Dispatcher(0), RecordingStream()
+    dispatcher.connect(pb.GetWorkItemsRequest(), stream)
+    tx = Transaction(db, SystemClock(), AfterCommit())
     instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
-    dispatcher.apply(tx.effects)
-    line.blocked = not reads
+    dispatcher.apply(tx.after_commit)
+    stream.blocked = not reads
     for _ in range(5):
-        dispatcher.deal(tx)
+        dispatcher.dispatch(tx)
         assert dispatcher.expire()
-    assert len(line.items) == (5 if reads else 1)
-    line.blocked = False
-    dispatcher.deal(tx)
-    assert len(line.items) == (6 if reads else 2)
+    assert len(stream.items) == (5 if reads else 1)
+    stream.blocked = False
+    dispatcher.dispatch(tx)
+    assert len(stream.items) == (6 if reads else 2)
 
 
-def test_whatever_breaks_an_early_dealing_no_worker_loses_room(db: sqlite3.Connection) -> None:
-    class Breaks(_Line):
+def test_whatever_breaks_an_early_dispatch_no_worker_loses_room(db: sqlite3.Connection) -> None:
+    class BrokenStream(RecordingStream):
         def send(self, answer: bytes) -> None:
             if self.items:
-                raise OSError("the line broke")
+                raise OSError("the stream broke")
             super().send(answer)
 
-    dispatcher, line = Dispatcher(60), Breaks()
-    worker = dispatcher.connect(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=2), line)
+    dispatcher, stream = Dispatcher(60), BrokenStream()
+    worker = dispatcher.connect(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=2), stream)
     db.execute("BEGIN")
-    tx = Transaction(db, SystemClock(), Effects())
+    tx = Transaction(db, SystemClock(), AfterCommit())
     for name in "ab":
         instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
     with pytest.raises(OSError, match="broke"):
-        dispatcher.deal_early(tx)
+        dispatcher.dispatch_early(tx)
     db.execute("ROLLBACK")
-    assert len(line.items) == 1
-    assert worker.free(Kind.TURN) == 2
+    assert len(stream.items) == 1
+    assert worker.free(WorkItemKind.TURN) == 2
 
 
 async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection) -> None:
     """What made the token stale stood in the same transaction, and never happened."""
-    store, dispatcher, line = Store(db, SystemClock()), Dispatcher(60), _Line()
-    service = Service(store, dispatcher, Waiters(), db)
+    store, dispatcher, stream = GroupCommitStore(db, SystemClock()), Dispatcher(60), RecordingStream()
+    service = TaskHubService(store, dispatcher, Waiters(), db)
     store.on_commit = dispatcher.apply
-    dispatcher.connect(pb.GetWorkItemsRequest(), line)
+    dispatcher.connect(pb.GetWorkItemsRequest(), stream)
     await store.run(service.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any")))
-    store.read_all(dispatcher.deal)
-    answer = pb.OrchestratorResponse(actions=[complete()], completionToken=line.items[0].completionToken)
+    store.read_all(dispatcher.dispatch)
+    answer = pb.OrchestratorResponse(actions=[complete()], completionToken=stream.items[0].completionToken)
 
     def full(_tx: Transaction) -> Callable[[], None]:
         raise OSError("no space left")
@@ -380,6 +364,6 @@ async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection
     assert [type(refusal) for refusal in refusals] == [OSError, OSError]
     store.before_commit = before
     await store.run(service.CompleteOrchestratorTask(answer))
-    assert store.read(lambda tx: instances.look(tx, "one"))["output"] == '"end"'
+    assert store.read(lambda tx: instances.find(tx, "one"))["output"] == '"end"'
     service.close()
     await store.close()

@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orchestration.hub import server
-from orchestration.hub.engine import activities, instances, mailbox, timers, turns
-from orchestration.hub.engine.dispatch import Dispatcher, Worker
+from orchestration.hub.engine import activities, instances, recovery, timers, turns
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.errors import NotFoundError, StaleError
+from orchestration.hub.protocol import statuses
 from orchestration.hub.storage import file
-from orchestration.hub.storage.store import Effects, Kind, Transaction
-from tests.support.hubs import complete, schedule
+from orchestration.hub.storage.transaction import AfterCommit, Transaction, WorkItemKind
+from tests.support.hubs import RecordingStream, complete, schedule
 
 NAMES = ("a", "a", "a", "b")
 SECOND = timedelta(seconds=1)
@@ -39,29 +40,6 @@ class HandClock:
     def now(self) -> datetime:
         self.time += timedelta(microseconds=1)
         return self.time
-
-
-class Sent:
-    """A worker's line: keeps what is written to it until it is looked at."""
-
-    def __init__(self) -> None:
-        self.items: list[pb.WorkItem] = []
-
-    blocked = False
-
-    def send(self, answer: bytes) -> None:
-        self.items.append(pb.WorkItem.FromString(answer))
-
-    def flush(self) -> None:
-        pass
-
-    async def room(self) -> None:
-        pass
-
-    def taken(self) -> list[pb.WorkItem]:
-        """What was sent since the last look."""
-        items, self.items = self.items, []
-        return items
 
 
 @dataclass
@@ -93,37 +71,37 @@ class Interleavings(RuleBasedStateMachine):
     def _open(self) -> None:
         self.db = file.connect(self.directory / "hub.db")
         self.dispatcher = Dispatcher(1e9)
-        server.wake(Transaction(self.db, self.clock, Effects()), self.dispatcher)
-        self.sent = Sent()
-        self.worker: Worker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
+        recovery.queue_unfinished(Transaction(self.db, self.clock, AfterCommit()), self.dispatcher)
+        self.sent = RecordingStream()
+        self.worker: ConnectedWorker = self.dispatcher.connect(pb.GetWorkItemsRequest(), self.sent)
 
     def _run(self, operation: Callable[[Transaction], Any], token: str | None = None) -> Any:
         if self.losing:
             self.losing = False
             self._lose(operation)
-        effects = Effects()
-        tx = Transaction(self.db, self.clock, effects)
+        after_commit = AfterCommit()
+        tx = Transaction(self.db, self.clock, after_commit)
         self.db.execute("BEGIN")
         try:
             result = operation(tx)
         except Exception:
             self.db.execute("ROLLBACK")
             raise
-        self.dispatcher.deal_early(tx)
+        self.dispatcher.dispatch_early(tx)
         self.db.execute("COMMIT")
         if token is not None:
-            effects.settled.append(token)
-        self.dispatcher.apply(effects)
+            after_commit.completed_tokens.append(token)
+        self.dispatcher.apply(after_commit)
         return result
 
     def _lose(self, operation: Callable[[Transaction], Any]) -> None:
-        """Run it up to a COMMIT that the disk refuses; what was dealt early is good for nothing."""
+        """Run it up to a COMMIT that the disk refuses; what was dispatched early is good for nothing."""
         before = self.sent.taken()
-        tx = Transaction(self.db, self.clock, Effects())
+        tx = Transaction(self.db, self.clock, AfterCommit())
         self.db.execute("BEGIN")
         with contextlib.suppress(NotFoundError, StaleError):
             operation(tx)
-        take_back = self.dispatcher.deal_early(tx)
+        take_back = self.dispatcher.dispatch_early(tx)
         self.db.execute("ROLLBACK")
         take_back()
         self.stale += self.sent.taken()
@@ -139,7 +117,7 @@ class Interleavings(RuleBasedStateMachine):
     def start(self, name: str) -> None:
         """Start, or replace what has ended: an old turn must not reach the new instance of the same ID."""
         request = pb.CreateInstanceRequest(instanceId=name, name="any")
-        request.orchestrationIdReusePolicy.replaceableStatus.extend(mailbox.ENDED)
+        request.orchestrationIdReusePolicy.replaceableStatus.extend(statuses.ENDED)
         if name not in self.expected or self.expected[name].ended:
             self._run(lambda tx: instances.start(tx, request))
             self.expected[name] = Expected()
@@ -183,16 +161,16 @@ class Interleavings(RuleBasedStateMachine):
         self._run(timers.fire_due)
 
     @rule()
-    def deal(self) -> None:
-        self.dispatcher.deal(Transaction(self.db, self.clock, Effects()))
-        self.what_is_dealt_is_in_order()
+    def dispatch(self) -> None:
+        self.dispatcher.dispatch(Transaction(self.db, self.clock, AfterCommit()))
+        self.what_is_dispatched_is_in_order()
 
     @rule()
     def fill_the_disk(self) -> None:
         """The next change is lost at its COMMIT, and then made after all."""
         self.losing = True
 
-    def _check_dealt(self, item: pb.WorkItem) -> None:
+    def _check_dispatched(self, item: pb.WorkItem) -> None:
         if not item.HasField("orchestratorRequest"):
             return
         request = item.orchestratorRequest
@@ -222,10 +200,10 @@ class Interleavings(RuleBasedStateMachine):
     def _answer_activity(self, item: pb.WorkItem) -> None:
         response = pb.ActivityResponse()
         try:
-            key = self.dispatcher.held(item.completionToken, Kind.ACTIVITY).ready.key
+            key = self.dispatcher.lease(item.completionToken, WorkItemKind.ACTIVITY).ready.key
             self._run(lambda tx: activities.complete(tx, key, response), item.completionToken)
         except StaleError:
-            self.dispatcher.apply(Effects(settled=[item.completionToken]))
+            self.dispatcher.apply(AfterCommit(completed_tokens=[item.completionToken]))
 
     def _answer_turn(self, item: pb.WorkItem, decision: str) -> None:
         request = item.orchestratorRequest
@@ -243,11 +221,11 @@ class Interleavings(RuleBasedStateMachine):
         }[decision]
         response = pb.OrchestratorResponse(instanceId=request.instanceId, actions=actions)
         try:
-            dealt = self.dispatcher.held(item.completionToken, Kind.TURN).work
-            assert isinstance(dealt, turns.Turn)
-            self._run(lambda tx: turns.complete(tx, dealt, response), item.completionToken)
+            dispatched = self.dispatcher.lease(item.completionToken, WorkItemKind.TURN).work
+            assert isinstance(dispatched, turns.Turn)
+            self._run(lambda tx: turns.complete(tx, dispatched, response), item.completionToken)
         except StaleError:
-            self.dispatcher.apply(Effects(settled=[item.completionToken]))
+            self.dispatcher.apply(AfterCommit(completed_tokens=[item.completionToken]))
             return
         assert not expected.ended, "a turn took effect on an instance that had ended"
         self._taken(expected, request)
@@ -276,10 +254,10 @@ class Interleavings(RuleBasedStateMachine):
     def answer_again(self, data: st.DataObject) -> None:
         """An answer that was given before is rejected, and changes nothing."""
         item = data.draw(st.sampled_from(self.stale))
-        kind = Kind.TURN if item.HasField("orchestratorRequest") else Kind.ACTIVITY
+        kind = WorkItemKind.TURN if item.HasField("orchestratorRequest") else WorkItemKind.ACTIVITY
         before = self.db.total_changes
         try:
-            self.dispatcher.held(item.completionToken, kind)
+            self.dispatcher.lease(item.completionToken, kind)
         except StaleError:
             assert self.db.total_changes == before
         else:
@@ -294,7 +272,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(seldom=st.integers(0, 4))
     def crash(self, seldom: int) -> None:
-        """All that was in memory is gone; workers still hold what they were dealt."""
+        """All that was in memory is gone; workers still hold what they were dispatched."""
         if seldom:
             return
         self.db.close()
@@ -303,9 +281,9 @@ class Interleavings(RuleBasedStateMachine):
     # What must hold.
 
     @invariant()
-    def what_is_dealt_is_in_order(self) -> None:
+    def what_is_dispatched_is_in_order(self) -> None:
         for item in self.sent.taken():
-            self._check_dealt(item)
+            self._check_dispatched(item)
             self.held.append(item)
 
     @invariant()
@@ -317,7 +295,7 @@ class Interleavings(RuleBasedStateMachine):
     def settle(self) -> None:
         """Left in peace, every instance gets everything that was meant for it, once."""
         for _ in range(10):
-            self.deal()
+            self.dispatch()
             while self.held:
                 item = self.held.pop(0)
                 self.stale.append(item)

@@ -13,14 +13,14 @@ from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
-from tests.support.hubs import WAIT_S, Bench, RawWorker, complete, eventually, schedule
+from tests.support.hubs import WAIT_S, HubUnderTest, RawWorker, complete, eventually, schedule
 
-ONE = EntityInstanceId("Counter", "one")
-TWO = EntityInstanceId("Counter", "two")
+ONE = EntityInstanceId("SlowCounter", "one")
+TWO = EntityInstanceId("SlowCounter", "two")
 FAILED = complete(status=pb.ORCHESTRATION_STATUS_FAILED)
 
 
-class Plant:
+class FailingOnce:
     """An activity that fails at first, and an entity that answers when it may."""
 
     def __init__(self) -> None:
@@ -28,27 +28,27 @@ class Plant:
         self.answer = threading.Event()
         self.answer.set()
 
-    def work(self, bench: Bench, *orchestrators: Any) -> None:
-        plant = self
+    def work(self, tested_hub: HubUnderTest, *orchestrators: Any) -> None:
+        failing_once = self
 
         def faulty(_ctx: task.ActivityContext, _given: Any) -> str:
-            plant.attempts += 1
-            if plant.attempts == 1:
+            failing_once.attempts += 1
+            if failing_once.attempts == 1:
                 raise OSError("out of order")
             return "repaired"
 
-        class Counter(entities.DurableEntity):
+        class SlowCounter(entities.DurableEntity):
             def add(self, number: int) -> int:
-                assert plant.answer.wait(WAIT_S)
+                assert failing_once.answer.wait(WAIT_S)
                 self.set_state(self.get_state(int, 0) + number)
                 return self.get_state(int, 0)
 
-        bench.work(*orchestrators, activities=(faulty,), entities=(Counter,))
+        tested_hub.work(*orchestrators, activities=(faulty,), entities=(SlowCounter,))
 
 
-def failed(bench: Bench, orchestrator: Any) -> str:
-    instance = bench.start(orchestrator)
-    assert bench.done(instance).runtime_status.name == "FAILED"
+def failed(tested_hub: HubUnderTest, orchestrator: Any) -> str:
+    instance = tested_hub.start(orchestrator)
+    assert tested_hub.done(instance).runtime_status.name == "FAILED"
     return instance
 
 
@@ -79,13 +79,13 @@ def holds(ctx: task.OrchestrationContext, _given: Any) -> Any:
         return [before, (yield ctx.call_entity(ONE, "add", 1))]
 
 
-def state(bench: Bench, entity: EntityInstanceId) -> str:
+def state(tested_hub: HubUnderTest, entity: EntityInstanceId) -> str:
     request = pb.GetEntityRequest(instanceId=str(entity), includeState=True)
-    return bench.stub.GetEntity(request).entity.serializedState.value
+    return tested_hub.stub.GetEntity(request).entity.serializedState.value
 
 
-def locked_by(bench: Bench, entity: EntityInstanceId) -> str:
-    return bench.stub.GetEntity(pb.GetEntityRequest(instanceId=str(entity))).entity.lockedBy.value
+def locked_by(tested_hub: HubUnderTest, entity: EntityInstanceId) -> str:
+    return tested_hub.stub.GetEntity(pb.GetEntityRequest(instanceId=str(entity))).entity.lockedBy.value
 
 
 def clean(turn: pb.WorkItem) -> pb.OrchestratorAction:
@@ -143,9 +143,9 @@ def fail(worker: RawWorker, item: pb.WorkItem) -> None:
     )
 
 
-def half_failed(bench: Bench, worker: RawWorker) -> pb.WorkItem:
+def half_failed(tested_hub: HubUnderTest, worker: RawWorker) -> pb.WorkItem:
     """An orchestration that failed over one of its two activities; the other, not answered yet."""
-    bench.start("any", instance_id="one")
+    tested_hub.start("any", instance_id="one")
     worker.answer(worker.take(), schedule(1), schedule(2))
     slow, fast = worker.take(), worker.take()
     fail(worker, fast)
@@ -153,14 +153,14 @@ def half_failed(bench: Bench, worker: RawWorker) -> pb.WorkItem:
     return slow
 
 
-def test_a_timer_keeps_its_time(hub: Hub, ours: Bench) -> None:
-    plant = Plant()
-    plant.work(ours, timed)
+def test_a_timer_keeps_its_time(hub: Hub, ours: HubUnderTest) -> None:
+    failing_once = FailingOnce()
+    failing_once.work(ours, timed)
     instance = failed(ours, timed)
     assert hub.next_timer() is None
     hub.advance(timedelta(hours=20))
     ours.client.rewind_orchestration(instance)
-    eventually(lambda: plant.attempts == 2, "the second attempt")
+    eventually(lambda: failing_once.attempts == 2, "the second attempt")
     eventually(hub.next_timer, "the timer")
     hub.advance(timedelta(hours=3, minutes=59))
     assert ours.state(instance).runtime_status.name == "RUNNING"
@@ -168,7 +168,7 @@ def test_a_timer_keeps_its_time(hub: Hub, ours: Bench) -> None:
     assert ours.done(instance).serialized_output == '"in time"'
 
 
-def test_a_result_that_came_to_nobody_is_asked_for_again(ours: Bench) -> None:
+def test_a_result_that_came_to_nobody_is_asked_for_again(ours: HubUnderTest) -> None:
     with RawWorker(ours.address) as worker:
         slow = half_failed(ours, worker)
         worker.finish(slow, '"lost"')
@@ -181,7 +181,7 @@ def test_a_result_that_came_to_nobody_is_asked_for_again(ours: Bench) -> None:
         assert results(worker.take()) == ['"heard"']
 
 
-def test_a_result_that_comes_before_the_new_history_is_not_asked_for_twice(ours: Bench) -> None:
+def test_a_result_that_comes_before_the_new_history_is_not_asked_for_twice(ours: HubUnderTest) -> None:
     with RawWorker(ours.address) as worker:
         slow = half_failed(ours, worker)
         ours.client.rewind_orchestration("one")
@@ -196,7 +196,7 @@ def test_a_result_that_comes_before_the_new_history_is_not_asked_for_twice(ours:
             worker.take(timeout=0.1)
 
 
-def test_an_activity_that_is_still_out_answers_the_new_execution(ours: Bench) -> None:
+def test_an_activity_that_is_still_out_answers_the_new_execution(ours: HubUnderTest) -> None:
     with RawWorker(ours.address) as worker:
         slow = half_failed(ours, worker)
         ours.client.rewind_orchestration("one")
@@ -209,13 +209,13 @@ def test_an_activity_that_is_still_out_answers_the_new_execution(ours: Bench) ->
 @pytest.mark.parametrize("suspended", [False, True])
 def test_a_rewind_outlives_the_hub(tmp_path: Path, suspended: bool) -> None:
     with Hub(tmp_path / "hub.db") as hub:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         with RawWorker(hub.address) as worker:
-            half_failed(bench, worker)
-        bench.client.rewind_orchestration("one")
+            half_failed(tested_hub, worker)
+        tested_hub.client.rewind_orchestration("one")
         if suspended:
-            bench.client.suspend_orchestration("one")
-        bench.close()
+            tested_hub.client.suspend_orchestration("one")
+        tested_hub.close()
     with Hub(tmp_path / "hub.db") as hub, RawWorker(hub.address) as worker:
         rewind(worker)
     with Hub(tmp_path / "hub.db") as hub, RawWorker(hub.address) as worker:
@@ -223,7 +223,7 @@ def test_a_rewind_outlives_the_hub(tmp_path: Path, suspended: bool) -> None:
     assert kinds == ["orchestratorStarted", *["executionSuspended"] * suspended, "executionRewound"]
 
 
-def test_the_word_to_rewind_is_dealt_alone(ours: Bench) -> None:
+def test_the_word_to_rewind_is_dispatched_alone(ours: HubUnderTest) -> None:
     """The SDK's worker refuses to rewind over anything else."""
     with RawWorker(ours.address) as worker:
         half_failed(ours, worker)
@@ -235,7 +235,7 @@ def test_the_word_to_rewind_is_dealt_alone(ours: Bench) -> None:
     assert kinds == ["orchestratorStarted", "eventRaised", "executionRewound"]
 
 
-def test_a_rewound_orchestration_can_be_suspended_before_it_goes_on(ours: Bench) -> None:
+def test_a_rewound_orchestration_can_be_suspended_before_it_goes_on(ours: HubUnderTest) -> None:
     with RawWorker(ours.address) as worker:
         half_failed(ours, worker)
         ours.client.rewind_orchestration("one")
@@ -248,7 +248,7 @@ def test_a_rewound_orchestration_can_be_suspended_before_it_goes_on(ours: Bench)
     assert ours.done("one").serialized_output == '"end"'
 
 
-def test_a_worker_that_was_not_asked_to_cannot_write_history(ours: Bench) -> None:
+def test_a_worker_that_was_not_asked_to_cannot_write_history(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         turn = worker.take()
@@ -259,32 +259,32 @@ def test_a_worker_that_was_not_asked_to_cannot_write_history(ours: Bench) -> Non
     assert "rewindOrchestration" in details.message
 
 
-def test_an_operation_that_no_entity_has_answered_yet_answers_the_new_execution(ours: Bench) -> None:
-    plant = Plant()
-    plant.work(ours, counts)
-    plant.answer.clear()
+def test_an_operation_that_no_entity_has_answered_yet_answers_the_new_execution(ours: HubUnderTest) -> None:
+    failing_once = FailingOnce()
+    failing_once.work(ours, counts)
+    failing_once.answer.clear()
     instance = failed(ours, counts)
     ours.client.rewind_orchestration(instance)
-    eventually(lambda: plant.attempts == 2, "the second attempt")
-    plant.answer.set()
+    eventually(lambda: failing_once.attempts == 2, "the second attempt")
+    failing_once.answer.set()
     assert ours.done(instance).serialized_output == "1"
 
 
-def test_an_operation_whose_answer_was_lost_is_not_run_twice(ours: Bench) -> None:
-    plant = Plant()
-    plant.work(ours, counts)
-    plant.answer.clear()
+def test_an_operation_whose_answer_was_lost_is_not_run_twice(ours: HubUnderTest) -> None:
+    failing_once = FailingOnce()
+    failing_once.work(ours, counts)
+    failing_once.answer.clear()
     instance = failed(ours, counts)
-    plant.answer.set()
+    failing_once.answer.set()
     eventually(lambda: state(ours, ONE) == "1", "the operation")
     ours.client.rewind_orchestration(instance)
     assert "the answer was not kept" in (ours.done(instance).serialized_output or "")
     assert state(ours, ONE) == "1"
 
 
-def test_locks_are_taken_again(ours: Bench) -> None:
-    plant = Plant()
-    plant.work(ours, holds)
+def test_locks_are_taken_again(ours: HubUnderTest) -> None:
+    failing_once = FailingOnce()
+    failing_once.work(ours, holds)
     instance = failed(ours, holds)
     assert [locked_by(ours, entity) for entity in (ONE, TWO)] == ["", ""]
     ours.client.signal_entity(ONE, "add", 10)
@@ -316,7 +316,7 @@ def calls(request: str) -> pb.OrchestratorAction:
     )
 
 
-def test_a_lock_that_is_granted_before_the_new_history_goes_to_the_new_execution(ours: Bench) -> None:
+def test_a_lock_that_is_granted_before_the_new_history_goes_to_the_new_execution(ours: HubUnderTest) -> None:
     """Kept by the old one, it would shut out the very calls that it was taken for, for ever."""
     with RawWorker(ours.address) as worker:
         ours.start("any", instance_id="holder")

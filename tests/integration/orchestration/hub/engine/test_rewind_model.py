@@ -13,7 +13,7 @@ from durabletask import task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.hubs import Bench
+from tests.support.hubs import HubUnderTest
 
 EXAMPLES = 100 if os.environ.get("COUNTERSIGN_PROOF") else 10
 
@@ -57,7 +57,7 @@ def expected(name: str, plan: list[Any], runs: Counter[str]) -> Any:
     return out
 
 
-def test_rewound_until_nothing_fails_each_activity_has_succeeded_once(ours: Bench) -> None:
+def test_rewound_until_nothing_fails_each_activity_has_succeeded_once(ours: HubUnderTest) -> None:
     runs: Counter[str] = Counter()
     names = (f"family-{number}" for number in itertools.count())
 

@@ -11,7 +11,7 @@ from durabletask import task
 
 from orchestration.hub import Hub, HubError, SkippableClock
 from orchestration.hub.service.clock_client import ClockClient
-from tests.support.hubs import Bench, eventually
+from tests.support.hubs import HubUnderTest, eventually
 
 HOUR = timedelta(hours=1)
 
@@ -58,7 +58,7 @@ def alarm(ctx: task.OrchestrationContext, hours: int) -> Any:
     return ctx.current_utc_datetime >= due
 
 
-def test_what_was_due_within_a_skip_happens_as_if_time_had_passed(hub: Hub, ours: Bench) -> None:
+def test_what_was_due_within_a_skip_happens_as_if_time_had_passed(hub: Hub, ours: HubUnderTest) -> None:
     """Each reminder sees its own hour, though all of them fire within milliseconds of one another."""
     ours.work(reminders, activities=(act,))
     instance = ours.start(reminders)
@@ -69,7 +69,7 @@ def test_what_was_due_within_a_skip_happens_as_if_time_had_passed(hub: Hub, ours
     )
 
 
-def test_one_skip_or_many_come_to_the_same(hub: Hub, ours: Bench) -> None:
+def test_one_skip_or_many_come_to_the_same(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(reminders, activities=(act,))
     instance = ours.start(reminders)
     for reminded in range(4):
@@ -80,7 +80,7 @@ def test_one_skip_or_many_come_to_the_same(hub: Hub, ours: Bench) -> None:
     )
 
 
-def test_children_live_in_their_parents_time(hub: Hub, ours: Bench) -> None:
+def test_children_live_in_their_parents_time(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(nested, day)
     instance = ours.start(nested)
     eventually(hub.next_timer, "the first timer")
@@ -88,7 +88,7 @@ def test_children_live_in_their_parents_time(hub: Hub, ours: Bench) -> None:
     assert json.loads(ours.done(instance).serialized_output or "") == pytest.approx([24, 48, 72], abs=0.02)
 
 
-def test_timers_of_many_instances_fire_in_their_order(hub: Hub, ours: Bench) -> None:
+def test_timers_of_many_instances_fire_in_their_order(hub: Hub, ours: HubUnderTest) -> None:
     hours = [5, 1, 4, 2, 3]
     names = {f"at-{hour}": hour for hour in hours}
     for name, hour in names.items():
@@ -102,7 +102,7 @@ def test_timers_of_many_instances_fire_in_their_order(hub: Hub, ours: Bench) -> 
     assert ours.client.list_instance_ids().items == [f"at-{hour}" for hour in sorted(hours)]
 
 
-def test_a_timer_is_not_fired_before_it_is_due(hub: Hub, ours: Bench) -> None:
+def test_a_timer_is_not_fired_before_it_is_due(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(alarm)
     instance = ours.start(alarm, 2)
     eventually(hub.next_timer, "the timer")
@@ -113,7 +113,7 @@ def test_a_timer_is_not_fired_before_it_is_due(hub: Hub, ours: Bench) -> None:
     assert ours.done(instance).serialized_output == "true"
 
 
-def test_next_timer_forgets_what_has_ended(hub: Hub, ours: Bench) -> None:
+def test_next_timer_forgets_what_has_ended(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(alarm)
     instance = ours.start(alarm, 2)
     due = eventually(hub.next_timer, "the timer")
@@ -122,7 +122,7 @@ def test_next_timer_forgets_what_has_ended(hub: Hub, ours: Bench) -> None:
     assert hub.next_timer() is None
 
 
-def test_a_scheduled_start_can_be_skipped_to(hub: Hub, ours: Bench) -> None:
+def test_a_scheduled_start_can_be_skipped_to(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(day)
     ours.start(day, instance_id="later", start_at=datetime.now(UTC) + timedelta(days=1))
     hub.advance(timedelta(days=2.5))

@@ -21,7 +21,7 @@ from durabletask.client import TaskHubGrpcClient
 from orchestration.hub import Hub, HubError, main
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.check import check
-from tests.support.hubs import Bench, RawWorker, complete, eventually, schedule
+from tests.support.hubs import HubUnderTest, RawWorker, complete, eventually, schedule
 
 
 def patient(ctx: task.OrchestrationContext, _given: Any) -> Any:
@@ -38,43 +38,43 @@ def refusal(path: Path, **options: Any) -> str:
 def used(path: Path) -> Path:
     """A hub's file with something in it."""
     with Hub(path) as hub:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         for number in range(50):
-            bench.start("any", "x" * 500, instance_id=f"one-{number}")
-        bench.close()
+            tested_hub.start("any", "x" * 500, instance_id=f"one-{number}")
+        tested_hub.close()
     return path
 
 
 def test_a_waiting_instance_outlives_the_hub(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     with Hub(path) as hub:
-        bench = Bench(hub.address)
-        bench.work(patient)
-        bench.start(patient, instance_id="one")
-        bench.custom("one", '"waiting"')
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.work(patient)
+        tested_hub.start(patient, instance_id="one")
+        tested_hub.custom("one", '"waiting"')
+        tested_hub.close()
     with Hub(path) as hub:
-        bench = Bench(hub.address)
-        bench.work(patient)
-        bench.client.raise_orchestration_event("one", "go", data=1)
-        assert bench.done("one").serialized_output == "1"
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.work(patient)
+        tested_hub.client.raise_orchestration_event("one", "go", data=1)
+        assert tested_hub.done("one").serialized_output == "1"
+        tested_hub.close()
 
 
-def test_what_was_unfinished_is_dealt_by_the_next_hub(tmp_path: Path) -> None:
+def test_what_was_unfinished_is_dispatched_by_the_next_hub(tmp_path: Path) -> None:
     """A turn, an activity and a buffered event; none of the old hub's tokens is good any more."""
     path = tmp_path / "hub.db"
     with Hub(path) as hub:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         for name in ("turn", "activity"):
-            bench.start("any", instance_id=name)
+            tested_hub.start("any", instance_id=name)
         with RawWorker(hub.address) as worker:
             turns = {one.orchestratorRequest.instanceId: one for one in (worker.take(), worker.take())}
             worker.answer(turns["activity"], schedule(1))
             worker.take()
-        bench.close()
+        tested_hub.close()
     with Hub(path) as hub, RawWorker(hub.address) as worker:
-        with pytest.raises(grpc.RpcError, match="no longer good"):
+        with pytest.raises(grpc.RpcError, match="no longer valid"):
             worker.answer(turns["turn"], complete())
         kinds = {worker.take().WhichOneof("request") for _ in range(2)}
         assert kinds == {"orchestratorRequest", "activityRequest"}
@@ -285,52 +285,52 @@ def test_a_file_that_may_not_grow_refuses_in_words_loses_nothing_and_recovers(tm
     command = [sys.executable, "-m", "orchestration.hub", "--db", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        bench = Bench(process.stdout.readline().strip())
+        tested_hub = HubUnderTest(process.stdout.readline().strip())
         acknowledged: list[str] = []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
         with pytest.raises(grpc.RpcError, match="disk is full") as full:
-            _start_until_refused(bench, acknowledged)
+            _start_until_refused(tested_hub, acknowledged)
         assert isinstance(full.value, grpc.Call)
         assert full.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert all(bench.client.get_orchestration_state(one) for one in acknowledged)
+        assert all(tested_hub.client.get_orchestration_state(one) for one in acknowledged)
         unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
-        acknowledged.append(bench.start(patient, instance_id="after"))
-        bench.close()
+        acknowledged.append(tested_hub.start(patient, instance_id="after"))
+        tested_hub.close()
         process.kill()
     report = check(path)
-    assert not report.count, report.words()
+    assert not report.count, report.text()
     with Hub(path) as hub:
-        bench = Bench(hub.address)
-        assert all(bench.client.get_orchestration_state(one) for one in acknowledged)
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        assert all(tested_hub.client.get_orchestration_state(one) for one in acknowledged)
+        tested_hub.close()
 
 
-def _start_until_refused(bench: Bench, acknowledged: list[str]) -> None:
+def _start_until_refused(tested_hub: HubUnderTest, acknowledged: list[str]) -> None:
     for number in range(1000):
-        acknowledged.append(bench.start(patient, "x" * 50_000, instance_id=f"one-{number}"))  # noqa: PERF401 -- kept
+        acknowledged.append(tested_hub.start(patient, "x" * 50_000, instance_id=f"one-{number}"))  # noqa: PERF401 -- kept
 
 
 def _fill_and_recover(disk: Path) -> None:
     ballast = disk / "ballast"
     ballast.write_bytes(b"x" * 1_000_000)
     with Hub(disk / "hub.db") as hub:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         acknowledged: list[str] = []
         with pytest.raises(grpc.RpcError) as full:
-            _start_until_refused(bench, acknowledged)
+            _start_until_refused(tested_hub, acknowledged)
         assert isinstance(full.value, grpc.Call)
         assert full.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "disk is full" in (full.value.details() or "")
-        assert all(bench.client.get_orchestration_state(one) for one in acknowledged)
+        assert all(tested_hub.client.get_orchestration_state(one) for one in acknowledged)
         ballast.unlink()
-        eventually(lambda: bench.start(patient, instance_id="after"), "the start")
-        bench.work(patient)
-        bench.client.raise_orchestration_event(acknowledged[0], "go", data=1)
-        assert bench.done(acknowledged[0]).serialized_output == "1"
-        bench.close()
+        eventually(lambda: tested_hub.start(patient, instance_id="after"), "the start")
+        tested_hub.work(patient)
+        tested_hub.client.raise_orchestration_event(acknowledged[0], "go", data=1)
+        assert tested_hub.done(acknowledged[0]).serialized_output == "1"
+        tested_hub.close()
     shutil.copytree(disk, disk.parent / "copy", ignore=shutil.ignore_patterns("*.sock"))
     with Hub(disk.parent / "copy" / "hub.db") as hub:
-        bench = Bench(hub.address)
-        assert all(bench.client.get_orchestration_state(one) for one in [*acknowledged, "after"])
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        assert all(tested_hub.client.get_orchestration_state(one) for one in [*acknowledged, "after"])
+        tested_hub.close()

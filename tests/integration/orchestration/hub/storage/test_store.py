@@ -13,8 +13,9 @@ from orchestration.hub import HubError, SystemClock
 from orchestration.hub.engine import instances, timers
 from orchestration.hub.errors import AlreadyExistsError
 from orchestration.hub.storage import file
+from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Store, Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 _TIMERS = "SELECT count(*) FROM timer"
 
@@ -25,14 +26,14 @@ def db(tmp_path: Path) -> sqlite3.Connection:
 
 
 @pytest.fixture
-async def store(db: sqlite3.Connection) -> AsyncIterator[Store]:
-    store = Store(db, SystemClock())
+async def store(db: sqlite3.Connection) -> AsyncIterator[GroupCommitStore]:
+    store = GroupCommitStore(db, SystemClock())
     yield store
     await store.close()
     db.close()
 
 
-async def start(store: Store, name: str) -> str:
+async def start(store: GroupCommitStore, name: str) -> str:
     return await store.run(
         lambda tx: instances.start(tx, pb.CreateInstanceRequest(instanceId=name, name="any"))
     )
@@ -42,7 +43,9 @@ def exists(db: sqlite3.Connection, name: str) -> bool:
     return db.execute("SELECT 1 FROM instance WHERE id = ?", (name,)).fetchone() is not None
 
 
-async def test_operations_that_arrive_together_share_a_commit(db: sqlite3.Connection, store: Store) -> None:
+async def test_operations_that_arrive_together_share_a_commit(
+    db: sqlite3.Connection, store: GroupCommitStore
+) -> None:
     statements: list[str] = []
     db.set_trace_callback(statements.append)
     await asyncio.gather(*(start(store, f"one-{number}") for number in range(100)))
@@ -50,7 +53,9 @@ async def test_operations_that_arrive_together_share_a_commit(db: sqlite3.Connec
     assert all(exists(db, f"one-{number}") for number in range(100))
 
 
-async def test_an_operation_that_breaks_harms_only_itself(db: sqlite3.Connection, store: Store) -> None:
+async def test_an_operation_that_breaks_harms_only_itself(
+    db: sqlite3.Connection, store: GroupCommitStore
+) -> None:
     def breaks(tx: Transaction) -> None:
         instances.start(tx, pb.CreateInstanceRequest(instanceId="half", name="any"))
         raise ValueError("after a change")
@@ -62,7 +67,7 @@ async def test_an_operation_that_breaks_harms_only_itself(db: sqlite3.Connection
     assert (exists(db, "a"), exists(db, "half"), exists(db, "b")) == (True, False, True)
 
 
-async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: Store) -> None:
+async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: GroupCommitStore) -> None:
     """Another connection, which sees only what was committed, sees it."""
     await start(store, "one")
     other = file.reader(tmp_path / "hub.db")
@@ -70,8 +75,8 @@ async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: Store) ->
     other.close()
 
 
-async def test_what_was_dealt_early_is_taken_back_where_the_commit_fails(
-    db: sqlite3.Connection, store: Store
+async def test_what_was_dispatched_early_is_taken_back_where_the_commit_fails(
+    db: sqlite3.Connection, store: GroupCommitStore
 ) -> None:
     """A COMMIT can fail where every statement went well: on a full disk, or here on a deferred constraint."""
     taken_back: list[str] = []
@@ -87,24 +92,26 @@ async def test_what_was_dealt_early_is_taken_back_where_the_commit_fails(
     assert taken_back == ["once"]
 
 
-async def test_a_store_that_is_closing_takes_nothing_more(store: Store) -> None:
+async def test_a_store_that_is_closing_takes_nothing_more(store: GroupCommitStore) -> None:
     await store.close()
     with pytest.raises(HubError, match="shutting down"):
         await start(store, "one")
     with pytest.raises(HubError, match="shutting down"):
-        store.read(lambda tx: instances.look(tx, "one"))
+        store.read(lambda tx: instances.find(tx, "one"))
 
 
 async def test_a_timer_set_in_the_very_transaction_of_the_look_is_not_overlooked(
-    db: sqlite3.Connection, store: Store, monkeypatch: pytest.MonkeyPatch
+    db: sqlite3.Connection, store: GroupCommitStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The alarm looks, finds nothing, and later in that same transaction a turn sets the next timer."""
-    alarm = timers.Alarm(store, SystemClock())
-    store.on_commit = lambda effects: alarm.no_later_than(effects.alarm) if effects.alarm else None
+    """The timer loop looks, finds nothing, and later in that same transaction a turn sets the next timer."""
+    timer_loop = timers.TimerLoop(store, SystemClock())
+    store.on_commit = lambda after_commit: (
+        timer_loop.no_later_than(after_commit.first_timer) if after_commit.first_timer else None
+    )
 
     def set_timer(tx: Transaction) -> None:
         tx.do(Q.timer_add, 1, len(set_by), tx.now + 20_000)
-        tx.alarm(tx.now + 20_000)
+        tx.timer_set(tx.now + 20_000)
         set_by.append("a turn")
 
     set_by: list[str] = []
@@ -117,14 +124,14 @@ async def test_a_timer_set_in_the_very_transaction_of_the_look_is_not_overlooked
         return await looked
 
     monkeypatch.setattr(store, "run", run_with_a_turn)
-    serving = asyncio.create_task(alarm.serve())
+    serving = asyncio.create_task(timer_loop.serve())
     async with asyncio.timeout(5):
         while len(set_by) < 2 or db.execute(_TIMERS).fetchone()[0]:
             await asyncio.sleep(0.01)
     serving.cancel()
 
 
-async def test_an_answer_that_cannot_be_given_keeps_nobody_from_theirs(store: Store) -> None:
+async def test_an_answer_that_cannot_be_given_keeps_nobody_from_theirs(store: GroupCommitStore) -> None:
     def breaks(_outcome: Any) -> None:
         raise ValueError("nobody listens")
 

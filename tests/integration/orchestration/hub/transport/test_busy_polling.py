@@ -14,7 +14,7 @@ import pytest
 
 from orchestration.hub import Hub, command
 from orchestration.hub.transport import busy_polling
-from tests.support.hubs import Bench
+from tests.support.hubs import HubUnderTest
 
 LOOK_S = 0.0001
 SOME_S = busy_polling.PATIENCE_S / 2
@@ -137,10 +137,10 @@ def test_only_a_hub_that_is_told_to_looks(
     looks: list[None] = []
     monkeypatch.setattr(os, "sched_yield", lambda: looks.append(None))
     with Hub(tmp_path / "hub.db", busy_poll=busy_poll) as hub:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         for _ in range(200):
-            assert bench.client.get_orchestration_state("nobody") is None
-        bench.close()
+            assert tested_hub.client.get_orchestration_state("nobody") is None
+        tested_hub.close()
     assert bool(looks) is busy_poll
 
 
@@ -150,17 +150,17 @@ def test_a_hub_that_nobody_calls_sleeps(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "orchestration.hub", "--db", str(tmp_path / "hub.db")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        bench = Bench(process.stdout.readline().strip())
-        bench.work()
+        tested_hub = HubUnderTest(process.stdout.readline().strip())
+        tested_hub.work()
         try:
             for _ in range(200):
-                assert bench.client.get_orchestration_state("nobody") is None
+                assert tested_hub.client.get_orchestration_state("nobody") is None
             time.sleep(0.1)
             before = _processor_s(process.pid)
             time.sleep(0.5)
             assert _processor_s(process.pid) - before <= 0.05
         finally:
-            bench.close()
+            tested_hub.close()
             process.terminate()
 
 

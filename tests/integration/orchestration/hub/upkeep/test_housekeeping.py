@@ -15,13 +15,14 @@ from durabletask import entities, task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub, SystemClock, main
+from orchestration.hub.engine import purge
 from orchestration.hub.service.clock_client import ClockClient
 from orchestration.hub.storage import file
-from orchestration.hub.storage.store import Effects, Transaction
-from orchestration.hub.upkeep import housekeeping, purging
-from orchestration.hub.upkeep.housekeeping import Place, parse_retention, step
+from orchestration.hub.storage.transaction import AfterCommit, Transaction
+from orchestration.hub.upkeep import housekeeping
+from orchestration.hub.upkeep.housekeeping import SweepPosition, parse_retention, step
 from orchestration.runtime.connect import connect
-from tests.support.hubs import Bench, eventually
+from tests.support.hubs import HubUnderTest, eventually
 
 LONG = timedelta(days=401)
 RUNNING, COMPLETED = pb.ORCHESTRATION_STATUS_RUNNING, pb.ORCHESTRATION_STATUS_COMPLETED
@@ -48,7 +49,7 @@ def eternal(ctx: task.OrchestrationContext, round_: int) -> Any:
     ctx.continue_as_new(round_ + 1)
 
 
-class Tally(entities.DurableEntity):
+class Total(entities.DurableEntity):
     def add(self, number: int) -> None:
         self.set_state(self.get_state(int, 0) + number)
 
@@ -56,11 +57,11 @@ class Tally(entities.DurableEntity):
         self.set_state(None)
 
 
-def known(bench: Bench, instance_id: str) -> bool:
-    return bench.client.get_orchestration_state(instance_id) is not None
+def known(tested_hub: HubUnderTest, instance_id: str) -> bool:
+    return tested_hub.client.get_orchestration_state(instance_id) is not None
 
 
-def test_what_has_ended_is_forgotten_in_time_and_what_waits_is_not(hub: Hub, ours: Bench) -> None:
+def test_what_has_ended_is_forgotten_in_time_and_what_waits_is_not(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(patient, brief)
     for name in ("waits", "ended"):
         ours.start(patient if name == "waits" else brief, 1, instance_id=name)
@@ -76,7 +77,7 @@ def test_what_has_ended_is_forgotten_in_time_and_what_waits_is_not(hub: Hub, our
     assert ours.done("waits").serialized_output == "1"
 
 
-def test_a_sub_orchestration_is_kept_as_long_as_its_parent(hub: Hub, ours: Bench) -> None:
+def test_a_sub_orchestration_is_kept_as_long_as_its_parent(hub: Hub, ours: HubUnderTest) -> None:
     """The witness ended after the child, so that once it is forgotten, the child has been looked at."""
     ours.work(parent, brief, patient)
     ours.start(parent, "brief", instance_id="one")
@@ -93,7 +94,7 @@ def test_a_sub_orchestration_is_kept_as_long_as_its_parent(hub: Hub, ours: Bench
     assert not known(ours, "one-child")
 
 
-def test_a_sub_orchestration_that_runs_outlives_its_parent(hub: Hub, ours: Bench) -> None:
+def test_a_sub_orchestration_that_runs_outlives_its_parent(hub: Hub, ours: HubUnderTest) -> None:
     ours.work(parent, patient)
     ours.start(parent, "patient", instance_id="one")
     eventually(lambda: known(ours, "one-child"))
@@ -105,7 +106,9 @@ def test_a_sub_orchestration_that_runs_outlives_its_parent(hub: Hub, ours: Bench
     assert ours.done("one-child").serialized_output == "2"
 
 
-def test_an_orchestration_that_never_ends_does_not_keep_all_it_ever_started(hub: Hub, ours: Bench) -> None:
+def test_an_orchestration_that_never_ends_does_not_keep_all_it_ever_started(
+    hub: Hub, ours: HubUnderTest
+) -> None:
     ours.work(eternal, brief)
     ours.start(eternal, 0, instance_id="monitor")
     for child in ("monitor-0", "monitor-1"):
@@ -119,9 +122,9 @@ def test_an_orchestration_that_never_ends_does_not_keep_all_it_ever_started(hub:
     assert known(ours, "monitor-1"), "it belongs to the generation that waits"
 
 
-def test_an_entity_of_which_nothing_is_left_is_forgotten(hub: Hub, ours: Bench) -> None:
-    ours.work(entities=(Tally,))
-    empty, full = entities.EntityInstanceId("tally", "empty"), entities.EntityInstanceId("tally", "full")
+def test_an_entity_of_which_nothing_is_left_is_forgotten(hub: Hub, ours: HubUnderTest) -> None:
+    ours.work(entities=(Total,))
+    empty, full = entities.EntityInstanceId("total", "empty"), entities.EntityInstanceId("total", "full")
     for entity in (empty, full):
         ours.client.signal_entity(entity, "add", input=1)
     ours.client.signal_entity(empty, "clear")
@@ -133,9 +136,9 @@ def test_an_entity_of_which_nothing_is_left_is_forgotten(hub: Hub, ours: Bench) 
             one.instanceId: one.serializedState.value or None for one in found if not one.backlogQueueSize
         }
 
-    eventually(lambda: states() == {"@tally@empty": None, "@tally@full": "1"}, "the signals")
+    eventually(lambda: states() == {"@total@empty": None, "@total@full": "1"}, "the signals")
     hub.advance(LONG)
-    eventually(lambda: states() == {"@tally@full": "1"}, "forgetting")
+    eventually(lambda: states() == {"@total@full": "1"}, "forgetting")
 
 
 @contextmanager
@@ -166,17 +169,17 @@ def test_the_retention_is_what_was_set(
     hub_of: Callable[[Path], AbstractContextManager[str]], tmp_path: Path
 ) -> None:
     with hub_of(tmp_path) as address, ClockClient(address) as clock:
-        bench = Bench(address)
+        tested_hub = HubUnderTest(address)
         for name in ("ended", "waits"):
-            bench.start("any", instance_id=name)
-        bench.client.terminate_orchestration("ended")
+            tested_hub.start("any", instance_id=name)
+        tested_hub.client.terminate_orchestration("ended")
         clock.advance(timedelta(days=1))
-        bench.client.terminate_orchestration(bench.start("any", instance_id="witness"))
+        tested_hub.client.terminate_orchestration(tested_hub.start("any", instance_id="witness"))
         clock.advance(timedelta(days=1, hours=1))
-        eventually(lambda: not known(bench, "ended"), "forgetting")
-        assert known(bench, "witness")
-        assert known(bench, "waits")
-        bench.close()
+        eventually(lambda: not known(tested_hub, "ended"), "forgetting")
+        assert known(tested_hub, "witness")
+        assert known(tested_hub, "waits")
+        tested_hub.close()
 
 
 @pytest.mark.parametrize("text", ["", "400", "1y", "0d", "-1d", "36501d", "1.5d", "12h"])
@@ -193,7 +196,7 @@ def test_the_command_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
 
 # The steps themselves, on tables filled by hand.
 
-FIRST = Place()
+FIRST = SweepPosition()
 
 
 class Row(NamedTuple):
@@ -223,13 +226,15 @@ def add(db: sqlite3.Connection, row: Row, pieces: int = 1) -> None:
     )
 
 
-def sweep(db: sqlite3.Connection, until: int, place: Place = FIRST) -> tuple[Place, list[int]]:
+def sweep(
+    db: sqlite3.Connection, until: int, place: SweepPosition = FIRST
+) -> tuple[SweepPosition, list[int]]:
     """Step until there is nothing more; where that is, and how many rows each step changed."""
     changes = []
     more = True
     while more:
         before = db.total_changes
-        place, more = step(Transaction(db, SystemClock(), Effects()), until, place)
+        place, more = step(Transaction(db, SystemClock(), AfterCommit()), until, place)
         changes.append(db.total_changes - before)
     return place, changes
 
@@ -284,7 +289,7 @@ def test_large_payloads_make_a_step_shorter(db: sqlite3.Connection) -> None:
         add(db, Row(key, 1, None, None), pieces=0)
     db.execute("UPDATE instance SET input = ? WHERE key <= 3", ("x" * 400_000,))
     db.executemany("INSERT INTO history VALUES (?, 0, zeroblob(400000))", [(key,) for key in range(4, 7)])
-    tx, place = Transaction(db, SystemClock(), Effects()), FIRST
+    tx, place = Transaction(db, SystemClock(), AfterCommit()), FIRST
     for left in range(5, -1, -1):
         place, _ = step(tx, 1, place)
         assert len(remaining(db)) == left
@@ -294,10 +299,10 @@ def test_large_payloads_make_a_step_of_a_purge_shorter(db: sqlite3.Connection) -
     for key in range(1, 5):
         add(db, Row(key, 1, None, None), pieces=0)
         db.execute("INSERT INTO history VALUES (?, 0, zeroblob(?))", (key, 10 if key < 3 else 500_000))
-    tx = Transaction(db, SystemClock(), Effects())
-    assert purging.forget(tx, [1, 2, 3, 4]) == (1, 3)
-    assert purging.forget(tx, [1, 2, 3]) == (1, 2)
-    assert purging.forget(tx, [1, 2]) == (2, 0)
+    tx = Transaction(db, SystemClock(), AfterCommit())
+    assert purge.delete_ended(tx, [1, 2, 3, 4]) == (1, 3)
+    assert purge.delete_ended(tx, [1, 2, 3]) == (1, 2)
+    assert purge.delete_ended(tx, [1, 2]) == (2, 0)
     assert remaining(db) == set()
 
 
@@ -306,7 +311,7 @@ def test_what_runs_again_between_two_steps_is_left_alone(db: sqlite3.Connection)
     add(db, Row(1, 1, None, None))
     for key in range(2, 500):
         add(db, Row(key, 1, 1, "now"))
-    place, more = step(Transaction(db, SystemClock(), Effects()), 1, FIRST)
+    place, more = step(Transaction(db, SystemClock(), AfterCommit()), 1, FIRST)
     assert more
     assert 1 in remaining(db)
     db.execute("UPDATE instance SET completed_at = NULL WHERE key = 1")

@@ -20,7 +20,7 @@ from orchestration.hub import Hub, HubError, main
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.backup import backup
 from orchestration.hub.upkeep.check import check
-from tests.support.hubs import Bench, RawWorker, complete, eventually, schedule
+from tests.support.hubs import HubUnderTest, RawWorker, complete, eventually, schedule
 
 
 def patient(ctx: task.OrchestrationContext, given: Any) -> Any:
@@ -30,32 +30,32 @@ def patient(ctx: task.OrchestrationContext, given: Any) -> Any:
 
 
 @contextmanager
-def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], Bench]]:
-    """A hub process on this file, as in production; its process, and a bench on it."""
+def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], HubUnderTest]]:
+    """A hub process on this file, as in production; its process, and a client on it."""
     command = [sys.executable, "-m", "orchestration.hub", "--db", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        bench = Bench(process.stdout.readline().strip())
+        tested_hub = HubUnderTest(process.stdout.readline().strip())
         try:
-            yield process, bench
+            yield process, tested_hub
         finally:
-            bench.close()
+            tested_hub.close()
             process.send_signal(signal.SIGTERM)
 
 
 def busy(path: Path) -> Path:
     """A hub's file in which everything is: ended, waiting for an event, for an activity, a timer and a child."""
     with Hub(path) as hub, RawWorker(hub.address) as worker:
-        bench = Bench(hub.address)
+        tested_hub = HubUnderTest(hub.address)
         for name in ("ended", "waits"):
-            bench.start("any", instance_id=name)
+            tested_hub.start("any", instance_id=name)
             worker.answer(worker.take())
-        bench.client.raise_orchestration_event("ended", "go")
+        tested_hub.client.raise_orchestration_event("ended", "go")
         worker.answer(worker.take(), complete())
-        bench.start("any", instance_id="open")
+        tested_hub.start("any", instance_id="open")
         worker.answer(worker.take(), schedule(1), timer(2), child(3))
         worker.take()
-        bench.close()
+        tested_hub.close()
     return path
 
 
@@ -151,7 +151,7 @@ def test_of_many_faults_the_first_are_named_and_the_others_counted(sound: Path, 
     path = tmp_path / "hub.db"
     path.write_bytes(sound.read_bytes())
     change(path, *(f"INSERT INTO timer VALUES ({key}, 1, 1)" for key in range(100, 130)))  # noqa: S608  # our own
-    said = check(path).words()
+    said = check(path).text()
     assert "30 faults" in said
     assert "and 20 more" in said
 
@@ -231,12 +231,12 @@ def test_a_file_that_is_missing_or_newer_is_not_judged(tmp_path: Path, sound: Pa
         check(path)
 
 
-def until_stopped(bench: Bench, started: list[str], stop: threading.Event) -> threading.Thread:
+def until_stopped(tested_hub: HubUnderTest, started: list[str], stop: threading.Event) -> threading.Thread:
     """Starts instances as fast as they are acknowledged."""
 
     def load() -> None:
         while not stop.is_set():
-            started.append(bench.start("any", "x" * 2000, instance_id=f"load-{len(started)}"))
+            started.append(tested_hub.start("any", "x" * 2000, instance_id=f"load-{len(started)}"))
 
     thread = threading.Thread(target=load)
     thread.start()
@@ -255,10 +255,10 @@ def present(path: Path, names: list[str]) -> list[bool]:
 def test_a_hub_under_load_is_copied_whole_and_goes_on(tmp_path: Path) -> None:
     """The copy has all that was acknowledged before it began; the hub keeps its lock and misses nothing."""
     path, copy = tmp_path / "hub.db", tmp_path / "copy.db"
-    with served(path) as (_, bench):
+    with served(path) as (_, tested_hub):
         started: list[str] = []
         stop = threading.Event()
-        thread = until_stopped(bench, started, stop)
+        thread = until_stopped(tested_hub, started, stop)
         eventually(lambda: len(started) >= 600, "the load")
         acknowledged = list(started)
         report = backup(path, copy)
@@ -302,17 +302,17 @@ def test_a_place_that_cannot_be_written_is_named(sound: Path, tmp_path: Path, ta
 def test_what_was_acknowledged_before_the_backup_is_there_after_a_restore(tmp_path: Path) -> None:
     """The hub is killed and leaves its log, which belongs to the lost file and must not be read with the copy."""
     path, copy = tmp_path / "hub.db", tmp_path / "copy.db"
-    with served(path) as (process, bench):
-        bench.work(patient)
+    with served(path) as (process, tested_hub):
+        tested_hub.work(patient)
         for name in ("ended", "waits"):
-            bench.start(patient, name, instance_id=name)
-            bench.custom(name, '"waiting"')
-        bench.client.raise_orchestration_event("ended", "go", data=1)
-        bench.done("ended")
+            tested_hub.start(patient, name, instance_id=name)
+            tested_hub.custom(name, '"waiting"')
+        tested_hub.client.raise_orchestration_event("ended", "go", data=1)
+        tested_hub.done("ended")
         backup(path, copy)
-        bench.start(patient, instance_id="too late")
-        bench.client.raise_orchestration_event("waits", "go", data="lost")
-        bench.done("waits")
+        tested_hub.start(patient, instance_id="too late")
+        tested_hub.client.raise_orchestration_event("waits", "go", data="lost")
+        tested_hub.done("waits")
         process.kill()
         process.wait()
     copy.replace(path)
@@ -322,26 +322,26 @@ def test_what_was_acknowledged_before_the_backup_is_there_after_a_restore(tmp_pa
     assert path.read_bytes() == restored
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).rename(tmp_path / f"away{suffix}")
-    with served(path) as (_, bench):
-        bench.work(patient)
-        assert bench.state("ended").serialized_output == '["ended", 1]'
-        assert bench.client.get_orchestration_state("too late") is None
-        assert bench.state("waits").runtime_status.name == "RUNNING"
-        bench.client.raise_orchestration_event("waits", "go", data="again")
-        assert bench.done("waits").serialized_output == '["waits", "again"]'
+    with served(path) as (_, tested_hub):
+        tested_hub.work(patient)
+        assert tested_hub.state("ended").serialized_output == '["ended", 1]'
+        assert tested_hub.client.get_orchestration_state("too late") is None
+        assert tested_hub.state("waits").runtime_status.name == "RUNNING"
+        tested_hub.client.raise_orchestration_event("waits", "go", data="again")
+        assert tested_hub.done("waits").serialized_output == '["waits", "again"]'
 
 
 def test_a_killed_hubs_log_is_part_of_its_file(tmp_path: Path) -> None:
     """What was only in the log when the hub was killed is checked, copied, and there at the next start."""
     path = tmp_path / "hub.db"
-    with served(path) as (process, bench):
-        bench.start("any", instance_id="one")
+    with served(path) as (process, tested_hub):
+        tested_hub.start("any", instance_id="one")
         process.kill()
         process.wait()
     assert file.log_of(path).stat().st_size
     assert check(path).counts["instances"] == 1
     assert backup(path, tmp_path / "copy.db").counts["instances"] == 1
     with Hub(path) as hub:
-        bench = Bench(hub.address)
-        assert bench.raw_state("one").instanceId == "one"
-        bench.close()
+        tested_hub = HubUnderTest(hub.address)
+        assert tested_hub.raw_state("one").instanceId == "one"
+        tested_hub.close()

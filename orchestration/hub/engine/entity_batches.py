@@ -1,4 +1,4 @@
-"""A batch of an entity's operations: what is dealt to a worker, and what its answer changes."""
+"""Batches of an entity's operations: the work item that a worker gets, and what its answer changes."""
 
 import uuid
 from typing import NamedTuple
@@ -9,11 +9,15 @@ from orchestration.hub.engine import entities, instances
 from orchestration.hub.errors import StaleError
 from orchestration.hub.protocol import limits, wire
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Transaction
+from orchestration.hub.storage.transaction import Transaction
 
 
-class Batch(NamedTuple):
-    """Operations as dealt. A caller is (request ID, instance ID); a signal has None."""
+class EntityBatch(NamedTuple):
+    """The operations of one work item.
+
+    `batches` is how many batches the entity had before. `at` is when the first operation arrived. `callers` has
+    (request ID, instance ID) for each call and None for each signal.
+    """
 
     key: int
     batches: int
@@ -22,7 +26,7 @@ class Batch(NamedTuple):
     callers: list[tuple[str, str] | None]
 
 
-def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Batch] | None:
+def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, EntityBatch] | None:
     """The work item of the entity's next batch, or None where there is nothing to do."""
     row = tx.one(Q.entity_by_key, key)
     if row is None:
@@ -38,43 +42,43 @@ def deal(tx: Transaction, key: int, token: str) -> tuple[bytes, Batch] | None:
     request = pb.EntityRequest(
         instanceId=row["id"], entityState=wire.text(row["state"]), operationRequests=events
     )
-    dealt = Batch(key, row["batches"], batch[0]["at"], [one["seq"] for one in batch], callers)
-    return wire.entity_item(token, request.SerializeToString()), dealt
+    dispatched = EntityBatch(key, row["batches"], batch[0]["at"], [one["seq"] for one in batch], callers)
+    return wire.entity_item(token, request.SerializeToString()), dispatched
 
 
-def complete(tx: Transaction, dealt: Batch, result: pb.EntityBatchResult) -> None:
+def complete(tx: Transaction, dispatched: EntityBatch, result: pb.EntityBatchResult) -> None:
     """Apply a batch: state, answers, and what its operations sent, in one transaction. Raises StaleError.
 
-    Fewer results than operations means that the worker stopped there: the rest stays in the inbox and is
-    dealt again.
+    Fewer results than operations mean that the worker stopped there: the rest stays in the inbox and is
+    dispatched again.
     """
-    row = tx.one(Q.entity_by_key, dealt.key)
-    at = tx.as_of(dealt.at)
+    row = tx.one(Q.entity_by_key, dispatched.key)
+    at = tx.as_of(dispatched.at)
     state = result.entityState.value if result.HasField("entityState") else None
     results = list(result.results)
     size = limits.too_large(state)
     if size is not None:
-        refused = entities.failure(limits.too_large_words("entity's state", size), "PayloadTooLarge")
+        refused = entities.failure(limits.too_large_message("entity's state", size), "PayloadTooLarge")
         state = row["state"]
-        results = [refused] * len(dealt.seqs)
+        results = [refused] * len(dispatched.seqs)
     elif result.HasField("failureDetails") and not results:
         state = row["state"]
         results = [
             pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=result.failureDetails))
-        ] * len(dealt.seqs)
-    if not tx.do(Q.entity_applied, state or None, at, dealt.key, dealt.batches):
+        ] * len(dispatched.seqs)
+    if not tx.do(Q.entity_applied, state or None, at, dispatched.key, dispatched.batches):
         raise StaleError("This batch was completed before; the answer is ignored.")
-    for seq, caller, one in zip(dealt.seqs, dealt.callers, results, strict=False):
+    for seq, caller, one in zip(dispatched.seqs, dispatched.callers, results, strict=False):
         taken = tx.one(Q.entity_inbox_answer, seq)
         if caller is not None:
             entities.answer(tx, (*caller, taken["caller_execution"]), one, at)
     if size is None:
         for action in result.actions:
-            _act(tx, action, at)
-    entities.pump(tx, dealt.key, row["id"])
+            _carry_out(tx, action, at)
+    entities.process_inbox(tx, dispatched.key, row["id"])
 
 
-def _act(tx: Transaction, action: pb.OperationAction, at: int) -> None:
+def _carry_out(tx: Transaction, action: pb.OperationAction, at: int) -> None:
     """Carry out what an operation asked for: a signal to another entity, or the start of an orchestration."""
     if action.HasField("sendSignal"):
         sending = action.sendSignal
@@ -85,7 +89,7 @@ def _act(tx: Transaction, action: pb.OperationAction, at: int) -> None:
         )
         if sending.HasField("input"):
             signaled.input.CopyFrom(sending.input)
-        due = wire.unstamp(sending.scheduledTime) if sending.HasField("scheduledTime") else None
+        due = wire.from_timestamp(sending.scheduledTime) if sending.HasField("scheduledTime") else None
         entities.post_signal(tx, sending.instanceId, signaled, due, at)
     elif action.HasField("startNewOrchestration"):
         instances.start_for_entity(tx, action.startNewOrchestration, at)

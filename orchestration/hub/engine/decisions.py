@@ -1,8 +1,8 @@
-"""What an orchestrator decided in one turn, worked out without touching anything.
+"""What an orchestrator decided in one turn. Pure: nothing here reads or changes the file.
 
-`apply` reads the worker's answer and says what becomes history, what is asked of others, and whether the
-execution ended. Nothing a worker answers raises: what the hub cannot carry out fails the orchestration in
-words, because an answer refused would only be produced, and refused, again.
+`decisions_in` reads the worker's answer. It says which events are added to the history, what is to be carried
+out, and whether the execution ended. No answer makes it raise an error. If the hub cannot carry out an answer, it
+fails the orchestration with a reason: an answer that was refused would only be sent again.
 """
 
 from dataclasses import dataclass, field
@@ -11,15 +11,16 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import Message
 
 from orchestration.hub.engine.endings import Ending, completed_event
-from orchestration.hub.protocol import limits, wire
-
-_CONTINUED = pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW
-_FAILED = pb.ORCHESTRATION_STATUS_FAILED
+from orchestration.hub.protocol import limits, statuses, wire
 
 
 @dataclass(slots=True)
 class Decisions:
-    """The outcome of one turn."""
+    """The decisions of one turn.
+
+    Activities, timers and sub-orchestrations come with the ID of their action. Timers are in microseconds.
+    `history` has the new events as bytes. `rewritten` is the whole new history where a worker has rewound it.
+    """
 
     history: list[bytes] = field(default_factory=list)
     activities: list[tuple[int, pb.ScheduleTaskAction]] = field(default_factory=list)
@@ -29,11 +30,11 @@ class Decisions:
     messages: list[pb.SendEntityMessageAction] = field(default_factory=list)
     terminations: list[pb.TerminateOrchestrationAction] = field(default_factory=list)
     ending: Ending | None = None
-    renewal: pb.CompleteOrchestrationAction | None = None
+    continue_as_new: pb.CompleteOrchestrationAction | None = None
     rewritten: list[pb.HistoryEvent] = field(default_factory=list)
 
 
-def apply(response: pb.OrchestratorResponse, at: int) -> Decisions:
+def decisions_in(response: pb.OrchestratorResponse, at: int) -> Decisions:
     """The decisions in a worker's answer to a turn that was applied at `at`."""
     problem = _problem(response)
     if problem is not None:
@@ -45,12 +46,12 @@ def apply(response: pb.OrchestratorResponse, at: int) -> Decisions:
 
 
 def _failed(failure: pb.TaskFailureDetails, at: int) -> Decisions:
-    ending = Ending(_FAILED, None, failure)
+    ending = Ending(statuses.FAILED, None, failure)
     return Decisions(history=[completed_event(at, ending)], ending=ending)
 
 
 def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
-    """Why this answer cannot be carried out, as the failure to record, or None."""
+    """The failure to record if this answer cannot be carried out, or None."""
     status = response.customStatus.value if response.HasField("customStatus") else None
     size = limits.too_large(status)
     if size is not None:
@@ -74,14 +75,14 @@ def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
 
 
 def _was_asked_for(action: pb.OrchestratorAction) -> bool:
-    # A worker that was told to rewind ends the new history with that word.
+    # A worker that was asked to rewind ends the new history with the event that asked.
     history = action.rewindOrchestration.newHistory
     return bool(history) and history[-1].HasField("executionRewound")
 
 
 def _too_large(what: str, size: int) -> pb.TaskFailureDetails:
     return pb.TaskFailureDetails(
-        errorType="PayloadTooLarge", errorMessage=limits.too_large_words(what, size), isNonRetriable=True
+        errorType="PayloadTooLarge", errorMessage=limits.too_large_message(what, size), isNonRetriable=True
     )
 
 
@@ -96,7 +97,7 @@ def _schedule(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
 def _timer(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     fire_at = action.createTimer.fireAt
     out.history.append(wire.event(at, action.id, timerCreated=pb.TimerCreatedEvent(fireAt=fire_at)))
-    out.timers.append((action.id, wire.unstamp(fire_at)))
+    out.timers.append((action.id, wire.from_timestamp(fire_at)))
 
 
 def _child(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
@@ -136,8 +137,8 @@ def _rewind(out: Decisions, action: pb.OrchestratorAction, _at: int) -> None:
 
 def _complete(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
     done = action.completeOrchestration
-    if done.orchestrationStatus == _CONTINUED:
-        out.renewal = done
+    if done.orchestrationStatus == statuses.CONTINUED_AS_NEW:
+        out.continue_as_new = done
         return
     out.ending = Ending(
         done.orchestrationStatus,
@@ -148,7 +149,7 @@ def _complete(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
 
 
 def copy(source: Message, target: Message, *names: str) -> None:
-    """Copy optional messages by name, keeping what is absent absent."""
+    """Copy optional fields by name; a field that is absent stays absent."""
     for name in names:
         if source.HasField(name):
             getattr(target, name).CopyFrom(getattr(source, name))
@@ -165,7 +166,7 @@ _ACTIONS = {
     "rewindOrchestration": _rewind,
 }
 
-# Which member of an action holds a payload, and what it is called in words.
+# Of each action with a payload: what the payload is called in messages, and the field that holds it.
 _PAYLOADS = {
     "scheduleTask": ("activity input", "input"),
     "createSubOrchestration": ("sub-orchestration input", "input"),

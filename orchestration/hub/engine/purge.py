@@ -1,4 +1,4 @@
-"""Forgetting, at a client's word, what has ended: in steps, so that nobody waits for it."""
+"""Deletes ended instances when a client asks for it: in small steps, so that other calls need not wait."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,27 +7,29 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import endings, listing, mailbox
+from orchestration.hub.engine import endings, listing
+from orchestration.hub.protocol import statuses
+from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Store, Transaction
+from orchestration.hub.storage.transaction import Transaction
 
-# How many instances one transaction forgets at most, and how many rows: a few milliseconds.
+# How many instances one transaction deletes at most, and how many rows: a few milliseconds of work.
 _STEP: Final = 50
 _ROWS: Final = 400
 
 
-def forget(tx: Transaction, keys: list[int]) -> tuple[int, int]:
-    """Forget those of these instances that have ended, from the last on, until it was work enough.
+def delete_ended(tx: Transaction, keys: list[int]) -> tuple[int, int]:
+    """Delete those of these instances that have ended, from the last to the first, up to the limit of one step.
 
-    How many were forgotten, and how many of the first were not come to.
+    Returns how many were deleted, and how many at the beginning of `keys` are left.
     """
     count = rows = 0
     for left in range(len(keys) - 1, -1, -1):
         key = keys[left]
-        # Looked at again: since it was listed it may have been forgotten, or rewound and be running.
+        # Read again: since it was listed it may have been deleted, or rewound so that it is running.
         row = tx.one(Q.instance_by_key, key)
-        if row is not None and row["status"] in mailbox.ENDED:
-            rows += endings.forget(tx, key)
+        if row is not None and row["status"] in statuses.ENDED:
+            rows += endings.delete(tx, key)
             count += 1
         if rows >= _ROWS:
             return count, left
@@ -35,9 +37,9 @@ def forget(tx: Transaction, keys: list[int]) -> tuple[int, int]:
 
 
 class Purge:
-    """One purge. `read` runs a function of the reader's connection where it holds nobody up."""
+    """One purge. `read` runs a function on the reader's connection and thread."""
 
-    def __init__(self, store: Store, read: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, store: GroupCommitStore, read: Callable[..., Awaitable[Any]]) -> None:
         self._store = store
         self._read = read
         self._until: float | None = None
@@ -45,10 +47,10 @@ class Purge:
         self._response.isComplete.value = True
 
     async def run(self, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
-        """Forget what was named, or what the filter lets through; with `recursive` all that it started.
+        """Delete the instances that were named or that match the filter; with `recursive` also what they started.
 
-        What has not ended stays, and so does what that has started. A filter's timeout ends a purge early: it
-        then says that it is not complete, and may be sent again.
+        What has not ended stays, and so does what it has started. If a filter's timeout ends the purge early, the
+        response says that it is not complete, and the request may be sent again.
         """
         if request.HasField("purgeInstanceFilter"):
             await self._filtered(request.purgeInstanceFilter, recursive=request.recursive)
@@ -68,17 +70,17 @@ class Purge:
                 return
 
     async def _families(self, keys: list[int], *, recursive: bool) -> bool:
-        """Forget these, and their descendants; False where the time was up before.
+        """Delete these, and what they started; returns False where the time was up before.
 
-        The youngest go first: were the hub killed in between, what is left would still be found by its parent.
+        Children are deleted before their parents: if the hub is killed in between, the rest is still found.
         """
-        doomed = await self._read(listing.family, keys) if recursive else keys
-        while doomed:
+        remaining = await self._read(listing.family, keys) if recursive else keys
+        while remaining:
             if self._until is not None and time.monotonic() > self._until:
                 self._response.isComplete.value = False
                 return False
-            step = doomed[-_STEP:]
-            count, left = await self._store.run(partial(forget, keys=step))
-            del doomed[len(doomed) - len(step) + left :]
+            step = remaining[-_STEP:]
+            count, left = await self._store.run(partial(delete_ended, keys=step))
+            del remaining[len(remaining) - len(step) + left :]
             self._response.deletedInstanceCount += count
         return True

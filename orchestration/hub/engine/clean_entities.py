@@ -1,24 +1,24 @@
-"""Cleaning up after entities: those that remember nothing, and locks whose owners are gone."""
+"""Removes entities that are empty, and releases locks whose owners are gone, when a client asks for it."""
 
 from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import entities
-from orchestration.hub.protocol import tokens
+from orchestration.hub.protocol import continuation_tokens
 from orchestration.hub.storage.sql import Q
-from orchestration.hub.storage.store import Transaction
+from orchestration.hub.storage.transaction import Transaction
 
-# Of one call: a few milliseconds, so that it delays nobody. The client comes back with the token.
+# Entities of one call: a few milliseconds of work. The client calls again with the token.
 _PAGE: Final = 500
 
 
 def clean(tx: Transaction, request: pb.CleanEntityStorageRequest) -> pb.CleanEntityStorageResponse:
-    """Clean the next stretch of all entities; with a token where there are more. Raises InvalidError.
+    """Clean the next page of all entities; the response has a token where there are more. Raises InvalidError.
 
-    An entity without a state that is locked or has messages waiting is in use, and stays.
+    An entity without a state stays if it is locked or messages wait for it.
     """
-    (after_id,) = tokens.parts(request.continuationToken.value, "")
+    (after_id,) = continuation_tokens.parts(request.continuationToken.value, "")
     rows = tx.all(Q.entity_page, after_id, _PAGE)
     response = pb.CleanEntityStorageResponse()
     for row in rows:
@@ -26,9 +26,9 @@ def clean(tx: Transaction, request: pb.CleanEntityStorageRequest) -> pb.CleanEnt
             entities.unlock(tx, row["id"], row["lock_section"], tx.now)
             response.orphanedLocksReleased += 1
         if request.removeEmptyEntities and row["empty"]:
-            response.emptyEntitiesRemoved += tx.do(Q.entity_forget, row["key"])
+            response.emptyEntitiesRemoved += tx.do(Q.entity_delete_empty, row["key"])
     if len(rows) == _PAGE:
-        response.continuationToken.value = tokens.token(rows[-1]["id"])
+        response.continuationToken.value = continuation_tokens.token(rows[-1]["id"])
     return response
 
 

@@ -1,4 +1,4 @@
-"""Continuation tokens: where a list left off, in a form that only this hub reads."""
+"""Continuation tokens: where a page of a list ended. Only this hub reads them."""
 
 import base64
 import binascii
@@ -9,12 +9,15 @@ from orchestration.hub.errors import InvalidError
 
 
 def token(*parts: Any) -> str:
-    """The place in a list after the item with these sort keys."""
+    """The token of the position after the item with these sort keys."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
 
 def parts(text: str, *default: Any) -> list[Any]:
-    """The sort keys in a token, or those before the first item. Raises InvalidError on what is no token."""
+    """The sort keys in a token; `default`, which sorts before the first item, where `text` is empty.
+
+    Raises InvalidError where `text` is not a token of this hub.
+    """
     if not text:
         return list(default)
     try:

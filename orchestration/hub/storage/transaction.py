@@ -1,0 +1,91 @@
+"""What an operation sees of the hub's file, and what it asks to happen once its changes are on disk."""
+
+import sqlite3
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from orchestration.hub.storage import clock as clocks
+
+
+class WorkItemKind(IntEnum):
+    """What a worker can be asked to do."""
+
+    TURN = 0
+    ACTIVITY = 1
+    ENTITY = 2
+
+
+class ReadyWork(NamedTuple):
+    """Work that can be dispatched.
+
+    `key` is the key of the instance, activity or entity. `name` and `version` choose the worker.
+    """
+
+    kind: WorkItemKind
+    key: int
+    name: str
+    version: str | None
+
+
+@dataclass(slots=True)
+class AfterCommit:
+    """What happens in memory once a transaction is on disk.
+
+    `ready` is work to dispatch. `completed_tokens` are completion tokens that are used up. `changed_instances`
+    are the IDs of instances whose status changed. `first_timer` is when the earliest timer that was set is due,
+    in microseconds.
+    """
+
+    ready: list[ReadyWork] = field(default_factory=list)
+    completed_tokens: list[str] = field(default_factory=list)
+    changed_instances: set[str] = field(default_factory=set)
+    first_timer: int | None = None
+
+
+class Transaction:
+    """An operation's view of the file. Operations that share a COMMIT share it, and its time."""
+
+    __slots__ = ("_db", "_now", "after_commit", "clock")
+
+    def __init__(self, db: sqlite3.Connection, clock: clocks.Clock, after_commit: AfterCommit) -> None:
+        self._db = db
+        self.clock = clock
+        self.after_commit = after_commit
+        self._now = 0
+
+    @property
+    def now(self) -> int:
+        """The time in microseconds. It stays the same until the transaction ends."""
+        if not self._now:
+            self._now = clocks.now(self.clock)
+        return self._now
+
+    def one(self, statement: str, *values: Any) -> Any:
+        """The first row, or None."""
+        return self._db.execute(statement, values).fetchone()
+
+    def all(self, statement: str, *values: Any) -> list[Any]:
+        """Every row."""
+        return self._db.execute(statement, values).fetchall()
+
+    def do(self, statement: str, *values: Any) -> int:
+        """Run a change; returns the number of rows it changed."""
+        return self._db.execute(statement, values).rowcount
+
+    def add(self, statement: str, *values: Any) -> int:
+        """Insert a row; returns its key."""
+        key = self._db.execute(statement, values).lastrowid
+        return key if key is not None else 0
+
+    def as_of(self, at: int) -> int:
+        """The time at which something that was due or sent at `at` counts as arrived, in microseconds.
+
+        It is `at` where the clock was moved over `at`, else now.
+        """
+        return at if clocks.skipped(self.clock, at) else self.now
+
+    def timer_set(self, at: int) -> None:
+        """Have the timers looked at no later than `at`."""
+        if self.after_commit.first_timer is None or at < self.after_commit.first_timer:
+            self.after_commit.first_timer = at
