@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 NODE := .node
 NODE_STAMP := $(NODE)/node_modules/.installed
 BIOME := $(BIN)/node $(NODE)/node_modules/@biomejs/biome/bin/biome
+TSC := $(BIN)/node $(NODE)/node_modules/typescript/bin/tsc
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench proof pictures lock clean
@@ -38,6 +39,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, the page, Dockerfile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
+	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile
 
 bench: $(STAMP) ## speed and size, as a table

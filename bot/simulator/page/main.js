@@ -2,6 +2,7 @@
 
 import "./app/theme.js";
 import { startConversation } from "./app/conversation.js";
+import { byId } from "./app/dom.js";
 import { listen } from "./app/live.js";
 import { followHash, fromHash, openChannel } from "./app/navigate.js";
 import { startShell } from "./app/shell.js";
@@ -18,8 +19,6 @@ import { startPhone } from "./phone/phone.js";
 
 const FIRST_PERSON = "U0RITA";
 const RETRY = 1000; // milliseconds
-
-const byId = (id) => document.getElementById(id);
 
 async function start() {
   startShell(byId("scrim"), byId("skip"));
@@ -45,6 +44,7 @@ async function start() {
 }
 
 // An address may name someone who is not in this workspace; the page may be opened before the simulator is up.
+/** @param {string} id */
 async function arrive(id) {
   for (;;) {
     for (const candidate of [id, FIRST_PERSON]) {

@@ -2,6 +2,10 @@
 
 /** The simulator understood and refused; `message` is its sentence, `errors` its words by block of a view. */
 export class Refused extends Error {
+  /**
+   * @param {string} message
+   * @param {Record<string, string>|null} errors
+   */
   constructor(message, errors = null) {
     super(message);
     this.errors = errors;
@@ -11,13 +15,33 @@ export class Refused extends Error {
 /** The simulator did not answer. */
 export class Unreachable extends Error {}
 
+/**
+ * The sentence to show for something that was caught.
+ * @param {unknown} error
+ */
+export function reason(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * @param {string} path
+ * @param {Record<string, string|null|undefined>} params those that are null are left out
+ * @returns {Promise<any>} what the simulator answers; the caller names its shape
+ */
 export async function get(path, params = {}) {
   const query = new URLSearchParams(
-    Object.entries(params).filter(([, value]) => value !== null && value !== undefined),
+    Object.entries(params).flatMap(([name, value]) =>
+      value === null || value === undefined ? [] : [[name, value]],
+    ),
   );
   return call(`/sim/${path}?${query}`, { method: "GET" });
 }
 
+/**
+ * @param {string} path
+ * @param {object} body
+ * @returns {Promise<any>}
+ */
 export async function post(path, body) {
   return call(`/sim/${path}`, {
     method: "POST",
@@ -26,10 +50,15 @@ export async function post(path, body) {
   });
 }
 
+/** @param {string} path */
 export async function remove(path) {
   return call(`/sim/${path}`, { method: "DELETE" });
 }
 
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ */
 async function call(url, options) {
   let response;
   let answer;

@@ -4,7 +4,12 @@ import { h } from "./dom.js";
 import { appMark } from "./icons.js";
 import { state } from "./state.js";
 
-/** @param {{real_name?: string, name?: string, color?: string, is_bot?: boolean}|null} who null draws a blank. */
+/** @import { Person } from "./types.js" */
+
+/**
+ * @param {Partial<Person>|null} who null draws a blank
+ * @param {number} size in pixels
+ */
 export function avatar(who, size = 36) {
   const node = h("span", { class: `avatar${who?.is_bot ? " avatar--app" : ""}`, "aria-hidden": "true" });
   node.style.setProperty("--size", `${size}px`);
@@ -18,12 +23,14 @@ export function avatar(who, size = 36) {
   return node;
 }
 
+/** @param {string} [color] */
 function hex(color) {
   const text = String(color || "").replace(/^#/, "");
   return /^[0-9a-f]{6}$/i.test(text) ? `#${text}` : "#7a8288";
 }
 
 // Initials; where two people would have the same, the beginnings of their names.
+/** @param {string} name */
 function letters(name) {
   const own = initials(name);
   const shared = state.people.some(
@@ -32,11 +39,13 @@ function letters(name) {
   return shared ? name.slice(0, 2) : own;
 }
 
+/** @param {string} name */
 function initials(name) {
   const words = name.trim().split(/\s+/);
   return (words[0][0] + (words.length > 1 ? words[words.length - 1][0] : "")).toUpperCase();
 }
 
+/** @param {string} color "#" and six hexadecimal digits */
 function luminance(color) {
   const [red, green, blue] = [1, 3, 5].map((at) => {
     const part = parseInt(color.slice(at, at + 2), 16) / 255;

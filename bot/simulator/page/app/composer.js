@@ -2,7 +2,7 @@
 
 import { escapeText } from "../blocks/mrkdwn.js";
 import { suggestionList } from "../blocks/suggest.js";
-import { post, Refused } from "./api.js";
+import { post, Refused, reason } from "./api.js";
 import { fill, h, uid } from "./dom.js";
 import { icon } from "./icons.js";
 import { channelById, channelName, state } from "./state.js";
@@ -10,16 +10,27 @@ import { loadMessages } from "./sync.js";
 
 const TALLEST = 220; // pixels
 
+/** @typedef {{channel: string|null, thread: string|null}} Place where a line goes */
+
 /**
- * @param {{testid: string, place: () => {channel: string, thread: string|null}}} given
- * @returns {{node: Element, focus: () => void, put: (text: string) => void, retarget: () => void}} `retarget` is to be called when the place
- *     or the person changed: each keeps its own draft.
+ * @typedef {object} Composer
+ * @property {HTMLElement} node
+ * @property {() => void} focus
+ * @property {(text: string) => void} put puts a line in, for the person to send
+ * @property {() => void} retarget to be called when the place or the person changed: each keeps its own draft
+ */
+
+/**
+ * @param {{testid: string, place: () => Place}} given
+ * @returns {Composer}
  */
 export function createComposer({ testid, place }) {
+  /** @type {Map<string, string>} */
   const drafts = new Map();
+  /** @type {string|null} */
   let key = null;
   const errorId = uid("composer-error");
-  const error = h("p", {
+  const alert = h("p", {
     class: "composer__error",
     id: errorId,
     role: "alert",
@@ -44,25 +55,28 @@ export function createComposer({ testid, place }) {
     touched();
   });
   const touched = () => {
-    drafts.set(key, field.value);
+    if (key !== null) drafts.set(key, field.value);
     field.style.height = "auto";
     field.style.height = `${Math.min(field.scrollHeight, TALLEST)}px`;
     send.disabled = !field.value.trim();
     list.refresh();
   };
-  const say = (sentence) => fill(error, sentence ? [icon("warning", 16), sentence] : []);
+  /** @param {string} sentence empty for none */
+  const say = (sentence) => fill(alert, sentence ? [icon("warning", 16), sentence] : []);
 
   const submit = async () => {
     const text = field.value.trim();
     if (!text) return;
     const from = key;
+    if (from === null) return;
     say("");
     field.value = "";
     touched();
     node.setAttribute("aria-busy", "true");
     try {
       await deliver(text, place());
-    } catch (problem) {
+    } catch (error) {
+      const problem = reason(error);
       // Nothing a person typed is lost, unless they went on to type something else.
       if (!drafts.get(from)) drafts.set(from, text);
       if (from === key && !field.value) field.value = text;
@@ -70,8 +84,8 @@ export function createComposer({ testid, place }) {
       list.hide();
       await loadMessages();
       // Slack's own words about a command stand in the conversation already.
-      const told = state.messages?.some((message) => message.ephemeral && message.text === problem.message);
-      if (from === key && !told) say(problem.message);
+      const told = state.messages?.some((message) => message.ephemeral && message.text === problem);
+      if (from === key && !told) say(problem);
     } finally {
       node.removeAttribute("aria-busy");
     }
@@ -89,6 +103,7 @@ export function createComposer({ testid, place }) {
       submit();
     }
   });
+  /** @param {Event} event */
   const pressed = (event) => {
     event.preventDefault();
     submit();
@@ -97,7 +112,7 @@ export function createComposer({ testid, place }) {
     "form",
     { class: "composer", on: { submit: pressed } },
     list.node,
-    error,
+    alert,
     h("div", { class: "composer__box" }, field, send),
     h(
       "p",
@@ -116,7 +131,6 @@ export function createComposer({ testid, place }) {
   return {
     node,
     focus: () => field.focus(),
-    /** Puts a line in, for the person to send. */
     put(text) {
       field.value = text;
       touched();
@@ -140,7 +154,11 @@ export function createComposer({ testid, place }) {
   };
 }
 
-/** Sends a line as the acting person: a command when it starts with a slash, else a message. */
+/**
+ * Sends a line as the acting person: a command when it starts with a slash, else a message.
+ * @param {string} text
+ * @param {Place} place
+ */
 async function deliver(text, { channel, thread }) {
   const as = state.as;
   if (text.startsWith("/") && thread)
@@ -150,15 +168,22 @@ async function deliver(text, { channel, thread }) {
 }
 
 // What looks like a name of the workspace becomes a reference, and nothing typed can pass for one.
+/** @param {string} text */
 function referenced(text) {
   return escapeText(text)
-    .replace(/(^|[\s(])@([\p{L}\p{N}_.-]*[\p{L}\p{N}_])/gu, (whole, before, name) => {
-      if (["here", "channel", "everyone"].includes(name)) return `${before}<!${name}>`;
-      const found = state.people.find((one) => one.name === name);
-      return found ? `${before}<@${found.id}>` : whole;
-    })
-    .replace(/(^|[\s(])#([\p{L}\p{N}_-]+)/gu, (whole, before, name) => {
-      const found = state.channels.find((one) => !one.is_im && one.name === name);
-      return found ? `${before}<#${found.id}>` : whole;
-    });
+    .replace(
+      /(^|[\s(])@([\p{L}\p{N}_.-]*[\p{L}\p{N}_])/gu,
+      (/** @type {string} */ whole, /** @type {string} */ before, /** @type {string} */ name) => {
+        if (["here", "channel", "everyone"].includes(name)) return `${before}<!${name}>`;
+        const found = state.people.find((one) => one.name === name);
+        return found ? `${before}<@${found.id}>` : whole;
+      },
+    )
+    .replace(
+      /(^|[\s(])#([\p{L}\p{N}_-]+)/gu,
+      (/** @type {string} */ whole, /** @type {string} */ before, /** @type {string} */ name) => {
+        const found = state.channels.find((one) => !one.is_im && one.name === name);
+        return found ? `${before}<#${found.id}>` : whole;
+      },
+    );
 }

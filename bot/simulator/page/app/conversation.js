@@ -2,7 +2,7 @@
 
 import { guidedButton } from "../guided/guided.js";
 import { createComposer } from "./composer.js";
-import { fill, h, keepingFocus } from "./dom.js";
+import { fill, h, keepingFocus, query } from "./dom.js";
 import { drawHome } from "./home.js";
 import { icon } from "./icons.js";
 import { drawMessages, spokenMessage } from "./messages.js";
@@ -12,7 +12,13 @@ import { togglePanel, toggleSidebar } from "./shell.js";
 import { channelById, channelName, state, watch } from "./state.js";
 import { announce } from "./toast.js";
 
-/** Builds the conversation into `main` and keeps it up to date. */
+/** @import { Composer } from "./composer.js" */
+/** @import { Message } from "./types.js" */
+
+/**
+ * Builds the conversation into `main` and keeps it up to date.
+ * @param {HTMLElement} main
+ */
 export function startConversation(main) {
   const { header, draw } = channelBar();
   const banner = h(
@@ -51,7 +57,13 @@ export function startConversation(main) {
   watchMessages(list, scroller, composer);
 }
 
+/**
+ * @param {HTMLElement} list
+ * @param {HTMLElement} scroller
+ * @param {Composer} composer
+ */
 function watchMessages(list, scroller, composer) {
+  /** @type {{channel: string|null, as: string|null, last: string|null}} */
   let shown = { channel: null, as: null, last: null };
   const end = stickToEnd(scroller, list);
   watch(["messages", "people", "channels", "today"], () => {
@@ -69,6 +81,11 @@ function watchMessages(list, scroller, composer) {
   });
 }
 
+/**
+ * @param {HTMLElement} list
+ * @param {Message[]} messages
+ * @param {Composer} composer
+ */
 function drawEmpty(list, messages, composer) {
   list.querySelector(".empty")?.remove();
   if (messages.length) return;
@@ -89,9 +106,11 @@ function drawEmpty(list, messages, composer) {
   );
 }
 
+/** @param {Composer} composer */
 function tries(composer) {
   const lines = state.app?.tries || [];
   if (!lines.length) return null;
+  /** @param {string} text */
   const line = (text) =>
     h(
       "li",
@@ -150,12 +169,12 @@ function channelBar() {
 }
 
 function tabs() {
-  const names = [
+  const labels = [
     ["home", "Home"],
     ["messages", "Messages"],
   ];
   const row = h("div", { class: "tabs", role: "tablist", "aria-label": "App" });
-  for (const [tab, label] of names) {
+  for (const [tab, label] of labels) {
     const on = state.tab === tab;
     row.append(
       h(
@@ -173,7 +192,7 @@ function tabs() {
               if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
               const other = tab === "home" ? "messages" : "home";
               openTab(other);
-              document.querySelector(`[data-testid="tab-${other}"]`).focus();
+              query(document, `[data-testid="tab-${other}"]`)?.focus();
             },
           },
         },

@@ -5,6 +5,7 @@ import { viewSurface } from "../blocks/surfaces.js";
 import { fill, h } from "./dom.js";
 import { state, theApp } from "./state.js";
 
+/** @param {HTMLElement} node */
 export function drawHome(node) {
   const { home } = state;
   if (home === undefined) return fill(node, h("p", { class: "empty" }, "Loading…"));

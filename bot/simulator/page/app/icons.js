@@ -2,6 +2,9 @@
 
 import { svg } from "./dom.js";
 
+/** @import { Shape } from "./types.js" */
+
+/** @type {Record<string, string>} */
 const PATHS = {
   hash: "M8 3.5 6.5 16.5M13.5 3.5 12 16.5M4 7.5h12.5M3.5 12.5H16",
   menu: "M3 5.5h14M3 10h14M3 14.5h14",
@@ -36,7 +39,11 @@ const PATHS = {
   home: "m3.5 9.5 6.5-6 6.5 6v7h-4.5v-4.5h-4v4.5H3.5z",
 };
 
-/** The icon called `name`; `size` in pixels. */
+/**
+ * The icon called `name`; `size` in pixels.
+ * @param {string} name
+ * @param {number} size
+ */
 export function icon(name, size = 20) {
   return svg(
     {
@@ -54,7 +61,10 @@ export function icon(name, size = 20) {
   );
 }
 
-/** The mark of an app that has no picture: a rosette with a tick. */
+/**
+ * The mark of an app that has no picture: a rosette with a tick.
+ * @param {number} size in pixels
+ */
 export function appMark(size) {
   const points = Array.from({ length: 24 }, (_, i) => {
     const angle = (i * Math.PI) / 12;
@@ -94,8 +104,11 @@ const WHITE = {
   "stroke-linecap": "round",
   "stroke-linejoin": "round",
 };
+/** @type {(fill: string) => Shape} */
 const square = (fill) => ["rect", { x: 1.5, y: 1.5, width: 17, height: 17, rx: 4, fill }];
+/** @type {(fill: string) => Shape} */
 const disc = (fill) => ["circle", { cx: 10, cy: 10, r: 8.5, fill }];
+/** @type {Shape[]} */
 const glass = [
   ["path", { d: "M5 2.5h10M5 17.5h10", stroke: "#8a6a2f", "stroke-width": 2, "stroke-linecap": "round" }],
   [
@@ -109,6 +122,7 @@ const glass = [
   ],
   ["path", { d: "M7.2 6.2h5.6L10 9.4zM7 16c.6-2 2-2.6 3-2.6s2.4.6 3 2.6z", fill: "#e0a63c" }],
 ];
+/** @type {Record<string, Shape[]>} */
 const DRAWN = {
   white_check_mark: [square("#2f9e62"), ["path", { d: "m5.8 10.3 2.9 2.9 5.5-6.2", ...WHITE }]],
   heavy_check_mark: [["path", { d: "m4 10.5 4 4 8-9", ...WHITE, stroke: "#2f9e62", "stroke-width": 2.8 }]],
@@ -162,7 +176,10 @@ const DRAWN = {
   ],
 };
 
-/** The page's own drawing of an emoji, or null where the font's will do. */
+/**
+ * The page's own drawing of an emoji, or null where the font's will do.
+ * @param {string} name
+ */
 export function drawn(name) {
   return DRAWN[name] ? svg({ viewBox: "0 0 20 20", class: "emoji__drawn" }, DRAWN[name]) : null;
 }

@@ -6,9 +6,11 @@ import { follow, loadAll } from "./sync.js";
 const FIRST_WAIT = 400; // milliseconds; doubled at each failure
 const LONGEST_WAIT = 8000;
 
+/** @type {EventSource|null} */
 let source = null;
 let wait = FIRST_WAIT;
-let timer = null;
+/** @type {number|undefined} */
+let timer;
 
 /** Listens as the acting person, from now on; a stream that was open is closed. */
 export function listen() {

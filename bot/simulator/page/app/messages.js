@@ -9,32 +9,42 @@ import { messageSurface } from "../blocks/surfaces.js";
 import { clockTime, dayLabel, fullMoment, moment, wall } from "../panel/time.js";
 import { remove } from "./api.js";
 import { avatar } from "./avatar.js";
-import { h, reconcile } from "./dom.js";
+import { h, query, queryAll, reconcile } from "./dom.js";
 import { icon } from "./icons.js";
 import { openChannel, openThread } from "./navigate.js";
 import { showPanel } from "./shell.js";
 import { names, now, person, state } from "./state.js";
-import { toast } from "./toast.js";
+import { toastError } from "./toast.js";
 import { linkWork } from "./work.js";
+
+/** @import { Item, Message } from "./types.js" */
 
 const TOGETHER = 300; // seconds within which messages of one author share a heading
 
-/** Who speaks: the person, under the name the app chose for this message if it did. */
+/**
+ * Who speaks: the person, under the name the app chose for this message if it did.
+ * @param {Message} message
+ */
 export function authorOf(message) {
   // Slack itself speaks through Slackbot, who is nobody's app.
-  const known = person(message.user) || { real_name: "Slackbot", is_bot: false };
+  const known = (message.user && person(message.user)) || { real_name: "Slackbot", is_bot: false };
   return { ...known, real_name: message.username || known.real_name };
 }
 
 /**
  * Draws messages into `list`, touching only those that changed.
- * @param {boolean} inThread replies are not offered a thread of their own
+ * @param {HTMLElement} list
+ * @param {Message[]} messages
+ * @param {{inThread?: boolean, newFrom?: string|null}} options `inThread`: replies are not offered a thread of their
+ *     own; `newFrom`: the ts of the message that the line "New" stands above
  */
 export function drawMessages(list, messages, { inThread = false, newFrom = null } = {}) {
   const tz = state.me?.tz;
   const { today } = state;
   const setting = `${state.as} ${today} ${tz} ${state.people.length} ${state.channels.length} ${inThread}`;
+  /** @type {Item[]} */
   const items = [];
+  /** @type {Message|null} */
   let before = null;
   for (const message of messages) {
     const day = wall(Number(message.ts), tz).days;
@@ -46,7 +56,7 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
         sig: "new",
         build: () => h("li", { class: "new-line" }, h("span", null, "New")),
       });
-    const follows = !newDay && message.ts !== newFrom && joins(before, message);
+    const follows = before !== null && !newDay && message.ts !== newFrom && joins(before, message);
     items.push({
       key: `${message.ts}`,
       sig: `${setting} ${follows} ${JSON.stringify(message)}`,
@@ -57,10 +67,15 @@ export function drawMessages(list, messages, { inThread = false, newFrom = null 
     before = message;
   }
   reconcile(list, items);
-  const rows = [...list.querySelectorAll(".message")];
-  for (const [at, row] of rows.entries()) row.setAttribute("tabindex", at === rows.length - 1 ? 0 : -1);
+  const rows = queryAll(list, ".message");
+  for (const [at, row] of rows.entries()) row.tabIndex = at === rows.length - 1 ? 0 : -1;
 }
 
+/**
+ * @param {string} ts
+ * @param {number} day days since 1970
+ * @param {number} today
+ */
 function dayItem(ts, day, today) {
   const label = dayLabel(Number(ts), { tz: state.me?.tz, now: now() });
   return {
@@ -70,6 +85,7 @@ function dayItem(ts, day, today) {
   };
 }
 
+/** @param {number} count */
 function repliesLine(count) {
   const label = `${count} ${count === 1 ? "reply" : "replies"}`;
   return {
@@ -79,6 +95,10 @@ function repliesLine(count) {
   };
 }
 
+/**
+ * @param {Message} before
+ * @param {Message} message
+ */
 function joins(before, message) {
   const sameAuthor = before.user === message.user && before.username === message.username;
   return (
@@ -90,6 +110,11 @@ function joins(before, message) {
   );
 }
 
+/**
+ * @param {Message} message
+ * @param {{follows: boolean, inThread: boolean}} options
+ * @returns {HTMLElement}
+ */
 function drawMessage(message, { follows, inThread }) {
   const author = authorOf(message);
   const tz = state.me?.tz;
@@ -97,7 +122,7 @@ function drawMessage(message, { follows, inThread }) {
     "time",
     {
       class: "message__time",
-      datetime: new Date(message.ts * 1000).toISOString(),
+      datetime: new Date(Number(message.ts) * 1000).toISOString(),
       title: fullMoment(Number(message.ts), tz),
     },
     clockTime(Number(message.ts), tz),
@@ -115,7 +140,8 @@ function drawMessage(message, { follows, inThread }) {
     message.ephemeral && "message--ephemeral",
     message.blocks?.length && "message--blocks",
   ];
-  return h(
+  /** @type {HTMLElement} */
+  const node = h(
     "li",
     {
       class: classes.filter(Boolean).join(" "),
@@ -126,7 +152,7 @@ function drawMessage(message, { follows, inThread }) {
         ts: message.ts,
         ephemeral: message.ephemeral ? "true" : null,
       },
-      on: { keydown: (event) => onKey(event) },
+      on: { keydown: (event) => onKey(event, node) },
     },
     h("div", { class: "message__gutter" }, follows ? time.cloneNode(true) : avatar(author, 36)),
     h(
@@ -140,8 +166,10 @@ function drawMessage(message, { follows, inThread }) {
     ),
     message.ephemeral ? null : toolbar(message, inThread),
   );
+  return node;
 }
 
+/** @param {Message} message */
 function body(message) {
   const edited = message.edited
     ? h("span", { class: "edited", title: fullMoment(Number(message.edited.ts), state.me?.tz) }, "(edited)")
@@ -160,6 +188,7 @@ function body(message) {
   );
 }
 
+/** @param {Message} message */
 function reactions(message) {
   const given = Object.entries(message.reactions || {});
   if (!given.length) return null;
@@ -177,6 +206,7 @@ function reactions(message) {
   );
 }
 
+/** @param {Message} message */
 function threadLink(message) {
   if (!message.reply_count) return null;
   const label = `${message.reply_count} ${message.reply_count === 1 ? "reply" : "replies"}`;
@@ -200,7 +230,12 @@ function threadLink(message) {
   );
 }
 
+/**
+ * @param {Message} message
+ * @param {boolean} inThread
+ */
 function toolbar(message, inThread) {
+  /** @type {HTMLElement} */
   const more = h(
     "button",
     {
@@ -227,6 +262,7 @@ function toolbar(message, inThread) {
   return h("div", { class: "message__tools" }, inThread ? null : reply, more);
 }
 
+/** @param {Message} message */
 function menuItems(message) {
   return [
     {
@@ -237,6 +273,7 @@ function menuItems(message) {
   ];
 }
 
+/** @param {Message} message */
 async function askDelete(message) {
   const sure = await ask({
     title: "Delete this message?",
@@ -248,22 +285,28 @@ async function askDelete(message) {
   try {
     await remove(`messages/${message.channel}/${message.ts}`);
   } catch (error) {
-    toast(error.message, "error");
+    toastError(error);
   }
 }
 
 // Only when the message itself has the focus: inside, the keys belong to its controls.
-function onKey(event) {
-  if (event.target !== event.currentTarget) return;
-  const rows = [...event.currentTarget.parentElement.querySelectorAll(".message")];
-  if (moveFocus(event, rows)) return;
+/**
+ * @param {KeyboardEvent} event
+ * @param {HTMLElement} row
+ */
+function onKey(event, row) {
+  if (event.target !== row) return;
+  if (row.parentElement && moveFocus(event, queryAll(row.parentElement, ".message"))) return;
   if (event.key === "Enter" || event.key === "ArrowRight") {
     event.preventDefault();
-    event.currentTarget.querySelector("button, a[href], input, textarea")?.focus();
+    query(row, "button, a[href], input, textarea")?.focus();
   }
 }
 
-/** What a screen reader says of a message that arrives. */
+/**
+ * What a screen reader says of a message that arrives.
+ * @param {Message} message
+ */
 export function spokenMessage(message) {
   const said = message.text ? spoken(message.text, names()) : "a message";
   return `${authorOf(message).real_name}${message.ephemeral ? ", only to you" : ""}: ${said}`;

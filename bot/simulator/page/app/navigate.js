@@ -1,10 +1,11 @@
 // Who is acting and what is on screen, kept in the address so that it can be shared and restored.
 
 import { post } from "./api.js";
+import { query } from "./dom.js";
 import { listen } from "./live.js";
 import { state, update } from "./state.js";
 import { loadHome, loadMessages, loadPhone, loadState, loadThread, readOpen } from "./sync.js";
-import { toast } from "./toast.js";
+import { toastError } from "./toast.js";
 
 const KEY = "countersign.as";
 
@@ -25,11 +26,15 @@ export function writeHash() {
   const { as, channel, thread, tab } = state;
   localStorage.setItem(KEY, as);
   const parts = { as, channel, thread, tab: tab === "home" ? "home" : null };
-  const query = new URLSearchParams(Object.entries(parts).filter(([, value]) => value));
-  if (location.hash.slice(1) !== query.toString()) history.replaceState(null, "", `#${query}`);
+  const given = Object.entries(parts).flatMap(([name, value]) => (value ? [[name, value]] : []));
+  const hash = new URLSearchParams(given).toString();
+  if (location.hash.slice(1) !== hash) history.replaceState(null, "", `#${hash}`);
 }
 
-/** Becomes another person; stays in the channel where they may see it. */
+/**
+ * Becomes another person; stays in the channel where they may see it.
+ * @param {string} id
+ */
 export async function become(id) {
   if (id === state.as) return;
   const wasIm = state.channels.find((channel) => channel.id === state.channel)?.is_im;
@@ -40,12 +45,16 @@ export async function become(id) {
   listen();
 }
 
-/** Shows a channel, and in it the message `ts` if one is named. */
+/**
+ * Shows a channel, and in it the message `ts` if one is named.
+ * @param {string|null|undefined} id
+ * @param {{tab?: string, thread?: string|null, ts?: string|null}} options
+ */
 export async function openChannel(id, { tab = "messages", thread = null, ts = null } = {}) {
   const channel = state.channels.find((one) => one.id === id);
   if (!channel) return;
   update({
-    channel: id,
+    channel: channel.id,
     tab: channel.is_im ? tab : "messages",
     thread,
     replies: null,
@@ -57,10 +66,13 @@ export async function openChannel(id, { tab = "messages", thread = null, ts = nu
   if (state.tab === "home") await openHome();
   await Promise.all([loadMessages(), loadThread()]);
   await readOpen();
-  if (ts) document.querySelector(`.main .message[data-ts="${CSS.escape(ts)}"]`)?.focus();
+  if (ts) query(document, `.main .message[data-ts="${CSS.escape(ts)}"]`)?.focus();
 }
 
-/** Shows a tab of the app's direct message; opening Home tells the app, as Slack does. */
+/**
+ * Shows a tab of the app's direct message; opening Home tells the app, as Slack does.
+ * @param {string} tab
+ */
 export async function openTab(tab) {
   update({ tab, thread: null, replies: null });
   writeHash();
@@ -73,12 +85,15 @@ async function openHome() {
   try {
     await post("home/open", { as: state.as });
   } catch (error) {
-    toast(error.message, "error");
+    toastError(error);
   }
   await loadHome();
 }
 
-/** Shows a thread beside the conversation; null closes it. */
+/**
+ * Shows a thread beside the conversation; null closes it.
+ * @param {string|null} ts
+ */
 export async function openThread(ts) {
   update({ thread: ts, replies: null });
   writeHash();

@@ -2,7 +2,11 @@
 
 const NEAR_END = 80; // pixels from the end that still count as reading the newest message
 
-/** Fades a list that is being loaded; what still shows the previous place or person must not be acted on. */
+/**
+ * Fades a list that is being loaded; what still shows the previous place or person must not be acted on.
+ * @param {HTMLElement} list
+ * @param {unknown[]|null} messages null while they are loaded
+ */
 export function standBy(list, messages) {
   list.classList.toggle("messages--loading", messages === null);
   list.inert = messages === null;
@@ -11,6 +15,8 @@ export function standBy(list, messages) {
 /**
  * Keeps the end in sight whenever the list or the room for it changes size, for as long as the reader is there.
  * Returns a function that goes to the end.
+ * @param {HTMLElement} scroller
+ * @param {HTMLElement} list
  */
 export function stickToEnd(scroller, list) {
   let atEnd = true;

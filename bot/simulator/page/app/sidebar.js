@@ -1,14 +1,21 @@
 // The left column: the workspace, who I am, channels and direct messages.
 
 import { avatar } from "./avatar.js";
-import { fill, h, keepingFocus } from "./dom.js";
+import { ARROWS, fill, h, keepingFocus, queryAll } from "./dom.js";
 import { icon } from "./icons.js";
 import { become, openChannel } from "./navigate.js";
 import { closeDrawer } from "./shell.js";
 import { channelName, state, theApp, watch } from "./state.js";
 import { themeButton } from "./theme.js";
 
+/** @type {Record<string, number|undefined>} */
+const SIDEWAYS = { ArrowRight: 1, ArrowLeft: -1 };
+
+/** @import { Channel, Person } from "./types.js" */
+
+/** @param {HTMLElement} nav */
 export function startSidebar(nav) {
+  const mark = h("span", { class: "workspace__mark", "aria-hidden": "true" });
   const name = h("p", { class: "workspace__name" });
   const people = h("div", { class: "people", role: "group", "aria-label": "Act as" });
   const me = h("p", { class: "me", dataset: { testid: "me" } });
@@ -18,7 +25,7 @@ export function startSidebar(nav) {
     h(
       "header",
       { class: "workspace" },
-      h("span", { class: "workspace__mark", "aria-hidden": "true" }, ""),
+      mark,
       h(
         "div",
         { class: "workspace__text" },
@@ -32,7 +39,7 @@ export function startSidebar(nav) {
   );
   watch(["workspace"], () => {
     name.textContent = state.workspace?.name || "";
-    nav.querySelector(".workspace__mark").textContent = (state.workspace?.name || "?")[0];
+    mark.textContent = (state.workspace?.name || "?")[0];
     document.title = `${state.workspace?.name || "Workspace"} · Countersign`;
   });
   watch(["people", "as", "waiting"], () => keepingFocus(people, () => drawPeople(people)));
@@ -52,6 +59,7 @@ export function startSidebar(nav) {
   watch(["channels", "channel", "people", "as"], () => keepingFocus(lists, () => drawChannels(lists)));
 }
 
+/** @param {HTMLElement} node */
 function drawPeople(node) {
   const humans = state.people.filter((one) => !one.is_bot);
   fill(
@@ -59,14 +67,16 @@ function drawPeople(node) {
     humans.map((one) => personButton(one)),
   );
   node.onkeydown = (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const step = ARROWS[event.key] || SIDEWAYS[event.key];
     if (!step) return;
     event.preventDefault();
-    const buttons = [...node.children];
-    buttons[(buttons.indexOf(document.activeElement) + step + buttons.length) % buttons.length].focus();
+    const buttons = queryAll(node, ".person");
+    const at = buttons.findIndex((button) => button === document.activeElement);
+    buttons[(at + step + buttons.length) % buttons.length].focus();
   };
 }
 
+/** @param {Person} one */
 function personButton(one) {
   const on = one.id === state.as;
   const waits = !on && state.waiting.has(one.id);
@@ -87,20 +97,25 @@ function personButton(one) {
   );
 }
 
+/** @param {HTMLElement} node */
 function drawChannels(node) {
   const rooms = state.channels.filter((channel) => !channel.is_im);
   const direct = state.channels.filter((channel) => channel.is_im);
   fill(node, group("Channels", rooms), group("Direct messages", direct));
   node.onkeydown = (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const links = [...node.querySelectorAll(".channel")];
-    const at = links.indexOf(document.activeElement);
+    const step = ARROWS[event.key];
+    const links = queryAll(node, ".channel");
+    const at = links.findIndex((link) => link === document.activeElement);
     if (!step || at < 0) return;
     event.preventDefault();
     links[(at + step + links.length) % links.length].focus();
   };
 }
 
+/**
+ * @param {string} title
+ * @param {Channel[]} channels
+ */
 function group(title, channels) {
   if (!channels.length) return null;
   const heading = title.toLowerCase().replace(/\W+/g, "-");
@@ -116,6 +131,7 @@ function group(title, channels) {
   );
 }
 
+/** @param {Channel} channel */
 function channelButton(channel) {
   const here = channel.id === state.channel;
   const unread = here ? 0 : channel.unread;

@@ -1,53 +1,65 @@
 // What the page knows, and who wants to be told when it changes. Nothing here touches the document.
 
+/** @import { Channel, Names, State } from "./types.js" */
+
+/** @type {State} */
 export const state = {
-  as: null, // the acting person's ID
-  channel: null, // the open channel's ID
-  tab: "messages", // of the app's direct message: "messages" or "home"
-  thread: null, // ts of the parent in the thread pane
+  as: "",
+  channel: null,
+  tab: "messages",
+  thread: null,
   me: null,
   people: [],
   groups: [],
   channels: [],
-  views: [], // my open modals, the one in front last
+  views: [],
   clock: null,
-  today: 0, // the simulated day, as days since 1970 where I am
-  minute: 0, // and its minute
-  clockRead: 0, // performance.now() / 1000 when `clock` was read
+  today: 0,
+  minute: 0,
+  clockRead: 0,
   app: null,
   controls: [],
   workspace: null,
-  messages: null, // of `channel`; null until they are loaded
-  replies: null, // of `thread`, the parent first
-  home: undefined, // undefined until loaded, null when the app has published none
-  unreadAtOpening: 0, // how many messages were unread when the channel was opened,
-  newFrom: null, // and the ts of the first of them
-  waiting: new Set(), // people with something unread
+  messages: null,
+  replies: null,
+  home: undefined,
+  unreadAtOpening: 0,
+  newFrom: null,
+  waiting: new Set(),
   hasPhones: false,
-  phone: null, // mine; null until it is loaded, and where there are none
-  guide: { scenarios: [], play: null }, // the guided scenarios, and the one that is played
+  phone: null,
+  guide: { scenarios: [], play: null },
   hasStories: false,
-  work: null, // the ID of the app's work in view,
-  picked: null, // the same where someone asked for it,
-  story: null, // what it did and waits for; null until it is loaded,
-  before: null, // what it was when the app was killed,
-  regained: null, // and how many of those steps were there again
-  faults: [], // that are on, each with `until` by performance.now()
-  twice: false, // whether my next press is sent twice
+  work: null,
+  picked: null,
+  story: null,
+  before: null,
+  regained: null,
+  faults: [],
+  twice: false,
   online: true,
 };
 
+/** @type {Set<{keys: (keyof State)[], listener: () => void}>} */
 const watchers = new Set();
 
-/** Calls `listener` now and whenever one of `keys` changes. */
+/**
+ * Calls `listener` now and whenever one of `keys` changes.
+ * @param {(keyof State)[]} keys
+ * @param {() => unknown} listener
+ */
 export function watch(keys, listener) {
   watchers.add({ keys, listener });
   listener();
 }
 
-/** Changes some of the state and tells each watcher concerned once. */
+/**
+ * Changes some of the state and tells each watcher concerned once.
+ * @param {Partial<State>} patch
+ */
 export function update(patch) {
-  const changed = Object.keys(patch).filter((key) => patch[key] !== state[key]);
+  const names = /** @type {(keyof State)[]} */ (Object.keys(patch));
+  const changed = names.filter((key) => patch[key] !== state[key]);
   if (!changed.length) return;
   Object.assign(state, patch);
   for (const { keys, listener } of watchers) if (keys.some((key) => changed.includes(key))) listener();
@@ -59,14 +71,17 @@ export function now() {
   return state.clock.now + performance.now() / 1000 - state.clockRead;
 }
 
+/** @param {string} id */
 export function person(id) {
   return state.people.find((one) => one.id === id) || null;
 }
 
+/** @param {string} id */
 function group(id) {
   return state.groups.find((one) => one.id === id) || null;
 }
 
+/** @param {string|null} id */
 export function channelById(id) {
   return state.channels.find((one) => one.id === id) || null;
 }
@@ -76,14 +91,21 @@ export function theApp() {
   return state.people.find((one) => one.is_bot) || null;
 }
 
-/** A channel's name as a person reads it: a direct message is called after whom it is with. */
+/**
+ * A channel's name as a person reads it: a direct message is called after whom it is with.
+ * @param {Channel} channel
+ */
 export function channelName(channel) {
   if (!channel.is_im) return channel.name;
-  const other = channel.with !== state.as ? person(channel.with) : null;
+  const other = channel.with && channel.with !== state.as ? person(channel.with) : null;
   return (other || theApp())?.real_name || channel.name;
 }
 
-/** What text needs to know of the workspace (see mrkdwn.js); `open` shows a channel. */
+/**
+ * What text needs to know of the workspace.
+ * @param {(channel: string) => void} [open] shows a channel
+ * @returns {Names}
+ */
 export function names(open) {
   return { person, group, channel: channelById, me: state.as, tz: state.me?.tz || "UTC", now: now(), open };
 }

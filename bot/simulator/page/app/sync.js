@@ -4,11 +4,19 @@ import { nudge } from "../panel/story_sync.js";
 import { get, post, Refused, Unreachable } from "./api.js";
 import { state, update } from "./state.js";
 
+/** @import { Fault, Guide, Message, Person, Phone, State, View } from "./types.js" */
+
 const SOON = 250; // milliseconds
+
+/**
+ * @typedef {Pick<State, "me"|"groups"|"channels"|"views"|"clock"|"app"|"controls"|"workspace">
+ *     & {people: (Person & {unread: number})[], phones: boolean, stories: boolean}} StateAnswer
+ */
 
 /** Fetches who I am, the channels, my modals, the clock and the app. */
 export const loadState = single(async () => {
   const as = state.as;
+  /** @type {StateAnswer} */
   const fresh = await get("state", { as });
   if (as !== state.as) return;
   // Whom something waits for is kept apart, so that a mark alone draws no message again.
@@ -37,6 +45,7 @@ export const loadState = single(async () => {
 export const loadMessages = single(async () => {
   const { as, channel } = state;
   if (!channel) return;
+  /** @type {{messages: Message[]}} */
   const { messages } = await get("messages", { as, channel });
   if (as !== state.as || channel !== state.channel) return;
   const newFrom = state.messages ? state.newFrom : firstUnread(messages, as, state.unreadAtOpening);
@@ -44,6 +53,11 @@ export const loadMessages = single(async () => {
 });
 
 // Where the line "New" stands: above the oldest of the last `count` messages by others.
+/**
+ * @param {Message[]} messages
+ * @param {string} as
+ * @param {number} count
+ */
 function firstUnread(messages, as, count) {
   if (!count) return null;
   const others = messages.filter((message) => message.user !== as);
@@ -54,6 +68,7 @@ function firstUnread(messages, as, count) {
 export const loadThread = single(async () => {
   const { as, channel, thread } = state;
   if (!thread) return;
+  /** @type {{messages: Message[]}} */
   const { messages } = await get("messages", { as, channel, thread_ts: thread });
   if (as === state.as && channel === state.channel && thread === state.thread)
     update({ replies: same(state.replies, messages) });
@@ -63,12 +78,14 @@ export const loadThread = single(async () => {
 export const loadHome = single(async () => {
   if (state.tab !== "home") return;
   const as = state.as;
+  /** @type {{view: View|null}} */
   const { view } = await get("home", { as });
   if (as === state.as) update({ home: same(state.home, view) });
 });
 
 /** Fetches the faults that are on. */
 export const loadFaults = single(async () => {
+  /** @type {{faults: (Fault & {left: number|null})[]}} */
   const { faults } = await get("faults");
   const read = performance.now();
   update({
@@ -79,12 +96,14 @@ export const loadFaults = single(async () => {
 /** Fetches my phone, where there are phones. */
 export const loadPhone = single(async () => {
   const as = state.as;
+  /** @type {Phone|null} */
   const phone = state.hasPhones ? await get("phone", { as }).catch(noneIfRefused) : null;
   if (as === state.as) update({ phone: same(state.phone, phone) });
 });
 
 /** Fetches the guided scenarios, and how far the one is that is played. */
 export const loadGuide = single(async () => {
+  /** @type {Guide} */
   const { scenarios, play } = await get("scenarios");
   update({ guide: same(state.guide, { scenarios, play }) });
 });
@@ -104,9 +123,13 @@ export const readOpen = single(async () => {
   await post("read", { as, channel });
 });
 
-/** Fetches what one change of the event stream concerns. */
+/**
+ * Fetches what one change of the event stream concerns.
+ * @param {{kind: string, channel?: string}} change
+ */
 export async function follow(change) {
   const here = change.channel === state.channel;
+  /** @type {Record<string, (here: boolean) => unknown>} */
   const jobs = {
     message: conversation,
     ephemeral: conversation,
@@ -126,15 +149,18 @@ export async function follow(change) {
 }
 
 // The state first: whether the open channel holds something unread decides whether it is marked as read.
+/** @param {boolean} here whether it is the open one that changed */
 async function conversation(here) {
   if (!here) return loadState();
   await Promise.all([loadState(), loadThread(), loadMessages()]);
   return readOpen();
 }
 
+/** @type {number|null} */
 let timer = null;
 
 // Someone without a phone is refused one.
+/** @param {unknown} error */
 function noneIfRefused(error) {
   if (error instanceof Refused) return null;
   throw error;
@@ -150,7 +176,13 @@ function soonState() {
 }
 
 // Keeps the old value when the new one says the same, so that nothing is drawn again for it.
-function same(old, fresh, print = JSON.stringify) {
+/**
+ * @template Value
+ * @param {Value|undefined} old
+ * @param {Value} fresh
+ * @param {(value: Value) => string} print
+ */
+function same(old, fresh, print = (value) => JSON.stringify(value)) {
   return old !== undefined && print(old) === print(fresh) ? old : fresh;
 }
 
@@ -158,8 +190,10 @@ function same(old, fresh, print = JSON.stringify) {
  * Makes a loader of which one run is under way at a time. A call during a run asks for one more run after it, since
  * the one under way may have read too early; the promise covers both. Failing to reach the simulator is no error
  * here: the event stream notices it too and says so.
+ * @param {() => Promise<void>} load
  */
 function single(load) {
+  /** @type {Promise<void>|null} */
   let running = null;
   let again = false;
   const run = async () => {

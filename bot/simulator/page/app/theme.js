@@ -4,7 +4,9 @@ import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const KEY = "countersign.theme";
+/** @type {Record<string, string>} */
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
+/** @type {Record<string, [icon: string, label: string]>} */
 const LOOK = {
   auto: ["auto", "Theme: as the system"],
   light: ["sun", "Theme: light"],
@@ -13,9 +15,10 @@ const LOOK = {
 
 function current() {
   const kept = localStorage.getItem(KEY);
-  return NEXT[kept] ? kept : "auto";
+  return kept && NEXT[kept] ? kept : "auto";
 }
 
+/** @param {string} theme */
 function apply(theme) {
   document.documentElement.dataset.theme = theme;
 }

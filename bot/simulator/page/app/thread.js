@@ -1,14 +1,17 @@
 // The thread pane, beside the conversation or over it.
 
 import { createComposer } from "./composer.js";
-import { fill, h } from "./dom.js";
+import { fill, focusedIn, h, query } from "./dom.js";
 import { icon } from "./icons.js";
 import { drawMessages } from "./messages.js";
 import { openThread } from "./navigate.js";
 import { standBy, stickToEnd } from "./scrolling.js";
 import { channelById, channelName, state, watch } from "./state.js";
 
-/** Builds the thread pane into `aside` and keeps it up to date; it is hidden while no thread is open. */
+/**
+ * Builds the thread pane into `aside` and keeps it up to date; it is hidden while no thread is open.
+ * @param {HTMLElement} aside
+ */
 export function startThread(aside) {
   const list = h("ol", { class: "messages messages--thread", "aria-label": "Thread" });
   const scroller = h("div", { class: "scroller" }, list);
@@ -40,9 +43,12 @@ export function startThread(aside) {
     composer.node,
   );
   const end = stickToEnd(scroller, list);
+  /** @type {HTMLElement|null} */
   let opener = null;
+  /** @type {string|null} */
   let shown = null;
-  let last = null;
+  /** @type {string|undefined} */
+  let last;
   aside.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.defaultPrevented) openThread(null);
   });
@@ -50,7 +56,7 @@ export function startThread(aside) {
     aside.hidden = !state.thread;
     document.body.classList.toggle("has-thread", Boolean(state.thread));
     if (state.thread && state.thread !== shown) {
-      if (!shown) opener = document.activeElement;
+      if (!shown) opener = focusedIn(document);
       composer.focus();
     } else if (!state.thread && shown) back(opener, shown);
     shown = state.thread;
@@ -69,6 +75,10 @@ export function startThread(aside) {
 }
 
 // The message may have been drawn anew since: the button that opened its thread is another one then.
+/**
+ * @param {HTMLElement|null} opener
+ * @param {string} ts
+ */
 function back(opener, ts) {
-  (opener?.isConnected ? opener : document.querySelector(`#main [data-testid="thread-${ts}"]`))?.focus();
+  (opener?.isConnected ? opener : query(document, `#main [data-testid="thread-${ts}"]`))?.focus();
 }

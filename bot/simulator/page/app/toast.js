@@ -1,12 +1,18 @@
 // Short notices at the foot of the page, and words for screen readers.
 
-import { h } from "./dom.js";
+import { reason } from "./api.js";
+import { frontmost, h } from "./dom.js";
 import { icon } from "./icons.js";
 
 const STAYS = 7000; // milliseconds
 
-/** Says a sentence on screen; `kind` is "error" or "info". */
+/**
+ * Says a sentence on screen; `kind` is "error" or "info".
+ * @param {string} sentence
+ * @param {string} kind
+ */
 export function toast(sentence, kind = "info") {
+  /** @type {HTMLElement} */
   const node = h(
     "div",
     {
@@ -31,9 +37,17 @@ export function toast(sentence, kind = "info") {
   setTimeout(() => node.remove(), STAYS);
 }
 
+/**
+ * Says on screen why something did not work.
+ * @param {unknown} error
+ */
+export function toastError(error) {
+  toast(reason(error), "error");
+}
+
 // Inside the open dialog, if any: what is outside one is inert and hidden behind it.
 function stack() {
-  const parent = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  const parent = frontmost();
   let region = [...parent.children].find((child) => child.classList.contains("toasts"));
   if (!region) {
     region = h("div", { class: "toasts" });
@@ -45,8 +59,11 @@ function stack() {
 const voice = h("div", { class: "unseen", "aria-live": "polite", dataset: { testid: "announcer" } });
 document.body.append(voice);
 
-/** Says a sentence to screen readers only, politely. */
+/**
+ * Says a sentence to screen readers only, politely.
+ * @param {string} sentence
+ */
 export function announce(sentence) {
   voice.append(h("p", null, sentence));
-  while (voice.children.length > 5) voice.firstChild.remove();
+  while (voice.children.length > 5) voice.children[0].remove();
 }

@@ -3,7 +3,13 @@
 import { h } from "./dom.js";
 import { state, update, watch } from "./state.js";
 
-/** The ID that the app gave the work which this message belongs to; null when it belongs to none. */
+/** @import { Message } from "./types.js" */
+
+/**
+ * The ID that the app gave the work which this message belongs to; null when it belongs to none.
+ * @param {Message|null|undefined} message
+ * @returns {string|null}
+ */
 export function workOf(message) {
   return message?.metadata?.event_payload?.instance_id ?? null;
 }
@@ -32,11 +38,16 @@ export function startWork() {
   });
 }
 
-/** Makes the work's ID in a drawn message a button that shows it; `show` opens the panel. */
+/**
+ * Makes the work's ID in a drawn message a button that shows it; `show` opens the panel.
+ * @param {Node} drawn
+ * @param {Message} message
+ * @param {() => void} show
+ */
 export function linkWork(drawn, message, show) {
   const id = state.hasStories ? workOf(message) : null;
   const text = id && lastText(drawn, id);
-  if (!text) return;
+  if (!id || !text) return;
   const at = text.data.lastIndexOf(id);
   const after = text.splitText(at);
   after.splitText(id.length);
@@ -59,9 +70,17 @@ export function linkWork(drawn, message, show) {
   );
 }
 
+/**
+ * @param {Node} root
+ * @param {string} words
+ * @returns {Text|null}
+ */
 function lastText(root, words) {
   const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   let found = null;
-  while (texts.nextNode()) if (texts.currentNode.data.includes(words)) found = texts.currentNode;
+  while (texts.nextNode()) {
+    const text = /** @type {Text} */ (texts.currentNode);
+    if (text.data.includes(words)) found = text;
+  }
   return found;
 }

@@ -1,12 +1,18 @@
 // Block Kit's layout blocks.
 
-import { h, uid } from "../app/dom.js";
+import { h, queryAll, uid } from "../app/dom.js";
 import { renderElement, unsupported } from "./elements.js";
 import { image } from "./inputs.js";
 import { plain, textObject } from "./mrkdwn.js";
 import { richText } from "./richtext.js";
 
-/** Renders a list of blocks for a surface (see elements.js). */
+/** @import { Block, Surface } from "../app/types.js" */
+
+/**
+ * Renders a list of blocks for a surface (see elements.js).
+ * @param {Block[]|null|undefined} blocks
+ * @param {Surface} surface
+ */
 export function renderBlocks(blocks, surface) {
   return h(
     "div",
@@ -15,6 +21,10 @@ export function renderBlocks(blocks, surface) {
   );
 }
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function renderBlock(block, surface) {
   const render = RENDERERS[block.type];
   const node = render ? render(block, surface) : unsupported("block", block.type);
@@ -23,6 +33,7 @@ function renderBlock(block, surface) {
   return node;
 }
 
+/** @type {Record<string, (block: Block, surface: Surface) => HTMLElement>} */
 const RENDERERS = {
   section,
   header,
@@ -34,6 +45,10 @@ const RENDERERS = {
   rich_text: (block, surface) => richText(block, surface.names),
 };
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function section(block, surface) {
   const text = block.text
     ? h("div", { class: "section__text" }, textObject(block.text, surface.names))
@@ -51,6 +66,10 @@ function section(block, surface) {
   return h("div", { class: "section" }, h("div", { class: "section__main" }, text, fields), accessory);
 }
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function header(block, surface) {
   return h(
     "div",
@@ -59,6 +78,10 @@ function header(block, surface) {
   );
 }
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function context(block, surface) {
   const parts = (block.elements || []).map((element) =>
     element.type === "image"
@@ -68,6 +91,10 @@ function context(block, surface) {
   return h("div", { class: "context" }, parts);
 }
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function actions(block, surface) {
   return h(
     "div",
@@ -76,11 +103,16 @@ function actions(block, surface) {
   );
 }
 
+/** @param {Block} block */
 function imageBlock(block) {
   const title = block.title ? h("figcaption", null, plain(block.title.text)) : null;
   return h("figure", { class: "figure" }, title, image(block, true));
 }
 
+/**
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function input(block, surface) {
   const labelId = uid("label");
   const label = h(
@@ -92,15 +124,23 @@ function input(block, surface) {
   const hint = block.hint
     ? h("div", { class: "hint", id: uid("hint") }, textObject(block.hint, surface.names))
     : null;
-  const control = renderElement(block.element, block, surface, labelId);
+  const control = block.element
+    ? renderElement(block.element, block, surface, labelId)
+    : unsupported("element", "none");
   if (hint) control.setAttribute("aria-describedby", hint.id);
   label.addEventListener("click", () => control.focus());
   return h("div", { class: "field-block" }, label, control, hint);
 }
 
-/** Shows or clears an input block's error, and ties it to its control for screen readers. */
+/**
+ * Shows or clears an input block's error, and ties it to its control for screen readers.
+ * @param {HTMLElement} root
+ * @param {string} blockId
+ * @param {string} [sentence] none clears it
+ * @returns {boolean} whether the block is there
+ */
 export function showError(root, blockId, sentence) {
-  const block = [...root.querySelectorAll(".field-block")].find((node) => node.dataset.blockId === blockId);
+  const block = queryAll(root, ".field-block").find((node) => node.dataset.blockId === blockId);
   if (!block) return false;
   const control = block.querySelector("[data-action-id]");
   block.querySelector(".error")?.remove();

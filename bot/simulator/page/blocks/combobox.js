@@ -1,28 +1,36 @@
 // The select menus: a button that shows what is chosen and opens a list to search and choose from.
 
-import { fill, h, uid } from "../app/dom.js";
+import { ARROWS, fill, h, uid } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { openPopover } from "./popover.js";
+
+/** @import { Child, Props } from "../app/types.js" */
 
 const SEARCH_FROM = 7;
 
 /**
- * @typedef {{value: string, label: string, text: Array, hint?: Array, picture?: () => Node, group?: string}} Choice
+ * @typedef {{value: string, label: string, text: Child, hint?: Child[], picture?: () => Node, group?: string}} Choice
  *     `label` is what typing matches; `text` what is drawn.
- * @param {object} given
- * @param {Choice[]} given.choices
- * @param {string[]} given.selected values chosen at the start
- * @param {boolean} given.multi several may be chosen
- * @param {number} [given.max] how many at most
- * @param {boolean} [given.clearable] none may be chosen again
- * @param {string} given.label what a screen reader calls it
- * @param {Array} given.placeholder shown while nothing is chosen
- * @param {object} given.attributes for the button
- * @param {(values: string[]) => void} given.onChange
  */
+
+/**
+ * @typedef {object} Given
+ * @property {Choice[]} choices
+ * @property {string[]} selected values chosen at the start
+ * @property {boolean} multi several may be chosen
+ * @property {number} [max] how many at most
+ * @property {boolean} clearable none may be chosen again
+ * @property {string} label what a screen reader calls it
+ * @property {Child[]} placeholder shown while nothing is chosen
+ * @property {Props} attributes for the button
+ * @property {(values: string[]) => void} onChange
+ */
+
+/** @param {Given} given */
 export function combobox(given) {
   const chosen = new Set(given.selected);
   const summary = h("span", { class: "select__value" });
+  /** @type {HTMLElement} */
   const button = h(
     "button",
     {
@@ -45,7 +53,7 @@ export function combobox(given) {
   );
   const byValue = new Map(given.choices.map((choice) => [choice.value, choice]));
   const draw = () => {
-    const picked = [...chosen].map((value) => byValue.get(value)).filter(Boolean);
+    const picked = [...chosen].flatMap((value) => byValue.get(value) ?? []);
     fill(summary, picked.length ? picked.map((choice) => chip(choice, given.multi)) : given.placeholder);
     summary.classList.toggle("select__value--empty", !picked.length);
     const words = picked.map((choice) => choice.label).join(", ");
@@ -60,6 +68,10 @@ export function combobox(given) {
   return button;
 }
 
+/**
+ * @param {Choice} choice
+ * @param {boolean} multi
+ */
 function chip(choice, multi) {
   return h(
     "span",
@@ -69,6 +81,7 @@ function chip(choice, multi) {
   );
 }
 
+/** @param {Given & {chosen: Set<string>, button: HTMLElement, changed: () => void}} given */
 function openList({ choices, chosen, multi, max, clearable, label, button, changed }) {
   const listId = uid("list");
   const list = h("div", {
@@ -78,27 +91,31 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
     "aria-label": label,
     "aria-multiselectable": multi ? "true" : null,
   });
-  const searchable = choices.length >= SEARCH_FROM;
-  const driver = searchable
-    ? h("input", {
-        class: "options__search",
-        type: "text",
-        role: "combobox",
-        "aria-label": `Search ${label}`,
-        "aria-controls": listId,
-        "aria-expanded": "true",
-        "aria-autocomplete": "list",
-        placeholder: "Search",
-        autocomplete: "off",
-        spellcheck: "false",
-      })
-    : list;
-  const pop = h("div", { class: "options-pop" }, searchable ? driver : null, list);
+  const search =
+    choices.length >= SEARCH_FROM
+      ? h("input", {
+          class: "options__search",
+          type: "text",
+          role: "combobox",
+          "aria-label": `Search ${label}`,
+          "aria-controls": listId,
+          "aria-expanded": "true",
+          "aria-autocomplete": "list",
+          placeholder: "Search",
+          autocomplete: "off",
+          spellcheck: "false",
+        })
+      : null;
+  // What has the focus, and so the keys.
+  const driver = search ?? list;
+  const pop = h("div", { class: "options-pop" }, search, list);
   // The field keeps the focus, and with it the keys, when a row is pressed.
   list.addEventListener("mousedown", (event) => event.preventDefault());
+  /** @type {HTMLElement[]} */
   let rows = [];
   let active = 0;
 
+  /** @param {number} index */
   const highlight = (index) => {
     active = Math.max(0, Math.min(index, rows.length - 1));
     for (const [at, row] of rows.entries()) row.classList.toggle("option--active", at === active);
@@ -108,8 +125,9 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
     } else driver.removeAttribute("aria-activedescendant");
   };
 
+  /** @param {string|null} value null for none, where one may be chosen */
   const choose = (value) => {
-    if (!multi) {
+    if (!multi || value === null) {
       chosen.clear();
       if (value !== null) chosen.add(value);
       pop.hidePopover();
@@ -118,15 +136,18 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
     }
     if (chosen.has(value)) chosen.delete(value);
     else if (!max || chosen.size < max) chosen.add(value);
-    for (const row of rows) row.setAttribute("aria-selected", String(chosen.has(row.dataset.value)));
+    for (const row of rows) row.setAttribute("aria-selected", String(chosen.has(row.dataset.value ?? "")));
     changed();
   };
 
+  /** @param {string} query */
   const drawRows = (query) => {
     const found = choices.filter((choice) => choice.label.toLowerCase().includes(query.trim().toLowerCase()));
+    /** @type {HTMLElement[]} */
     const nodes = [];
     rows = [];
-    let group = null;
+    /** @type {string|undefined} */
+    let group;
     if (clearable && !multi && chosen.size && !query) rows.push(clearRow(choose));
     nodes.push(...rows);
     for (const choice of found) {
@@ -148,17 +169,17 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
   };
 
   pop.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const step = ARROWS[event.key];
     if (step) highlight(active + step);
-    else if (event.key === "Home" && !searchable) highlight(0);
-    else if (event.key === "End" && !searchable) highlight(rows.length - 1);
-    else if (event.key === "Enter" || (event.key === " " && !searchable)) rows[active]?.click();
+    else if (event.key === "Home" && !search) highlight(0);
+    else if (event.key === "End" && !search) highlight(rows.length - 1);
+    else if (event.key === "Enter" || (event.key === " " && !search)) rows[active]?.click();
     else if (event.key === "Tab") return pop.hidePopover();
     else return undefined;
     event.stopPropagation();
     return event.preventDefault();
   });
-  if (searchable) driver.addEventListener("input", () => drawRows(driver.value));
+  if (search) search.addEventListener("input", () => drawRows(search.value));
   else list.tabIndex = 0;
   drawRows("");
   openPopover(pop, button, { matchWidth: true });
@@ -166,6 +187,11 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
   highlight(active);
 }
 
+/**
+ * @param {Choice} choice
+ * @param {boolean} selected
+ * @param {(value: string) => void} choose
+ */
 function optionRow(choice, selected, choose) {
   return h(
     "div",
@@ -188,6 +214,7 @@ function optionRow(choice, selected, choose) {
   );
 }
 
+/** @param {(value: null) => void} choose */
 function clearRow(choose) {
   return h(
     "div",

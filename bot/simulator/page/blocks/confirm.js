@@ -1,12 +1,16 @@
 // Modal dialogs that ask one question or show one thing. The browser's own <dialog> traps the focus, closes on
 // Esc and gives the focus back.
 
-import { h, uid } from "../app/dom.js";
+import { frontmost, h, uid } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { textObject } from "./mrkdwn.js";
 
+/** @import { Child, Confirmation, Names } from "../app/types.js" */
+
 /**
  * Shows a Block Kit confirmation object.
+ * @param {Confirmation} question
+ * @param {Names} names
  * @returns {Promise<boolean>} whether the person confirmed.
  */
 export function confirmed(question, names) {
@@ -19,12 +23,17 @@ export function confirmed(question, names) {
   });
 }
 
-/** Asks a yes-or-no question; all parts are nodes or strings. */
+/**
+ * Asks a yes-or-no question.
+ * @param {{title?: string|Child[], body: Child, confirm?: string|Child[], deny?: string|Child[], danger?: boolean}} question
+ * @returns {Promise<boolean>}
+ */
 export function ask({ title, body, confirm, deny, danger }) {
   return new Promise((resolve) => {
     const titleId = uid("confirm");
     const bodyId = uid("confirm");
     let answer = false;
+    /** @param {boolean} value */
     const close = (value) => {
       answer = value;
       dialog.close();
@@ -61,9 +70,14 @@ export function ask({ title, body, confirm, deny, danger }) {
   });
 }
 
-/** Shows a text as it was received, such as a message's JSON. */
+/**
+ * Shows a text as it was received, such as a message's JSON.
+ * @param {string} title
+ * @param {string} text
+ */
 export function showText(title, text) {
   const titleId = uid("dialog");
+  /** @type {HTMLDialogElement} */
   const dialog = h(
     "dialog",
     { class: "dialog dialog--wide", "aria-labelledby": titleId },
@@ -86,8 +100,12 @@ export function showText(title, text) {
   show(dialog);
 }
 
+/**
+ * @param {HTMLDialogElement} dialog
+ * @param {() => void} [onClose]
+ */
 function show(dialog, onClose) {
-  const parent = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  const parent = frontmost();
   dialog.addEventListener("close", () => {
     dialog.remove();
     onClose?.();

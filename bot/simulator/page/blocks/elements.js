@@ -1,12 +1,4 @@
-// Block Kit's interactive elements. Each renderer takes (element, block, surface) and returns a node.
-//
-// A surface is where the blocks are shown (a message, a modal, App Home) and knows what acting means there:
-//   names                            for text, see mrkdwn.js
-//   people(), conversations()        lists to choose from
-//   value(block, element)            the element's state entry
-//   set(block, element, entry)       remembers a state entry
-//   act(block, element, entry)       tells the app; resolves when it has answered
-// Every interactive node carries data-action-id and data-block-id.
+// Block Kit's interactive elements. Every interactive node carries data-action-id and data-block-id.
 
 import { avatar } from "../app/avatar.js";
 import { h, uid } from "../app/dom.js";
@@ -19,7 +11,17 @@ import { openMenu } from "./menu.js";
 import { safeUrl, textObject } from "./mrkdwn.js";
 import { fieldOf, isTextInput } from "./values.js";
 
-/** Renders an element; `label` is the id of its visible label in an input block. */
+/** @import { Choice } from "./combobox.js" */
+/** @import { Block, BlockElement, ButtonElement, Channel, Entry, Interactive, Option, OptionsElement, Person, SelectElement, Surface } from "../app/types.js" */
+
+/**
+ * Renders an element; `label` is the id of its visible label in an input block.
+ * @param {BlockElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {string|null} label
+ * @returns {HTMLElement}
+ */
 export function renderElement(element, block, surface, label = null) {
   if (element.type === "image") return image(element);
   if (isTextInput(element)) return textInput(element, block, surface, label);
@@ -27,11 +29,19 @@ export function renderElement(element, block, surface, label = null) {
   return render ? render(element, block, surface, label) : unsupported("element", element.type);
 }
 
-/** Says plainly that something is not drawn, instead of leaving a hole. */
+/**
+ * Says plainly that something is not drawn, instead of leaving a hole.
+ * @param {string} what
+ * @param {string} type
+ */
 export function unsupported(what, type) {
   return h("div", { class: "unsupported" }, `This simulator does not draw the ${what} type “${type}”.`);
 }
 
+/**
+ * By the type of the element, so that each is given its own kind.
+ * @type {Record<string, (element: any, block: Block, surface: Surface, label: string|null) => HTMLElement>}
+ */
 const RENDERERS = {
   button,
   overflow,
@@ -50,11 +60,23 @@ const RENDERERS = {
   multi_channels_select: select,
 };
 
+/**
+ * @param {Interactive} element
+ * @param {Block} block
+ */
 function hooks(element, block) {
   return { actionId: element.action_id, blockId: block.block_id, type: element.type };
 }
 
-/** Asks the element's confirm question, if any, then acts; `node` shows that something is under way. */
+/**
+ * Asks the element's confirm question, if any, then acts; `node` shows that something is under way.
+ * @param {Interactive} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {Entry} entry
+ * @param {HTMLElement} node
+ * @returns {Promise<boolean>} whether the app was told
+ */
 async function fire(element, block, surface, entry, node) {
   if (node.getAttribute("aria-busy") === "true") return false;
   if (element.confirm && !(await confirmed(element.confirm, surface.names))) return false;
@@ -67,7 +89,14 @@ async function fire(element, block, surface, entry, node) {
   return true;
 }
 
-/** Remembers a new value and, where the app wants to know at once, tells it. */
+/**
+ * Remembers a new value and, where the app wants to know at once, tells it.
+ * @param {Interactive} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {unknown} value
+ * @param {HTMLElement} node
+ */
 async function changed(element, block, surface, value, node) {
   const entry = { type: element.type, [fieldOf(element)]: value };
   if (block.type === "input" && !block.dispatch_action) return surface.set(block, element, entry);
@@ -77,8 +106,16 @@ async function changed(element, block, surface, value, node) {
   return surface.set(block, element, before);
 }
 
+/** @type {Record<string, string>} */
+const STYLES = { primary: " btn--primary", danger: " btn--danger" };
+
+/**
+ * @param {ButtonElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function button(element, block, surface) {
-  const style = { primary: " btn--primary", danger: " btn--danger" }[element.style] || "";
+  const style = STYLES[element.style ?? ""] || "";
   const href = element.url && safeUrl(element.url);
   const entry = { type: "button", value: element.value ?? null };
   const click = () => fire(element, block, surface, entry, node);
@@ -89,13 +126,20 @@ function button(element, block, surface) {
     on: { click },
   };
   const text = h("span", { class: "btn__text" }, textObject(element.text, surface.names));
+  /** @type {HTMLElement} */
   const node = href
     ? h("a", { ...props, href, target: "_blank", rel: "noopener noreferrer" }, text)
     : h("button", { ...props, type: "button" }, text);
   return node;
 }
 
+/**
+ * @param {OptionsElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ */
 function overflow(element, block, surface) {
+  /** @type {HTMLElement} */
   const node = h(
     "button",
     {
@@ -109,6 +153,7 @@ function overflow(element, block, surface) {
     },
     icon("more"),
   );
+  /** @param {Option} option */
   const item = (option) => ({
     label: textObject(option.text, surface.names),
     hint: textObject(option.description, surface.names),
@@ -121,11 +166,17 @@ function overflow(element, block, surface) {
   return node;
 }
 
+/**
+ * @param {OptionsElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {string|null} label
+ */
 function choiceList(element, block, surface, label) {
   const many = element.type === "checkboxes";
   const field = fieldOf(element);
   const current = surface.value(block, element)[field];
-  const on = new Set((many ? current || [] : [current]).filter(Boolean).map((option) => option.value));
+  const on = new Set(optionsIn(current).map((option) => option.value));
   const group = uid("choice");
   const node = h("div", {
     class: "choices",
@@ -135,9 +186,8 @@ function choiceList(element, block, surface, label) {
     dataset: hooks(element, block),
   });
   const pick = () => {
-    const ticked = [...node.querySelectorAll("input")]
-      .map((box, at) => (box.checked ? element.options[at] : null))
-      .filter(Boolean);
+    const boxes = node.querySelectorAll("input");
+    const ticked = element.options.filter((_, at) => boxes[at].checked);
     changed(element, block, surface, many ? ticked : ticked[0] || null, node);
   };
   for (const option of element.options) {
@@ -163,9 +213,17 @@ function choiceList(element, block, surface, label) {
   return node;
 }
 
+/** @type {Record<string, string>} */
 const NATIVE = { datepicker: "date", timepicker: "time", datetimepicker: "datetime-local" };
+/** @type {Record<string, string>} */
 const WORDS = { datepicker: "Date", timepicker: "Time", datetimepicker: "Date and time" };
 
+/**
+ * @param {Interactive} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {string|null} label
+ */
 function dateInput(element, block, surface, label) {
   const { tz } = surface.names;
   const moments = element.type === "datetimepicker";
@@ -189,20 +247,27 @@ function dateInput(element, block, surface, label) {
   return node;
 }
 
+/**
+ * @param {SelectElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {string|null} label
+ */
 function select(element, block, surface, label) {
   const field = fieldOf(element);
   const multi = field.endsWith("s");
   const objects = field.startsWith("selected_option");
   const choices = choicesOf(element, surface);
   const held = surface.value(block, element)[field];
-  const selected = (multi ? held || [] : [held]).filter(Boolean).map((item) => (objects ? item.value : item));
+  const selected = objects ? optionsIn(held).map((option) => option.value) : listed(held);
+  /** @type {HTMLElement} */
   const node = combobox({
     choices: choices.map(({ choice }) => choice),
     selected,
     multi,
     max: element.max_selected_items,
     clearable: Boolean(block.optional),
-    label: (label ? block.label.text : element.placeholder?.text) || "Select",
+    label: (label ? block.label?.text : element.placeholder?.text) || "Select",
     placeholder: element.placeholder
       ? textObject(element.placeholder, surface.names)
       : [multi ? "Select options" : "Select an option"],
@@ -217,17 +282,24 @@ function select(element, block, surface, label) {
   return node;
 }
 
+/**
+ * @param {SelectElement} element
+ * @param {Surface} surface
+ * @returns {{option?: Option, choice: Choice}[]}
+ */
 function choicesOf(element, surface) {
   if (element.type.includes("users"))
     return surface.people().map((person) => ({ choice: personChoice(person) }));
   if (/conversations|channels/.test(element.type)) {
     const wanted = element.type.includes("channels") ? ["public"] : element.filter?.include;
+    /** @param {Channel} channel */
     const fits = (channel) => !wanted || wanted.includes(channel.is_im ? "im" : "public");
     return surface
       .conversations()
       .filter(fits)
       .map((channel) => ({ choice: channelChoice(channel) }));
   }
+  /** @type {{label?: {text: string}, options: Option[]}[]} */
   const groups = element.option_groups || [{ options: element.options || [] }];
   return groups.flatMap((group) =>
     group.options.map((option) => ({
@@ -243,6 +315,20 @@ function choicesOf(element, surface) {
   );
 }
 
+/**
+ * What an entry holds, as a list: of one or of several.
+ * @template Held
+ * @param {Held|Held[]|null} held
+ * @returns {Held[]}
+ */
+function listed(held) {
+  return (Array.isArray(held) ? held : [held]).flatMap((one) => one || []);
+}
+
+/** @type {(held: Option|Option[]|null) => Option[]} */
+const optionsIn = listed;
+
+/** @param {Person} person */
 function personChoice(person) {
   return {
     value: person.id,
@@ -253,6 +339,7 @@ function personChoice(person) {
   };
 }
 
+/** @param {Channel} channel */
 function channelChoice(channel) {
   return {
     value: channel.id,

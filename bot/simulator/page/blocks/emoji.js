@@ -21,16 +21,20 @@ arrow_forward ▶️|fast_forward ⏩|heavy_plus_sign ➕|heavy_minus_sign ➖|r
 bust_in_silhouette 👤|busts_in_silhouette 👥|male-office-worker 👨‍💼|female-office-worker 👩‍💼|crown 👑|checkered_flag 🏁
 triangular_flag_on_post 🚩|mag 🔍|hand ✋|raised_hand ✋|stop_sign 🛑|octagonal_sign 🛑|new 🆕|ok 🆗|sos 🆘`;
 
+/** @type {Map<string, string>} */
 const BY_NAME = new Map(
   TABLE.trim()
     .split(/[|\n]/)
     .map((entry) => {
       const gap = entry.indexOf(" ");
-      return [entry.slice(0, gap), entry.slice(gap + 1)];
+      return /** @type {const} */ ([entry.slice(0, gap), entry.slice(gap + 1)]);
     }),
 );
 
-/** The character of a shortcode without its colons, or null. */
+/**
+ * The character of a shortcode without its colons, or null.
+ * @param {string} name
+ */
 export function emoji(name) {
   return BY_NAME.get(name) ?? null;
 }

@@ -1,8 +1,11 @@
 // Text fields and pictures: the elements with no list to choose from.
 
-import { h } from "../app/dom.js";
+import { h, query, queryAll } from "../app/dom.js";
 import { isTextInput } from "./values.js";
 
+/** @import { Block, Picture, Surface, TextElement } from "../app/types.js" */
+
+/** @type {Record<string, string>} */
 const MODES = {
   number_input: "decimal",
   email_text_input: "email",
@@ -10,7 +13,13 @@ const MODES = {
   plain_text_input: "text",
 };
 
-/** A one-line or many-line field that remembers what is typed, and tells the app when its block asks for it. */
+/**
+ * A one-line or many-line field that remembers what is typed, and tells the app when its block asks for it.
+ * @param {TextElement} element
+ * @param {Block} block
+ * @param {Surface} surface
+ * @param {string|null} label
+ */
 export function textInput(element, block, surface, label) {
   const held = surface.value(block, element).value;
   const multiline = Boolean(element.multiline);
@@ -51,7 +60,11 @@ export function textInput(element, block, surface, label) {
   return node;
 }
 
-/** An image element or block; only web addresses are loaded. */
+/**
+ * An image element or block; only web addresses are loaded.
+ * @param {Picture} picture
+ * @param {boolean} big
+ */
 export function image({ image_url: url, alt_text: alt }, big = false) {
   if (!/^https?:\/\//i.test(url || "")) return h("span", { class: "unsupported" }, alt || "image");
   return h("img", {
@@ -63,10 +76,13 @@ export function image({ image_url: url, alt_text: alt }, big = false) {
   });
 }
 
-/** The field to focus first: the one that asks for it, else the first that can be typed in. */
+/**
+ * The field to focus first: the one that asks for it, else the first that can be typed in.
+ * @param {HTMLElement} root
+ */
 export function firstField(root) {
   return (
-    root.querySelector("[data-autofocus]") ||
-    [...root.querySelectorAll("[data-action-id]")].find((node) => isTextInput({ type: node.dataset.type }))
+    query(root, "[data-autofocus]") ||
+    queryAll(root, "[data-action-id]").find((node) => isTextInput({ type: node.dataset.type ?? "" }))
   );
 }

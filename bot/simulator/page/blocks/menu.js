@@ -3,10 +3,13 @@
 import { h } from "../app/dom.js";
 import { moveFocus, openPopover } from "./popover.js";
 
+/** @import { Child } from "../app/types.js" */
+
 /**
  * Opens a menu under `anchor`.
  * @param {HTMLElement} anchor
- * @param {{label: Node|string|Array, hint?: Array, danger?: boolean, act: () => void}[]} items
+ * @param {{label: Child, hint?: Child[], danger?: boolean, act: () => void}[]} items
+ * @param {string} label what a screen reader calls it
  */
 export function openMenu(anchor, items, label) {
   const rows = items.map(({ label: text, hint, danger, act }) =>

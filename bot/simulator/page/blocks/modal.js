@@ -1,18 +1,22 @@
 // My open modals. The one in front is drawn in a <dialog>, which traps the focus and gives it back.
 
-import { post } from "../app/api.js";
+import { post, Refused } from "../app/api.js";
 import { avatar } from "../app/avatar.js";
-import { fill, h } from "../app/dom.js";
+import { actionOf, fill, h, query, queryAll } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { names, state, theApp, watch } from "../app/state.js";
 import { loadState } from "../app/sync.js";
-import { toast } from "../app/toast.js";
+import { toast, toastError } from "../app/toast.js";
 import { renderBlocks, showError } from "./blocks.js";
 import { firstField } from "./inputs.js";
 import { textObject } from "./mrkdwn.js";
 import { forgetView, viewSurface } from "./surfaces.js";
 
+/** @import { Names, Surface, View } from "../app/types.js" */
+
+/** @type {HTMLDialogElement|null} */
 let dialog = null;
+/** @type {{id: string|null, sig: string|null}} */
 let drawn = { id: null, sig: null };
 
 export function startModals() {
@@ -32,26 +36,26 @@ function shut() {
   closing.remove();
 }
 
+/** @param {View} view */
 function draw(view) {
   // What was put in is known here already: hearing of it again is no reason to draw again.
   const sig = JSON.stringify([state.as, { ...view, state: null }]);
   if (sig === drawn.sig) return;
   const same = view.id === drawn.id;
-  const scroll = same ? dialog.querySelector(".dialog__body").scrollTop : 0;
-  const held = same ? document.activeElement?.closest("[data-action-id]")?.dataset.actionId : null;
+  const scroll = (same && dialog && query(dialog, ".dialog__body")?.scrollTop) || 0;
+  const held = same && document.activeElement ? actionOf(document.activeElement) : null;
   drawn = { id: view.id, sig };
   dialog ??= open();
-  contents(view);
-  const body = dialog.querySelector(".dialog__body");
+  const body = h("div", { class: "dialog__body" });
+  contents(dialog, body, view);
   body.scrollTop = scroll;
-  const again =
-    held && [...body.querySelectorAll("[data-action-id]")].find((node) => node.dataset.actionId === held);
+  const again = held && queryAll(body, "[data-action-id]").find((node) => node.dataset.actionId === held);
   (
     again ||
     (same ? null : firstField(body)) ||
-    dialog.querySelector('[data-testid="modal-submit"]') ||
-    dialog.querySelector("button")
-  ).focus({ preventScroll: same });
+    query(dialog, '[data-testid="modal-submit"]') ||
+    query(dialog, "button")
+  )?.focus({ preventScroll: same });
 }
 
 function open() {
@@ -69,14 +73,19 @@ function open() {
   node.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
     event.preventDefault();
-    node.querySelector('[data-testid="modal-submit"]')?.click();
+    query(node, '[data-testid="modal-submit"]')?.click();
   });
   document.body.append(node);
   node.showModal();
   return node;
 }
 
-function contents(view) {
+/**
+ * @param {HTMLDialogElement} into
+ * @param {HTMLElement} body
+ * @param {View} view
+ */
+function contents(into, body, view) {
   const text = names();
   const depth = state.views.length;
   const surface = viewSurface(view);
@@ -85,6 +94,7 @@ function contents(view) {
     { type: "button", class: "iconbtn", "aria-label": depth > 1 ? "Back" : "Close", on: { click: closeTop } },
     icon(depth > 1 ? "back" : "close"),
   );
+  /** @type {HTMLFormElement} */
   const form = h(
     "form",
     {
@@ -106,12 +116,16 @@ function contents(view) {
       h("h2", { class: "dialog__title", id: "modal-title" }, textObject(view.title, text)),
       depth > 1 ? null : close,
     ),
-    h("div", { class: "dialog__body" }, renderBlocks(view.blocks, surface)),
+    fill(body, renderBlocks(view.blocks, surface)),
     footer(view, text),
   );
-  fill(dialog, form);
+  fill(into, form);
 }
 
+/**
+ * @param {View} view
+ * @param {Names} text
+ */
 function footer(view, text) {
   const submittable = view.submit || view.blocks.some((block) => block.type === "input");
   const deny = h(
@@ -133,6 +147,11 @@ function footer(view, text) {
   );
 }
 
+/**
+ * @param {View} view
+ * @param {Surface} surface
+ * @param {HTMLFormElement} form
+ */
 async function submit(view, surface, form) {
   if (form.getAttribute("aria-busy") === "true") return;
   showErrors(view, form, {});
@@ -144,12 +163,17 @@ async function submit(view, surface, form) {
   } catch (error) {
     // An inert form takes no focus, and the first error wants it.
     busy(form, false);
-    if (error.errors) showErrors(view, form, error.errors);
-    else toast(error.message, "error");
+    if (error instanceof Refused && error.errors) showErrors(view, form, error.errors);
+    else toastError(error);
   }
 }
 
-/** Shows each error at its block and moves to the first; `{}` clears them all. */
+/**
+ * Shows each error at its block and moves to the first; `{}` clears them all.
+ * @param {View} view
+ * @param {HTMLFormElement} form
+ * @param {Record<string, string>} errors
+ */
 function showErrors(view, form, errors) {
   for (const block of view.blocks)
     if (block.type === "input") showError(form, block.block_id, errors[block.block_id]);
@@ -157,12 +181,16 @@ function showErrors(view, form, errors) {
     ([id]) => !view.blocks.some((block) => block.type === "input" && block.block_id === id),
   );
   for (const [, sentence] of stray) toast(sentence, "error");
-  const wrong = form.querySelector(".field-block--wrong");
+  const wrong = query(form, ".field-block--wrong");
   wrong?.scrollIntoView({ block: "nearest" });
-  const control = wrong?.querySelector("[data-action-id]");
-  (control?.matches(".choices") ? control.querySelector("input") : control)?.focus();
+  const control = wrong && query(wrong, "[data-action-id]");
+  (control?.matches(".choices") ? query(control, "input") : control)?.focus();
 }
 
+/**
+ * @param {HTMLFormElement} form
+ * @param {boolean} on
+ */
 function busy(form, on) {
   form.toggleAttribute("inert", on);
   form.setAttribute("aria-busy", String(on));
@@ -177,6 +205,6 @@ async function closeTop() {
     forgetView(view);
     await loadState();
   } catch (error) {
-    toast(error.message, "error");
+    toastError(error);
   }
 }

@@ -5,11 +5,15 @@ const GAP = 4;
 const EDGE = 8;
 
 // Anchors pressed while their list is open: the press closes it, and the click that follows must not reopen it.
+/** @type {WeakSet<HTMLElement>} */
 const pressed = new WeakSet();
 
 /**
  * Opens `pop` under `anchor`, or above it where there is more room, and gives the focus back when it closes.
  * `pop` is removed when it closes; `onClose` runs then.
+ * @param {HTMLElement} pop
+ * @param {HTMLElement} anchor
+ * @param {{align?: "start"|"end", matchWidth?: boolean, onClose?: () => void}} options
  */
 export function openPopover(pop, anchor, { align = "start", matchWidth = false, onClose } = {}) {
   if (pressed.has(anchor)) return;
@@ -18,8 +22,9 @@ export function openPopover(pop, anchor, { align = "start", matchWidth = false, 
   // In the anchor's own region; outside an open dialog all is inert.
   (anchor.closest("dialog, main, aside") || document.body).append(pop);
   const position = () => place(pop, anchor, align, matchWidth);
+  /** @param {Event} event */
   const away = (event) => {
-    if (!pop.contains(event.target)) position();
+    if (!(event.target instanceof Node && pop.contains(event.target))) position();
   };
   const press = () => {
     pressed.add(anchor);
@@ -47,6 +52,12 @@ export function openPopover(pop, anchor, { align = "start", matchWidth = false, 
   window.addEventListener("resize", position);
 }
 
+/**
+ * @param {HTMLElement} pop
+ * @param {HTMLElement} anchor
+ * @param {"start"|"end"} align
+ * @param {boolean} matchWidth
+ */
 function place(pop, anchor, align, matchWidth) {
   const box = anchor.getBoundingClientRect();
   if (matchWidth) pop.style.minWidth = `${box.width}px`;
@@ -62,10 +73,16 @@ function place(pop, anchor, align, matchWidth) {
   pop.style.left = `${Math.max(EDGE, Math.min(left, window.innerWidth - width - EDGE))}px`;
 }
 
-/** Moves the focus among `items` with the arrow keys, Home and End. Returns whether the key was one of these. */
+/**
+ * Moves the focus among `items` with the arrow keys, Home and End. Returns whether the key was one of these.
+ * @param {KeyboardEvent} event
+ * @param {HTMLElement[]} items
+ */
 export function moveFocus(event, items) {
-  const at = items.indexOf(document.activeElement);
-  const target = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+  const at = items.findIndex((item) => item === document.activeElement);
+  /** @type {Record<string, number|undefined>} */
+  const targets = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
+  const target = targets[event.key];
   if (target === undefined || !items.length) return false;
   event.preventDefault();
   items[(target + items.length) % items.length].focus();

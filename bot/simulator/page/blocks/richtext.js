@@ -3,11 +3,34 @@
 import { h } from "../app/dom.js";
 import { glyph, link, mrkdwn, plain, safeUrl } from "./mrkdwn.js";
 
+/** @import { Block, Child, Names } from "../app/types.js" */
+
+/** @type {[keyof Style, "strong"|"em"|"s"|"code"|"u"][]} */
+const TAGS = [
+  ["bold", "strong"],
+  ["italic", "em"],
+  ["strike", "s"],
+  ["code", "code"],
+  ["underline", "u"],
+];
+
+/** @typedef {{type: string, [field: string]: any}} Part one part of a rich text: Slack has a dozen kinds */
+
+/** @typedef {Record<"bold"|"italic"|"strike"|"code"|"underline", boolean|undefined>} Style */
+
+/**
+ * @param {Block} block
+ * @param {Names} names
+ */
 export function richText(block, names) {
   return h("div", { class: "rich-text" }, grouped(block.elements || [], names));
 }
 
 // Consecutive lists of one block are one list to the reader; deeper ones are only indented.
+/**
+ * @param {Part[]} elements
+ * @param {Names} names
+ */
 function grouped(elements, names) {
   return elements.map((element) => {
     if (element.type === "rich_text_list") return list(element, names);
@@ -18,21 +41,37 @@ function grouped(elements, names) {
   });
 }
 
+/**
+ * @param {Part} element
+ * @param {Names} names
+ */
 function list(element, names) {
-  const items = (element.elements || []).map((item) => h("li", null, runs(item, names)));
+  const items = (element.elements || []).map((/** @type {Part} */ item) => h("li", null, runs(item, names)));
   const node = h(
     element.style === "ordered" ? "ol" : "ul",
     { start: element.offset ? element.offset + 1 : null },
     items,
   );
-  node.style.setProperty("--indent", element.indent || 0);
+  node.style.setProperty("--indent", String(element.indent || 0));
   return node;
 }
 
+/**
+ * @param {Part} parent
+ * @param {Names} names
+ * @returns {Child[]}
+ */
 function runs(parent, names) {
-  return (parent.elements || []).map((element) => styled(leaf(element, names), element.style));
+  return (parent.elements || []).map((/** @type {Part} */ element) =>
+    styled(leaf(element, names), element.style),
+  );
 }
 
+/**
+ * @param {Part} element
+ * @param {Names} names
+ * @returns {Child[]}
+ */
 function leaf(element, names) {
   switch (element.type) {
     case "text":
@@ -60,10 +99,11 @@ function leaf(element, names) {
   }
 }
 
+/**
+ * @param {Child[]} nodes
+ * @param {Style} [style]
+ * @returns {Child[]}
+ */
 function styled(nodes, style) {
-  const tags = { bold: "strong", italic: "em", strike: "s", code: "code", underline: "u" };
-  return Object.entries(tags).reduce(
-    (inner, [name, tag]) => (style?.[name] ? [h(tag, null, inner)] : inner),
-    nodes,
-  );
+  return TAGS.reduce((inner, [name, tag]) => (style?.[name] ? [h(tag, null, inner)] : inner), nodes);
 }

@@ -1,14 +1,19 @@
 // The list above the composer: slash commands, people and channels that match what is being typed.
 
 import { avatar } from "../app/avatar.js";
-import { fill, h, uid } from "../app/dom.js";
+import { ARROWS, fill, h, uid } from "../app/dom.js";
 import { state, theApp } from "../app/state.js";
 
 const MOST = 8;
 
 /**
  * @typedef {{insert: string, title: string, hint: string, detail: string, picture?: Node}} Suggestion
+ */
+
+/**
  * What fits at the caret: the suggestions and where the word they replace begins.
+ * @param {string} text
+ * @param {number} caret
  * @returns {{from: number, found: Suggestion[]}}
  */
 export function suggestions(text, caret) {
@@ -20,6 +25,10 @@ export function suggestions(text, caret) {
   return { from, found: word[1] === "@" ? people(word[2]) : channels(word[2]) };
 }
 
+/**
+ * @param {string} typed
+ * @returns {Suggestion[]}
+ */
 function commands(typed) {
   return (state.app?.commands || [])
     .filter((command) => command.command.slice(1).startsWith(typed))
@@ -32,6 +41,10 @@ function commands(typed) {
     }));
 }
 
+/**
+ * @param {string} typed
+ * @returns {Suggestion[]}
+ */
 function people(typed) {
   const wanted = typed.toLowerCase();
   return state.people
@@ -53,6 +66,10 @@ function people(typed) {
     }));
 }
 
+/**
+ * @param {string} typed
+ * @returns {Suggestion[]}
+ */
 function channels(typed) {
   return state.channels
     .filter((one) => !one.is_im && one.name.startsWith(typed.toLowerCase()))
@@ -62,11 +79,13 @@ function channels(typed) {
 
 /**
  * The list itself, driven from `field`: it shows, moves and picks, and never takes the focus.
+ * @param {HTMLTextAreaElement} field
  * @param {(suggestion: Suggestion, from: number) => void} pick
  */
 export function suggestionList(field, pick) {
   const id = uid("suggestions");
   const node = h("div", { class: "suggest", role: "listbox", id, "aria-label": "Suggestions", hidden: true });
+  /** @type {Suggestion[]} */
   let found = [];
   let from = 0;
   let active = 0;
@@ -85,6 +104,7 @@ export function suggestionList(field, pick) {
       row_.scrollIntoView({ block: "nearest" });
     } else field.removeAttribute("aria-activedescendant");
   };
+  /** @param {number} at */
   const choose = (at) => {
     const chosen = found[at];
     hide();
@@ -105,10 +125,13 @@ export function suggestionList(field, pick) {
       active = 0;
       draw();
     },
-    /** Handles a key if the list is open; returns whether it did. */
+    /**
+     * Handles a key if the list is open; returns whether it did.
+     * @param {KeyboardEvent} event
+     */
     key(event) {
       if (!found.length) return false;
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const step = ARROWS[event.key];
       if (step) active = (active + step + found.length) % found.length;
       else if (event.key === "Tab" || event.key === "Enter") choose(active);
       else if (event.key === "Escape") hide();
@@ -120,6 +143,11 @@ export function suggestionList(field, pick) {
   };
 }
 
+/**
+ * @param {Suggestion} one
+ * @param {boolean} active
+ * @param {() => void} choose
+ */
 function row(one, active, choose) {
   return h(
     "div",

@@ -4,12 +4,18 @@
 import { post } from "../app/api.js";
 import { openChannel } from "../app/navigate.js";
 import { names, state, update } from "../app/state.js";
-import { toast } from "../app/toast.js";
+import { toast, toastError } from "../app/toast.js";
 import { collect, initialState } from "./values.js";
 
-const remembered = new Map(); // surface key -> Map of "block/action" -> entry
+/** @import { Block, Entry, Interactive, Message, Surface, Values, View } from "../app/types.js" */
 
-/** The surface of a message: under the channel's heading, or a level below that of the thread it is in. */
+/** By the surface's key, entries by "block/action". @type {Map<string, Map<string, Entry>>} */
+const remembered = new Map();
+
+/**
+ * The surface of a message: under the channel's heading, or a level below that of the thread it is in.
+ * @param {Message} message
+ */
 export function messageSurface(message) {
   const place = { channel: message.channel, ts: message.ts };
   return surface(
@@ -20,21 +26,36 @@ export function messageSurface(message) {
   );
 }
 
-/** The surface of a modal or of App Home. */
+/**
+ * The surface of a modal or of App Home.
+ * @param {View} view
+ */
 export function viewSurface(view) {
   return surface(`${state.as} ${view.id}`, view, { view_id: view.id }, view.type === "home" ? 2 : 3);
 }
 
-/** Forgets what was put into a view that is closed. */
+/**
+ * Forgets what was put into a view that is closed.
+ * @param {View} view
+ */
 export function forgetView(view) {
   remembered.delete(`${state.as} ${view.id}`);
 }
 
+/**
+ * @param {string} key
+ * @param {{blocks: Block[]|null, state?: {values: Values}|null}} shown
+ * @param {Record<string, string>} place how the app is told where it is
+ * @param {2|3} headingLevel
+ * @returns {Surface}
+ */
 function surface(key, { blocks, state: known }, place, headingLevel) {
   const as = state.as;
-  if (!remembered.has(key)) remembered.set(key, new Map());
-  const entries = remembered.get(key);
+  const entries = remembered.get(key) ?? new Map();
+  remembered.set(key, entries);
+  /** @type {(block: Block, element: Interactive) => string} */
   const at = (block, element) => `${block.block_id}/${element.action_id}`;
+  /** @type {Surface["value"]} */
   const value = (block, element) => {
     const entry = entries.get(at(block, element)) || known?.values?.[block.block_id]?.[element.action_id];
     return entry?.type === element.type ? entry : initialState(element);
@@ -64,7 +85,7 @@ function surface(key, { blocks, state: known }, place, headingLevel) {
         await post("action", { ...body, twice });
         if (twice) toast("That press was sent twice.");
       } catch (error) {
-        toast(error.message, "error");
+        toastError(error);
       }
     },
   };

@@ -1,5 +1,8 @@
 // The state of interactive elements, in the shape Slack sends it. What may be submitted is the simulator's to say.
 
+/** @import { Block, Entry, Interactive, Values } from "../app/types.js" */
+
+/** @type {Record<string, string>} */
 const FIELD = {
   static_select: "selected_option",
   external_select: "selected_option",
@@ -23,6 +26,7 @@ const FIELD = {
   button: "value",
 };
 
+/** @type {Record<string, string>} */
 const INITIAL = {
   selected_option: "initial_option",
   selected_user: "initial_user",
@@ -40,29 +44,47 @@ const INITIAL = {
 
 const TEXT_INPUTS = new Set(["plain_text_input", "number_input", "email_text_input", "url_text_input"]);
 
-/** The name of the field that carries this element's value. */
+/**
+ * The name of the field that carries this element's value.
+ * @param {{type: string}} element
+ */
 export function fieldOf(element) {
   return FIELD[element.type];
 }
 
-/** An element that keeps a value between two acts; buttons and overflow menus only fire. */
+/**
+ * An element that keeps a value between two acts; buttons and overflow menus only fire.
+ * @param {{type: string}} element
+ */
 export function isStateful(element) {
   return Boolean(FIELD[element.type]) && element.type !== "button" && element.type !== "overflow";
 }
 
+/** @param {{type: string}} element */
 export function isTextInput(element) {
   return TEXT_INPUTS.has(element.type);
 }
 
-/** The state entry of an untouched element. */
+/**
+ * The state entry of an untouched element.
+ * @param {{type: string}} element
+ * @returns {Entry}
+ */
 export function initialState(element) {
   const field = fieldOf(element);
   const many = field.endsWith("s");
-  return { type: element.type, [field]: element[INITIAL[field]] ?? (many ? [] : null) };
+  return {
+    type: element.type,
+    [field]: /** @type {Record<string, any>} */ (element)[INITIAL[field]] ?? (many ? [] : null),
+  };
 }
 
-/** Every interactive element of the blocks, as {block, element}. */
+/**
+ * Every interactive element of the blocks, as {block, element}.
+ * @param {Block[]|null} blocks
+ */
 export function elementsOf(blocks) {
+  /** @type {{block: Block, element: Interactive}[]} */
   const found = [];
   for (const block of blocks || []) {
     const elements =
@@ -77,8 +99,13 @@ export function elementsOf(blocks) {
   return found;
 }
 
-/** `state.values` of the blocks: {block_id: {action_id: entry}}; `current(block, element)` gives each entry. */
+/**
+ * `state.values` of the blocks: {block_id: {action_id: entry}}; `current(block, element)` gives each entry.
+ * @param {Block[]|null} blocks
+ * @param {(block: Block, element: Interactive) => Entry} current
+ */
 export function collect(blocks, current) {
+  /** @type {Values} */
   const values = {};
   for (const { block, element } of elementsOf(blocks)) {
     if (!isStateful(element)) continue;

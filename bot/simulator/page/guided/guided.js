@@ -2,14 +2,17 @@
 // page finds it as it is; a page leads it, going where it happens, once somebody pressed a button of the bar there.
 
 import { post } from "../app/api.js";
-import { fill, h } from "../app/dom.js";
+import { fill, frontmost, h, keepingFocus, query } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { closeDrawer } from "../app/shell.js";
 import { state, update, watch } from "../app/state.js";
 import { loadGuide } from "../app/sync.js";
-import { toast } from "../app/toast.js";
+import { toastError } from "../app/toast.js";
 import { chooseScenario } from "./guided_menu.js";
 import { bringUp, goTo, point, unpoint } from "./guided_scene.js";
+
+/** @import { Chosen } from "./guided_menu.js" */
+/** @import { Play, ScriptStep } from "../app/types.js" */
 
 const KEY = "countersign.guided";
 const BEAT = 1000; // milliseconds to see what is about to be used
@@ -19,11 +22,16 @@ const READING_EACH = 45;
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 let going = false;
-let timer = null;
+/** @type {number|undefined} */
+let timer;
+
+/** @typedef {{play?: string, auto?: boolean}} Led */
 
 /** Which play this page leads, and whether it plays on by itself; kept for a reload, and by this page alone. */
 const lead = {
+  /** @returns {Led} */
   get: () => JSON.parse(sessionStorage.getItem(KEY) || "{}"),
+  /** @param {Led} fresh */
   set: (fresh) => sessionStorage.setItem(KEY, JSON.stringify(fresh)),
 };
 
@@ -31,6 +39,7 @@ export function startGuided() {
   const bar = coachBar();
   document.body.append(bar.node);
   new ResizeObserver(() => measure(bar.node)).observe(bar.node);
+  /** @type {string|null} */
   let turnOf = null;
   watch(["guide"], () => {
     const { play } = state.guide;
@@ -73,12 +82,13 @@ async function choose() {
   if (chosen) await begin(chosen);
 }
 
+/** @param {Chosen} chosen */
 async function begin({ name, byHand }) {
   const answer = await tell("begin", { name, by_hand: byHand });
   if (!answer) return;
   lead.set({ play: answer.play.id, auto: !byHand });
   update({ guide: { ...state.guide } });
-  document.querySelector(".coach__button--primary")?.focus();
+  query(document, ".coach__button--primary")?.focus();
 }
 
 /** Goes where the step happens, lets it be seen, and has it done. */
@@ -101,12 +111,16 @@ async function next() {
   }
 }
 
+/** @param {boolean} on */
 function setGoing(on) {
   going = on;
   update({ guide: { ...state.guide } });
 }
 
-/** The play as it is shown: a step that this page is on its way to is under way. */
+/**
+ * The play as it is shown: a step that this page is on its way to is under way.
+ * @returns {Play|null}
+ */
 function shownPlay() {
   const { play } = state.guide;
   return going && play?.phase === "waiting" ? { ...play, phase: "doing", failed: null } : play;
@@ -114,6 +128,7 @@ function shownPlay() {
 
 async function takeMeThere() {
   const { play } = state.guide;
+  if (!play) return;
   const { scene } = play.script[play.step];
   await goTo(scene);
   point(scene, { typed: true })?.focus();
@@ -121,6 +136,7 @@ async function takeMeThere() {
 
 function turn() {
   const { play } = state.guide;
+  if (!play) return;
   const led = lead.get();
   lead.set({ play: play.id, auto: !(led.play === play.id && led.auto) });
   update({ guide: { ...state.guide } });
@@ -129,37 +145,45 @@ function turn() {
 function leave() {
   lead.set({});
   unpoint();
-  tell("leave", { play: state.guide.play.id });
-  document.querySelector('[data-testid="guided"]')?.focus();
+  tell("leave", { play: state.guide.play?.id });
+  query(document, '[data-testid="guided"]')?.focus();
 }
 
+/** @param {Play|null} play */
 function leads(play) {
-  return play && lead.get().play === play.id;
+  return play !== null && lead.get().play === play.id;
 }
 
 // Playing on by itself: the next step, when there was time to read about this one.
 function schedule() {
   clearTimeout(timer);
   const { play } = state.guide;
-  if (!leads(play) || !lead.get().auto || going) return;
+  if (!play || !leads(play) || !lead.get().auto || going) return;
   if (play.by_hand || play.phase !== "waiting" || play.failed || play.ended) return;
   // Why it matters was there to read in the menu.
   const fresh = play.step ? words(play).told : play.notes.join(" ");
   timer = setTimeout(next, READING + READING_EACH * fresh.length);
 }
 
+/**
+ * @param {string} what
+ * @param {object} body
+ */
 async function tell(what, body) {
   try {
     const answer = await post(`scenarios/${what}`, body);
     await loadGuide();
     return answer;
   } catch (error) {
-    toast(error.message, "error");
+    toastError(error);
     return null;
   }
 }
 
-/** What the bar says: what happened or happens now, and by hand also what is to be done. */
+/**
+ * What the bar says: what happened or happens now, and by hand also what is to be done.
+ * @param {Play} play
+ */
 function words({ by_hand: byHand, script, step, phase, why, ended }) {
   const last = script.length - 1;
   if (phase === "over") return { told: script[last].tell, todo: "" };
@@ -192,6 +216,7 @@ function coachBar() {
     h("div", { class: "coach__words", "aria-live": "polite" }, note, told, todo, failed, wire),
     buttons,
   );
+  /** @param {Play|null} play */
   const draw = (play) => {
     node.hidden = !play;
     if (!play) return;
@@ -208,24 +233,33 @@ function coachBar() {
       dots,
       script.map((_, at) => h("span", { class: `coach__dot${dotState(at, play)}` })),
     );
-    said_(told, said.told, over || (play.by_hand && step > 0 && phase === "waiting"));
+    drawSaid(told, said.told, over || (play.by_hand && step > 0 && phase === "waiting"));
     fill(todo, coded(said.todo));
     note.textContent = step ? "" : play.notes.join(" ");
     const wrong = phase === "waiting" && (play.ended || play.failed);
     fill(failed, wrong ? [icon("warning", 16), h("span", null, wrong)] : []);
     wire.textContent = play.wire.join("\n");
-    keep(buttons, () => fill(buttons, controls(play)));
+    keepingFocus(buttons, () => fill(buttons, controls(play)), ".coach__button--primary");
   };
   return { node, draw };
 }
 
+/**
+ * @param {number} at
+ * @param {Play} play
+ */
 function dotState(at, { step, phase }) {
   if (phase === "over" || at < step) return " coach__dot--done";
   return at === step && phase === "doing" ? " coach__dot--now" : "";
 }
 
 // A polite region reads what changed: a sentence that stays is not put in anew.
-function said_(node, sentence, done) {
+/**
+ * @param {HTMLElement} node
+ * @param {string} sentence
+ * @param {boolean} done
+ */
+function drawSaid(node, sentence, done) {
   if (node.dataset.said === sentence && node.dataset.done === String(done)) return;
   node.dataset.said = sentence;
   node.dataset.done = String(done);
@@ -233,10 +267,12 @@ function said_(node, sentence, done) {
 }
 
 // `code` in backticks, as in the scenarios.
+/** @param {string} text */
 function coded(text) {
   return text.split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
 }
 
+/** @param {Play} play */
 function controls(play) {
   const busy = play.phase === "doing";
   const auto = leads(play) && lead.get().auto;
@@ -252,6 +288,7 @@ function controls(play) {
     },
     icon("close", 18),
   );
+  /** @type {(label: string, tone?: string) => HTMLElement} */
   const again = (label, tone) =>
     button("again", label, () => begin({ name: play.name, byHand: play.by_hand }), tone);
   if (play.phase === "over")
@@ -266,12 +303,25 @@ function controls(play) {
 }
 
 // What a program does, no person can: then there is nowhere to go.
+/**
+ * @param {ScriptStep} step
+ * @param {boolean} busy
+ */
 function byHandButtons({ acts, scene }, busy) {
+  /** @type {(tone?: string) => HTMLElement} */
   const there = (tone) => button("there", "Take me there", takeMeThere, tone, busy);
+  /** @type {(tone?: string) => HTMLElement} */
   const done = (tone) => button("do", acts ? "Do it for me" : "Show me", next, tone, busy);
   return acts && !scene.spot ? [there(), done("primary")] : [done(), there("primary")];
 }
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {() => unknown} act
+ * @param {string} tone
+ * @param {boolean} busy
+ */
 function button(name, label, act, tone = "", busy = false) {
   return h(
     "button",
@@ -286,29 +336,23 @@ function button(name, label, act, tone = "", busy = false) {
   );
 }
 
-// As dom.js does it, but to the main button where the one that had the focus is gone.
-function keep(node, draw) {
-  const held = node.contains(document.activeElement) ? document.activeElement.dataset.testid : null;
-  draw();
-  if (held)
-    (node.querySelector(`[data-testid="${held}"]`) || node.querySelector(".coach__button--primary"))?.focus({
-      preventScroll: true,
-    });
-}
-
 // ---- where the bar is -----------------------------------------------------------------------------------------
 
-/** What stands above the bar leaves it its room. */
+/**
+ * What stands above the bar leaves it its room.
+ * @param {HTMLElement} node
+ */
 function measure(node) {
   const height = node.hidden ? 0 : Math.ceil(node.getBoundingClientRect().height);
   document.documentElement.style.setProperty("--coach", `${height}px`);
 }
 
+/** @param {HTMLElement} node */
 function follow(node) {
-  const front = [...document.querySelectorAll("dialog[open]")].pop() || document.body;
+  const front = frontmost();
   if (node.parentElement === front) return;
   front.append(node);
   // A dialog that closes takes the focus with it when the bar had it.
   if (front === document.body && document.activeElement === document.body)
-    node.querySelector(".coach__button--primary")?.focus({ preventScroll: true });
+    query(node, ".coach__button--primary")?.focus({ preventScroll: true });
 }

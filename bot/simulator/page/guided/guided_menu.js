@@ -1,20 +1,27 @@
 // The menu of guided scenarios: what each is about, and two ways to go through it.
 
-import { h } from "../app/dom.js";
+import { h, query } from "../app/dom.js";
 import { icon } from "../app/icons.js";
+
+/** @import { Scenario } from "../app/types.js" */
+
+/** @typedef {{name: string, byHand: boolean}} Chosen */
 
 /**
  * Shows the scenarios.
- * @param {{name: string, title: string, why: string, steps: number}[]} scenarios
- * @returns {Promise<{name: string, byHand: boolean}|null>} what was chosen, if anything was.
+ * @param {Scenario[]} scenarios
+ * @returns {Promise<Chosen|null>}
  */
 export function chooseScenario(scenarios) {
   return new Promise((resolve) => {
+    /** @type {Chosen|null} */
     let chosen = null;
+    /** @type {(name: string, byHand: boolean) => void} */
     const choose = (name, byHand) => {
       chosen = { name, byHand };
       dialog.close();
     };
+    /** @type {HTMLDialogElement} */
     const dialog = h(
       "dialog",
       { class: "dialog scenarios", "aria-labelledby": "scenarios-title", dataset: { testid: "scenarios" } },
@@ -49,12 +56,17 @@ export function chooseScenario(scenarios) {
     });
     document.body.append(dialog);
     dialog.showModal();
-    dialog.querySelector(".scenario button")?.focus();
+    query(dialog, ".scenario button")?.focus();
   });
 }
 
+/**
+ * @param {Scenario} scenario
+ * @param {(name: string, byHand: boolean) => void} choose
+ */
 function row({ name, title, why, steps }, choose) {
   const id = `scenario-${name}`;
+  /** @type {(byHand: boolean, label: string, tone: string) => HTMLElement} */
   const way = (byHand, label, tone) =>
     h(
       "button",

@@ -4,13 +4,14 @@ import { post } from "../app/api.js";
 import { fill, h, keepingFocus } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { now, state, update, watch } from "../app/state.js";
-import { toast } from "../app/toast.js";
-import { moment, wall } from "./time.js";
+import { toast, toastError } from "../app/toast.js";
+import { moment, two, wall } from "./time.js";
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const ARRIVED = 2; // seconds around a deadline that count as having come to it
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+/** @param {HTMLElement} panel */
 export function startClock(panel) {
   const clock = h("section", { class: "card", "aria-labelledby": "clock-title" });
   fill(panel, h("h2", { class: "unseen" }, "Clock, app and phone"), clock);
@@ -19,6 +20,7 @@ export function startClock(panel) {
   watch(["controls"], () => keepingFocus(clock, () => drawClock(clock)));
 }
 
+/** @param {HTMLElement} card */
 function drawClock(card) {
   const can = new Set(state.controls);
   const skips = [
@@ -48,10 +50,9 @@ const face = {
 };
 
 function tick() {
-  if (!state.clock) return;
+  if (!state.clock || !state.me) return;
   const { tz } = state.me;
   const at = wall(now(), tz);
-  const two = (number) => String(number).padStart(2, "0");
   fill(
     face.time,
     `${two(at.hour)}:${two(at.minute)}`,
@@ -60,11 +61,12 @@ function tick() {
   fill(
     face.day,
     `${WEEKDAYS[at.weekday]}, ${at.day} ${MONTHS[at.month - 1]} ${at.year}`,
-    h("span", { class: "clock__zone" }, tz.split("/").pop().replaceAll("_", " ")),
+    h("span", { class: "clock__zone" }, tz.slice(tz.lastIndexOf("/") + 1).replaceAll("_", " ")),
   );
   update({ today: at.days, minute: at.hour * 60 + at.minute });
 }
 
+/** @param {{seconds: number}|{to: "next_deadline"}} body */
 function advance(body) {
   return post("clock/advance", body);
 }
@@ -74,7 +76,7 @@ async function toNextDeadline() {
   const { story } = state;
   const before = now();
   const { now: at } = await advance({ to: "next_deadline" });
-  const when = `It is ${moment(at, { tz: state.me.tz, now: before })}`;
+  const when = `It is ${moment(at, { tz: state.me?.tz, now: before })}`;
   if (!story) return toast(`${when}: the next deadline.`);
   const due = [...story.steps.filter(({ look }) => look === "wait"), story.waiting].map(
     (wait) => wait?.until,
@@ -85,7 +87,14 @@ async function toNextDeadline() {
   );
 }
 
-/** A button that is busy until `act` is done, and says why where it fails. */
+/**
+ * A button that is busy until `act` is done, and says why where it fails.
+ * @param {string} testid
+ * @param {string} label
+ * @param {string} picture
+ * @param {() => Promise<unknown>} act
+ * @param {string} extra another class
+ */
 export function control(testid, label, picture, act, extra = "") {
   const press = async () => {
     if (node.getAttribute("aria-busy") === "true") return;
@@ -93,11 +102,12 @@ export function control(testid, label, picture, act, extra = "") {
     try {
       await act();
     } catch (error) {
-      toast(error.message, "error");
+      toastError(error);
     } finally {
       node.removeAttribute("aria-busy");
     }
   };
+  /** @type {HTMLButtonElement} */
   const node = h(
     "button",
     { type: "button", class: `control ${extra}`, dataset: { testid }, on: { click: press } },

@@ -5,13 +5,19 @@ import { fill, h, keepingFocus } from "../app/dom.js";
 import { state, theApp, watch } from "../app/state.js";
 import { control } from "./controls.js";
 
-/** Appends the section to `card`. */
+/** @import { App } from "../app/types.js" */
+
+/**
+ * Appends the section to `card`.
+ * @param {HTMLElement} card
+ */
 export function startProcess(card) {
   const section = h("section", { class: "process", "aria-labelledby": "app-title" });
   card.append(section);
   watch(["app", "controls", "people", "online"], () => keepingFocus(section, () => draw(section)));
 }
 
+/** @param {HTMLElement} section */
 function draw(section) {
   const { app } = state;
   if (!app) return;
@@ -49,6 +55,11 @@ function draw(section) {
   );
 }
 
+/**
+ * @param {App} app
+ * @param {boolean} stopped
+ * @returns {[tone: string, words: string]}
+ */
 function standing(app, stopped) {
   if (!state.online) return ["wait", "Unknown: no simulator to ask"];
   if (stopped) return ["down", "Stopped"];

@@ -11,7 +11,12 @@ import { drawStep, named, stepSentence } from "./story_step.js";
 import { startStorySync } from "./story_sync.js";
 import { dayLabel, moment, remaining, wall } from "./time.js";
 
-/** Appends the card to `panel`, with the app's process at its foot. */
+/** @import { Item, Story } from "../app/types.js" */
+
+/**
+ * Appends the card to `panel`, with the app's process at its foot.
+ * @param {HTMLElement} panel
+ */
 export function startStory(panel) {
   const title = h("h3", { class: "card__title", id: "story-title" }, "What is happening");
   const pill = h("span", { class: "pill", hidden: true, dataset: { testid: "story-standing" } });
@@ -50,6 +55,7 @@ export function startStory(panel) {
   startWork();
 
   const end = stickToEnd(scroller, held);
+  /** @type {Story|null} */
   let shown = null;
   watch(["story", "app", "before", "regained", "hasStories", "people", "me", "today"], () => {
     const { story: told, app } = state;
@@ -79,8 +85,13 @@ export function startStory(panel) {
   startStorySync();
 }
 
+/**
+ * @param {HTMLElement} list
+ * @param {Story} told
+ */
 function drawSteps(list, told) {
   const tz = state.me?.tz;
+  /** @type {Item[]} */
   const items = [];
   let day = wall(told.steps[0]?.at ?? now(), tz).days;
   told.steps.forEach((step, at) => {
@@ -100,12 +111,21 @@ function drawSteps(list, told) {
 }
 
 // Only what is new is said, and only of the story that was on screen already.
+/**
+ * @param {Story|null} before
+ * @param {Story} told
+ */
 function tell(before, told) {
   if (before?.id !== told.id) return;
   const fresh = told.steps.slice(before.steps.length).filter((step) => step.look !== "quiet");
   for (const step of fresh) announce(stepSentence(step));
 }
 
+/**
+ * @param {HTMLElement} note
+ * @param {Story|null} told
+ * @param {boolean} stopped
+ */
 function drawNote(note, told, stopped) {
   const words = told && (stopped ? stoppedWords(told) : regainedWords());
   note.hidden = !words;
@@ -115,6 +135,7 @@ function drawNote(note, told, stopped) {
   note.dataset.words = words || "";
 }
 
+/** @param {Story} told */
 function stoppedWords({ steps, waiting }) {
   const known = `${count(steps.length)} on disk${waiting?.until ? ", and the timer too" : ""}.`;
   return `Killed. Nothing runs now; ${known}`;
@@ -125,7 +146,9 @@ function regainedWords() {
   return regained === null ? "" : `Back again. Nothing was lost: ${allOf(regained)} still there.`;
 }
 
+/** @param {number} steps */
 const count = (steps) => `${steps} ${steps === 1 ? "step is" : "steps are"}`;
+/** @param {number} steps */
 const allOf = (steps) => (steps === 1 ? "its one step is" : `all ${steps} steps are`);
 
 function waitingLine() {
@@ -144,6 +167,7 @@ function waitingLine() {
     deadline,
     note,
   );
+  /** @type {number|null} */
   let until = null;
   const tick = () => {
     left.textContent = until === null ? "" : remaining(until - now());
@@ -152,6 +176,10 @@ function waitingLine() {
   watch(["clock"], tick);
   return {
     node,
+    /**
+     * @param {Story|null} told
+     * @param {boolean} stopped
+     */
     draw(told, stopped) {
       const waits = told?.waiting;
       node.hidden = !waits;

@@ -5,6 +5,9 @@ import { icon } from "../app/icons.js";
 import { channelById, now, person, state } from "../app/state.js";
 import { clockTime, fullMoment, moment, wall } from "./time.js";
 
+/** @import { Step } from "../app/types.js" */
+
+/** @type {Record<string, string|undefined>} */
 const PICTURES = {
   start: "play",
   done: "check",
@@ -17,13 +20,20 @@ const PICTURES = {
 
 const PAUSE = 100; // seconds
 
-/** A person's, a group's or a channel's name as one reads it. */
+/**
+ * A person's, a group's or a channel's name as one reads it.
+ * @param {string} id
+ */
 export function named(id) {
   const channel = channelById(id);
   if (channel) return channel.is_im ? channel.name : `#${channel.name}`;
   return person(id)?.real_name || state.groups.find((group) => group.id === id)?.name || id;
 }
 
+/**
+ * @param {Step} step
+ * @param {string} [tz]
+ */
 export function drawStep(step, tz) {
   const picture = PICTURES[step.look];
   const names = [...step.where, ...step.who].map(named).join(", ");
@@ -35,7 +45,7 @@ export function drawStep(step, tz) {
       "p",
       { class: "step__words" },
       step.words,
-      step.look === "wait" && step.until ? ` for ${span(step, tz)}` : null,
+      step.look === "wait" && step.until ? ` for ${span(step.at, step.until, tz)}` : null,
       step.times > 1 ? h("span", { class: "step__times" }, ` ×\u2009${step.times}`) : null,
       names ? h("span", { class: "step__names" }, " · ", names) : null,
     ),
@@ -53,14 +63,22 @@ export function drawStep(step, tz) {
 }
 
 // A pause is told by its length, a deadline by its moment; the day only where it is another than now.
-function span({ at, until: epoch }, tz) {
-  if (epoch - at < PAUSE) return `${Math.round(epoch - at)}\u00a0s`;
-  return wall(epoch, tz).days === wall(now(), tz).days
-    ? clockTime(epoch, tz)
-    : moment(epoch, { tz, now: now() });
+/**
+ * @param {number} at
+ * @param {number} until
+ * @param {string} [tz]
+ */
+function span(at, until, tz) {
+  if (until - at < PAUSE) return `${Math.round(until - at)}\u00a0s`;
+  return wall(until, tz).days === wall(now(), tz).days
+    ? clockTime(until, tz)
+    : moment(until, { tz, now: now() });
 }
 
-/** What a screen reader says of a step as it comes. */
+/**
+ * What a screen reader says of a step as it comes.
+ * @param {Step} step
+ */
 export function stepSentence(step) {
   const names = [...step.where, ...step.who].map(named).join(", ");
   return [step.words, step.detail, names].filter(Boolean).join(", ");

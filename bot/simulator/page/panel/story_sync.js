@@ -3,6 +3,8 @@
 import { get, Refused, Unreachable } from "../app/api.js";
 import { state, update, watch } from "../app/state.js";
 
+/** @import { Story } from "../app/types.js" */
+
 // A change on screen is a little ahead of the history that tells of it. Milliseconds to the first look after a change,
 // and to each further one while there was nothing new; then there is peace until the next change.
 const PAUSES = [120, 450, 1200];
@@ -10,8 +12,10 @@ const CLOSEST = 300; // milliseconds between two looks, whatever happens
 
 const PRAISED = 30_000; // milliseconds for which it is said that nothing was lost
 
-let timer = null;
-let praise = null;
+/** @type {number|undefined} */
+let timer;
+/** @type {number|undefined} */
+let praise;
 let still = 0;
 let lastLook = 0;
 
@@ -39,12 +43,12 @@ export function startStorySync() {
 }
 
 async function look() {
-  timer = null;
+  timer = undefined;
   lastLook = performance.now();
   const id = state.work;
   if (!state.hasStories || !id || state.app?.running === false) return;
   const fresh = await fetched(id);
-  if (id !== state.work || timer !== null) return;
+  if (id !== state.work || timer !== undefined) return;
   const news = fresh !== null && JSON.stringify(fresh) !== JSON.stringify(state.story);
   if (news) update({ story: fresh });
   if (fresh && state.before?.id === id) regain(state.before, fresh);
@@ -52,6 +56,10 @@ async function look() {
   if (still < PAUSES.length) timer = setTimeout(look, PAUSES[still]);
 }
 
+/**
+ * @param {Story} before
+ * @param {Story} fresh
+ */
 function regain(before, fresh) {
   const regained = kept(before, fresh);
   update({ before: null, regained });
@@ -59,7 +67,11 @@ function regain(before, fresh) {
   praise = setTimeout(() => update({ regained: null }), PRAISED);
 }
 
-/** How many of the steps that were known before the app was killed are there again; null when one is missing. */
+/**
+ * How many of the steps that were known before the app was killed are there again; null when one is missing.
+ * @param {Story} before
+ * @param {Story} fresh
+ */
 function kept(before, fresh) {
   const same = before.steps.every((step, at) => {
     const now = fresh.steps[at];
@@ -68,6 +80,10 @@ function kept(before, fresh) {
   return same ? before.steps.length : null;
 }
 
+/**
+ * @param {string} id
+ * @returns {Promise<Story|null>}
+ */
 async function fetched(id) {
   try {
     return (await get(`story/${encodeURIComponent(id)}`)).story;

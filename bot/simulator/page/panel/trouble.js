@@ -1,19 +1,26 @@
 // "Make trouble": what goes wrong in the world, at the press of a button.
 
 import { get, post, Refused, remove } from "../app/api.js";
-import { fill, h, keepingFocus, reconcile } from "../app/dom.js";
+import { fill, h, keepingFocus, query, reconcile } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { names, person, state, update, watch } from "../app/state.js";
-import { toast } from "../app/toast.js";
+import { toastError } from "../app/toast.js";
 import { cardInView } from "../app/work.js";
 import { spoken } from "../blocks/mrkdwn.js";
 import { control } from "./controls.js";
+
+/** @import { ButtonElement, Fault, Item, Message, Person } from "../app/types.js" */
 
 const MINUTE = 60; // seconds
 const LOOK_AGAIN = 150; // milliseconds
 const PATIENCE = 4000; // milliseconds for the app's answer to somebody else's press
 
 // What can be switched on and off: how it is planned, and how to know it among the faults that are on.
+/** @typedef {{testid: string, label: string, hint: string, picture: string}} Face how a switch looks */
+
+/** @typedef {Face & {plan: Record<string, string|number>, is: (fault: Fault) => boolean}} Switch */
+
+/** @type {Switch[]} */
 const SWITCHES = [
   {
     testid: "fault-429",
@@ -42,7 +49,10 @@ const SWITCHES = [
   },
 ];
 
-/** Appends the card to `panel`. */
+/**
+ * Appends the card to `panel`.
+ * @param {HTMLElement} panel
+ */
 export function startTrouble(panel) {
   const mark = h("span", { class: "trouble__mark", hidden: true });
   const switches = h("div", { class: "trouble__switches" });
@@ -82,7 +92,9 @@ export function startTrouble(panel) {
 
 // ---- what is on for a while ------------------------------------------------------------------------------
 
+/** @param {HTMLElement} node */
 function drawSwitches(node) {
+  /** @type {Item[]} */
   const items = SWITCHES.filter((one) => one.plan.service !== "sms" || state.hasPhones).map((one) => {
     const fault = state.faults.find((planned) => one.is(planned) && !isOver(planned));
     return {
@@ -107,17 +119,25 @@ function drawSwitches(node) {
 }
 
 // Words in place, so that nothing is taken from under a finger or a screen reader each second.
+/**
+ * @param {HTMLElement} node
+ * @param {() => void} draw
+ */
 function tick(node, draw) {
   for (const fault of state.faults) {
     const one = SWITCHES.find((known) => known.is(fault));
     if (isOver(fault)) draw();
-    else if (one)
-      node.querySelector(`[data-testid="${one.testid}"] .toggle__hint`).textContent = onWords(fault);
+    else if (one) {
+      const hint = query(node, `[data-testid="${one.testid}"] .toggle__hint`);
+      if (hint) hint.textContent = onWords(fault);
+    }
   }
 }
 
+/** @param {Fault} fault */
 const isOver = (fault) => fault.until !== null && fault.until <= performance.now();
 
+/** @param {Fault} fault */
 function onWords(fault) {
   const left =
     fault.until === null
@@ -126,12 +146,17 @@ function onWords(fault) {
   return `on, ${left}${fault.struck ? ` · hit ${fault.struck}` : ""}`;
 }
 
+/**
+ * @param {Face} face
+ * @param {string|null} words what it says while it is on
+ * @param {() => unknown} act
+ */
 function toggle({ testid, label, hint, picture }, words, act) {
   const press = async () => {
     try {
       await act();
     } catch (error) {
-      toast(error.message, "error");
+      toastError(error);
     }
   };
   return h(
@@ -150,6 +175,10 @@ function toggle({ testid, label, hint, picture }, words, act) {
   );
 }
 
+/**
+ * @param {Switch} one
+ * @param {Fault} [fault] the one that is on
+ */
 async function turn(one, fault) {
   if (fault) await remove(`faults/${fault.id}`);
   else await post("faults", one.plan);
@@ -157,6 +186,10 @@ async function turn(one, fault) {
 
 // ---- what happens once -----------------------------------------------------------------------------------
 
+/**
+ * @param {HTMLElement} node
+ * @param {HTMLElement} outcome
+ */
 function drawActs(node, outcome) {
   const card = cardInView();
   const buttons = [
@@ -171,8 +204,10 @@ function drawActs(node, outcome) {
   fill(node, buttons);
 }
 
+/** @param {HTMLElement} outcome */
 async function removeCard(outcome) {
   const card = cardInView();
+  if (!card) return;
   // Its story stays in view without it.
   update({ picked: state.work });
   await remove(`messages/${card.channel}/${card.ts}`);
@@ -182,11 +217,12 @@ async function removeCard(outcome) {
   );
 }
 
+/** @param {HTMLElement} outcome */
 async function pressAsStranger(outcome) {
   const card = cardInView();
-  const button = firstButton(card);
-  if (!button) throw new Refused("This card has no button to press any more.");
-  const stranger = state.story.outsiders.map(person).find(Boolean);
+  const button = card && firstButton(card);
+  if (!card || !button) throw new Refused("This card has no button to press any more.");
+  const stranger = state.story?.outsiders.map(person).find((one) => one !== null);
   if (!stranger) throw new Refused("Everybody here may decide this.");
   const seen = new Set((await theirs(stranger, card)).map((message) => message.ts));
   const { block_id, element } = button;
@@ -210,10 +246,19 @@ async function pressAsStranger(outcome) {
   say(outcome, `${stranger.real_name} pressed ${element.text.text}, and was told nothing yet.`);
 }
 
+/**
+ * @param {Person} someone
+ * @param {Message} card
+ * @returns {Promise<Message[]>}
+ */
 async function theirs(someone, card) {
   return (await get("messages", { as: someone.id, channel: card.channel })).messages;
 }
 
+/**
+ * @param {Message} card
+ * @returns {{block_id: string, element: ButtonElement}|null}
+ */
 function firstButton(card) {
   for (const block of card.blocks || [])
     for (const element of block.elements || [])
@@ -221,6 +266,11 @@ function firstButton(card) {
   return null;
 }
 
+/**
+ * @param {HTMLElement} outcome
+ * @param {string} words
+ * @param {string} lead
+ */
 function say(outcome, words, lead = "") {
   fill(
     outcome,

@@ -5,11 +5,14 @@ import { fill, h, reconcile, svg } from "../app/dom.js";
 import { icon } from "../app/icons.js";
 import { stickToEnd } from "../app/scrolling.js";
 import { now, state, watch } from "../app/state.js";
-import { announce, toast } from "../app/toast.js";
+import { announce, toastError } from "../app/toast.js";
 import { clockTime, dayLabel, fullMoment, wall } from "../panel/time.js";
 import { foldButton } from "./phone_fold.js";
 
+/** @import { Item, PhoneText, Shape } from "../app/types.js" */
+
 // What Twilio's codes mean, to someone who looks over the carrier's shoulder.
+/** @type {Record<string, string>} */
 const NOT_DELIVERED = {
   30001: "the queue was full",
   30003: "the phone could not be reached",
@@ -18,13 +21,18 @@ const NOT_DELIVERED = {
   30006: "it is a landline, or out of reach",
   30007: "the carrier filtered it",
 };
+/** @type {Record<string, string>} */
 const NOT_TAKEN = {
   11200: "The app did not take it",
   12100: "The app's answer was not TwiML",
   12300: "The app's answer was not TwiML",
 };
 
-/** Appends the phone to `panel`; `toggle` is the button that shows the panel, and gets a dot while a text waits. */
+/**
+ * Appends the phone to `panel`; `toggle` is the button that shows the panel, and gets a dot while a text waits.
+ * @param {HTMLElement} panel
+ * @param {HTMLElement} toggle
+ */
 export function startPhone(panel, toggle) {
   const title = h("h3", { class: "card__title", id: "phone-title" });
   const number = h("p", { class: "phone__number", dataset: { testid: "phone-number" } });
@@ -46,10 +54,11 @@ export function startPhone(panel, toggle) {
     "Opted out. Nothing more is sent here until you reply START.",
   );
   const reply = replyLine();
+  const owner = h("header", { class: "phone__owner" }, title, number);
   const phone = h(
     "section",
     { class: "phone", "aria-labelledby": "phone-title", hidden: true, dataset: { testid: "phone" } },
-    h("header", { class: "phone__owner" }, title, number),
+    owner,
     h(
       "div",
       { class: "handset" },
@@ -72,7 +81,7 @@ export function startPhone(panel, toggle) {
     ),
   );
   panel.append(phone);
-  phone.querySelector(".phone__owner").append(foldButton(phone, () => title.textContent));
+  owner.append(foldButton(phone, () => title.textContent || ""));
 
   watch(["me"], () => {
     title.textContent = state.me ? `${state.me.real_name.split(" ")[0]}'s phone` : "Phone";
@@ -82,6 +91,7 @@ export function startPhone(panel, toggle) {
     time.textContent = state.me ? clockTime(now(), state.me.tz) : "";
   });
   const end = stickToEnd(scroller, list);
+  /** @type {{as: string|null, last: string|null}} */
   let shown = { as: null, last: null };
   watch(["phone", "today"], () => {
     const held = state.phone;
@@ -101,7 +111,12 @@ export function startPhone(panel, toggle) {
   readWhenSeen(panel, phone, toggle);
 }
 
-/** Counts texts as read while the phone is in sight, and marks the panel's button while one waits unseen. */
+/**
+ * Counts texts as read while the phone is in sight, and marks the panel's button while one waits unseen.
+ * @param {HTMLElement} panel
+ * @param {HTMLElement} phone
+ * @param {HTMLElement} toggle
+ */
 function readWhenSeen(panel, phone, toggle) {
   const look = async () => {
     const waits = Boolean(state.phone?.unread);
@@ -125,9 +140,15 @@ function readWhenSeen(panel, phone, toggle) {
   panel.addEventListener("transitionend", look);
 }
 
+/**
+ * @param {HTMLElement} list
+ * @param {PhoneText[]} texts
+ */
 function drawTexts(list, texts) {
-  const { tz } = state.me;
+  const tz = state.me?.tz;
+  /** @type {Item[]} */
   const items = [];
+  /** @type {number|null} */
   let day = null;
   const lastOut = texts.findLast((text) => text.direction === "out");
   for (const text of texts) {
@@ -153,6 +174,11 @@ function drawTexts(list, texts) {
   reconcile(list, items);
 }
 
+/**
+ * @param {PhoneText} text
+ * @param {string|undefined} tz
+ * @param {boolean} again whether it can be delivered again
+ */
 function drawText(text, tz, again) {
   const stamp = h(
     "time",
@@ -161,7 +187,7 @@ function drawText(text, tz, again) {
   );
   const testid = `text-${text.id}`;
   if (text.direction === "in" && text.status !== "delivered") {
-    const why = NOT_DELIVERED[text.error] || "it failed";
+    const why = NOT_DELIVERED[`${text.error}`] || "it failed";
     return h(
       "li",
       { class: "text text--lost", dataset: { testid, status: text.status } },
@@ -180,7 +206,12 @@ function drawText(text, tz, again) {
     h("span", { class: "unseen" }, mine ? "You wrote: " : `${spaced(text.with)} wrote: `),
     h("p", { class: "text__bubble" }, text.body, " ", stamp),
     failed
-      ? h("p", { class: "text__failed" }, icon("warning", 13), `${NOT_TAKEN[text.error]} (${text.error})`)
+      ? h(
+          "p",
+          { class: "text__failed" },
+          icon("warning", 13),
+          `${NOT_TAKEN[`${text.error}`]} (${text.error})`,
+        )
       : null,
     again ? againButton() : null,
   );
@@ -191,7 +222,7 @@ function againButton() {
     try {
       await post("phone/redeliver", { as: state.as });
     } catch (error) {
-      toast(error.message, "error");
+      toastError(error);
     }
   };
   return h(
@@ -208,7 +239,9 @@ function againButton() {
 }
 
 function replyLine() {
+  /** @type {Map<string|null, string>} */
   const drafts = new Map();
+  /** @type {string|null} */
   let as = null;
   const field = h("input", {
     class: "phone__field",
@@ -235,6 +268,7 @@ function replyLine() {
     send.disabled = !field.value.trim();
   };
   field.addEventListener("input", touched);
+  /** @param {Event} event */
   const submit = async (event) => {
     event.preventDefault();
     const text = field.value.trim();
@@ -249,7 +283,7 @@ function replyLine() {
       if (!drafts.get(from)) drafts.set(from, text);
       if (from === as && !field.value) field.value = text;
       touched();
-      toast(error.message, "error");
+      toastError(error);
     }
   };
   return {
@@ -265,6 +299,7 @@ function replyLine() {
 }
 
 function signals() {
+  /** @type {Shape[]} */
   const bars = [0, 1, 2, 3].map((at) => [
     "rect",
     { x: at * 4.5, y: 7 - at * 2.2, width: 3, height: 3 + at * 2.2, rx: 0.9, fill: "currentColor" },
@@ -289,7 +324,10 @@ function signals() {
   ]);
 }
 
-/** "+1 202 555 0142"; other countries' numbers as they are. */
+/**
+ * "+1 202 555 0142"; other countries' numbers as they are.
+ * @param {string} number
+ */
 function spaced(number) {
   return number.replace(/^(\+1)(\d{3})(\d{3})(\d{4})$/, "$1 $2 $3 $4");
 }

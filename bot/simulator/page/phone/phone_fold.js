@@ -6,9 +6,14 @@ import { state, watch } from "../app/state.js";
 
 const SHORT = matchMedia("(max-height: 1239px)");
 
-/** Gives the button that folds `phone`; it unfolds by itself when there is a text. */
+/**
+ * Gives the button that folds `phone`; it unfolds by itself when there is a text.
+ * @param {HTMLElement} phone
+ * @param {() => string} label
+ */
 export function foldButton(phone, label) {
-  const byHand = new Map(); // person -> whether they want it open
+  /** Whether they want it open, by person. @type {Map<string, boolean>} */
+  const byHand = new Map();
   const node = h("button", {
     type: "button",
     class: "iconbtn iconbtn--small phone__fold",
