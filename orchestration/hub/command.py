@@ -39,6 +39,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: list[str]) -> int:
     """Run a hub until SIGINT or SIGTERM. Prints its address on a line of its own once it serves."""
+    options = _serve_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = threading.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: stop.set())
+    hub = Hub(
+        options.db,
+        listen=options.listen,
+        clock=SkippableClock() if options.skippable else SystemClock(),
+        retention=options.retention,
+        busy_poll=options.busy_poll,
+    )
+    hub.start()
+    print(hub.address, flush=True)  # noqa: T201  # the program that started it reads where to connect
+    stop.wait()
+    hub.stop()
+    return 0
+
+
+def _serve_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="countersign hub",
         description="A durable task hub on one file, for durabletask programs.",
@@ -68,23 +88,7 @@ def _serve(arguments: list[str]) -> int:
         help="sleep whenever there is nothing to do; without this the hub polls for the next call for as long as it "
         "has worked, at most 2 ms: faster under load, for up to twice its processor time",
     )
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stop = threading.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: stop.set())
-    hub = Hub(
-        options.db,
-        listen=options.listen,
-        clock=SkippableClock() if options.skippable else SystemClock(),
-        retention=options.retention,
-        busy_poll=options.busy_poll,
-    )
-    hub.start()
-    print(hub.address, flush=True)  # noqa: T201  # the program that started it reads where to connect
-    stop.wait()
-    hub.stop()
-    return 0
+    return parser
 
 
 def _retention(text: str) -> timedelta:

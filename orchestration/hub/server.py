@@ -214,29 +214,7 @@ class Hub:
         timer_loop = timers.TimerLoop(store, self.clock)
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
         self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
-
-        def on_commit(after_commit: AfterCommit) -> None:
-            dispatcher.apply(after_commit)
-            waiters.wake(after_commit.changed_instances)
-            if after_commit.first_timer is not None:
-                timer_loop.no_later_than(after_commit.first_timer)
-
-        store.before_commit = dispatcher.dispatch_early
-        store.on_commit = on_commit
-        failing: set[asyncio.Task[None]] = set()
-
-        def on_idle() -> bool:
-            more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
-            while dispatcher.too_long:
-                task = asyncio.create_task(
-                    store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop()))
-                )
-                failing.add(task)
-                task.add_done_callback(failing.discard)
-            timer_loop.idle.clear() if dispatcher.busy else timer_loop.idle.set()
-            return more
-
-        store.on_idle = on_idle
+        _connect(store, dispatcher, waiters, timer_loop)
         recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         server = GrpcServer(
@@ -263,6 +241,37 @@ class Hub:
             calls.close()
 
 
+def _connect(
+    store: GroupCommitStore, dispatcher: Dispatcher, waiters: Waiters, timer_loop: timers.TimerLoop
+) -> None:
+    """Let the dispatcher, the waiting calls and the timers act on what the store commits."""
+
+    def on_commit(after_commit: AfterCommit) -> None:
+        dispatcher.apply(after_commit)
+        waiters.wake(after_commit.changed_instances)
+        if after_commit.first_timer is not None:
+            timer_loop.no_later_than(after_commit.first_timer)
+
+    failing: set[asyncio.Task[None]] = set()
+
+    def on_idle() -> bool:
+        more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
+        while dispatcher.too_long:
+            task = asyncio.create_task(store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop())))
+            # The loop keeps no reference to a task, so one is kept here until it is done.
+            failing.add(task)
+            task.add_done_callback(failing.discard)
+        if dispatcher.busy:
+            timer_loop.idle.clear()
+        else:
+            timer_loop.idle.set()
+        return more
+
+    store.before_commit = dispatcher.dispatch_early
+    store.on_commit = on_commit
+    store.on_idle = on_idle
+
+
 async def _listen(server: GrpcServer, listen: str) -> str:
     """Listen; returns the address in the form that the SDK takes. Raises HubError."""
     try:
@@ -282,7 +291,7 @@ def _skips(tx: Transaction) -> list[tuple[int, int]]:
 
 
 async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, lease_s: float) -> None:
-    """Ping workers, and have dispatched again what they hold for too long."""
+    """Ping workers, and dispatch again what they hold for too long."""
     step = min(_PING_S, max(lease_s / 4, 0.05))
     since_ping = 0.0
     while True:

@@ -28,7 +28,7 @@ _log: Final = logging.getLogger(__name__)
 _ROUND: Final = 64
 
 # An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered again after a
-# pause that doubles. Else it would go to and fro between the hub and a worker that will never take it.
+# pause that doubles. Otherwise it would go back and forth between the hub and a worker that never takes it.
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
 

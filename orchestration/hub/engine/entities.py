@@ -59,7 +59,7 @@ def _put(
 
 
 def process_inbox(tx: Transaction, key: int, entity_id: str) -> None:
-    """Grant the lock request at the head of the inbox, if the entity is not locked; have operations dispatched.
+    """Grant the lock request at the head of the inbox, if the entity is not locked; dispatch operations.
 
     No lock is granted while a worker has a batch: its operations came before the lock request, and they change
     the state.
@@ -129,7 +129,7 @@ def lock(tx: Transaction, row: Any, section: str, wanted: list[str], at: int) ->
 
 
 def unlock(tx: Transaction, entity_id: str, section: str, at: int) -> None:
-    """Release this critical section's lock on the entity, if it holds it, and have dispatched what waited."""
+    """Release this critical section's lock on the entity, if it holds it, and dispatch what waited."""
     freed = tx.one(Q.entity_unlock, at, entity_id, section)
     if freed is not None:
         process_inbox(tx, freed["key"], freed["id"])

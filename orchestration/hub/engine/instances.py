@@ -111,7 +111,7 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     """Start an instance; returns its ID.
 
     An existing instance of that ID is replaced if the request's reuse policy lists its status: it is ended, and
-    deleted with its history. Otherwise AlreadyExistsError is raised. Raises InvalidError too.
+    deleted with its history. Otherwise AlreadyExistsError is raised. Also raises InvalidError.
     """
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)
     if not request.name:
