@@ -153,6 +153,10 @@ class World:
         """Ends the bot."""
         await self._bot.aclose()
 
+    async def rest(self) -> None:
+        """Stops the worker alone: what is committed to the hub from now on waits for the next `start`."""
+        await asyncio.to_thread(self.app.worker.stop)
+
     @property
     def app(self) -> Countersign:
         assert self._app is not None, "the world has been started"

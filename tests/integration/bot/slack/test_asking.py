@@ -1,65 +1,55 @@
 """From the slash command or the form to the card, as a person does it."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
 from bot.simulator.control.person import RefusedError
-from tests.integration.bot.slack.conftest import (
-    PURCHASES,
-    House,
-    calls,
-    deliver,
-    has_button,
-    private,
-    whole_text,
-)
-
-Build = Callable[..., AbstractAsyncContextManager[House]]
+from tests.support.messages import has_button, private, whole_text
+from tests.support.simulated import calls
+from tests.support.slack import PURCHASES, ask, deliver
+from tests.support.world import World
 
 
-async def test_a_command_asks_at_once(house: House) -> None:
-    rita = await house.person("U0RITA")
-    card = await house.ask(rita, "purchase 4,200.00 R&D <b>laptops</b>")
+async def test_a_command_asks_at_once(world: World) -> None:
+    rita = world.person("U0RITA")
+    card = await ask(rita, "purchase 4,200.00 R&D <b>laptops</b>")
     assert card["text"] == "<@U0RITA> asks for 4,200.00 USD: R&amp;D &lt;b&gt;laptops&lt;/b&gt;"
     assert "For <!subteam^S0MANAGERS>" in whole_text(card)
     assert card["metadata"]["event_type"] == "approval_requested"
     request_id = card["metadata"]["event_payload"]["instance_id"]
     asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
     assert asked["text"].endswith(f"(4,200.00 USD), in <#C0PURCHASES> as `{request_id}`.")
-    assert (await house.service.status(request_id)).requester == "U0RITA"
+    assert (await world.service.status(request_id)).requester == "U0RITA"
 
 
-@pytest.mark.parametrize("mode", ["http", "socket"])
-async def test_the_form_asks(build: Build, mode: str) -> None:
-    async with build(mode=mode) as house:
-        rita = await house.person("U0RITA")
-        await rita.command(PURCHASES, "/request-approval")
-        form = await rita.wait_for_view("ask")
-        assert "amount" not in blocks_of(form)
-        await rita.click_in_view(
-            form,
-            "choose_policy",
-            selected_option="purchase",
-            state={"title": {"value": {"type": "plain_text_input", "value": "New laptops"}}},
-        )
-        form = await rita.wait_for(lambda person: view_with(person, "amount"))
-        assert blocks_of(form) == ["policy", "title", "amount", "field.vendor", "description"]
-        assert form["state"]["values"]["title"]["value"]["value"] == "New laptops"
-        await rita.submit(
-            form, {"amount": "4200.50", "field.vendor": "Acme", "description": "Ours are from 2019.\nHelp!"}
-        )
-        card = await rita.wait_for_message(PURCHASES, has_button("approve"))
-        assert "asks for *4,200.50 USD* · Vendor: Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
-        await rita.wait_for_message(PURCHASES, private("Asked: *New laptops* (4,200.50 USD)"))
-        assert await rita.views() == []
+@pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+async def test_the_form_asks(world: World) -> None:
+    rita = world.person("U0RITA")
+    await rita.command(PURCHASES, "/request-approval")
+    form = await rita.wait_for_view("ask")
+    assert "amount" not in blocks_of(form)
+    await rita.click_in_view(
+        form,
+        "choose_policy",
+        selected_option="purchase",
+        state={"title": {"value": {"type": "plain_text_input", "value": "New laptops"}}},
+    )
+    form = await rita.wait_for(lambda person: view_with(person, "amount"))
+    assert blocks_of(form) == ["policy", "title", "amount", "field.vendor", "description"]
+    assert form["state"]["values"]["title"]["value"]["value"] == "New laptops"
+    await rita.submit(
+        form, {"amount": "4200.50", "field.vendor": "Acme", "description": "Ours are from 2019.\nHelp!"}
+    )
+    card = await rita.wait_for_message(PURCHASES, has_button("approve"))
+    assert "asks for *4,200.50 USD* · Vendor: Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
+    await rita.wait_for_message(PURCHASES, private("Asked: *New laptops* (4,200.50 USD)"))
+    assert await rita.views() == []
 
 
-async def test_what_is_wrong_is_said_at_its_field(house: House) -> None:
-    rita = await house.person("U0RITA")
+async def test_what_is_wrong_is_said_at_its_field(world: World) -> None:
+    rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
     with pytest.raises(RefusedError) as refused:
@@ -70,8 +60,8 @@ async def test_what_is_wrong_is_said_at_its_field(house: House) -> None:
     await rita.wait_for_message(PURCHASES, has_button("approve"))
 
 
-async def test_the_form_is_filled_in_where_a_field_is_still_missing(house: House) -> None:
-    rita = await house.person("U0RITA")
+async def test_the_form_is_filled_in_where_a_field_is_still_missing(world: World) -> None:
+    rita = world.person("U0RITA")
     await rita.command("C0GENERAL", "/request-approval access CRM for the interns")
     form = await rita.wait_for_view("ask")
     assert form["state"]["values"]["title"]["value"]["value"] == "CRM for the interns"
@@ -95,18 +85,18 @@ async def test_the_form_is_filled_in_where_a_field_is_still_missing(house: House
     ],
 )
 async def test_a_command_that_cannot_be_meant_is_explained_in_private(
-    idle_house: House, text: str, said: str
+    world: World, text: str, said: str
 ) -> None:
-    rita = await idle_house.person("U0RITA")
+    rita = world.person("U0RITA")
     await rita.command("C0GENERAL", f"/request-approval {text}")
     explained = await rita.wait_for_message("C0GENERAL", private(said))
     assert "• `purchase` Purchase, in <#C0PURCHASES>" in explained["text"]
-    assert await calls(idle_house.simulator, "chat.postMessage") == []
-    sam = await idle_house.person("U0SAM")
+    assert await calls(world.simulator, "chat.postMessage") == []
+    sam = world.person("U0SAM")
     assert await sam.messages("C0GENERAL") == []
 
 
-async def test_a_command_delivered_twice_asks_once(idle_house: House) -> None:
+async def test_a_command_delivered_twice_asks_once(world: World) -> None:
     form = {
         "command": "/request-approval",
         "text": "purchase 4200 New laptops",
@@ -114,17 +104,17 @@ async def test_a_command_delivered_twice_asks_once(idle_house: House) -> None:
         "team_id": "T0ACME",
         "channel_id": PURCHASES,
         "trigger_id": "1.2.3",
-        "response_url": f"{idle_house.simulator.url}/nowhere",
+        "response_url": f"{world.simulator.url}/nowhere",
     }
-    first, second = await deliver(idle_house, **form), await deliver(idle_house, **form)
+    first, second = await deliver(world, **form), await deliver(world, **form)
     assert first == second
     assert "Asked:" in first[1]
-    third = await deliver(idle_house, **{**form, "trigger_id": "4.5.6"})
+    third = await deliver(world, **{**form, "trigger_id": "4.5.6"})
     assert third != first
 
 
-async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(house: House) -> None:
-    rita = await house.person("U0RITA")
+async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(world: World) -> None:
+    rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     view = await rita.wait_for_view("ask")
 
@@ -139,7 +129,7 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(house
             "team": {"id": "T0ACME"},
             "view": {**view, "state": {"values": values}},
         }
-        return await deliver(house, payload=json.dumps(payload))
+        return await deliver(world, payload=json.dumps(payload))
 
     assert await submit("New laptops") == await submit("New laptops") == (200, "")
     status, body = await submit("New worklists")
@@ -149,11 +139,11 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(house
     assert len([m for m in await rita.messages(PURCHASES) if has_button("approve")(m)]) == 1
 
 
-async def test_a_hub_that_is_gone_is_said_where_it_was_asked(idle_house: House) -> None:
-    rita = await idle_house.person("U0RITA")
+async def test_a_hub_that_is_gone_is_said_where_it_was_asked(world: World) -> None:
+    rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
-    idle_house.connection.close()
+    world.app.connection.close()
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     await rita.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again"))
     with pytest.raises(RefusedError) as refused:

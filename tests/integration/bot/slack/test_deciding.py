@@ -3,70 +3,51 @@
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
 from bot.simulator import Person
 from bot.simulator.control.person import RefusedError
-from bot.slack.input.draft import Policies
 from bot.slack.input.target import Target
 from bot.slack.listeners.verdicts import verdict_on
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
-from tests.integration.bot.slack.conftest import (
-    DAY,
-    ESCALATIONS,
-    PURCHASES,
-    House,
-    action_ids,
-    deliver,
-    fault,
-    has_button,
-    pressed,
-    private,
-    whole_text,
-)
-
-Build = Callable[..., AbstractAsyncContextManager[House]]
+from tests.support.messages import actions_of, has_button, private, says, whole_text
+from tests.support.simulated import fault
+from tests.support.slack import ESCALATIONS, PURCHASES, ask, deliver, pressed
+from tests.support.world import World, policies
 
 
-def says(text: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda message: text in whole_text(message)
+@pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+async def test_approving_is_one_press(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await ada.click(PURCHASES, card["ts"], "approve")
+    ended = await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
+    assert (ended["ts"], actions_of(ended)) == (card["ts"], [])
+    assert ended["metadata"] == card["metadata"]
+    told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
+    assert told["text"].startswith("✓ <@U0ADA> approved *New laptops* (4,200.00 USD). <http")
+    assert not any(message["ephemeral"] for message in await ada.messages(PURCHASES))
 
 
-@pytest.mark.parametrize("mode", ["http", "socket"])
-async def test_approving_is_one_press(build: Build, mode: str) -> None:
-    async with build(mode=mode) as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        card = await house.ask(rita)
-        await ada.click(PURCHASES, card["ts"], "approve")
-        ended = await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
-        assert (ended["ts"], action_ids(ended)) == (card["ts"], [])
-        assert ended["metadata"] == card["metadata"]
-        told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
-        assert told["text"].startswith("✓ <@U0ADA> approved *New laptops* (4,200.00 USD). <http")
-        assert not any(message["ephemeral"] for message in await ada.messages(PURCHASES))
-
-
-@pytest.mark.parametrize("mode", ["http", "socket"])
-async def test_rejecting_asks_for_the_reason(build: Build, mode: str) -> None:
-    async with build(mode=mode) as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        card = await house.ask(rita)
-        await ada.click(PURCHASES, card["ts"], "reject")
-        form = await ada.wait_for_view("reject_reason")
-        assert form["blocks"][0]["text"]["text"] == "*New laptops*\nAsked for by <@U0RITA>"
-        with pytest.raises(RefusedError) as refused:
-            await ada.submit(form)
-        assert list(refused.value.errors) == ["reason"]
-        await ada.submit(form, {"reason": "Too dear.\nAsk again in May."})
-        ended = await ada.wait_for_message(PURCHASES, says("✗ *Rejected* by <@U0ADA>"))
-        assert "> Too dear.\n> Ask again in May." in whole_text(ended)
-        await rita.wait_for_message("D0RITA", lambda message: "> Too dear." in message["text"])
-        assert await ada.views() == []
+@pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+async def test_rejecting_asks_for_the_reason(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await ada.click(PURCHASES, card["ts"], "reject")
+    form = await ada.wait_for_view("reject_reason")
+    assert form["blocks"][0]["text"]["text"] == "*New laptops*\nAsked for by <@U0RITA>"
+    with pytest.raises(RefusedError) as refused:
+        await ada.submit(form)
+    assert list(refused.value.errors) == ["reason"]
+    await ada.submit(form, {"reason": "Too dear.\nAsk again in May."})
+    ended = await ada.wait_for_message(PURCHASES, says("✗ *Rejected* by <@U0ADA>"))
+    assert "> Too dear.\n> Ask again in May." in whole_text(ended)
+    await rita.wait_for_message("D0RITA", lambda message: "> Too dear." in message["text"])
+    assert await ada.views() == []
 
 
 async def told_again(person: Person, said: str, before: int) -> bool:
@@ -81,56 +62,56 @@ async def told_again(person: Person, said: str, before: int) -> bool:
     ],
 )
 async def test_the_wrong_person_is_told_in_private_and_nothing_changes(
-    house: House, who: str, said: str
+    world: World, who: str, said: str
 ) -> None:
-    rita, wrong = await house.person("U0RITA"), await house.person(who)
-    card = await house.ask(rita)
+    rita, wrong = world.person("U0RITA"), world.person(who)
+    card = await ask(rita)
     await wrong.click(PURCHASES, card["ts"], "approve")
     await wrong.wait_for_message(PURCHASES, private(said))
     told = len([message for message in await wrong.messages(PURCHASES) if private(said)(message)])
     await wrong.click(PURCHASES, card["ts"], "reject")
     await wrong.wait_for(lambda person: told_again(person, said, told))
     assert await wrong.views() == [], "nobody writes a reason in vain"
-    ada = await house.person("U0ADA")
+    ada = world.person("U0ADA")
     [seen] = await ada.messages(PURCHASES)
     assert (seen["blocks"], seen["edited"]) == (card["blocks"], None)
 
 
-async def test_a_late_press_is_told_how_it_ended(house: House) -> None:
-    rita, ada, fay = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
-    card = await house.ask(rita)
+async def test_a_late_press_is_told_how_it_ended(world: World) -> None:
+    rita, ada, fay = [world.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
+    card = await ask(rita)
     await ada.click(PURCHASES, card["ts"], "approve")
     await ada.wait_for_message(PURCHASES, says("Approved"))
     for action in ("approve", "reject"):
-        assert await deliver(house, **pressed("U0FAY", card, action)) == (200, "")
+        assert await deliver(world, **pressed("U0FAY", card, action)) == (200, "")
     late = "This request was already approved, so nothing changed."
     await fay.wait_for(lambda person: two_private(person, late))
     assert await fay.views() == []  # nobody is to write a reason in vain
 
 
-async def test_a_press_delivered_twice_is_one_press(house: House) -> None:
+async def test_a_press_delivered_twice_is_one_press(world: World) -> None:
     """Slack may deliver again what it is not sure of; the second must not be told that it came too late."""
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
     for _ in range(2):
-        assert await deliver(house, **pressed("U0ADA", card)) == (200, "")
+        assert await deliver(world, **pressed("U0ADA", card)) == (200, "")
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
-    await deliver(house, **pressed("U0ADA", card))
+    await deliver(world, **pressed("U0ADA", card))
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    assert [verdict.reason for verdict in (await house.service.status(request_id)).verdicts] == [
+    assert [verdict.reason for verdict in (await world.service.status(request_id)).verdicts] == [
         Reason.RECORDED
     ]
     assert not any(message["ephemeral"] for message in await ada.messages(PURCHASES))
 
 
-async def test_silence_escalates_and_either_card_decides(house: House) -> None:
-    rita, ada, dirk = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0DIRK")]
-    card = await house.ask(rita)
-    house.skip(days=1)
+async def test_silence_escalates_and_either_card_decides(world: World) -> None:
+    rita, ada, dirk = [world.person(user) for user in ("U0RITA", "U0ADA", "U0DIRK")]
+    card = await ask(rita)
+    await world.skip(days=1)
     escalated = await dirk.wait_for_message(ESCALATIONS, has_button("approve"))
     assert "○ *Manager* · no decision by" in whole_text(escalated)
     original = await ada.wait_for_message(PURCHASES, says("→ *Escalated* to <#C0ESCALATIONS>"))
-    assert (original["ts"], action_ids(original)) == (card["ts"], ["approve", "reject", "more"])
+    assert (original["ts"], actions_of(original)) == (card["ts"], ["approve", "reject", "more"])
     await rita.wait_for_message("D0RITA", lambda message: "escalated to <#C0ESCALATIONS>" in message["text"])
     await ada.click(PURCHASES, card["ts"], "reject")  # the original stays decidable
     form = await ada.wait_for_view("reject_reason")
@@ -138,146 +119,152 @@ async def test_silence_escalates_and_either_card_decides(house: House) -> None:
     await dirk.click(ESCALATIONS, escalated["ts"], "approve")
     for person, channel in ((ada, PURCHASES), (dirk, ESCALATIONS)):
         ended = await person.wait_for_message(channel, says("✓ *Approved* by <@U0DIRK>"))
-        assert action_ids(ended) == []
+        assert actions_of(ended) == []
 
 
-async def test_when_nobody_answers_at_all_every_card_says_so(house: House) -> None:
-    rita, dirk = await house.person("U0RITA"), await house.person("U0DIRK")
-    await house.ask(rita)
-    house.skip(days=1)
+async def test_when_nobody_answers_at_all_every_card_says_so(world: World) -> None:
+    rita, dirk = world.person("U0RITA"), world.person("U0DIRK")
+    await ask(rita)
+    await world.skip(days=1)
     await dirk.wait_for_message(ESCALATIONS, has_button("approve"))
-    house.skip(seconds=DAY.total_seconds())
+    await world.skip(days=1)
     for person, channel in ((rita, PURCHASES), (dirk, ESCALATIONS)):
         ended = await person.wait_for_message(channel, says("✗ *Timed out*"))
-        assert (action_ids(ended), "Nobody answered in time." in whole_text(ended)) == ([], True)
+        assert (actions_of(ended), "Nobody answered in time." in whole_text(ended)) == ([], True)
     await rita.wait_for_message("D0RITA", lambda message: "timed out" in message["text"])
 
 
-async def test_a_card_that_lost_its_metadata_still_decides(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
-    assert await deliver(house, **pressed("U0ADA", card, metadata=None)) == (200, "")
+async def test_a_card_that_lost_its_metadata_still_decides(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    assert await deliver(world, **pressed("U0ADA", card, metadata=None)) == (200, "")
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
 
 
-async def test_a_card_that_says_nothing_is_refused_with_a_sentence(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
+async def test_a_card_that_says_nothing_is_refused_with_a_sentence(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
     form = pressed("U0ADA", card, metadata=None)
     payload = json.loads(form["payload"])
     payload["actions"][0]["value"] = "approve"
-    assert await deliver(house, payload=json.dumps(payload)) == (200, "")
+    assert await deliver(world, payload=json.dumps(payload)) == (200, "")
     await ada.wait_for_message(PURCHASES, private("This card no longer says which request it belongs to"))
 
 
-async def test_a_request_that_the_hub_does_not_know_is_said_so(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
+async def test_a_request_that_the_hub_does_not_know_is_said_so(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
     card["metadata"]["event_payload"]["instance_id"] = "purchase-00000000"
-    assert await deliver(house, **pressed("U0ADA", card)) == (200, "")
+    assert await deliver(world, **pressed("U0ADA", card)) == (200, "")
     await ada.wait_for_message(PURCHASES, private("I don't know this request."))
 
 
-async def test_a_press_while_the_hub_is_gone_is_told_that_nothing_was_recorded(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
-    house.connection.close()
+async def test_a_press_while_the_hub_is_gone_is_told_that_nothing_was_recorded(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    world.app.connection.close()
     await ada.click(PURCHASES, card["ts"], "approve")
     await ada.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again in a moment."))
 
 
-async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(build: Build) -> None:
+async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(world: World) -> None:
     """After the commit, "nothing was recorded" would be a lie, whatever becomes of the hub."""
-    async with build(work=False) as house:
-        rita = await house.person("U0RITA")
-        await rita.command(PURCHASES, "/request-approval purchase New laptops")
-        asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
-        request_id = asked["text"].split("`")[1]
-        ticket = await house.service.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
-        house.connection.close()
-        assert (await verdict_on(house.service, ticket)).reason is Reason.NO_ANSWER_YET
+    await world.rest()
+    rita = world.person("U0RITA")
+    await rita.command(PURCHASES, "/request-approval purchase New laptops")
+    asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
+    request_id = asked["text"].split("`")[1]
+    ticket = await world.service.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
+    world.app.connection.close()
+    assert (await verdict_on(world.service, ticket)).reason is Reason.NO_ANSWER_YET
 
 
-async def test_a_press_that_slack_took_is_on_disk(build: Build) -> None:
+async def test_a_press_that_slack_took_is_on_disk(world: World) -> None:
     """The ack waits for the commit and for nothing else: with no worker at all it comes, and the vote counts later."""
-    async with build(work=False) as house:
-        rita = await house.person("U0RITA")
-        await rita.command(PURCHASES, "/request-approval purchase New laptops")
-        asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
-        target = Target(instance_id=asked["text"].split("`")[1], round=1)
-        card = {
-            "channel": PURCHASES,
-            "ts": "1.000001",
-            "metadata": target.metadata(),
-            "blocks": [{"type": "actions", "elements": [{"action_id": "approve", "value": target.value()}]}],
-        }
-        assert await deliver(house, **pressed("U0ADA", card)) == (200, "")
-        house.work()
-        outcome = await house.service.wait(target.instance_id, timeout=5)
-        assert outcome
-        assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+    await world.rest()
+    rita = world.person("U0RITA")
+    await rita.command(PURCHASES, "/request-approval purchase New laptops")
+    asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
+    target = Target(instance_id=asked["text"].split("`")[1], round=1)
+    card = {
+        "channel": PURCHASES,
+        "ts": "1.000001",
+        "metadata": target.metadata(),
+        "blocks": [{"type": "actions", "elements": [{"action_id": "approve", "value": target.value()}]}],
+    }
+    assert await deliver(world, **pressed("U0ADA", card)) == (200, "")
+    await world.stop()
+    await world.start()
+    outcome = await world.service.wait(target.instance_id, timeout=5)
+    assert outcome
+    assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
 
 
-async def test_a_card_of_a_round_that_is_over_says_so(build: Build, policies: Policies) -> None:
-    manager = policies["purchase"].levels[0]
-    finance = manager.model_copy(update={"name": "Finance", "approvers": ["U0FIN"]})
-    two = policies["purchase"].model_copy(update={"levels": [manager, finance]})
-    async with build(policies={"purchase": two}) as house:
-        rita, ada, fay = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
-        first = await house.ask(rita)
-        await ada.click(PURCHASES, first["ts"], "approve")
-        second = await rita.wait_for_message(
-            PURCHASES, lambda message: has_button("approve")(message) and message["ts"] != first["ts"]
+async def test_a_card_of_a_round_that_is_over_says_so(world: World) -> None:
+    finance = '[[policies.purchase.levels]]\nname = "Finance"\napprovers = ["U0FIN"]\ntimeout = "1d"\n\n'
+    world.write(
+        policies("slack").replace(
+            "[policies.purchase.escalation]", finance + "[policies.purchase.escalation]"
         )
-        assert second["metadata"]["event_payload"]["round"] == 2
-        for action in ("approve", "reject"):
-            assert await deliver(house, **pressed("U0FAY", first, action)) == (200, "")
-        await fay.wait_for(lambda person: two_private(person, "This card belongs to a round that is over"))
-        assert await fay.views() == []
-        settled = await rita.wait_for_message(PURCHASES, lambda message: message["ts"] == first["ts"])
-        assert (action_ids(settled), "✓ *Manager* · <@U0ADA>" in whole_text(settled)) == ([], True)
+    )
+    rita, ada, fay = [world.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
+    first = await ask(rita)
+    await ada.click(PURCHASES, first["ts"], "approve")
+    second = await rita.wait_for_message(
+        PURCHASES, lambda message: has_button("approve")(message) and message["ts"] != first["ts"]
+    )
+    assert second["metadata"]["event_payload"]["round"] == 2
+    for action in ("approve", "reject"):
+        assert await deliver(world, **pressed("U0FAY", first, action)) == (200, "")
+    await fay.wait_for(lambda person: two_private(person, "This card belongs to a round that is over"))
+    assert await fay.views() == []
+    settled = await rita.wait_for_message(PURCHASES, lambda message: message["ts"] == first["ts"])
+    assert (actions_of(settled), "✓ *Manager* · <@U0ADA>" in whole_text(settled)) == ([], True)
 
 
 @pytest.mark.parametrize("required", [True, False])
 async def test_whether_a_reason_is_needed_says_the_policy_that_was_asked_under(
-    build: Build, policies: Policies, required: bool
+    world: World, required: bool
 ) -> None:
-    today = {"purchase": policies["purchase"].model_copy(update={"require_reason": required})}
-    async with build(policies=today) as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        card = await house.ask(rita)
-        today["purchase"] = policies["purchase"].model_copy(update={"require_reason": not required})
-        await ada.click(PURCHASES, card["ts"], "reject")
-        form = await ada.wait_for_view("reject_reason")
-        if required:
-            with pytest.raises(RefusedError) as refused:
-                await ada.submit(form)
-            assert list(refused.value.errors) == ["reason"]
-            await ada.submit(form, {"reason": "Too dear."})
-        else:
+    def with_reason(needed: bool) -> str:
+        words = f"[policies.purchase]\nrequire_reason = {str(needed).lower()}"
+        return policies("slack").replace("[policies.purchase]", words)
+
+    world.write(with_reason(required))
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    world.write(with_reason(not required))
+    await ada.click(PURCHASES, card["ts"], "reject")
+    form = await ada.wait_for_view("reject_reason")
+    if required:
+        with pytest.raises(RefusedError) as refused:
             await ada.submit(form)
-        await ada.wait_for_message(PURCHASES, says("✗ *Rejected* by <@U0ADA>"))
+        assert list(refused.value.errors) == ["reason"]
+        await ada.submit(form, {"reason": "Too dear."})
+    else:
+        await ada.submit(form)
+    await ada.wait_for_message(PURCHASES, says("✗ *Rejected* by <@U0ADA>"))
 
 
 @pytest.mark.parametrize(("broken", "where"), [(1, PURCHASES), (2, "D0SAM")])
-async def test_a_sentence_finds_its_way_round_what_is_broken(house: House, broken: int, where: str) -> None:
+async def test_a_sentence_finds_its_way_round_what_is_broken(world: World, broken: int, where: str) -> None:
     """Where the ephemeral is refused by the response URL, and where that is gone too directly."""
-    rita, sam = await house.person("U0RITA"), await house.person("U0SAM")
-    card = await house.ask(rita)
-    await fault(house.simulator, "chat.postEphemeral", "user_not_in_channel")
+    rita, sam = world.person("U0RITA"), world.person("U0SAM")
+    card = await ask(rita)
+    await fault(world.simulator, "chat.postEphemeral", "user_not_in_channel")
     if broken == 1:
         await sam.click(PURCHASES, card["ts"], "approve")
     else:
-        await deliver(house, **pressed("U0SAM", card))  # which has no response URL
+        await deliver(world, **pressed("U0SAM", card))  # which has no response URL
     said = await sam.wait_for_message(where, lambda message: "not one of the approvers" in message["text"])
     assert said["ephemeral"] is (broken == 1)
 
 
 async def test_what_nobody_foresaw_is_said_in_the_form_and_logged(
-    house: House, caplog: pytest.LogCaptureFixture
+    world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
     await ada.click(PURCHASES, card["ts"], "reject")
     view = await ada.wait_for_view("reject_reason")
     payload = {
@@ -287,36 +274,36 @@ async def test_what_nobody_foresaw_is_said_in_the_form_and_logged(
         "trigger_id": "1.2.3",
         "view": {**view, "private_metadata": "{}", "state": {"values": {}}},
     }
-    status, body = await deliver(house, payload=json.dumps(payload))
+    status, body = await deliver(world, payload=json.dumps(payload))
     assert status == 200
     assert "Something went wrong on our side" in json.loads(body)["errors"]["reason"]
     assert any(record.exc_info for record in caplog.records if record.name == "bot.slack.api.errors")
 
 
-async def test_a_form_that_cannot_be_opened_is_said_so(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
-    await fault(house.simulator, "views.open", "expired_trigger_id")
+async def test_a_form_that_cannot_be_opened_is_said_so(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await fault(world.simulator, "views.open", "expired_trigger_id")
     await ada.click(PURCHASES, card["ts"], "reject")
     await ada.wait_for_message(PURCHASES, private("Please press once more."))
 
 
-async def test_an_edit_that_is_throttled_is_made_up_for(house: House) -> None:
+async def test_an_edit_that_is_throttled_is_made_up_for(world: World) -> None:
     """The decision stands at once; the card follows when Slack lets it."""
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
-    await fault(house.simulator, "chat.update", "ratelimited", retry_after=1)
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await fault(world.simulator, "chat.update", "ratelimited", retry_after=1)
     await ada.click(PURCHASES, card["ts"], "approve")
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    outcome = await house.service.wait(request_id, timeout=5)
+    outcome = await world.service.wait(request_id, timeout=5)
     assert outcome
     assert outcome.status is Status.APPROVED
     await ada.wait_for_message(PURCHASES, says("✓ *Approved* by <@U0ADA>"))
 
 
-async def test_two_people_at_once_get_one_outcome_and_both_the_truth(house: House) -> None:
-    rita, ada, fay = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
-    card = await house.ask(rita)
+async def test_two_people_at_once_get_one_outcome_and_both_the_truth(world: World) -> None:
+    rita, ada, fay = [world.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
+    card = await ask(rita)
     await asyncio.gather(
         ada.click(PURCHASES, card["ts"], "approve"), fay.click(PURCHASES, card["ts"], "approve")
     )
@@ -332,8 +319,8 @@ async def two_private(person: Any, said: str) -> bool:
     return len([message for message in await person.messages(PURCHASES) if private(said)(message)]) == 2
 
 
-async def test_thirty_requests_decided_at_once_each_end_on_their_own_card(house: House) -> None:
-    rita, ada, fay = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
+async def test_thirty_requests_decided_at_once_each_end_on_their_own_card(world: World) -> None:
+    rita, ada, fay = [world.person(user) for user in ("U0RITA", "U0ADA", "U0FAY")]
     titles = [f"Laptop {number:02}" for number in range(30)]
     await asyncio.gather(
         *(rita.command(PURCHASES, f"/request-approval purchase {title}") for title in titles)

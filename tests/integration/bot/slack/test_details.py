@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -15,17 +14,9 @@ from bot.slack.views import details, home
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
-from tests.integration.bot.slack.conftest import (
-    ESCALATIONS,
-    PURCHASES,
-    House,
-    deliver,
-    has_button,
-    has_card,
-    whole_text,
-)
-
-Build = Callable[..., AbstractAsyncContextManager[House]]
+from tests.support.messages import has_button, whole_text
+from tests.support.slack import ESCALATIONS, PURCHASES, ask, deliver, has_card
+from tests.support.world import World
 
 
 def pressable(view: dict[str, Any]) -> list[str]:
@@ -38,11 +29,11 @@ def words(view: dict[str, Any]) -> str:
     return "\n".join(part["text"] for part in parts if isinstance(part["text"], str))
 
 
-async def lost_card(house: House, rita: Person) -> str:
+async def lost_card(world: World, rita: Person) -> str:
     """A request whose card was deleted as soon as it was there."""
-    card = await house.ask(rita)
+    card = await ask(rita)
     request_id: str = card["metadata"]["event_payload"]["instance_id"]
-    await has_card(house, request_id)
+    await has_card(world, request_id)
     await rita.delete(PURCHASES, card["ts"])
     return request_id
 
@@ -63,32 +54,31 @@ def drawn_anew(before: dict[str, Any]) -> Callable[[Person], Any]:
     return look
 
 
-@pytest.mark.parametrize("mode", ["http", "socket"])
-async def test_who_lost_the_card_approves_from_home(build: Build, mode: str) -> None:
-    async with build(mode=mode) as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        request_id = await lost_card(house, rita)
-        await ada.open_home()
-        worklist = await ada.wait_for(lambda one: one.home())
-        await ada.click_in_view(worklist, home.ITEM)
-        view = await ada.wait_for_view(details.ID)
-        assert pressable(view) == ["approve", "reject", "see_record"]
-        assert details.THREAD not in words(view)
-        await ada.click_in_view(view, "approve")
-        after = await ada.wait_for(drawn_anew(view))
-        assert "✓ *Approved*" in words(after)
-        assert pressable(after) == ["see_record"]
-        told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
-        assert told["text"] == "✓ <@U0ADA> approved *New laptops* (4,200.00 USD)."
-        outcome = await house.service.wait(request_id, timeout=5)
-        assert outcome
-        assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
-        assert [message["text"] for message in await ada.messages(PURCHASES)] == []
+@pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+async def test_who_lost_the_card_approves_from_home(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    request_id = await lost_card(world, rita)
+    await ada.open_home()
+    worklist = await ada.wait_for(lambda one: one.home())
+    await ada.click_in_view(worklist, home.ITEM)
+    view = await ada.wait_for_view(details.ID)
+    assert pressable(view) == ["approve", "reject", "see_record"]
+    assert details.THREAD not in words(view)
+    await ada.click_in_view(view, "approve")
+    after = await ada.wait_for(drawn_anew(view))
+    assert "✓ *Approved*" in words(after)
+    assert pressable(after) == ["see_record"]
+    told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
+    assert told["text"] == "✓ <@U0ADA> approved *New laptops* (4,200.00 USD)."
+    outcome = await world.service.wait(request_id, timeout=5)
+    assert outcome
+    assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+    assert [message["text"] for message in await ada.messages(PURCHASES)] == []
 
 
-async def test_the_reason_is_asked_for_over_the_details(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    request_id = await lost_card(house, rita)
+async def test_the_reason_is_asked_for_over_the_details(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)
     await ada.click_in_view(view, "reject")
     form = await ada.wait_for_view("reject_reason")
@@ -99,14 +89,14 @@ async def test_the_reason_is_asked_for_over_the_details(house: House) -> None:
     await ada.submit(form, {"reason": "Too dear."})
     assert await ada.views() == [], "Details below would still say that it waits"
     await rita.wait_for_message("D0RITA", lambda message: "> Too dear." in message["text"])
-    outcome = await house.service.wait(request_id, timeout=5)
+    outcome = await world.service.wait(request_id, timeout=5)
     assert outcome
     assert (outcome.status, outcome.comments) == (Status.REJECTED, "Too dear.")
 
 
-async def test_only_who_may_decide_is_offered_to(house: House) -> None:
-    rita, sam, ada = [await house.person(user) for user in ("U0RITA", "U0SAM", "U0ADA")]
-    card = await house.ask(rita)
+async def test_only_who_may_decide_is_offered_to(world: World) -> None:
+    rita, sam, ada = [world.person(user) for user in ("U0RITA", "U0SAM", "U0ADA")]
+    card = await ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
     for person in (rita, sam):
         assert "approve" not in pressable(await details_of(person, request_id)), person.user_id
@@ -123,13 +113,13 @@ def option(card: dict[str, Any], choice: str) -> str:
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])
-async def test_what_came_too_late_is_said_in_the_modal_in_front(house: House, action: str) -> None:
+async def test_what_came_too_late_is_said_in_the_modal_in_front(world: World, action: str) -> None:
     """In the channel it would be said behind the modal."""
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    request_id = await lost_card(house, rita)
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)
-    await house.service.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
-    assert await house.service.wait(request_id, timeout=5)
+    await world.service.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
+    assert await world.service.wait(request_id, timeout=5)
     await ada.click_in_view(view, action)
     after = await ada.wait_for(drawn_anew(view))
     assert words(after).startswith("This request was already approved, so nothing changed.")
@@ -138,10 +128,10 @@ async def test_what_came_too_late_is_said_in_the_modal_in_front(house: House, ac
     assert await ada.messages(PURCHASES) == []
 
 
-async def test_a_press_in_details_delivered_twice_is_one_press(house: House) -> None:
+async def test_a_press_in_details_delivered_twice_is_one_press(world: World) -> None:
     """And one whose modal is closed meanwhile is told apart what it did not change."""
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    request_id = await lost_card(house, rita)
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)
     [button] = [
         e
@@ -160,25 +150,25 @@ async def test_a_press_in_details_delivered_twice_is_one_press(house: House) -> 
         "actions": [{**button, "block_id": "decision", "action_ts": "1.000001"}],
     }
     for _ in range(2):
-        assert await deliver(house, payload=json.dumps(press)) == (200, "")
-    assert await house.service.wait(request_id, timeout=5)
+        assert await deliver(world, payload=json.dumps(press)) == (200, "")
+    assert await world.service.wait(request_id, timeout=5)
     await ada.wait_for(drawn_anew(view))
-    assert [verdict.reason for verdict in (await house.service.status(request_id)).verdicts] == [
+    assert [verdict.reason for verdict in (await world.service.status(request_id)).verdicts] == [
         Reason.RECORDED
     ]
     await ada.close_view(view)
     again = {**press, "trigger_id": "4.5.6"}
-    assert await deliver(house, payload=json.dumps(again)) == (200, "")
+    assert await deliver(world, payload=json.dumps(again)) == (200, "")
     said = await ada.wait_for_message(PURCHASES, lambda message: message["ephemeral"])
     assert said["text"] == "This request was already approved, so nothing changed."
 
 
-async def test_a_request_without_a_card_still_escalates(house: House) -> None:
+async def test_a_request_without_a_card_still_escalates(world: World) -> None:
     """The late approver decides for the escalation too, and its card says so."""
-    rita, ada, dirk = [await house.person(user) for user in ("U0RITA", "U0ADA", "U0DIRK")]
-    request_id = await lost_card(house, rita)
+    rita, ada, dirk = [world.person(user) for user in ("U0RITA", "U0ADA", "U0DIRK")]
+    request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)
-    house.skip(days=1)
+    await world.skip(days=1)
     await dirk.wait_for_message(ESCALATIONS, has_button("approve"))
     await ada.click_in_view(view, "approve")
     ended = await dirk.wait_for_message(ESCALATIONS, lambda message: not has_button("approve")(message))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,9 +14,11 @@ from bot.security.keys import Secrets
 from bot.simulator import Person
 from bot.simulator.control.person import RefusedError
 from bot.slack.views import home
-from tests.integration.bot.slack.conftest import PUBLIC_URL, PURCHASES, House, calls, fault, has_card, private
-
-Build = Callable[..., AbstractAsyncContextManager[House]]
+from tests.integration.bot.slack.conftest import SETTINGS
+from tests.support.messages import private
+from tests.support.simulated import calls, fault
+from tests.support.slack import PURCHASES, ask, has_card
+from tests.support.world import World
 
 
 def sections(view: dict[str, Any]) -> dict[str, list[str]]:
@@ -49,98 +50,96 @@ async def opened(person: Person) -> Any:
     return await person.wait_for(lambda one: one.home())
 
 
-@pytest.mark.parametrize("mode", ["http", "socket"])
-async def test_a_request_goes_from_desk_to_desk_before_their_eyes(build: Build, mode: str) -> None:
-    async with build(mode=mode) as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
-        await opened(rita)
-        card = await house.ask(rita)
-        await ada.wait_for(
-            under(home.WAITING_TITLE, "*New laptops* · 4,200.00 USD\n<@U0RITA> asks · until <!date")
-        )
-        await rita.wait_for(under(home.ASKED_TITLE, "○ Waiting for Manager · until"))
-        await ada.click(PURCHASES, card["ts"], "approve")
-        for person in (ada, rita):
-            await person.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
-        assert sections((await ada.home()) or {})[home.WAITING_TITLE] == [home.NOTHING_WAITS]
-        assert sections((await rita.home()) or {})[home.ASKED_TITLE] == [home.NOTHING_ASKED]
-
-
-async def test_nothing_is_published_to_who_never_looked(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+@pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
+async def test_a_request_goes_from_desk_to_desk_before_their_eyes(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
     await opened(rita)
-    card = await house.ask(rita)
+    card = await ask(rita)
+    await ada.wait_for(
+        under(home.WAITING_TITLE, "*New laptops* · 4,200.00 USD\n<@U0RITA> asks · until <!date")
+    )
+    await rita.wait_for(under(home.ASKED_TITLE, "○ Waiting for Manager · until"))
+    await ada.click(PURCHASES, card["ts"], "approve")
+    for person in (ada, rita):
+        await person.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
+    assert sections((await ada.home()) or {})[home.WAITING_TITLE] == [home.NOTHING_WAITS]
+    assert sections((await rita.home()) or {})[home.ASKED_TITLE] == [home.NOTHING_ASKED]
+
+
+async def test_nothing_is_published_to_who_never_looked(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    await opened(rita)
+    card = await ask(rita)
     await ada.click(PURCHASES, card["ts"], "approve")
     await rita.wait_for(under(home.DECIDED_TITLE, "Approved"))
-    published = await calls(house.simulator, "views.publish")
+    published = await calls(world.simulator, "views.publish")
     assert {call["args"]["user_id"] for call in published} == {"U0RITA"}
 
 
-async def test_what_slack_would_not_take_now_is_drawn_later(house: House) -> None:
-    ada = await house.person("U0ADA")
-    await fault(house.simulator, "views.publish", "ratelimited", retry_after=0)
+async def test_what_slack_would_not_take_now_is_drawn_later(world: World) -> None:
+    ada = world.person("U0ADA")
+    await fault(world.simulator, "views.publish", "ratelimited", retry_after=0)
     assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
 
 
-async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(build: Build) -> None:
+async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(world: World) -> None:
     """Else what is decided goes on waiting on their Home, for as long as they look and nothing else happens."""
-    async with build() as house:
-        rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-        await opened(ada)
-        card = await house.ask(rita)
-        await ada.wait_for(under(home.WAITING_TITLE, "New laptops"))
-        for error in ("http_500", "internal_error"):
-            await fault(house.simulator, "views.publish", error, count=3)
-        await ada.click(PURCHASES, card["ts"], "approve")
-        view = await ada.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
-        assert sections(view)[home.WAITING_TITLE] == [home.NOTHING_WAITS]
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    await opened(ada)
+    card = await ask(rita)
+    await ada.wait_for(under(home.WAITING_TITLE, "New laptops"))
+    for error in ("http_500", "internal_error"):
+        await fault(world.simulator, "views.publish", error, count=3)
+    await ada.click(PURCHASES, card["ts"], "approve")
+    view = await ada.wait_for(under(home.DECIDED_TITLE, "✓ Approved by <@U0ADA>"))
+    assert sections(view)[home.WAITING_TITLE] == [home.NOTHING_WAITS]
 
 
-async def test_a_home_without_the_groups_says_so(house: House) -> None:
+async def test_a_home_without_the_groups_says_so(world: World) -> None:
     """Nothing that waits is passed off as nothing waiting."""
-    ada = await house.person("U0ADA")
-    await fault(house.simulator, "usergroups.list", "internal_error")
+    ada = world.person("U0ADA")
+    await fault(world.simulator, "usergroups.list", "internal_error")
     assert home.GROUPS_UNKNOWN in sections(await opened(ada))[home.WAITING_TITLE]
 
 
-async def test_asking_from_home(house: House) -> None:
-    rita = await house.person("U0RITA")
+async def test_asking_from_home(world: World) -> None:
+    rita = world.person("U0RITA")
     await rita.click_in_view(await opened(rita), home.ASK)
     form = await rita.wait_for_view("ask")
     assert form["blocks"][0]["block_id"] == "policy"
 
 
-async def test_a_row_opens_the_details_with_the_card_and_the_record(house: House) -> None:
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
+async def test_a_row_opens_the_details_with_the_card_and_the_record(world: World) -> None:
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
     await opened(ada)
-    card = await house.ask(rita)
+    card = await ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    await has_card(house, request_id)
+    await has_card(world, request_id)
     await ada.click_in_view(await ada.wait_for(under(home.WAITING_TITLE, "New laptops")), home.ITEM)
     links = links_of(await ada.wait_for_view("details"))
     assert links["see_card"].endswith(f"/archives/{PURCHASES}/p{card['ts'].replace('.', '')}")
-    assert links["see_record"].startswith(f"{PUBLIC_URL}/requests/{request_id}?")
+    assert links["see_record"].startswith(f"{SETTINGS['COUNTERSIGN_PUBLIC_URL']}/requests/{request_id}?")
     [person], [key] = (parse_qs(urlsplit(links["see_record"]).query)[name] for name in ("for", "key"))
-    known = RecordLinks(PUBLIC_URL, Secrets(b"s" * 32))
+    known = RecordLinks(None, Secrets.load(SETTINGS["COUNTERSIGN_SECRET"], world.data))
     assert person == "U0ADA"
     assert known.good_until(request_id, person, key) is not None
 
 
-async def test_the_record_is_offered_to_the_people_of_the_request_alone(house: House) -> None:
+async def test_the_record_is_offered_to_the_people_of_the_request_alone(world: World) -> None:
     """Details can be asked for by an ID; the record goes to where Slack guards nothing."""
-    rita, sam, dirk = [await house.person(user) for user in ("U0RITA", "U0SAM", "U0DIRK")]
-    card = await house.ask(rita)
+    rita, sam, dirk = [world.person(user) for user in ("U0RITA", "U0SAM", "U0DIRK")]
+    card = await ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    await has_card(house, request_id)
+    await has_card(world, request_id)
     for person, expected in ((sam, {"see_card"}), (dirk, {"see_card", "see_record"})):
         await person.command(PURCHASES, f"/request-approval status {request_id}")
         assert set(links_of(await person.wait_for_view("details"))) == expected, person.user_id
 
 
-async def test_being_away_is_set_changed_and_ended(house: House) -> None:
-    ada = await house.person("U0ADA")
-    today = house.connection.now().date()
+async def test_being_away_is_set_changed_and_ended(world: World) -> None:
+    ada = world.person("U0ADA")
+    today = world.now().date()
     until = today + timedelta(days=3)
     await ada.click_in_view(await opened(ada), home.AWAY)
     form = await ada.wait_for_view("away")
@@ -160,11 +159,11 @@ async def test_being_away_is_set_changed_and_ended(house: House) -> None:
     await ada.wait_for(under(home.AWAY_TITLE, home.THERE))
 
 
-async def test_today_is_the_hubs_by_command_as_by_the_form(house: House) -> None:
+async def test_today_is_the_hubs_by_command_as_by_the_form(world: World) -> None:
     """A demonstration that has skipped days is as far as its hub, and what it says of a day must hold there."""
-    ada = await house.person("U0ADA")
-    before = house.connection.now().date()
-    house.skip(days=10)
+    ada = world.person("U0ADA")
+    before = world.now().date()
+    await world.skip(days=10)
     today = before + timedelta(days=10)
     await opened(ada)
     await ada.command(PURCHASES, f"/request-approval away until {today + timedelta(days=1)} delegate @Fay")
@@ -173,8 +172,8 @@ async def test_today_is_the_hubs_by_command_as_by_the_form(house: House) -> None
     await ada.wait_for_message(PURCHASES, private(f"{before} is over."))
 
 
-async def test_a_word_by_command_is_on_the_home_too(house: House) -> None:
-    ada = await house.person("U0ADA")
+async def test_a_word_by_command_is_on_the_home_too(world: World) -> None:
+    ada = world.person("U0ADA")
     await opened(ada)
     await ada.command(PURCHASES, "/request-approval away until 2099-12-24 delegate @Fay")
     await ada.wait_for(under(home.AWAY_TITLE, "to 2099-12-24 (UTC), <@U0FAY>"))
@@ -185,12 +184,12 @@ def links_of(view: dict[str, Any]) -> dict[str, str]:
     return {element["action_id"]: element["url"] for row in rows for element in row if "url" in element}
 
 
-async def test_who_cannot_be_told_apart_gets_the_form(house: House) -> None:
+async def test_who_cannot_be_told_apart_gets_the_form(world: World) -> None:
     """Without Slack's word on groups nobody is refused beforehand, and each press does not ask again."""
-    rita, ada = await house.person("U0RITA"), await house.person("U0ADA")
-    card = await house.ask(rita)
-    await fault(house.simulator, "usergroups.list", "internal_error")
+    rita, ada = world.person("U0RITA"), world.person("U0ADA")
+    card = await ask(rita)
+    await fault(world.simulator, "usergroups.list", "internal_error")
     for _ in range(2):
         await ada.click(PURCHASES, card["ts"], "reject")
         await ada.close_view(await ada.wait_for_view("reject_reason"))
-    assert len(await calls(house.simulator, "usergroups.list")) == 1
+    assert len(await calls(world.simulator, "usergroups.list")) == 1

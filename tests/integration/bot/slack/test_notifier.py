@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.demo.manifest import APP
 from bot.simulator import Person, Simulator
 from bot.simulator.workspace.messages import Message
 from bot.slack.api.directory import SlackDirectory
@@ -21,21 +22,15 @@ from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef, Status
-from tests.integration.bot.slack.conftest import (
-    BOT_TOKEN,
-    PURCHASES,
-    action_ids,
-    calls,
-    fault,
-    whole_text,
-    workspace_with,
-)
-from tests.unit.bot.slack.conftest import ASKED, Story
+from tests.support.messages import actions_of, whole_text
+from tests.support.simulated import BOT_TOKEN, calls, fault, granted, running_simulator
+from tests.support.slack import PURCHASES
+from tests.support.story import ASKED, RequestStory
 
 
 @pytest.fixture
-async def simulator(scopes: frozenset[str]) -> AsyncIterator[Simulator]:
-    async with workspace_with(scopes) as open_workspace:
+async def simulator() -> AsyncIterator[Simulator]:
+    async with running_simulator(app=APP) as open_workspace:
         open_workspace.workspace.now = ASKED.timestamp
         yield open_workspace
 
@@ -51,8 +46,8 @@ def notifier(client: WebClient) -> SlackNotifier:
 
 
 @pytest.fixture
-def card(story: Callable[..., Story]) -> Card:
-    return story().record.card(1)
+def card() -> Card:
+    return RequestStory().record.card(1)
 
 
 def ended(card: Card) -> Card:
@@ -77,11 +72,11 @@ async def test_a_card_is_posted_found_and_edited_in_place(
     assert await find(notifier, card) == ref
     async with Person(simulator.url, "U0ADA") as ada:
         [posted] = await ada.messages(PURCHASES)
-        assert action_ids(posted) == ["approve", "reject", "more"]
+        assert actions_of(posted) == ["approve", "reject", "more"]
         assert "For <!subteam^S0MANAGERS>" in whole_text(posted)
         await asyncio.to_thread(notifier.edit_card, ref, ended(card))
         [edited] = await ada.messages(PURCHASES)
-    assert (edited["ts"], action_ids(edited)) == (ref.ts, [])
+    assert (edited["ts"], actions_of(edited)) == (ref.ts, [])
     assert "*Approved* by <@U0ADA>" in whole_text(edited)
     assert edited["metadata"] == posted["metadata"]  # else a later retry would not find it, and post again
     assert await find(notifier, card) == ref
@@ -119,7 +114,7 @@ async def test_metadata_that_someone_else_wrote_is_not_ours(
 
 
 async def test_no_way_to_look_is_said_once_a_channel(card: Card, caplog: pytest.LogCaptureFixture) -> None:
-    async with workspace_with(frozenset({"chat:write"})) as simulator:
+    async with running_simulator(app=granted(frozenset({"chat:write"}))) as simulator:
         notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
         with caplog.at_level(logging.WARNING, "bot.slack"):
             for channel in (PURCHASES, PURCHASES, "C0GENERAL"):
@@ -195,7 +190,7 @@ async def test_who_is_in_a_group(client: WebClient) -> None:
 
 
 async def test_not_being_able_to_look_is_not_an_empty_group() -> None:
-    async with workspace_with(frozenset({"chat:write"})) as simulator:
+    async with running_simulator(app=granted(frozenset({"chat:write"}))) as simulator:
         directory = SlackDirectory(web_client(BOT_TOKEN, simulator.api_url))
         with pytest.raises(SlackApiError, match="missing_scope"):
             await asyncio.to_thread(directory.members, "S0MANAGERS")
@@ -238,7 +233,7 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
 
 
 async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
-    async with workspace_with(frozenset({"chat:write", "chat:write.public"})) as simulator:
+    async with running_simulator(app=granted(frozenset({"chat:write", "chat:write.public"}))) as simulator:
         notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
         ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
         assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())

@@ -36,7 +36,7 @@ from orchestration.domain.request import (
     Vote,
 )
 from orchestration.service.messages import SENTENCES
-from tests.unit.bot.slack.conftest import mrkdwn_of
+from tests.support.story import mrkdwn_of
 
 NASTY = [
     "&",

@@ -12,9 +12,9 @@ from bot.slack.messages.cards import Rendered, render
 from bot.slack.messages.notices import asked, notice
 from orchestration.domain.cards import Notice
 from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
-from tests.unit.bot.slack.conftest import PURCHASE, Story, mrkdwn_of
+from tests.support.story import PURCHASE, RequestStory, mrkdwn_of
 
-MakeStory = Callable[..., Story]
+MakeStory = Callable[..., RequestStory]
 LEVEL = PURCHASE.levels[1]
 MENU = {"text": "⋯"}
 MENU_CHOICES = ["approve_with_comment", "talk", "delegate", "cancel", "details"]

@@ -8,9 +8,9 @@ from bot.slack.messages.notices import notice
 from bot.slack.messages.thread import line
 from orchestration.domain.cards import Notice, Step, StepKind, Waiting
 from orchestration.domain.request import Choice, Status
-from tests.unit.bot.slack.conftest import ASKED, Story
+from tests.support.story import ASKED, RequestStory
 
-MakeStory = Callable[..., Story]
+MakeStory = Callable[..., RequestStory]
 WHAT = "*New laptops for the team* (4,200.00 USD)"
 URL = "https://acme.example/archives/C0/p1"
 SEEN = f"<{URL}|See the card>"

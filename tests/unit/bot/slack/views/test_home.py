@@ -15,15 +15,15 @@ from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, PersonEntry
 from orchestration.domain.request import Choice, Status
 from orchestration.service.worklists import Worklist, WorklistItem
-from tests.unit.bot.slack.conftest import Story
+from tests.support.story import RequestStory
 
 TODAY = date(2026, 12, 1)
 AWAY = PersonEntry(delegate="U0FAY", away=Away(since=TODAY, until=date(2026, 12, 24)))
 
-Stories = Callable[..., Story]
+Stories = Callable[..., RequestStory]
 
 
-def item(story: Story) -> WorklistItem:
+def item(story: RequestStory) -> WorklistItem:
     return WorklistItem(story.record.progress(), story.record.request, story.record.policy)
 
 

@@ -1,0 +1,72 @@
+"""Asking and pressing in a world's workspace: as a person does, and as Slack would deliver what no page offers."""
+
+import json
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from slack_sdk.signature import SignatureVerifier
+
+from bot.simulator import Person
+from tests.support.messages import Message, has_button
+from tests.support.world import SIGNING_SECRET, World
+
+PURCHASES = "C0PURCHASES"
+ESCALATIONS = "C0ESCALATIONS"
+
+
+async def ask(person: Person, text: str = "purchase 4200 New laptops") -> Message:
+    """The card that came of a command."""
+    await person.command(PURCHASES, f"/request-approval {text}")
+    return await person.wait_for_message(PURCHASES, has_button("approve"))
+
+
+def id_on(card: Message) -> str:
+    """The request that a card belongs to, by its metadata."""
+    found: str = card["metadata"]["event_payload"]["instance_id"]
+    return found
+
+
+async def has_card(world: World, request_id: str) -> None:
+    """Returns once the request knows of its card, which people may see a moment before."""
+    await world.until(request_id, lambda progress: bool(progress.cards))
+
+
+async def deliver(world: World, **form: str) -> tuple[int, str]:
+    """Signs and sends what Slack would send, for what the page no longer offers: an old button, a second delivery."""
+    body = urlencode(form)
+    stamp = str(int(time.time()))
+    signature = SignatureVerifier(SIGNING_SECRET).generate_signature(timestamp=stamp, body=body)
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": stamp,
+        "X-Slack-Signature": signature or "",
+    }
+    url = f"{world.url}/slack/events"
+    async with aiohttp.ClientSession() as http, http.post(url, data=body, headers=headers) as answer:
+        return answer.status, await answer.text()
+
+
+def pressed(person: str, card: Message, action_id: str = "approve", **message: Any) -> dict[str, str]:
+    """The form of a press on `card` as it was when it was read; `message` replaces parts of it."""
+    [button] = [
+        element
+        for block in card["blocks"]
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if element["action_id"] == action_id
+    ]
+    where = {"channel_id": card["channel"], "message_ts": card["ts"], "type": "message"}
+    payload = {
+        "type": "block_actions",
+        "user": {"id": person, "team_id": "T0ACME"},
+        "team": {"id": "T0ACME"},
+        "api_app_id": "A0APP",
+        "container": where,
+        "channel": {"id": card["channel"], "name": "purchases"},
+        "trigger_id": "1.2.3",
+        "message": {"type": "message", "ts": card["ts"], "metadata": card["metadata"], **message},
+        "actions": [{**button, "block_id": "decision", "action_ts": "1.000001"}],
+    }
+    return {"payload": json.dumps(payload)}

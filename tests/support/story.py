@@ -1,0 +1,109 @@
+"""Requests as policies and people make them, for the tests of how Slack shows them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.slack.messages.cards import Rendered
+from orchestration.approval.record import Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Notice, Step, StepKind
+from orchestration.domain.commands import Comment, Decision, Delegation
+from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
+from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
+
+ASKED = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+
+PURCHASE = Policy(
+    key="purchase",
+    title="Purchase",
+    channel="C0PURCHASES",
+    currency="USD",
+    fields=[FieldSpec(name="vendor"), FieldSpec(name="needed_by", label="needed by")],
+    levels=[
+        Level(
+            name="Manager",
+            approvers=["U0ADA", "S0MANAGERS"],
+            notify=["S0MANAGERS"],
+            timeout=timedelta(days=2),
+            on_timeout=OnTimeout.ESCALATE,
+        ),
+        Level(name="Finance", approvers=["S0FINANCE"], quorum=2, timeout=timedelta(days=1)),
+    ],
+    groups=["S0MANAGERS", "S0FINANCE", "S0DIRECTORS"],
+    escalation=Escalation(channel="C0ESCALATIONS", approvers=["S0DIRECTORS"], timeout=timedelta(days=1)),
+)
+ACCESS = Policy(
+    key="access",
+    title="Access",
+    channel="C0ACCESS",
+    fields=[FieldSpec(name="system", required=True)],
+    levels=[Level(name="Owner", approvers=["U0FIN"], timeout=timedelta(hours=4))],
+    require_reason=False,
+)
+POLICIES = {policy.key: policy for policy in (PURCHASE, ACCESS)}
+
+
+class RequestStory:
+    """One request's record, moved along as the orchestration would; `minutes` after it was asked."""
+
+    def __init__(
+        self,
+        policy: Policy = PURCHASE,
+        *,
+        away: dict[str, str] | None = None,
+        opened: bool = True,
+        **asked: object,
+    ) -> None:
+        request = {
+            "policy": policy.key,
+            "title": "New laptops for the team",
+            "amount": "4200" if policy.currency else None,
+            "currency": policy.currency,
+            "requester": "U0RITA",
+        }
+        given = ApprovalInput(
+            request=ApprovalRequest.model_validate({**request, **asked}),
+            policy=policy,
+        )
+        self.record = Record(f"{policy.key}-k7m2x9qd", given, ASKED)
+        if opened:
+            self.record.open_level(0, away or {}, ASKED)
+
+    def at(self, minutes: int) -> datetime:
+        return ASKED + timedelta(minutes=minutes)
+
+    def vote(self, who: str, choice: Choice, minutes: int, comment: str = "", via: Via = Via.SLACK) -> None:
+        decision = Decision(
+            command_id="c", actor=who, via=via, round=self.record.state.round, choice=choice, comment=comment
+        )
+        self.record.vote(decision, self.at(minutes))
+
+    def next_level(self, minutes: int) -> None:
+        """The open level is passed, and the next one opens."""
+        self.record.close_level(Status.APPROVED)
+        self.record.open_level(self.record.state.level_index + 1, {}, self.at(minutes))
+
+    def delegate(self, who: str, to: str) -> None:
+        self.record.delegate(
+            Delegation(command_id="c", actor=who, via=Via.SLACK, round=self.record.state.round, to=to)
+        )
+
+    def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:
+        self.record.remark(
+            Comment(command_id="c", actor=who, via=Via.SLACK, kind=kind, text=text), self.at(minutes)
+        )
+
+    def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> SendMessageInput:
+        """A message about the request as it stands."""
+        round_ = self.record.state.round
+        return SendMessageInput(user=user, notice=notice, card=self.record.card(round_), attempt=1, **more)
+
+    def step(self, kind: StepKind, **what: Any) -> Step:
+        return Step(number=1, kind=kind, at=ASKED, **what)
+
+
+def mrkdwn_of(rendered: Rendered) -> list[str]:
+    """Every text of a message in which Slack looks for mentions."""
+    parts = [part for block in rendered.blocks for part in (block.get("text"), *block.get("elements", []))]
+    return [part["text"] for part in parts if part and part["type"] == "mrkdwn"]
