@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
 from bot.simulator.control.story import Look, Step, Story, Tone, Waiting
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 from bot.simulator.workspace.people import People
 from orchestration.challenge.models import LIFETIME
 

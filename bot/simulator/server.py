@@ -10,19 +10,20 @@ from bot.simulator.control.faults_api import FaultsApi
 from bot.simulator.control.guide import Guide, GuideApi
 from bot.simulator.control.live import Live
 from bot.simulator.control.page_api import PageApi, sentences
+from bot.simulator.control.phone_api import PhoneApi
+from bot.simulator.control.same_origin import same_origin_only
 from bot.simulator.control.story import Stories, StoryApi
-from bot.simulator.control.visitors import own_page_only
+from bot.simulator.errors import SimulatorError
 from bot.simulator.slack_api import answers, socket_mode
 from bot.simulator.slack_api.app_config import AppConfig
-from bot.simulator.slack_api.courier import RETRY_AFTER, Courier
 from bot.simulator.slack_api.delivery import HttpDelivery
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.slack_api.dispatcher import RETRY_AFTER, Dispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.socket_mode import SocketMode
+from bot.simulator.slack_api.user_actions import UserActions
 from bot.simulator.slack_api.web_api import WebApi
 from bot.simulator.sms.account import SmsAccount
-from bot.simulator.sms.service import SmsService
-from bot.simulator.workspace.acting import Acting
+from bot.simulator.sms.provider import SmsProvider
 from bot.simulator.workspace.workspace import Workspace
 
 PAGE = Path(__file__).parent / "page"
@@ -74,16 +75,16 @@ class Simulator:
         installation = Installation(workspace, app or AppConfig(), patience.trigger)
         self.sockets = SocketMode(installation.app.app_id, workspace.changes, patience.acknowledgement)
         self._http = HttpDelivery(request_url, signing_secret, patience.acknowledgement)
-        self._courier = Courier(installation, self._http, self.sockets, patience.retries)
-        self._acting = Acting(installation, self._courier, lambda: self.url)
-        self._web_api = WebApi(installation, self._courier, {bot_token: "bot", app_token: "app"})
+        self._dispatcher = Dispatcher(installation, self._http, self.sockets, patience.retries)
+        self._actions = UserActions(installation, self._dispatcher, lambda: self.url)
+        self._web_api = WebApi(installation, self._dispatcher, {bot_token: "bot", app_token: "app"})
         calls = self._web_api.calls
-        self._sms: SmsService | None = None
+        self._sms: SmsProvider | None = None
         if sms is not None:
-            self._sms = SmsService(workspace, sms, calls, hop=patience.hop, patience=patience.webhook)
+            self._sms = SmsProvider(workspace, sms, calls, hop=patience.hop, patience=patience.webhook)
         self._page_api = PageApi(
             installation,
-            self._acting,
+            self._actions,
             calls,
             controls,
             has_phones=self._sms is not None,
@@ -103,10 +104,10 @@ class Simulator:
         """
         if self._runner is not None:
             raise RuntimeError("The simulator is running already.")
-        application = web.Application(middlewares=[own_page_only, sentences], client_max_size=MAX_BODY)
+        application = web.Application(middlewares=[same_origin_only, sentences], client_max_size=MAX_BODY)
         application.router.add_route("*", "/api/{method}", self._web_api.handle)
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
-        application.router.add_post(answers.PATH, self._acting.answers.handle)
+        application.router.add_post(answers.PATH, self._actions.answers.handle)
         application.router.add_routes(self._page_api.routes())
         application.router.add_routes(self._faults_api.routes())
         application.router.add_routes(self._guide_api.routes())
@@ -114,6 +115,8 @@ class Simulator:
             application.router.add_routes(self._story_api.routes())
         if self._sms is not None:
             application.router.add_routes(self._sms.routes())
+            phones = PhoneApi(self.workspace.people, self.workspace.texts, self._sms.carrier)
+            application.router.add_routes(phones.routes())
         application.router.add_get("/sim/events", self._live.handle)
         application.router.add_get("/archives/{channel}/p{ts}", _permalink)
         if PAGE.is_dir():
@@ -139,7 +142,7 @@ class Simulator:
 
     async def stop(self) -> None:
         """Stop serving. The workspace stays open, for its owner to close or to serve again."""
-        await self._courier.close()
+        await self._dispatcher.close()
         if self._sms is not None:
             await self._sms.carrier.close()
         if self._runner is not None:
@@ -170,19 +173,19 @@ class Simulator:
     @property
     def sms_api_url(self) -> str:
         """Give what stands for https://api.twilio.com. Raises SimulatorError where there are no phones."""
-        self._company()
+        self._provider()
         return self.url
 
     @property
     def sms_inbound_url(self) -> str | None:
         """Give where people's texts are posted; set it to change that. Raises as `sms_api_url` does."""
-        return self._company().carrier.inbound_url
+        return self._provider().carrier.inbound_url
 
     @sms_inbound_url.setter
     def sms_inbound_url(self, url: str | None) -> None:
-        self._company().carrier.inbound_url = url
+        self._provider().carrier.inbound_url = url
 
-    def _company(self) -> SmsService:
+    def _provider(self) -> SmsProvider:
         if self._sms is None:
             raise SimulatorError("This workspace has no phones: give the simulator an SmsAccount.")
         return self._sms

@@ -5,9 +5,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.simulator.control.faults import Fault, Faults, Planned
 from bot.simulator.control.page_requests import read_object
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
+from bot.simulator.faults import Fault, Faults, Planned
 from bot.simulator.sms.faults import SmsFault
 
 Json = dict[str, Any]

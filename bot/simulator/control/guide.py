@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bot.simulator.control.page_api import Unavailable
 from bot.simulator.control.page_requests import read_object
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 
 Json = dict[str, Any]
 

@@ -10,12 +10,12 @@ from typing import Any
 from aiohttp import web
 
 from bot.simulator.control.controls import Controls
-from bot.simulator.control.faults import CallLog
 from bot.simulator.control.page_requests import find_person, read_as, read_object
 from bot.simulator.control.page_shapes import PageShapes
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
+from bot.simulator.faults import CallLog
 from bot.simulator.slack_api.installation import Installation
-from bot.simulator.workspace.acting import Acting, InvalidInputsError
+from bot.simulator.slack_api.user_actions import InvalidInputsError, UserActions
 from bot.simulator.workspace.changes import Change
 from bot.simulator.workspace.channels import Channel, Unread
 from bot.simulator.workspace.messages import Message
@@ -57,7 +57,7 @@ class PageApi:
     def __init__(
         self,
         installation: Installation,
-        acting: Acting,
+        actions: UserActions,
         calls: CallLog,
         controls: Controls | None,
         *,
@@ -66,7 +66,7 @@ class PageApi:
     ) -> None:
         self._workspace = installation.workspace
         self._app = installation.app
-        self._acting = acting
+        self._actions = actions
         self._calls = calls
         self._slack = installation.shapes
         self._shapes = PageShapes(installation.workspace)
@@ -119,7 +119,7 @@ class PageApi:
             app={
                 "id": app.id,
                 "name": app.real_name,
-                "connected": self._acting.courier.connected,
+                "connected": self._actions.dispatcher.connected,
                 "running": controls.running if controls else None,
                 "commands": self._app.shown_commands,
                 "takes_messages": self._app.takes_messages,
@@ -145,18 +145,18 @@ class PageApi:
         """Say something."""
         body, me = await read_as(request, self._workspace.people)
         channel = self._channel(body.get("channel"), me)
-        said = self._acting.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
+        said = self._actions.say(me, channel, str(body.get("text") or ""), body.get("thread_ts"))
         return _ok(message=self._shapes.messages(channel.id, [said])[0])
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Remove a message."""
-        self._acting.delete(self._message(request.match_info["channel"], request.match_info["ts"]))
+        self._actions.delete(self._message(request.match_info["channel"], request.match_info["ts"]))
         return _ok()
 
     async def command(self, request: web.Request) -> web.Response:
         """Run a slash command."""
         body, me = await read_as(request, self._workspace.people)
-        await self._acting.command(me, self._channel(body.get("channel"), me), str(body.get("text") or ""))
+        await self._actions.command(me, self._channel(body.get("channel"), me), str(body.get("text") or ""))
         return _ok()
 
     async def action(self, request: web.Request) -> web.Response:
@@ -166,10 +166,10 @@ class PageApi:
         action_id = str(body.get("action_id") or "")
         if body.get("view_id"):
             view = self._view(body)
-            press = partial(self._acting.act_in_view, me, view, action_id, body)
+            press = partial(self._actions.act_in_view, me, view, action_id, body)
         else:
             message = self._message(self._channel(body.get("channel"), me).id, body.get("ts"))
-            press = partial(self._acting.act_on_message, me, message, action_id, body)
+            press = partial(self._actions.act_on_message, me, message, action_id, body)
         # Both leave before the first is answered, or the app would have taken the button away meanwhile.
         await asyncio.gather(*(press() for _ in range(2 if body.get("twice") is True else 1)))
         return _ok()
@@ -177,13 +177,13 @@ class PageApi:
     async def submit(self, request: web.Request) -> web.Response:
         """Submit a modal."""
         body, me = await read_as(request, self._workspace.people)
-        await self._acting.submit(me, self._view(body), _object(body, "state"))
+        await self._actions.submit(me, self._view(body), _object(body, "state"))
         return _ok()
 
     async def close(self, request: web.Request) -> web.Response:
         """Dismiss a modal."""
         body, me = await read_as(request, self._workspace.people)
-        await self._acting.close(me, self._view(body))
+        await self._actions.close(me, self._view(body))
         return _ok()
 
     async def read(self, request: web.Request) -> web.Response:
@@ -200,7 +200,7 @@ class PageApi:
     async def open_home(self, request: web.Request) -> web.Response:
         """Open the Home tab."""
         _, me = await read_as(request, self._workspace.people)
-        self._acting.open_home(me)
+        self._actions.open_home(me)
         return _ok()
 
     async def calls(self, request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.seed import Member
 

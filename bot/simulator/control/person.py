@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import aiohttp
 
-from bot.simulator.control.elements import HOLDERS, placed
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
+from bot.simulator.slack_api.elements import HOLDERS, placed
 
 Json = dict[str, Any]
 

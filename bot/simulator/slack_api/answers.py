@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.slack_api.errors import SlackError
-from bot.simulator.workspace.message_content import read_content
+from bot.simulator.errors import SlackError
+from bot.simulator.slack_api.message_content import read_content
 from bot.simulator.workspace.messages import Message
 from bot.simulator.workspace.response_urls import ResponseUrl
 from bot.simulator.workspace.workspace import Workspace

@@ -7,7 +7,7 @@ reasons is Slack's where it is known, so that an app's tests may look at it.
 import secrets
 from typing import Any
 
-from bot.simulator.control import elements
+from bot.simulator.slack_api import elements
 from bot.simulator.slack_api.elements_check import check_element, check_image
 from bot.simulator.slack_api.schema import Findings
 

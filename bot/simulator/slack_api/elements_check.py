@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.simulator.control import elements
+from bot.simulator.slack_api import elements
 from bot.simulator.slack_api.schema import Findings
 
 Json = dict[str, Any]

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.simulator.control.elements import state
 from bot.simulator.slack_api.app_config import AppConfig
+from bot.simulator.slack_api.elements import state
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message
 from bot.simulator.workspace.seed import Group, Member

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from bot.simulator.errors import SlackError, bad_arguments
 from bot.simulator.slack_api.blocks_check import VIEW_BLOCKS, check_blocks, with_ids
-from bot.simulator.slack_api.errors import SlackError, bad_arguments
 from bot.simulator.slack_api.schema import Findings
 
 Json = dict[str, Any]

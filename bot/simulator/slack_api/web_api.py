@@ -5,9 +5,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.simulator.control.faults import CallLog, Fault, Faults, LoggedCall
-from bot.simulator.slack_api.courier import Courier
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
+from bot.simulator.faults import CallLog, Fault, Faults, LoggedCall
+from bot.simulator.slack_api.dispatcher import Dispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.methods import METHODS, Call, Method
 from bot.simulator.slack_api.methods.table import Args
@@ -23,9 +23,9 @@ class WebApi:
     Like Slack's, every refusal but a rate limit and a breakdown is HTTP 200 with `"ok": false`.
     """
 
-    def __init__(self, installation: Installation, courier: Courier, tokens: dict[str, str]) -> None:
+    def __init__(self, installation: Installation, dispatcher: Dispatcher, tokens: dict[str, str]) -> None:
         self._installation = installation
-        self._courier = courier
+        self._dispatcher = dispatcher
         self._tokens = tokens
         self.faults: Faults[Fault] = Faults(installation.workspace.changes)
         self.calls = CallLog()
@@ -53,7 +53,7 @@ class WebApi:
         if method is None:
             raise SlackError("unknown_method", req_method=name)
         self._authorise(method, token)
-        call = Call(self._installation, self._courier, Args(args), origin)
+        call = Call(self._installation, self._dispatcher, Args(args), origin)
         call.needs(*method.scopes)
         with self._installation.workspace.store.transaction():
             body = method.handler(call)

@@ -6,13 +6,13 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 from bot.simulator.sms import twiml
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.keywords import STANDARD_REPLIES, keyword
 from bot.simulator.sms.segments import count_segments
-from bot.simulator.sms.texts import Text, Texts
 from bot.simulator.sms.webhooks import Form, Webhooks
+from bot.simulator.workspace.texts import Text, Texts
 
 API_VERSION = "2010-04-01"
 # Twilio tells nobody of the status a text begins with. "sending" passes too quickly to be told of.

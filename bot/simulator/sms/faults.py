@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bot.simulator.sms.rest_errors import KNOWN_CODES
-from bot.simulator.sms.texts import Fate
+from bot.simulator.workspace.texts import Fate
 
 # Unreachable destination handset. Source: https://www.twilio.com/docs/api/errors/30003
 UNREACHABLE = 30003

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bot.simulator.control.faults import CallLog, Faults, LoggedCall
+from bot.simulator.faults import CallLog, Faults, LoggedCall
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.carrier import API_VERSION, Carrier
 from bot.simulator.sms.faults import SmsFault
 from bot.simulator.sms.numbers import MAGIC, is_e164
 from bot.simulator.sms.rest_errors import RestError
 from bot.simulator.sms.segments import count_segments
-from bot.simulator.sms.texts import Fate, Text, Texts
+from bot.simulator.workspace.texts import Fate, Text, Texts
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 
 # Each adds to the one before, so that an older file is brought up to date by those it lacks.
 SCHEMAS = ("schema.sql", "phones.sql")

@@ -4,7 +4,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
 
 FORGET_AFTER = 60.0
 

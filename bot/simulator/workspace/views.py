@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
 from bot.simulator.workspace.changes import Change, Changes
 from bot.simulator.workspace.store import Store
 

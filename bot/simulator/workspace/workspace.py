@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from bot.simulator.sms.texts import Texts
 from bot.simulator.workspace.changes import Changes
 from bot.simulator.workspace.channels import Channels
 from bot.simulator.workspace.messages import Messages
@@ -13,6 +12,7 @@ from bot.simulator.workspace.people import People
 from bot.simulator.workspace.response_urls import ResponseUrls
 from bot.simulator.workspace.seed import SEED, Seed
 from bot.simulator.workspace.store import Store
+from bot.simulator.workspace.texts import Texts
 from bot.simulator.workspace.views import Views
 
 

@@ -3,11 +3,11 @@
 import json
 from dataclasses import replace
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
+from bot.simulator.slack_api.message_content import POSTED_TEXT, checked_blocks, read_content
+from bot.simulator.slack_api.message_events import deleted_event, message_event
 from bot.simulator.slack_api.methods.table import Call, Json, method
 from bot.simulator.workspace.channels import Channel
-from bot.simulator.workspace.message_content import POSTED_TEXT, checked_blocks, read_content
-from bot.simulator.workspace.message_events import deleted_event, message_event
 from bot.simulator.workspace.messages import Message
 
 # What would be cut off when posted is refused, and much earlier, when it comes as an update.

@@ -1,6 +1,6 @@
 """conversations.*: channels, their members and their history."""
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.methods.table import Call, Json, method, paged
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message

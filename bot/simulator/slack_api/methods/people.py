@@ -1,6 +1,6 @@
 """users.* and usergroups.*: who is here."""
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.methods.table import Call, Json, method, paged
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from bot.simulator.errors import SlackError, bad_arguments
 from bot.simulator.slack_api.app_config import AppConfig
-from bot.simulator.slack_api.courier import Courier
-from bot.simulator.slack_api.errors import SlackError, bad_arguments
+from bot.simulator.slack_api.dispatcher import Dispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.shapes import Shapes
 from bot.simulator.workspace.channels import Channel
@@ -67,7 +67,7 @@ class Call:
     """One call of a method."""
 
     installation: Installation
-    courier: Courier
+    dispatcher: Dispatcher
     args: Args
     origin: str
     """Where this server is reached, without a trailing slash."""
@@ -99,7 +99,7 @@ class Call:
 
     def emit(self, event: Json) -> None:
         """Send an event to the app once this call is on disk, if the app subscribed to it."""
-        self.workspace.store.after_commit(lambda: self.courier.emit(event))
+        self.workspace.store.after_commit(lambda: self.dispatcher.emit(event))
 
     def needs(self, *scopes: str) -> None:
         """Raise `missing_scope` unless one of the named scopes was granted, or none is named."""

@@ -1,6 +1,6 @@
 """views.*: modals and App Homes."""
 
-from bot.simulator.slack_api.errors import SlackError, bad_arguments
+from bot.simulator.errors import SlackError, bad_arguments
 from bot.simulator.slack_api.methods.table import Call, Json, method
 from bot.simulator.slack_api.views_check import checked_view
 from bot.simulator.workspace.views import MAX_STACK, View

@@ -1,6 +1,6 @@
 """api.*, auth.*, apps.*, team.*: the workspace and the connection to it."""
 
-from bot.simulator.slack_api.errors import SlackError
+from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.methods.table import Call, Json, method
 
 
@@ -46,4 +46,4 @@ def team_info(call: Call) -> Json:
 @method("apps.connections.open", takes="app")
 def connections_open(call: Call) -> Json:
     """Issue the URL of one Socket Mode connection."""
-    return {"url": call.courier.sockets.issue_url(call.origin)}
+    return {"url": call.dispatcher.sockets.issue_url(call.origin)}

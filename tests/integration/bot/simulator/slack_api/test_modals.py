@@ -267,7 +267,7 @@ async def test_slack_checks_inputs_before_the_app_hears_of_them(
     assert form.bodies == []
 
 
-# Acting and updating
+# UserActions and updating
 
 
 async def test_a_choice_in_a_modal_is_kept_and_told_only_where_dispatched(form: Form, rita: Person) -> None:

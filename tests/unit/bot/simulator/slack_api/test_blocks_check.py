@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.blocks_check import check_blocks, with_ids
-from bot.simulator.slack_api.errors import SlackError
 from bot.simulator.slack_api.views_check import checked_view
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 
 Json = dict[str, Any]
 

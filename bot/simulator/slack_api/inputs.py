@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.simulator.control import elements
+from bot.simulator.slack_api import elements
 
 Json = dict[str, Any]
 

@@ -5,11 +5,11 @@ from typing import Any
 from aiohttp import web
 
 from bot.simulator.control.page_requests import find_person, read_as
-from bot.simulator.slack_api.errors import SimulatorError
+from bot.simulator.errors import SimulatorError
 from bot.simulator.sms.carrier import Carrier
-from bot.simulator.sms.texts import Text, Texts
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.seed import Member
+from bot.simulator.workspace.texts import Text, Texts
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ _PAGE, _PERMALINKS = "/", "/archives/"
 
 
 @web.middleware
-async def own_page_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def same_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse, with 403, what a browser sends for a page of another site. Programs say nothing of a site."""
     if not _is_here(request.host) or _is_foreign(request):
         return web.json_response({"ok": False, "error": STRANGER}, status=403)

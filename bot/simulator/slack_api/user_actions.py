@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-from bot.simulator.control import elements, inputs
+from bot.simulator.errors import SimulatorError, SlackError
+from bot.simulator.slack_api import elements, inputs
 from bot.simulator.slack_api.answers import PATH, Answers
 from bot.simulator.slack_api.command_text import escaped
-from bot.simulator.slack_api.courier import Courier
 from bot.simulator.slack_api.delivery import NoAckError
-from bot.simulator.slack_api.errors import SimulatorError, SlackError
+from bot.simulator.slack_api.dispatcher import Dispatcher
 from bot.simulator.slack_api.installation import Installation
+from bot.simulator.slack_api.message_events import deleted_event, message_event
 from bot.simulator.slack_api.views_check import checked_view
 from bot.simulator.workspace.channels import Channel
-from bot.simulator.workspace.message_events import deleted_event, message_event
 from bot.simulator.workspace.messages import Message
 from bot.simulator.workspace.response_urls import ResponseUrl
 from bot.simulator.workspace.seed import Member
@@ -38,16 +38,16 @@ class InvalidInputsError(SimulatorError):
         self.errors = errors
 
 
-class Acting:
+class UserActions:
     """Carries out what people do. `url` gives where this server is reached.
 
     Every method raises SimulatorError, with the sentence the person is shown, when it comes to nothing.
     """
 
-    def __init__(self, installation: Installation, courier: Courier, url: Callable[[], str]) -> None:
+    def __init__(self, installation: Installation, dispatcher: Dispatcher, url: Callable[[], str]) -> None:
         self._workspace = installation.workspace
         self._installation = installation
-        self.courier = courier
+        self.dispatcher = dispatcher
         self._url = url
         self.answers = Answers(installation.workspace)
 
@@ -69,9 +69,9 @@ class Acting:
         app = self._installation.bot
         if not self._workspace.channels.has_member(channel.id, app):
             return message
-        self.courier.emit(event)
+        self.dispatcher.emit(event)
         if f"<@{app}>" in text and not channel.is_im:
-            self.courier.emit(
+            self.dispatcher.emit(
                 {key: value for key, value in event.items() if key != "channel_type"}
                 | {"type": "app_mention"}
             )
@@ -82,7 +82,7 @@ class Acting:
         self._workspace.messages.delete(message)
         channel = self._workspace.channels.get(message.channel)
         if channel is not None and not message.ephemeral:
-            self.courier.emit(deleted_event(channel, message.ts, self._workspace.next_ts()))
+            self.dispatcher.emit(deleted_event(channel, message.ts, self._workspace.next_ts()))
 
     async def command(self, person: Member, channel: Channel, line: str) -> None:
         """Run a slash command and show what the app acknowledges it with."""
@@ -101,7 +101,7 @@ class Acting:
             response_url=self._response_url(where),
         )
         try:
-            answer = await self.courier.deliver("slash_commands", payload)
+            answer = await self.dispatcher.deliver("slash_commands", payload)
             if answer:
                 self.answers.put(answer, where)
         except (NoAckError, SlackError) as failure:
@@ -160,7 +160,7 @@ class Acting:
         trigger_id = self._installation.triggers.issue(person.id, view.id)
         payload = self._installation.interactions.view_submission(person, view, trigger_id=trigger_id)
         try:
-            answer = await self.courier.deliver("interactive", payload)
+            answer = await self.dispatcher.deliver("interactive", payload)
             self._follow(view, answer if isinstance(answer, dict) else {})
         except (NoAckError, SlackError) as failure:
             raise SimulatorError(TROUBLE) from failure
@@ -209,11 +209,11 @@ class Acting:
         }
         if home := self._workspace.views.home(person.id):
             event["view"] = self._installation.shapes.view(home, with_state=True)
-        self.courier.emit(event)
+        self.dispatcher.emit(event)
 
     async def _interact(self, payload: Json) -> None:
         try:
-            await self.courier.deliver("interactive", payload)
+            await self.dispatcher.deliver("interactive", payload)
         except NoAckError as failure:
             words = APP_STATUS.format(status=failure.status) if failure.status else APP_SILENT
             raise SimulatorError(words) from failure

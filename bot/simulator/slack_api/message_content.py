@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks, with_ids
-from bot.simulator.slack_api.errors import SlackError
 
 Json = dict[str, Any]
 

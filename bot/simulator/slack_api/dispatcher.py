@@ -13,7 +13,7 @@ Json = dict[str, Any]
 RETRY_AFTER = (0.0, 60.0, 300.0)
 
 
-class Courier:
+class Dispatcher:
     """Delivers over Socket Mode while the app is connected to it, and by HTTP otherwise, as Slack does."""
 
     def __init__(
