@@ -66,7 +66,7 @@ def complete(tx: Transaction, dispatched: EntityBatch, result: pb.EntityBatchRes
         results = [
             pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=result.failureDetails))
         ] * len(dispatched.seqs)
-    if not tx.do(Q.entity_applied, state or None, at, dispatched.key, dispatched.batches):
+    if not tx.do(Q.entity_apply_batch, state or None, at, dispatched.key, dispatched.batches):
         raise StaleError("This batch was completed before; the answer is ignored.")
     for seq, caller, one in zip(dispatched.seqs, dispatched.callers, results, strict=False):
         taken = tx.one(Q.entity_inbox_answer, seq)

@@ -6,8 +6,7 @@ what the new history says is still running, because the failure had dropped time
 """
 
 import uuid
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
@@ -16,6 +15,7 @@ from orchestration.hub.engine import decisions, endings, entities, inbox, instan
 from orchestration.hub.engine.decisions import Decisions
 from orchestration.hub.errors import NotReadyError
 from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.protocol.unanswered import Unanswered
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
@@ -77,75 +77,27 @@ def apply(tx: Transaction, row: Any, rewritten: list[pb.HistoryEvent], at: int) 
     tx.add(Q.inbox_add, row["key"], at, inbox.BOUND, rewound.SerializeToString())
     old, row = row["execution"], tx.one(Q.instance_by_key, row["key"])
     arrived = [pb.HistoryEvent.FromString(one["event"]) for one in tx.all(Q.inbox_of, row["key"])]
-    running = _running(past + arrived)
+    unanswered = Unanswered()
+    # Failures answer too: the new history has none, but one may have arrived since the rewind was requested.
+    for event in past + arrived:
+        unanswered.read(event)
     again = Decisions(
-        timers=[(task, wire.from_timestamp(asked.fireAt)) for task, asked in running.timers.items()]
+        timers=[(task, wire.from_timestamp(asked.fireAt)) for task, asked in unanswered.timers.items()]
     )
-    _restore_activities(tx, row, old, running, again)
-    _restore_children(tx, row, old, running, again, rewound.executionRewound, at)
-    _restore_calls(tx, row, old, running, at)
-    _restore_locks(tx, row, old, running, at)
+    _restore_activities(tx, row, old, unanswered, again)
+    _restore_children(tx, row, old, unanswered, again, rewound.executionRewound, at)
+    _restore_calls(tx, row, old, unanswered, at)
+    _restore_locks(tx, row, old, unanswered, at)
     return row, again
 
 
-@dataclass(slots=True)
-class _Running:
-    """What a history asked for and has no answer to: the events that asked, by task or by request ID.
-
-    `locks` has the entities that a critical section has not unlocked, by the ID of the section.
-    """
-
-    activities: dict[int, pb.TaskScheduledEvent] = field(default_factory=dict)
-    timers: dict[int, pb.TimerCreatedEvent] = field(default_factory=dict)
-    children: dict[int, pb.SubOrchestrationInstanceCreatedEvent] = field(default_factory=dict)
-    calls: dict[str, pb.EntityOperationCalledEvent] = field(default_factory=dict)
-    locks: dict[str, list[str]] = field(default_factory=dict)
-
-
-# Where an event that asks is kept, and which field of an event that answers names what it answers. Failures are
-# answers too: the new history has none, but one may have arrived since the rewind was requested.
-_ASKED: Final = {
-    "taskScheduled": "activities",
-    "timerCreated": "timers",
-    "subOrchestrationInstanceCreated": "children",
-}
-_ANSWERED: Final = {
-    "taskCompleted": ("activities", "taskScheduledId"),
-    "taskFailed": ("activities", "taskScheduledId"),
-    "timerFired": ("timers", "timerId"),
-    "subOrchestrationInstanceCompleted": ("children", "taskScheduledId"),
-    "subOrchestrationInstanceFailed": ("children", "taskScheduledId"),
-    "entityOperationCompleted": ("calls", "requestId"),
-    "entityOperationFailed": ("calls", "requestId"),
-}
-
-
-def _running(past: list[pb.HistoryEvent]) -> _Running:
-    out = _Running()
-    for event in past:
-        kind = event.WhichOneof("eventType") or ""
-        if kind in _ASKED:
-            getattr(out, _ASKED[kind])[event.eventId] = getattr(event, kind)
-        elif kind in _ANSWERED:
-            where, member = _ANSWERED[kind]
-            getattr(out, where).pop(getattr(getattr(event, kind), member), None)
-        elif kind == "entityOperationCalled":
-            out.calls[event.entityOperationCalled.requestId] = event.entityOperationCalled
-        elif kind == "entityLockRequested":
-            request = event.entityLockRequested
-            out.locks[request.criticalSectionId] = list(request.lockSet)
-        elif kind == "entityUnlockSent":
-            freed = event.entityUnlockSent
-            held = out.locks.get(freed.criticalSectionId, [])
-            out.locks[freed.criticalSectionId] = [one for one in held if one != freed.targetInstanceId.value]
-    return out
-
-
-def _restore_activities(tx: Transaction, row: Any, old: str, running: _Running, again: Decisions) -> None:
+def _restore_activities(
+    tx: Transaction, row: Any, old: str, unanswered: Unanswered, again: Decisions
+) -> None:
     """Let activities that still run answer the new execution, and request again those that are gone."""
-    still = {one["task"] for one in tx.all(Q.activity_follow, row["execution"], row["key"], old)}
-    for task, asked in running.activities.items():
-        if task not in still:
+    running = {one["task"] for one in tx.all(Q.activity_reassign, row["execution"], row["key"], old)}
+    for task, asked in unanswered.activities.items():
+        if task not in running:
             action = pb.ScheduleTaskAction(name=asked.name, tags=asked.tags)
             decisions.copy(asked, action, "version", "input", "parentTraceContext")
             again.activities.append((task, action))
@@ -155,7 +107,7 @@ def _restore_children(
     tx: Transaction,
     row: Any,
     old: str,
-    running: _Running,
+    unanswered: Unanswered,
     again: Decisions,
     rewound: pb.ExecutionRewoundEvent,
     at: int,
@@ -165,16 +117,16 @@ def _restore_children(
     One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again.
     """
     children = {
-        child["parent_task"]: child for child in tx.all(Q.children_follow, row["execution"], row["key"], old)
+        child["parent_task"]: child for child in tx.all(Q.children_reassign, row["execution"], row["key"], old)
     }
-    for task, asked in running.children.items():
+    for task, asked in unanswered.children.items():
         child = children.get(task)
         if child is not None and child["status"] == statuses.FAILED:
             failed = tx.one(Q.instance_by_key, child["key"])
             reason = rewound.reason if rewound.HasField("reason") else None
             _request_rewind(tx, failed, reason, row["execution"], at)
         elif child is not None and child["status"] == statuses.COMPLETED:
-            done = tx.one(Q.instance_ended, child["key"])
+            done = tx.one(Q.instance_output, child["key"])
             inbox.put_bound(tx, row, row["execution"], at, endings.child_completed(at, task, done["output"]))
         elif child is None or child["status"] in statuses.ENDED:
             action = pb.CreateSubOrchestrationAction(
@@ -184,7 +136,7 @@ def _restore_children(
             again.children.append((task, action))
 
 
-def _restore_calls(tx: Transaction, row: Any, old: str, running: _Running, at: int) -> None:
+def _restore_calls(tx: Transaction, row: Any, old: str, unanswered: Unanswered, at: int) -> None:
     """Let operations that have not run yet answer the new execution.
 
     An operation that ran after the failure is not run twice, because it changed its entity's state. Its answer is
@@ -192,10 +144,10 @@ def _restore_calls(tx: Transaction, row: Any, old: str, running: _Running, at: i
     """
     waiting = {
         pb.HistoryEvent.FromString(one["event"]).entityOperationCalled.requestId
-        for target in sorted({asked.targetInstanceId.value for asked in running.calls.values()})
-        for one in tx.all(Q.entity_calls_follow, row["execution"], target, row["id"], old)
+        for target in sorted({asked.targetInstanceId.value for asked in unanswered.calls.values()})
+        for one in tx.all(Q.entity_calls_reassign, row["execution"], target, row["id"], old)
     }
-    for request in running.calls:
+    for request in unanswered.calls:
         if request not in waiting:
             lost = entities.failure(
                 "The entity answered after the orchestration had failed; the answer was not kept.",
@@ -204,7 +156,7 @@ def _restore_calls(tx: Transaction, row: Any, old: str, running: _Running, at: i
             entities.answer(tx, (request, row["id"], row["execution"]), lost, at)
 
 
-def _restore_locks(tx: Transaction, row: Any, old: str, running: _Running, at: int) -> None:
+def _restore_locks(tx: Transaction, row: Any, old: str, unanswered: Unanswered, at: int) -> None:
     """Request again the locks of critical sections that are not over.
 
     A lock that the old execution had only requested may have been granted since the rewind was requested. It is
@@ -215,6 +167,6 @@ def _restore_locks(tx: Transaction, row: Any, old: str, running: _Running, at: i
     for one in tx.all(Q.inbox_of, row["key"]):
         if pb.HistoryEvent.FromString(one["event"]).HasField("entityLockGranted"):
             tx.do(Q.inbox_take, one["seq"])
-    for section, wanted in running.locks.items():
+    for section, wanted in unanswered.locks.items():
         if wanted:
             entities.lock(tx, row, section, wanted, at)

@@ -102,7 +102,7 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
     trace = response.orchestrationTraceContext.SerializeToString()
     decided = decisions_in(response, at)
     row = tx.one(
-        Q.instance_turned,
+        Q.instance_apply_turn,
         *(turn.at, at, statuses.PENDING, statuses.RUNNING, _custom_status(response), trace or None),
         *(turn.key, turn.execution, turn.turns),
     )

@@ -37,9 +37,7 @@ def _as_rpc_error(error: Exception, name: str) -> rpc.RpcError:
         if kind in _STATUS:
             return rpc.RpcError(rpc.status_number(_STATUS[kind]), str(error))
     _log.error("%s failed.", name, exc_info=error)
-    return rpc.RpcError(
-        rpc.status_number(grpc.StatusCode.INTERNAL), "The hub failed on this request; its log says why."
-    )
+    return rpc.internal_error()
 
 
 def _unary(

@@ -1,4 +1,4 @@
--- What must hold in every hub's file beyond what SQLite itself verifies. Each statement finds what breaks one rule.
+-- The rules for the contents of a hub's file, beyond what SQLite itself verifies. Each statement finds what breaks a rule.
 
 -- name: orphaned_history
 SELECT h.instance, count(*) AS count FROM history AS h
@@ -33,8 +33,8 @@ SELECT i.id, count(*) AS count FROM inbox AS m JOIN instance AS i ON i.key = m.i
 WHERE i.completed_at IS NOT NULL GROUP BY i.key;
 
 -- name: turn_missing
--- Turns are numbered without holes, and the count of turns is one ahead of the last; except while the word to rewind
--- waits in the inbox (a kind of its own), for what follows it writes the history anew.
+-- No turn is missing, and the count of turns is one more than the last turn. The exception is an instance with a rewind
+-- event (kind 3) in its inbox: its history is about to be rewritten.
 SELECT i.id, i.turns, min(h.turn) AS first, max(h.turn) AS last, count(*) AS count
 FROM history AS h JOIN instance AS i ON i.key = h.instance
 GROUP BY i.key
@@ -42,7 +42,7 @@ HAVING count <> last - first + 1 OR last > i.turns OR (i.completed_at IS NULL AN
     AND NOT EXISTS (SELECT 1 FROM inbox AS m WHERE m.instance = i.key AND m.kind > 2));
 
 -- name: never_woken
--- An execution begins with an event in the inbox, and leaves a history once that was consumed.
+-- An execution begins with an event in the inbox, and has a history after that event was consumed.
 SELECT i.id FROM instance AS i
 WHERE i.completed_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key)

@@ -1,4 +1,4 @@
--- Every statement that the hub runs while it serves. Times are microseconds; see the schema for the columns.
+-- Every statement that the hub runs while it serves. Times are in microseconds. The schema explains the columns.
 
 -- name: instance_by_id
 SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
@@ -6,16 +6,16 @@ SELECT key, id, execution, name, version, status, created_at, updated_at, comple
 FROM instance WHERE id = ?;
 
 -- name: instance_by_key
--- Without payloads: a turn must not pay for an input of a mebibyte that it does not look at.
+-- Without payloads: a turn does not need the input, which may be 1 MiB.
 SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
        tags, trace, parent, parent_id, parent_execution, parent_task
 FROM instance WHERE key = ?;
 
 -- name: instance_brief
--- Without payloads, for whoever only needs to know where an event goes.
+-- What is needed to put an event into the inbox.
 SELECT key, id, execution, name, version, status, scheduled_at, turns FROM instance WHERE id = ?;
 
--- name: instance_ended
+-- name: instance_output
 SELECT output FROM instance WHERE key = ?;
 
 -- name: instance_add
@@ -24,7 +24,7 @@ INSERT INTO instance (id, execution, name, version, status, created_at, updated_
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: instance_size
--- About as many bytes as its payloads have; of a blob, the length is read without the blob.
+-- About how many bytes its payloads have. The length of a blob is read without the blob.
 SELECT coalesce(length(input), 0) + coalesce(length(output), 0)
        + (SELECT coalesce(sum(length(events)), 0) FROM history WHERE instance = i.key)
 FROM instance AS i WHERE key = ?;
@@ -38,8 +38,8 @@ UPDATE instance SET status = ?, updated_at = ? WHERE key = ?;
 -- name: instance_end
 UPDATE instance SET status = ?, updated_at = ?, completed_at = ?, output = ?, failure = ? WHERE key = ?;
 
--- name: instance_turned
--- The fence: takes effect once for each turn, and only in the execution that it was dealt for.
+-- name: instance_apply_turn
+-- The fence: it takes effect once for each turn, and only in the execution for which the turn was dispatched.
 UPDATE instance
 SET turns = turns + 1, turned_at = ?, updated_at = ?, status = iif(status = ?, ?, status),
     custom_status = coalesce(?, custom_status), trace = coalesce(?, trace)
@@ -50,20 +50,20 @@ RETURNING key, id, execution, name, version, status, scheduled_at, turns, tags, 
 UPDATE instance SET execution = ?, version = ?, input = ?, tags = ?, trace = NULL, scheduled_at = NULL WHERE key = ?;
 
 -- name: instance_revive
--- One that failed without a turn has written its end where the next turn would stand.
+-- An instance that failed without a turn has its end in the history, at the number of the next turn.
 UPDATE instance SET status = ?, updated_at = ?, completed_at = NULL, output = NULL, failure = NULL,
     turns = (SELECT max(turn) + 1 FROM history WHERE instance = key)
 WHERE key = ?;
 
 -- name: instance_rewound
--- Its history is one piece again.
+-- Its history is one piece now.
 UPDATE instance SET execution = ?, turns = 1 WHERE key = ?;
 
 -- name: children
 SELECT key, id FROM instance WHERE parent = ?;
 
--- name: children_follow
--- The sub-orchestrations of an execution become those of the one that takes its place.
+-- name: children_reassign
+-- The sub-orchestrations of an execution become those of the execution that replaces it.
 UPDATE instance SET parent_execution = ? WHERE parent = ? AND parent_execution = ? RETURNING key, status, parent_task;
 
 -- name: history_add
@@ -85,7 +85,7 @@ DELETE FROM history WHERE instance = ?;
 INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
 
 -- name: turn_of
--- What a turn is made of but for its history: the instance, once for each event that it has not seen.
+-- What a turn needs besides the history: the instance, once for each event in its inbox.
 SELECT i.id, i.execution, i.status, i.turns, i.turned_at, i.trace, b.seq, b.at, b.kind, b.event
 FROM inbox AS b JOIN instance AS i ON i.key = b.instance
 WHERE b.instance = ? AND i.completed_at IS NULL AND (i.turns > 0 OR i.scheduled_at IS NULL OR i.scheduled_at <= ?)
@@ -107,7 +107,7 @@ DELETE FROM inbox WHERE instance = ?;
 SELECT 1 FROM inbox WHERE instance = ? AND (kind >= 2 OR NOT ?) LIMIT 1;
 
 -- name: inbox_waking
--- What a hub that starts has to deal: instances with undelivered events, not those that merely wait.
+-- What a hub that starts has to dispatch: instances with events in the inbox, not those that only wait.
 SELECT i.key, i.name, i.version
 FROM (SELECT instance, max(kind) AS kind FROM inbox GROUP BY instance) AS m
 JOIN instance AS i ON i.key = m.instance
@@ -124,7 +124,7 @@ SELECT request FROM activity WHERE key = ?;
 -- name: activity_take
 DELETE FROM activity WHERE key = ? RETURNING instance, execution, task, at;
 
--- name: activity_follow
+-- name: activity_reassign
 UPDATE activity SET execution = ? WHERE instance = ? AND execution = ? RETURNING task;
 
 -- name: activity_delete
@@ -157,8 +157,8 @@ SELECT key, id, updated_at, batches, state, lock_section, lock_owner, lock_owner
 -- name: entity_add
 INSERT INTO entity (id, updated_at) VALUES (?, ?);
 
--- name: entity_applied
--- The fence of entities, as instance_turned is that of instances.
+-- name: entity_apply_batch
+-- The fence of entities, as instance_apply_turn is the fence of instances.
 UPDATE entity SET batches = batches + 1, state = ?, updated_at = ? WHERE key = ? AND batches = ?;
 
 -- name: entity_lock
@@ -173,12 +173,12 @@ RETURNING key, id;
 SELECT id, lock_section FROM entity WHERE lock_owner = ? AND lock_owner_execution = ?;
 
 -- name: entity_page
--- A stretch of all entities, for whoever cleans up.
+-- A page of all entities, for cleaning.
 SELECT key, id, state IS NULL AS empty, lock_section, lock_owner, lock_owner_execution
 FROM entity WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: entity_delete_empty
--- Without a state, a lock or anything to do there is nothing to remember.
+-- An entity without a state, a lock or a message can be deleted.
 DELETE FROM entity WHERE key = ? AND state IS NULL AND lock_section IS NULL
     AND NOT EXISTS (SELECT 1 FROM entity_inbox AS m WHERE m.entity = entity.key);
 
@@ -186,14 +186,14 @@ DELETE FROM entity WHERE key = ? AND state IS NULL AND lock_section IS NULL
 INSERT INTO entity_inbox (entity, at, caller, caller_execution, section, event) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: entity_inbox_of
--- As many as one batch takes.
+-- At most as many as one batch takes.
 SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 256;
 
 -- name: entity_inbox_head
 SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox WHERE entity = ? ORDER BY seq LIMIT 1;
 
 -- name: entity_inbox_by
--- What the owner of the lock has sent; everybody else waits.
+-- What the owner of the lock has sent; all others wait.
 SELECT seq, at, caller, caller_execution, section, event FROM entity_inbox
 WHERE entity = ? AND caller = ? AND caller_execution = ? AND section IS NULL ORDER BY seq LIMIT 256;
 
@@ -204,10 +204,10 @@ SELECT count(*) FROM entity_inbox WHERE entity = ?;
 DELETE FROM entity_inbox WHERE seq = ?;
 
 -- name: entity_inbox_answer
--- The caller's execution as it is now: it may have been rewound while the operation ran.
+-- The caller's execution as it is now: the caller may have been rewound while the operation ran.
 DELETE FROM entity_inbox WHERE seq = ? RETURNING caller_execution;
 
--- name: entity_calls_follow
+-- name: entity_calls_reassign
 UPDATE entity_inbox SET caller_execution = ?
 WHERE entity = (SELECT key FROM entity WHERE id = ?) AND caller = ? AND caller_execution = ? AND section IS NULL
 RETURNING event;
@@ -225,7 +225,7 @@ SELECT seq, fire_at, entity, event FROM entity_later WHERE fire_at <= ? ORDER BY
 DELETE FROM entity_later WHERE seq = ?;
 
 -- name: expired_next
--- The first instance after (at, id) that ended by a moment.
+-- The first instance after (time, id) that ended by a given time.
 SELECT key, id, completed_at, parent, parent_execution FROM instance
 WHERE completed_at IS NOT NULL AND completed_at <= ? AND (completed_at, id) > (?, ?)
 ORDER BY completed_at, id LIMIT 1;
@@ -237,7 +237,7 @@ SELECT key, completed_at FROM instance WHERE parent = ? AND key > ? ORDER BY key
 SELECT execution, completed_at, parent, parent_execution FROM instance WHERE key = ?;
 
 -- name: expired_entities
--- Nothing is left of these: no state, no lock, no message.
+-- Entities that have no state, no lock and no message.
 DELETE FROM entity WHERE key IN (
     SELECT e.key FROM entity AS e INDEXED BY entity_empty
     WHERE e.state IS NULL AND e.updated_at <= ? AND e.lock_section IS NULL
@@ -251,7 +251,7 @@ INSERT INTO skip (from_at, to_at) VALUES (?, ?);
 SELECT from_at, to_at FROM skip ORDER BY seq;
 
 -- name: list_instances
--- One page, oldest first; %(filters)s is made of fixed clauses only.
+-- One page, oldest first. %(filters)s is made of fixed conditions only.
 SELECT key, id, execution, name, version, status, created_at, updated_at, completed_at, scheduled_at, turns, turned_at,
        input, output, custom_status, failure, tags, trace, parent, parent_id, parent_execution, parent_task
 FROM instance WHERE (created_at, key) > (:after_at, :after_key) %(filters)s
@@ -269,7 +269,7 @@ SELECT key FROM instance WHERE id IN (SELECT value FROM json_each(?)) AND comple
 SELECT key FROM instance WHERE completed_at IS NOT NULL AND key > :after_key %(filters)s ORDER BY key LIMIT :limit;
 
 -- name: list_family
--- The ended sub-orchestrations of these.
+-- The ended sub-orchestrations of these instances.
 SELECT key FROM instance WHERE parent IN (SELECT value FROM json_each(?)) AND completed_at IS NOT NULL;
 
 -- name: list_entities

@@ -1,7 +1,7 @@
 -- The file's first schema. Times are microseconds since the Unix epoch, UTC; events are protobuf HistoryEvent bytes.
 
--- One orchestration instance. `key` is internal and, by AUTOINCREMENT, names one instance for ever; `execution` changes with
--- continue-as-new; `turns` counts the turns applied and so fences completions.
+-- One orchestration instance. `key` is internal and, by AUTOINCREMENT, never used again. `execution` changes with
+-- continue-as-new. `turns` counts the turns applied, so that each is applied once.
 CREATE TABLE instance (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -30,7 +30,7 @@ CREATE INDEX instance_created ON instance (created_at, key);
 CREATE INDEX instance_completed ON instance (completed_at, id) WHERE completed_at IS NOT NULL;
 CREATE INDEX instance_parent ON instance (parent) WHERE parent IS NOT NULL;
 
--- What each turn added to an execution's history: `events` is bytes to concatenate, see wire.py.
+-- What each turn added to an execution's history. `events` are bytes that can be joined, see wire.py.
 CREATE TABLE history (
     instance INTEGER NOT NULL,
     turn INTEGER NOT NULL,
@@ -38,8 +38,8 @@ CREATE TABLE history (
     PRIMARY KEY (instance, turn)
 ) STRICT, WITHOUT ROWID;
 
--- Events that no turn has consumed. `kind`: 0 from outside, survives continue-as-new; 1 bound to the execution;
--- 2 suspend and resume, delivered even to a suspended instance.
+-- Events that no turn has consumed. `kind`: 0 from outside, survives continue-as-new; 1 bound to one execution;
+-- 2 suspend and resume; 3 rewind. Kinds 2 and 3 are delivered even to a suspended instance. See engine/inbox.py.
 CREATE TABLE inbox (
     seq INTEGER PRIMARY KEY,
     instance INTEGER NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE INDEX inbox_of ON inbox (instance, at, seq);
 
--- Activities that have no result. A key names one activity for ever too, whatever a slow worker still holds.
+-- Activities that have no result. A key is never used again either, whatever a slow worker still holds.
 CREATE TABLE activity (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     instance INTEGER NOT NULL,
@@ -71,7 +71,8 @@ CREATE TABLE timer (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX timer_due ON timer (fire_at, instance, task);
 
--- Entities, and the messages that none of their batches has consumed. `lock_section` is set while an orchestration holds it.
+-- Entities, and the messages that no batch has consumed. `lock_section` is set while an orchestration holds the lock.
+-- `entity_later` has signals that are due later.
 CREATE TABLE entity (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -101,7 +102,7 @@ CREATE TABLE entity_later (
 ) STRICT;
 CREATE INDEX entity_later_due ON entity_later (fire_at, seq);
 
--- How far a skippable clock was moved, and when.
+-- When a skippable clock was moved, and to when.
 CREATE TABLE skip (
     seq INTEGER PRIMARY KEY,
     from_at INTEGER NOT NULL,

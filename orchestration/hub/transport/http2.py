@@ -349,4 +349,4 @@ def _as_rpc_error(error: Exception) -> rpc.RpcError:
     if isinstance(error, rpc.RpcError):
         return error
     _log.error("A call failed.", exc_info=error)
-    return rpc.RpcError(rpc.INTERNAL, "The hub failed on this request; its log says why.")
+    return rpc.internal_error()

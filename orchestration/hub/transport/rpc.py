@@ -26,6 +26,11 @@ class RpcError(Exception):
         self.message = message
 
 
+def internal_error() -> RpcError:
+    """The error for a call on which the hub failed. The caller of this function logs the cause."""
+    return RpcError(INTERNAL, "The hub failed on this request; its log says why.")
+
+
 Reply = Callable[[bytes | Exception], None]
 
 

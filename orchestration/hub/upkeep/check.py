@@ -20,6 +20,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.protocol.unanswered import Unanswered
 from orchestration.hub.storage import file
 from orchestration.hub.storage.sql import CHECKS
 
@@ -161,7 +162,7 @@ def _check_contents(db: sqlite3.Connection, report: Report) -> None:
 
 def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) -> None:
     row = pieces[0]
-    open_tasks: dict[tuple[str, int], str] = {}
+    unanswered = Unanswered()
     last: list[pb.HistoryEvent] = []
     started = False
     for piece in pieces:
@@ -172,7 +173,7 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
             return
         for event in last:
             started = started or event.HasField("executionStarted")
-            _update_open(open_tasks, event)
+            unanswered.read(event)
     # An instance that was terminated before its first turn has only an end, written by the hub.
     if not started and row["turn"] < row["turns"]:
         report.add(f"history: that of {row['id']!r} begins in its middle, at turn {row['turn']}")
@@ -185,45 +186,22 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
             event = pb.HistoryEvent.FromString(content)
             if event.HasField("executionRewound"):
                 return  # the turn that this event starts requests again whatever is gone
-            _update_open(open_tasks, event)
-    if open_tasks:
-        _check_open(db, report, row, open_tasks)
+            unanswered.read(event)
+    _check_unanswered(db, report, row, unanswered)
 
 
-def _check_open(
-    db: sqlite3.Connection, report: Report, row: Any, open_tasks: dict[tuple[str, int], str]
-) -> None:
+def _check_unanswered(db: sqlite3.Connection, report: Report, row: Any, unanswered: Unanswered) -> None:
     """Report what the instance waits for and the file does not have: it would wait for ever."""
     for (task,) in db.execute(CHECKS.activity_tasks, (row["instance"], row["execution"])):
-        open_tasks.pop(("activity", task), None)
+        unanswered.activities.pop(task, None)
     for (task,) in db.execute(CHECKS.timer_tasks, (row["instance"],)):
-        open_tasks.pop(("timer", task), None)
-    for (kind, task), child in open_tasks.items():
+        unanswered.timers.pop(task, None)
+    gone = [("activity", task) for task in unanswered.activities]
+    gone += [("timer", task) for task in unanswered.timers]
+    for task, created in unanswered.children.items():
         # Any instance of that ID will do: a program may replace a sub-orchestration that runs.
-        child_id = child or f"{row['id']}:{task:04x}"
-        if kind == "sub-orchestration" and db.execute(CHECKS.exists_id, (child_id,)).fetchone():
-            continue
+        child_id = created.instanceId or f"{row['id']}:{task:04x}"
+        if not db.execute(CHECKS.exists_id, (child_id,)).fetchone():
+            gone.append(("sub-orchestration", task))
+    for kind, task in gone:
         report.add(f"{kind}: {row['id']!r} waits for its {kind} {task}, which is gone")
-
-
-def _update_open(open_tasks: dict[tuple[str, int], str], event: pb.HistoryEvent) -> None:
-    """Add what an event asks for, and remove what it answers."""
-    match event.WhichOneof("eventType"):
-        case "taskScheduled":
-            open_tasks["activity", event.eventId] = ""
-        case "taskCompleted":
-            open_tasks.pop(("activity", event.taskCompleted.taskScheduledId), None)
-        case "taskFailed":
-            open_tasks.pop(("activity", event.taskFailed.taskScheduledId), None)
-        case "timerCreated":
-            open_tasks["timer", event.eventId] = ""
-        case "timerFired":
-            open_tasks.pop(("timer", event.timerFired.timerId), None)
-        case "subOrchestrationInstanceCreated":
-            open_tasks["sub-orchestration", event.eventId] = event.subOrchestrationInstanceCreated.instanceId
-        case "subOrchestrationInstanceCompleted":
-            done = event.subOrchestrationInstanceCompleted
-            open_tasks.pop(("sub-orchestration", done.taskScheduledId), None)
-        case "subOrchestrationInstanceFailed":
-            failed = event.subOrchestrationInstanceFailed
-            open_tasks.pop(("sub-orchestration", failed.taskScheduledId), None)
