@@ -117,7 +117,8 @@ def _restore_children(
     One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again.
     """
     children = {
-        child["parent_task"]: child for child in tx.all(Q.children_reassign, row["execution"], row["key"], old)
+        child["parent_task"]: child
+        for child in tx.all(Q.children_reassign, row["execution"], row["key"], old)
     }
     for task, asked in unanswered.children.items():
         child = children.get(task)
