@@ -48,7 +48,7 @@ def sdk_hub() -> Iterator[str]:
 
 @contextmanager
 def our_hub(path: Path) -> Iterator[str]:
-    """Our hub on this file; yields its address. Whatever was done to it, it leaves a file that is sound."""
+    """Our hub on this file; yields its address. At the end the file is checked."""
     with Hub(path) as hub:
         yield hub.address
     sound(path)

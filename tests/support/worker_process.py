@@ -1,4 +1,4 @@
-"""A worker as a process of its own, to be killed: `python -m tests.support.worker_process ADDRESS`.
+"""A worker as a process of its own, which tests kill: `python -m tests.support.worker_process ADDRESS`.
 
 Its program touches every kind of work: activities, sub-orchestrations, timers, events and an entity.
 """
@@ -20,13 +20,13 @@ def note(_ctx: task.ActivityContext, item: str) -> str:
 
 
 def child(ctx: task.OrchestrationContext, item: str) -> Any:
-    """Takes a moment and an activity."""
+    """Waits for a timer and runs an activity."""
     yield ctx.create_timer(timedelta(milliseconds=5))
     return (yield ctx.call_activity(note, input=item))
 
 
 def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Takes items until `end`, passing each through a child, and has each counted once."""
+    """Takes items until `end`. Each goes through a child and is counted by an entity."""
     taken = []
     while True:
         item = yield ctx.wait_for_external_event("item")
@@ -38,7 +38,7 @@ def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 class Tally(entities.DurableEntity):
-    """Counts; a batch that was applied twice would count twice."""
+    """Counts. A batch that was applied twice would count twice."""
 
     def add(self, number: int) -> int:
         total: int = self.get_state(int, 0) + number
@@ -47,7 +47,7 @@ class Tally(entities.DurableEntity):
 
 
 def work(address: str) -> TaskHubGrpcWorker:
-    """A started worker. It holds a few items at most, so that a kill strands some with every process."""
+    """A started worker. It holds a few items at most, so that every process holds some when it is killed."""
     quiet = logging.getLogger("worker-process")
     quiet.setLevel(logging.CRITICAL)
     concurrency = ConcurrencyOptions(

@@ -11,8 +11,8 @@ from tests.support.hubs import HubUnderTest, our_hub, sdk_hub, sound, stopped
 def tested_hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HubUnderTest]:
     """A client and workers on each of the two hubs.
 
-    What `durabletask.testing` is known to do wrong is marked `sdk_wrong(reason)` and must then fail there: a
-    mark that is no longer true fails the run.
+    A test of something that `durabletask.testing` does wrong is marked `sdk_wrong(reason)` and must fail there. If
+    it passes, the run fails.
     """
     wrong = request.node.get_closest_marker("sdk_wrong")
     if request.param == "sdk" and wrong is not None:
@@ -25,7 +25,7 @@ def tested_hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HubUn
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    """Our hub with a clock that skips. Whatever was done to it, it leaves a file that is sound."""
+    """Our hub with a clock that can skip. At the end its file is checked."""
     with Hub(tmp_path / "hub.db", clock=SkippableClock()) as hub:
         yield hub
     sound(tmp_path / "hub.db")
@@ -33,7 +33,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 @pytest.fixture
 def ours(hub: Hub) -> Iterator[HubUnderTest]:
-    """A client and workers on our hub with a clock that skips."""
+    """A client and workers on our hub with a clock that can skip."""
     tested_hub = HubUnderTest(hub.address)
     yield tested_hub
     tested_hub.close()

@@ -1,4 +1,4 @@
-"""The hub is killed with SIGKILL at random moments, while instances are started, sent events, and worked on.
+"""The hub is killed with SIGKILL at random moments while instances are started, get events, and run.
 
 COUNTERSIGN_PROOF=1 kills a hundred times, not ten; COUNTERSIGN_SEED replays the moments of a failed run.
 """
@@ -32,8 +32,7 @@ SEED = int(os.environ.get("COUNTERSIGN_SEED") or random.SystemRandom().randrange
 ITEMS = 3
 DRIVERS = 4
 
-# A killed hub is back within a second; the defaults of gRPC and the SDK would have everybody wait longer than
-# that.
+# A killed hub is back within a second. With the defaults of gRPC and the SDK, clients and workers would wait longer.
 CHANNEL = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)]
 
 
@@ -77,7 +76,7 @@ class HubProcess:
 
 @contextmanager
 def running(hub: HubProcess) -> Iterator[TaskHubGrpcClient]:
-    """A client, and two workers, that outlive every hub."""
+    """A client and two workers, which go on while hubs are killed."""
     hub.start()
     channels = [grpc.insecure_channel(hub.address, options=CHANNEL) for _ in range(3)]
     patience = GrpcWorkerResiliencyOptions(
@@ -102,7 +101,7 @@ def running(hub: HubProcess) -> Iterator[TaskHubGrpcClient]:
 
 
 def until_acknowledged(call: Callable[[], Any]) -> int:
-    """Send until the hub says yes; how often it was sent."""
+    """Send until the hub acknowledges it; returns how often it was sent."""
     sent = 0
     while True:
         sent += 1
@@ -120,7 +119,7 @@ def until_acknowledged(call: Callable[[], Any]) -> int:
 
 
 class EventDriver(threading.Thread):
-    """Starts instances and sends them items until told to stop; remembers how often it had to send each."""
+    """Starts instances and sends them items until told to stop; records how often it had to send each item."""
 
     def __init__(self, client: TaskHubGrpcClient, name: str, stop: threading.Event) -> None:
         super().__init__(name=name)
@@ -146,7 +145,7 @@ class EventDriver(threading.Thread):
 
 
 def check(client: TaskHubGrpcClient, instance: str, sent: dict[str, int]) -> None:
-    """What was acknowledged was taken, in order, no oftener than it was sent; nothing was scheduled twice."""
+    """What was acknowledged was taken in order, and not more often than it was sent; nothing was scheduled twice."""
     state = client.wait_for_orchestration_completion(instance, timeout=30)
     assert state is not None, f"{instance} was acknowledged and is gone"
     assert state.runtime_status.name == "COMPLETED", f"{instance}: {state.failure_details}"

@@ -38,7 +38,7 @@ def schedules(tested_hub: HubUnderTest) -> ScheduledTaskClient:
 
 
 def test_a_schedule_starts_an_orchestration_when_it_is_due(tested_hub: HubUnderTest) -> None:
-    """First in a moment, at once should that have passed by then; and next a day after it."""
+    """It starts first in a moment, or at once if that is over by then, and next a day later."""
     client = schedules(tested_hub)
     begins, day = datetime.now(UTC) + timedelta(milliseconds=300), timedelta(days=1)
     schedule = client.create_schedule(
@@ -83,7 +83,7 @@ def test_a_refused_change_of_a_schedule_says_why(tested_hub: HubUnderTest) -> No
 
 
 class Folder:
-    """A writer of histories into a directory, which is all that the extension asks of a destination."""
+    """Writes histories into a directory; the extension needs nothing more of a destination."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

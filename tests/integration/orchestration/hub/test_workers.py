@@ -31,7 +31,7 @@ AT_ONCE = 12
 
 
 class WorkerProcess:
-    """A worker process; `kill` ends it in the middle of whatever it does, and another takes its place."""
+    """A worker process; `kill` ends it in the middle of its work."""
 
     def __init__(self, address: str) -> None:
         self._command = [sys.executable, "-m", "tests.support.worker_process", address]
@@ -54,7 +54,7 @@ class WorkerProcess:
 
 
 class LoadDriver(threading.Thread):
-    """Keeps instances running until told to stop, and then sees the last of them end."""
+    """Keeps instances running until told to stop, and then waits until they have ended."""
 
     def __init__(self, client: TaskHubGrpcClient, name: str) -> None:
         super().__init__(name=name)

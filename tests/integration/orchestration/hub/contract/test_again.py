@@ -1,4 +1,4 @@
-"""What every durable task hub owes those who run something again: restart and rewind."""
+"""The contract of every durable task hub: restart and rewind."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The same debts to the SDK's client for asyncio, which speaks over another gRPC stack."""
+"""The contract of every durable task hub: the SDK's client for asyncio, which uses another gRPC stack."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

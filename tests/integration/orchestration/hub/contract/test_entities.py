@@ -1,4 +1,4 @@
-"""What every durable task hub owes its entities."""
+"""The contract of every durable task hub: entities."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,7 +52,7 @@ def signals(ctx: task.OrchestrationContext, number: int) -> Any:
 
 
 def holds(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Reads, waits for leave, and writes, with nobody in between."""
+    """Reads, waits for an event, and writes, while it holds the lock."""
     with (yield ctx.lock_entities([ONE, OTHER])):
         before = yield ctx.call_entity(ONE, "get")
         ctx.set_custom_status("holding")

@@ -1,4 +1,4 @@
-"""What every durable task hub owes those who look at its entities, lock several, and tidy up."""
+"""The contract of every durable task hub: queries, locks and cleaning of entities."""
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ LARGE = 900_000
 
 
 class Box(entities.DurableEntity):
-    """Holds a number, or a heap."""
+    """Holds a number, or a large text."""
 
     def add(self, number: int) -> int:
         self.set_state(self.get_state(int, 0) + number)
@@ -49,7 +49,7 @@ def echo(_ctx: task.OrchestrationContext, given: Any) -> Any:
 
 
 def takes(ctx: task.OrchestrationContext, keys: list[str]) -> Any:
-    """Counts in each of these, with nobody in between."""
+    """Counts in each of these entities while it holds all locks."""
     with (yield ctx.lock_entities([box(key) for key in keys])):
         for key in keys:
             before = yield ctx.call_entity(box(key), "look")
@@ -86,7 +86,7 @@ def filled(tested_hub: HubUnderTest, *keys: str) -> None:
 
 
 def emptied(tested_hub: HubUnderTest, key: str) -> None:
-    """Have an entity that was asked something, and remembers nothing."""
+    """Make an entity that has got an operation and has no state."""
     tested_hub.client.signal_entity(box(key), "look")
     request = pb.GetEntityRequest(instanceId=str(box(key)))
 
@@ -178,7 +178,7 @@ def test_a_lock_that_is_held_is_not_an_orphan(tested_hub: HubUnderTest) -> None:
 
 
 def test_an_orphaned_lock_is_released(tmp_path: Path) -> None:
-    """A hub of ours leaves none behind; this file was changed by hand."""
+    """Our hub leaves no such lock, so the test changes the file."""
     with Hub(tmp_path / "hub.db") as hub:
         tested_hub = HubUnderTest(hub.address)
         tested_hub.work(entities=(Box,))
@@ -219,7 +219,7 @@ def test_a_thousand_entities_are_cleaned_in_several_steps(tmp_path: Path) -> Non
 
 
 def test_locks_on_several_never_block_one_another(tested_hub: HubUnderTest) -> None:
-    """Each takes two of three; were they not taken in one order, all would wait for ever."""
+    """Each takes two locks of three. If they were not taken in one order, all could wait for ever."""
     tested_hub.work(takes, entities=(Box,))
     pairs = [["a", "b"], ["b", "c"], ["c", "a"]] * 3
     instances = [tested_hub.start(takes, pair) for pair in pairs]

@@ -1,4 +1,4 @@
-"""What every durable task hub owes its clients: instances and events."""
+"""The contract of every durable task hub: instances and events."""
 
 import json
 import time
@@ -19,13 +19,13 @@ def echo(_ctx: task.OrchestrationContext, given: Any) -> Any:
 
 
 def patient(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Waits for `go`, saying so."""
+    """Sets its custom status and waits for `go`."""
     ctx.set_custom_status("waiting")
     return (yield ctx.wait_for_external_event("go"))
 
 
 def three(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Awaits `first` before it looks at `more`, so that `more` must be kept for it."""
+    """Waits for `first` before it waits for `more`, so the hub has to keep `more`."""
     out = [(yield ctx.wait_for_external_event("first"))]
     for _ in range(2):
         out.append((yield ctx.wait_for_external_event("more")))  # noqa: PERF401  # a generator cannot yield from a list
@@ -104,7 +104,7 @@ def test_an_instance_id_is_printable_ascii(tested_hub: HubUnderTest, instance_id
 
 @pytest.mark.sdk_wrong("takes payloads of any size")
 def test_a_payload_over_the_limit_is_refused(tested_hub: HubUnderTest) -> None:
-    """The limit is that of the scheduler, 1 MiB, so that what runs here runs there."""
+    """The limit is 1 MiB as on the scheduler, so that a program that runs here runs there."""
     fits = "x" * (1024 * 1024 - 2)
     tested_hub.start(patient, fits, instance_id="one")
     tested_hub.client.raise_orchestration_event("one", "go", data=fits)

@@ -1,4 +1,4 @@
-"""What every durable task hub owes those who look for instances and tidy them up."""
+"""The contract of every durable task hub: lists, histories and purging."""
 
 import sqlite3
 import tracemalloc
@@ -53,7 +53,7 @@ def ended(tested_hub: HubUnderTest, *instance_ids: str) -> None:
 
 
 def test_a_query_takes_a_stretch_of_time(tested_hub: HubUnderTest) -> None:
-    """From a moment on, and up to but without another."""
+    """From a given time (included) to another (not included)."""
     tested_hub.work(echo)
     ended(tested_hub, "a", "b", "c")
     middle, last = created(tested_hub, "b"), created(tested_hub, "c")
@@ -201,7 +201,7 @@ def test_a_batch_is_terminated_at_once(tested_hub: HubUnderTest) -> None:
 
 @pytest.mark.sdk_wrong("sends a hundred events at a time, however large")
 def test_a_long_history_comes_in_pieces_that_a_client_can_take(tested_hub: HubUnderTest) -> None:
-    """A gRPC client takes messages of up to 4 MiB, where it was not told otherwise."""
+    """By default a gRPC client takes messages of up to 4 MiB."""
     tested_hub.work(hoard)
     tested_hub.start(hoard, "x" * 1_000_000, instance_id="one")
     for _ in range(3):
@@ -224,7 +224,7 @@ def test_a_history_is_that_of_the_execution_that_was_asked_for(tested_hub: HubUn
 
 
 def test_a_page_is_not_read_before_it_is_known_to_be_too_long(tmp_path: Path) -> None:
-    """A thousand instances with an input and an output of a mebibyte each would not fit into memory."""
+    """A thousand instances with an input and an output of 1 MiB each would not fit into memory."""
     db = file.connect(tmp_path / "hub.db")
     db.execute(
         "INSERT INTO instance (id, execution, name, status, created_at, updated_at, input) "

@@ -1,4 +1,4 @@
-"""What every durable task hub owes its orchestrators."""
+"""The contract of every durable task hub: orchestrators."""
 
 import json
 from datetime import timedelta
@@ -75,7 +75,7 @@ def receiver(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 def rounds(ctx: task.OrchestrationContext, number: int) -> Any:
-    """Takes one event in each generation, and hands the rest on."""
+    """Takes one event in each execution, and carries the other events over."""
     ctx.set_custom_status(number) if number == 0 else None
     got = yield ctx.wait_for_external_event("item")
     if got == "last":
@@ -126,7 +126,7 @@ def test_a_retry_policy_tries_again(tested_hub: HubUnderTest) -> None:
 
 
 def test_a_retry_policy_restarts_a_sub_orchestration(tested_hub: HubUnderTest) -> None:
-    """The SDK retries under the same instance ID, which the hub must let it."""
+    """The SDK retries under the same instance ID, so the hub must allow that."""
     seen: list[int] = []
 
     def unsteady(_ctx: task.OrchestrationContext, _given: Any) -> int:
@@ -215,7 +215,7 @@ def test_continue_as_new_keeps_the_custom_status(tested_hub: HubUnderTest) -> No
 
 @pytest.mark.sdk_wrong("hands an activity's result to whichever generation is there")
 def test_a_result_of_a_past_generation_is_rejected(tested_hub: HubUnderTest) -> None:
-    """The old generation asked for activity 1; so does the new one, and must get its own answer."""
+    """The old execution asked for activity 1. The new one does too, and must get its own answer."""
     tested_hub.start("loop", instance_id="one")
     renew = complete(status=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW)
     with RawWorker(tested_hub.address) as worker:
@@ -295,7 +295,7 @@ def test_an_unregistered_orchestrator_fails_in_words(tested_hub: HubUnderTest) -
 
 
 def test_a_timer_beyond_all_that_a_clock_can_say_harms_nobody(ours: HubUnderTest) -> None:
-    """The time is another SDK's to choose; Python's own cannot write it."""
+    """Another SDK may ask for such a time; Python cannot express it."""
     ours.start("any", instance_id="one")
     timer = pb.OrchestratorAction(id=1, createTimer=pb.CreateTimerAction())
     timer.createTimer.fireAt.seconds = (1 << 63) - 1

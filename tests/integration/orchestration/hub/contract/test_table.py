@@ -1,6 +1,6 @@
-"""Which test holds each call of the protocol, and which fields of its requests the hub need not read.
+"""Which test covers each call of the protocol, and which fields of requests the hub need not read.
 
-A newer SDK that brings a call or a field fails here first.
+If a newer SDK has a new call or field, this test fails first.
 """
 
 import ast
@@ -16,7 +16,7 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
 _TESTS = ROOT / "tests" / "integration" / "orchestration" / "hub"
 _HUB = ROOT / "orchestration" / "hub"
 
-# Calls of the protocol, each with the test that would break were it no longer served.
+# Calls of the protocol, each with a test that fails if the call is not served.
 HELD = {
     "Hello": "contract/test_workers::a_hub_says_hello",
     "StartInstance": "contract/test_instances::an_instance_runs_and_keeps_its_input_and_output",

@@ -1,4 +1,4 @@
-"""What every durable task hub owes its workers."""
+"""The contract of every durable task hub: workers."""
 
 import queue
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is dispatched what: several workers, those that vanish, those that stall, and those that are choosy."""
+"""Which worker gets which work: several workers, and workers that hang up, that stall, or that filter."""
 
 import asyncio
 import queue
@@ -48,7 +48,7 @@ def test_work_of_a_worker_that_hangs_up_is_dispatched_to_another(ours: HubUnderT
 
 
 def test_a_worker_that_hung_up_may_still_hand_in_what_nobody_else_was_dispatched(ours: HubUnderTest) -> None:
-    """A worker that shuts down closes its stream first and finishes its work then."""
+    """A worker that shuts down closes its stream first and finishes its work after that."""
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as leaving:
         turn = leaving.take()
@@ -77,7 +77,7 @@ def test_work_of_a_worker_that_stalls_is_dispatched_again_after_the_lease(brief:
 
 
 def test_work_of_a_worker_that_stalls_goes_to_one_that_works(brief: HubUnderTest) -> None:
-    """The one that stalls looks the least busy; dispatched the work again, it would sit on it for ever."""
+    """The worker that stalls looks the least busy. If it got the work again, it would keep it for ever."""
     with RawWorker(brief.address) as stalled:
         brief.start("any", instance_id="one")
         stalled.take()
@@ -178,7 +178,7 @@ def test_the_custom_status_outlives_an_answer_without_one(ours: HubUnderTest) ->
 
 
 def test_what_a_worker_cannot_be_sent_fails_in_words(ours: HubUnderTest) -> None:
-    """The SDK's worker takes messages of 4 MiB; without this the turn would be dispatched for ever."""
+    """The SDK's worker takes messages of 4 MiB. Without a failure the turn would be dispatched for ever."""
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:
         worker.answer(worker.take())
@@ -211,7 +211,7 @@ def test_a_hub_does_not_delete_its_own_file(ours: HubUnderTest) -> None:
 
 
 def test_a_lock_on_what_is_no_entity_locks_nothing(ours: HubUnderTest) -> None:
-    """Refused, the worker's answer would be produced, and refused, again and again."""
+    """If the hub refused the worker's answer, the worker would send it again and again."""
     ours.start("any", instance_id="one")
     request = pb.EntityLockRequestedEvent(criticalSectionId="s", lockSet=["nothing", "@box@a"])
     message = pb.SendEntityMessageAction(entityLockRequested=request)
@@ -241,7 +241,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: int) -> list[pb.WorkItem]:
-    """What a worker is dispatched within the transaction of `ready`, which is then rolled back."""
+    """What a worker gets within the transaction of `ready`, which is then rolled back."""
     dispatcher, stream = Dispatcher(60), RecordingStream()
     dispatcher.connect(pb.GetWorkItemsRequest(**room), stream)
     db.execute("BEGIN")
@@ -259,7 +259,7 @@ def test_a_turn_is_dispatched_while_the_disk_takes_its_time(db: sqlite3.Connecti
 
 
 def test_an_activity_is_not_dispatched_before_the_disk_has_what_asked_for_it(db: sqlite3.Connection) -> None:
-    """It acts on the world: were the power lost in between, it would have acted for nothing."""
+    """It acts on the world. If the power were lost before the commit, it would have acted without being asked."""
 
     def schedule_one(tx: Transaction) -> None:
         instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
@@ -282,7 +282,7 @@ def test_a_worker_is_dispatched_no_more_early_than_it_takes(db: sqlite3.Connecti
 
 
 def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqlite3.Connection) -> None:
-    """Remembered, it would be kept for ever, and a clock that skips would wait for it at every step."""
+    """Otherwise its token would be kept for ever, and a clock that skips would wait for it at every step."""
     dispatcher, stream = Dispatcher(60), RecordingStream()
 
     def carry_out(operation: Callable[[Transaction], object]) -> None:
@@ -306,7 +306,7 @@ def test_work_that_a_worker_took_along_is_forgotten_once_it_is_needless(db: sqli
 def test_a_worker_that_stalls_and_no_longer_reads_is_sent_no_more(
     db: sqlite3.Connection, reads: bool
 ) -> None:
-    """It is the only one, so it is dispatched the work again after each lease: that must not pile up before it."""
+    """It is the only worker, so the work is dispatched to it again after each lease. That must not pile up."""
     dispatcher, stream = Dispatcher(0), RecordingStream()
     dispatcher.connect(pb.GetWorkItemsRequest(), stream)
     tx = Transaction(db, SystemClock(), AfterCommit())
@@ -343,7 +343,7 @@ def test_whatever_breaks_an_early_dispatch_no_worker_loses_room(db: sqlite3.Conn
 
 
 async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection) -> None:
-    """What made the token stale stood in the same transaction, and never happened."""
+    """What made the token stale was in the same transaction, which was rolled back."""
     store, dispatcher, stream = GroupCommitStore(db, SystemClock()), Dispatcher(60), RecordingStream()
     service = TaskHubService(store, dispatcher, Waiters(), db)
     store.on_commit = dispatcher.apply

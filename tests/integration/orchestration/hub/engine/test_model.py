@@ -1,7 +1,7 @@
-"""Random interleavings of all that can happen to instances, against a model small enough to be believed.
+"""Random interleavings of everything that can happen to instances, compared with a small model.
 
-Operations, dispatcher and file are the hub's own; only sockets and threads are left out, so that a failure
-replays exactly.
+Operations, dispatcher and file are those of the hub. Only sockets and threads are left out, so that a failure can be
+replayed exactly.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ SECOND = timedelta(seconds=1)
 
 
 class HandClock:
-    """A clock that the test turns."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
@@ -95,7 +95,7 @@ class Interleavings(RuleBasedStateMachine):
         return result
 
     def _lose(self, operation: Callable[[Transaction], Any]) -> None:
-        """Run it up to a COMMIT that the disk refuses; what was dispatched early is good for nothing."""
+        """Run it up to a COMMIT that the disk refuses; tokens that were dispatched early are then invalid."""
         before = self.sent.taken()
         tx = Transaction(self.db, self.clock, AfterCommit())
         self.db.execute("BEGIN")
@@ -115,7 +115,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def start(self, name: str) -> None:
-        """Start, or replace what has ended: an old turn must not reach the new instance of the same ID."""
+        """Start, or replace what has ended. A turn of the old instance must not reach the new one of the same ID."""
         request = pb.CreateInstanceRequest(instanceId=name, name="any")
         request.orchestrationIdReusePolicy.replaceableStatus.extend(statuses.ENDED)
         if name not in self.expected or self.expected[name].ended:
@@ -167,7 +167,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def fill_the_disk(self) -> None:
-        """The next change is lost at its COMMIT, and then made after all."""
+        """The next change is lost at its COMMIT, and is then made again."""
         self.losing = True
 
     def _check_dispatched(self, item: pb.WorkItem) -> None:
@@ -252,7 +252,7 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.stale)
     @rule(data=st.data())
     def answer_again(self, data: st.DataObject) -> None:
-        """An answer that was given before is rejected, and changes nothing."""
+        """An answer that was given before is rejected and changes nothing."""
         item = data.draw(st.sampled_from(self.stale))
         kind = WorkItemKind.TURN if item.HasField("orchestratorRequest") else WorkItemKind.ACTIVITY
         before = self.db.total_changes
@@ -272,7 +272,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(seldom=st.integers(0, 4))
     def crash(self, seldom: int) -> None:
-        """All that was in memory is gone; workers still hold what they were dispatched."""
+        """Everything in memory is lost; workers still hold their work items."""
         if seldom:
             return
         self.db.close()
@@ -293,7 +293,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """Left in peace, every instance gets everything that was meant for it, once."""
+        """When nothing else happens, every instance gets each of its events once."""
         for _ in range(10):
             self.dispatch()
             while self.held:

@@ -1,4 +1,4 @@
-"""What a rewind brings back of that which the failure had dropped."""
+"""What a rewind restores of what the failure had dropped."""
 
 import queue
 import threading
@@ -60,7 +60,7 @@ def timed(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 def counts(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Asks an entity, fails before it answers, and hears it after the rewind."""
+    """Calls an entity, fails before it answers, and gets the answer after the rewind."""
     call = ctx.call_entity(ONE, "add", 1)
     yield ctx.call_activity("faulty")
     try:
@@ -109,7 +109,7 @@ def clean(turn: pb.WorkItem) -> pb.OrchestratorAction:
 
 
 def next_turn(worker: RawWorker) -> pb.WorkItem:
-    """The next turn; activities that come before it are left undone."""
+    """The next turn; activities that come before it are not answered."""
     while not (item := worker.take()).HasField("orchestratorRequest"):
         pass
     return item
@@ -144,7 +144,7 @@ def fail(worker: RawWorker, item: pb.WorkItem) -> None:
 
 
 def half_failed(tested_hub: HubUnderTest, worker: RawWorker) -> pb.WorkItem:
-    """An orchestration that failed over one of its two activities; the other, not answered yet."""
+    """The unanswered activity of an orchestration that failed because of its other activity."""
     tested_hub.start("any", instance_id="one")
     worker.answer(worker.take(), schedule(1), schedule(2))
     slow, fast = worker.take(), worker.take()
@@ -224,7 +224,7 @@ def test_a_rewind_outlives_the_hub(tmp_path: Path, suspended: bool) -> None:
 
 
 def test_the_word_to_rewind_is_dispatched_alone(ours: HubUnderTest) -> None:
-    """The SDK's worker refuses to rewind over anything else."""
+    """The SDK's worker refuses to rewind if there are other events."""
     with RawWorker(ours.address) as worker:
         half_failed(ours, worker)
     ours.client.rewind_orchestration("one")
@@ -317,7 +317,7 @@ def calls(request: str) -> pb.OrchestratorAction:
 
 
 def test_a_lock_that_is_granted_before_the_new_history_goes_to_the_new_execution(ours: HubUnderTest) -> None:
-    """Kept by the old one, it would shut out the very calls that it was taken for, for ever."""
+    """If the old execution kept the lock, the calls of the new one would wait for ever."""
     with RawWorker(ours.address) as worker:
         ours.start("any", instance_id="holder")
         worker.answer(worker.take(), locks("theirs"))

@@ -1,6 +1,6 @@
-"""Random families of orchestrations, rewound until nothing fails any more.
+"""Random orchestrations with sub-orchestrations, rewound until nothing fails any more.
 
-COUNTERSIGN_PROOF=1 tries a hundred of them, not ten.
+COUNTERSIGN_PROOF=1 tries a hundred, not ten.
 """
 
 import itertools
@@ -17,8 +17,8 @@ from tests.support.hubs import HubUnderTest
 
 EXAMPLES = 100 if os.environ.get("COUNTERSIGN_PROOF") else 10
 
-# A plan is a list of groups, one after the other; a group's steps run side by side. A step is an activity,
-# given by how often it fails, or a sub-orchestration, given by its own plan.
+# A plan is a list of groups, which run one after the other. The steps of a group run in parallel. A step is an
+# activity, given by how often it fails, or a sub-orchestration, given by its own plan.
 _GROUPS = st.recursive(
     st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=3), min_size=1, max_size=2),
     lambda plan: st.lists(st.lists(st.integers(0, 2) | plan, min_size=1, max_size=3), min_size=1, max_size=2),
@@ -42,7 +42,7 @@ def walk(ctx: task.OrchestrationContext, given: dict[str, Any]) -> Any:
 
 
 def expected(name: str, plan: list[Any], runs: Counter[str]) -> Any:
-    """The output of a plan in which nothing fails any more; adds how often each activity has run by then."""
+    """The output of a plan in which nothing fails any more. Adds to `runs` how often each activity ran."""
     out = []
     for number, group in enumerate(plan):
         results: list[Any] = []

@@ -1,4 +1,4 @@
-"""Skipping time: deterministic, durable, and told to orchestrations as if it had passed."""
+"""Skipping time: deterministic, durable, and for orchestrations as if the time had passed."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ def act(_ctx: task.ActivityContext, given: Any) -> Any:
 
 
 def reminders(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Reminds every twelve hours, by an activity, until the deadline of two days; the hours that it saw."""
+    """Reminds every twelve hours, by an activity, until the deadline of two days; returns the hours that it saw."""
     began = ctx.current_utc_datetime
     deadline = ctx.create_timer(48 * HOUR)
     hours = []
@@ -36,7 +36,7 @@ def reminders(ctx: task.OrchestrationContext, _given: Any) -> Any:
 
 
 def nested(ctx: task.OrchestrationContext, _given: Any) -> Any:
-    """Sleeps a day, lets a child sleep another, and sleeps a third; the hours that it saw."""
+    """Sleeps a day, has a child sleep another, and sleeps a third; returns the hours that it saw."""
     began = ctx.current_utc_datetime
     hours = []
     yield ctx.create_timer(24 * HOUR)
@@ -59,7 +59,7 @@ def alarm(ctx: task.OrchestrationContext, hours: int) -> Any:
 
 
 def test_what_was_due_within_a_skip_happens_as_if_time_had_passed(hub: Hub, ours: HubUnderTest) -> None:
-    """Each reminder sees its own hour, though all of them fire within milliseconds of one another."""
+    """Each reminder sees its own hour, although all fire within milliseconds."""
     ours.work(reminders, activities=(act,))
     instance = ours.start(reminders)
     eventually(hub.next_timer, "the first reminder's timer")
@@ -138,7 +138,7 @@ def test_a_skip_survives_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_clock_was_moved_is_refused_by_the_machines_clock(tmp_path: Path) -> None:
-    """Time would run backwards for every instance in it."""
+    """Time would go backwards for every instance in it."""
     path = tmp_path / "hub.db"
     with Hub(path, clock=SkippableClock()) as hub:
         hub.advance(HOUR)

@@ -1,4 +1,4 @@
-"""The hub's file: whole, its own, alone, and on disk before anybody is told."""
+"""The hub's file: whole, a hub's, open in one hub only, and written before an answer is sent."""
 
 import os
 import resource
@@ -62,7 +62,7 @@ def test_a_waiting_instance_outlives_the_hub(tmp_path: Path) -> None:
 
 
 def test_what_was_unfinished_is_dispatched_by_the_next_hub(tmp_path: Path) -> None:
-    """A turn, an activity and a buffered event; none of the old hub's tokens is good any more."""
+    """A turn, an activity and a buffered event. No token of the old hub is valid any more."""
     path = tmp_path / "hub.db"
     with Hub(path) as hub:
         tested_hub = HubUnderTest(hub.address)
@@ -223,7 +223,7 @@ def test_a_path_too_long_for_a_socket_gets_another(tmp_path: Path) -> None:
 
 
 def test_the_schedulers_own_client_and_worker_run_against_it(tmp_path: Path) -> None:
-    """Over loopback TCP, without a credential, task hub metadata included."""
+    """Over loopback TCP, without a credential, with the metadata that names the task hub."""
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0") as hub:
         options = {"host_address": f"http://{hub.address}", "taskhub": "default", "token_credential": None}
         worker = DurableTaskSchedulerWorker(**options, secure_channel=False)
@@ -264,7 +264,7 @@ def test_the_command_says_why_it_does_not_start(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path) -> None:
-    """What was acknowledged before stays, and the same request works once there is space."""
+    """What was acknowledged before is kept, and the same request works when there is space."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -280,7 +280,7 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process's files")
 def test_a_file_that_may_not_grow_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path) -> None:
-    """The full disk of those who may not mount one: a limit on the size of files, lifted again."""
+    """Like a full disk, for machines where the test may not mount one: a limit on the size of files, lifted later."""
     path = tmp_path / "hub.db"
     command = [sys.executable, "-m", "orchestration.hub", "--db", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

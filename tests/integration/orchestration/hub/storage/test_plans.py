@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.hub.storage import file, sql
 
-# At a start the hub reads what is unfinished, and the few skips of a clock.
+# At a start the hub reads what is unfinished, and the skips of its clock.
 AT_START = {"inbox_waking", "activity_all", "entity_waking", "skip_all"}
 STATEMENTS = {name: statement for name, statement in vars(sql.Q).items() if name not in AT_START}
 LISTS = {

@@ -1,4 +1,4 @@
-"""The group commit: shared by those who arrive together, and by nobody's mistake."""
+"""The group commit: operations that arrive together share it, and an operation that fails harms only itself."""
 
 import asyncio
 import sqlite3
@@ -68,7 +68,7 @@ async def test_an_operation_that_breaks_harms_only_itself(
 
 
 async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: GroupCommitStore) -> None:
-    """Another connection, which sees only what was committed, sees it."""
+    """Another connection sees it, and that sees only what was committed."""
     await start(store, "one")
     other = file.reader(tmp_path / "hub.db")
     assert exists(other, "one")
@@ -78,7 +78,7 @@ async def test_an_answer_comes_after_the_commit(tmp_path: Path, store: GroupComm
 async def test_what_was_dispatched_early_is_taken_back_where_the_commit_fails(
     db: sqlite3.Connection, store: GroupCommitStore
 ) -> None:
-    """A COMMIT can fail where every statement went well: on a full disk, or here on a deferred constraint."""
+    """A COMMIT can fail after every statement succeeded: on a full disk, or here on a deferred constraint."""
     taken_back: list[str] = []
     store.before_commit = lambda _tx: lambda: taken_back.append("once")
     db.execute("PRAGMA foreign_keys = ON")

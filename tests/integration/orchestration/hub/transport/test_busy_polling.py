@@ -1,4 +1,4 @@
-"""Looking for calls before sleeping: when the hub does, and when it does not."""
+"""Polling for calls before sleeping: when the hub does it, and when it does not."""
 
 import os
 import selectors
@@ -21,7 +21,7 @@ SOME_S = busy_polling.PATIENCE_S / 2
 
 
 class Machine:
-    """A processor whose time passes only while somebody works, looks or sleeps, and where things arrive as told."""
+    """A processor whose time passes only during work, polling or sleep, and where calls arrive as the test says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.used = 0.0
@@ -44,7 +44,7 @@ class Machine:
         self.now += seconds + disk
 
     def wait(self, arrives_in: float | None, timeout: float | None = None) -> bool:
-        """Wait for something that arrives so many seconds from now, or never; whether it was seen."""
+        """Wait for something that arrives so many seconds from now, or never; returns whether it was seen."""
         self.looks = self.given_up = 0
         self.slept = []
         self._arrives = None if arrives_in is None else self.now + arrives_in
@@ -146,7 +146,7 @@ def test_only_a_hub_that_is_told_to_looks(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_hub_that_nobody_calls_sleeps(tmp_path: Path) -> None:
-    """With a worker connected that has nothing to do: the processor time of half a second."""
+    """Measures the processor time of half a second, with a worker connected that has nothing to do."""
     words = [sys.executable, "-m", "orchestration.hub", "--db", str(tmp_path / "hub.db")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -181,7 +181,7 @@ def test_the_command_looks_unless_told_not_to(
             super().__init__(path, **options)
 
     monkeypatch.setattr(command, "Hub", Told)
-    # Nothing is changed in this process, and an address that is refused ends the command.
+    # Changes nothing in this process, because the address is refused and so the command ends.
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert (
         command.main(["--db", str(tmp_path / "hub.db"), "--listen", "192.0.2.1:1", *words])

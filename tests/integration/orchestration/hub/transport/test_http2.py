@@ -76,7 +76,7 @@ def test_a_client_that_talks_nonsense_harms_nobody(hub: Hub, ours: HubUnderTest,
 
 
 def test_large_answers_pass_through_small_windows(ours: HubUnderTest) -> None:
-    """A client grants 64 KiB at first; the rest waits for its leave, in a unary answer and in a stream."""
+    """A client's first window is 64 KiB; the rest waits for more window, in a unary answer and in a stream."""
     for number in range(3):
         ours.start("any", LARGE, instance_id=f"one-{number}")
     assert ours.state("one-0").serialized_input == f'"{LARGE}"'
@@ -93,7 +93,7 @@ def test_a_call_that_nobody_knows_is_refused(ours: HubUnderTest) -> None:
 
 
 def test_a_refusal_may_say_anything(ours: HubUnderTest) -> None:
-    """Words travel in a header: neither their characters nor their length may break it."""
+    """The message is sent in a header: neither its characters nor its length may break the header."""
     for instance in ("ünder 100 %\n", "x" * 100_000):
         request = pb.RaiseEventRequest(instanceId=instance, name="go")
         with pytest.raises(grpc.RpcError) as refusal:

@@ -1,4 +1,4 @@
-"""What has ended is kept for the retention, and then forgotten with all that belongs to it; what waits is not."""
+"""What has ended is kept for the retention and then deleted with everything that belongs to it; what waits is kept."""
 
 import random
 import sqlite3
@@ -43,7 +43,7 @@ def parent(ctx: task.OrchestrationContext, child: str) -> Any:
 
 
 def eternal(ctx: task.OrchestrationContext, round_: int) -> Any:
-    """One child in each generation."""
+    """Starts one child in each execution."""
     yield ctx.call_sub_orchestrator(brief, instance_id=f"{ctx.instance_id}-{round_}")
     yield ctx.wait_for_external_event("again")
     ctx.continue_as_new(round_ + 1)
@@ -78,7 +78,7 @@ def test_what_has_ended_is_forgotten_in_time_and_what_waits_is_not(hub: Hub, our
 
 
 def test_a_sub_orchestration_is_kept_as_long_as_its_parent(hub: Hub, ours: HubUnderTest) -> None:
-    """The witness ended after the child, so that once it is forgotten, the child has been looked at."""
+    """The witness ended after the child. So when the witness is deleted, the sweep has passed the child."""
     ours.work(parent, brief, patient)
     ours.start(parent, "brief", instance_id="one")
     eventually(lambda: known(ours, "one-child"))
@@ -143,7 +143,7 @@ def test_an_entity_of_which_nothing_is_left_is_forgotten(hub: Hub, ours: HubUnde
 
 @contextmanager
 def embedded(directory: Path) -> Iterator[str]:
-    """The embedded hub, as the setting of two days would have it; its address."""
+    """The embedded hub with a retention of two days in its settings; its address."""
     connection = connect("embedded", directory, skippable_clock=True, retention=timedelta(days=2))
     assert connection.hub is not None
     try:
@@ -194,7 +194,7 @@ def test_the_command_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
     assert "--retention: 'soon' is not a number of days" in capsys.readouterr().err
 
 
-# The steps themselves, on tables filled by hand.
+# The steps themselves, on tables that the test fills.
 
 FIRST = SweepPosition()
 
@@ -229,7 +229,7 @@ def add(db: sqlite3.Connection, row: Row, pieces: int = 1) -> None:
 def sweep(
     db: sqlite3.Connection, until: int, place: SweepPosition = FIRST
 ) -> tuple[SweepPosition, list[int]]:
-    """Step until there is nothing more; where that is, and how many rows each step changed."""
+    """Step until there is nothing more; returns the position, and how many rows each step changed."""
     changes = []
     more = True
     while more:
@@ -244,7 +244,7 @@ def remaining(db: sqlite3.Connection) -> set[int]:
 
 
 def kept(rows: dict[int, Row], row: Row, until: int) -> bool:
-    """The rule, by recursion: what has not ended long ago, and whatever it was started for."""
+    """The rule as a recursion: what did not end long ago is kept, and so is what such an instance has started."""
     if row.ended is None or row.ended > until:
         return True
     above = rows.get(row.parent or 0)
@@ -253,7 +253,7 @@ def kept(rows: dict[int, Row], row: Row, until: int) -> bool:
 
 @pytest.mark.parametrize("seed", range(15))
 def test_any_family_is_forgotten_by_the_rule(db: sqlite3.Connection, seed: int) -> None:
-    """Random forests, swept at one time and, from where that sweep came to, at a later one."""
+    """Random families, swept at one time and, from the position of that sweep, at a later time."""
     chance = random.Random(seed)
     rows: dict[int, Row] = {}
     for key in range(1, 120):
@@ -270,7 +270,7 @@ def test_any_family_is_forgotten_by_the_rule(db: sqlite3.Connection, seed: int) 
 
 
 def test_a_step_is_small_however_much_there_is_to_forget(db: sqlite3.Connection) -> None:
-    """Thousands at once, one family of hundreds, and a chain of hundreds: nobody waits for them."""
+    """Thousands of instances, one family of hundreds, and a chain of hundreds: calls do not wait for them."""
     for key in range(1, 2001):
         add(db, Row(key, 1, None, None), pieces=5)
     for key in range(2001, 2401):
@@ -284,7 +284,7 @@ def test_a_step_is_small_however_much_there_is_to_forget(db: sqlite3.Connection)
 
 
 def test_large_payloads_make_a_step_shorter(db: sqlite3.Connection) -> None:
-    """What is freed is wiped and written: a hundred mebibytes at once would hold everybody up for a second."""
+    """Pages that are freed are written once more: 100 MiB in one step would delay every call by a second."""
     for key in range(1, 7):
         add(db, Row(key, 1, None, None), pieces=0)
     db.execute("UPDATE instance SET input = ? WHERE key <= 3", ("x" * 400_000,))
@@ -307,7 +307,7 @@ def test_large_payloads_make_a_step_of_a_purge_shorter(db: sqlite3.Connection) -
 
 
 def test_what_runs_again_between_two_steps_is_left_alone(db: sqlite3.Connection) -> None:
-    """As a rewind would have it: the family is half forgotten when its head is no longer at its end."""
+    """As after a rewind: the family is half deleted when its head runs again."""
     add(db, Row(1, 1, None, None))
     for key in range(2, 500):
         add(db, Row(key, 1, 1, "now"))
@@ -330,7 +330,7 @@ def test_an_entity_that_has_something_to_do_or_is_locked_is_left_alone(db: sqlit
 
 
 def test_the_file_does_not_grow_where_as_much_ends_as_begins(db: sqlite3.Connection) -> None:
-    """What is forgotten makes room for what comes."""
+    """What is deleted makes room for what starts."""
     pages = []
     for generation in range(4):
         for key in range(generation * 500 + 1, generation * 500 + 501):

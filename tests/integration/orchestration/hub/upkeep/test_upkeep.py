@@ -44,7 +44,7 @@ def served(path: Path) -> Iterator[tuple[subprocess.Popen[str], HubUnderTest]]:
 
 
 def busy(path: Path) -> Path:
-    """A hub's file in which everything is: ended, waiting for an event, for an activity, a timer and a child."""
+    """A hub's file with instances that ended or wait for an event, an activity, a timer and a child."""
     with Hub(path) as hub, RawWorker(hub.address) as worker:
         tested_hub = HubUnderTest(hub.address)
         for name in ("ended", "waits"):
@@ -157,7 +157,7 @@ def test_of_many_faults_the_first_are_named_and_the_others_counted(sound: Path, 
 
 
 def test_a_damaged_page_is_found(sound: Path, tmp_path: Path) -> None:
-    """Every page in turn: none is so unimportant that its loss goes unnoticed."""
+    """Every page, one after the other: damage to any of them is found."""
     whole = sound.read_bytes()
     path = tmp_path / "hub.db"
     for page in range(1, len(whole) // 4096):
@@ -167,7 +167,7 @@ def test_a_damaged_page_is_found(sound: Path, tmp_path: Path) -> None:
 
 
 def test_a_check_of_a_torn_table_comes_to_an_end(sound: Path, tmp_path: Path) -> None:
-    """Its last row has become one with the key 0, after which the walk over all instances began anew."""
+    """Its last row got the key 0, after which a loop over all instances would start again."""
     path = tmp_path / "hub.db"
     whole = bytearray(sound.read_bytes())
     path.write_bytes(whole)
@@ -183,7 +183,7 @@ def test_a_check_of_a_torn_table_comes_to_an_end(sound: Path, tmp_path: Path) ->
 
 
 def test_an_index_that_disagrees_with_its_table_is_found(sound: Path, tmp_path: Path) -> None:
-    """Each page is well-formed; an instance could no longer be found by its ID."""
+    """Each page is well-formed, but an instance could no longer be found by its ID."""
     path = tmp_path / "hub.db"
     whole = sound.read_bytes()
     path.write_bytes(whole)
@@ -200,7 +200,7 @@ def test_an_index_that_disagrees_with_its_table_is_found(sound: Path, tmp_path: 
 
 
 def test_a_schema_that_is_no_text_is_refused_in_words(sound: Path, tmp_path: Path) -> None:
-    """What SQLite says of it quotes it, and Python cannot decode the quotation."""
+    """SQLite's message quotes it, and Python cannot decode the quotation."""
     path = tmp_path / "hub.db"
     whole = sound.read_bytes()
     assert whole.count(b"tabletimertimer") == 1
@@ -253,7 +253,7 @@ def present(path: Path, names: list[str]) -> list[bool]:
 
 
 def test_a_hub_under_load_is_copied_whole_and_goes_on(tmp_path: Path) -> None:
-    """The copy has all that was acknowledged before it began; the hub keeps its lock and misses nothing."""
+    """The copy has everything that was acknowledged before it began; the hub keeps its lock and loses nothing."""
     path, copy = tmp_path / "hub.db", tmp_path / "copy.db"
     with served(path) as (_, tested_hub):
         started: list[str] = []
