@@ -15,7 +15,7 @@ from typing import Final
 
 from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
-from bot.demo.supervisor import Demo, demo, made
+from bot.demo.supervisor import RunningDemo, demo, made
 from bot.simulator import SEED
 from bot.terminal import LiveLine, complain, say, stop_signal
 from orchestration.domain.errors import CountersignError
@@ -77,7 +77,7 @@ async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:
         raise
 
 
-async def play(scenarios: Sequence[Scenario], running: Demo, log: Path, budget: float = BUDGET) -> int:
+async def play(scenarios: Sequence[Scenario], running: RunningDemo, log: Path, budget: float = BUDGET) -> int:
     """Plays them in a demo that runs; the exit status. `log` is the bot's; `budget`: seconds that a step may take."""
     told = _Narration(scenarios)
     try:

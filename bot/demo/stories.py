@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
-from bot.simulator.control.story import Look, Step, Story, Tone, Waiting
+from bot.simulator.control.story import Look, Story, StoryStep, StoryWait, Tone
 from bot.simulator.errors import SimulatorError
 from bot.simulator.workspace.people import People
 from orchestration.challenge.models import LIFETIME
@@ -112,9 +112,9 @@ def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = 
     )
 
 
-def together(steps: Iterable[Step]) -> list[Step]:
+def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
     """The same thing done several times in one go is one step, where its first stood."""
-    told: list[Step] = []
+    told: list[StoryStep] = []
     burst = 0  # where the present run of small steps began
     for step in steps:
         if step.look not in _TOGETHER:
@@ -142,8 +142,8 @@ def outsiders(approval: Json, people: People) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda who: who in anyone))
 
 
-def _twice(before: Step, step: Step) -> Step:
-    return Step(
+def _twice(before: StoryStep, step: StoryStep) -> StoryStep:
+    return StoryStep(
         at=before.at,
         look=before.look,
         words=before.words,
@@ -154,7 +154,7 @@ def _twice(before: Step, step: Step) -> Step:
     )
 
 
-def _step(moment: Json) -> Step:
+def _step(moment: Json) -> StoryStep:
     kind, text = moment["kind"], moment["text"]
     look, words = _KINDS.get(kind, ("quiet", text))
     detail = ""
@@ -170,7 +170,7 @@ def _step(moment: Json) -> Step:
         look, words, detail = "trouble", "Refused", f"{detail}. Told: “{moment['refused']}”"
     actor, channel = moment["actor"], moment["channel"]
     places = tuple(place for place in (channel, actor) if place and place[0] in "CGD")
-    return Step(
+    return StoryStep(
         at=_seconds(moment["at"]),
         look=look,
         words=words,
@@ -181,31 +181,31 @@ def _step(moment: Json) -> Step:
     )
 
 
-def _code_out(moments: Iterable[Json]) -> Waiting | None:
+def _code_out(moments: Iterable[Json]) -> StoryWait | None:
     """A code that was sent and not answered yet: the newest, as each person has one at most."""
-    out: dict[str, Waiting] = {}
+    out: dict[str, StoryWait] = {}
     for moment in moments:
         who = moment["actor"]
         if moment["kind"] in {"code", "code_confirmed", "code_failed"}:
             out.pop(who, None)
         if moment["kind"] == "code":
             until = _seconds(moment["at"]) + LIFETIME.total_seconds()
-            out[who] = Waiting(
+            out[who] = StoryWait(
                 "Waiting for the code by SMS", who=(who,) if who else (), until=until, note=ASLEEP
             )
     return list(out.values())[-1] if out else None
 
 
-def _waiting(approval: Json) -> Waiting:
+def _waiting(approval: Json) -> StoryWait:
     """What the level that is open waits for."""
     until = _seconds(approval["deadline"]) if approval["deadline"] else None
     level = next((level for level in approval["levels"] if level["status"] in {"pending", "escalated"}), None)
     if level is None:
-        return Waiting("Getting ready", until=until)
+        return StoryWait("Getting ready", until=until)
     asked = level["waiting_for"] or level["approvers"]
     # Whoever was asked before the escalation may still decide beside those whom it asks.
     whom = f"the escalation, or still for {level['name']}" if level["escalated_to"] else level["name"]
-    return Waiting(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
+    return StoryWait(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
 
 
 def _whole_seconds(found: re.Match[str]) -> str:

@@ -69,7 +69,7 @@ def made(place: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Demo:
+class RunningDemo:
     """A demo that runs: the page's URL, and the bot's API as Sam's agent sees it."""
 
     url: str
@@ -77,13 +77,13 @@ class Demo:
 
 
 @asynccontextmanager
-async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator[Demo]:
+async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator[RunningDemo]:
     """The workspace and the bot, with their state in `place`. Port 0 takes any free one.
 
     The bot's log goes to the file `log`, or where ours goes. Raises `CountersignError` when the port or the state is
     in use, or the bot does not start.
     """
-    clock = _Clock()
+    clock = _WorkspaceClock()
     secret = held_token(place / "tokens", place / "bot", TOKEN, HOLDER, SCOPES)
     try:
         workspace = Workspace.open(place / "workspace.db", now=clock.seconds)
@@ -128,7 +128,7 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
         closing.push_async_callback(bot.stop)
         await bot.start()
         clock.set(await bot.now())
-        yield Demo(simulator.url, agent)
+        yield RunningDemo(simulator.url, agent)
 
 
 def _policies(orders_url: str) -> str:
@@ -136,7 +136,7 @@ def _policies(orders_url: str) -> str:
     return POLICIES.read_text().replace(PLACEHOLDER, orders_url) + PHONES.read_text()
 
 
-class _Clock:
+class _WorkspaceClock:
     """The workspace's time: real time, moved along with the hub's."""
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class _Controls:
     Each raises `SimulatorError`, with the sentence the page shows, when it cannot be done.
     """
 
-    def __init__(self, bot: BotProcess, clock: _Clock) -> None:
+    def __init__(self, bot: BotProcess, clock: _WorkspaceClock) -> None:
         self._bot = bot
         self._clock = clock
 

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 LOG_LENGTH = 2000
 
 
-class Fault(BaseModel):
+class SlackFault(BaseModel):
     """The next `count` calls of `method` fail; "*" is every method, "chat.*" a family, and -1 for ever.
 
     With `seconds`, it is over after so much real time, however often it struck.

@@ -17,7 +17,7 @@ from bot.simulator.errors import SimulatorError
 from bot.simulator.slack_api import answers, socket_mode
 from bot.simulator.slack_api.app_config import AppConfig
 from bot.simulator.slack_api.delivery import HttpDelivery
-from bot.simulator.slack_api.dispatcher import RETRY_AFTER, Dispatcher
+from bot.simulator.slack_api.dispatcher import RETRY_AFTER, PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.socket_mode import SocketMode
 from bot.simulator.slack_api.user_actions import UserActions
@@ -31,11 +31,11 @@ MAX_BODY = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
 
     `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream says it
-    is there. Twilio waits `webhook` for an answer; a text takes `hop` from one status to the next.
+    is there. Twilio waits `webhook` for an answer; a text takes `status_delay` from one status to the next.
     """
 
     acknowledgement: float = 3.0
@@ -43,14 +43,14 @@ class Patience:
     heartbeat: float = 15.0
     retries: tuple[float, ...] = RETRY_AFTER
     webhook: float = 15.0
-    hop: float = 0.05
+    status_delay: float = 0.05
 
 
 class Simulator:
     """A local Slack workspace that a real app runs against, through the base URL `api_url`.
 
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
-    app is connected to it. `app` says which scopes, events and commands the app has; `patience` how long
+    app is connected to it. `app` says which scopes, events and commands the app has; `timeouts` how long
     Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
     the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page.
     """
@@ -66,22 +66,24 @@ class Simulator:
         controls: Controls | None = None,
         stories: Stories | None = None,
         app: AppConfig | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         sms: SmsAccount | None = None,
         guide: Guide | None = None,
     ) -> None:
-        patience = patience or Patience()
+        timeouts = timeouts or Timeouts()
         self.workspace = workspace
-        installation = Installation(workspace, app or AppConfig(), patience.trigger)
-        self.sockets = SocketMode(installation.app.app_id, workspace.changes, patience.acknowledgement)
-        self._http = HttpDelivery(request_url, signing_secret, patience.acknowledgement)
-        self._dispatcher = Dispatcher(installation, self._http, self.sockets, patience.retries)
+        installation = Installation(workspace, app or AppConfig(), timeouts.trigger)
+        self.sockets = SocketMode(installation.app.app_id, workspace.changes, timeouts.acknowledgement)
+        self._http = HttpDelivery(request_url, signing_secret, timeouts.acknowledgement)
+        self._dispatcher = PayloadDispatcher(installation, self._http, self.sockets, timeouts.retries)
         self._actions = UserActions(installation, self._dispatcher, lambda: self.url)
         self._web_api = WebApi(installation, self._dispatcher, {bot_token: "bot", app_token: "app"})
         calls = self._web_api.calls
         self._sms: SmsProvider | None = None
         if sms is not None:
-            self._sms = SmsProvider(workspace, sms, calls, hop=patience.hop, patience=patience.webhook)
+            self._sms = SmsProvider(
+                workspace, sms, calls, status_delay=timeouts.status_delay, timeout=timeouts.webhook
+            )
         self._page_api = PageApi(
             installation,
             self._actions,
@@ -93,7 +95,7 @@ class Simulator:
         self._story_api = StoryApi(stories) if stories is not None else None
         self._faults_api = FaultsApi(self._web_api.faults, self._sms.faults if self._sms else None)
         self._guide_api = GuideApi(guide)
-        self._live = Live(workspace.changes, patience.heartbeat)
+        self._live = Live(workspace.changes, timeouts.heartbeat)
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
 

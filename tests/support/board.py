@@ -146,7 +146,7 @@ class BoardActions:
 NUMBERS = {"U0ADA": "+12025550142", "U0FIN": "+12025550143", "U0DIRK": "+12025550144"}
 
 
-class Carrier:
+class BoardPhones:
     """Phones: who has which number, and every message that was sent to it."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.demo.access import BotApi
 from bot.demo.scenarios.ending import HOLD, ended
-from bot.demo.scenarios.script import Ask
+from bot.demo.scenarios.script import AskByApi
 from orchestration.domain.errors import CountersignError
 
 
@@ -21,7 +21,7 @@ class Agent:
         self._waiting: asyncio.Task[str] | None = None
         self.said: list[str] = []
 
-    async def ask(self, ask: Ask) -> None:
+    async def ask(self, ask: AskByApi) -> None:
         """Asks. Raises `CountersignError` when the API refuses or cannot be reached."""
         body = ask.model_dump(exclude={"act"}, exclude_none=True)
         started = await self._api.post("/api/approvals", body, key=str(uuid.uuid4()))

@@ -209,7 +209,7 @@ class ScenarioGuide:
         self._changed()
 
 
-def scene(step: script.Step, *, by_hand: bool) -> Json:
+def scene(step: script.ScenarioStep, *, by_hand: bool) -> Json:
     """Where the page should be for that step, and what there is used first; a restart is no duty of anybody's."""
     spots: dict[str, str | None] = {
         "command": "composer",
@@ -218,12 +218,12 @@ def scene(step: script.Step, *, by_hand: bool) -> Json:
         "restart": "app",
         "ask": None,
     }
-    first = next((act for act in step.do if not (by_hand and isinstance(act, script.Restart))), None)
+    first = next((act for act in step.do if not (by_hand and isinstance(act, script.RestartBot))), None)
     spot, text = None, None
-    if isinstance(first, script.Press):
+    if isinstance(first, script.PressButton):
         spot = first.button
     elif first is not None:
         spot = spots[first.act]
-    if isinstance(first, script.Command):
+    if isinstance(first, script.SendCommand):
         text = first.text
     return {"as": step.who, "channel": step.at, "spot": spot, "text": text}

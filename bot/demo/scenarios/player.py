@@ -10,9 +10,9 @@ from typing import Final, Self
 
 from bot.demo.access import BotApi
 from bot.demo.scenarios.absence import bring_back
-from bot.demo.scenarios.script import Scenario, Step
+from bot.demo.scenarios.script import Scenario, ScenarioStep
 from bot.demo.scenarios.stage import NotSeenError, Stage
-from bot.simulator import RefusedError, SimulatorError
+from bot.simulator import ActionRefusedError, SimulatorError
 from orchestration.domain.errors import CountersignError
 
 BUDGET: Final = 20.0  # seconds in which what a step leads to must be seen
@@ -80,7 +80,7 @@ class Player:
                 await asyncio.sleep(beat if at else 0)
                 try:
                     await self._stage.act(step, act)
-                except RefusedError as refusal:
+                except ActionRefusedError as refusal:
                     refused = f" The workspace said: {refusal}"
                     limit = min(limit, AFTER_REFUSAL)
             await self._watch(step, limit)
@@ -96,7 +96,7 @@ class Player:
         """
         await self._watch(self.scenario.steps[number], limit)
 
-    async def _watch(self, step: Step, limit: float | None) -> None:
+    async def _watch(self, step: ScenarioStep, limit: float | None) -> None:
         end = None if limit is None else time.monotonic() + limit
         for sight in step.sees:
             await self._stage.watch(step, sight, None if end is None else max(0.0, end - time.monotonic()))

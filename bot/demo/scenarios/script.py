@@ -26,21 +26,21 @@ class Part(BaseModel):
 # ---- what is done ------------------------------------------------------------------------------------------
 
 
-class Command(Part):
+class SendCommand(Part):
     """Sends a slash command."""
 
     act: Literal["command"]
     text: str
 
 
-class Press(Part):
+class PressButton(Part):
     """Presses a button of the request's newest card here, by its action ID."""
 
     act: Literal["press"]
     button: str
 
 
-class Fill(Part):
+class SubmitForm(Part):
     """Fills in and submits the form with this callback ID; `values` by block or action."""
 
     act: Literal["fill"]
@@ -48,27 +48,27 @@ class Fill(Part):
     values: dict[str, str]
 
 
-class Text(Part):
+class ReplyBySms(Part):
     """Answers the newest text on the phone with what `read`, a pattern with one group, finds in it."""
 
     act: Literal["text"]
     read: str
 
 
-class Skip(Part):
+class SkipTime(Part):
     """Lets time pass."""
 
     act: Literal["skip"]
     hours: float = Field(gt=0)
 
 
-class Restart(Part):
+class RestartBot(Part):
     """Kills the bot with SIGKILL and starts it again."""
 
     act: Literal["restart"]
 
 
-class Ask(Part):
+class AskByApi(Part):
     """The agent asks, over the bot's HTTP API, and goes on waiting for the answer."""
 
     act: Literal["ask"]
@@ -79,20 +79,23 @@ class Ask(Part):
     fields: dict[str, str] = {}
 
 
-Act = Annotated[Command | Press | Fill | Text | Skip | Restart | Ask, Field(discriminator="act")]
+Action = Annotated[
+    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi,
+    Field(discriminator="act"),
+]
 
 
 # ---- what is seen ------------------------------------------------------------------------------------------
 
 
-class Seen(Part):
+class LookedFor(Part):
     """Where to look; by default where the step is, and as the person who acts in it."""
 
     who: str | None = None
     at: str | None = None
 
 
-class Card(Seen):
+class ExpectCard(LookedFor):
     """A card of the request that holds all these words. The first one that is seen says which request it is.
 
     `round` is which of its cards it must be, counted from 1; any, where it is left out.
@@ -103,50 +106,52 @@ class Card(Seen):
     round: int | None = None
 
 
-class Message(Seen):
+class ExpectMessage(LookedFor):
     """A message that holds all these words, such as one to a person alone."""
 
     see: Literal["message"]
     words: tuple[str, ...]
 
 
-class Thread(Seen):
+class ExpectReply(LookedFor):
     """A line in the thread under a card of the request."""
 
     see: Literal["thread"]
     words: tuple[str, ...]
 
 
-class Sms(Seen):
+class ExpectSms(LookedFor):
     """A text on the phone."""
 
     see: Literal["sms"]
     words: tuple[str, ...]
 
 
-class Answer(Part):
+class ExpectAnswer(Part):
     """The agent has its answer."""
 
     see: Literal["answer"]
     status: str
 
 
-Looked = Card | Message | Thread | Sms
-Sight = Annotated[Card | Message | Thread | Sms | Answer, Field(discriminator="see")]
+ExpectOnPage = ExpectCard | ExpectMessage | ExpectReply | ExpectSms
+Expectation = Annotated[
+    ExpectCard | ExpectMessage | ExpectReply | ExpectSms | ExpectAnswer, Field(discriminator="see")
+]
 
 
 # ---- the whole ---------------------------------------------------------------------------------------------
 
 
-class Step(Part):
+class ScenarioStep(Part):
     """One step: `tell` says what happens and why, `hand` how a person does it; `code` in backticks."""
 
     who: str
     at: str
     tell: str
     hand: str
-    do: tuple[Act, ...] = ()
-    sees: tuple[Sight, ...] = Field(min_length=1)
+    do: tuple[Action, ...] = ()
+    sees: tuple[Expectation, ...] = Field(min_length=1)
 
 
 class Scenario(Part):
@@ -155,7 +160,7 @@ class Scenario(Part):
     name: str
     title: str
     why: str
-    steps: tuple[Step, ...] = Field(min_length=1)
+    steps: tuple[ScenarioStep, ...] = Field(min_length=1)
 
 
 def load(name: str) -> Scenario:

@@ -76,25 +76,25 @@ class Stage:
 
     # ---- acting ------------------------------------------------------------------------------------------
 
-    async def act(self, step: script.Step, act: script.Act) -> None:
+    async def act(self, step: script.ScenarioStep, act: script.Action) -> None:
         """Does one thing. Raises `CountersignError` or `SimulatorError` with the sentence why it came to nothing."""
         person = self.person(step.who)
         match act:
-            case script.Command():
+            case script.SendCommand():
                 await person.command(step.at, act.text)
-            case script.Press():
+            case script.PressButton():
                 card = await self._pressable(person, step.at, act.button)
                 await person.click(step.at, card["ts"], act.button)
-            case script.Fill():
+            case script.SubmitForm():
                 await person.submit(await self._form(person, act.form), act.values)
-            case script.Text():
+            case script.ReplyBySms():
                 await self._text(person, await self._read(person, act.read))
-            case script.Skip():
+            case script.SkipTime():
                 await person.skip(act.hours * 3600)
-            case script.Restart():
+            case script.RestartBot():
                 await person.kill_app()
                 await person.start_app()
-            case script.Ask():
+            case script.AskByApi():
                 await self.agent.ask(act)
 
     async def _form(self, person: Person, callback_id: str) -> Json:
@@ -127,13 +127,13 @@ class Stage:
 
     # ---- looking -----------------------------------------------------------------------------------------
 
-    async def seen(self, step: script.Step, sight: script.Sight) -> bool:
+    async def seen(self, step: script.ScenarioStep, sight: script.Expectation) -> bool:
         """Whether it is there now."""
-        if isinstance(sight, script.Answer):
+        if isinstance(sight, script.ExpectAnswer):
             return self.agent.answered == sight.status
         return await self._look(self.person(sight.who or step.who), step, sight)
 
-    async def watch(self, step: script.Step, sight: script.Sight, limit: float | None) -> None:
+    async def watch(self, step: script.ScenarioStep, sight: script.Expectation, limit: float | None) -> None:
         """Waits until it is there. Raises `NotSeenError` with a sentence after `limit` seconds; None is for ever."""
         try:
             there = await self._until(step, sight, limit)
@@ -142,40 +142,40 @@ class Stage:
         if not there:
             raise NotSeenError(self._missed(step, sight))
 
-    async def _until(self, step: script.Step, sight: script.Sight, limit: float | None) -> bool:
-        if isinstance(sight, script.Answer):
+    async def _until(self, step: script.ScenarioStep, sight: script.Expectation, limit: float | None) -> bool:
+        if isinstance(sight, script.ExpectAnswer):
             async with asyncio.timeout(limit):
                 self._last = await self.agent.answer()
             return self._last == sight.status
         person = self.person(sight.who or step.who)
         return bool(await person.wait_for(lambda person: self._look(person, step, sight), limit))
 
-    async def _look(self, person: Person, step: script.Step, sight: script.Looked) -> bool:
+    async def _look(self, person: Person, step: script.ScenarioStep, sight: script.ExpectOnPage) -> bool:
         found = await self._found(person, sight.at or step.at, sight)
         texts = [(entry.get("body") or reading.words_of(entry, self._names), entry) for entry in found]
         self._last = texts[-1][0] if texts else ""
         hits = [entry for text, entry in texts if all(word in text for word in sight.words)]
-        if hits and isinstance(sight, script.Card):
+        if hits and isinstance(sight, script.ExpectCard):
             self.request = reading.request_of(hits[-1])
         return bool(hits)
 
-    async def _found(self, person: Person, channel: str, sight: script.Looked) -> list[Json]:
+    async def _found(self, person: Person, channel: str, sight: script.ExpectOnPage) -> list[Json]:
         match sight:
-            case script.Card():
+            case script.ExpectCard():
                 cards = await self._cards(person, channel)
                 return [card for card in cards if sight.round in {None, reading.round_of(card)}]
-            case script.Thread():
+            case script.ExpectReply():
                 cards = await self._cards(person, channel)
                 return [line for card in cards for line in (await person.thread(channel, card["ts"]))[1:]]
-            case script.Sms():
+            case script.ExpectSms():
                 return await self._texts(person)
-            case script.Message():
+            case script.ExpectMessage():
                 messages = await person.messages(channel)
                 return [message for message in messages if float(message["ts"]) >= self._since]
 
-    def _missed(self, step: script.Step, sight: script.Sight) -> str:
+    def _missed(self, step: script.ScenarioStep, sight: script.Expectation) -> str:
         last = f"the last there was {reading.quote(self._last)}" if self._last else "nothing was there"
-        if isinstance(sight, script.Answer):
+        if isinstance(sight, script.ExpectAnswer):
             return f"the agent was not answered {sight.status}; {last}."
         words = " and ".join(reading.quote(word) for word in sight.words)
         place = self._places.get(sight.at or step.at, "direct messages")

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from bot.simulator.control.page_requests import read_object
 from bot.simulator.errors import SimulatorError
-from bot.simulator.faults import Fault, Faults, Planned
+from bot.simulator.faults import Faults, Planned, SlackFault
 from bot.simulator.sms.faults import SmsFault
 
 Json = dict[str, Any]
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 class FaultsApi:
     """Plans faults of the Web API, and with ``"service": "sms"`` of the telephone company, where there is one."""
 
-    def __init__(self, slack: Faults[Fault], sms: Faults[SmsFault] | None) -> None:
+    def __init__(self, slack: Faults[SlackFault], sms: Faults[SmsFault] | None) -> None:
         self._slack = slack
         self._sms = sms
 
@@ -47,7 +47,7 @@ class FaultsApi:
 
     def _plan(self, body: Json) -> int:
         if body.get("service") != "sms":
-            return self._slack.plan(Fault.model_validate(body))
+            return self._slack.plan(SlackFault.model_validate(body))
         if self._sms is None:
             raise SimulatorError("This workspace has no phones.")
         return self._sms.plan(SmsFault.model_validate(body))
@@ -67,7 +67,7 @@ class FaultsApi:
         return web.json_response({"ok": True})
 
 
-def _shape(planned: Planned[Fault] | Planned[SmsFault]) -> Json:
+def _shape(planned: Planned[SlackFault] | Planned[SmsFault]) -> Json:
     return {
         "id": planned.id,
         "left": planned.left,

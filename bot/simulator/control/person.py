@@ -17,7 +17,7 @@ Json = dict[str, Any]
 BURST = 0.02  # seconds
 
 
-class RefusedError(SimulatorError):
+class ActionRefusedError(SimulatorError):
     """The workspace said no. `errors` holds, by block_id, what a modal complains about."""
 
     def __init__(self, sentence: str, errors: dict[str, str]) -> None:
@@ -28,7 +28,7 @@ class RefusedError(SimulatorError):
 class Person:
     """Acts as one person of the workspace at `base_url`, a Simulator's `url`.
 
-    Use it as an async context manager. Whatever the workspace refuses raises RefusedError with its sentence.
+    Use it as an async context manager. Whatever the workspace refuses raises ActionRefusedError with its sentence.
     """
 
     def __init__(self, base_url: str, user_id: str) -> None:
@@ -82,7 +82,7 @@ class Person:
         """Submit a modal.
 
         `values` are what is put in, by action_id or block_id: a text, an option's value, an ID, a list of
-        these. Raises RefusedError with `errors` when Slack or the app complains about them.
+        these. Raises ActionRefusedError with `errors` when Slack or the app complains about them.
         """
         await self._post("view/submit", view_id=view["id"], state=filled_in(view, values or {}))
 
@@ -304,5 +304,5 @@ def filled_in(view: Json, values: dict[str, Any]) -> Json:
 
 def _checked(body: Json) -> Json:
     if not body.get("ok"):
-        raise RefusedError(body.get("error", "refused"), body.get("errors", {}))
+        raise ActionRefusedError(body.get("error", "refused"), body.get("errors", {}))
     return body

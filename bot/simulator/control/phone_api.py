@@ -9,7 +9,7 @@ from bot.simulator.errors import SimulatorError
 from bot.simulator.sms.carrier import Carrier
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.seed import Member
-from bot.simulator.workspace.texts import Text, Texts
+from bot.simulator.workspace.texts import TextMessage, Texts
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ class PhoneApi:
         return number
 
 
-def _shape(text: Text) -> Json:
+def _shape(text: TextMessage) -> Json:
     """Give a text as its phone shows it; what could not be delivered shows that it could not, and not its words."""
     arrived = text.inbound or text.status == "delivered"
     return {

@@ -14,7 +14,7 @@ Tone = Literal["open", "good", "bad", "over"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StoryStep:
     """One step. `at` and `until` are epoch seconds of the workspace's time; `who` and `where` are IDs.
 
     `detail` is the app's own name for it; `times` says that it happened so often in a row.
@@ -31,7 +31,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class StoryWait:
     """What it waits for now, and what there is to say of such a wait. `until` is as a step's."""
 
     words: str
@@ -51,8 +51,8 @@ class Story:
     title: str
     standing: str
     tone: Tone
-    steps: tuple[Step, ...]
-    waiting: Waiting | None = None
+    steps: tuple[StoryStep, ...]
+    waiting: StoryWait | None = None
     outsiders: tuple[str, ...] = ()
 
 

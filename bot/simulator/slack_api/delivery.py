@@ -16,7 +16,7 @@ Kind = Literal["slash_commands", "interactive", "events_api"]
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Redelivery:
     """Which attempt again this is, from 1, and Slack's word for why."""
 
     number: int
@@ -36,10 +36,10 @@ class NoAckError(Exception):
         self.retry = retry
 
 
-class Delivery(Protocol):
+class DeliveryMethod(Protocol):
     """One way to the app."""
 
-    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
+    async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
         """Hand over a payload and give what the app acknowledged it with: an object, a text, or nothing.
 
         Raises NoAckError when there was no acknowledgement in time.
@@ -49,18 +49,18 @@ class Delivery(Protocol):
 class HttpDelivery:
     """Signs and posts to `request_url`, which may change at any time.
 
-    The answer is waited for `patience` seconds.
+    The answer is waited for `timeout` seconds.
     Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
-    def __init__(self, request_url: str | None, signing_secret: str, patience: float) -> None:
+    def __init__(self, request_url: str | None, signing_secret: str, timeout: float) -> None:
         self.request_url = request_url
         self._secret = signing_secret.encode()
-        self._patience = patience
+        self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
-        """See Delivery."""
+    async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
+        """See DeliveryMethod."""
         if self.request_url is None:
             raise NoAckError("connection_failed")
         body, content_type = _encode(kind, payload)
@@ -71,7 +71,7 @@ class HttpDelivery:
             self._session = aiohttp.ClientSession()
         try:
             async with (
-                asyncio.timeout(self._patience),
+                asyncio.timeout(self._timeout),
                 self._session.post(
                     self.request_url, data=body, headers=headers, allow_redirects=False
                 ) as response,

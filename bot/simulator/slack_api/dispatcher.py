@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from bot.simulator.slack_api.delivery import HttpDelivery, Kind, NoAckError, Retry
+from bot.simulator.slack_api.delivery import HttpDelivery, Kind, NoAckError, Redelivery
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.socket_mode import SocketMode
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 RETRY_AFTER = (0.0, 60.0, 300.0)
 
 
-class Dispatcher:
+class PayloadDispatcher:
     """Delivers over Socket Mode while the app is connected to it, and by HTTP otherwise, as Slack does."""
 
     def __init__(
@@ -36,8 +36,8 @@ class Dispatcher:
             return "socket"
         return "http" if self.http.request_url else None
 
-    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
-        """Hand over a payload once; see Delivery."""
+    async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
+        """Hand over a payload once; see DeliveryMethod."""
         way = self.sockets if self.sockets.connected else self.http
         return await way.deliver(kind, payload, retry)
 
@@ -51,14 +51,14 @@ class Dispatcher:
         task.add_done_callback(self._under_way.discard)
 
     async def _insist(self, envelope: Json) -> None:
-        retry: Retry | None = None
+        retry: Redelivery | None = None
         for number, pause in enumerate((*self._retry_after, None), start=1):
             try:
                 await self.deliver("events_api", envelope, retry)
             except NoAckError as failure:
                 if pause is None or not failure.retry:
                     return
-                retry = Retry(number, failure.reason)
+                retry = Redelivery(number, failure.reason)
                 await asyncio.sleep(pause)
             else:
                 return

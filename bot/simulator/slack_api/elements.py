@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ElementKind:
     """A type of element that holds something: the choice goes under `key`, and starts from `initial`."""
 
     key: str
@@ -19,28 +19,28 @@ class Kind:
 
 
 # Source: https://docs.slack.dev/reference/block-kit/block-elements and the block_actions payload reference.
-HOLDERS: dict[str, Kind] = {
-    "plain_text_input": Kind("value", "initial_value"),
-    "email_text_input": Kind("value", "initial_value"),
-    "url_text_input": Kind("value", "initial_value"),
-    "number_input": Kind("value", "initial_value"),
-    "rich_text_input": Kind("rich_text_value", "initial_value"),
-    "file_input": Kind("files", "", many=True),
-    "checkboxes": Kind("selected_options", "initial_options", many=True),
-    "radio_buttons": Kind("selected_option", "initial_option"),
-    "static_select": Kind("selected_option", "initial_option"),
-    "external_select": Kind("selected_option", "initial_option"),
-    "users_select": Kind("selected_user", "initial_user"),
-    "conversations_select": Kind("selected_conversation", "initial_conversation"),
-    "channels_select": Kind("selected_channel", "initial_channel"),
-    "multi_static_select": Kind("selected_options", "initial_options", many=True),
-    "multi_external_select": Kind("selected_options", "initial_options", many=True),
-    "multi_users_select": Kind("selected_users", "initial_users", many=True),
-    "multi_conversations_select": Kind("selected_conversations", "initial_conversations", many=True),
-    "multi_channels_select": Kind("selected_channels", "initial_channels", many=True),
-    "datepicker": Kind("selected_date", "initial_date"),
-    "timepicker": Kind("selected_time", "initial_time"),
-    "datetimepicker": Kind("selected_date_time", "initial_date_time"),
+HOLDERS: dict[str, ElementKind] = {
+    "plain_text_input": ElementKind("value", "initial_value"),
+    "email_text_input": ElementKind("value", "initial_value"),
+    "url_text_input": ElementKind("value", "initial_value"),
+    "number_input": ElementKind("value", "initial_value"),
+    "rich_text_input": ElementKind("rich_text_value", "initial_value"),
+    "file_input": ElementKind("files", "", many=True),
+    "checkboxes": ElementKind("selected_options", "initial_options", many=True),
+    "radio_buttons": ElementKind("selected_option", "initial_option"),
+    "static_select": ElementKind("selected_option", "initial_option"),
+    "external_select": ElementKind("selected_option", "initial_option"),
+    "users_select": ElementKind("selected_user", "initial_user"),
+    "conversations_select": ElementKind("selected_conversation", "initial_conversation"),
+    "channels_select": ElementKind("selected_channel", "initial_channel"),
+    "multi_static_select": ElementKind("selected_options", "initial_options", many=True),
+    "multi_external_select": ElementKind("selected_options", "initial_options", many=True),
+    "multi_users_select": ElementKind("selected_users", "initial_users", many=True),
+    "multi_conversations_select": ElementKind("selected_conversations", "initial_conversations", many=True),
+    "multi_channels_select": ElementKind("selected_channels", "initial_channels", many=True),
+    "datepicker": ElementKind("selected_date", "initial_date"),
+    "timepicker": ElementKind("selected_time", "initial_time"),
+    "datetimepicker": ElementKind("selected_date_time", "initial_date_time"),
 }
 # These act and hold nothing: an overflow menu forgets what was chosen, as Slack's does.
 ACTORS = frozenset({"button", "overflow", "workflow_button", "icon_button", "feedback_buttons"})

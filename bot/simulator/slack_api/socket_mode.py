@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from bot.simulator.slack_api.delivery import Kind, NoAckError, Retry
+from bot.simulator.slack_api.delivery import Kind, NoAckError, Redelivery
 from bot.simulator.workspace.changes import Change, Changes
 
 Json = dict[str, Any]
@@ -28,10 +28,10 @@ CLOSE_TIMEOUT = 1.0
 class SocketMode:
     """Issues tickets, keeps the connections, and delivers over them; an acknowledgement may come over any."""
 
-    def __init__(self, app_id: str, changes: Changes, patience: float) -> None:
+    def __init__(self, app_id: str, changes: Changes, timeout: float) -> None:
         self._app_id = app_id
         self._changes = changes
-        self._patience = patience
+        self._timeout = timeout
         self._tickets: dict[str, float] = {}
         self._connections: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Json | str | None]] = {}
@@ -75,8 +75,8 @@ class SocketMode:
             self._connections.remove(socket)
             self._changes.publish(Change("app"))
 
-    async def deliver(self, kind: Kind, payload: Json, retry: Retry | None = None) -> Json | str | None:
-        """See Delivery. Connections take turns; one that breaks as it is handed a payload is passed over."""
+    async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
+        """See DeliveryMethod. Connections take turns; one that breaks as it is handed a payload is passed over."""
         envelope: Json = {
             "envelope_id": str(uuid.uuid4()),
             "type": kind,
@@ -93,7 +93,7 @@ class SocketMode:
         self._waiting[envelope["envelope_id"]] = answer
         try:
             await self._send(envelope)
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 return await answer
         except TimeoutError:
             raise NoAckError("timeout") from None

@@ -8,7 +8,7 @@ from bot.simulator.slack_api import elements, inputs
 from bot.simulator.slack_api.answers import PATH, Answers
 from bot.simulator.slack_api.command_text import escaped
 from bot.simulator.slack_api.delivery import NoAckError
-from bot.simulator.slack_api.dispatcher import Dispatcher
+from bot.simulator.slack_api.dispatcher import PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.message_events import deleted_event, message_event
 from bot.simulator.slack_api.views_check import checked_view
@@ -44,7 +44,9 @@ class UserActions:
     Every method raises SimulatorError, with the sentence the person is shown, when it comes to nothing.
     """
 
-    def __init__(self, installation: Installation, dispatcher: Dispatcher, url: Callable[[], str]) -> None:
+    def __init__(
+        self, installation: Installation, dispatcher: PayloadDispatcher, url: Callable[[], str]
+    ) -> None:
         self._workspace = installation.workspace
         self._installation = installation
         self.dispatcher = dispatcher

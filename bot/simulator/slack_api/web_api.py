@@ -6,10 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from bot.simulator.errors import SlackError
-from bot.simulator.faults import CallLog, Fault, Faults, LoggedCall
-from bot.simulator.slack_api.dispatcher import Dispatcher
+from bot.simulator.faults import CallLog, Faults, LoggedCall, SlackFault
+from bot.simulator.slack_api.dispatcher import PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
-from bot.simulator.slack_api.methods import METHODS, Call, Method
+from bot.simulator.slack_api.methods import METHODS, Method, MethodCall
 from bot.simulator.slack_api.methods.table import Args
 
 Json = dict[str, Any]
@@ -23,11 +23,13 @@ class WebApi:
     Like Slack's, every refusal but a rate limit and a breakdown is HTTP 200 with `"ok": false`.
     """
 
-    def __init__(self, installation: Installation, dispatcher: Dispatcher, tokens: dict[str, str]) -> None:
+    def __init__(
+        self, installation: Installation, dispatcher: PayloadDispatcher, tokens: dict[str, str]
+    ) -> None:
         self._installation = installation
         self._dispatcher = dispatcher
         self._tokens = tokens
-        self.faults: Faults[Fault] = Faults(installation.workspace.changes)
+        self.faults: Faults[SlackFault] = Faults(installation.workspace.changes)
         self.calls = CallLog()
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -53,7 +55,7 @@ class WebApi:
         if method is None:
             raise SlackError("unknown_method", req_method=name)
         self._authorise(method, token)
-        call = Call(self._installation, self._dispatcher, Args(args), origin)
+        call = MethodCall(self._installation, self._dispatcher, Args(args), origin)
         call.needs(*method.scopes)
         with self._installation.workspace.store.transaction():
             body = method.handler(call)
@@ -79,7 +81,7 @@ class WebApi:
             "X-Accepted-OAuth-Scopes": ",".join(method.scopes),
         }
 
-    def _break(self, name: str, args: Json, fault: Fault) -> web.Response:
+    def _break(self, name: str, args: Json, fault: SlackFault) -> web.Response:
         self._log(name, args, fault.error)
         if fault.error == "ratelimited":
             body = {"ok": False, "error": "ratelimited"}

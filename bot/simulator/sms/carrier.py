@@ -12,7 +12,7 @@ from bot.simulator.sms.account import SmsAccount
 from bot.simulator.sms.keywords import STANDARD_REPLIES, keyword
 from bot.simulator.sms.segments import count_segments
 from bot.simulator.sms.webhooks import Form, Webhooks
-from bot.simulator.workspace.texts import Text, Texts
+from bot.simulator.workspace.texts import TextMessage, Texts
 
 API_VERSION = "2010-04-01"
 # Twilio tells nobody of the status a text begins with. "sending" passes too quickly to be told of.
@@ -24,17 +24,17 @@ _PLACES = ("City", "State", "Zip")
 
 
 class Carrier:
-    """Moves texts along, `hop` seconds between two statuses, and tells the app through webhooks.
+    """Moves texts along, `status_delay` seconds between two statuses, and tells the app through webhooks.
 
     `inbound_url` may change at any time; while it is None, what people write is kept and told to nobody.
     """
 
-    def __init__(self, texts: Texts, account: SmsAccount, webhooks: Webhooks, hop: float) -> None:
+    def __init__(self, texts: Texts, account: SmsAccount, webhooks: Webhooks, status_delay: float) -> None:
         self.inbound_url = account.inbound_url
         self._texts = texts
         self._account = account
         self._webhooks = webhooks
-        self._hop = hop
+        self._status_delay = status_delay
         self._under_way: set[asyncio.Task[Any]] = set()
 
     def resume(self) -> None:
@@ -42,10 +42,10 @@ class Carrier:
         for text in self._texts.under_way():
             self._spawn(self._hand_over(text) if text.inbound else self._carry(text))
 
-    def send(self, text: Text) -> Text:
+    def send(self, text: TextMessage) -> TextMessage:
         """Take a text from the API, give it as stored, and have it on its way."""
         taken = self._texts.add(text)
-        if taken.fate.end_status != "dropped":
+        if taken.outcome.end_status != "dropped":
             self._spawn(self._carry(taken))
         return taken
 
@@ -56,17 +56,17 @@ class Carrier:
         ]
         return written[-1] if written else self._account.numbers[0]
 
-    async def receive(self, number: str, body: str) -> Text:
+    async def receive(self, number: str, body: str) -> TextMessage:
         """Take a text from a phone, and give it once the app has had its chance to answer.
 
         Words like STOP are heeded and answered first.
         The text ends as "received", or "failed" when the app took it in no attempt, or answered nonsense.
         """
-        text = self._texts.add(Text("inbound", number, self.peer(number), body, status="receiving"))
+        text = self._texts.add(TextMessage("inbound", number, self.peer(number), body, status="receiving"))
         self._heed(text)
         return await self.redeliver(text)
 
-    async def redeliver(self, text: Text) -> Text:
+    async def redeliver(self, text: TextMessage) -> TextMessage:
         """Hand a text from a phone to the app again, as Twilio does when it is unsure; give it afterwards.
 
         Raises SimulatorError when all is stopped meanwhile; the next run hands over what was not yet.
@@ -75,7 +75,7 @@ class Carrier:
         await asyncio.wait([handing])
         if handing.cancelled():
             raise SimulatorError("The simulator is being stopped.")
-        handed: Text = handing.result()
+        handed: TextMessage = handing.result()
         return handed
 
     async def close(self) -> None:
@@ -93,21 +93,21 @@ class Carrier:
 
     # ---- to a phone --------------------------------------------------------------------------------------
 
-    async def _carry(self, text: Text) -> None:
+    async def _carry(self, text: TextMessage) -> None:
         told: asyncio.Task[Any] | None = None
-        steps = _AHEAD[text.status] if text.fate.end_status != "failed" else ()
-        for status in (*steps, text.fate.end_status):
-            await asyncio.sleep(self._hop)
-            code = text.fate.end_code if status == text.fate.end_status else None
+        steps = _AHEAD[text.status] if text.outcome.end_status != "failed" else ()
+        for status in (*steps, text.outcome.end_status):
+            await asyncio.sleep(self._status_delay)
+            code = text.outcome.end_code if status == text.outcome.end_status else None
             text = self._texts.move(text.sid, status, code)
             if text.callback is not None:
                 told = self._spawn(self._call_back(text, text.callback, after=told))
 
-    async def _call_back(self, text: Text, url: str, after: asyncio.Task[Any] | None) -> None:
+    async def _call_back(self, text: TextMessage, url: str, after: asyncio.Task[Any] | None) -> None:
         if after is not None:
             await asyncio.wait([after])
         else:
-            await asyncio.sleep(text.fate.delay)
+            await asyncio.sleep(text.outcome.delay)
         form = {
             "AccountSid": self._account.account_sid,
             "ApiVersion": API_VERSION,
@@ -128,7 +128,7 @@ class Carrier:
 
     # ---- from a phone ------------------------------------------------------------------------------------
 
-    def _heed(self, text: Text) -> None:
+    def _heed(self, text: TextMessage) -> None:
         word = keyword(text.body)
         scope = self._account.sender_scope(text.recipient)
         if word == "STOP":
@@ -140,7 +140,7 @@ class Carrier:
         if word is not None and is_answered:
             self._answer(text, STANDARD_REPLIES[word])
 
-    async def _hand_over(self, text: Text) -> Text:
+    async def _hand_over(self, text: TextMessage) -> TextMessage:
         if self.inbound_url is None:
             return self._texts.move(text.sid, "received")
         answer = await self._webhooks.post(self.inbound_url, self._inbound_form(text), _token(text.sid))
@@ -156,10 +156,10 @@ class Carrier:
                 self._answer(text, reply)
         return received
 
-    def _answer(self, text: Text, body: str) -> None:
-        self._texts.add(Text("outbound-reply", text.recipient, text.sender, body, status="delivered"))
+    def _answer(self, text: TextMessage, body: str) -> None:
+        self._texts.add(TextMessage("outbound-reply", text.recipient, text.sender, body, status="delivered"))
 
-    def _inbound_form(self, text: Text) -> Form:
+    def _inbound_form(self, text: TextMessage) -> Form:
         form = {
             "AccountSid": self._account.account_sid,
             "ApiVersion": API_VERSION,

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bot.simulator.sms.rest_errors import KNOWN_CODES
-from bot.simulator.workspace.texts import Fate
+from bot.simulator.workspace.texts import PlannedOutcome
 
 # Unreachable destination handset. Source: https://www.twilio.com/docs/api/errors/30003
 UNREACHABLE = 30003
@@ -56,12 +56,14 @@ class SmsFault(BaseModel):
         """Say whether it strikes a send to this number."""
         return self.to in {None, to}
 
-    def fate(self) -> Fate:
+    def outcome(self) -> PlannedOutcome:
         """Give what is in store for a text that is taken under this fault."""
         match self.kind:
             case "drop":
-                return Fate("dropped")
+                return PlannedOutcome("dropped")
             case "undeliverable":
-                return Fate(self.status, UNREACHABLE if self.code is None else self.code, self.delay)
+                return PlannedOutcome(
+                    self.status, UNREACHABLE if self.code is None else self.code, self.delay
+                )
             case _:
-                return Fate(delay=self.delay)
+                return PlannedOutcome(delay=self.delay)

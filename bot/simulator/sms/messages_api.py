@@ -15,7 +15,7 @@ from bot.simulator.sms.faults import SmsFault
 from bot.simulator.sms.numbers import MAGIC, is_e164
 from bot.simulator.sms.rest_errors import RestError
 from bot.simulator.sms.segments import count_segments
-from bot.simulator.workspace.texts import Fate, Text, Texts
+from bot.simulator.workspace.texts import PlannedOutcome, TextMessage, Texts
 
 Json = dict[str, Any]
 
@@ -78,7 +78,7 @@ class MessagesApi:
         if request.match_info["account"] != self._account.account_sid:
             raise RestError(20404, uri=request.path)
 
-    def _take(self, form: dict[str, str]) -> Text:
+    def _take(self, form: dict[str, str]) -> TextMessage:
         to, body = form.get("To", ""), form.get("Body", "")
         fault = self._faults.strike(lambda planned: planned.hits(to))
         if fault is not None:
@@ -88,7 +88,7 @@ class MessagesApi:
         self._check(to, sender, callback)
         service = form.get("MessagingServiceSid")
         text = self._carrier.send(
-            Text(
+            TextMessage(
                 direction="outbound-api",
                 sender=sender,
                 recipient=to,
@@ -96,7 +96,7 @@ class MessagesApi:
                 status="accepted" if service else "queued",
                 service=service,
                 callback=callback or (self._account.status_url if service else None),
-                fate=self._fate(to, fault),
+                outcome=self._outcome(to, fault),
             )
         )
         if fault is not None and fault.kind == "lost_answer":
@@ -126,14 +126,14 @@ class MessagesApi:
             raise RestError(21606, sender=sender)
         return sender
 
-    def _fate(self, to: str, fault: SmsFault | None) -> Fate:
+    def _outcome(self, to: str, fault: SmsFault | None) -> PlannedOutcome:
         if fault is not None:
-            return fault.fate()
+            return fault.outcome()
         if self._texts.owner_of(to) is None:
-            return Fate("undelivered", UNKNOWN_HANDSET)
-        return Fate()
+            return PlannedOutcome("undelivered", UNKNOWN_HANDSET)
+        return PlannedOutcome()
 
-    def _resource(self, text: Text) -> Json:
+    def _resource(self, text: TextMessage) -> Json:
         uri = f"/{API_VERSION}/Accounts/{self._account.account_sid}/Messages/{text.sid}"
         # A messaging service has not chosen a number yet when it accepts, nor counted.
         chosen = text.status != "accepted"

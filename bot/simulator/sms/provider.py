@@ -14,14 +14,20 @@ from bot.simulator.workspace.workspace import Workspace
 class SmsProvider:
     """Serves Twilio's API for `account`, and carries texts between the app and the phones of a workspace.
 
-    A text takes `hop` seconds from one status to the next; a webhook is waited for `patience` seconds.
+    A text takes `status_delay` seconds from one status to the next; a webhook is waited for `timeout` seconds.
     `faults` are those planned for sends.
     """
 
     def __init__(
-        self, workspace: Workspace, account: SmsAccount, calls: CallLog, *, hop: float, patience: float
+        self,
+        workspace: Workspace,
+        account: SmsAccount,
+        calls: CallLog,
+        *,
+        status_delay: float,
+        timeout: float,
     ) -> None:
-        self.carrier = Carrier(workspace.texts, account, Webhooks(account.auth_token, patience), hop)
+        self.carrier = Carrier(workspace.texts, account, Webhooks(account.auth_token, timeout), status_delay)
         self.faults: Faults[SmsFault] = Faults(workspace.changes)
         self._api = MessagesApi(workspace.texts, account, self.carrier, calls, self.faults)
 

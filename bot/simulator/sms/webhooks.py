@@ -16,7 +16,7 @@ Form = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookResponse:
     """What the app answered, with a 2xx status."""
 
     content_type: str
@@ -26,15 +26,15 @@ class Answer:
 class Webhooks:
     """Posts forms to the app, and once more when the answer is no 2xx or does not come.
 
-    An answer is waited for `patience` seconds.
+    An answer is waited for `timeout` seconds.
     """
 
-    def __init__(self, auth_token: str, patience: float) -> None:
+    def __init__(self, auth_token: str, timeout: float) -> None:
         self._key = auth_token.encode()
-        self._patience = patience
+        self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, form: Form, token: str) -> Answer | None:
+    async def post(self, url: str, form: Form, token: str) -> WebhookResponse | None:
         """Give the app's answer; None when there was none. `token` tells a repetition from a new request."""
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
@@ -48,12 +48,12 @@ class Webhooks:
                 return answer
         return None
 
-    async def _attempt(self, url: str, body: bytes, headers: Form) -> Answer | None:
+    async def _attempt(self, url: str, body: bytes, headers: Form) -> WebhookResponse | None:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         try:
             async with (
-                asyncio.timeout(self._patience),
+                asyncio.timeout(self._timeout),
                 # Sent as it was signed: the URL must reach the app letter by letter.
                 self._session.post(
                     URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
@@ -62,7 +62,7 @@ class Webhooks:
                 text = await response.text(errors="replace")
         except (TimeoutError, aiohttp.ClientError, ValueError):
             return None
-        return Answer(response.content_type, text) if 200 <= response.status < 300 else None
+        return WebhookResponse(response.content_type, text) if 200 <= response.status < 300 else None
 
     async def close(self) -> None:
         """Let go of open connections."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.simulator.workspace.changes import Change, Changes
-from bot.simulator.workspace.seed import Room
+from bot.simulator.workspace.seed import SeedChannel
 from bot.simulator.workspace.store import Store
 
 
@@ -68,17 +68,17 @@ class Channels:
         self._store = store
         self._changes = changes
 
-    def add(self, room: Room, members: tuple[str, ...]) -> None:
+    def add(self, channel: SeedChannel, members: tuple[str, ...]) -> None:
         """Open a channel with these members."""
         self._store.execute(
             "INSERT INTO channel (id, name, topic, is_private) VALUES (?, ?, ?, ?)",
-            room.id,
-            room.name,
-            room.topic,
-            room.is_private,
+            channel.id,
+            channel.name,
+            channel.topic,
+            channel.is_private,
         )
         for member in members:
-            self.join(room.id, member)
+            self.join(channel.id, member)
 
     def open_im(self, person: str, app: str) -> tuple[Channel, bool]:
         """Give the direct message between this person and the app, and whether it was there before."""

@@ -30,7 +30,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SeedChannel:
     """A channel to begin with. `members` empty means everyone, the app included."""
 
     id: str
@@ -52,7 +52,7 @@ class Seed:
     team_id: str
     people: tuple[Member, ...]
     groups: tuple[Group, ...] = ()
-    rooms: tuple[Room, ...] = field(default=())
+    channels: tuple[SeedChannel, ...] = field(default=())
     phones: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -75,13 +75,13 @@ SEED = Seed(
         Group("S0DIRECTORS", "directors", "Directors", ("U0DIRK",)),
         Group("S0ONCALL", "oncall", "On call", ("U0ADA", "U0FIN")),
     ),
-    rooms=(
-        Room("C0GENERAL", "general", "Everyone, about everything"),
-        Room("C0PURCHASES", "purchases", "What we would like to buy"),
-        Room("C0DEPLOYS", "deploys", "Releases that want a second pair of eyes"),
-        Room("C0ACCESS", "access", "Who may enter which system"),
-        Room("C0DOCS", "doc-reviews", "Documents that wait for a reader"),
-        Room(
+    channels=(
+        SeedChannel("C0GENERAL", "general", "Everyone, about everything"),
+        SeedChannel("C0PURCHASES", "purchases", "What we would like to buy"),
+        SeedChannel("C0DEPLOYS", "deploys", "Releases that want a second pair of eyes"),
+        SeedChannel("C0ACCESS", "access", "Who may enter which system"),
+        SeedChannel("C0DOCS", "doc-reviews", "Documents that wait for a reader"),
+        SeedChannel(
             "C0ESCALATIONS",
             "escalations",
             "What nobody answered in time",

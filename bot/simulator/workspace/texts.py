@@ -16,7 +16,7 @@ SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class PlannedOutcome:
     """What is in store for a text: the status it ends in and with which error, and how late callbacks are.
 
     "dropped" never moves from where it was accepted, and nobody is told. `delay` is in seconds.
@@ -33,7 +33,7 @@ def new_sid() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextMessage:
     """One text. Instants are epoch seconds of the workspace's time; `status` is Twilio's word."""
 
     direction: Direction
@@ -44,7 +44,7 @@ class Text:
     error_code: int | None = None
     service: str | None = None
     callback: str | None = None
-    fate: Fate = field(default=Fate())
+    outcome: PlannedOutcome = field(default=PlannedOutcome())
     sid: str = field(default_factory=new_sid)
     created: float = 0.0
     updated: float = 0.0
@@ -84,7 +84,7 @@ class Texts:
         row = self._store.one("SELECT person FROM phone WHERE number = ?", number)
         return row["person"] if row else None
 
-    def add(self, text: Text) -> Text:
+    def add(self, text: TextMessage) -> TextMessage:
         """Store a new text and give it back with its instants."""
         now = self.now()
         with self._store.transaction():
@@ -103,13 +103,13 @@ class Texts:
                 now,
                 text.service,
                 text.callback,
-                text.fate.end_status,
-                text.fate.end_code,
-                text.fate.delay,
+                text.outcome.end_status,
+                text.outcome.end_code,
+                text.outcome.delay,
             )
             return self._show(text.sid)
 
-    def move(self, sid: str, status: str, error_code: int | None = None) -> Text:
+    def move(self, sid: str, status: str, error_code: int | None = None) -> TextMessage:
         """Note what became of a text, and give it as it is then."""
         with self._store.transaction():
             self._store.execute(
@@ -122,12 +122,12 @@ class Texts:
             )
             return self._show(sid)
 
-    def get(self, sid: str) -> Text | None:
+    def get(self, sid: str) -> TextMessage | None:
         """Give a text by SID, or None."""
         row = self._store.one("SELECT * FROM text WHERE sid = ?", sid)
         return _text(row) if row else None
 
-    def on_phone(self, number: str) -> list[Text]:
+    def on_phone(self, number: str) -> list[TextMessage]:
         """Give what a phone shows: what it sent, what arrived and what could not; oldest first, the last 200."""
         rows = self._store.all(
             "SELECT * FROM text WHERE (sender = ?1 OR recipient = ?1) AND shown IS NOT NULL"
@@ -137,12 +137,12 @@ class Texts:
         )
         return [_text(row) for row in reversed(rows)]
 
-    def last_sent_by(self, number: str) -> Text | None:
+    def last_sent_by(self, number: str) -> TextMessage | None:
         """Give the newest text that a phone sent, or None."""
         row = self._store.one("SELECT * FROM text WHERE sender = ? ORDER BY shown DESC LIMIT 1", number)
         return _text(row) if row else None
 
-    def under_way(self) -> list[Text]:
+    def under_way(self) -> list[TextMessage]:
         """Give the texts that something is still to happen with, oldest first."""
         rows = self._store.all(
             "SELECT * FROM text WHERE status IN ('accepted', 'queued', 'sent', 'receiving')"
@@ -185,7 +185,7 @@ class Texts:
         )
         return {row["person"]: row["unread"] for row in rows}
 
-    def _show(self, sid: str) -> Text:
+    def _show(self, sid: str) -> TextMessage:
         """Put a text on the phone once it belongs there, and give it as it is now."""
         self._store.execute(
             "UPDATE text SET shown = (SELECT coalesce(max(shown), 0) + 1 FROM text)"
@@ -205,7 +205,7 @@ class Texts:
         self._store.after_commit(lambda: self._changes.publish(change))
 
 
-def _text(row: sqlite3.Row) -> Text:
+def _text(row: sqlite3.Row) -> TextMessage:
     values: dict[str, Any] = dict(row)
-    fate = Fate(values.pop("end_status"), values.pop("end_code"), values.pop("delay"))
-    return Text(**values, fate=fate)
+    outcome = PlannedOutcome(values.pop("end_status"), values.pop("end_code"), values.pop("delay"))
+    return TextMessage(**values, outcome=outcome)

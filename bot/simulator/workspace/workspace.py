@@ -57,8 +57,8 @@ class Workspace:
                 self.people.add(person)
             for group in seed.groups:
                 self.people.add_group(group)
-            for room in seed.rooms:
-                self.channels.add(room, room.members or everyone)
+            for channel in seed.channels:
+                self.channels.add(channel, channel.members or everyone)
             app = self.people.app().id
             for person in seed.people:
                 if not person.is_bot:

@@ -46,14 +46,14 @@ SAID: Final = 600
 
 
 @dataclass(frozen=True)
-class Message:
+class NoticeMessage:
     """A message: `text`, which is also the notification, and blocks where there is something to press."""
 
     text: str
     blocks: list[Json] | None = None
 
 
-def notice(tell: SendMessageInput, links: Mapping[str, str]) -> Message:
+def notice(tell: SendMessageInput, links: Mapping[str, str]) -> NoticeMessage:
     """The message about `tell`; `links` are permalinks by request ID, as far as they could be had. Total."""
     card = tell.card
     what = _what(card.title, card.amount, card.currency)
@@ -67,10 +67,10 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
     return ASKED.format(what=what, channel=mention(channel), request_id=request_id)
 
 
-def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
+def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
-        return Message(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
-    return Message(_how_it_stands(tell.card, what, _link(tell, links)))
+        return NoticeMessage(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
+    return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
 
 
 def _passed(tell: SendMessageInput, what: str) -> str:
@@ -81,31 +81,31 @@ def _passed(tell: SendMessageInput, what: str) -> str:
     return f"✓ {by} approved {what} for {bold(level)}.{following}"
 
 
-def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
+def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     asked_by = f"Asked for by {mention(tell.card.requester)}."
-    return Message(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
+    return NoticeMessage(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
 
 
-def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
+def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     text = _lines(f"{_by(tell)} asks about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     return _pressable(text, tell.card, ANSWER, "Answer…", "primary")
 
 
-def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
-    return Message(
+def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(
         _lines(f"{_by(tell)} answers about {what}. {_link(tell, links)}", quoted(_said(tell), SAID))
     )
 
 
-def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
+def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
 
 
-def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
+def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
 
 
-def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
+def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = system(tell.step.to or "") if tell.step else "the other system"
     text = (
         f"✗ {what} has ended, but {where} could not be told: {safe(_said(tell), SAID)} {_link(tell, links)}"
@@ -113,16 +113,16 @@ def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) 
     return _pressable(text.rstrip(), tell.card, RETRY, "Try again", None)
 
 
-def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
+def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = f"{mention(tell.step.place)}: " if tell.step and tell.step.place else ""
     problem = f"{where}{safe(_said(tell), SAID)}"
-    return Message(
+    return NoticeMessage(
         f"✗ A card of {what} still shows what is no longer true. {problem} {_link(tell, links)}".rstrip()
     )
 
 
-def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Message:
-    return Message(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
+def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
 def _how_it_stands(card: Card, what: str, link: str) -> str:
@@ -156,7 +156,7 @@ def _until(card: Card) -> str:
     return f" until {when(deadline)}" if deadline else ""
 
 
-def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> Message:
+def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeMessage:
     lines = [f"{len(tell.waiting)} requests wait for your decision:"]
     for waiting in tell.waiting[:LISTED]:
         url = links.get(waiting.request_id)
@@ -165,14 +165,14 @@ def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> Message
         lines.append(f"• {shown}{until}")
     if len(tell.waiting) > LISTED:
         lines.append(f"… and {len(tell.waiting) - LISTED} more")
-    return Message("\n".join(lines))
+    return NoticeMessage("\n".join(lines))
 
 
-def _pressable(text: str, card: Card, action_id: str, label: str, style: str | None) -> Message:
+def _pressable(text: str, card: Card, action_id: str, label: str, style: str | None) -> NoticeMessage:
     target = Target(instance_id=card.request_id, round=max(card.round, 1))
     spoken = plain(f"{label.rstrip('…')}: {card.title}", blocks.BUTTON)
     button = blocks.button(action_id, label, target.value(), style=style, spoken=spoken)
-    return Message(text, [blocks.section(text), blocks.actions(NOTICE, button)])
+    return NoticeMessage(text, [blocks.section(text), blocks.actions(NOTICE, button)])
 
 
 def _link(tell: SendMessageInput, links: Mapping[str, str]) -> str:
@@ -205,7 +205,7 @@ def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
     return named if amount is None else f"{named} ({money(amount, currency)})"
 
 
-_NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], Message]]] = {
+_NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], NoticeMessage]]] = {
     Notice.PROGRESS: _progress,
     Notice.OUTCOME: _outcome,
     Notice.QUESTION: _question,

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Error, Page
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import AppConfig, CommandHint, Patience, Simulator, SmsAccount, Workspace
+from bot.simulator import AppConfig, CommandHint, Simulator, SmsAccount, Timeouts, Workspace
 from tests.support import chromium
 from tests.support.chromium import Windows
 
@@ -185,7 +185,7 @@ async def sim() -> AsyncIterator[Simulator]:
         app_token="xapp-test",
         signing_secret=SIGNING_SECRET,
         app=AppConfig(hints=(CommandHint("/request-approval", "Ask for an approval", "[policy] [title]"),)),
-        patience=Patience(hop=0.005),
+        timeouts=Timeouts(status_delay=0.005),
         sms=SmsAccount(ACCOUNT_SID, AUTH_TOKEN),
     )
     await simulator.start()

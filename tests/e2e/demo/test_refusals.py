@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.simulator import Person, RefusedError
+from bot.simulator import ActionRefusedError, Person
 from tests.e2e.demo.conftest import Demo
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,5 +26,5 @@ async def test_time_stands_still_while_the_bot_is_killed(shared: Demo, skip: dic
 async def test_a_command_that_no_app_has_is_refused_by_slack(shared: Demo) -> None:
     """As in a real workspace: the bot never hears of it."""
     async with Person(shared.url, "U0RITA") as rita:
-        with pytest.raises(RefusedError, match="/request-aproval is not a valid command"):
+        with pytest.raises(ActionRefusedError, match="/request-aproval is not a valid command"):
             await rita.command("C0GENERAL", "/request-aproval")

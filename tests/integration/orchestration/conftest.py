@@ -25,7 +25,7 @@ from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.challenges import ChallengeService
-from tests.support.board import Board, BoardActions, BoardOutcomes, Carrier
+from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones
 from tests.support.book import CORE as BOOK
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
@@ -44,7 +44,7 @@ class Office:
         service: ApprovalService,
         board: Board,
         challenges: ChallengeService,
-        carrier: Carrier,
+        carrier: BoardPhones,
     ) -> None:
         self.connection = connection
         self.service = service
@@ -199,7 +199,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 @asynccontextmanager
 async def opened(connection: Connection, board: Board, directory: Directory) -> AsyncIterator[Office]:
     worker = connection.worker()
-    carrier = Carrier()
+    carrier = BoardPhones()
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,

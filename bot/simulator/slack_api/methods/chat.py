@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.message_content import POSTED_TEXT, checked_blocks, read_content
 from bot.simulator.slack_api.message_events import deleted_event, message_event
-from bot.simulator.slack_api.methods.table import Call, Json, method
+from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message
 
@@ -18,7 +18,7 @@ METADATA_BYTES = 8_000
 
 
 @method("chat.postMessage", "chat:write")
-def post_message(call: Call) -> Json:
+def post_message(call: MethodCall) -> Json:
     """Post to a channel, a thread, or (named by user ID) a direct message."""
     channel = _addressed(call)
     if not call.is_member(channel) and "chat:write.public" not in call.app.scopes:
@@ -45,7 +45,7 @@ def post_message(call: Call) -> Json:
 
 
 @method("chat.postEphemeral", "chat:write")
-def post_ephemeral(call: Call) -> Json:
+def post_ephemeral(call: MethodCall) -> Json:
     """Show a message to one person only."""
     channel = _addressed(call)
     person = call.args.required("user")
@@ -68,7 +68,7 @@ def post_ephemeral(call: Call) -> Json:
 
 
 @method("chat.update", "chat:write")
-def update(call: Call) -> Json:
+def update(call: MethodCall) -> Json:
     """Change a message of the app's own. What is left out stays; text without blocks removes the blocks."""
     channel = call.channel()
     message = _own_message(call, channel, "cant_update_message")
@@ -101,7 +101,7 @@ def update(call: Call) -> Json:
 
 
 @method("chat.delete", "chat:write")
-def delete(call: Call) -> Json:
+def delete(call: MethodCall) -> Json:
     """Remove a message of the app's own."""
     channel = call.channel()
     message = _own_message(call, channel, "cant_delete_message")
@@ -111,7 +111,7 @@ def delete(call: Call) -> Json:
 
 
 @method("chat.getPermalink")
-def get_permalink(call: Call) -> Json:
+def get_permalink(call: MethodCall) -> Json:
     """Give a link to a message."""
     channel = call.channel()
     ts = call.args.required("message_ts")
@@ -125,7 +125,7 @@ def get_permalink(call: Call) -> Json:
 
 
 @method("reactions.add", "reactions:write")
-def reactions_add(call: Call) -> Json:
+def reactions_add(call: MethodCall) -> Json:
     """React to a message."""
     channel = call.channel()
     name = call.args.required("name").strip(":")
@@ -137,22 +137,22 @@ def reactions_add(call: Call) -> Json:
     return {}
 
 
-def _content(call: Call) -> Json:
+def _content(call: MethodCall) -> Json:
     blocks = call.args.json("blocks", SlackError("invalid_blocks_format"))
     return read_content(call.args.text("text"), blocks, _attachments(call))
 
 
-def _blocks(call: Call) -> list[Json] | None:
+def _blocks(call: MethodCall) -> list[Json] | None:
     blocks = call.args.json("blocks", SlackError("invalid_blocks_format"))
     return None if blocks is None else checked_blocks(blocks)
 
 
-def _attachments(call: Call) -> list[Json] | None:
+def _attachments(call: MethodCall) -> list[Json] | None:
     found: list[Json] | None = call.args.json("attachments", SlackError("invalid_attachments"))
     return found
 
 
-def _metadata(call: Call) -> Json | None:
+def _metadata(call: MethodCall) -> Json | None:
     metadata = call.args.json("metadata", SlackError("invalid_metadata_format"))
     if not metadata:
         return None
@@ -167,7 +167,7 @@ def _metadata(call: Call) -> Json | None:
     return metadata
 
 
-def _addressed(call: Call) -> Channel:
+def _addressed(call: MethodCall) -> Channel:
     """Give the channel named by ID, by name, or (a direct message) by the person's ID."""
     wanted = call.args.text("channel")
     if not wanted:
@@ -183,7 +183,7 @@ def _addressed(call: Call) -> Channel:
     return channel
 
 
-def _thread_ts(call: Call, channel: Channel) -> str | None:
+def _thread_ts(call: MethodCall, channel: Channel) -> str | None:
     """Give the parent's ts: of the reply, where one was named; none, as at Slack, where nothing was."""
     if not (wanted := call.args.text("thread_ts")):
         return None
@@ -193,14 +193,14 @@ def _thread_ts(call: Call, channel: Channel) -> str | None:
     return parent.thread_ts or parent.ts
 
 
-def _username(call: Call) -> str | None:
+def _username(call: MethodCall) -> str | None:
     if "username" not in call.args:
         return None
     call.needs("chat:write.customize")
     return call.args.text("username")
 
 
-def _own_message(call: Call, channel: Channel, refusal: str) -> Message:
+def _own_message(call: MethodCall, channel: Channel, refusal: str) -> Message:
     message = call.workspace.messages.get(channel.id, call.args.required("ts"))
     if message is None or message.ephemeral:
         raise SlackError("message_not_found")

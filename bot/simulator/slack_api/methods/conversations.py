@@ -1,7 +1,7 @@
 """conversations.*: channels, their members and their history."""
 
 from bot.simulator.errors import SlackError
-from bot.simulator.slack_api.methods.table import Call, Json, method, paged
+from bot.simulator.slack_api.methods.table import Json, MethodCall, method, paged
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message
 
@@ -10,7 +10,7 @@ _FAMILY = {"public_channel": "channels", "private_channel": "groups", "im": "im"
 
 
 @method("conversations.open", "im:write")
-def conversations_open(call: Call) -> Json:
+def conversations_open(call: MethodCall) -> Json:
     """Open the direct message with one person."""
     if "channel" in call.args:
         channel, was_open = call.channel(), True
@@ -29,7 +29,7 @@ def conversations_open(call: Call) -> Json:
 
 
 @method("conversations.info", *_READ)
-def conversations_info(call: Call) -> Json:
+def conversations_info(call: MethodCall) -> Json:
     """Describe one channel."""
     channel = call.channel()
     call.needs(f"{_FAMILY[channel.kind]}:read")
@@ -37,7 +37,7 @@ def conversations_info(call: Call) -> Json:
 
 
 @method("conversations.list", *_READ)
-def conversations_list(call: Call) -> Json:
+def conversations_list(call: MethodCall) -> Json:
     """List the channels the bot can see, of the types asked for."""
     types = {kind.strip() for kind in call.args.text("types", "public_channel").split(",")}
     if not types <= {"public_channel", "private_channel", "mpim", "im"}:
@@ -53,7 +53,7 @@ def conversations_list(call: Call) -> Json:
 
 
 @method("conversations.members", *_READ)
-def conversations_members(call: Call) -> Json:
+def conversations_members(call: MethodCall) -> Json:
     """List who is in a channel."""
     members = call.workspace.channels.members(call.channel().id)
     page, following = call.page(members, default=100, at_most=999)
@@ -61,7 +61,7 @@ def conversations_members(call: Call) -> Json:
 
 
 @method("conversations.join", "channels:join")
-def conversations_join(call: Call) -> Json:
+def conversations_join(call: MethodCall) -> Json:
     """Let the bot join a public channel."""
     channel = call.channel()
     if channel.kind != "public_channel":
@@ -76,7 +76,7 @@ def conversations_join(call: Call) -> Json:
 
 
 @method("conversations.history", "channels:history", "groups:history", "im:history")
-def conversations_history(call: Call) -> Json:
+def conversations_history(call: MethodCall) -> Json:
     """Give what stands in a channel, newest first; thread replies only where they were broadcast."""
     channel = _readable(call)
     messages = _within(call, call.workspace.messages.in_channel(channel.id))
@@ -92,7 +92,7 @@ def conversations_history(call: Call) -> Json:
 
 
 @method("conversations.replies", "channels:history", "groups:history", "im:history")
-def conversations_replies(call: Call) -> Json:
+def conversations_replies(call: MethodCall) -> Json:
     """Give a message and the replies to it, oldest first; the parent opens every page, as at Slack."""
     channel = _readable(call)
     thread_ts = call.args.required("ts")
@@ -110,7 +110,7 @@ def conversations_replies(call: Call) -> Json:
     }
 
 
-def _readable(call: Call) -> Channel:
+def _readable(call: MethodCall) -> Channel:
     """Give the channel whose history is asked for; raises `missing_scope` or `not_in_channel`."""
     channel = call.channel()
     call.needs(f"{_FAMILY[channel.kind]}:history")
@@ -119,7 +119,7 @@ def _readable(call: Call) -> Channel:
     return channel
 
 
-def _within(call: Call, messages: list[Message]) -> list[Message]:
+def _within(call: MethodCall, messages: list[Message]) -> list[Message]:
     oldest, latest = call.args.text("oldest", "0"), call.args.text("latest")
     for name, bound in (("oldest", oldest), ("latest", latest or "0")):
         if not bound.replace(".", "", 1).isdigit():
@@ -131,6 +131,6 @@ def _within(call: Call, messages: list[Message]) -> list[Message]:
     return [message for message in messages if low < float(message.ts) < high]
 
 
-def _shapes(call: Call, messages: list[Message]) -> list[Json]:
+def _shapes(call: MethodCall, messages: list[Message]) -> list[Json]:
     with_metadata = call.args.flag("include_all_metadata")
     return [call.shapes.message(message, with_metadata=with_metadata) for message in messages]

@@ -1,11 +1,11 @@
 """users.* and usergroups.*: who is here."""
 
 from bot.simulator.errors import SlackError
-from bot.simulator.slack_api.methods.table import Call, Json, method, paged
+from bot.simulator.slack_api.methods.table import Json, MethodCall, method, paged
 
 
 @method("users.info", "users:read")
-def users_info(call: Call) -> Json:
+def users_info(call: MethodCall) -> Json:
     """Describe one person."""
     person = call.workspace.people.get(call.args.required("user"))
     if person is None:
@@ -14,7 +14,7 @@ def users_info(call: Call) -> Json:
 
 
 @method("users.list", "users:read")
-def users_list(call: Call) -> Json:
+def users_list(call: MethodCall) -> Json:
     """List everyone."""
     page, following = call.page(call.workspace.people.all(), default=1000, at_most=1000)
     members = [call.shapes.person(person, with_email=_may_see_email(call)) for person in page]
@@ -22,7 +22,7 @@ def users_list(call: Call) -> Json:
 
 
 @method("users.lookupByEmail", "users:read.email")
-def users_lookup_by_email(call: Call) -> Json:
+def users_lookup_by_email(call: MethodCall) -> Json:
     """Find a person by e-mail address."""
     email = call.args.required("email").lower()
     for person in call.workspace.people.all():
@@ -32,7 +32,7 @@ def users_lookup_by_email(call: Call) -> Json:
 
 
 @method("usergroups.list", "usergroups:read")
-def usergroups_list(call: Call) -> Json:
+def usergroups_list(call: MethodCall) -> Json:
     """List the user groups."""
     with_users = call.args.flag("include_users")
     return {
@@ -43,7 +43,7 @@ def usergroups_list(call: Call) -> Json:
 
 
 @method("usergroups.users.list", "usergroups:read")
-def usergroups_users_list(call: Call) -> Json:
+def usergroups_users_list(call: MethodCall) -> Json:
     """List who is in a user group."""
     wanted = call.args.required("usergroup")
     for group in call.workspace.people.groups():
@@ -52,5 +52,5 @@ def usergroups_users_list(call: Call) -> Json:
     raise SlackError("no_such_subteam")
 
 
-def _may_see_email(call: Call) -> bool:
+def _may_see_email(call: MethodCall) -> bool:
     return "users:read.email" in call.app.scopes

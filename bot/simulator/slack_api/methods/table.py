@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from bot.simulator.errors import SlackError, bad_arguments
 from bot.simulator.slack_api.app_config import AppConfig
-from bot.simulator.slack_api.dispatcher import Dispatcher
+from bot.simulator.slack_api.dispatcher import PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.shapes import Shapes
 from bot.simulator.workspace.channels import Channel
@@ -63,11 +63,11 @@ class Args:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class MethodCall:
     """One call of a method."""
 
     installation: Installation
-    dispatcher: Dispatcher
+    dispatcher: PayloadDispatcher
     args: Args
     origin: str
     """Where this server is reached, without a trailing slash."""
@@ -142,7 +142,7 @@ class Call:
 class Method:
     """One entry of the table."""
 
-    handler: Callable[[Call], Json]
+    handler: Callable[[MethodCall], Json]
     scopes: tuple[str, ...]
     takes: TokenKind
 
@@ -152,13 +152,13 @@ METHODS: dict[str, Method] = {}
 
 def method(
     name: str, *scopes: str, takes: TokenKind = "bot"
-) -> Callable[[Callable[[Call], Json]], Callable[[Call], Json]]:
+) -> Callable[[Callable[[MethodCall], Json]], Callable[[MethodCall], Json]]:
     """Enter a function in the table; it gives the body of the response, without `ok`.
 
     Any one of `scopes` is enough to call it. `takes` is the kind of token it takes: "bot", "app" or "none".
     """
 
-    def enter(handler: Callable[[Call], Json]) -> Callable[[Call], Json]:
+    def enter(handler: Callable[[MethodCall], Json]) -> Callable[[MethodCall], Json]:
         METHODS[name] = Method(handler, scopes, takes)
         return handler
 

@@ -1,13 +1,13 @@
 """views.*: modals and App Homes."""
 
 from bot.simulator.errors import SlackError, bad_arguments
-from bot.simulator.slack_api.methods.table import Call, Json, method
+from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 from bot.simulator.slack_api.views_check import checked_view
 from bot.simulator.workspace.views import MAX_STACK, View
 
 
 @method("views.open")
-def views_open(call: Call) -> Json:
+def views_open(call: MethodCall) -> Json:
     """Open a modal for the person behind the trigger."""
     content = _content(call, "modal")
     trigger = call.triggers.spend(call.args.required("trigger_id"))
@@ -15,7 +15,7 @@ def views_open(call: Call) -> Json:
 
 
 @method("views.push")
-def views_push(call: Call) -> Json:
+def views_push(call: MethodCall) -> Json:
     """Lay a modal over the one the trigger came from."""
     content = _content(call, "modal")
     trigger = call.triggers.spend(call.args.required("trigger_id"))
@@ -28,7 +28,7 @@ def views_push(call: Call) -> Json:
 
 
 @method("views.update")
-def views_update(call: Call) -> Json:
+def views_update(call: MethodCall) -> Json:
     """Replace an open view, named by its ID or by the app's own."""
     if not (call.args.text("view_id") or call.args.text("external_id")):
         raise bad_arguments("missing required field: view_id or external_id")
@@ -44,7 +44,7 @@ def views_update(call: Call) -> Json:
 
 
 @method("views.publish")
-def views_publish(call: Call) -> Json:
+def views_publish(call: MethodCall) -> Json:
     """Show a person the app's Home tab."""
     content = _content(call, "home")
     person = call.workspace.people.get(call.args.required("user_id"))
@@ -56,14 +56,14 @@ def views_publish(call: Call) -> Json:
     return {"view": call.shapes.view(call.workspace.views.publish(person.id, content))}
 
 
-def _content(call: Call, kind: str) -> Json:
+def _content(call: MethodCall, kind: str) -> Json:
     view = call.args.json("view", bad_arguments("view is not valid JSON [json-pointer:/view]"))
     if view is None:
         raise bad_arguments("missing required field: view")
     return checked_view(view, kind)
 
 
-def _hash_is_current(call: Call, view: View) -> None:
+def _hash_is_current(call: MethodCall, view: View) -> None:
     given = call.args.text("hash")
     if given and given != view.hash:
         raise SlackError("hash_conflict")

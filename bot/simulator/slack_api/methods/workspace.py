@@ -1,11 +1,11 @@
 """api.*, auth.*, apps.*, team.*: the workspace and the connection to it."""
 
 from bot.simulator.errors import SlackError
-from bot.simulator.slack_api.methods.table import Call, Json, method
+from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 
 
 @method("api.test", takes="none")
-def api_test(call: Call) -> Json:
+def api_test(call: MethodCall) -> Json:
     """Answer with the arguments, or with the error they ask for."""
     if error := call.args.text("error"):
         raise SlackError(error, args=call.args.given)
@@ -13,7 +13,7 @@ def api_test(call: Call) -> Json:
 
 
 @method("auth.test")
-def auth_test(call: Call) -> Json:
+def auth_test(call: MethodCall) -> Json:
     """Say whose token this is."""
     app = call.workspace.people.app()
     return {
@@ -28,7 +28,7 @@ def auth_test(call: Call) -> Json:
 
 
 @method("team.info", "team:read")
-def team_info(call: Call) -> Json:
+def team_info(call: MethodCall) -> Json:
     """Describe the workspace."""
     workspace = call.workspace
     return {
@@ -44,6 +44,6 @@ def team_info(call: Call) -> Json:
 
 
 @method("apps.connections.open", takes="app")
-def connections_open(call: Call) -> Json:
+def connections_open(call: MethodCall) -> Json:
     """Issue the URL of one Socket Mode connection."""
     return {"url": call.dispatcher.sockets.issue_url(call.origin)}

@@ -58,7 +58,7 @@ async def world(tmp_path: Path, erp: Erp) -> AsyncIterator[World]:
         yield found
 
 
-class People:
+class Cast:
     """Everybody of the workspace, each as themselves."""
 
     def __init__(self, world: World) -> None:
@@ -78,8 +78,8 @@ class People:
 
 
 @pytest.fixture
-async def people(world: World) -> AsyncIterator[People]:
-    found = People(world)
+async def people(world: World) -> AsyncIterator[Cast]:
+    found = Cast(world)
     yield found
     await found.leave()
 

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.simulator.control.person import RefusedError
+from bot.simulator.control.person import ActionRefusedError
 from tests.integration.bot.life.conftest import (
     ACCESS,
     DEPLOYS,
     ESCALATIONS,
     GENERAL,
     PURCHASES,
+    Cast,
     Erp,
-    People,
     approve,
     ask,
     card_of,
@@ -26,9 +26,7 @@ from tests.support.messages import actions_of, text_of
 from tests.support.world import World
 
 
-async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
-    people: People, erp: Erp
-) -> None:
+async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(people: Cast, erp: Erp) -> None:
     card = await ask(people.rita, "purchase 4200 Laptops")
     assert "○ *Manager* · waiting · until" in text_of(card)
     assert "Then *Finance*" in text_of(card)
@@ -77,7 +75,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(
 
 
 async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
-    people: People, erp: Erp
+    people: Cast, erp: Erp
 ) -> None:
     card = await ask(people.rita, "purchase 999.99 Pens")
     assert actions_of(card) == []
@@ -88,7 +86,7 @@ async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
     assert list(erp.orders) == [f"{request_id(card)}:auto_approved:0"]
 
 
-async def test_who_asks_cannot_decide_and_who_decided_is_not_asked_again(people: People) -> None:
+async def test_who_asks_cannot_decide_and_who_decided_is_not_asked_again(people: Cast) -> None:
     own = await ask(people.ada, "purchase 2000 WorklistUpdates")
     await approve(people.ada, own)
     await sees(people.ada, PURCHASES, "You cannot decide your own request")
@@ -98,7 +96,7 @@ async def test_who_asks_cannot_decide_and_who_decided_is_not_asked_again(people:
     await sees(people.fay, PURCHASES, "You have decided an earlier level")
 
 
-async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(people: People) -> None:
+async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(people: Cast) -> None:
     card = await ask(people.rita, "plain Chairs")
     await choose(people.ada, card, "talk")
     form = await people.ada.wait_for_view("talk")
@@ -119,16 +117,16 @@ async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(peopl
     await sees(people.fay, PURCHASES, "<@U0RITA> comments:\n> They come in May.", thread=card["ts"])
 
     await choose(people.sam, card, "talk")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await people.sam.submit(await people.sam.wait_for_view("talk"), {"text": "And for me?"})
     assert "not one of the approvers" in refused.value.errors["text"]
 
 
-async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: People) -> None:
+async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: Cast) -> None:
     card = await ask(people.rita, "plain Lamps")
     await choose(people.ada, card, "delegate")
     form = await people.ada.wait_for_view("delegate_to")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await people.ada.submit(form, {"person": "U0RITA"})
     assert "That person cannot decide this for you" in refused.value.errors["person"]
     await people.ada.submit(form, {"person": "U0SAM"})
@@ -139,14 +137,14 @@ async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: 
     await approve(people.ada, card)
     await sees(people.ada, PURCHASES, "Somebody else decides this level for you")
     await choose(people.sam, card, "delegate")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await people.sam.submit(await people.sam.wait_for_view("delegate_to"), {"person": "U0FIN"})
     assert "cannot hand it on" in refused.value.errors["person"]
     await approve(people.sam, card)
     await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0SAM>")
 
 
-async def test_away_people_are_stood_in_for_until_they_are_back(people: People) -> None:
+async def test_away_people_are_stood_in_for_until_they_are_back(people: Cast) -> None:
     day = datetime.now(UTC).date()
     for wrong, said in (
         ("away until soon delegate @sam", "is no date"),
@@ -177,7 +175,7 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: People) 
     await sees(people.rita, ACCESS, "✓ *Approved* by <@U0FAY>")
 
 
-async def test_only_the_requester_withdraws_from_the_card_or_by_command(people: People) -> None:
+async def test_only_the_requester_withdraws_from_the_card_or_by_command(people: Cast) -> None:
     card = await ask(people.rita, "plain Rugs")
     await choose(people.ada, card, "cancel")
     await sees(people.ada, PURCHASES, "Only the person who asked can do that.")
@@ -198,7 +196,7 @@ async def test_only_the_requester_withdraws_from_the_card_or_by_command(people: 
 
 
 async def test_silence_escalates_with_what_was_said_so_far_and_either_card_decides(
-    world: World, people: People
+    world: World, people: Cast
 ) -> None:
     card = await ask(people.rita, "pair Release", DEPLOYS)
     await approve(people.ada, card)
@@ -221,7 +219,7 @@ async def test_silence_escalates_with_what_was_said_so_far_and_either_card_decid
         assert actions_of(ended) == []
 
 
-async def test_at_a_time_out_the_partial_result_is_kept(world: World, people: People) -> None:
+async def test_at_a_time_out_the_partial_result_is_kept(world: World, people: Cast) -> None:
     card = await ask(people.rita, "purchase 5000 Ovens")
     await approve(people.fay, card)
     second = await card_of(people.rita, PURCHASES, "Ovens", 2)

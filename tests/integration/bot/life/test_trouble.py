@@ -7,7 +7,7 @@ import os
 
 from durabletask.client import OrchestrationStatus
 
-from bot.simulator.control.person import Person, RefusedError
+from bot.simulator.control.person import ActionRefusedError, Person
 from orchestration.domain.request import ApprovalRequest, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.sweep import reconcile_id
@@ -16,9 +16,9 @@ from tests.integration.bot.life.conftest import (
     DEPLOYS,
     GENERAL,
     PURCHASES,
+    Cast,
     Erp,
     Message,
-    People,
     approve,
     ask,
     card_of,
@@ -47,7 +47,7 @@ async def direct(person: Person, *words: str) -> list[str]:
     return [text for text in told if all(word in text for word in words)]
 
 
-async def test_only_who_has_not_decided_is_reminded(world: World, people: People) -> None:
+async def test_only_who_has_not_decided_is_reminded(world: World, people: Cast) -> None:
     card = await ask(people.rita, "pair Hotfix", DEPLOYS)
     await approve(people.ada, card)
     await sees(people.rita, DEPLOYS, "1 of 2")
@@ -64,7 +64,7 @@ async def _count(person: Person, count: int) -> bool:
     return len(await direct(person, "waits for your decision")) == count
 
 
-async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, people: People) -> None:
+async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, people: Cast) -> None:
     for number in range(7):
         await ask(people.rita, f"named System{number}", ACCESS)
     await world.skip(hours=4)
@@ -78,7 +78,7 @@ async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, peo
 
 
 async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried_again(
-    world: World, people: People, erp: Erp
+    world: World, people: Cast, erp: Erp
 ) -> None:
     erp.down = True
     await ask(people.rita, "purchase 500 Pens")
@@ -105,7 +105,7 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
     await sees(people.dirk, "D0DIRK", "This request was already approved by rule")
 
 
-async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: People) -> None:
+async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: Cast) -> None:
     card = await ask(people.rita, "plain Sofas")
     client = world.client
     await client.terminate_orchestration(request_id(card))
@@ -123,7 +123,7 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
     await client.close()
 
 
-async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World, people: People) -> None:
+async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World, people: Cast) -> None:
     card = await ask(people.rita, "purchase 3000 Clocks")
     await people.rita.delete(PURCHASES, card["ts"])
     service = world.service
@@ -141,7 +141,7 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World
     assert [text_of(m) for m in await people.rita.messages(PURCHASES) if "Are they loud" in text_of(m)] == []
 
 
-async def test_edits_that_fail_for_a_while_are_made_up_for(world: World, people: People) -> None:
+async def test_edits_that_fail_for_a_while_are_made_up_for(world: World, people: Cast) -> None:
     card = await ask(people.rita, "plain Mugs")
     await fault(world.simulator, "chat.update", "internal_error", count=3)
     await approve(people.ada, card)
@@ -154,7 +154,7 @@ async def test_edits_that_fail_for_a_while_are_made_up_for(world: World, people:
     await until(shown)
 
 
-async def test_slack_asking_to_wait_delays_that_channel_and_no_other(world: World, people: People) -> None:
+async def test_slack_asking_to_wait_delays_that_channel_and_no_other(world: World, people: Cast) -> None:
     await fault(world.simulator, "chat.postMessage", "ratelimited", retry_after=1, channel=PURCHASES)
     await people.rita.command(GENERAL, "/request-approval plain Late")
     await people.rita.command(GENERAL, "/request-approval named Prompt")
@@ -165,7 +165,7 @@ async def test_slack_asking_to_wait_delays_that_channel_and_no_other(world: Worl
 
 
 async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_other(
-    world: World, people: People
+    world: World, people: Cast
 ) -> None:
     service = world.service
     given = [
@@ -190,7 +190,7 @@ async def _cards(person: Person) -> list[Message]:
     return [message for message in await person.messages(PURCHASES) if "approve" in actions_of(message)]
 
 
-async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(people: People) -> None:
+async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(people: Cast) -> None:
     late = 0
     for number in range(DUELS):
         title = f"Duel{number}"
@@ -212,7 +212,7 @@ async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(
 async def _submitted(person: Person, form: Message) -> dict[str, str]:
     try:
         await person.submit(form, {"reason": "No."})
-    except RefusedError as refused:
+    except ActionRefusedError as refused:
         return refused.errors
     return {}
 
@@ -227,7 +227,7 @@ async def _told_late(person: Person, count: int) -> bool:
     return len([text for text in told if "This request was already rejected" in text]) == count
 
 
-async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(people: People) -> None:
+async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(people: Cast) -> None:
     attack = "<!channel> <@U0DIRK> & *bold*"
     await people.rita.command(PURCHASES, "/request-approval plain")
     form = await people.rita.wait_for_view("ask")
@@ -253,7 +253,7 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
 
 
 async def test_the_first_click_after_a_restart_counts_though_slack_cannot_say_who_we_are(
-    world: World, people: People
+    world: World, people: Cast
 ) -> None:
     """Bolt asks that at its first request, and answers the click as done when it gets no answer."""
     card = await ask(people.rita, "plain Stools")

@@ -19,7 +19,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncSay
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cli.main import main
-from bot.simulator import Person, RefusedError
+from bot.simulator import ActionRefusedError, Person
 
 Serve = Callable[[web.Application], AbstractAsyncContextManager[str]]
 BUTTON = {
@@ -89,7 +89,7 @@ async def test_a_bolt_app_over_http_and_then_in_socket_mode_in_a_workspace_that_
             posted = await saying(rita, "Lunch: soup")
             await rita.click("C0GENERAL", posted["ts"], "take")
             await saying(rita, "One for <@U0RITA>")
-            with pytest.raises(RefusedError, match="/dinner is not a valid command"):
+            with pytest.raises(ActionRefusedError, match="/dinner is not a valid command"):
                 await rita.command("C0GENERAL", "/dinner")
 
     async with simulating(*kept, "--app-token", "xapp-9") as url, Person(url, "U0RITA") as rita:

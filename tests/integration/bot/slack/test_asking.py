@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator.control.person import RefusedError
+from bot.simulator.control.person import ActionRefusedError
 from tests.support.messages import has_button, private, whole_text
 from tests.support.simulated import calls
 from tests.support.slack import PURCHASES, ask, deliver
@@ -52,7 +52,7 @@ async def test_what_is_wrong_is_said_at_its_field(world: World) -> None:
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase")
     form = await rita.wait_for_view("ask")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await rita.submit(form, {"title": "New laptops", "amount": "4.200"})
     assert list(refused.value.errors) == ["amount"]
     assert "Please write the amount as 4200, 4,200.00" in refused.value.errors["amount"]
@@ -66,7 +66,7 @@ async def test_the_form_is_filled_in_where_a_field_is_still_missing(world: World
     form = await rita.wait_for_view("ask")
     assert form["state"]["values"]["title"]["value"]["value"] == "CRM for the interns"
     assert form["state"]["values"]["policy"]["choose_policy"]["selected_option"]["value"] == "access"
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await rita.submit(form, {"field.system": "  "})
     assert refused.value.errors == {"field.system": "System: is required for Access."}
     await rita.submit(form, {"field.system": "crm.example"})
@@ -146,7 +146,7 @@ async def test_a_hub_that_is_gone_is_said_where_it_was_asked(world: World) -> No
     world.app.connection.close()
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     await rita.wait_for_message(PURCHASES, private("so nothing was recorded. Please try again"))
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await rita.submit(form, {"title": "New laptops"})
     assert "nothing was recorded" in refused.value.errors["policy"]
     assert await rita.views() != []  # what was typed is still there

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.simulator import Person
-from bot.simulator.control.person import RefusedError
+from bot.simulator.control.person import ActionRefusedError
 from bot.slack.input.target import Target
 from bot.slack.listeners.verdicts import verdict_on
 from orchestration.domain.commands import Reason
@@ -40,7 +40,7 @@ async def test_rejecting_asks_for_the_reason(world: World) -> None:
     await ada.click(PURCHASES, card["ts"], "reject")
     form = await ada.wait_for_view("reject_reason")
     assert form["blocks"][0]["text"]["text"] == "*New laptops*\nAsked for by <@U0RITA>"
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await ada.submit(form)
     assert list(refused.value.errors) == ["reason"]
     await ada.submit(form, {"reason": "Too dear.\nAsk again in May."})
@@ -237,7 +237,7 @@ async def test_whether_a_reason_is_needed_says_the_policy_that_was_asked_under(
     await ada.click(PURCHASES, card["ts"], "reject")
     form = await ada.wait_for_view("reject_reason")
     if required:
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(ActionRefusedError) as refused:
             await ada.submit(form)
         assert list(refused.value.errors) == ["reason"]
         await ada.submit(form, {"reason": "Too dear."})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.simulator import Person
-from bot.simulator.control.person import RefusedError
+from bot.simulator.control.person import ActionRefusedError
 from bot.slack.views import details, home
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
@@ -83,7 +83,7 @@ async def test_the_reason_is_asked_for_over_the_details(world: World) -> None:
     await ada.click_in_view(view, "reject")
     form = await ada.wait_for_view("reject_reason")
     assert [each["callback_id"] for each in await ada.views()] == ["details", "reject_reason"]
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await ada.submit(form)
     assert list(refused.value.errors) == ["reason"]
     await ada.submit(form, {"reason": "Too dear."})

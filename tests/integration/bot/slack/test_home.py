@@ -12,7 +12,7 @@ import pytest
 from bot.http.pages.links import RecordLinks
 from bot.security.keys import Secrets
 from bot.simulator import Person
-from bot.simulator.control.person import RefusedError
+from bot.simulator.control.person import ActionRefusedError
 from bot.slack.views import home
 from tests.integration.bot.slack.conftest import SETTINGS
 from tests.support.messages import private
@@ -143,10 +143,10 @@ async def test_being_away_is_set_changed_and_ended(world: World) -> None:
     until = today + timedelta(days=3)
     await ada.click_in_view(await opened(ada), home.AWAY)
     form = await ada.wait_for_view("away")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await ada.submit(form, {"until": str(today - timedelta(days=1)), "delegate": "U0FAY"})
     assert list(refused.value.errors) == ["until"]
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await ada.submit(form, {"until": str(until), "delegate": "U0ADA"})
     assert list(refused.value.errors) == ["delegate"]
     await ada.submit(form, {"until": str(until), "delegate": "U0FAY"})

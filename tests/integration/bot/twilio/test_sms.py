@@ -14,7 +14,7 @@ import pytest
 
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
-from bot.simulator import RefusedError
+from bot.simulator import ActionRefusedError
 from bot.simulator.control.person import Person
 from tests.integration.bot.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
 from tests.support.messages import actions_of, text_of
@@ -96,7 +96,7 @@ async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(world: World) -
         await ephemeral(fin, PURCHASES, "No code is waiting for you")
         await ada.click(PURCHASES, card["ts"], "enter_code")
         form = await ada.wait_for_view()
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(ActionRefusedError) as refused:
             await ada.submit(form, {"code": "12"})
         assert "A code is 6 digits" in str(refused.value.errors)
         await ada.submit(form, {"code": code})

@@ -14,7 +14,7 @@ from bot.demo.headless import chosen, play
 from bot.demo.scenarios.player import Player
 from bot.demo.scenarios.reading import words_of
 from bot.demo.scenarios.script import Scenario
-from bot.demo.supervisor import Demo
+from bot.demo.supervisor import RunningDemo
 from bot.simulator import Person, Simulator, SmsAccount, Workspace
 from orchestration.domain.errors import CountersignError
 from orchestration.runtime.connect import HUB_FILE
@@ -75,7 +75,7 @@ async def test_a_step_that_does_not_come_out_ends_it_with_a_sentence(
     log = tmp_path / "bot.log"
     log.write_text("The bot's last words\n")
     async with NOBODY as api:
-        status = await play([told], Demo(quiet.url, api), log, budget=0.2)
+        status = await play([told], RunningDemo(quiet.url, api), log, budget=0.2)
     assert status == 1
     said = capsys.readouterr().err
     assert said.startswith("  The bot's last words\ncountersign: A test, step 1 of 1: ")

@@ -31,7 +31,7 @@ from orchestration.runtime.worker import register
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
-from tests.support.board import Board, BoardActions, Carrier
+from tests.support.board import Board, BoardActions, BoardPhones
 from tests.support.book import API as BOOK
 
 ALL = ("request", "read", "admin", "decide:deploy", "decide:purchase")
@@ -84,7 +84,7 @@ class Office:
             self.board, self.board, BoardActions(self.board), alone_since=self.connection.now()
         )
         caller = HttpCaller(secrets, networks(self.callback_networks))
-        carrier = Carrier()
+        carrier = BoardPhones()
         register(
             self.worker,
             activities,

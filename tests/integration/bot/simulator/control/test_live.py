@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.simulator import Patience, Simulator
+from bot.simulator import Simulator, Timeouts
 from bot.simulator.workspace.messages import Message
 
 
@@ -45,7 +45,7 @@ async def test_changes_reach_those_who_see_them(sim: Simulator) -> None:
 
 async def test_a_silent_stream_says_that_it_lives(start: Any) -> None:
     async with (
-        start(patience=Patience(heartbeat=0.05)) as sim,
+        start(timeouts=Timeouts(heartbeat=0.05)) as sim,
         aiohttp.ClientSession() as session,
         session.get(f"{sim.url}/sim/events?as=U0ADA") as stream,
         asyncio.timeout(3),

@@ -7,8 +7,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.simulator import AppConfig, CommandHint, Person, RefusedError, Simulator, SimulatorError, Workspace
-from bot.simulator.control.story import Step, Story
+from bot.simulator import (
+    ActionRefusedError,
+    AppConfig,
+    CommandHint,
+    Person,
+    Simulator,
+    SimulatorError,
+    Workspace,
+)
+from bot.simulator.control.story import Story, StoryStep
 from bot.simulator.workspace.messages import Message
 
 
@@ -220,7 +228,7 @@ async def test_a_stray_value_is_a_mistake_of_the_test(rita: Person) -> None:
     view = {"id": "V0", "blocks": []}
     with pytest.raises(Exception, match="no place for typo"):
         await rita.submit(view, {"typo": "x"})
-    with pytest.raises(RefusedError):
+    with pytest.raises(ActionRefusedError):
         await rita.submit(view)
 
 
@@ -232,7 +240,7 @@ async def test_who_looks_must_be_said(sim: Simulator) -> None:
 async def test_an_app_that_takes_no_messages_is_sent_none(start: Any) -> None:
     """As its manifest has it: `messages_tab_read_only_enabled`."""
     async with start(app=AppConfig(takes_messages=False)) as sim, Person(sim.url, "U0RITA") as rita:
-        with pytest.raises(RefusedError, match="Sending messages to this app has been turned off"):
+        with pytest.raises(ActionRefusedError, match="Sending messages to this app has been turned off"):
             await rita.say("D0RITA", "Hello?")
         await rita.say("C0GENERAL", "Hello")
         assert (await rita.state())["app"]["takes_messages"] is False
@@ -254,7 +262,9 @@ class Storyteller:
     async def of(self, work_id: str) -> Story:
         if work_id != "work-1":
             raise SimulatorError("There is no such work.")
-        return Story(work_id, "Pencils", "Waiting", "open", (Step(1.0, "start", "Started", who=("U0RITA",)),))
+        return Story(
+            work_id, "Pencils", "Waiting", "open", (StoryStep(1.0, "start", "Started", who=("U0RITA",)),)
+        )
 
 
 async def test_a_story_is_told_as_it_is_known(start: Any) -> None:

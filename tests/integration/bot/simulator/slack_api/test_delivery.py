@@ -13,7 +13,7 @@ from aiohttp import web
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import AppConfig, Patience, Person, RefusedError, Simulator, Workspace
+from bot.simulator import ActionRefusedError, AppConfig, Person, Simulator, Timeouts, Workspace
 
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 BUTTON = {"type": "button", "action_id": "go", "value": "v", "text": {"type": "plain_text", "text": "Go"}}
@@ -114,7 +114,7 @@ async def test_nobody_clicks_what_only_another_sees(
     app: Recorder, rita: Person, client: AsyncWebClient
 ) -> None:
     posted = await client.chat_postEphemeral(channel="C0GENERAL", user="U0ADA", text="x", blocks=BLOCKS)
-    with pytest.raises(RefusedError, match="gone"):
+    with pytest.raises(ActionRefusedError, match="gone"):
         await rita.click("C0GENERAL", posted["message_ts"], "go")
     assert app.requests == []
 
@@ -142,11 +142,11 @@ async def test_a_choice_in_a_message_comes_with_the_whole_option_and_the_state(
     }
     await ada.click("C0GENERAL", ts, "more", selected_option="d")
     assert app.payload()["actions"][0]["selected_option"] == options("d")[0]
-    with pytest.raises(RefusedError, match="no option 'z'"):
+    with pytest.raises(ActionRefusedError, match="no option 'z'"):
         await ada.click("C0GENERAL", ts, "pick", selected_option="z")
-    with pytest.raises(RefusedError, match="say what was chosen"):
+    with pytest.raises(ActionRefusedError, match="say what was chosen"):
         await ada.click("C0GENERAL", ts, "day")
-    with pytest.raises(RefusedError, match="nothing called 'gone'"):
+    with pytest.raises(ActionRefusedError, match="nothing called 'gone'"):
         await ada.click("C0GENERAL", ts, "gone")
 
 
@@ -187,12 +187,12 @@ async def test_a_command_that_fails_says_so_in_slacks_words(
     start: Any, serve: Any, answer: web.Response | None, sentence: str
 ) -> None:
     async with (
-        start(patience=Patience(acknowledgement=0.2)) as sim,
+        start(timeouts=Timeouts(acknowledgement=0.2)) as sim,
         recorded(sim, serve) as app,
         Person(sim.url, "U0RITA") as rita,
     ):
         app.answer = answer or asyncio.Event().wait
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(ActionRefusedError) as refused:
             await rita.command("C0GENERAL", "/lunch")
         assert str(refused.value) == sentence
         [told] = await rita.messages("C0GENERAL")
@@ -200,23 +200,23 @@ async def test_a_command_that_fails_says_so_in_slacks_words(
 
 
 async def test_an_app_that_is_not_there_did_not_respond(sim: Simulator, rita: Person) -> None:
-    with pytest.raises(RefusedError, match="did not respond"):
+    with pytest.raises(ActionRefusedError, match="did not respond"):
         await rita.command("C0GENERAL", "/lunch")
     sim.request_url = "http://127.0.0.1:9/slack"
-    with pytest.raises(RefusedError, match="did not respond"):
+    with pytest.raises(ActionRefusedError, match="did not respond"):
         await rita.command("C0GENERAL", "/lunch")
 
 
 async def test_a_command_nobody_registered(start: Any) -> None:
     async with start(app=AppConfig(commands=frozenset({"/lunch"}))) as sim, Person(sim.url, "U0RITA") as rita:
-        with pytest.raises(RefusedError, match="/dinner is not a valid command"):
+        with pytest.raises(ActionRefusedError, match="/dinner is not a valid command"):
             await rita.command("C0GENERAL", "/dinner")
 
 
 async def test_a_click_that_fails_says_so(app: Recorder, ada: Person, client: AsyncWebClient) -> None:
     app.answer = web.Response(status=404)
     ts = (await client.chat_postMessage(channel="C0GENERAL", text="x", blocks=BLOCKS))["ts"]
-    with pytest.raises(RefusedError, match="This app responded with Status Code 404"):
+    with pytest.raises(ActionRefusedError, match="This app responded with Status Code 404"):
         await ada.click("C0GENERAL", ts, "go")
 
 
@@ -283,7 +283,7 @@ async def test_events_are_json_and_only_those_subscribed_to(app: Recorder, rita:
 
 async def test_an_unanswered_event_is_sent_again_three_times(start: Any, serve: Any) -> None:
     async with (
-        start(patience=Patience(retries=(0.0, 0.01, 0.02))) as sim,
+        start(timeouts=Timeouts(retries=(0.0, 0.01, 0.02))) as sim,
         recorded(sim, serve) as app,
         Person(sim.url, "U0RITA") as rita,
     ):
@@ -299,7 +299,7 @@ async def test_an_unanswered_event_is_sent_again_three_times(start: Any, serve: 
 
 async def test_an_app_may_ask_not_to_be_told_again(start: Any, serve: Any) -> None:
     async with (
-        start(patience=Patience(retries=(0.0, 0.0))) as sim,
+        start(timeouts=Timeouts(retries=(0.0, 0.0))) as sim,
         recorded(sim, serve) as app,
         Person(sim.url, "U0RITA") as rita,
     ):

@@ -9,7 +9,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Patience, Person, RefusedError, Simulator, Workspace
+from bot.simulator import ActionRefusedError, Person, Simulator, Timeouts, Workspace
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def modal(callback_id: str = "m", blocks: list[Json] | None = None, **changes: A
     }
 
 
-class Form:
+class FormApp:
     """An app whose command opens `view` and whose submissions are answered with `answer`."""
 
     def __init__(self, app: AsyncApp) -> None:
@@ -75,20 +75,20 @@ class Form:
 
 
 @pytest.fixture
-async def form(sim: Simulator, bolt: Any, attach: Any) -> AsyncIterator[Form]:
+async def form(sim: Simulator, bolt: Any, attach: Any) -> AsyncIterator[FormApp]:
     async with formed(sim, bolt, attach) as made:
         yield made
 
 
 @asynccontextmanager
-async def formed(sim: Simulator, bolt: Any, attach: Any) -> AsyncIterator[Form]:
+async def formed(sim: Simulator, bolt: Any, attach: Any) -> AsyncIterator[FormApp]:
     app = bolt(sim)
-    made = Form(app)
+    made = FormApp(app)
     async with attach(app, sim, "http"):
         yield made
 
 
-async def opened(form: Form, person: Person, **view: Any) -> Json:
+async def opened(form: FormApp, person: Person, **view: Any) -> Json:
     form.view = modal(**view)
     await person.command("C0GENERAL", "/form")
     return await person.wait_for_view(form.view["callback_id"])
@@ -104,7 +104,7 @@ PRESS = {
 # Triggers
 
 
-async def test_a_trigger_works_once(form: Form, rita: Person, client: AsyncWebClient) -> None:
+async def test_a_trigger_works_once(form: FormApp, rita: Person, client: AsyncWebClient) -> None:
     await opened(form, rita)
     with pytest.raises(SlackApiError, match="exchanged_trigger_id"):
         await client.views_open(trigger_id=form.trigger_id, view=modal())
@@ -112,7 +112,7 @@ async def test_a_trigger_works_once(form: Form, rita: Person, client: AsyncWebCl
 
 async def test_a_trigger_expires(start: Any, bolt: Any, attach: Any) -> None:
     async with (
-        start(patience=Patience(trigger=0.0)) as sim,
+        start(timeouts=Timeouts(trigger=0.0)) as sim,
         formed(sim, bolt, attach) as form,
         Person(sim.url, "U0RITA") as rita,
     ):
@@ -124,7 +124,7 @@ async def test_a_trigger_expires(start: Any, bolt: Any, attach: Any) -> None:
 
 
 async def test_a_view_that_is_refused_does_not_cost_the_trigger(
-    form: Form, rita: Person, client: AsyncWebClient
+    form: FormApp, rita: Person, client: AsyncWebClient
 ) -> None:
     form.view = {}
     await rita.command("C0GENERAL", "/form")
@@ -136,7 +136,7 @@ async def test_a_view_that_is_refused_does_not_cost_the_trigger(
 # The stack
 
 
-async def test_three_modals_lie_on_each_other_and_no_fourth(form: Form, rita: Person) -> None:
+async def test_three_modals_lie_on_each_other_and_no_fourth(form: FormApp, rita: Person) -> None:
     view = await opened(form, rita, blocks=[PRESS])
     await rita.click_in_view(view, "press")
     first, second = await rita.wait_for(two_views)
@@ -148,7 +148,7 @@ async def test_three_modals_lie_on_each_other_and_no_fourth(form: Form, rita: Pe
     form.answer = {"response_action": "push", "view": modal("third")}
     await rita.submit(first | {"blocks": [PRESS]})
     assert [open_view["callback_id"] for open_view in await rita.views()] == ["m", "pushed", "third"]
-    with pytest.raises(RefusedError, match="trouble connecting"):
+    with pytest.raises(ActionRefusedError, match="trouble connecting"):
         await rita.submit(first | {"blocks": [PRESS]})
     assert len(await rita.views()) == 3
 
@@ -158,7 +158,7 @@ async def two_views(person: Person) -> list[Json] | None:
     return views if len(views) == 2 else None
 
 
-async def test_closing_uncovers_the_one_below_and_is_told_where_asked(form: Form, rita: Person) -> None:
+async def test_closing_uncovers_the_one_below_and_is_told_where_asked(form: FormApp, rita: Person) -> None:
     view = await opened(form, rita, notify_on_close=True)
     form.answer = {"response_action": "push", "view": modal("quiet")}
     await rita.submit(view, {"name": "x"})
@@ -171,7 +171,7 @@ async def test_closing_uncovers_the_one_below_and_is_told_where_asked(form: Form
     assert (body["type"], body["is_cleared"], body["view"]["id"]) == ("view_closed", False, view["id"])
 
 
-async def test_clear_on_close_takes_the_whole_stack(form: Form, rita: Person) -> None:
+async def test_clear_on_close_takes_the_whole_stack(form: FormApp, rita: Person) -> None:
     view = await opened(form, rita)
     form.answer = {"response_action": "push", "view": modal("m", clear_on_close=True, notify_on_close=True)}
     await rita.submit(view, {"name": "x"})
@@ -183,7 +183,7 @@ async def test_clear_on_close_takes_the_whole_stack(form: Form, rita: Person) ->
 # Submission
 
 
-async def test_a_submission_carries_the_view_and_everything_in_it(form: Form, rita: Person) -> None:
+async def test_a_submission_carries_the_view_and_everything_in_it(form: FormApp, rita: Person) -> None:
     options = [{"text": plain(value), "value": value} for value in ("a", "b")]
     blocks = [
         field("name", {"type": "plain_text_input"}),
@@ -210,7 +210,7 @@ async def test_a_submission_carries_the_view_and_everything_in_it(form: Form, ri
     assert await rita.views() == []
 
 
-async def test_what_an_app_may_answer(form: Form, rita: Person) -> None:
+async def test_what_an_app_may_answer(form: FormApp, rita: Person) -> None:
     view = await opened(form, rita)
     form.answer = {"response_action": "update", "view": modal("m", private_metadata="second")}
     await rita.submit(view, {"name": "x"})
@@ -234,10 +234,10 @@ async def test_what_an_app_may_answer(form: Form, rita: Person) -> None:
     ],
     ids=str,
 )
-async def test_an_answer_that_makes_no_sense_is_trouble(form: Form, rita: Person, answer: Json) -> None:
+async def test_an_answer_that_makes_no_sense_is_trouble(form: FormApp, rita: Person, answer: Json) -> None:
     view = await opened(form, rita)
     form.answer = answer
-    with pytest.raises(RefusedError, match=r"We had some trouble connecting\. Try again\?"):
+    with pytest.raises(ActionRefusedError, match=r"We had some trouble connecting\. Try again\?"):
         await rita.submit(view, {"name": "x"})
     assert len(await rita.views()) == 1, "the modal stays for another try"
 
@@ -258,10 +258,10 @@ async def test_an_answer_that_makes_no_sense_is_trouble(form: Form, rita: Person
     ids=str,
 )
 async def test_slack_checks_inputs_before_the_app_hears_of_them(
-    form: Form, rita: Person, element: Json, value: Any, complaint: str
+    form: FormApp, rita: Person, element: Json, value: Any, complaint: str
 ) -> None:
     view = await opened(form, rita, blocks=[field("it", element)])
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ActionRefusedError) as refused:
         await rita.submit(view, {"it": value})
     assert complaint in refused.value.errors["it"]
     assert form.bodies == []
@@ -270,7 +270,9 @@ async def test_slack_checks_inputs_before_the_app_hears_of_them(
 # UserActions and updating
 
 
-async def test_a_choice_in_a_modal_is_kept_and_told_only_where_dispatched(form: Form, rita: Person) -> None:
+async def test_a_choice_in_a_modal_is_kept_and_told_only_where_dispatched(
+    form: FormApp, rita: Person
+) -> None:
     options = [{"text": plain(value), "value": value} for value in ("a", "b")]
     choice = {"type": "static_select", "action_id": "press", "options": options}
     view = await opened(
@@ -287,7 +289,7 @@ async def test_a_choice_in_a_modal_is_kept_and_told_only_where_dispatched(form: 
 
 
 async def test_an_update_may_take_an_option_away_that_was_chosen(
-    form: Form, rita: Person, client: AsyncWebClient
+    form: FormApp, rita: Person, client: AsyncWebClient
 ) -> None:
     def choice(*values: str) -> Json:
         options = [{"text": plain(value), "value": value} for value in values]
@@ -300,7 +302,9 @@ async def test_an_update_may_take_an_option_away_that_was_chosen(
     assert updated["state"]["values"]["it"]["it"]["selected_option"] is None
 
 
-async def test_updates_by_hash_and_by_external_id(form: Form, rita: Person, client: AsyncWebClient) -> None:
+async def test_updates_by_hash_and_by_external_id(
+    form: FormApp, rita: Person, client: AsyncWebClient
+) -> None:
     view = await opened(form, rita, external_id="mine")
     fresh = (await client.views_update(external_id="mine", view=modal(external_id="mine")))["view"]
     assert fresh["id"] == view["id"]
@@ -308,18 +312,18 @@ async def test_updates_by_hash_and_by_external_id(form: Form, rita: Person, clie
         await client.views_update(view_id=view["id"], hash=view["hash"], view=modal())
     await client.views_update(view_id=view["id"], hash=fresh["hash"], view=modal(external_id="mine"))
     form.answer = {"response_action": "push", "view": modal("m", external_id="mine")}
-    with pytest.raises(RefusedError, match="trouble connecting"):
+    with pytest.raises(ActionRefusedError, match="trouble connecting"):
         await rita.submit(view, {"name": "x"})
 
 
-async def test_nobody_acts_in_the_modal_of_another(form: Form, rita: Person, ada: Person) -> None:
+async def test_nobody_acts_in_the_modal_of_another(form: FormApp, rita: Person, ada: Person) -> None:
     view = await opened(form, rita)
     for attempt in (
         ada.submit(view, {"name": "x"}),
         ada.close_view(view),
         ada.click_in_view(view, "name", value="x"),
     ):
-        with pytest.raises(RefusedError, match="someone else"):
+        with pytest.raises(ActionRefusedError, match="someone else"):
             await attempt
     assert await ada.views() == []
 

@@ -8,7 +8,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Patience, Person, RefusedError, Simulator
+from bot.simulator import ActionRefusedError, Person, Simulator, Timeouts
 from bot.simulator.slack_api.socket_mode import MAX_CONNECTIONS
 
 
@@ -83,19 +83,19 @@ async def test_connections_take_turns_and_the_answer_may_come_over_another(
 
 async def test_an_unacknowledged_command_did_not_respond(start: Any) -> None:
     async with (
-        start(patience=Patience(acknowledgement=0.05)) as sim,
+        start(timeouts=Timeouts(acknowledgement=0.05)) as sim,
         Person(sim.url, "U0RITA") as rita,
         aiohttp.ClientSession() as session,
     ):
         socket = await connect(session, sim)
-        with pytest.raises(RefusedError, match="/lunch failed because the app did not respond"):
+        with pytest.raises(ActionRefusedError, match="/lunch failed because the app did not respond"):
             await rita.command("C0GENERAL", "/lunch")
         await socket.close()
 
 
 async def test_an_event_is_offered_again_with_the_attempt(start: Any) -> None:
     async with (
-        start(patience=Patience(acknowledgement=0.05, retries=(0.0,))) as sim,
+        start(timeouts=Timeouts(acknowledgement=0.05, retries=(0.0,))) as sim,
         Person(sim.url, "U0RITA") as rita,
         aiohttp.ClientSession() as session,
     ):

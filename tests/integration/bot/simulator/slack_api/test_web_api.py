@@ -9,7 +9,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import SEED, AppConfig, Room, Seed, Simulator, Workspace
+from bot.simulator import SEED, AppConfig, Seed, SeedChannel, Simulator, Workspace
 from bot.simulator.slack_api.app_config import ALL_SCOPES
 
 TEXT = {"type": "mrkdwn", "text": "x"}
@@ -26,11 +26,11 @@ async def refusal(call: Any) -> Any:
 
 def secret_seed() -> Seed:
     """Acme with a private channel, and a public one, that the app is not in."""
-    rooms = (
-        Room("C0HIDDEN", "hidden", members=("U0ADA",), is_private=True),
-        Room("C0AWAY", "away", members=("U0ADA",)),
+    channels = (
+        SeedChannel("C0HIDDEN", "hidden", members=("U0ADA",), is_private=True),
+        SeedChannel("C0AWAY", "away", members=("U0ADA",)),
     )
-    return Seed(SEED.name, SEED.domain, SEED.team_id, SEED.people, SEED.groups, (*SEED.rooms, *rooms))
+    return Seed(SEED.name, SEED.domain, SEED.team_id, SEED.people, SEED.groups, (*SEED.channels, *channels))
 
 
 # Who, what, where

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from slack_bolt.async_app import AsyncApp
 
-from bot.simulator import Person, RefusedError
+from bot.simulator import ActionRefusedError, Person
 
 MODAL = {
     "type": "modal",
@@ -89,7 +89,7 @@ async def test_command_modal_card_click_update(
         assert (await rita.state())["app"]["connected"] == mode
         await rita.command("C0PURCHASES", "/lunch today")
         view = await rita.wait_for_view("order")
-        with pytest.raises(RefusedError) as refused:
+        with pytest.raises(ActionRefusedError) as refused:
             await rita.submit(view, {"text": "poison"})
         assert refused.value.errors == {"dish": "Not that one."}
         await rita.submit(view, {"text": "soup"})

@@ -15,7 +15,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from bot.simulator import Patience, Person, Simulator, SmsAccount
+from bot.simulator import Person, Simulator, SmsAccount, Timeouts
 
 SID = "AC" + "a1" * 16
 TOKEN = "2f" * 16
@@ -24,7 +24,7 @@ KEY, KEY_SECRET = "SK" + "d4" * 16, "its-secret"
 FROM, ADA = "+12025550100", "+12025550142"
 
 ACCOUNT = SmsAccount(SID, TOKEN, api_keys={KEY: KEY_SECRET}, messaging_service_sid=SERVICE)
-QUICK = Patience(hop=0.005, webhook=0.3)
+QUICK = Timeouts(status_delay=0.005, webhook=0.3)
 
 
 class LocalHttpClient(TwilioHttpClient):
@@ -63,7 +63,7 @@ class Twilio:
 
 
 @dataclass
-class Hook:
+class WebhookApp:
     """A web app as Twilio sees one: its requests are kept, and each signature must hold.
 
     `answers` are given in order, each (status, content type, body); then an empty TwiML response.
@@ -109,7 +109,7 @@ def says() -> Callable[..., tuple[int, str, str]]:
 
 @pytest.fixture
 async def sim(start: Any) -> AsyncIterator[Simulator]:
-    async with start(sms=ACCOUNT, patience=QUICK) as simulator:
+    async with start(sms=ACCOUNT, timeouts=QUICK) as simulator:
         yield simulator
 
 
@@ -138,8 +138,8 @@ def twilio(sim: Simulator, twilio_at: Any) -> Any:
 
 
 @pytest.fixture
-async def hook(serve: Any) -> AsyncIterator[Hook]:
-    found = Hook()
+async def hook(serve: Any) -> AsyncIterator[WebhookApp]:
+    found = WebhookApp()
     app = web.Application()
     app.router.add_post("/hook", found.handle)
     async with serve(app) as url:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator import Patience, Person, RefusedError, Simulator, SmsAccount, Workspace
+from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Timeouts, Workspace
 
 ADA = "+12025550142"
 
@@ -35,9 +35,9 @@ async def test_what_was_under_way_goes_on(
     """A text on its way, one that is lost, and a reply that the app had not taken when all was stopped."""
     path = tmp_path / "slack.db"
     hook.hold = asyncio.Event()
-    slow = Patience(hop=3600, webhook=3600)
+    slow = Timeouts(status_delay=3600, webhook=3600)
     async with (
-        start(Workspace.open(path), sms=account, patience=slow) as sim,
+        start(Workspace.open(path), sms=account, timeouts=slow) as sim,
         Person(sim.url, "U0ADA") as ada,
     ):
         sim.sms_inbound_url = hook.url
@@ -47,7 +47,7 @@ async def test_what_was_under_way_goes_on(
         reply = asyncio.create_task(ada.reply_sms("481926"))
         await hook.seen(1)
         await sim.stop()
-        with pytest.raises(RefusedError, match="being stopped"):
+        with pytest.raises(ActionRefusedError, match="being stopped"):
             await reply
     hook.hold.set()
     hook.forms.clear()

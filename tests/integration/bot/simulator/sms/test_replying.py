@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.simulator import Person, RefusedError, Simulator, SmsAccount
+from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount
 
 ADA, FROM = "+12025550142", "+12025550100"
 STOPPED = "You have successfully been unsubscribed."
@@ -146,9 +146,9 @@ async def test_different_texts_have_different_tokens(hook: Any, ada: Person) -> 
 
 
 async def test_nothing_to_send_or_to_deliver_again(ada: Person) -> None:
-    with pytest.raises(RefusedError, match="nothing to send"):
+    with pytest.raises(ActionRefusedError, match="nothing to send"):
         await ada.reply_sms(" ")
-    with pytest.raises(RefusedError, match="Ada Okafor has sent no text yet"):
+    with pytest.raises(ActionRefusedError, match="Ada Okafor has sent no text yet"):
         await ada.redeliver_last()
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from bot.simulator import Person, RefusedError, Simulator, SmsAccount, Workspace
+from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Workspace
 from bot.simulator.sms.segments import count_segments
 
 ADA, FROM = "+12025550142", "+12025550100"
@@ -197,7 +197,7 @@ async def test_sends_are_on_record(sim: Simulator, twilio: Any) -> None:
 async def test_without_an_account_there_are_no_phones(start: Any, plan_at: Any) -> None:
     async with start() as sim, Person(sim.url, "U0ADA") as ada:
         assert (await ada.state())["phones"] is False
-        with pytest.raises(RefusedError):
+        with pytest.raises(ActionRefusedError):
             await ada.phone()
         with pytest.raises(AssertionError, match="no phones"):
             await plan_at(sim, kind="drop")
