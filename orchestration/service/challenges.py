@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 
 from orchestration.approval.status import CUT_SHORT
@@ -38,7 +37,11 @@ ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply
 
 @dataclass(frozen=True)
 class Heard:
-    """What became of a reply from a phone: no challenge waits, or it was no code, or this is the one it answered."""
+    """What a reply from a phone did.
+
+    `waiting` counts the challenges that waited for that phone. `challenge` is the one that was answered, as it stands
+    after that, and `answered` its judgement; both None where nothing waited or the reply was `not_a_code`.
+    """
 
     waiting: int
     not_a_code: bool = False
@@ -47,7 +50,7 @@ class Heard:
 
 
 class ChallengeService:
-    """Each method may raise `HubUnavailableError`. `now` is the hub's time, for what is still open."""
+    """Each method may raise `HubUnavailableError`."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient, codes: Codes) -> None:
         self._client = client
@@ -71,31 +74,21 @@ class ChallengeService:
 
     async def status(self, challenge_id: str) -> ChallengeProgress:
         """Where a challenge stands. Raises `UnknownRequestError`."""
-        with translated():
-            state = await within_budget(self._client.get_orchestration_state(challenge_id))
-        if state is None or state.name != SMS_CHALLENGE:
+        state = await self._state(challenge_id)
+        if state is None:
             raise UnknownRequestError
-        progress = state.get_custom_status(ChallengeProgress) or ChallengeProgress(challenge_id=challenge_id)
-        if state.runtime_status in CUT_SHORT:
-            return progress.model_copy(
-                update={"status": ChallengeStatus.FAILED, "trouble": progress.trouble or Trouble.CANCELLED}
-            )
-        return progress
+        return _progress_of(state)
 
     async def answer(self, challenge_id: str, digits: str, command_id: str) -> Answered | None:
         """Answers one challenge with digits of the right length; None when it has ended or does not answer in time."""
-        if (await self.status(challenge_id)).status is not ChallengeStatus.WAITING:
-            return await self._answered(challenge_id, command_id, patience=0)
-        response = Response(command_id=command_id, answer=self.codes.answer(challenge_id, digits))
-        with translated():
-            await within_budget(
-                self._client.raise_orchestration_event(challenge_id, EVENT_RESPONSE, data=response)
-            )
-        return await self._answered(challenge_id, command_id, patience=ANSWER_WAIT)
+        progress = await self.status(challenge_id)
+        if progress.status is ChallengeStatus.WAITING:
+            progress = await self._respond(challenge_id, digits, command_id)
+        return _answer_in(progress, command_id)
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
         """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt."""
-        waiting = await self._open_for(number)
+        waiting = await self._waiting_for(number)
         digits = self.codes.digits_of(text)
         if not waiting or digits is None:
             return Heard(waiting=len(waiting), not_a_code=digits is None)
@@ -104,47 +97,64 @@ class ChallengeService:
             for challenge, bound in waiting.items()
             if self.codes.fits(self.codes.answer(challenge, digits), challenge, bound)
         ]
-        answers = await asyncio.gather(
-            *(self.answer(challenge, digits, command_id) for challenge in fitting[:1] or waiting)
-        )
-        told = fitting[0] if fitting else next(iter(waiting))
+        # The first that fits is meant; where none fits, each of them is.
+        meant = fitting[:1] or list(waiting)
+        after = await asyncio.gather(*(self._respond(challenge, digits, command_id) for challenge in meant))
+        answers = (_answer_in(progress, command_id) for progress in after)
         answered = next((answer for answer in answers if answer is not None), None)
-        return Heard(waiting=len(waiting), challenge=await self.status(told), answered=answered)
+        return Heard(waiting=len(waiting), challenge=after[0], answered=answered)
 
     async def undelivered(self, challenge_id: str, trouble: Trouble) -> None:
-        """The provider's word that the message did not arrive: the challenge ends at once, with the reason."""
-        with translated():
-            await within_budget(
-                self._client.raise_orchestration_event(
-                    challenge_id, EVENT_CANCELLED, data=Cancelled(trouble=trouble)
-                )
-            )
+        """The provider reports that the message did not arrive: the challenge ends at once, with the reason."""
+        await self._raise(challenge_id, EVENT_CANCELLED, Cancelled(trouble=trouble))
 
-    async def _open_for(self, number: str) -> Mapping[str, str]:
+    async def _waiting_for(self, number: str) -> dict[str, str]:
         """The challenges that wait for this number, each with what its code is bound to."""
         with translated():
             found = await within_budget(
                 self._client.get_entity(EntityInstanceId(PHONE, self.codes.number_key(number)))
             )
-        state = (found.get_typed_state(PhoneState) if found else None) or PhoneState()
+        phone = (found.get_typed_state(PhoneState) if found else None) or PhoneState()
         waiting: dict[str, str] = {}
-        for challenge in state.open:
-            with translated():
-                given = await within_budget(self._client.get_orchestration_state(challenge))
-            if given is None or (await self.status(challenge)).status is not ChallengeStatus.WAITING:
-                continue
-            asked = given.get_input(ChallengeInput)
-            if asked is not None:
-                waiting[challenge] = asked.bound
+        for state in await asyncio.gather(*map(self._state, phone.open)):
+            given = state.get_input(ChallengeInput) if state else None
+            if state and given and _progress_of(state).status is ChallengeStatus.WAITING:
+                waiting[state.instance_id] = given.bound
         return waiting
 
-    async def _answered(self, challenge_id: str, command_id: str, *, patience: float) -> Answered | None:
+    async def _respond(self, challenge_id: str, digits: str, command_id: str) -> ChallengeProgress:
+        """Answers a challenge that waits, and looks at it until the answer is judged, it has ended, or time is up."""
+        response = Response(command_id=command_id, answer=self.codes.answer(challenge_id, digits))
+        await self._raise(challenge_id, EVENT_RESPONSE, response)
         clock = asyncio.get_running_loop()
-        deadline, pause = clock.time() + patience, FIRST_LOOK
+        deadline, pause = clock.time() + ANSWER_WAIT, FIRST_LOOK
         while True:
             progress = await self.status(challenge_id)
-            found = next((answer for answer in progress.answers if answer.command_id == command_id), None)
-            if found or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
-                return found
+            judged = _answer_in(progress, command_id) is not None
+            if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
+                return progress
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_LOOK)
+
+    async def _raise(self, challenge_id: str, event: str, payload: Response | Cancelled) -> None:
+        with translated():
+            await within_budget(self._client.raise_orchestration_event(challenge_id, event, data=payload))
+
+    async def _state(self, challenge_id: str) -> OrchestrationState | None:
+        """The instance; None where there is none, or it is no challenge."""
+        with translated():
+            state = await within_budget(self._client.get_orchestration_state(challenge_id))
+        return state if state is not None and state.name == SMS_CHALLENGE else None
+
+
+def _progress_of(state: OrchestrationState) -> ChallengeProgress:
+    progress = state.get_custom_status(ChallengeProgress) or ChallengeProgress(challenge_id=state.instance_id)
+    if state.runtime_status in CUT_SHORT:
+        return progress.model_copy(
+            update={"status": ChallengeStatus.FAILED, "trouble": progress.trouble or Trouble.CANCELLED}
+        )
+    return progress
+
+
+def _answer_in(progress: ChallengeProgress, command_id: str) -> Answered | None:
+    return next((answer for answer in progress.answers if answer.command_id == command_id), None)

@@ -1,0 +1,53 @@
+"""How often the hub is asked for one reply from a phone: the provider waits, and every call is a round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestration.service.challenges import ChallengeService
+from tests.integration.orchestration.challenge.test_challenge import SOMEBODY, begun, code_in, other
+from tests.integration.orchestration.conftest import Office
+
+
+class CountingClient:
+    """A hub client that remembers the names of the calls that went through it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls.append(name)
+            return getattr(self._client, name)(*args, **kwargs)
+
+        return call
+
+
+async def calls_for(office: Office, text: str) -> list[str]:
+    """The calls for one reply, without the looks that came too early to see the answer."""
+    client = office.connection.client()
+    counting = CountingClient(client)
+    heard = await ChallengeService(counting, office.challenges.codes).hear(SOMEBODY, text, "SM1")
+    await client.close()
+    assert heard.answered is not None
+    return counting.calls
+
+
+async def test_one_reply_reads_each_thing_once(office: Office) -> None:
+    challenge = await begun(office)
+    calls = await calls_for(office, code_in(office, challenge))
+    assert calls[:3] == ["get_entity", "get_orchestration_state", "raise_orchestration_event"]
+    # Then it is looked at until the answer is there, and not once more.
+    assert set(calls[3:]) == {"get_orchestration_state"}
+
+
+async def test_a_wrong_code_reads_each_open_challenge_once(office: Office) -> None:
+    first, second = await begun(office), await begun(office)
+    wrong = other(code_in(office, first))
+    assert wrong != code_in(office, second)
+    calls = await calls_for(office, wrong)
+    assert calls[0] == "get_entity"
+    assert calls.index("raise_orchestration_event") == 3
+    assert calls.count("raise_orchestration_event") == 2
