@@ -16,6 +16,7 @@ from orchestration.approval.record import Record
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind, Waiting
 from orchestration.domain.effects import Membership, MembersInput
+from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.durable.generator import Durable
@@ -86,7 +87,7 @@ class Approvers:
         return found
 
     def _entry(self, person: str) -> Durable[PersonEntry]:
-        call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, person), "entry")
+        call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, entity_key(person)), "entry")
         try:
             own = yield from self._inbox.meanwhile(call)
             if own:
@@ -127,13 +128,15 @@ class Approvers:
         )
         for person in people:
             self._ctx.signal_entity(
-                EntityInstanceId(PERSON, person), "waits", waiting.model_dump(mode="json")
+                EntityInstanceId(PERSON, entity_key(person)), "waits", waiting.model_dump(mode="json")
             )
 
     def release(self, people: Collection[str]) -> None:
         """It waits for them no more."""
         for person in people:
-            self._ctx.signal_entity(EntityInstanceId(PERSON, person), "done", self._record.request_id)
+            self._ctx.signal_entity(
+                EntityInstanceId(PERSON, entity_key(person)), "done", self._record.request_id
+            )
 
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
@@ -142,7 +145,7 @@ class Approvers:
         reminded = []
         for person in self._record.undecided():
             call: Task[Any] = self._ctx.call_entity(
-                EntityInstanceId(PERSON, person), "remind", {"now": self._now().isoformat()}
+                EntityInstanceId(PERSON, entity_key(person)), "remind", {"now": self._now().isoformat()}
             )
             try:
                 reminder = Reminder.model_validate((yield from self._inbox.meanwhile(call)))

@@ -57,3 +57,8 @@ GroupId = Annotated[str, _OPAQUE]
 PlaceId = Annotated[str, _OPAQUE, _read("place")]
 PrincipalId = Annotated[str, _OPAQUE, _read("principal"), Field(description="A person or a group")]
 RecipientId = Annotated[str, _OPAQUE, _read("recipient"), Field(description="A person or a place")]
+
+
+def entity_key(principal: str) -> str:
+    """The key of the entity that belongs to a person or a group. The SDK takes no `@` in a key."""
+    return principal.replace("%", "%25").replace("@", "%40")

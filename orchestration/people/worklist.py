@@ -14,6 +14,7 @@ from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.task import OrchestrationContext
 from pydantic import Field
 
+from orchestration.domain.ids import entity_key
 from orchestration.domain.request import WORKLIST, Recorded
 
 # A state is read and written whole with every signal, so each list keeps its newest. What waits is about 25 bytes a
@@ -84,4 +85,6 @@ class WorklistUpdates:
 
     def _signal(self, operation: str, principals: Collection[str]) -> None:
         for principal in dict.fromkeys(principals):
-            self._ctx.signal_entity(EntityInstanceId(WORKLIST, principal), operation, self._request_id)
+            self._ctx.signal_entity(
+                EntityInstanceId(WORKLIST, entity_key(principal)), operation, self._request_id
+            )

@@ -18,6 +18,7 @@ from orchestration.approval.state import ApprovalInput, State
 from orchestration.approval.status import CUT_SHORT_REASONS, eligible_voters_of
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import Progress
+from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
 from orchestration.durable.generator import Durable
@@ -52,7 +53,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     effects.tell_requester(Notice.PROGRESS, step)
     effects.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
-        ctx.signal_entity(EntityInstanceId(PERSON, person), "done", record.request_id)
+        ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
     WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
     while True:
         outbox.step()

@@ -42,7 +42,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
-from orchestration.domain.ids import IdReader
+from orchestration.domain.ids import IdReader, entity_key
 from orchestration.domain.policy import PersonEntry, Policy, PolicyBook
 from orchestration.domain.request import (
     APPROVAL,
@@ -288,7 +288,7 @@ class ApprovalService:
         try:
             await within_budget(
                 self._client.signal_entity(
-                    EntityInstanceId(PERSON, person),
+                    EntityInstanceId(PERSON, entity_key(person)),
                     "set_entry",
                     entry.model_dump(mode="json", by_alias=True) if entry else None,
                 )

@@ -17,6 +17,7 @@ from orchestration.approval.status import eligible_voters_of, progress_of
 from orchestration.domain import rules
 from orchestration.domain.commands import Decision, Progress, Reason
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry, Policy
 from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, ApprovalRequest, Choice, LevelState, Via
 from orchestration.people.person import PersonState
@@ -127,7 +128,7 @@ class Worklists:
 
     async def _entity(self, name: str, key: str, model: type[S]) -> S:
         with translated():
-            found = await within_budget(self._client.get_entity(EntityInstanceId(name, key)))
+            found = await within_budget(self._client.get_entity(EntityInstanceId(name, entity_key(key))))
         return (found.get_typed_state(model) if found else None) or model()
 
 

@@ -19,6 +19,8 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.ids import IdReader
+from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
@@ -159,9 +161,12 @@ class Office:
         await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
 
 
-def outcome_activities(board: Board) -> OutcomeActivities:
-    worklist = BoardOutcomes(board)
-    return OutcomeActivities(worklist, worklist, lambda: BOOK, SlackIds())
+SLACK: IdReader = SlackIds()
+
+
+def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:
+    outcomes = BoardOutcomes(board)
+    return OutcomeActivities(outcomes, outcomes, lambda: book, ids)
 
 
 @pytest.fixture
@@ -197,21 +202,28 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 @asynccontextmanager
-async def opened(connection: Connection, board: Board, directory: Directory) -> AsyncIterator[Office]:
+async def opened(
+    connection: Connection,
+    board: Board,
+    directory: Directory,
+    *,
+    book: PolicyBook = BOOK,
+    ids: IdReader = SLACK,
+) -> AsyncIterator[Office]:
     worker = connection.worker()
     carrier = BoardPhones()
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
         ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
-        outcome_activities(board),
+        outcome_activities(board, book, ids),
         ChallengeActivities(codes, carrier, carrier, carrier),
     )
     worker.start()
     client = connection.client()
     yield Office(
         connection,
-        ApprovalService(client, lambda: BOOK, SlackIds()),
+        ApprovalService(client, lambda: book, ids),
         board,
         ChallengeService(client, codes),
         carrier,
