@@ -103,7 +103,7 @@ class ApprovalActivities:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())
-        # A lease that ran out has the same work dealt again while the first is still at it: one waits for the other.
+        # A lease that ran out has the same work dispatched again while the first still runs: one waits for the other.
         with turn:
             with self._lock:
                 known = self._done.get(key)

@@ -254,7 +254,7 @@ def _connect(
 
     failing: set[asyncio.Task[None]] = set()
 
-    def on_idle() -> bool:
+    def after_batch() -> bool:
         more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
         while dispatcher.too_long:
             task = asyncio.create_task(store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop())))
@@ -269,7 +269,7 @@ def _connect(
 
     store.before_commit = dispatcher.dispatch_early
     store.on_commit = on_commit
-    store.on_idle = on_idle
+    store.after_batch = after_batch
 
 
 async def _listen(server: GrpcServer, listen: str) -> str:
@@ -302,4 +302,4 @@ async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, lease_
             for worker in dispatcher.workers():
                 worker.stream.send(wire.HEALTH_PING)
         if dispatcher.expire():
-            store.poke()
+            store.wake()

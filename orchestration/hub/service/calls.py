@@ -156,13 +156,13 @@ class TaskHubService:
 
     async def GetWorkItems(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> None:
         worker = self._dispatcher.connect(request, stream)
-        self._store.poke()
+        self._store.wake()
         try:
             await worker.dismissed.wait()
         finally:
             # Reached however the stream ends. A worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)
-            self._store.poke()
+            self._store.wake()
 
     def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Change:
         if response.isPartial or response.requiresHistory:
@@ -232,7 +232,7 @@ class TaskHubService:
 
         def again() -> None:
             self._dispatcher.offer(ready)
-            self._store.poke()
+            self._store.wake()
 
         asyncio.get_running_loop().call_later(pause, again)
 

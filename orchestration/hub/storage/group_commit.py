@@ -39,8 +39,8 @@ class GroupCommitStore:
     """Runs operations in the order in which they came, and commits them in batches; lives on one event loop.
 
     Three functions may be set. `before_commit` is called with the transaction before each COMMIT, and returns
-    the function that undoes what it did if the COMMIT fails. `on_commit` is called after each COMMIT. `on_idle`
-    is called after each batch, and returns whether it wants to be called again at once.
+    the function that undoes what it did if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch`
+    is called after each batch and after `wake`; it returns whether it wants to be called again at once.
     """
 
     def __init__(self, db: sqlite3.Connection, clock: clocks.Clock) -> None:
@@ -52,7 +52,7 @@ class GroupCommitStore:
         self._closing = False
         self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[AfterCommit], None] = lambda _after_commit: None
-        self.on_idle: Callable[[], bool] = lambda: False
+        self.after_batch: Callable[[], bool] = lambda: False
 
     def submit(self, operation: Callable[[Transaction], Any], answer: Callable[[Any], None]) -> None:
         """Run an operation. `answer` is called once: with the result when it is on disk, or with the error.
@@ -63,7 +63,7 @@ class GroupCommitStore:
         if self._closing:
             raise HubError(_CLOSING)
         self._queue.append(_Pending(operation, answer))
-        self.poke()
+        self.wake()
 
     async def run(self, operation: Callable[[Transaction], _T]) -> _T:
         """Run an operation as `submit` does; returns its result, or raises its error."""
@@ -92,8 +92,8 @@ class GroupCommitStore:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
-    def poke(self) -> None:
-        """Call `on_idle` soon, although nothing was changed."""
+    def wake(self) -> None:
+        """Run the next batch soon; where nothing is queued, only `after_batch` is called."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._run_next)
@@ -114,12 +114,12 @@ class GroupCommitStore:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             if batch:
                 self._run_batch(batch)
-            more = self.on_idle()
+            more = self.after_batch()
         except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             _log.exception("Dispatching work failed; it is tried again with the next request.")
             more = False
         if more or self._queue:
-            self.poke()
+            self.wake()
 
     def _run_batch(self, batch: list[_Pending]) -> None:
         after_commit = AfterCommit()
