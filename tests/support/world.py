@@ -21,6 +21,7 @@ from orchestration.domain.commands import Progress
 from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
 from tests.support import POLICIES
+from tests.support.messages import text_of
 
 BOT_TOKEN = "xoxb-test"
 APP_TOKEN = "xapp-test"
@@ -213,24 +214,35 @@ class World:
         self._people.append(Person(self.simulator.url, user))
         return self._people[-1]
 
-    def cards(self, channel: str) -> list[Message]:
-        """Every card of a channel, in the order of their posting."""
-        posted = self.workspace.messages.in_channel(channel)
+    def cards(self) -> list[Message]:
+        """Every card of the workspace, channel by channel."""
+        posted = [
+            message
+            for channel in self.workspace.channels.all()
+            for message in self.workspace.messages.in_channel(channel.id)
+        ]
         return [
             message
             for message in posted
             if message.metadata and message.metadata["event_type"] == "approval_requested"
         ]
 
-    def card(self, request_id: str) -> Message:
-        """The newest card of a request."""
-        channels = self.workspace.channels
-        return [
-            message
-            for channel in channels.all()
-            for message in self.cards(channel.id)
-            if request_of(message) == request_id
-        ][-1]
+    def cards_of(self, request_id: str) -> list[Message]:
+        """The cards of one request."""
+        return [card for card in self.cards() if request_of(card) == request_id]
+
+    def shown(self, request_id: str) -> str:
+        """All that the one card of a request says."""
+        [card] = self.cards_of(request_id)
+        return read(card)
+
+    def thread(self, card: Message) -> list[str]:
+        """What is said under a card."""
+        return [read(reply) for reply in self.workspace.messages.in_thread(card.channel, card.ts)[1:]]
+
+    def direct_messages(self, user: str) -> list[str]:
+        """What the app has told this person alone."""
+        return [read(message) for message in self.workspace.messages.in_channel(f"D{user[1:]}")]
 
 
 def request_of(card: Message) -> str:
@@ -238,6 +250,11 @@ def request_of(card: Message) -> str:
     assert card.metadata is not None
     found: str = card.metadata["event_payload"]["instance_id"]
     return found
+
+
+def read(message: Message) -> str:
+    """All that a person can read of it."""
+    return text_of({"text": message.text, "blocks": message.blocks})
 
 
 def scheduler(hub: Hub) -> str:

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from orchestration.hub import Hub, SkippableClock
+from tests.support.api_world import ApiWorld
 from tests.support.world import World, policies
 
 
@@ -26,4 +28,17 @@ async def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with World(tmp_path, policies("bot")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
+    """One for all tests that neither count what is in it nor skip its time; stopping one takes a second."""
+    async with ApiWorld(tmp_path_factory.mktemp("api")) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_api(tmp_path: Path) -> AsyncIterator[ApiWorld]:
+    async with ApiWorld(tmp_path) as found:
         yield found

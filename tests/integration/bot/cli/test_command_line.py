@@ -7,18 +7,17 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from aiohttp import ClientError
 
 from bot.cli.main import main
 from bot.security.tokens import TokenFile
-from orchestration.domain.cards import Card
-from tests.integration.bot.http.api.conftest import Office
 from tests.support import ROOT
+from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,86 +38,73 @@ async def run(url: str, token: str, *arguments: str, **more: str) -> tuple[int |
     return await ended(await start(url, token, *arguments, **more))
 
 
-async def asked(office: Office, title: str) -> str:
-    """The ID of the request of that title, once its card is up."""
-    found: list[Card] = []
-
-    def there() -> bool:
-        found[:] = [card for card in office.board.cards.values() if card.title == title]
-        return bool(found)
-
-    await office.eventually(there)
-    return found[0].request_id
-
-
 @pytest.mark.parametrize(
     ("choice", "status", "words"),
     [("approve", 0, "approved by U0ADA: Fine."), ("reject", 1, "rejected by U0ADA: Fine.")],
 )
 async def test_ask_waits_and_exits_with_the_answer(
-    office: Office, choice: str, status: int, words: str
+    api: ApiWorld, choice: str, status: int, words: str
 ) -> None:
-    ada = office.token("ada", "U0ADA", "decide:deploy")
+    ada = api.token("ada", "U0ADA", "decide:deploy")
     title = f"To {choice}"
-    ask = await start(
-        office.url, office.token("ci"), "ask", title, "--policy", "deploy", "--field", "service=web"
-    )
-    request_id = await asked(office, title)
-    assert (await office.decide(ada, request_id, choice, comment="Fine.")).status == 200
+    ask = await start(api.url, api.token("ci"), "ask", title, "--policy", "deploy", "--field", "service=web")
+    request_id = await api.asked(title)
+    assert (await api.decide(ada, request_id, choice, comment="Fine.")).status == 200
     code, out, err = await ended(ask)
     assert (code, out) == (status, f"{request_id} {words}\n")
     assert err.startswith(f"{request_id} · pending")
 
 
-async def test_ask_prints_the_outcome_as_json(office: Office) -> None:
-    ada = office.token("ada", "U0ADA", "decide:deploy")
-    ask = await start(office.url, office.token("ci"), "ask", "As JSON", "--policy", "deploy", "--json")
-    request_id = await asked(office, "As JSON")
-    await office.decide(ada, request_id)
+async def test_ask_prints_the_outcome_as_json(api: ApiWorld) -> None:
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    ask = await start(api.url, api.token("ci"), "ask", "As JSON", "--policy", "deploy", "--json")
+    request_id = await api.asked("As JSON")
+    await api.decide(ada, request_id)
     code, out, _ = await ended(ask)
     outcome = json.loads(out)
     assert (code, outcome["request_id"], outcome["status"]) == (0, request_id, "approved")
 
 
-async def test_ask_says_that_a_request_timed_out_and_that_waiting_did(own_office: Office) -> None:
-    office = own_office
-    ci = office.token("ci")
-    ask = await start(office.url, ci, "ask", "Silence", "--policy", "deploy")
-    await asked(office, "Silence")
-    await office.skip(minutes=31)
+async def test_ask_says_that_a_request_timed_out_and_that_waiting_did(own_api: ApiWorld) -> None:
+    api = own_api
+    ci = api.token("ci")
+    ask = await start(api.url, ci, "ask", "Silence", "--policy", "deploy")
+    await api.asked("Silence")
+    await api.skip(minutes=31)
     code, out, _ = await ended(ask)
     assert code == 2
     assert "timed_out" in out
-    code, _, err = await run(office.url, ci, "ask", "Impatient", "--policy", "deploy", "--wait", "1s")
+    code, _, err = await run(api.url, ci, "ask", "Impatient", "--policy", "deploy", "--wait", "1s")
     assert code == 2
     assert "it stays open" in err
-    assert not office.board.cards[list(office.board.cards)[-1]].status.ended
+    [impatient] = api.titled("Impatient")
+    assert not (await api.service.status(impatient)).status.ended
 
 
 @pytest.mark.parametrize(
     ("flags", "code", "status"), [((), 130, "pending"), (("--cancel-on-interrupt",), 3, "cancelled")]
 )
 async def test_an_interrupt_cancels_only_when_asked_to(
-    office: Office, flags: tuple[str, ...], code: int, status: str
+    api: ApiWorld, flags: tuple[str, ...], code: int, status: str
 ) -> None:
-    ci, title = office.token("ci"), f"Interrupted {code}"
-    ask = await start(office.url, ci, "ask", title, "--policy", "deploy", *flags)
-    request_id = await asked(office, title)
+    ci, title = api.token("ci"), f"Interrupted {code}"
+    ask = await start(api.url, ci, "ask", title, "--policy", "deploy", *flags)
+    request_id = await api.asked(title)
     assert ask.stderr is not None
     await asyncio.wait_for(ask.stderr.readline(), 10)  # it is waiting
     ask.send_signal(signal.SIGINT)
     assert (await ended(ask))[0] == code
-    assert (await office.service.status(request_id)).status == status
+    assert (await api.service.status(request_id)).status == status
 
 
-async def test_what_cannot_be_asked_exits_4_with_one_line(office: Office) -> None:
-    ci = office.token("ci")
+async def test_what_cannot_be_asked_exits_4_with_one_line(api: ApiWorld) -> None:
+    ci = api.token("ci")
     cases: list[tuple[str, str, tuple[str, ...], str]] = [
-        (office.url, ci, ("Beans", "--policy", "coffee"), "there is no 'coffee'"),
-        (office.url, "csn_wrong", ("Beans", "--policy", "deploy"), "Send a valid token"),
-        (office.url, ci, ("Beans", "--policy", "deploy", "--field", "nonsense"), "not NAME=VALUE"),
+        (api.url, ci, ("Beans", "--policy", "coffee"), "there is no 'coffee'"),
+        (api.url, "csn_wrong", ("Beans", "--policy", "deploy"), "Send a valid token"),
+        (api.url, ci, ("Beans", "--policy", "deploy", "--field", "nonsense"), "not NAME=VALUE"),
         ("nowhere", ci, ("Beans", "--policy", "deploy"), "COUNTERSIGN_URL"),
-        (office.url, "", ("Beans", "--policy", "deploy"), "COUNTERSIGN_TOKEN"),
+        (api.url, "", ("Beans", "--policy", "deploy"), "COUNTERSIGN_TOKEN"),
         ("http://127.0.0.1:9", ci, ("Beans", "--policy", "deploy", "--wait", "1s"), "cannot be reached"),
     ]
     results = await asyncio.gather(*(run(url, token, "ask", *rest) for url, token, rest, _ in cases))
@@ -128,27 +114,27 @@ async def test_what_cannot_be_asked_exits_4_with_one_line(office: Office) -> Non
         assert "Traceback" not in err
 
 
-async def test_status_list_cancel_export(own_office: Office) -> None:
-    office = own_office
-    ci = office.token("ci")
-    first, second = await office.ask(ci, title="First"), await office.ask(ci, title="Sec\u200bond")
-    code, out, _ = await run(office.url, ci, "status", first)
+async def test_status_list_cancel_export(own_api: ApiWorld) -> None:
+    api = own_api
+    ci = api.token("ci")
+    first, second = await api.ask(ci, title="First"), await api.ask(ci, title="Sec\u200bond")
+    code, out, _ = await run(api.url, ci, "status", first)
     assert (code, out.startswith(f"{first} · pending · On call: 0 of 1")) == (0, True)
-    code, out, _ = await run(office.url, ci, "cancel", second, "--reason", "No need.")
+    code, out, _ = await run(api.url, ci, "cancel", second, "--reason", "No need.")
     assert code == 0
-    await office.until(second, lambda progress: progress.outcome is not None)
+    await api.until(second, lambda progress: progress.outcome is not None)
     (listed, just), exported = await asyncio.gather(
         asyncio.gather(
-            run(office.url, ci, "list", "--since", "1h"), run(office.url, ci, "list", "--status", "cancelled")
+            run(api.url, ci, "list", "--since", "1h"), run(api.url, ci, "list", "--status", "cancelled")
         ),
-        run(office.url, ci, "export", "--since", "2020-01-01"),
+        run(api.url, ci, "export", "--since", "2020-01-01"),
     )
     assert [line.split()[0] for line in listed[1].splitlines()] == [first, second]
     assert [line.split()[:2] for line in just[1].splitlines()] == [[second, "cancelled"]]
     lines = [json.loads(line) for line in exported[1].splitlines()]
     assert [(line["id"], line["status"]) for line in lines] == [(first, "pending"), (second, "cancelled")]
     assert lines[1]["outcome"]["comments"] == "No need."
-    code, _, err = await run(office.url, ci, "status", "deploy-00000000")
+    code, _, err = await run(api.url, ci, "status", "deploy-00000000")
     assert (code, "no request with that ID" in err) == (2, True)
 
 
@@ -185,22 +171,27 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
         assert (code, err.count("\n")) == (2, 1)
 
 
-async def served(data: Path, port: int = 0) -> tuple[Process, int]:
+async def served(api: ApiWorld) -> Process:
+    """The bot of that world as a process of its own, once it answers."""
+    environment = {"PATH": os.environ["PATH"], **api.settings()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.server_process", str(data), str(port), cwd=ROOT, stdout=PIPE
+        sys.executable, "-m", "bot", "run", cwd=ROOT, env=environment, stdout=DEVNULL, stderr=DEVNULL
     )
-    assert process.stdout is not None
-    return process, int(await asyncio.wait_for(process.stdout.readline(), 20))
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ClientError):
+                if (await api.call("GET", "/healthz")).status == 200:
+                    return process
+            await asyncio.sleep(0.05)
 
 
-async def test_ask_goes_on_over_a_killed_and_restarted_server(office: Office, tmp_path: Path) -> None:
+async def test_ask_goes_on_over_a_killed_and_restarted_server(own_api: ApiWorld) -> None:
     """The server dies while `ask` waits; what was asked is on disk, and the answer still arrives."""
-    tokens = TokenFile(tmp_path / "tokens.toml")
-    ci = tokens.create("ci", "U0RITA", ["request"])
-    ada = tokens.create("ada", "U0ADA", ["decide:deploy"])
-    server, port = await served(tmp_path)
-    url = f"http://127.0.0.1:{port}"
-    ask = await start(url, ci, "ask", "Deploy through a crash?", "--policy", "deploy")
+    api = own_api
+    await api.stop()
+    ci, ada = api.token("ci", "U0RITA", "request"), api.token("ada", "U0ADA", "decide:deploy")
+    server = await served(api)
+    ask = await start(api.url, ci, "ask", "Deploy through a crash?", "--policy", "deploy")
     try:
         assert ask.stderr is not None
         request_id = (await asyncio.wait_for(ask.stderr.readline(), 20)).split()[0].decode()
@@ -208,12 +199,10 @@ async def test_ask_goes_on_over_a_killed_and_restarted_server(office: Office, tm
         await server.wait()
         while b"cannot be reached" not in await asyncio.wait_for(ask.stderr.readline(), 10):
             assert ask.returncode is None
-        server, _ = await served(tmp_path, port)
-        answer: Any = None
-        while answer is None or answer.status == 409:  # until the round is open again to this process
-            answer = await office.call(
-                "POST", f"{url}/api/approvals/{request_id}/decision", ada, json={"choice": "approve"}
-            )
+        server = await served(api)
+        answer = await api.decide(ada, request_id)
+        while answer.status == 409:  # until the round is open again to this process
+            answer = await api.decide(ada, request_id)
         assert answer.status == 200
         code, out, _ = await ended(ask)
         assert (code, out) == (0, f"{request_id} approved by U0ADA\n")

@@ -10,14 +10,14 @@ import pytest
 
 from bot.http.api import long_polling
 from orchestration.domain.request import Via
-from tests.integration.bot.http.api.conftest import Office
+from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_ask_wait_decide(office: Office) -> None:
-    rita, ada = office.token("ci", "U0RITA", "request"), office.token("ada", "U0ADA", "decide:deploy")
-    started = await office.call(
+async def test_ask_wait_decide(api: ApiWorld) -> None:
+    rita, ada = api.token("ci", "U0RITA", "request"), api.token("ada", "U0ADA", "decide:deploy")
+    started = await api.call(
         "POST",
         "/api/approvals",
         rita,
@@ -25,15 +25,15 @@ async def test_ask_wait_decide(office: Office) -> None:
     )
     assert started.status == 202
     request_id = started.body["id"]
-    assert started.headers["Location"] == f"{office.url}/api/approvals/{request_id}"
+    assert started.headers["Location"] == f"{api.url}/api/approvals/{request_id}"
     assert started.headers["Retry-After"].isdigit()
 
-    waiting = asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=30s", rita))
-    await office.until(request_id, lambda progress: len(progress.cards) == 1)
-    first = await office.call("GET", f"/api/approvals/{request_id}", rita)
+    waiting = asyncio.create_task(api.call("GET", f"/api/approvals/{request_id}?wait=30s", rita))
+    await api.until(request_id, lambda progress: len(progress.cards) == 1)
+    first = await api.call("GET", f"/api/approvals/{request_id}", rita)
     assert (first.status, first.body["status"], first.body["requester"]) == (202, "pending", "U0RITA")
 
-    verdict = await office.decide(ada, request_id, comment="Go.")
+    verdict = await api.decide(ada, request_id, comment="Go.")
     assert (verdict.status, verdict.body["accepted"], verdict.body["reason"]) == (200, True, "recorded")
     ended = await waiting
     assert (ended.status, ended.body["status"]) == (200, "approved")
@@ -42,66 +42,65 @@ async def test_ask_wait_decide(office: Office) -> None:
     assert (outcome["processed_by"], outcome["comments"]) == ("U0ADA", "Go.")
     assert (vote["actor"], vote["via"]) == ("U0ADA", Via.API)
     assert vote["token"].startswith("ada-")
-    asked_with = (await office.service.asked(request_id)).asked_with
+    asked_with = (await api.service.asked(request_id)).asked_with
     assert asked_with is not None
     assert asked_with.startswith("ci-")
 
 
-async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(office: Office) -> None:
-    rita = office.token("ci")
-    request_id = await office.ask(rita)
+async def test_a_long_poll_returns_after_its_time_and_says_that_it_still_waits(api: ApiWorld) -> None:
+    rita = api.token("ci")
+    request_id = await api.ask(rita)
     began = time.monotonic()
-    answer = await office.call("GET", f"/api/approvals/{request_id}?wait=1s", rita)
+    answer = await api.call("GET", f"/api/approvals/{request_id}?wait=1s", rita)
     assert (answer.status, answer.body["status"]) == (202, "pending")
     assert 0.9 < time.monotonic() - began < 3
 
 
-async def test_an_idempotency_key_starts_once_and_refuses_another_request(office: Office) -> None:
-    rita = office.token("ci")
+async def test_an_idempotency_key_starts_once_and_refuses_another_request(api: ApiWorld) -> None:
+    rita = api.token("ci")
     body, key = {"policy": "deploy", "title": "Deploy?"}, {"Idempotency-Key": "run-77"}
     ids = {
-        (await office.call("POST", "/api/approvals", rita, json=body, headers=key)).body["id"]
-        for _ in range(3)
+        (await api.call("POST", "/api/approvals", rita, json=body, headers=key)).body["id"] for _ in range(3)
     }
     assert len(ids) == 1
-    other = await office.call("POST", "/api/approvals", rita, json={**body, "title": "Other"}, headers=key)
+    other = await api.call("POST", "/api/approvals", rita, json={**body, "title": "Other"}, headers=key)
     assert (other.status, other.fields) == (422, {"Idempotency-Key"})
     (request_id,) = ids
-    await office.until(request_id, lambda progress: len(progress.cards) == 1)
-    assert sum(card.request_id == request_id for card in office.board.cards.values()) == 1
+    await api.until(request_id, lambda progress: len(progress.cards) == 1)
+    assert len(api.cards_of(request_id)) == 1
 
 
 async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_approval(
-    office: Office,
+    api: ApiWorld,
 ) -> None:
     """Rita is an approver of this policy; only that she asked stands in the way, whatever token she uses."""
-    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
-    refused = await office.decide(office.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
+    request_id = await api.ask(api.token("ci", "U0RITA", "request"))
+    refused = await api.decide(api.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
     assert (refused.status, refused.body["verdict"]["reason"]) == (403, "self_approval")
-    assert (await office.service.status(request_id)).status == "pending"
+    assert (await api.service.status(request_id)).status == "pending"
 
 
-async def test_a_refused_decision_says_why_in_its_status_and_words(office: Office) -> None:
-    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "decide:deploy")
-    ada = office.token("ada", "U0ADA", "decide:deploy")
-    request_id = await office.ask(rita)
-    not_approver = await office.decide(sam, request_id)
+async def test_a_refused_decision_says_why_in_its_status_and_words(api: ApiWorld) -> None:
+    rita, sam = api.token("ci"), api.token("sam", "U0SAM", "decide:deploy")
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(rita)
+    not_approver = await api.decide(sam, request_id)
     assert (not_approver.status, not_approver.body["verdict"]["reason"]) == (403, "not_an_approver")
-    no_reason = await office.decide(ada, request_id, "reject")
+    no_reason = await api.decide(ada, request_id, "reject")
     assert (no_reason.status, no_reason.fields) == (422, {"comment"})
-    wrong_round = await office.decide(ada, request_id, round=9)
+    wrong_round = await api.decide(ada, request_id, round=9)
     assert (wrong_round.status, wrong_round.body["verdict"]["reason"]) == (409, "round_over")
-    assert (await office.decide(ada, request_id, "reject", comment="Not today.")).status == 200
-    late = await office.decide(ada, request_id)
+    assert (await api.decide(ada, request_id, "reject", comment="Not today.")).status == 200
+    late = await api.decide(ada, request_id)
     assert (late.status, late.body["verdict"]["ended_as"]) == (409, "rejected")
     assert "already rejected" in late.body["detail"]
 
 
-async def test_a_decision_with_the_same_key_counts_once_and_gets_the_same_verdict(office: Office) -> None:
-    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
-    request_id = await office.ask(rita)
+async def test_a_decision_with_the_same_key_counts_once_and_gets_the_same_verdict(api: ApiWorld) -> None:
+    rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(rita)
     for _ in range(2):
-        answer = await office.call(
+        answer = await api.call(
             "POST",
             f"/api/approvals/{request_id}/decision",
             ada,
@@ -111,52 +110,52 @@ async def test_a_decision_with_the_same_key_counts_once_and_gets_the_same_verdic
         assert (answer.status, answer.body["reason"]) == (200, "recorded")
 
 
-async def test_a_token_decides_only_the_policies_it_names(office: Office) -> None:
-    request_id = await office.ask(office.token("ci"))
-    refused = await office.decide(office.token("buyer", "U0ADA", "decide:purchase"), request_id)
+async def test_a_token_decides_only_the_policies_it_names(api: ApiWorld) -> None:
+    request_id = await api.ask(api.token("ci"))
+    refused = await api.decide(api.token("buyer", "U0ADA", "decide:purchase"), request_id)
     assert refused.status == 403
     assert "decide:deploy" in refused.body["detail"]
 
 
-async def test_the_requester_withdraws_and_nobody_else(office: Office) -> None:
-    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "request")
-    request_id = await office.ask(rita)
+async def test_the_requester_withdraws_and_nobody_else(api: ApiWorld) -> None:
+    rita, sam = api.token("ci"), api.token("sam", "U0SAM", "request")
+    request_id = await api.ask(rita)
     path = f"/api/approvals/{request_id}/cancel"
-    assert (await office.call("POST", path, sam)).status == 403
-    assert (await office.call("POST", path, rita, json={"reason": "Found it."})).status == 200
-    ended = await office.call("GET", f"/api/approvals/{request_id}?wait=10s", rita)
+    assert (await api.call("POST", path, sam)).status == 403
+    assert (await api.call("POST", path, rita, json={"reason": "Found it."})).status == 200
+    ended = await api.call("GET", f"/api/approvals/{request_id}?wait=10s", rita)
     assert (ended.body["status"], ended.body["outcome"]["comments"]) == ("cancelled", "Found it.")
 
 
-async def test_a_question_and_its_answer(office: Office) -> None:
-    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
-    request_id = await office.ask(rita)
+async def test_a_question_and_its_answer(api: ApiWorld) -> None:
+    rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(rita)
     path = f"/api/approvals/{request_id}/comment"
-    asked = await office.call("POST", path, ada, json={"text": "Tested?", "kind": "question"})
-    answered = await office.call("POST", path, rita, json={"text": "Twice.", "kind": "answer"})
+    asked = await api.call("POST", path, ada, json={"text": "Tested?", "kind": "question"})
+    answered = await api.call("POST", path, rita, json={"text": "Twice.", "kind": "answer"})
     assert (asked.status, answered.status) == (200, 200)
-    progress = await office.service.status(request_id)
+    progress = await api.service.status(request_id)
     assert [verdict.reason for verdict in progress.verdicts] == ["recorded", "recorded"]
 
 
-async def test_lists_by_status_policy_requester_and_time_in_pages(own_office: Office) -> None:
-    office = own_office
-    rita, sam = office.token("ci"), office.token("sam", "U0SAM", "request")
-    mine = [await office.ask(rita, title=f"Deploy {n}") for n in range(5)]
-    sams = await office.ask(sam)
-    bought = await office.call(
+async def test_lists_by_status_policy_requester_and_time_in_pages(own_api: ApiWorld) -> None:
+    api = own_api
+    rita, sam = api.token("ci"), api.token("sam", "U0SAM", "request")
+    mine = [await api.ask(rita, title=f"Deploy {n}") for n in range(5)]
+    sams = await api.ask(sam)
+    bought = await api.call(
         "POST",
         "/api/approvals",
         rita,
         json={"policy": "purchase", "title": "Pens", "amount": "5", "fields": {"vendor": "Acme"}},
     )
-    await office.until(bought.body["id"], lambda progress: progress.status.ended)
+    await api.until(bought.body["id"], lambda progress: progress.status.ended)
 
     async def ids(query: str, token: str = rita) -> list[str]:
         found: list[str] = []
         after = ""
         while True:
-            page = await office.call("GET", f"/api/approvals?limit=2{query}{after}", token)
+            page = await api.call("GET", f"/api/approvals?limit=2{query}{after}", token)
             assert page.status == 200, page.body
             found += [item["id"] for item in page.body["items"]]
             if page.body["next"] is None:
@@ -168,17 +167,17 @@ async def test_lists_by_status_policy_requester_and_time_in_pages(own_office: Of
     assert await ids("&status=auto_approved") == [bought.body["id"]]
     assert await ids("&until=2020-01-01T00:00:00Z") == []
     assert await ids("", sam) == [sams]
-    assert (await office.call("GET", "/api/approvals?requester=U0RITA", sam)).status == 403
-    assert (await office.call("GET", "/api/approvals?after=nonsense", rita)).status == 422
+    assert (await api.call("GET", "/api/approvals?requester=U0RITA", sam)).status == 403
+    assert (await api.call("GET", "/api/approvals?after=nonsense", rita)).status == 422
 
 
-async def test_a_token_that_may_only_ask_sees_its_owners_own(office: Office) -> None:
-    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
+async def test_a_token_that_may_only_ask_sees_its_owners_own(api: ApiWorld) -> None:
+    request_id = await api.ask(api.token("ci", "U0RITA", "request"))
     path = f"/api/approvals/{request_id}"
-    assert (await office.call("GET", path, office.token("sam", "U0SAM", "request"))).status == 403
-    assert (await office.call("GET", path, office.token("ada", "U0ADA", "decide:deploy"))).status == 202
-    assert (await office.call("GET", path, office.token("eve", "U0EVE", "decide:purchase"))).status == 403
-    assert (await office.call("GET", path, office.token("auditor", "U0EVE", "read"))).status == 202
+    assert (await api.call("GET", path, api.token("sam", "U0SAM", "request"))).status == 403
+    assert (await api.call("GET", path, api.token("ada", "U0ADA", "decide:deploy"))).status == 202
+    assert (await api.call("GET", path, api.token("eve", "U0EVE", "decide:purchase"))).status == 403
+    assert (await api.call("GET", path, api.token("auditor", "U0EVE", "read"))).status == 202
 
 
 GOOD = {"policy": "deploy", "title": "Deploy?"}
@@ -208,13 +207,13 @@ GOOD = {"policy": "deploy", "title": "Deploy?"}
     ],
 )
 async def test_what_is_wrong_is_named_and_starts_nothing(
-    office: Office, body: object, status: int, field: str
+    api: ApiWorld, body: object, status: int, field: str
 ) -> None:
-    nina = office.token("nina", "U0NINA")
-    answer = await office.call("POST", "/api/approvals", nina, json=body)
+    nina = api.token("nina", "U0NINA")
+    answer = await api.call("POST", "/api/approvals", nina, json=body)
     assert (answer.status, answer.fields) == (status, {field}), answer.body
     assert answer.headers["Content-Type"].startswith("application/problem+json")
-    assert (await office.call("GET", "/api/approvals?requester=U0NINA", nina)).body["items"] == []
+    assert (await api.call("GET", "/api/approvals?requester=U0NINA", nina)).body["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -230,25 +229,23 @@ async def test_what_is_wrong_is_named_and_starts_nothing(
         (b"[" * 100_000, "application/json", 400),
     ],
 )
-async def test_bodies_that_are_no_request(
-    office: Office, data: bytes, content_type: str, status: int
-) -> None:
-    answer = await office.call(
-        "POST", "/api/approvals", office.token("ci"), data=data, headers={"Content-Type": content_type}
+async def test_bodies_that_are_no_request(api: ApiWorld, data: bytes, content_type: str, status: int) -> None:
+    answer = await api.call(
+        "POST", "/api/approvals", api.token("ci"), data=data, headers={"Content-Type": content_type}
     )
     assert answer.status == status
     assert answer.body["status"] == status
 
 
-async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(office: Office) -> None:
+async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(api: ApiWorld) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(300):
             yield b" " * 1024
 
-    answer = await office.call(
+    answer = await api.call(
         "POST",
         "/api/approvals",
-        office.token("ci"),
+        api.token("ci"),
         data=endless(),
         headers={"Content-Type": "application/json"},
     )
@@ -258,54 +255,54 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(office: Office) 
 @pytest.mark.parametrize(
     "path", ["/api/approvals/deploy-00000000", "/api/approvals/..%2f..", "/api/approvals/%00"]
 )
-async def test_an_unknown_id_is_404(office: Office, path: str) -> None:
-    assert (await office.call("GET", path, office.token("ci"))).status == 404
+async def test_an_unknown_id_is_404(api: ApiWorld, path: str) -> None:
+    assert (await api.call("GET", path, api.token("ci"))).status == 404
 
 
-async def test_too_long_a_wait_and_unknown_parameters_are_named(office: Office) -> None:
-    rita = office.token("ci")
-    request_id = await office.ask(rita)
+async def test_too_long_a_wait_and_unknown_parameters_are_named(api: ApiWorld) -> None:
+    rita = api.token("ci")
+    request_id = await api.ask(rita)
     for query, field in (
         ("wait=3h", "wait"),
         ("wait=soon", "wait"),
         ("what=1", "what"),
         ("wait=1s&wait=2s", "wait"),
     ):
-        answer = await office.call("GET", f"/api/approvals/{request_id}?{query}", rita)
+        answer = await api.call("GET", f"/api/approvals/{request_id}?{query}", rita)
         assert (answer.status, answer.fields) == (422, {field})
 
 
 @pytest.mark.clocked
-async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decision(office: Office) -> None:
-    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
-    request_id = await office.ask(rita)
+async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decision(api: ApiWorld) -> None:
+    rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(rita)
     polls = [
-        asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
+        asyncio.create_task(api.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
         for _ in range(1000)
     ]
-    await office.eventually(lambda: office.api.polls == 1000)
-    assert office.api.watched == 1
-    assert (await office.decide(ada, request_id)).status == 200
+    await api.eventually(lambda: api.app.api.polls == 1000)
+    assert api.app.api.watched == 1
+    assert (await api.decide(ada, request_id)).status == 200
     decided = time.monotonic()
     answers = await asyncio.gather(*polls)
     assert time.monotonic() - decided < 1
     assert {(answer.status, answer.body["status"]) for answer in answers} == {(200, "approved")}
-    assert office.api.watched == 0
+    assert api.app.api.watched == 0
 
 
 async def test_a_decision_does_not_wait_for_the_next_look(
-    own_office: Office, monkeypatch: pytest.MonkeyPatch
+    own_api: ApiWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The more requests are watched the more seldom each is looked at: here every five minutes, as if many were."""
     monkeypatch.setattr(long_polling, "LOOKS_A_SECOND", 0.01)
-    office = own_office
-    rita, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
-    ids = [await office.ask(rita) for _ in range(3)]
+    api = own_api
+    rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    ids = [await api.ask(rita) for _ in range(3)]
     polls = [
-        asyncio.create_task(office.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
+        asyncio.create_task(api.call("GET", f"/api/approvals/{request_id}?wait=60s", rita))
         for request_id in ids
     ]
-    await office.eventually(lambda: office.api.watched == 3)
+    await api.eventually(lambda: api.app.api.watched == 3)
     for request_id, poll in zip(ids, polls, strict=True):
-        assert (await office.decide(ada, request_id)).status == 200
+        assert (await api.decide(ada, request_id)).status == 200
         assert (await poll).body["status"] == "approved"

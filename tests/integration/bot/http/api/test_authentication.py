@@ -8,7 +8,7 @@ import pytest
 
 from bot.http.api.endpoint import Endpoint
 from bot.http.api.rate import Rates
-from tests.integration.bot.http.api.conftest import ALL, Office
+from tests.support.api_world import ALL_SCOPES, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -19,17 +19,19 @@ def path_of(endpoint: Endpoint, request_id: str) -> str:
     return endpoint.path.replace("{id}", request_id).replace("{event_name}", "Hello")
 
 
-async def test_every_route_with_every_token(office: Office) -> None:
+async def test_every_route_with_every_token(api: ApiWorld) -> None:
     """A token is refused with each scope that a route does not take, and gets past the gate with each that it does."""
-    request_id = await office.ask(office.token("ci", "U0RITA", "request"))
-    tokens = {scope: office.token("table", "U0RITA", scope) for scope in ALL if scope != "decide:purchase"}
-    revoked = office.token("gone", "U0RITA", *ALL)
-    office.tokens.revoke(max(t.name for t in office.tokens.all() if t.name.startswith("gone-")))
+    request_id = await api.ask(api.token("ci", "U0RITA", "request"))
+    tokens = {
+        scope: api.token("table", "U0RITA", scope) for scope in ALL_SCOPES if scope != "decide:purchase"
+    }
+    revoked = api.token("gone", "U0RITA", *ALL_SCOPES)
+    api.tokens.revoke(max(t.name for t in api.tokens.all() if t.name.startswith("gone-")))
     seen: list[str] = []
-    for endpoint in office.api.authenticator.endpoints:
+    for endpoint in api.app.api.authenticator.endpoints:
 
         async def status(token: str | None, endpoint: Endpoint = endpoint, **how: Any) -> int:
-            answer = await office.call(endpoint.method, path_of(endpoint, request_id), token, **how)
+            answer = await api.call(endpoint.method, path_of(endpoint, request_id), token, **how)
             return answer.status
 
         if not endpoint.scopes:
@@ -53,37 +55,37 @@ async def test_every_route_with_every_token(office: Office) -> None:
     assert {"/api/approvals/{id}/decision", "/api/challenges/{id}/response"} <= set(seen)
 
 
-async def test_what_is_not_there_is_said_only_with_a_token(office: Office) -> None:
-    ci = office.token("ci")
-    assert (await office.call("GET", "/api/nothing")).status == 401
-    assert (await office.call("GET", "/api/nothing", ci)).status == 404
-    wrong = await office.call("DELETE", "/api/approvals", ci)
+async def test_what_is_not_there_is_said_only_with_a_token(api: ApiWorld) -> None:
+    ci = api.token("ci")
+    assert (await api.call("GET", "/api/nothing")).status == 401
+    assert (await api.call("GET", "/api/nothing", ci)).status == 404
+    wrong = await api.call("DELETE", "/api/approvals", ci)
     assert (wrong.status, wrong.headers["Allow"]) == (405, "GET, POST")
-    assert (await office.call("GET", "/api/approvals")).headers["WWW-Authenticate"].startswith("Bearer")
+    assert (await api.call("GET", "/api/approvals")).headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_a_decision_is_never_taken_by_get(office: Office) -> None:
+async def test_a_decision_is_never_taken_by_get(api: ApiWorld) -> None:
     """Link scanners follow what they can."""
-    request_id = await office.ask(office.token("ci"))
-    ada = office.token("ada", "U0ADA", "decide:deploy")
-    answer = await office.call("GET", f"/api/approvals/{request_id}/decision?choice=approve", ada)
+    request_id = await api.ask(api.token("ci"))
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    answer = await api.call("GET", f"/api/approvals/{request_id}/decision?choice=approve", ada)
     assert answer.status == 405
 
 
-async def test_a_token_over_its_rate_waits_and_others_do_not(office: Office) -> None:
-    slow, other = office.token("slow", rate=3), office.token("other")
-    statuses = [(await office.call("GET", "/api/approvals", slow)).status for _ in range(3)]
-    over = await office.call("GET", "/api/approvals", slow)
+async def test_a_token_over_its_rate_waits_and_others_do_not(api: ApiWorld) -> None:
+    slow, other = api.token("slow", rate=3), api.token("other")
+    statuses = [(await api.call("GET", "/api/approvals", slow)).status for _ in range(3)]
+    over = await api.call("GET", "/api/approvals", slow)
     assert (statuses, over.status) == ([200, 200, 200], 429)
     assert 1 <= int(over.headers["Retry-After"]) <= 20
-    assert (await office.call("GET", "/api/approvals", other)).status == 200
+    assert (await api.call("GET", "/api/approvals", other)).status == 200
 
 
-async def test_a_bucket_refills_evenly_and_never_beyond_a_minutes_worth(office: Office) -> None:
+async def test_a_bucket_refills_evenly_and_never_beyond_a_minutes_worth(api: ApiWorld) -> None:
     now = [0.0]
     rates = Rates(lambda: now[0])
-    secret = office.token("bucket", rate=60)
-    token = office.tokens.find(secret)
+    secret = api.token("bucket", rate=60)
+    token = api.tokens.find(secret)
     assert token is not None
     assert [rates.take(token) for _ in range(61)] == [0] * 60 + [1]
     now[0] += 1

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from orchestration.domain.request import Status
-from tests.integration.bot.http.api.conftest import Office
+from tests.support.api_world import ApiWorld
+from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -15,12 +15,12 @@ RUNTIME = "/runtime/webhooks/durabletask/instances"
 
 
 async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_token_may(
-    office: Office,
+    api: ApiWorld,
 ) -> None:
     """As in Durable Functions a key is in the address; one who may only ask gets a key to look, and none to act."""
     body = {"policy": "deploy", "title": "Deploy?"}
-    ci = office.token("ci", "U0RITA", "request")
-    asked = (await office.call("POST", "/api/approvals", ci, json=body)).body
+    ci = api.token("ci", "U0RITA", "request")
+    asked = (await api.call("POST", "/api/approvals", ci, json=body)).body
     assert set(asked) == {
         "id",
         "statusQueryGetUri",
@@ -30,60 +30,59 @@ async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_t
         "resumePostUri",
         "purgeHistoryDeleteUri",
     }
-    looked = await office.call("GET", asked["statusQueryGetUri"])
+    looked = await api.call("GET", asked["statusQueryGetUri"])
     assert (looked.status, looked.body["runtimeStatus"] in {"Pending", "Running"}) == (202, True)
     assert looked.body["instanceId"] == asked["id"]
     assert "code=" in looked.headers["Location"]
-    assert (await office.call("POST", asked["terminatePostUri"].replace("{text}", "x"))).status == 401
+    assert (await api.call("POST", asked["terminatePostUri"].replace("{text}", "x"))).status == 401
     stolen = asked["statusQueryGetUri"].partition("?")[2]
-    assert (await office.call("POST", f"{RUNTIME}/{asked['id']}/terminate?{stolen}")).status == 401
-    assert (await office.call("GET", f"{RUNTIME}/deploy-00000000?{stolen}")).status == 401
-    with_both = await office.call("GET", asked["statusQueryGetUri"], ci)
+    assert (await api.call("POST", f"{RUNTIME}/{asked['id']}/terminate?{stolen}")).status == 401
+    assert (await api.call("GET", f"{RUNTIME}/deploy-00000000?{stolen}")).status == 401
+    with_both = await api.call("GET", asked["statusQueryGetUri"], ci)
     assert with_both.status == 202
 
-    root = office.token("root", "U0RITA", "request", "admin")
-    asked = (await office.call("POST", "/api/approvals", root, json=body)).body
-    assert (await office.call("POST", asked["suspendPostUri"].replace("{text}", "lunch"))).status == 202
-    suspended = await office.call("GET", asked["statusQueryGetUri"])
+    root = api.token("root", "U0RITA", "request", "admin")
+    asked = (await api.call("POST", "/api/approvals", root, json=body)).body
+    assert (await api.call("POST", asked["suspendPostUri"].replace("{text}", "lunch"))).status == 202
+    suspended = await api.call("GET", asked["statusQueryGetUri"])
     assert (suspended.status, suspended.body["runtimeStatus"]) == (202, "Suspended")
-    assert (await office.call("POST", asked["resumePostUri"].replace("{text}", "back"))).status == 202
-    await office.until(asked["id"], lambda progress: len(progress.cards) == 1)
-    assert (await office.call("GET", asked["statusQueryGetUri"])).body["runtimeStatus"] == "Running"
+    assert (await api.call("POST", asked["resumePostUri"].replace("{text}", "back"))).status == 202
+    await api.until(asked["id"], lambda progress: len(progress.cards) == 1)
+    assert (await api.call("GET", asked["statusQueryGetUri"])).body["runtimeStatus"] == "Running"
 
 
-async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(office: Office) -> None:
-    root = office.token("root")
-    request_id = await office.ask(root)
-    ref = (await office.service.status(request_id)).cards[0]
+async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(api: ApiWorld) -> None:
+    root = api.token("root")
+    request_id = await api.ask(root)
     place = f"{RUNTIME}/{request_id}"
-    assert (await office.call("DELETE", place, root)).status == 404  # it runs
-    assert (await office.call("POST", f"{place}/terminate?reason=enough", root)).status == 202
-    await office.eventually(lambda: office.board.cards[ref.channel, ref.ts].status is Status.TERMINATED)
-    ended = await office.call("GET", place, root)
+    assert (await api.call("DELETE", place, root)).status == 404  # it runs
+    assert (await api.call("POST", f"{place}/terminate?reason=enough", root)).status == 202
+    await api.eventually(lambda: "Stopped by an operator" in api.shown(request_id))
+    ended = await api.call("GET", place, root)
     assert (ended.status, ended.body["runtimeStatus"], ended.body["output"]) == (200, "Terminated", "enough")
     for action in ("terminate", "suspend", "resume", "raiseEvent/Hello"):
-        assert (await office.call("POST", f"{place}/{action}", root, json={})).status == 410, action
-    shown = await office.call("GET", f"/api/approvals/{request_id}?wait=10s", root)
+        assert (await api.call("POST", f"{place}/{action}", root, json={})).status == 410, action
+    shown = await api.call("GET", f"/api/approvals/{request_id}?wait=10s", root)
     assert (shown.status, shown.body["status"]) == (200, "terminated")
     async with asyncio.timeout(10):  # `reconcile` has it signed
         while not shown.body["outcome"]["receipt"]:
-            shown = await office.call("GET", f"/api/approvals/{request_id}", root)
-    purged = await office.call("DELETE", place, root)
+            shown = await api.call("GET", f"/api/approvals/{request_id}", root)
+    purged = await api.call("DELETE", place, root)
     assert (purged.status, purged.body) == (200, {"instancesDeleted": 1})
-    assert (await office.call("GET", place, root)).status == 404
+    assert (await api.call("GET", place, root)).status == 404
 
 
-async def test_the_events_that_decide_are_refused_in_any_case_with_a_pointer(office: Office) -> None:
+async def test_the_events_that_decide_are_refused_in_any_case_with_a_pointer(api: ApiWorld) -> None:
     """The SDK takes event names without regard to case."""
-    root = office.token("root")
-    request_id = await office.ask(root)
+    root = api.token("root")
+    request_id = await api.ask(root)
     forged = {"command_id": "x", "actor": "U0ADA", "via": "api", "round": 1, "choice": "approve"}
     for name in ("ApprovalDecision", "approvaldecision", "APPROVALCANCELLED", "ApprovalDelegated"):
-        answer = await office.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/{name}", root, json=forged)
+        answer = await api.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/{name}", root, json=forged)
         assert answer.status == 403
         assert "/api/approvals/{id}/decision" in answer.body["detail"]
-    assert (await office.service.status(request_id)).verdicts == []
-    other = await office.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/Hello", root, json=forged)
+    assert (await api.service.status(request_id)).verdicts == []
+    other = await api.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/Hello", root, json=forged)
     assert other.status == 202
 
 
@@ -113,39 +112,39 @@ async def test_the_events_that_decide_are_refused_in_any_case_with_a_pointer(off
     ],
 )
 async def test_what_does_not_fit(
-    office: Office, method: str, path: str, how: dict[str, object], status: int
+    api: ApiWorld, method: str, path: str, how: dict[str, object], status: int
 ) -> None:
-    assert (await office.call(method, RUNTIME + path, office.token("root"), **how)).status == status
+    assert (await api.call(method, RUNTIME + path, api.token("root"), **how)).status == status
 
 
-async def test_an_approval_is_completed_from_the_moment_its_outcome_stands(office: Office) -> None:
+async def test_an_approval_is_completed_from_the_moment_its_outcome_stands(api: ApiWorld) -> None:
     """Cards and callbacks may take days more; whoever polls the status waits for the outcome, not for them."""
-    root, ada = office.token("root"), office.token("ada", "U0ADA", "decide:deploy")
-    office.board.problems["edit_card"] = [RuntimeError("down")] * 3
-    request_id = await office.ask(root)
-    assert (await office.decide(ada, request_id)).status == 200
-    await office.until(request_id, lambda progress: progress.outcome is not None)
-    shown = await office.call("GET", f"{RUNTIME}/{request_id}?showHistory=true&showInput=false", root)
+    root, ada = api.token("root"), api.token("ada", "U0ADA", "decide:deploy")
+    await fault(api.simulator, "chat.update", "internal_error", count=3)
+    request_id = await api.ask(root)
+    assert (await api.decide(ada, request_id)).status == 200
+    await api.until(request_id, lambda progress: progress.outcome is not None)
+    shown = await api.call("GET", f"{RUNTIME}/{request_id}?showHistory=true&showInput=false", root)
     assert (shown.status, shown.body["runtimeStatus"], shown.body["input"]) == (200, "Completed", None)
     assert shown.body["output"]["status"] == "approved"
     assert shown.body["historyEvents"][1]["EventType"] == "ExecutionStarted"
     assert not any("input" in event for event in shown.body["historyEvents"])
 
 
-async def test_the_timeline_tells_every_step_of_the_real_history(own_office: Office) -> None:
-    office = own_office
-    root, ada = office.token("root"), office.token("ada", "U0ADA", "decide:deploy")
-    request_id = await office.ask(root, title="Deploy?")
-    await office.decide(ada, request_id, comment="Go.")
-    await office.until(request_id, lambda progress: progress.outcome is not None)
-    await office.eventually(lambda: office.board.card("C0DEPLOYS").status is Status.APPROVED)
-    await office.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/Hello", root, json={})
+async def test_the_timeline_tells_every_step_of_the_real_history(own_api: ApiWorld) -> None:
+    api = own_api
+    root, ada = api.token("root"), api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(root, title="Deploy?")
+    await api.decide(ada, request_id, comment="Go.")
+    await api.until(request_id, lambda progress: progress.outcome is not None)
+    await api.eventually(lambda: "✓ *Approved*" in api.shown(request_id))
+    await api.call("POST", f"{RUNTIME}/{request_id}/raiseEvent/Hello", root, json={})
     path = f"/api/approvals/{request_id}/timeline"
     kinds: list[str] = []
     async with asyncio.timeout(10):
-        # The board shows an edit a moment before the hub has heard that it was made.
+        # Slack shows an edit a moment before the hub has heard that it was made.
         while "edit_card" not in kinds:
-            items = (await office.call("GET", path, root)).body["items"]
+            items = (await api.call("GET", path, root)).body["items"]
             kinds = [item["kind"] for item in items]
     for before, after in (("asked", "post_card"), ("post_card", "event"), ("event", "edit_card")):
         assert kinds.index(before) < kinds.index(after), kinds

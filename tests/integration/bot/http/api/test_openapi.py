@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from tests.integration.bot.http.api.conftest import Office
+from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,15 +31,15 @@ CHECKS: list[Any] = [
 @pytest.mark.timeout(3600 if os.environ.get("COUNTERSIGN_PROOF") else 120)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
-    office: Office, mode: GenerationMode
+    api: ApiWorld, mode: GenerationMode
 ) -> None:
-    root = office.token("root", "U0RITA", "request", "read", "admin", "decide:deploy", rate=10_000_000)
-    request_id = await office.ask(root)
-    served = (await office.call("GET", "/api/openapi.json")).body
+    root = api.token("root", "U0RITA", "request", "read", "admin", "decide:deploy", rate=10_000_000)
+    request_id = await api.ask(root)
+    served = (await api.call("GET", "/api/openapi.json")).body
     schema = schemathesis.openapi.from_dict(served)
     headers = {"Authorization": f"Bearer {root}"}
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == len(office.api.authenticator.endpoints)
+    assert len(operations) == len(api.app.api.authenticator.endpoints)
     for operation in operations:
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.headers):
             continue  # nothing there that could be wrong
@@ -62,21 +62,21 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
                     case.body |= {"policy": "deploy", "fields": {}}
                     case.body.pop("amount", None)
             case.query.pop("wait", None)  # holding the answer is what it would do
-            case.call_and_validate(office.url, headers=headers, checks=CHECKS)
+            case.call_and_validate(api.url, headers=headers, checks=CHECKS)
 
         await asyncio.to_thread(fuzz)
 
 
 async def test_the_document_names_every_endpoint_and_its_scope_and_the_page_shows_them(
-    office: Office,
+    api: ApiWorld,
 ) -> None:
-    served = (await office.call("GET", "/api/openapi.json")).body
+    served = (await api.call("GET", "/api/openapi.json")).body
     assert served["openapi"].startswith("3.1")
-    page = await office.call("GET", "/api/docs")
+    page = await api.call("GET", "/api/docs")
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "<script" not in page.body
     assert "http" not in page.body.replace("https://countersign", "").split("<pre>")[0].split("</style>")[1]
-    for endpoint in office.api.authenticator.endpoints:
+    for endpoint in api.app.api.authenticator.endpoints:
         operation = served["paths"][endpoint.path][endpoint.method.lower()]
         assert bool(operation["security"]) == bool(endpoint.scopes or endpoint.keyed)
         assert f'id="{endpoint.name}"' in page.body

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from durabletask import history
 from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext
 from standardwebhooks import Webhook
@@ -22,17 +23,19 @@ from orchestration.approval.subworkflow import request_approval
 from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import ApprovalRequest
-from tests.integration.bot.http.api.conftest import Office, opened
+from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
+from tests.support.simulated import fault, no_faults
+from tests.support.world import PATIENCE_S, request_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def approved(office: Office, **changes: Any) -> dict[str, Any]:
+async def approved(api: ApiWorld, **changes: Any) -> dict[str, Any]:
     """Asks, has Ada approve, and returns the approval with its receipt."""
-    token = office.token("ci")
-    request_id = await office.ask(token, **changes)
-    assert (await office.decide(office.token("ada", "U0ADA", "decide:deploy"), request_id)).status == 200
-    answer = await office.call("GET", f"/api/approvals/{request_id}?wait=20s", token)
+    token = api.token("ci")
+    request_id = await api.ask(token, **changes)
+    assert (await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)).status == 200
+    answer = await api.call("GET", f"/api/approvals/{request_id}?wait=20s", token)
     assert answer.status == 200
     found: dict[str, Any] = answer.body
     return found
@@ -41,10 +44,10 @@ async def approved(office: Office, **changes: Any) -> dict[str, Any]:
 # ---- receipts --------------------------------------------------------------------------------------------
 
 
-async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(office: Office) -> None:
-    approval = await approved(office)
+async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(api: ApiWorld) -> None:
+    approval = await approved(api)
     receipt = approval["outcome"]["receipt"]
-    published = (await office.call("GET", "/.well-known/jwks.json")).body
+    published = (await api.call("GET", "/.well-known/jwks.json")).body
     claims = verify(receipt, published)
     assert (claims["sub"], claims["status"], claims["digest"]) == (
         approval["id"],
@@ -55,7 +58,7 @@ async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(o
     assert (vote["actor"], vote["choice"], vote["via"], vote["factor"]) == ("U0ADA", "approve", "api", None)
     assert "d" not in published["keys"][0]
     head, body, signature = receipt.split(".")
-    other = (await approved(office))["outcome"]["receipt"].split(".")
+    other = (await approved(api))["outcome"]["receipt"].split(".")
     forged = [
         f"{head}.{other[1]}.{signature}",
         f"{head}.{body}.{other[2]}",
@@ -94,21 +97,23 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/done"
-    yield found
-    await runner.cleanup()
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
 
 
-async def test_a_callback_is_signed_and_retried_with_the_same_id(office: Office) -> None:
+async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) -> None:
     """The second try is signed anew; the receiver verifies with the secret of the token that asked."""
     async with receiver() as place:
         place.statuses = [500, 500]
-        approval = await approved(office, callback_url=place.url)
-        await office.eventually(lambda: len(place.got) == 1)
+        approval = await approved(api, callback_url=place.url)
+        await api.eventually(lambda: len(place.got) == 1)
         for tries in (2, 3):
-            await retry_due(office, tries - 1)
-            await office.eventually(lambda tries=tries: len(place.got) == tries)
-        asked_with = (await office.service.asked(approval["id"])).asked_with
-        secret = secret_of(Secrets.load(None, office.data), asked_with)
+            await retry_due(api, tries - 1)
+            await api.eventually(lambda tries=tries: len(place.got) == tries)
+        asked_with = (await api.service.asked(approval["id"])).asked_with
+        secret = secret_of(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
         ids = set()
         for headers, body in place.got:
             event = Webhook(secret).verify(body, headers)
@@ -118,38 +123,40 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(office: Office)
         assert len(ids) == 1
 
 
-async def retry_due(office: Office, failures: int) -> None:
-    hub = office.connection.hub
-    assert hub is not None
-    within = timedelta(seconds=2**failures)
-    await office.eventually(lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + within)
-    await office.skip(seconds=within.total_seconds())
+async def retry_due(api: ApiWorld, failures: int) -> None:
+    seconds = 2**failures
+    await api.eventually(lambda: api.is_due_within(seconds=seconds))
+    await api.skip(seconds=seconds)
 
 
-async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_office: Office) -> None:
-    office = own_office
+async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_api: ApiWorld) -> None:
+    api = own_api
 
     def given_up() -> bool:
-        return "action_failed" in office.board.steps()
+        return any("✗ Failed: " in line for card in api.cards() for line in api.thread(card))
 
     async with receiver() as place:
         place.statuses = [500] * 200
-        await approved(office, callback_url=place.url)
-        await office.eventually(lambda: bool(place.got))
+        await approved(api, callback_url=place.url)
+        await api.eventually(lambda: bool(place.got))
         for _ in range(100):
             if given_up():
                 break
             tries = len(place.got)
-            await office.skip(hours=1)
-            await office.eventually(lambda tries=tries: len(place.got) > tries or given_up())
+            await api.skip(hours=1)
+            await api.eventually(lambda tries=tries: len(place.got) > tries or given_up())
         assert given_up()
-        step = next(step for _, step in office.board.replies if step.kind == "action_failed")
-        assert place.url in (step.to or "")
-        await office.eventually(
-            lambda: any(
-                message.step and message.step.kind == "action_failed" for message in office.board.messages
-            )
-        )
+        [card] = api.cards()
+        aloud: set[str] = set()
+        async with asyncio.timeout(PATIENCE_S):
+            while not {"post_reply", "send_message"} <= aloud:
+                past = await api.client.get_orchestration_history(request_of(card))
+                aloud = {
+                    event.name
+                    for event in past
+                    if isinstance(event, history.TaskScheduledEvent)
+                    and f"callback to {place.url}" in (event.input or "")
+                }
 
 
 @pytest.mark.parametrize(
@@ -195,41 +202,37 @@ async def test_a_callback_follows_no_redirect_and_stops_at_410(tmp_path: Path) -
 # ---- hooks -----------------------------------------------------------------------------------------------
 
 
-async def test_a_hook_raises_its_one_event_and_nothing_else(office: Office) -> None:
-    root = office.token("root")
-    request_id = await office.ask(root)
-    made = await office.call(
-        "POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": "Paid"}
-    )
+async def test_a_hook_raises_its_one_event_and_nothing_else(api: ApiWorld) -> None:
+    root = api.token("root")
+    request_id = await api.ask(root)
+    made = await api.call("POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": "Paid"})
     assert made.status == 201
     url = made.body["url"]
-    assert (await office.call("POST", url, json={"paid": True})).status == 202
-    assert (await office.call("POST", url, data="paid=1")).status == 202
+    assert (await api.call("POST", url, json={"paid": True})).status == 202
+    assert (await api.call("POST", url, data="paid=1")).status == 202
     path = f"/api/approvals/{request_id}/timeline"
     async with asyncio.timeout(10):
         while True:
-            items = (await office.call("GET", path, root)).body["items"]
+            items = (await api.call("GET", path, root)).body["items"]
             if [item["text"] for item in items].count("Paid received") == 2:
                 break
             await asyncio.sleep(0.01)
     other = url.replace("/Paid", "/Other")
-    elsewhere = url.replace(request_id, await office.ask(root))
+    elsewhere = url.replace(request_id, await api.ask(root))
     longer = url.replace("code=", "code=9")
     for wrong in (other, elsewhere, longer, url.partition("?")[0]):
-        assert (await office.call("POST", wrong, json={})).status == 401
-    assert (await office.call("GET", url)).status == 405
+        assert (await api.call("POST", wrong, json={})).status == 401
+    assert (await api.call("GET", url)).status == 405
     for event in ("ApprovalDecision", "approvalcancelled"):
-        refused = await office.call(
+        refused = await api.call(
             "POST", "/api/hooks", root, json={"instance_id": request_id, "event_name": event}
         )
         assert refused.status == 403
 
 
-async def test_a_hooks_key_expires(tmp_path: Path, office: Office) -> None:
+async def test_a_hooks_key_expires(tmp_path: Path, api: ApiWorld) -> None:
     secrets = Secrets.load(None, tmp_path)
-    hub = office.connection.hub
-    assert hub is not None
-    now = hub.clock.now()
+    now = api.now()
     key = secrets.sign("hook", "x", until=now + timedelta(minutes=5))
     assert secrets.verify("hook", "x", key, now=now + timedelta(minutes=4))
     assert not secrets.verify("hook", "x", key, now=now + timedelta(minutes=5))
@@ -262,22 +265,20 @@ def waits(ctx: OrchestrationContext, _: None) -> Any:
 
 async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
     """It hears of the outcome though the card cannot be edited and its request is still busy with that."""
-    async with opened(tmp_path, release, by_name, waits) as office:
-        office.board.problems["edit_card"] = [RuntimeError("down")] * 50
+    async with ApiWorld(tmp_path, release, by_name, waits) as api:
+        await fault(api.simulator, "chat.update", "internal_error", count=-1)
         given = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}
-        mine = await office.client.schedule_new_orchestration("release", input=given)
-        named = await office.client.schedule_new_orchestration(
-            "by_name", input={**given, "title": "By name?"}
-        )
-        wrong = await office.client.schedule_new_orchestration("release", input={**given, "policy": "coffee"})
-        waiting = await office.client.schedule_new_orchestration("waits")
-        await office.eventually(lambda: len(office.board.cards) == 2)
-        ada = office.token("ada", "U0ADA", "decide:deploy")
-        for card in list(office.board.cards.values()):
-            assert (await office.decide(ada, card.request_id)).status == 200
+        mine = await api.client.schedule_new_orchestration("release", input=given)
+        named = await api.client.schedule_new_orchestration("by_name", input={**given, "title": "By name?"})
+        wrong = await api.client.schedule_new_orchestration("release", input={**given, "policy": "coffee"})
+        waiting = await api.client.schedule_new_orchestration("waits")
+        await api.eventually(lambda: len(api.cards()) == 2)
+        ada = api.token("ada", "U0ADA", "decide:deploy")
+        for card in api.cards():
+            assert (await api.decide(ada, request_of(card))).status == 200
 
         async def result(instance_id: str) -> Any:
-            state = await office.client.wait_for_orchestration_completion(instance_id, timeout=20)
+            state = await api.client.wait_for_orchestration_completion(instance_id, timeout=20)
             assert state is not None
             assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
             return state.get_output()
@@ -285,17 +286,17 @@ async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
         assert await result(mine) == {"status": "approved", "by": "U0ADA", "reason": ""}
         refused = await result(wrong)
         assert (refused["status"], "there is no 'coffee'" in refused["reason"]) == ("failed", True)
-        office.board.problems.clear()
-        await office.skip(minutes=5)
+        await no_faults(api.simulator)
+        await api.skip(minutes=5)
         assert await result(named) == "approved"
 
-        root = office.token("root")
+        root = api.token("root")
         told = {"id": waiting, "event": "Approved"}
-        request_id = await office.ask(root, notify_instance=told)
-        await office.decide(ada, request_id)
+        request_id = await api.ask(root, notify_instance=told)
+        await api.decide(ada, request_id)
         assert await result(waiting) == "approved"
-        plain = office.token("plain", "U0RITA", "request")
-        refused_notify = await office.call(
+        plain = api.token("plain", "U0RITA", "request")
+        refused_notify = await api.call(
             "POST", "/api/approvals", plain, json={"policy": "deploy", "title": "x", "notify_instance": told}
         )
         assert refused_notify.status == 403

@@ -15,9 +15,8 @@ import pytest
 import yaml
 from durabletask.client import OrchestrationStatus
 
-from tests.integration.bot.cli.test_command_line import asked
-from tests.integration.bot.http.api.conftest import Office, opened
 from tests.support import ROOT
+from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,83 +30,81 @@ def recipe(name: str) -> str:
     return str(found)
 
 
-async def run(office: Office, title: str, choice: str, *command: str, **more: str) -> tuple[int | None, str]:
+async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str) -> tuple[int | None, str]:
     """Runs it with `countersign` at hand while Ada answers; its exit status and all that it said."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "COUNTERSIGN_URL": office.url,
-        "COUNTERSIGN_TOKEN": office.token("ci", "U0RITA", "request"),
+        "COUNTERSIGN_URL": api.url,
+        "COUNTERSIGN_TOKEN": api.token("ci", "U0RITA", "request"),
         **more,
     }
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
-    request_id = await asked(office, title)
-    answer = await office.decide(
-        office.token("ada", "U0ADA", "decide:deploy"), request_id, choice, comment="So."
-    )
+    request_id = await api.asked(title)
+    answer = await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id, choice, comment="So.")
     assert answer.status == 200
     out, _ = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode, out.decode()
 
 
 @pytest.mark.parametrize(("choice", "status"), [("approve", 0), ("reject", 1)])
-async def test_the_step_of_a_github_actions_job(office: Office, choice: str, status: int) -> None:
+async def test_the_step_of_a_github_actions_job(api: ApiWorld, choice: str, status: int) -> None:
     (step,) = yaml.safe_load(recipe("actions"))
     assert set(step["env"]) == {"COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
     sha = f"{choice:a<7}"[:7]
     github = {"GITHUB_SHA": f"{sha}0000", "GITHUB_RUN_ID": choice, "GITHUB_RUN_ATTEMPT": "1"}
     # As GitHub runs a step of which no shell is named.
     code, out = await run(
-        office, f"Deploy {sha} to production?", choice, "bash", "-e", "-c", step["run"], **github
+        api, f"Deploy {sha} to production?", choice, "bash", "-e", "-c", step["run"], **github
     )
     assert code == status, out
 
 
-async def test_the_shell_script(office: Office) -> None:
-    code, out = await run(office, "Drop the old tables?", "approve", "sh", "-c", recipe("shell"))
+async def test_the_shell_script(api: ApiWorld) -> None:
+    code, out = await run(api, "Drop the old tables?", "approve", "sh", "-c", recipe("shell"))
     assert (code, out.splitlines()[-1]) == (0, "dropping"), out
 
 
-async def test_the_shell_script_stops_at_a_no(own_office: Office) -> None:
-    code, out = await run(own_office, "Drop the old tables?", "reject", "sh", "-c", recipe("shell"))
+async def test_the_shell_script_stops_at_a_no(own_api: ApiWorld) -> None:
+    code, out = await run(own_api, "Drop the old tables?", "reject", "sh", "-c", recipe("shell"))
     assert (code, "dropping" in out) == (1, False), out
 
 
-async def test_the_agents_tool(office: Office) -> None:
+async def test_the_agents_tool(api: ApiWorld) -> None:
     call = 'print(json.dumps(ask_a_person("Email all customers?", "deploy", "call-1", service="mail")))'
     code, out = await run(
-        office, "Email all customers?", "approve", sys.executable, "-c", recipe("agent") + "\n" + call
+        api, "Email all customers?", "approve", sys.executable, "-c", recipe("agent") + "\n" + call
     )
     assert code == 0, out
     assert json.loads(out)["outcome"]["processed_by"] == "U0ADA"
 
 
-async def test_the_api_with_curl(own_office: Office, tmp_path: Path) -> None:
+async def test_the_api_with_curl(own_api: ApiWorld, tmp_path: Path) -> None:
     script = f"cd '{tmp_path}'\n" + recipe("curl")
-    code, out = await run(own_office, "Release 42?", "approve", "sh", "-c", script)
+    code, out = await run(own_api, "Release 42?", "approve", "sh", "-c", script)
     assert (code, out.splitlines()[-1]) == (0, "approved"), out
 
 
 async def test_another_orchestration(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(compile(recipe("orchestration"), "orchestration.md", "exec"), names)  # noqa: S102 - the guide's own words
-    async with opened(tmp_path, names["release"]) as office:
-        instance = await office.client.schedule_new_orchestration("release", input="4f2c1a")
-        request_id = await asked(office, "Release 4f2c1a?")
-        await office.decide(office.token("ada", "U0ADA", "decide:deploy"), request_id)
-        state = await office.client.wait_for_orchestration_completion(instance, timeout=20)
+    async with ApiWorld(tmp_path, names["release"]) as api:
+        instance = await api.client.schedule_new_orchestration("release", input="4f2c1a")
+        request_id = await api.asked("Release 4f2c1a?")
+        await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)
+        state = await api.client.wait_for_orchestration_completion(instance, timeout=20)
         assert state is not None
         assert (state.runtime_status, state.get_output()) == (OrchestrationStatus.COMPLETED, "released")
 
 
-async def test_a_receipt_in_ten_lines_of_another_jose_library(office: Office, tmp_path: Path) -> None:
-    ci, ada = office.token("ci"), office.token("ada", "U0ADA", "decide:deploy")
-    published = (await office.call("GET", "/.well-known/jwks.json")).body
+async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp_path: Path) -> None:
+    ci, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    published = (await api.call("GET", "/.well-known/jwks.json")).body
     (tmp_path / "jwks.json").write_text(json.dumps(published))
 
     async def check(choice: str) -> tuple[int | None, str]:
-        request_id = await office.ask(ci)
-        await office.decide(ada, request_id, choice, comment="So.")
-        ended = await office.call("GET", f"/api/approvals/{request_id}?wait=20s", ci)
+        request_id = await api.ask(ci)
+        await api.decide(ada, request_id, choice, comment="So.")
+        ended = await api.call("GET", f"/api/approvals/{request_id}?wait=20s", ci)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", recipe("receipt"), ended.body["outcome"]["receipt"]),
             cwd=tmp_path,

@@ -13,23 +13,13 @@ from bot.http.pages import page
 from bot.http.pages.links import RecordLinks
 from bot.security.keys import Secrets
 from orchestration.domain.request import ApprovalRequest
-from tests.integration.bot.http.api.conftest import Office
-from tests.integration.bot.http.pages.conftest import NEW, OLD, PUBLIC_URL, Serve, Worklist
+from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
+from tests.support.records import RecordReader, approved, asked
+from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-CLOSED = "http://127.0.0.1:9/api/"  # nobody listens there
-
-
-async def asked(office: Office, **changes: object) -> str:
-    return await office.ask(office.token("ci", "U0RITA", "request"), **changes)
-
-
-async def approved(office: Office, request_id: str, comment: str = "") -> None:
-    ada = office.token("ada", "U0ADA", "decide:deploy")
-    assert (await office.decide(ada, request_id, comment=comment)).status == 200
-    await office.until(request_id, lambda progress: not progress.receipt_pending and progress.status.ended)
 
 
 def words(html: str) -> str:
@@ -38,14 +28,18 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
+@pytest.fixture
+def reader(api: ApiWorld) -> RecordReader:
+    return RecordReader(api)
+
+
 # ---- who gets it -----------------------------------------------------------------------------------------
 
 
-async def test_an_address_is_for_one_request_one_person_and_an_hour(worklist: Worklist) -> None:
-    mine, other = await asked(worklist.office), await asked(worklist.office, title="Secret plan")
-    address = worklist.links.make(mine, "U0RITA")
-    assert address is not None
-    assert (await worklist.get(address)).status == 200
+async def test_an_address_is_for_one_request_one_person_and_an_hour(reader: RecordReader) -> None:
+    mine, other = await asked(reader.api), await asked(reader.api, title="Secret plan")
+    address = reader.address(mine)
+    assert (await reader.get(address)).status == 200
     forged = [
         address.replace(mine, other),
         address.replace("U0RITA", "U0SAM"),
@@ -55,17 +49,15 @@ async def test_an_address_is_for_one_request_one_person_and_an_hour(worklist: Wo
         address.split("&")[0],
         address.replace("for=U0RITA", f"for={mine}"),
     ]
-    worklist.clock.skip(minutes=59)
-    assert (await worklist.get(address)).status == 200
     for wrong in forged:
-        await refused(worklist, wrong)
-    worklist.clock.skip(minutes=2)
-    await refused(worklist, address)
+        await refused(reader, wrong)
+    assert (await reader.get(reader.address(mine, minutes_ago=59))).status == 200
+    await refused(reader, reader.address(mine, minutes_ago=61))
 
 
-async def refused(worklist: Worklist, address: str) -> None:
+async def refused(reader: RecordReader, address: str) -> None:
     """A calm page without any data, and how to get a new link."""
-    seen = await worklist.get(address)
+    seen = await reader.get(address)
     assert seen.status == 403, address
     assert page.GONE_NEXT in unescape(seen.text)
     assert "Secret" not in seen.text
@@ -74,56 +66,52 @@ async def refused(worklist: Worklist, address: str) -> None:
 
 
 async def test_a_link_of_a_rotated_secret_holds_and_one_of_another_server_does_not(
-    worklist: Worklist,
+    reader: RecordReader,
 ) -> None:
-    request_id = await asked(worklist.office)
-    before = RecordLinks(PUBLIC_URL, Secrets(OLD)).make(request_id, "U0RITA")
-    elsewhere = RecordLinks(PUBLIC_URL, Secrets(b"x" * 32)).make(request_id, "U0RITA")
+    request_id = await asked(reader.api)
+    before = RecordLinks(reader.api.url, Secrets(OLD_SECRET.encode())).make(request_id, "U0RITA")
+    elsewhere = RecordLinks(reader.api.url, Secrets(b"x" * 32)).make(request_id, "U0RITA")
     assert before is not None
     assert elsewhere is not None
-    assert (await worklist.get(before)).status == 200
-    assert (await worklist.get(elsewhere)).status == 403
+    assert (await reader.get(before)).status == 200
+    assert (await reader.get(elsewhere)).status == 403
 
 
 async def test_two_pairs_never_share_a_key() -> None:
     """A name that ends where an ID begins must not make one link good for another request."""
-    links = RecordLinks(PUBLIC_URL, Secrets(NEW))
+    links = RecordLinks("https://approvals.example", Secrets(NEW_SECRET.encode()))
     key = (links.make("deploy-1\0U0ADA", "U0RITA") or "").rpartition("key=")[2]
     assert links.good_until("deploy-1\0U0ADA", "U0RITA", key) is not None
     assert links.good_until("deploy-1", "U0ADA\0U0RITA", key) is None
 
 
 async def test_without_a_public_address_no_link_is_made() -> None:
-    assert RecordLinks(None, Secrets(NEW)).make("deploy-1", "U0RITA") is None
+    assert RecordLinks(None, Secrets(NEW_SECRET.encode())).make("deploy-1", "U0RITA") is None
 
 
-async def test_a_request_that_was_removed_is_said_to_be(worklist: Worklist) -> None:
-    address = worklist.links.make("deploy-00000000", "U0RITA")
-    assert address is not None
-    seen = await worklist.get(address)
+async def test_a_request_that_was_removed_is_said_to_be(reader: RecordReader) -> None:
+    seen = await reader.get(reader.address("deploy-00000000"))
     assert (seen.status, page.UNKNOWN in seen.text) == (404, True)
 
 
 # ---- what is on it ---------------------------------------------------------------------------------------
 
 
-async def test_all_of_a_decided_request_is_on_it(worklist: Worklist) -> None:
-    office = worklist.office
+async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
+    api = reader.api
     request_id = await asked(
-        office, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields={"service": "web"}
+        api, title="Deploy 4f2c1a?", description="First line.\nSecond line.", fields={"service": "web"}
     )
-    ask = office.token("ada", "U0ADA", "decide:deploy")
+    ask = api.token("ada", "U0ADA", "decide:deploy")
     question = {"kind": "question", "text": "Is it tested?"}
-    assert (
-        await office.call("POST", f"/api/approvals/{request_id}/comment", ask, json=question)
-    ).status == 200
-    open_page = words(await worklist.read(request_id))
+    assert (await api.call("POST", f"/api/approvals/{request_id}/comment", ask, json=question)).status == 200
+    open_page = words(await reader.read(request_id))
     assert "○ Waiting for On call, until 20" in open_page
     assert page.UNDECIDED in open_page
-    await approved(office, request_id, "Go ahead.")
-    html = await worklist.read(request_id)
+    await approved(api, request_id, "Go ahead.")
+    html = await reader.read(request_id)
     said = words(html)
-    outcome = (await office.service.status(request_id)).outcome
+    outcome = (await api.service.status(request_id)).outcome
     assert outcome is not None
     assert outcome.receipt is not None
     for expected in (
@@ -150,27 +138,28 @@ async def test_all_of_a_decided_request_is_on_it(worklist: Worklist) -> None:
     )
 
 
-async def test_slack_being_away_leaves_the_ids(serve: Serve) -> None:
-    worklist = await serve(CLOSED, patience=0.1)
-    request_id = await asked(worklist.office)
-    assert "Asked by U0RITA" in words(await worklist.read(request_id))
+async def test_slack_being_away_leaves_the_ids(own_api: ApiWorld) -> None:
+    request_id = await asked(own_api)
+    for method in ("users.info", "usergroups.list"):
+        await fault(own_api.simulator, method, "http_500", count=-1)
+    assert "Asked by U0RITA" in words(await RecordReader(own_api).read(request_id))
 
 
-async def test_one_that_was_stopped_says_so(worklist: Worklist) -> None:
-    office = worklist.office
-    request_id = await asked(office)
-    admin = office.token("admin", "U0OLGA", "admin")
+async def test_one_that_was_stopped_says_so(reader: RecordReader) -> None:
+    api = reader.api
+    request_id = await asked(api)
+    admin = api.token("admin", "U0OLGA", "admin")
     stop = f"/runtime/webhooks/durabletask/instances/{request_id}/terminate"
-    assert (await office.call("POST", stop, admin)).status == 202
-    said = words(await worklist.read(request_id))
+    assert (await api.call("POST", stop, admin)).status == 202
+    said = words(await reader.read(request_id))
     assert "– Stopped by an operator , 20" in said
 
 
 # ---- nothing on it is more than text ---------------------------------------------------------------------
 
 
-async def test_what_people_write_stays_text(worklist: Worklist) -> None:
-    office = worklist.office
+async def test_what_people_write_stays_text(reader: RecordReader) -> None:
+    api = reader.api
     request = ApprovalRequest(
         policy="deploy",
         title=EVIL,
@@ -178,23 +167,21 @@ async def test_what_people_write_stays_text(worklist: Worklist) -> None:
         fields={"service": f'"{EVIL}'},
         requester="U0RITA",
     )
-    request_id = await office.service.start(request)
-    await office.until(request_id, lambda progress: len(progress.cards) == 1)
-    talk = office.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.service.start(request)
+    await api.until(request_id, lambda progress: len(progress.cards) == 1)
+    talk = api.token("ada", "U0ADA", "decide:deploy")
     remark = {"kind": "comment", "text": f"</blockquote>{EVIL}"}
-    await office.call("POST", f"/api/approvals/{request_id}/comment", talk, json=remark)
-    await approved(office, request_id, f"'{EVIL}")
-    html = await worklist.read(request_id)
+    await api.call("POST", f"/api/approvals/{request_id}/comment", talk, json=remark)
+    await approved(api, request_id, f"'{EVIL}")
+    html = await reader.read(request_id)
     assert html.count("&lt;script&gt;alert(1)") >= 6
     made = set(re.findall(r"<([a-z0-9]+)", html))
     assert not made & {"script", "img", "iframe", "form", "link", "a", "svg", "object"}
     assert "\u202e" not in html
 
 
-async def test_the_browser_is_told_to_take_nothing_but_the_style(worklist: Worklist) -> None:
-    address = worklist.links.make(await asked(worklist.office), "U0RITA")
-    assert address is not None
-    seen = await worklist.get(address)
+async def test_the_browser_is_told_to_take_nothing_but_the_style(reader: RecordReader) -> None:
+    seen = await reader.get(reader.address(await asked(reader.api)))
     [style] = re.findall(r"<style>(.*?)</style>", seen.text, flags=re.DOTALL)
     policy = seen.headers["Content-Security-Policy"]
     assert f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy

@@ -1,17 +1,18 @@
-"""The record in a browser: styled under its own policy, on a phone, in the dark and on item."""
+"""The record in a browser: styled under its own policy, on a phone, in the dark and on paper."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.e2e.browser.conftest import browser  # noqa: F401 - the fixture
-from tests.integration.bot.http.pages.conftest import PUBLIC_URL, Worklist
-from tests.integration.bot.http.pages.test_record import approved, asked
+from tests.support.api_world import ApiWorld
+from tests.support.records import RecordReader, approved, asked
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,14 +23,20 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
     "print": {"color_scheme": "dark", "viewport": {"width": 680, "height": 960}},
 }
-ITEM = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
+PAPER = {"light": "rgb(255, 255, 255)", "dark": "rgb(26, 29, 33)"}
 
 
-async def test_it_is_readable_wherever_it_is_read(worklist: Worklist, browser: Browser) -> None:  # noqa: F811
+@pytest_asyncio.fixture(loop_scope="session")
+async def reader(tmp_path: Path) -> AsyncIterator[RecordReader]:
+    async with ApiWorld(tmp_path) as api:
+        yield RecordReader(api)
+
+
+async def test_it_is_readable_wherever_it_is_read(reader: RecordReader, browser: Browser) -> None:
     """With COUNTERSIGN_PICTURES set, each look is kept there as a picture."""
-    request_id = await asked(worklist.office, title=LONG, description="Why not?\n" * 3)
-    await approved(worklist.office, request_id, "Go ahead.")
-    address = (worklist.links.make(request_id, "U0RITA") or "").replace(PUBLIC_URL, worklist.url)
+    request_id = await asked(reader.api, title=LONG, description="Why not?\n" * 3)
+    await approved(reader.api, request_id, "Go ahead.")
+    address = reader.address(request_id)
     page = await browser.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -40,8 +47,8 @@ async def test_it_is_readable_wherever_it_is_read(worklist: Worklist, browser: B
             color_scheme=how["color_scheme"], media="print" if look == "print" else "screen"
         )
         await page.goto(address)
-        item = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
-        assert item == ITEM["dark" if look == "dark" else "light"], look
+        paper = await page.locator("body").evaluate("node => getComputedStyle(node).backgroundColor")
+        assert paper == PAPER["dark" if look == "dark" else "light"], look
         width = await page.locator("html").evaluate("node => node.scrollWidth")
         assert width <= how["viewport"]["width"], look
         assert complaints == [], look

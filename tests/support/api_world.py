@@ -1,0 +1,83 @@
+"""A world whose HTTP API is what matters: programs ask and decide, each with a token of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
+from tests.support.world import World, policies, read, request_of
+
+ALL_SCOPES = ("request", "read", "admin", "decide:deploy", "decide:purchase")
+NEW_SECRET, OLD_SECRET = "n" * 32, "o" * 32
+
+
+class Answer:
+    """What came back. `body` is what the JSON says, or the text where it is none."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: Any) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields that a problem names."""
+        return {error["field"] for error in self.body["errors"]}
+
+
+class ApiWorld(World):
+    """The world of `policies/api.toml`, with phones and a public address, so that every route is there."""
+
+    def __init__(self, data: Path, *orchestrators: Callable[..., Any]) -> None:
+        secret = {"COUNTERSIGN_SECRET": f"{NEW_SECRET} {OLD_SECRET}"}
+        super().__init__(data, policies("api"), sms=True, orchestrators=orchestrators, settings=secret)
+        self.tokens = TokenFile(data / TOKENS)
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        return await super().__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
+        await self.http.close()
+
+    def token(self, name: str, owner: str = "U0RITA", *scopes: str, rate: int = 100_000) -> str:
+        """A new token, called `name` and a number that nobody has had."""
+        return self.tokens.create(f"{name}-{next(self._numbers)}", owner, scopes or ALL_SCOPES, rate)
+
+    async def call(self, method: str, path: str, token: str | None = None, **how: Any) -> Answer:
+        headers = {**how.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        url = path if path.startswith("http") else self.url + path
+        async with self.http.request(method, url, headers=headers, allow_redirects=False, **how) as answer:
+            is_json = answer.content_type.endswith("json")
+            body = await answer.json(content_type=None) if is_json else await answer.text()
+            return Answer(answer.status, answer.headers, body)
+
+    async def ask(self, token: str, **changes: Any) -> str:
+        """Asks, and returns once the request has its card."""
+        given = {"policy": "deploy", "title": "Deploy 4f2c1a to production?"} | changes
+        answer = await self.call("POST", "/api/approvals", token, json=given)
+        assert answer.status == 202, answer.body
+        request_id: str = answer.body["id"]
+        await self.until(request_id, lambda progress: len(progress.cards) == 1)
+        return request_id
+
+    async def asked(self, title: str) -> str:
+        """The request of that title that somebody else has asked for, once its card is up."""
+        await self.eventually(lambda: bool(self.titled(title)))
+        return self.titled(title)[0]
+
+    def titled(self, title: str) -> list[str]:
+        """The requests whose cards have that title."""
+        return [request_of(card) for card in self.cards() if title in read(card)]
+
+    async def decide(self, token: str, request_id: str, choice: str = "approve", **more: Any) -> Answer:
+        body = {"choice": choice, **more}
+        return await self.call("POST", f"/api/approvals/{request_id}/decision", token, json=body)
