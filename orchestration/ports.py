@@ -96,7 +96,7 @@ class SmsSender(Protocol):
     def send(self, number: str, text: str, challenge_id: str) -> None:
         """Hands `text` to the provider. `SmsRefusedError` says why it never will be sent.
 
-        The provider's later word that it did not arrive comes back by `challenge_id`.
+        If the provider reports later that it did not arrive, the report names the `challenge_id`.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""The approval workflow. Read workflow.py first."""

@@ -30,10 +30,10 @@ DELIVERIES_REMEMBERED: Final = 10_000
 
 
 class ApprovalActivities:
-    """The effects of the `approval` orchestration, bound to the outside through ports.
+    """The effects of the `approval` orchestration, done through the ports.
 
-    `alone_since` is the hub's time from which on no other process has worked for it, None where others do: what
-    was scheduled before then may have been tried elsewhere, so it is looked for before it is done again.
+    `alone_since` is the hub's time since which no other process works for it; None where others do. Another process
+    may have tried what was scheduled before then, so it is looked for before it is done again.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ApprovalActivities:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())
-        # A lease that ran out has the same work dispatched again while the first still runs: one waits for the other.
+        # When a lease runs out, the same work is dispatched again while the first try runs. The second waits for it.
         with turn:
             with self._lock:
                 known = self._done.get(key)
@@ -141,7 +141,7 @@ class ApprovalActivities:
 
 
 def _deliver(act: Callable[[], Delivery]) -> Delivery:
-    """The outcome as data, so that "wait" and "never" are in the history by name; anything else fails the try."""
+    """Turns "wait" and "never" into data, so that the history names them. Any other error fails the try."""
     try:
         return act()
     except ThrottledError as error:

@@ -47,7 +47,7 @@ class Approvers:
         self._log = ctx.create_replay_safe_logger(log)
 
     def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
-        """Who is in these groups, at this moment and so on record; None when nobody could tell."""
+        """The present members of the groups among the principals, by group; None when the directory does not answer."""
         groups = rules.groups_of(principals, self._record.policy.groups)
         if not groups:
             return {}
@@ -100,13 +100,13 @@ class Approvers:
     # ---- who is asked ------------------------------------------------------------------------------------
 
     def find_out_who_is_asked(self) -> Durable[None]:
-        """As the level opens. A directory that is down holds nothing up: the first answer it gives is taken."""
+        """Called as the level opens. A directory that is down holds nothing up: its first later answer is used."""
         members = yield from self.members(self._record.state.approvers)
         if members is not None:
             self.ask(members)
 
     def ask(self, members: rules.Members) -> None:
-        """These are the people who are asked, where the level needs to know and does not yet."""
+        """Notes who is asked, if the level needs to know and does not know yet."""
         record = self._record
         level, state = record.level, record.state
         if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
@@ -115,7 +115,7 @@ class Approvers:
         self.wait_for(record.undecided())
 
     def wait_for(self, people: Collection[str]) -> None:
-        """The request waits for these people, from when there is a card to look at: a digest comes with links."""
+        """Tells the entities of these people that the request waits for them. Not before there is a card to link to."""
         record = self._record
         where = record.on_show()
         if where is None:
@@ -132,7 +132,7 @@ class Approvers:
             )
 
     def release(self, people: Collection[str]) -> None:
-        """It waits for them no more."""
+        """Tells the entities of these people that it waits for them no more."""
         for person in people:
             self._ctx.signal_entity(
                 EntityInstanceId(PERSON, entity_key(person)), "done", self._record.request_id

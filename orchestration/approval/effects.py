@@ -42,7 +42,7 @@ RECEIPT_RETRIED_FOR: Final = timedelta(minutes=10)
 
 
 class Effects:
-    """Puts items into its outbox. What each does is worked out when its try starts, from what is true then.
+    """Puts items into its outbox. What an item sends is made when its try starts, from what is true then.
 
     `posted(ref)` is told when a round's card is there to be looked at; `lost(round, problem)` when it cannot be
     posted, and returns whether that is dealt with.
@@ -78,7 +78,7 @@ class Effects:
         )
 
     def refresh_cards(self) -> None:
-        """Every posted copy is to say what is true now."""
+        """Has every posted copy edited to what is true now."""
         for ref in self._record.state.cards:
             self._refresh(ref)
 
@@ -100,14 +100,14 @@ class Effects:
             self._refresh(ref)
 
     def _stale(self, channel: str, problem: str) -> None:
-        """A copy that could not be made, or made true, is reported by name: in the thread, and to the owner."""
+        """A copy that could not be posted or edited is reported in the thread, and to the owner."""
         step = self.post_reply(StepKind.CARD_STALE, place=channel, text=problem)
         self.tell_owner(Notice.CARD_STALE, step)
 
     # ---- the thread, and messages ------------------------------------------------------------------------
 
     def post_reply(self, kind: StepKind, **what: object) -> Step:
-        """One more line in the thread under the first card; what comes before that card waits for it."""
+        """Adds a line to the thread under the first card. Lines from before that card wait for it."""
         step = self._record.step(kind, self._now(), **what)
         if self._record.state.cards:
             self._put_reply(step)
@@ -143,7 +143,7 @@ class Effects:
         self.outbox.put(f"send_message:{message.user}", message)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
-        """The requester is told at each turn that matters."""
+        """A message to the requester."""
         self.send_message(self._record.request.requester, notice, step)
 
     def tell_owner(self, notice: Notice, step: Step) -> None:
@@ -224,7 +224,7 @@ class Effects:
             self.tell_owner(Notice.ACTION_FAILED, step)
 
     def _callback_given_up(self, problem: str) -> None:
-        """Said aloud, in the thread and to the owner: a program waits for what it never got."""
+        """Reported in the thread and to the owner: a program waits for what it never got."""
         url = self._record.request.callback_url
         step = self.post_reply(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
         self.tell_owner(Notice.PROGRESS, step)

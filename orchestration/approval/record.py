@@ -185,8 +185,8 @@ class Record:
         approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
         voters = self.voters()
         for vote in approvals:
-            hats = [vote.actor, *(who for who, by in voters.delegates.items() if by == vote.actor)]
-            if any(belongs(hat, voters.escalation, members) for hat in hats):
+            names = [vote.actor, *(who for who, by in voters.delegates.items() if by == vote.actor)]
+            if any(belongs(name, voters.escalation, members) for name in names):
                 return vote
         if self.level.quorum == "all":
             asked = set(self.state.asked)

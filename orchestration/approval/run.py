@@ -77,7 +77,7 @@ class ApprovalRun:
     # ---- what happens to a request -----------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Its first generation: whoever asked finds it on their worklist."""
+        """In the first generation, puts the request on the worklist of the requester."""
         if self._given.state is None:
             self._worklists.asked(self.record.request.requester)
 
@@ -138,12 +138,12 @@ class ApprovalRun:
         self._effects.send_outcome()
 
     def _off_the_worklists(self) -> None:
-        """The level that is open ends, if one is: those whom it named and who have not voted are not waited for."""
+        """Takes the request off the worklists of those whom the open level named and who have not voted."""
         if self.record.state.level_open:
             self._worklists.done(self.record.named())
 
     def _card_posted(self, ref: CardRef) -> None:
-        """Whoever was asked and has not decided is waited for."""
+        """From now on whoever was asked and has not decided is waited for."""
         if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
             self._approvers.wait_for(self.record.undecided())
 
@@ -159,7 +159,7 @@ class ApprovalRun:
     # ---- waiting -----------------------------------------------------------------------------------------
 
     def wait_for_answers(self) -> Durable[bool]:
-        """Until the level is settled or the request has ended (True), or the deadline passes in silence (False)."""
+        """True once the level or the request has ended, False once the deadline has passed before that."""
         state = self.record.state
         self._watch(DEADLINE, state.deadline)
         self._watch(REMINDER, state.remind_at)

@@ -1,4 +1,4 @@
-"""What a hub says of an `approval` instance, as our models."""
+"""Reads what a hub says of an `approval` instance into our models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CUT_SHORT_REASONS: Final = {
 
 
 def progress_of(state: OrchestrationState) -> Progress:
-    """The published progress; made up from the start's input before the first turn, and where no turn could run.
+    """The published progress. Before the first turn, or where no turn could run, it is made from the input.
 
     A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
@@ -62,7 +62,7 @@ def progress_of(state: OrchestrationState) -> Progress:
 
 
 def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
-    """Who may decide now, as far as the outside sees it: to say so beforehand. The orchestration is the judge."""
+    """Who may decide now, as far as the outside can see. Only for prechecks: the orchestration decides."""
     if not progress.levels or progress.levels[-1].status.ended:
         return EligibleVoters(approvers=())
     *past, level = progress.levels

@@ -1,4 +1,4 @@
-"""Acts that wait for a code. Each has an `sms_challenge` under way; what it confirms happens when it is verified."""
+"""Decisions and delegations that wait for a code. Each has an `sms_challenge`, and counts once that is verified."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestration.challenge.models import (
     ChallengeInput,
     ChallengeProgress,
     ChallengeStatus,
-    Target,
+    ChallengeTarget,
     Trouble,
 )
 from orchestration.domain.commands import Decision, Delegation, Reason
@@ -23,7 +23,7 @@ SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
 
 
 class StepUp:
-    """The second factor of one request. It cannot be walked around: escalation and delegation inherit it."""
+    """The second factor of one request. It cannot be bypassed: escalation and delegation inherit it."""
 
     def __init__(self, ctx: OrchestrationContext, record: Record) -> None:
         self._ctx = ctx
@@ -31,7 +31,7 @@ class StepUp:
         self._under_way: dict[str, tuple[Decision | Delegation, Task[Any]]] = {}
 
     def needed(self, act: Decision | Delegation) -> bool:
-        """Whether this act needs a code. A rejection never does: refusing to act is the safe side."""
+        """Whether this act needs a code. A rejection never does: it is the safe answer."""
         return self._record.needs_code() and not (isinstance(act, Decision) and act.choice is Choice.REJECT)
 
     def begin(self, act: Decision | Delegation) -> Reason:
@@ -45,7 +45,7 @@ class StepUp:
         challenge_id = f"{record.request_id}-sms-{record.state.challenges}"
         record.state.confirming[act.actor] = challenge_id
         given = ChallengeInput(
-            target=Target(user=act.actor),
+            target=ChallengeTarget(user=act.actor),
             subject=self._subject(act),
             bound=to_json(
                 {
@@ -65,7 +65,7 @@ class StepUp:
         return Reason.CODE_SENT
 
     def _subject(self, act: Decision | Delegation) -> str:
-        """What the message says is being confirmed: enough to notice that it is not what one pressed."""
+        """What the SMS says is confirmed. It names enough for a person to notice that they did not press this."""
         record, request = self._record, self._record.request
         what = (
             f"delegate {record.request_id}" if isinstance(act, Delegation) else f"approve {record.request_id}"

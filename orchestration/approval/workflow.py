@@ -40,7 +40,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
 
 
 def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
-    """Another orchestration asks by name, and has no policy: a generation of its own takes one, and hands over."""
+    """Another orchestration asked and has no policy. This generation takes one, and continues as new with it."""
     taken: Taken = yield ctx.call_activity("take_policy", input=given.request, return_type=Taken)
     if taken.given is not None:
         ctx.continue_as_new(taken.given, save_events=True)

@@ -7,7 +7,15 @@ from typing import Final
 from durabletask.task import ActivityContext
 
 from orchestration.challenge.codes import Codes, mask
-from orchestration.challenge.models import CheckCode, LockAlert, PhoneRef, SendCode, Sent, Target, Trouble
+from orchestration.challenge.models import (
+    ChallengeTarget,
+    CheckCode,
+    LockAlert,
+    PhoneRef,
+    SendCode,
+    Sent,
+    Trouble,
+)
 from orchestration.domain.errors import SmsRefusedError
 from orchestration.ports import Alerts, Phones, SmsSender
 
@@ -24,7 +32,7 @@ class ChallengeActivities:
         self._sender = sender
         self._alerts = alerts
 
-    def look_up_phone(self, _: ActivityContext, target: Target) -> PhoneRef:
+    def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
         """The number's key and its mask, or why it cannot be sent to."""
         number = self._number(target)
         if number is None:
@@ -54,7 +62,7 @@ class ChallengeActivities:
         """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""
         self._alerts.locked(given.channel, given.masked, given.user)
 
-    def _number(self, target: Target) -> str | None:
+    def _number(self, target: ChallengeTarget) -> str | None:
         if target.encrypted is not None:
             return self._codes.decrypt(target.encrypted, NUMBER_CONTEXT)
         return self._phones.number_of(target.user) if target.user else None

@@ -29,7 +29,7 @@ class ChallengeStatus(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why a challenge failed, or was not begun. The words for a person are in `orchestration.service.messages`."""
+    """Why a challenge failed, or was not begun. The sentences for people are in `orchestration.service.messages`."""
 
     NOT_ENROLLED = "not_enrolled"
     COUNTRY = "country"
@@ -45,7 +45,7 @@ class Trouble(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Target(Recorded):
+class ChallengeTarget(Recorded):
     """Whose phone: an enrolled person's, or that of an encrypted number. Exactly one is given."""
 
     user: PersonId | None = None
@@ -58,7 +58,7 @@ class ChallengeInput(Recorded):
     `subject` completes "reply CODE to …"; `bound` is what the code confirms, as canonical text.
     """
 
-    target: Target
+    target: ChallengeTarget
     subject: str = Field(max_length=200)
     bound: str = Field(max_length=1000)
     alert_channel: str | None = Field(default=None, description="Who is told when a number is locked")
@@ -78,8 +78,8 @@ class Cancelled(Recorded):
     trouble: Trouble = Trouble.CANCELLED
 
 
-class Answered(Recorded):
-    """What became of one response."""
+class CodeResult(Recorded):
+    """The judgement of one response."""
 
     command_id: str
     right: bool
@@ -97,7 +97,7 @@ class ChallengeProgress(Recorded):
     subject: str = ""
     attempts_left: int = ATTEMPTS
     until: datetime | None = None
-    answers: list[Answered] = Field(default_factory=list, description="The last few, newest last")
+    answers: list[CodeResult] = Field(default_factory=list, description="The last few, newest last")
 
 
 class PhoneRef(Recorded):
@@ -112,7 +112,7 @@ class SendCode(Recorded):
     """Input of `send_code`. The same challenge always sends the same code."""
 
     challenge_id: str
-    target: Target
+    target: ChallengeTarget
     subject: str
     bound: str
     minutes: int

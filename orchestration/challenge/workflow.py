@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
-    Answered,
     Cancelled,
     ChallengeInput,
     ChallengeProgress,
     ChallengeStatus,
     CheckCode,
+    CodeResult,
     LockAlert,
     PhoneRef,
     Response,
@@ -49,7 +49,7 @@ def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[C
     phone: PhoneRef = yield ctx.call_activity("look_up_phone", input=given.target, return_type=PhoneRef)
     if phone.trouble is not None:
         return challenge.failed(phone.trouble)
-    challenge.tell(masked=phone.masked, until=challenge.now() + given.lifetime)
+    challenge.publish(masked=phone.masked, until=challenge.now() + given.lifetime)
     entity = EntityInstanceId(PHONE, phone.key)
     opening = Opening(
         challenge_id=ctx.instance_id, now=challenge.now(), until=challenge.now() + given.lifetime
@@ -81,13 +81,13 @@ class _Challenge:
     def now(self) -> datetime:
         return self._ctx.current_utc_datetime.replace(tzinfo=UTC)
 
-    def tell(self, **what: object) -> None:
+    def publish(self, **what: object) -> None:
         """Changes the progress and publishes it."""
         self.progress = self.progress.model_copy(update=what)
         self._ctx.set_custom_status(self.progress)
 
     def failed(self, trouble: Trouble) -> ChallengeProgress:
-        self.tell(status=ChallengeStatus.FAILED, trouble=trouble)
+        self.publish(status=ChallengeStatus.FAILED, trouble=trouble)
         return self.progress
 
     def send_and_wait(self) -> Durable[None]:
@@ -100,7 +100,7 @@ class _Challenge:
             if (event := self._inbox.take()) is not None:
                 yield from self._handle(*event)
             elif deadline.is_complete:
-                self.tell(status=ChallengeStatus.EXPIRED)
+                self.publish(status=ChallengeStatus.EXPIRED)
             elif sending is not None and sending.is_complete:
                 if (trouble := self._trouble_of(sending)) is not None:
                     self.failed(trouble)
@@ -147,9 +147,9 @@ class _Challenge:
         given = CheckCode(challenge_id=self._ctx.instance_id, bound=self._given.bound, answer=response.answer)
         right: bool = yield self._ctx.call_activity("check_code", input=given)
         left = self.progress.attempts_left - (0 if right else 1)
-        answer = Answered(command_id=response.command_id, right=right, attempts_left=left)
-        self.tell(attempts_left=left, answers=[*self.progress.answers, answer][-ANSWERS_KEPT:])
+        answer = CodeResult(command_id=response.command_id, right=right, attempts_left=left)
+        self.publish(attempts_left=left, answers=[*self.progress.answers, answer][-ANSWERS_KEPT:])
         if right:
-            self.tell(status=ChallengeStatus.VERIFIED)
+            self.publish(status=ChallengeStatus.VERIFIED)
         elif left <= 0:
             self.failed(Trouble.WRONG)

@@ -20,7 +20,7 @@ from orchestration.domain.request import (
 
 
 class Shown(Recorded):
-    """A filled-in field of the request, with its words."""
+    """A filled-in field of the request, with its label."""
 
     label: str
     value: str

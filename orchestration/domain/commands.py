@@ -123,8 +123,7 @@ class Reason(StrEnum):
 
 ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED})
 
-
-# Nothing counts yet, and something was set going that makes it count.
+# Nothing counts yet: a code is on its way that will make it count.
 BEGUN: Final = frozenset({Reason.CODE_SENT, Reason.CODE_ON_ITS_WAY})
 
 

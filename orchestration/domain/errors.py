@@ -53,7 +53,7 @@ class NumberDecryptionError(CountersignError):
 
 
 class SmsRefusedError(DeliveryError):
-    """The SMS cannot be sent, and trying again will not help. `trouble` is one of the challenge's own words for why."""
+    """The SMS cannot be sent, and trying again will not help. `trouble` is the value of a challenge's `Trouble`."""
 
     def __init__(self, trouble: str, message: str | None = None) -> None:
         super().__init__(message)

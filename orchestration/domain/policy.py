@@ -56,7 +56,7 @@ class FieldSpec(Recorded):
 
     @property
     def title(self) -> str:
-        """The words beside the field, for a person."""
+        """The label beside the field, for a person."""
         return self.label or self.name.replace("_", " ").capitalize()
 
 

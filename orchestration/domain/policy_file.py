@@ -1,4 +1,4 @@
-"""Reading the policy file: every fault has its line, its place and words that say what to do."""
+"""Reads the policy file. Every fault has its line, its place and a sentence that says what to do."""
 
 from __future__ import annotations
 

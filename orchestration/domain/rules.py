@@ -71,7 +71,7 @@ def may_decide(
 
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
-    refusal = _may_sit(
+    refusal = _no_vote(
         decision.actor, decision.round, request=request, policy=policy, voters=voters, members=members
     )
     if refusal is not None:
@@ -90,7 +90,7 @@ def may_delegate(
     members: Members,
 ) -> Reason:
     """Whether `actor` may hand their vote to `to`: one hop, never to the requester, never to themselves."""
-    refusal = _may_sit(
+    refusal = _no_vote(
         delegation.actor, delegation.round, request=request, policy=policy, voters=voters, members=members
     )
     if refusal is not None:
@@ -118,7 +118,7 @@ def may_comment(
     return Reason.RECORDED if is_requester or decides else Reason.NOT_INVOLVED
 
 
-def _may_sit(
+def _no_vote(
     actor: str,
     round_: int,
     *,

@@ -1,0 +1,1 @@
+"""Helpers that any workflow here may use: inbox, outbox, the type of a durable function."""

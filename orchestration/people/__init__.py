@@ -1,0 +1,1 @@
+"""The entities of a person: what waits for them, and whether they are away."""

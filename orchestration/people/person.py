@@ -1,4 +1,4 @@
-"""The `person` entity: of what one person is reminded, and whether they are away. Keyed by the person's ID.
+"""The `person` entity: what one person is reminded of, and whether they are away. Keyed by the person's ID.
 
 Only levels that remind, or ask all, tell it. Whatever waits for a person, or for their groups, is on the `worklist`.
 """

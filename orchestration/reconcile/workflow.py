@@ -1,6 +1,6 @@
-"""The `reconcile` orchestration: makes the cards of a request true that ended without running a line of its own.
+"""The `reconcile` orchestration: corrects the cards of a request that ended without running its own code.
 
-Terminating an instance, or a crash of its code, runs nothing of ours. This does what it would have done last.
+An instance that is terminated, or whose code crashes, runs nothing of ours. This does what it would have done last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which task hub, by one setting: the embedded one, a hub process on this machine, or Durable Task Scheduler."""
+"""Connects to the task hub that a setting names: embedded, a process on this machine, or Durable Task Scheduler."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
 
-class _NoNews(logging.Filter):
+class _DropCancelledTimers(logging.Filter):
     """Drops the SDK's warning of a timer that was cancelled: no hub is told of that, so it fires all the same."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "Ignoring unexpected timerFired" not in record.getMessage()
 
 
-SDK_LOG.addFilter(_NoNews())
+SDK_LOG.addFilter(_DropCancelledTimers())
 
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
@@ -142,7 +142,7 @@ class Connection:
         return self.hub.clock.now() if self.hub else datetime.now(UTC)
 
     def alone_since(self) -> datetime | None:
-        """The hub's time, where the hub is in this process and so serves no other; None where it may."""
+        """The hub's time, where the hub is in this process and so serves no other; None where it may serve others."""
         return self.now() if self.hub else None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The one place where our models become JSON on the wire and models again."""
+"""Turns our models into JSON on the wire, and back."""
 
 from __future__ import annotations
 

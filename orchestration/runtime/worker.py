@@ -1,4 +1,4 @@
-"""The one list of what a worker runs."""
+"""Registers every workflow, activity and entity with the worker."""
 
 from __future__ import annotations
 

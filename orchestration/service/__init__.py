@@ -1,0 +1,1 @@
+"""What callers use: start, decide, look, operate."""

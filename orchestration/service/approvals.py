@@ -116,7 +116,7 @@ class ApprovalService:
             if request.idempotency_key is not None:
                 await self._check_same(request_id, given.request)
                 return request_id
-            # Chance has drawn an ID that is taken, as it does once in some 2^40 times as many as there are: draw again.
+            # The random ID is taken. With 2^40 of them that is rare: draw again.
 
     async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
         """Starts the orchestration; False when there is one of that ID."""
@@ -138,7 +138,7 @@ class ApprovalService:
         if given is None or given.request != request:
             raise IdempotencyConflictError
 
-    # ---- commands: each is on disk when its ticket is returned, and `verdict` tells what became of it ------
+    # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
     async def decide(
         self,
@@ -221,7 +221,7 @@ class ApprovalService:
         return Ticket(request_id, command.command_id)
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
-        """What became of the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
+        """The verdict on the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
 
         The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
         """

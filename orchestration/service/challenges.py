@@ -16,13 +16,13 @@ from orchestration.challenge.codes import Codes
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
-    Answered,
     Cancelled,
     ChallengeInput,
     ChallengeProgress,
     ChallengeStatus,
+    ChallengeTarget,
+    CodeResult,
     Response,
-    Target,
     Trouble,
 )
 from orchestration.challenge.phone import PhoneState
@@ -46,7 +46,7 @@ class Heard:
     waiting: int
     not_a_code: bool = False
     challenge: ChallengeProgress | None = None
-    answered: Answered | None = None
+    answered: CodeResult | None = None
 
 
 class ChallengeService:
@@ -60,7 +60,7 @@ class ChallengeService:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted."""
         challenge_id = STANDALONE + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
-            target=Target(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
+            target=ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
             subject=subject,
             bound=challenge_id,
         )
@@ -79,7 +79,7 @@ class ChallengeService:
             raise UnknownRequestError
         return _progress_of(state)
 
-    async def answer(self, challenge_id: str, digits: str, command_id: str) -> Answered | None:
+    async def answer(self, challenge_id: str, digits: str, command_id: str) -> CodeResult | None:
         """Answers one challenge with digits of the right length; None when it has ended or does not answer in time."""
         progress = await self.status(challenge_id)
         if progress.status is ChallengeStatus.WAITING:
@@ -156,5 +156,5 @@ def _progress_of(state: OrchestrationState) -> ChallengeProgress:
     return progress
 
 
-def _answer_in(progress: ChallengeProgress, command_id: str) -> Answered | None:
+def _answer_in(progress: ChallengeProgress, command_id: str) -> CodeResult | None:
     return next((answer for answer in progress.answers if answer.command_id == command_id), None)

@@ -72,8 +72,8 @@ TROUBLES = {
 
 
 def why_not(trouble: str) -> str:
-    """Why a code did not confirm; a word of a later release is not known here, and is said in general."""
-    return next((words for known, words in TROUBLES.items() if known == trouble), "no code confirmed it")
+    """Why a code did not confirm; a reason of a later release gets a general sentence."""
+    return next((reason for known, reason in TROUBLES.items() if known == trouble), "no code confirmed it")
 
 
 def unconfirmed(trouble: str) -> str:

@@ -1,4 +1,4 @@
-"""What an operator does to instances from outside, and looks into: lists, histories, stop, hold, forget.
+"""What an operator does from outside: list instances, read histories, terminate, suspend, resume, purge.
 
 Unlike the service's commands these take effect on the instance itself and run none of its code.
 """
@@ -57,7 +57,7 @@ class Wanted:
 
 
 class Operations:
-    """An operator's hands on the hub. Everything may raise `HubUnavailableError`."""
+    """An operator's operations on the hub. Each may raise `HubUnavailableError`."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Finds requests that ended without running a line of ours, and starts `reconcile` for each, once.
+"""Finds requests that ended without running our code, and starts `reconcile` for each, once.
 
 An operator who terminates one through our own route has it reconciled at once; this is for every other way.
 """

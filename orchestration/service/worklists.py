@@ -1,4 +1,4 @@
-"""What lies before a person: read from their worklist and those of their groups, and from the requests themselves."""
+"""A person's worklist, read from their entity and those of their groups, and from the requests themselves."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class WorklistItem:
 
 @dataclass(frozen=True)
 class Worklist:
-    """What lies before one person.
+    """The requests that concern one person.
 
     `waits`: most urgent first. `asked`: theirs, still open, newest first. `decided`: what they asked for or voted on
-    and has ended, latest first. `unseen` counts what waits, or did, and was not looked at. `entry` is their own word
-    on being away; None where they gave none.
+    and has ended, latest first. `unseen` counts what waits, or did, and was not looked at. `entry` is what they
+    said of being away; None where they said nothing.
     """
 
     waits: list[WorklistItem] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Worklist:
 
 
 class Worklists:
-    """Looks, and changes nothing. May raise `HubUnavailableError`."""
+    """Reads only. May raise `HubUnavailableError`."""
 
     def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
@@ -69,7 +69,7 @@ class Worklists:
     async def of(self, person: str, groups: Collection[str], also: Collection[str] = ()) -> Worklist:
         """The worklist of `person`, who belongs to `groups`.
 
-        `also` are requests that may have to do with them, whose word to the worklist may still be on its way.
+        `also` are requests that may have to do with them, whose signal to the worklist may still be on its way.
         """
         own, *shared = await asyncio.gather(*(self._worklist(principal) for principal in (person, *groups)))
         entry = await self.entry(person)
@@ -98,7 +98,7 @@ class Worklists:
         )
 
     async def entry(self, person: str) -> PersonEntry | None:
-        """Their own word on being away; None where they gave none."""
+        """What they said of being away; None where they said nothing."""
         return (await self._entity(PERSON, person, PersonState)).entry
 
     async def _items(self, request_ids: Collection[str]) -> dict[str, WorklistItem]:
