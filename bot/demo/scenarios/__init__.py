@@ -1,1 +1,1 @@
-"""Five short scenarios, and what plays them: through the doors that people and programs use, and no other."""
+"""Five short scenarios, and what plays them: through the interfaces that people and programs use, and no other."""

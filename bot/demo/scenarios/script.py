@@ -1,6 +1,6 @@
 """A scenario as data: who does what, and what must be seen afterwards. One TOML file each, beside this module.
 
-`at` is a channel, `who` a person, both by ID. What is to be seen must stay seen: a line of a trail, not a state that
+`at` is a channel, `who` a person, both by ID. What is to be seen must stay seen: a line of a thread, not a state that
 the next click ends, so that somebody who is quicker than the script does not lead it astray.
 """
 

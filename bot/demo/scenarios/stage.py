@@ -1,4 +1,4 @@
-"""Where a scenario is played: people at the workspace's own doors, an agent at the bot's, and nothing behind them."""
+"""Where a scenario is played: people act in the workspace, an agent calls the bot's API, and nothing goes past them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ export function chooseScenario(scenarios) {
         h(
           "p",
           { class: "scenarios__lead" },
-          "Each takes about a minute. Nothing is staged: it is the bot itself, at the doors that you use too.",
+          "Each takes about a minute. Nothing is staged: it is the bot itself, used as you use it.",
         ),
         h(
           "ul",
