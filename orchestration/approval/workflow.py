@@ -5,6 +5,8 @@ Read `approval` first; it is the business process. The waiting is durable: every
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from durabletask.task import OrchestrationContext
 
 from orchestration.approval.record import refused
@@ -13,7 +15,6 @@ from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import Outcome, Status
 from orchestration.domain.rules import auto_approves
-from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 
 
@@ -44,10 +45,11 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
     if taken.given is not None:
         ctx.continue_as_new(taken.given, save_events=True)
         return None
+    now = ctx.current_utc_datetime.replace(tzinfo=UTC)
     outcome = Outcome(
         request_id=ctx.instance_id,
         status=Status.FAILED,
-        processed_at=clock.now(ctx),
+        processed_at=now,
         reason=taken.problem,
         digest=given.request.digest(),
     )
@@ -64,7 +66,7 @@ def ask_each_level(run: ApprovalRun) -> Durable[None]:
         yield from decide_level(run)
         if run.record.ended:
             return
-    last = state.decided_by
+    last = state.settled_by
     run.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
 
 

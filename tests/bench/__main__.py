@@ -92,7 +92,8 @@ def _crowd(directory: Path, scale: int) -> Iterator[_Line]:
     yield f"file for each of {count:,} waiting, bytes", f"{big.stat().st_size / count:,.0f}", ""
     with processes.our_hub(directory / "empty.db") as (empty, _):
         nothing = _resident_mb(empty.pid)
-    killed = shutil.copy(big, directory / "killed.db")
+    killed = directory / "killed.db"
+    shutil.copy(big, killed)
     with processes.our_hub(killed) as (hub, _):
         yield (
             f"resident with {count:,} waiting over an empty hub, MB",

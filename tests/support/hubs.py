@@ -60,7 +60,7 @@ def sound(path: Path) -> None:
     assert not report.count, report.text()
 
 
-def eventually(check: Callable[[], Any], what: str = "it") -> Any:
+def eventually(check: Callable[..., Any], what: str = "it") -> Any:
     """The first truthy result of `check`, polled; fails after WAIT_S."""
     until = time.monotonic() + WAIT_S
     while time.monotonic() < until:

@@ -27,7 +27,7 @@ def child(ctx: task.OrchestrationContext, item: str) -> Any:
 
 def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
     """Takes items until `end`. Each goes through a child and is counted by an entity."""
-    taken = []
+    taken: list[Any] = []
     while True:
         item = yield ctx.wait_for_external_event("item")
         if item == "end":

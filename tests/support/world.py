@@ -85,7 +85,7 @@ class World:
         self._sms = sms
         self._hub = hub
         self._orchestrators = orchestrators
-        self._more = settings or {}
+        self._more = dict(settings or {})
         self._people: list[Person] = []
         self._bot = AsyncExitStack()
         self._app: Countersign | None = None
@@ -194,7 +194,7 @@ class World:
         due = self.hub.next_timer()
         return due is not None and due <= self.now() + timedelta(**time)
 
-    async def eventually(self, true: Callable[[], bool]) -> None:
+    async def eventually(self, true: Callable[..., bool]) -> None:
         """Returns once it is true."""
         async with asyncio.timeout(PATIENCE_S):
             while not true():

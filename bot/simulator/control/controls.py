@@ -1,18 +1,18 @@
-"""The interface behind the page's buttons for time and for the app's process."""
+"""What the page's buttons for time and for the app's process are wired to, where something is."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Controls(Protocol):
-    """A supervisor of the app. Times carry a time zone."""
+    """A supervisor of the app under the page. Times are aware; `running` says whether the process lives."""
 
     @property
     def running(self) -> bool:
-        """Whether the app's process runs."""
+        """Whether the process of the app lives."""
 
     async def advance(self, delta: timedelta) -> datetime:
-        """Let this much time pass, and give the new time."""
+        """Let this much time pass, and give the time it is then."""
 
     async def next_deadline(self) -> datetime | None:
         """Give when something next becomes due; None when nothing waits."""

@@ -1,4 +1,4 @@
-"""The text of a slash command as Slack sends it to an app that asked for `should_escape`.
+"""What Slack makes of the text behind a slash command when the app asked for `should_escape`.
 
 Source: https://docs.slack.dev/interactivity/implementing-slash-commands ("Escaping users, channels, and links").
 """
@@ -12,9 +12,9 @@ _NAME = re.compile(r"(?<![\w<&])([@#])([a-z0-9][a-z0-9._-]*[a-z0-9]|[a-z0-9])", 
 
 
 def escaped(text: str, workspace: Workspace) -> str:
-    """Replace names by references: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
+    """Mark whom and what it names: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
 
-    Unknown names stay as they are. Slack's three control characters become entities.
+    Nothing is marked that does not exist; Slack's three control characters come as entities.
     """
     people = {person.name.lower(): person.id for person in workspace.people.all()}
 

@@ -1,4 +1,4 @@
-"""The Events API's events about messages."""
+"""What the Events API says of messages."""
 
 from typing import Any
 

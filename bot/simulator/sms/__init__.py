@@ -1,1 +1,1 @@
-"""The SMS provider: Twilio's Messages API, its webhooks, and the carrier between the app and people's phones."""
+"""Phones, and the telephone company: Twilio's Messages API, its webhooks, and the handsets of the people."""

@@ -1,1 +1,0 @@
-"""The state of the workspace, on disk: people, channels, messages, views and texts."""

@@ -71,7 +71,7 @@ EVERYTHING = {
     ],
 }
 
-CARD = [
+CARD: list[Json] = [
     {"type": "section", "block_id": "what", "text": {"type": "mrkdwn", "text": "*Laptops*"}},
     {
         "type": "actions",

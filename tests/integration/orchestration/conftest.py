@@ -115,7 +115,7 @@ class Office:
 
         return await asyncio.wait_for(look(), PATIENCE)
 
-    async def eventually(self, true: Callable[[], bool]) -> None:
+    async def eventually(self, true: Callable[..., bool]) -> None:
         async def look() -> None:
             while not true():
                 await asyncio.sleep(0.01)

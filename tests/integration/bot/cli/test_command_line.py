@@ -155,7 +155,11 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
     assert secret.strip() not in file.read_text()
     found = TokenFile(file).find(secret.strip())
     assert found is not None
-    assert (found.name, found.owner, found.scopes) == ("ci", "U0RITA", {"request", "decide:deploy"})
+    assert (found.name, found.owner, found.scopes) == (
+        "ci",
+        "U0RITA",
+        frozenset({"request", "decide:deploy"}),
+    )
     assert token("list")[1].split()[:4] == ["ci", "U0RITA", "in", "force"]
     assert token("revoke", "ci")[0] == 0
     assert TokenFile(file).find(secret.strip()) is None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
-from orchestration.domain.request import ApprovalRequest, Via
+from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.sweep import reconcile_id
 from tests.integration.bot.life.conftest import (
@@ -18,7 +19,6 @@ from tests.integration.bot.life.conftest import (
     PURCHASES,
     Cast,
     Erp,
-    Message,
     approve,
     ask,
     card_of,
@@ -28,7 +28,7 @@ from tests.integration.bot.life.conftest import (
     sees,
     until,
 )
-from tests.support.messages import actions_of, text_of
+from tests.support.messages import Message, actions_of, text_of
 from tests.support.simulated import fault
 from tests.support.world import World
 
@@ -127,7 +127,9 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World
     card = await ask(people.rita, "purchase 3000 Clocks")
     await people.rita.delete(PURCHASES, card["ts"])
     service = world.service
-    ticket = await service.comment(request_id(card), Actor("U0RITA", Via.SLACK), "comment", "Are they loud?")
+    ticket = await service.comment(
+        request_id(card), Actor("U0RITA", Via.SLACK), RemarkKind.COMMENT, "Are they loud?"
+    )
     assert (await service.verdict(ticket)).accepted
     await world.skip(days=2)
     second = await card_of(people.dirk, "C0ESCALATIONS", "Clocks", 2)
@@ -198,7 +200,7 @@ async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(
         await people.fay.click(PURCHASES, card["ts"], "reject")
         form = await people.fay.wait_for_view("reject_reason")
         _, refused = await asyncio.gather(approve(people.ada, card), _submitted(people.fay, form))
-        ended = await until(lambda ts=card["ts"]: _ended(people.rita, ts))
+        ended = await until(partial(_ended, people.rita, card["ts"]))
         if "*Approved* by <@U0ADA>" in text_of(ended):
             assert refused == {"reason": "This request was already approved, so nothing changed."}
             await people.fay.close_view(form)
@@ -206,7 +208,7 @@ async def test_two_opposite_buttons_at_once_give_one_outcome_and_both_the_truth(
             assert "*Rejected* by <@U0FAY>" in text_of(ended)
             assert refused == {}
             late += 1
-            await until(lambda count=late: _told_late(people.ada, count))
+            await until(partial(_told_late, people.ada, late))
 
 
 async def _submitted(person: Person, form: Message) -> dict[str, str]:

@@ -20,7 +20,7 @@ from orchestration.domain import policy_file
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 
-EVENT = {"type": "approval.approved", "data": {"title": "Café"}}
+EVENT: dict[str, object] = {"type": "approval.approved", "data": {"title": "Café"}}
 
 
 class Server(ThreadingHTTPServer):

@@ -9,34 +9,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import Person, Simulator, Workspace
-
-BOT_TOKEN = "xoxb-test"
-APP_TOKEN = "xapp-test"
-SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
-
-
-def make_simulator(workspace: Workspace, **options: object) -> Simulator:
-    return Simulator(
-        workspace,
-        bot_token=BOT_TOKEN,
-        app_token=APP_TOKEN,
-        signing_secret=SIGNING_SECRET,
-        **options,  # a test names only real options
-    )
-
-
-@asynccontextmanager
-async def running(workspace: Workspace | None = None, **options: object) -> AsyncIterator[Simulator]:
-    """A started simulator, in memory unless a workspace is given."""
-    owned = workspace or Workspace.open(None)
-    simulator = make_simulator(owned, **options)
-    await simulator.start()
-    try:
-        yield simulator
-    finally:
-        await simulator.stop()
-        owned.close()
+from bot.simulator import Person, Simulator
+from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, running_simulator
 
 
 @asynccontextmanager
@@ -78,7 +52,7 @@ def bolt_app(simulator: Simulator) -> AsyncApp:
 @pytest.fixture
 def start() -> Callable[..., AbstractAsyncContextManager[Simulator]]:
     """For tests that need a simulator of their own: another clock, scopes, seed or patience."""
-    return running
+    return running_simulator
 
 
 @pytest.fixture
@@ -98,7 +72,7 @@ def bolt() -> Callable[[Simulator], AsyncApp]:
 
 @pytest.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    async with running() as simulator:
+    async with running_simulator() as simulator:
         yield simulator
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.task import ActivityContext
 from google.protobuf.wrappers_pb2 import StringValue
 
 from bot.slack.ids import SlackIds
@@ -25,8 +26,9 @@ from orchestration.domain.request import ApprovalRequest, CardRef, Choice, Remar
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import ApprovalService
-from tests.integration.orchestration.conftest import BOOK, Office, by, opened
+from tests.integration.orchestration.conftest import Office, by, opened
 from tests.support.board import Board, BoardActions
+from tests.support.book import CORE as BOOK
 
 LONG = "d" * 10_000
 
@@ -209,9 +211,9 @@ async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(office:
 class SlowBoard(Board):
     """Takes a moment to post."""
 
-    def post(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         time.sleep(0.05)
-        return super().post(channel, card, notify)
+        return super().post_card(channel, card, notify)
 
 
 def _given(now: datetime) -> PostCardInput:
@@ -233,7 +235,7 @@ def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
     board, now = Board(), datetime(2026, 12, 1, tzinfo=UTC)
     for _ in range(2):
         worker = ApprovalActivities(board, board, BoardActions(board), alone_since=None)
-        worker.post_card(None, _given(now))
+        worker.post_card(ActivityContext("worker", 1), _given(now))
     assert board.posts == 1
 
 

@@ -267,6 +267,7 @@ async def test_a_terminated_request_is_reconciled_on_its_card_and_for_its_people
     assert (outcome.status, outcome.reason) == (Status.TERMINATED, "It was stopped by an operator.")
     assert (await office.decide(request_id, "U0ADA")).ended_as is Status.TERMINATED
     given = (await office.runtime(request_id)).get_input(ApprovalInput)
+    assert given is not None
     progress = await office.service.status(request_id)
     ended = ReconcileInput(given=given, progress=progress, status=Status.TERMINATED)
     reconciling = await client.schedule_new_orchestration("reconcile", input=ended)

@@ -11,6 +11,7 @@ import pytest
 
 import orchestration
 from orchestration.domain import policy_file
+from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import EVENT_DECISION, EVENT_DELEGATED, Reason
 from orchestration.domain.errors import InvalidRequestError, PolicyError
 from orchestration.domain.ids import IdReader
@@ -118,8 +119,8 @@ async def test_a_request_goes_through_all_that_a_request_can_go_through(office: 
     assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "dirk@example.com")
     await office.completed(request_id)
     said = {step.kind: step for _, step in office.board.replies}
-    assert sorted(said["reminded"].people) == ["yan@example.com", "zed@example.com"]
-    assert said["escalated"].place == "room/directors"
+    assert sorted(said[StepKind.REMINDED].people) == ["yan@example.com", "zed@example.com"]
+    assert said[StepKind.ESCALATED].place == "room/directors"
     assert ("room/travel", "outcome") in [(sent.user, sent.notice) for sent in office.board.messages]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+
+from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.service.challenges import ChallengeService
 from tests.integration.orchestration.challenge.test_challenge import SOMEBODY, begun, code_in, other
@@ -29,7 +31,9 @@ async def calls_for(office: Office, text: str) -> list[str]:
     """The calls for one reply, without the looks that came too early to see the answer."""
     client = office.connection.client()
     counting = CountingClient(client)
-    heard = await ChallengeService(counting, office.challenges.codes).hear(SOMEBODY, text, "SM1")
+    heard = await ChallengeService(cast(AsyncTaskHubGrpcClient, counting), office.challenges.codes).hear(
+        SOMEBODY, text, "SM1"
+    )
     await client.close()
     assert heard.answered is not None
     return counting.calls

@@ -42,7 +42,7 @@ def note(_ctx: task.ActivityContext, item: str) -> str:
 
 def collector(ctx: task.OrchestrationContext, _given: Any) -> Any:
     """Takes items until `end`, passing each through an activity."""
-    taken = []
+    taken: list[Any] = []
     while True:
         item = yield ctx.wait_for_external_event("item")
         if item == "end":
@@ -100,7 +100,7 @@ def running(hub: HubProcess) -> Iterator[TaskHubGrpcClient]:
             channel.close()
 
 
-def until_acknowledged(call: Callable[[], Any]) -> int:
+def until_acknowledged(call: Callable[..., Any]) -> int:
     """Send until the hub acknowledges it; returns how often it was sent."""
     sent = 0
     while True:

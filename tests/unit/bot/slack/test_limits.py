@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from bot.simulator.slack_api.blocks_check import MESSAGE_CHARACTERS, characters, check_blocks
 from bot.simulator.slack_api.views_check import checked_view
 from bot.slack.input.draft import Draft
-from bot.slack.input.grammar import explanation, parse
+from bot.slack.input.grammar import Explain, explanation, parse
 from bot.slack.input.target import Target
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import notice
@@ -221,7 +221,9 @@ def test_any_form_is_within_the_limits(
     for key in [None, *known]:
         form = ask_form(known, Draft(key, title, amount, description), Origin(channel="C0X"))
         checked_view(json.loads(json.dumps(form)), "modal")
-    assert len(explanation(parse("nonsense", known), known)) < 4000  # no policy is called so
+    meant = parse("nonsense", known)  # no policy is called so
+    assert isinstance(meant, Explain)
+    assert len(explanation(meant, known)) < 4000
 
 
 def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one() -> None:

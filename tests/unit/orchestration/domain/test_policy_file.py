@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 import bot
 from bot import policy_reloading
 from bot.slack.ids import SlackIds
-from orchestration.domain import policy as policies
 from orchestration.domain import policy_file as policy_text
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy import OnTimeout
+from orchestration.domain.request import Status
 
 GOOD = """\
 [people.U0ADA]
@@ -57,10 +58,10 @@ def test_a_good_file_is_read_with_its_defaults() -> None:
     policy = policy_text.parse(GOOD, "p.toml", SlackIds()).policies["purchase"]
     manager, finance = policy.levels
     assert (manager.quorum, manager.reject_quorum, manager.on_timeout) == (1, 1, OnTimeout.EXPIRE)
-    assert manager.needs_code(policies.Decimal(10_001))
-    assert not manager.needs_code(policies.Decimal(10_000))
-    assert not finance.needs_code(policies.Decimal(10_001))
-    assert policy.on["approved"][0].label == "https://erp.example/orders"  # a status is its word
+    assert manager.needs_code(Decimal(10_001))
+    assert not manager.needs_code(Decimal(10_000))
+    assert not finance.needs_code(Decimal(10_001))
+    assert policy.on[Status.APPROVED][0].label == "https://erp.example/orders"
 
 
 def test_an_instance_takes_along_who_is_named_but_no_number() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from durabletask import task
+from durabletask import history, task
 from durabletask.client import OrchestrationStatus
 
 from tests.support.hubs import WAIT_S, HubUnderTest, eventually, refused
@@ -67,7 +67,7 @@ def over(ctx: task.OrchestrationContext, number: int) -> Any:
 
 def side_by_side(ctx: task.OrchestrationContext, number: int) -> Any:
     """Fails while its other activity still runs."""
-    slow = ctx.call_activity("slow", input=number)
+    slow: task.Task[int] = ctx.call_activity("slow", input=number)
     fast = yield ctx.call_activity("faulty", input=1)
     return [(yield slow), fast]
 
@@ -123,7 +123,7 @@ def test_a_rewind_can_be_read_in_the_history(tested_hub: HubUnderTest) -> None:
     tested_hub.client.rewind_orchestration(instance, reason="repaired")
     tested_hub.done(instance)
     told = tested_hub.client.get_orchestration_history(instance)
-    assert [one.reason for one in told if type(one).__name__ == "ExecutionRewoundEvent"] == ["repaired"]
+    assert [one.reason for one in told if isinstance(one, history.ExecutionRewoundEvent)] == ["repaired"]
     names = events(tested_hub, instance)
     assert "TaskFailedEvent" not in names
     assert names.count("ExecutionCompletedEvent") == names.count("ExecutionStartedEvent") == 1

@@ -27,7 +27,6 @@ class Counter(entities.DurableEntity):
 
     def forward(self, number: int) -> None:
         self.signal_entity(EntityInstanceId("Counter", "other"), "add", number)
-        self.schedule_new_orchestration("reads", input="other", options=None) if number < 0 else None
 
 
 ONE = EntityInstanceId("Counter", "one")

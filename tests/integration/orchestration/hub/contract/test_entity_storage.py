@@ -140,7 +140,7 @@ def test_large_states_come_in_pages_that_a_client_can_take(tested_hub: HubUnderT
             lambda request=request: tested_hub.stub.GetEntity(request).entity.serializedState.value, key
         )
     query = pb.EntityQuery(includeState=True)
-    sizes = []
+    sizes: list[int] = []
     while not sizes or query.continuationToken.value:
         page = tested_hub.stub.QueryEntities(pb.QueryEntitiesRequest(query=query))
         sizes.append(len(page.entities))

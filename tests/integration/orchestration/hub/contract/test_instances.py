@@ -233,9 +233,8 @@ def test_terminating_nobody_is_refused(tested_hub: HubUnderTest) -> None:
 def test_terminating_takes_the_children_along(tested_hub: HubUnderTest) -> None:
     tested_hub.work(ask_child, patient)
     instance = tested_hub.start(ask_child)
-    tested_hub.custom(f"{instance}-child", '"waiting"') if tested_hub.custom(
-        instance, '"asked"'
-    ) is None else None
+    tested_hub.custom(instance, '"asked"')
+    tested_hub.custom(f"{instance}-child", '"waiting"')
     tested_hub.client.terminate_orchestration(instance, recursive=True)
     assert tested_hub.done(instance).runtime_status is OrchestrationStatus.TERMINATED
     child = tested_hub.done(f"{instance}-child", timeout=0.3)

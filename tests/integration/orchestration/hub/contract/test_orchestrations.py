@@ -18,7 +18,7 @@ def double(_ctx: task.ActivityContext, number: int) -> int:
 
 def broken(_ctx: task.ActivityContext, _given: Any) -> Any:
     try:
-        {}["cause"]
+        dict[str, str]()["cause"]
     except KeyError as cause:
         raise ValueError("the failure") from cause
 

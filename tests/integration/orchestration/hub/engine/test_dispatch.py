@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -240,7 +241,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     db.close()
 
 
-def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: int) -> list[pb.WorkItem]:
+def _early(db: sqlite3.Connection, ready: Callable[[Transaction], object], **room: Any) -> list[pb.WorkItem]:
     """What a worker gets within the transaction of `ready`, which is then rolled back."""
     dispatcher, stream = Dispatcher(60), RecordingStream()
     dispatcher.connect(pb.GetWorkItemsRequest(**room), stream)

@@ -24,7 +24,7 @@ def reminders(ctx: task.OrchestrationContext, _given: Any) -> Any:
     """Reminds every twelve hours, by an activity, until the deadline of two days; returns the hours that it saw."""
     began = ctx.current_utc_datetime
     deadline = ctx.create_timer(48 * HOUR)
-    hours = []
+    hours: list[float] = []
     while True:
         reminder = ctx.create_timer(12 * HOUR)
         ctx.set_custom_status(len(hours))
@@ -38,7 +38,7 @@ def reminders(ctx: task.OrchestrationContext, _given: Any) -> Any:
 def nested(ctx: task.OrchestrationContext, _given: Any) -> Any:
     """Sleeps a day, has a child sleep another, and sleeps a third; returns the hours that it saw."""
     began = ctx.current_utc_datetime
-    hours = []
+    hours: list[float] = []
     yield ctx.create_timer(24 * HOUR)
     hours.append(round((ctx.current_utc_datetime - began) / HOUR, 3))
     yield ctx.call_sub_orchestrator(day)

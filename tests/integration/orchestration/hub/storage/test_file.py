@@ -225,7 +225,11 @@ def test_a_path_too_long_for_a_socket_gets_another(tmp_path: Path) -> None:
 def test_the_schedulers_own_client_and_worker_run_against_it(tmp_path: Path) -> None:
     """Over loopback TCP, without a credential, with the metadata that names the task hub."""
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0") as hub:
-        options = {"host_address": f"http://{hub.address}", "taskhub": "default", "token_credential": None}
+        options: dict[str, Any] = {
+            "host_address": f"http://{hub.address}",
+            "taskhub": "default",
+            "token_credential": None,
+        }
         worker = DurableTaskSchedulerWorker(**options, secure_channel=False)
         worker.add_orchestrator(patient)
         worker.start()

@@ -122,9 +122,12 @@ def test_a_timer_ends_a_look_on_time(machine: Machine) -> None:
 @pytest.mark.parametrize("timeout", [0, -1])
 def test_a_loop_that_has_work_does_not_wait(monkeypatch: pytest.MonkeyPatch, timeout: float) -> None:
     asked: list[float | None] = []
-    monkeypatch.setattr(
-        selectors.DefaultSelector, "select", lambda _self, timeout: asked.append(timeout) or []
-    )
+
+    def select(_: object, timeout: float | None) -> list[object]:
+        asked.append(timeout)
+        return []
+
+    monkeypatch.setattr(selectors.DefaultSelector, "select", select)
     selector = busy_polling.BusyPollSelector()
     assert selector.select(timeout) == []
     assert asked == [timeout]

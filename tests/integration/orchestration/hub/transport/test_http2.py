@@ -88,7 +88,7 @@ def test_large_answers_pass_through_small_windows(ours: HubUnderTest) -> None:
 
 
 def test_a_call_that_nobody_knows_is_refused(ours: HubUnderTest) -> None:
-    call = ours.channel.unary_unary("/Nobody/Knows")
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = ours.channel.unary_unary("/Nobody/Knows")
     assert refused(lambda: call(b"")) is grpc.StatusCode.UNIMPLEMENTED
 
 

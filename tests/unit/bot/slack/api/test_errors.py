@@ -86,7 +86,7 @@ def test_a_person_gets_a_sentence(error: Exception, said: str) -> None:
 
 def test_the_unforeseen_is_logged_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
     try:
-        {}["view"]
+        dict[str, str]()["view"]
     except KeyError as error:
         sentence(error)
     [record] = caplog.records

@@ -31,7 +31,7 @@ def texts(view: dict[str, Any]) -> list[str]:
     """What stands there, in order, as far as it is not a button."""
     found = []
     for block in view["blocks"]:
-        part = block.get("text") or next(iter(block.get("elements", [])), {})
+        part: dict[str, Any] = block.get("text") or next(iter(block.get("elements", [])), {})
         found.append(part["text"] if isinstance(part.get("text"), str) else "")
     return [text for text in found if text]
 
