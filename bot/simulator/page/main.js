@@ -43,7 +43,7 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
-// An address may name someone who is not in this workspace; the page may be opened before the simulator is up.
+// The address may name someone who is not in this workspace, and the page may be opened before the simulator runs.
 /** @param {string} id */
 async function arrive(id) {
   for (;;) {

@@ -1,6 +1,6 @@
-// The one place that talks to the simulator. JSON in and out.
+// The only module that calls the simulator. JSON in and out.
 
-/** The simulator understood and refused; `message` is its sentence, `errors` its words by block of a view. */
+/** The simulator understood and refused; `message` is its sentence, `errors` has its sentences by block of a view. */
 export class Refused extends Error {
   /**
    * @param {string} message
@@ -16,7 +16,7 @@ export class Refused extends Error {
 export class Unreachable extends Error {}
 
 /**
- * The sentence to show for something that was caught.
+ * The sentence to show for a caught error.
  * @param {unknown} error
  */
 export function reason(error) {

@@ -29,7 +29,7 @@ function hex(color) {
   return /^[0-9a-f]{6}$/i.test(text) ? `#${text}` : "#7a8288";
 }
 
-// Initials; where two people would have the same, the beginnings of their names.
+// Initials, or the first two letters where two people would have the same initials.
 /** @param {string} name */
 function letters(name) {
   const own = initials(name);

@@ -77,13 +77,13 @@ export function createComposer({ testid, place }) {
       await deliver(text, place());
     } catch (error) {
       const problem = reason(error);
-      // Nothing a person typed is lost, unless they went on to type something else.
+      // The text is put back, unless the person has typed something else since.
       if (!drafts.get(from)) drafts.set(from, text);
       if (from === key && !field.value) field.value = text;
       touched();
       list.hide();
       await loadMessages();
-      // Slack's own words about a command stand in the conversation already.
+      // Slack's own sentence about a command is in the conversation already.
       const told = state.messages?.some((message) => message.ephemeral && message.text === problem);
       if (from === key && !told) say(problem);
     } finally {
@@ -167,7 +167,7 @@ async function deliver(text, { channel, thread }) {
   return post("message", { as, channel, text: referenced(text), ...(thread ? { thread_ts: thread } : {}) });
 }
 
-// What looks like a name of the workspace becomes a reference, and nothing typed can pass for one.
+// Names of people and channels become references. Typed markup is escaped, so it cannot become one.
 /** @param {string} text */
 function referenced(text) {
   return escapeText(text)

@@ -1,5 +1,4 @@
-// Builds DOM nodes. Nothing in the page ever parses markup from data: text becomes text nodes, so a
-// message cannot become script.
+// Builds DOM nodes. The page never parses data as markup: text becomes text nodes, so a message cannot become script.
 
 /** @import { Child, Item, Props, Shape } from "./types.js" */
 
@@ -89,8 +88,8 @@ export function fill(node, ...children) {
 }
 
 /**
- * Redraws `node` and gives the focus back to the entry that had it, by its test id; where that entry is gone, to the
- * first one that matches `otherwise`.
+ * Redraws `node` and gives the focus back to the entry that had it, by its test ID. Where that entry is gone, the first
+ * element that matches `otherwise` gets it.
  * @param {HTMLElement} node
  * @param {() => void} draw
  */
@@ -143,7 +142,7 @@ export function focusedIn(node) {
   return focused instanceof HTMLElement && node.contains(focused) ? focused : null;
 }
 
-/** The dialog in front, or the body where none is open: what lies outside an open dialog is inert. */
+/** The dialog in front, or the body where none is open. What is outside an open dialog is inert. */
 export function frontmost() {
   return queryAll(document, "dialog[open]").at(-1) ?? document.body;
 }

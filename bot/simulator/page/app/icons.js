@@ -96,7 +96,7 @@ export function appMark(size) {
   ]);
 }
 
-// The emoji that carry a state look the same everywhere, also where no emoji font is installed.
+// Emoji that show a state. Drawn here, they look the same without an emoji font.
 const WHITE = {
   fill: "none",
   stroke: "#fff",
@@ -177,7 +177,7 @@ const DRAWN = {
 };
 
 /**
- * The page's own drawing of an emoji, or null where the font's will do.
+ * The page's own drawing of an emoji, or null where the font's is used.
  * @param {string} name
  */
 export function drawn(name) {

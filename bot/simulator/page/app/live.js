@@ -1,4 +1,4 @@
-// The event stream: follows changes, and comes back by itself when the simulator went away.
+// The event stream: follows changes, and reconnects by itself.
 
 import { state, update } from "./state.js";
 import { follow, loadAll } from "./sync.js";
@@ -21,7 +21,7 @@ export function listen() {
   stream.addEventListener("open", () => {
     wait = FIRST_WAIT;
     update({ online: true });
-    // What happened while nobody listened is not sent again.
+    // Changes from while nobody listened are not sent again, so everything is read.
     loadAll();
   });
   stream.addEventListener("change", (event) => follow(JSON.parse(event.data)));

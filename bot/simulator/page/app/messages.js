@@ -1,4 +1,4 @@
-// One message, and lists of them.
+// Draws messages, and lists of them.
 
 import { renderBlocks } from "../blocks/blocks.js";
 import { ask, showText } from "../blocks/confirm.js";
@@ -22,17 +22,17 @@ import { linkWork } from "./work.js";
 const TOGETHER = 300; // seconds within which messages of one author share a heading
 
 /**
- * Who speaks: the person, under the name the app chose for this message if it did.
+ * The author: the person, with the name that the app chose for this message, if any.
  * @param {Message} message
  */
 export function authorOf(message) {
-  // Slack itself speaks through Slackbot, who is nobody's app.
+  // Slack's own messages come from Slackbot, which is no app.
   const known = (message.user && person(message.user)) || { real_name: "Slackbot", is_bot: false };
   return { ...known, real_name: message.username || known.real_name };
 }
 
 /**
- * Draws messages into `list`, touching only those that changed.
+ * Draws messages into `list`. Only those that changed are drawn anew.
  * @param {HTMLElement} list
  * @param {Message[]} messages
  * @param {{inThread?: boolean, newFrom?: string|null}} options `inThread`: replies are not offered a thread of their
@@ -289,7 +289,7 @@ async function askDelete(message) {
   }
 }
 
-// Only when the message itself has the focus: inside, the keys belong to its controls.
+// Only when the message itself has the focus. Inside it, the keys belong to its controls.
 /**
  * @param {KeyboardEvent} event
  * @param {HTMLElement} row

@@ -9,7 +9,7 @@ import { toastError } from "./toast.js";
 
 const KEY = "countersign.as";
 
-/** Reads #as=U0ADA&channel=C0PURCHASES&thread=…&tab=home&ts=…; `as` is by default who acted here last. */
+/** Reads #as=U0ADA&channel=C0PURCHASES&thread=…&tab=home&ts=…; `as` defaults to who acted here last. */
 export function fromHash() {
   const given = new URLSearchParams(location.hash.slice(1));
   return {
@@ -21,7 +21,7 @@ export function fromHash() {
   };
 }
 
-/** Writes where we are into the address, without a step in the history for each change. */
+/** Writes the place into the address, without an entry in the history for each change. */
 export function writeHash() {
   const { as, channel, thread, tab } = state;
   localStorage.setItem(KEY, as);
@@ -32,7 +32,7 @@ export function writeHash() {
 }
 
 /**
- * Becomes another person; stays in the channel where they may see it.
+ * Becomes another person. Stays in the channel if they may see it.
  * @param {string} id
  */
 export async function become(id) {

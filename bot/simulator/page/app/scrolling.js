@@ -1,9 +1,9 @@
-// Lists of messages: which end is in sight, and when they may be acted on.
+// Lists of messages: keeping the end in sight, and blocking them while they load.
 
 const NEAR_END = 80; // pixels from the end that still count as reading the newest message
 
 /**
- * Fades a list that is being loaded; what still shows the previous place or person must not be acted on.
+ * Fades a list that is being loaded. It still shows the previous place or person, so it must not be used.
  * @param {HTMLElement} list
  * @param {unknown[]|null} messages null while they are loaded
  */
@@ -13,7 +13,7 @@ export function standBy(list, messages) {
 }
 
 /**
- * Keeps the end in sight whenever the list or the room for it changes size, for as long as the reader is there.
+ * Keeps the end in sight when the list or its space changes size, as long as the reader is at the end.
  * Returns a function that goes to the end.
  * @param {HTMLElement} scroller
  * @param {HTMLElement} list
@@ -27,7 +27,7 @@ export function stickToEnd(scroller, list) {
   };
   scroller.addEventListener("scroll", () => {
     const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
-    // What grew since we went to the end is no sign that the reader left it; that takes a move up.
+    // A list that grew does not mean that the reader left the end. Scrolling up does.
     if (near || scroller.scrollTop < top) atEnd = near;
     top = scroller.scrollTop;
   });

@@ -1,4 +1,4 @@
-// The frame: which of the side columns are shown, remembered between visits. On a narrow screen they are drawers.
+// The frame: which side columns are shown. It is remembered between visits. On a narrow screen they are drawers.
 
 import { byId, focusedIn, query } from "./dom.js";
 import { openThread } from "./navigate.js";
@@ -12,7 +12,7 @@ let opener = null;
 
 export function togglePanel() {
   if (NARROW.matches) return drawer("panel");
-  // Between these widths an open thread stands where the panel was, and gives way to it.
+  // Between these widths an open thread takes the place of the panel, so it is closed for the panel.
   if (state.thread && !inSight(panel())) {
     document.body.classList.remove("panel-closed");
     return openThread(null);

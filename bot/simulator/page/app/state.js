@@ -1,4 +1,4 @@
-// What the page knows, and who wants to be told when it changes. Nothing here touches the document.
+// The page's state and its watchers. Nothing here touches the document.
 
 /** @import { Channel, Names, State } from "./types.js" */
 
@@ -54,7 +54,7 @@ export function watch(keys, listener) {
 }
 
 /**
- * Changes some of the state and tells each watcher concerned once.
+ * Changes some of the state, and calls each watcher of it once.
  * @param {Partial<State>} patch
  */
 export function update(patch) {
@@ -65,7 +65,7 @@ export function update(patch) {
   for (const { keys, listener } of watchers) if (keys.some((key) => changed.includes(key))) listener();
 }
 
-/** The simulated time in epoch seconds; it runs on between two readings. */
+/** The simulated time in epoch seconds. It goes on between two readings. */
 export function now() {
   if (!state.clock) return Date.now() / 1000;
   return state.clock.now + performance.now() / 1000 - state.clockRead;
@@ -92,7 +92,7 @@ export function theApp() {
 }
 
 /**
- * A channel's name as a person reads it: a direct message is called after whom it is with.
+ * A channel's name for people. A direct message has the name of the other person.
  * @param {Channel} channel
  */
 export function channelName(channel) {

@@ -1,4 +1,4 @@
-// Keeps the state equal to the simulator's: fetches what a change concerns, and only that.
+// Keeps the state equal to the simulator's. Fetches only what a change concerns.
 
 import { nudge } from "../panel/story_sync.js";
 import { get, post, Refused, Unreachable } from "./api.js";
@@ -19,7 +19,7 @@ export const loadState = single(async () => {
   /** @type {StateAnswer} */
   const fresh = await get("state", { as });
   if (as !== state.as) return;
-  // Whom something waits for is kept apart, so that a mark alone draws no message again.
+  // Unread marks are kept apart, so that a new mark alone does not redraw messages.
   const waiting = new Set(fresh.people.filter((one) => one.unread).map((one) => one.id));
   update({
     me: fresh.me,
@@ -101,7 +101,7 @@ export const loadPhone = single(async () => {
   if (as === state.as) update({ phone: same(state.phone, phone) });
 });
 
-/** Fetches the guided scenarios, and how far the one is that is played. */
+/** Fetches the guided scenarios and the current play. */
 export const loadGuide = single(async () => {
   /** @type {Guide} */
   const { scenarios, play } = await get("scenarios");
@@ -148,7 +148,7 @@ export async function follow(change) {
   await job(here);
 }
 
-// The state first: whether the open channel holds something unread decides whether it is marked as read.
+// The state comes first, because it says whether the open channel has unread messages to mark as read.
 /** @param {boolean} here whether it is the open one that changed */
 async function conversation(here) {
   if (!here) return loadState();
@@ -159,14 +159,14 @@ async function conversation(here) {
 /** @type {number|null} */
 let timer = null;
 
-// Someone without a phone is refused one.
+// The simulator refuses the phone of a person who has none.
 /** @param {unknown} error */
 function noneIfRefused(error) {
   if (error instanceof Refused) return null;
   throw error;
 }
 
-// What only others see makes dots come and go: no haste, and once for many.
+// Changes that only others see set or clear unread dots. They may wait, and one fetch serves many.
 function soonState() {
   if (timer !== null) return;
   timer = setTimeout(() => {
@@ -175,7 +175,7 @@ function soonState() {
   }, SOON);
 }
 
-// Keeps the old value when the new one says the same, so that nothing is drawn again for it.
+// Keeps the old value when the new one is equal, so that nothing is drawn again.
 /**
  * @template Value
  * @param {Value|undefined} old
@@ -187,9 +187,9 @@ function same(old, fresh, print = (value) => JSON.stringify(value)) {
 }
 
 /**
- * Makes a loader of which one run is under way at a time. A call during a run asks for one more run after it, since
- * the one under way may have read too early; the promise covers both. Failing to reach the simulator is no error
- * here: the event stream notices it too and says so.
+ * Makes a loader that runs once at a time. A call during a run asks for one more run after it, because the current one
+ * may have read too early; the promise covers both. When the simulator cannot be reached, nothing is raised: the event
+ * stream notices that too, and the page says so.
  * @param {() => Promise<void>} load
  */
 function single(load) {

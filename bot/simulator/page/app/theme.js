@@ -1,4 +1,4 @@
-// Light, dark, or as the system says. Loaded before anything is drawn, so that the page never flashes.
+// The theme: light, dark, or as the system says. Loaded before anything is drawn, so that the page does not flash.
 
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";

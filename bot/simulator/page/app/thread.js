@@ -74,7 +74,7 @@ export function startThread(aside) {
   });
 }
 
-// The message may have been drawn anew since: the button that opened its thread is another one then.
+// The message may have been drawn anew since, and then its button is another one.
 /**
  * @param {HTMLElement|null} opener
  * @param {string} ts

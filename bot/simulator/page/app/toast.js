@@ -1,4 +1,4 @@
-// Short notices at the foot of the page, and words for screen readers.
+// Short notices at the foot of the page, and announcements for screen readers.
 
 import { reason } from "./api.js";
 import { frontmost, h } from "./dom.js";
@@ -45,7 +45,7 @@ export function toastError(error) {
   toast(reason(error), "error");
 }
 
-// Inside the open dialog, if any: what is outside one is inert and hidden behind it.
+// In the open dialog, if there is one: everything outside it is inert and hidden.
 function stack() {
   const parent = frontmost();
   let region = [...parent.children].find((child) => child.classList.contains("toasts"));

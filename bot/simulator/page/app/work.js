@@ -1,4 +1,4 @@
-// Which piece of the app's work is in view: the one picked by its ID, the open thread's, or the newest card's.
+// Which piece of the app's work is in view: the one whose ID was picked, the open thread's, or the newest card's.
 
 import { h } from "./dom.js";
 import { state, update, watch } from "./state.js";
@@ -6,7 +6,7 @@ import { state, update, watch } from "./state.js";
 /** @import { Message } from "./types.js" */
 
 /**
- * The ID that the app gave the work which this message belongs to; null when it belongs to none.
+ * The ID of the work that this message belongs to, as the app gave it; null when it belongs to none.
  * @param {Message|null|undefined} message
  * @returns {string|null}
  */
@@ -14,7 +14,7 @@ export function workOf(message) {
   return message?.metadata?.event_payload?.instance_id ?? null;
 }
 
-/** The message that stands for the work in view, where I see one: the thread's first, or the newest; never another's. */
+/** A message of the work in view that I can see: the open thread's first message, else the newest; null without one. */
 export function cardInView() {
   const own = (state.messages || []).filter(
     (message) => !message.ephemeral && workOf(message) === state.work,
@@ -22,7 +22,7 @@ export function cardInView() {
   return (state.work && (own.find((message) => message.ts === state.thread) ?? own.at(-1))) || null;
 }
 
-/** Keeps `state.work` the ID of what is in view. Where nothing is, it stays: one looks at a phone and comes back. */
+/** Keeps `state.work` the ID of the work in view. Where there is none, the last ID stays, as while looking at a phone. */
 export function startWork() {
   let place = "";
   watch(["messages", "channel", "thread", "picked"], () => {

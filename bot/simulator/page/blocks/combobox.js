@@ -106,10 +106,10 @@ function openList({ choices, chosen, multi, max, clearable, label, button, chang
           spellcheck: "false",
         })
       : null;
-  // What has the focus, and so the keys.
+  // The element that has the focus and gets the keys.
   const driver = search ?? list;
   const pop = h("div", { class: "options-pop" }, search, list);
-  // The field keeps the focus, and with it the keys, when a row is pressed.
+  // The field keeps the focus when a row is pressed.
   list.addEventListener("mousedown", (event) => event.preventDefault());
   /** @type {HTMLElement[]} */
   let rows = [];

@@ -1,4 +1,4 @@
-// Modal dialogs that ask one question or show one thing. The browser's own <dialog> traps the focus, closes on
+// Modal dialogs that ask one question or show one thing. The browser's own <dialog> keeps the focus inside, closes on
 // Esc and gives the focus back.
 
 import { frontmost, h, uid } from "../app/dom.js";
@@ -65,7 +65,7 @@ export function ask({ title, body, confirm, deny, danger }) {
       h("div", { class: "dialog__foot" }, no, yes),
     );
     show(dialog, () => resolve(answer));
-    // A destructive act is never one stray Enter away.
+    // The focus is on "no" for a destructive action, so that a stray Enter does not confirm it.
     (danger ? no : yes).focus();
   });
 }
@@ -110,7 +110,7 @@ function show(dialog, onClose) {
     dialog.remove();
     onClose?.();
   });
-  // A close of this dialog must not be taken for one of the dialog it lies on.
+  // The dialog below must not take this event for its own.
   dialog.addEventListener("cancel", (event) => event.stopPropagation());
   parent.append(dialog);
   dialog.showModal();

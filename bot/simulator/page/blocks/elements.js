@@ -30,7 +30,7 @@ export function renderElement(element, block, surface, label = null) {
 }
 
 /**
- * Says plainly that something is not drawn, instead of leaving a hole.
+ * Says that something is not drawn, instead of leaving it out.
  * @param {string} what
  * @param {string} type
  */
@@ -69,7 +69,7 @@ function hooks(element, block) {
 }
 
 /**
- * Asks the element's confirm question, if any, then acts; `node` shows that something is under way.
+ * Asks the element's confirm question, if any, then acts. Meanwhile `node` is shown as busy.
  * @param {Interactive} element
  * @param {Block} block
  * @param {Surface} surface
@@ -90,7 +90,7 @@ async function fire(element, block, surface, entry, node) {
 }
 
 /**
- * Remembers a new value and, where the app wants to know at once, tells it.
+ * Keeps a new value, and tells the app where it wants to know at once.
  * @param {Interactive} element
  * @param {Block} block
  * @param {Surface} surface
@@ -237,7 +237,7 @@ function dateInput(element, block, surface, label) {
     dataset: hooks(element, block),
     on: {
       change: () => {
-        // A year is typed digit by digit, and each digit is a change: 0002 is on its way to 2026.
+        // Each digit of a year is a change: 0002 comes before 2026.
         if (/^0/.test(node.value) && element.type !== "timepicker") return;
         const value = moments ? fromLocalInput(node.value, tz) : node.value || null;
         changed(element, block, surface, value, node);
@@ -316,7 +316,7 @@ function choicesOf(element, surface) {
 }
 
 /**
- * What an entry holds, as a list: of one or of several.
+ * What an entry holds, as a list.
  * @template Held
  * @param {Held|Held[]|null} held
  * @returns {Held[]}

@@ -1,4 +1,4 @@
-// The shortcodes people and apps use most; anything else stays as it was typed, between its colons.
+// The most used shortcodes. Others stay as they were typed, between their colons.
 
 const TABLE = `
 white_check_mark ✅|heavy_check_mark ✔️|ballot_box_with_check ☑️|x ❌|negative_squared_cross_mark ❎|no_entry ⛔

@@ -14,7 +14,7 @@ const MODES = {
 };
 
 /**
- * A one-line or many-line field that remembers what is typed, and tells the app when its block asks for it.
+ * A text field of one or several lines. Keeps what is typed, and tells the app when its block asks for it.
  * @param {TextElement} element
  * @param {Block} block
  * @param {Surface} surface

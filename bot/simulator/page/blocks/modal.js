@@ -1,4 +1,4 @@
-// My open modals. The one in front is drawn in a <dialog>, which traps the focus and gives it back.
+// My open modals. The one in front is drawn in a <dialog>, which keeps the focus inside and gives it back at the end.
 
 import { post, Refused } from "../app/api.js";
 import { avatar } from "../app/avatar.js";
@@ -38,7 +38,7 @@ function shut() {
 
 /** @param {View} view */
 function draw(view) {
-  // What was put in is known here already: hearing of it again is no reason to draw again.
+  // A change of the state alone needs no redraw: the page knows those values already.
   const sig = JSON.stringify([state.as, { ...view, state: null }]);
   if (sig === drawn.sig) return;
   const same = view.id === drawn.id;
@@ -64,7 +64,7 @@ function open() {
     dataset: { testid: "modal" },
     "aria-labelledby": "modal-title",
   });
-  // Closing is the simulator's to do: it tells the app. The dialog goes when the view is gone.
+  // The simulator closes the view and tells the app. The dialog is removed when the view is gone.
   node.addEventListener("cancel", (event) => {
     if (event.target !== node) return;
     event.preventDefault();
@@ -161,7 +161,7 @@ async function submit(view, surface, form) {
     await loadState();
     busy(form, false);
   } catch (error) {
-    // An inert form takes no focus, and the first error wants it.
+    // Before the focus goes to the first error: an inert form takes no focus.
     busy(form, false);
     if (error instanceof Refused && error.errors) showErrors(view, form, error.errors);
     else toastError(error);

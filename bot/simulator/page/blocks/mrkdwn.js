@@ -1,5 +1,5 @@
-// Slack's mrkdwn, as DOM nodes. Text is unescaped only where it becomes a text node; a link keeps its
-// destination only when it is a web or mail address.
+// Slack's mrkdwn, as DOM nodes. Text is unescaped only where it becomes a text node. A link keeps its destination only
+// when it is a web, mail or telephone address.
 
 import { h } from "../app/dom.js";
 import { drawn } from "../app/icons.js";
@@ -63,7 +63,7 @@ export function mrkdwn(text, names, { verbatim = false } = {}) {
   const nodes = [];
   const pieces = String(text ?? "").split("```");
   if (pieces.length % 2 === 0) {
-    // An odd number of fences leaves the last one open: it is text then, as in Slack.
+    // With an odd number of fences the last one is open, and is text, as in Slack.
     const open = pieces.pop();
     pieces[pieces.length - 1] += `\`\`\`${open}`;
   }
@@ -74,7 +74,7 @@ export function mrkdwn(text, names, { verbatim = false } = {}) {
   return nodes;
 }
 
-// A code block stands on its own lines: the breaks that set it apart are not drawn a second time.
+// A code block is on lines of its own, so the line breaks around it are not drawn as well.
 /**
  * @param {string} piece
  * @param {number} index
@@ -292,7 +292,7 @@ export function safeUrl(url) {
 }
 
 /**
- * A link. One to a message of this workspace leads there in this page, any other to a new tab.
+ * A link. One to a message of this workspace opens it in this page, any other opens a new tab.
  * @param {string} href
  * @param {Child} children
  */

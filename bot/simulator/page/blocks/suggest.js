@@ -11,7 +11,7 @@ const MOST = 8;
  */
 
 /**
- * What fits at the caret: the suggestions and where the word they replace begins.
+ * The suggestions at the caret, and where the word that they replace begins.
  * @param {string} text
  * @param {number} caret
  * @returns {{from: number, found: Suggestion[]}}
@@ -78,7 +78,7 @@ function channels(typed) {
 }
 
 /**
- * The list itself, driven from `field`: it shows, moves and picks, and never takes the focus.
+ * The list itself. Keys in `field` drive it; it never takes the focus.
  * @param {HTMLTextAreaElement} field
  * @param {(suggestion: Suggestion, from: number) => void} pick
  */
@@ -119,7 +119,7 @@ export function suggestionList(field, pick) {
     hide,
     refresh() {
       ({ from, found } = suggestions(field.value, field.selectionStart));
-      // A word that is complete already needs no suggestion, and Enter must send.
+      // A complete word needs no suggestion, and Enter must send then.
       const typed = field.value.slice(from, field.selectionStart);
       if (found.length === 1 && found[0].insert.trim() === typed) found = [];
       active = 0;

@@ -1,4 +1,4 @@
-// The state of interactive elements, in the shape Slack sends it. What may be submitted is the simulator's to say.
+// The state of interactive elements, in the shape Slack sends it. The simulator decides what may be submitted.
 
 /** @import { Block, Entry, Interactive, Values } from "../app/types.js" */
 
@@ -53,7 +53,7 @@ export function fieldOf(element) {
 }
 
 /**
- * An element that keeps a value between two acts; buttons and overflow menus only fire.
+ * Whether an element keeps a value. Buttons and overflow menus do not.
  * @param {{type: string}} element
  */
 export function isStateful(element) {

@@ -1,5 +1,5 @@
-// Guided scenarios: the coach bar at the foot of the page. The play itself is the simulator's, so a reload or a second
-// page finds it as it is; a page leads it, going where it happens, once somebody pressed a button of the bar there.
+// Guided scenarios: the coach bar at the foot of the page. The play itself runs in the simulator, so a reload or a second
+// page finds it as it is. The page in which somebody pressed a button of the bar leads the play: it goes to each step.
 
 import { post } from "../app/api.js";
 import { fill, frontmost, h, keepingFocus, query } from "../app/dom.js";
@@ -27,7 +27,7 @@ let timer;
 
 /** @typedef {{play?: string, auto?: boolean}} Led */
 
-/** Which play this page leads, and whether it plays on by itself; kept for a reload, and by this page alone. */
+/** Which play this page leads, and whether it goes on by itself. Kept over a reload, for this page alone. */
 const lead = {
   /** @returns {Led} */
   get: () => JSON.parse(sessionStorage.getItem(KEY) || "{}"),
@@ -51,11 +51,11 @@ export function startGuided() {
     turnOf = at;
     schedule();
   });
-  // What lies outside an open dialog is inert, so the bar goes along with the one in front.
+  // What is outside an open dialog is inert, so the bar moves into the dialog in front.
   new MutationObserver(() => follow(bar.node)).observe(document.body, { childList: true });
 }
 
-/** The button that opens the menu; nothing where there are no scenarios. */
+/** The button that opens the menu. Hidden where there are no scenarios. */
 export function guidedButton() {
   const node = h(
     "button",
@@ -91,7 +91,7 @@ async function begin({ name, byHand }) {
   query(document, ".coach__button--primary")?.focus();
 }
 
-/** Goes where the step happens, lets it be seen, and has it done. */
+/** Goes to the place of the step, shows what will be used, and has the step done. */
 async function next() {
   const { play } = state.guide;
   if (going || play?.phase !== "waiting") return;
@@ -104,7 +104,7 @@ async function next() {
     await new Promise((resolve) => setTimeout(resolve, CALM.matches ? GLANCE : BEAT));
     unpoint();
     await tell("next", { play: play.id, step: play.step });
-    // On a narrow page the clock hides what comes of it.
+    // On a narrow page the clock hides the result.
     if (scene.spot === "clock") closeDrawer();
   } finally {
     setGoing(false);
@@ -118,7 +118,7 @@ function setGoing(on) {
 }
 
 /**
- * The play as it is shown: a step that this page is on its way to is under way.
+ * The play as it is shown. A step that this page is going to counts as under way.
  * @returns {Play|null}
  */
 function shownPlay() {
@@ -154,13 +154,13 @@ function leads(play) {
   return play !== null && lead.get().play === play.id;
 }
 
-// Playing on by itself: the next step, when there was time to read about this one.
+// Auto-play: starts the next step after the time to read about this one.
 function schedule() {
   clearTimeout(timer);
   const { play } = state.guide;
   if (!play || !leads(play) || !lead.get().auto || going) return;
   if (play.by_hand || play.phase !== "waiting" || play.failed || play.ended) return;
-  // Why it matters was there to read in the menu.
+  // The menu has shown the reason already.
   const fresh = play.step ? words(play).told : play.notes.join(" ");
   timer = setTimeout(next, READING + READING_EACH * fresh.length);
 }
@@ -181,7 +181,7 @@ async function tell(what, body) {
 }
 
 /**
- * What the bar says: what happened or happens now, and by hand also what is to be done.
+ * The text of the bar: what happened or happens now, and by hand also what is to be done.
  * @param {Play} play
  */
 function words({ by_hand: byHand, script, step, phase, why, ended }) {
@@ -226,7 +226,7 @@ function coachBar() {
     node.dataset.phase = phase;
     node.dataset.step = String(step);
     title.textContent = play.title;
-    // While it waits to be played, the step on show is the one before; by hand it is the one to do.
+    // While it waits, the step shown is the last one done; by hand it is the one to do.
     const shown = over ? script.length : step + (play.by_hand || phase === "doing" ? 1 : 0);
     count.textContent = shown ? `Step ${shown} of ${script.length}` : `${script.length} steps`;
     fill(
@@ -253,7 +253,7 @@ function dotState(at, { step, phase }) {
   return at === step && phase === "doing" ? " coach__dot--now" : "";
 }
 
-// A polite region reads what changed: a sentence that stays is not put in anew.
+// A screen reader reads what changes in a polite region, so a sentence that stays is not set again.
 /**
  * @param {HTMLElement} node
  * @param {string} sentence
@@ -302,7 +302,7 @@ function controls(play) {
   ];
 }
 
-// What a program does, no person can: then there is nowhere to go.
+// A person cannot do what a program does, so that step has no control to go to.
 /**
  * @param {ScriptStep} step
  * @param {boolean} busy
@@ -339,7 +339,7 @@ function button(name, label, act, tone = "", busy = false) {
 // ---- where the bar is -----------------------------------------------------------------------------------------
 
 /**
- * What stands above the bar leaves it its room.
+ * Makes what is above the bar leave space for it.
  * @param {HTMLElement} node
  */
 function measure(node) {
@@ -352,7 +352,7 @@ function follow(node) {
   const front = frontmost();
   if (node.parentElement === front) return;
   front.append(node);
-  // A dialog that closes takes the focus with it when the bar had it.
+  // The focus is lost when a dialog closes that held the bar with the focus.
   if (front === document.body && document.activeElement === document.body)
     query(node, ".coach__button--primary")?.focus({ preventScroll: true });
 }

@@ -1,4 +1,4 @@
-// The menu of guided scenarios: what each is about, and two ways to go through it.
+// The menu of guided scenarios: what each is about, and two ways to play it.
 
 import { h, query } from "../app/dom.js";
 import { icon } from "../app/icons.js";

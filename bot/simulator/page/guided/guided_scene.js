@@ -1,4 +1,4 @@
-// Going where a step of a scenario happens, and pointing at what is used there.
+// Goes to the place of a step, and marks what is used there.
 
 import { query, queryAll } from "../app/dom.js";
 import { become, openChannel } from "../app/navigate.js";
@@ -12,7 +12,7 @@ import { state } from "../app/state.js";
 const IN_PANEL = ["phone", "clock", "app"];
 
 /**
- * Becomes the person who acts, in the channel where they do; on a narrow page the panel opens where it is needed.
+ * Becomes the person who acts, and opens the channel. On a narrow page the panel opens when it is needed.
  * @param {Scene} scene
  */
 export async function goTo(scene) {
@@ -25,7 +25,7 @@ export async function goTo(scene) {
 }
 
 /**
- * Marks what is used next and gives it; `typed` also puts a command where it is written.
+ * Marks the control that is used next, and gives it. With `typed`, a command is also put into the composer.
  * @param {Scene} scene
  * @param {{typed: boolean}} options
  */
@@ -35,14 +35,14 @@ export function point({ spot, text }, { typed }) {
   const [marked, control] = found;
   marked.classList.add("spot");
   marked.scrollIntoView({ block: "nearest" });
-  // Where the whole is taller than its room, as a phone over the bar, what is used comes into it.
+  // The marked part may be taller than its space, as a phone over the bar, so the control is scrolled to as well.
   control.scrollIntoView({ block: "nearest" });
   if (typed && text && isField(control)) write(control, text);
   return control;
 }
 
 /**
- * Scrolls to a phone that is to be answered by hand and stands half below the bar; nobody is moved elsewhere for it.
+ * Scrolls to a phone that is to be answered by hand, when the bar covers a part of it. Changes neither person nor channel.
  * @param {Play|null} play
  */
 export function bringUp(play) {
@@ -53,7 +53,7 @@ export function bringUp(play) {
     reply.closest(".phone")?.scrollIntoView({ block: "nearest" });
 }
 
-/** Takes the mark away, and what was put into the composer for it. */
+/** Removes the mark, and the command that was put into the composer with it. */
 export function unpoint() {
   for (const node of document.querySelectorAll(".spot")) node.classList.remove("spot");
   if (written && written.field.value === written.text) write(written.field, written.before);
@@ -78,7 +78,7 @@ function isField(node) {
 function write(field, text) {
   written = { field, text, before: field.value };
   field.value = text;
-  // The composer keeps a draft, and grows.
+  // So that the composer keeps it as a draft, and grows.
   field.dispatchEvent(new Event("input"));
 }
 

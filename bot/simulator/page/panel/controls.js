@@ -1,4 +1,4 @@
-// The head of the right column: the simulated clock; and the button that all of the column uses.
+// The top of the right column: the simulated clock. Also the button that the whole column uses.
 
 import { post } from "../app/api.js";
 import { fill, h, keepingFocus } from "../app/dom.js";
@@ -71,7 +71,7 @@ function advance(body) {
   return post("clock/advance", body);
 }
 
-// The next deadline may be that of work which nobody looks at, so it is said whether it was that of the one in view.
+// The next deadline may belong to other work than the one in view, so the notice says which.
 async function toNextDeadline() {
   const { story } = state;
   const before = now();
@@ -88,7 +88,7 @@ async function toNextDeadline() {
 }
 
 /**
- * A button that is busy until `act` is done, and says why where it fails.
+ * A button that is busy until `act` is done, and says why it failed.
  * @param {string} testid
  * @param {string} label
  * @param {string} picture

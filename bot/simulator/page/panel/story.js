@@ -1,4 +1,4 @@
-// "What is happening": the durable work in view as it is on record, step by step, and what it waits for now.
+// "What is happening": the story of the work in view, step by step, and what it waits for now.
 
 import { fill, h, reconcile } from "../app/dom.js";
 import { icon } from "../app/icons.js";
@@ -110,7 +110,7 @@ function drawSteps(list, told) {
   reconcile(list, items);
 }
 
-// Only what is new is said, and only of the story that was on screen already.
+// Only new steps are announced, and only of the story that was on screen already.
 /**
  * @param {Story|null} before
  * @param {Story} told

@@ -1,4 +1,4 @@
-// One step of a story: a mark on the rail, what happened, to whom and where, and when.
+// Draws one step of a story: its mark, what happened, to whom, where and when.
 
 import { h } from "../app/dom.js";
 import { icon } from "../app/icons.js";
@@ -21,7 +21,7 @@ const PICTURES = {
 const PAUSE = 100; // seconds
 
 /**
- * A person's, a group's or a channel's name as one reads it.
+ * The name of a person, a group or a channel, for people.
  * @param {string} id
  */
 export function named(id) {
@@ -62,7 +62,7 @@ export function drawStep(step, tz) {
   );
 }
 
-// A pause is told by its length, a deadline by its moment; the day only where it is another than now.
+// A short wait is given by its length, a deadline by its time. The day is given only when it is not today.
 /**
  * @param {number} at
  * @param {number} until
@@ -76,7 +76,7 @@ function span(at, until, tz) {
 }
 
 /**
- * What a screen reader says of a step as it comes.
+ * What a screen reader says of a new step.
  * @param {Step} step
  */
 export function stepSentence(step) {

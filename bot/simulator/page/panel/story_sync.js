@@ -1,25 +1,25 @@
-// Keeps the story of the work in view fresh: looks when something changed, until it stands still; never in between.
+// Keeps the story of the work in view fresh: fetches it after a change, until it stops changing.
 
 import { get, Refused, Unreachable } from "../app/api.js";
 import { state, update, watch } from "../app/state.js";
 
 /** @import { Story } from "../app/types.js" */
 
-// A change on screen is a little ahead of the history that tells of it. Milliseconds to the first look after a change,
-// and to each further one while there was nothing new; then there is peace until the next change.
+// Milliseconds to the first fetch after a change, and between further ones while nothing is new. The history is a little
+// behind the screen, so one fetch is not enough. After the last there is none until the next change.
 const PAUSES = [120, 450, 1200];
-const CLOSEST = 300; // milliseconds between two looks, whatever happens
+const CLOSEST = 300; // milliseconds at least between two fetches
 
-const PRAISED = 30_000; // milliseconds for which it is said that nothing was lost
+const REASSURED = 30_000; // milliseconds for which the page says that nothing was lost
 
 /** @type {number|undefined} */
 let timer;
 /** @type {number|undefined} */
-let praise;
+let reassurance;
 let still = 0;
 let lastLook = 0;
 
-/** Something changed: look soon. */
+/** Something changed, so fetch soon. */
 export function nudge() {
   still = 0;
   clearTimeout(timer);
@@ -27,7 +27,7 @@ export function nudge() {
   timer = setTimeout(look, wait);
 }
 
-/** Looks whenever other work comes into view, or the app's process comes or goes. */
+/** Fetches whenever other work comes into view, or the app's process starts or stops. */
 export function startStorySync() {
   watch(["work", "hasStories"], () => {
     if (state.story && state.story.id !== state.work) update({ story: null, regained: null });
@@ -63,12 +63,12 @@ async function look() {
 function regain(before, fresh) {
   const regained = kept(before, fresh);
   update({ before: null, regained });
-  clearTimeout(praise);
-  praise = setTimeout(() => update({ regained: null }), PRAISED);
+  clearTimeout(reassurance);
+  reassurance = setTimeout(() => update({ regained: null }), REASSURED);
 }
 
 /**
- * How many of the steps that were known before the app was killed are there again; null when one is missing.
+ * How many steps were known before the app was killed; null when one of them is not there any more.
  * @param {Story} before
  * @param {Story} fresh
  */
@@ -88,7 +88,7 @@ async function fetched(id) {
   try {
     return (await get(`story/${encodeURIComponent(id)}`)).story;
   } catch (error) {
-    // The app is stopped, or the simulator: each is said elsewhere, and what was known stays.
+    // The app or the simulator is stopped. The page says so elsewhere, and keeps the story it has.
     if (error instanceof Refused || error instanceof Unreachable) return null;
     throw error;
   }

@@ -111,7 +111,7 @@ export function fromLocalInput(text, tz) {
   if (!found) return null;
   const [year, month, day, hour, minute] = found.slice(1).map(Number);
   const utc = Date.UTC(year, month - 1, day, hour, minute) / 1000;
-  // The offset is that of the guess; asking again with the corrected guess settles changes of the clocks.
+  // The first offset is that of a guess. The second round corrects it near a change of the clocks.
   let epoch = utc;
   for (let round = 0; round < 2; round += 1) epoch = utc - offset(epoch, tz);
   return epoch;
@@ -222,7 +222,7 @@ export function formatDate(epoch, format, { tz, now }) {
 }
 
 /**
- * "1 day 23 h left", "59 min 10 s left": how long it is still.
+ * "1 day 23 h left", "59 min 10 s left": the time that is left.
  * @param {number} seconds
  */
 export function remaining(seconds) {

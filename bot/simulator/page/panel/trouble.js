@@ -1,4 +1,4 @@
-// "Make trouble": what goes wrong in the world, at the press of a button.
+// "Make trouble": faults of the world around the app, at the press of a button.
 
 import { get, post, Refused, remove } from "../app/api.js";
 import { fill, h, keepingFocus, query, reconcile } from "../app/dom.js";
@@ -15,7 +15,7 @@ const MINUTE = 60; // seconds
 const LOOK_AGAIN = 150; // milliseconds
 const PATIENCE = 4000; // milliseconds for the app's answer to somebody else's press
 
-// What can be switched on and off: how it is planned, and how to know it among the faults that are on.
+// The switches: the plan of each fault, and how to recognise it among those that are on.
 /** @typedef {{testid: string, label: string, hint: string, picture: string}} Face how a switch looks */
 
 /** @typedef {Face & {plan: Record<string, string|number>, is: (fault: Fault) => boolean}} Switch */
@@ -27,7 +27,7 @@ const SWITCHES = [
     label: "Slack answers 429",
     hint: "for a minute, about messages: wait 5\u00a0s",
     picture: "clock",
-    // Slack limits each kind of call on its own; what is asked of it, it still answers.
+    // Slack limits each kind of call separately, so calls that read are still answered.
     plan: { method: "chat.*", error: "ratelimited", retry_after: 5, count: -1, seconds: MINUTE },
     is: (fault) => fault.error === "ratelimited",
   },
@@ -118,7 +118,7 @@ function drawSwitches(node) {
   keepingFocus(node, () => reconcile(node, items));
 }
 
-// Words in place, so that nothing is taken from under a finger or a screen reader each second.
+// Changes only the text, so that no button is replaced each second under a finger or a screen reader.
 /**
  * @param {HTMLElement} node
  * @param {() => void} draw
@@ -197,7 +197,7 @@ function drawActs(node, outcome) {
     control("wrong-person", "Wrong person", "person", () => pressAsStranger(outcome)),
   ];
   buttons[0].disabled = !card;
-  // Who may not press is known with the story.
+  // The story says who may not press.
   buttons[1].disabled = !card || !state.story;
   buttons[0].title = "Delete the card in view, behind the app's back";
   buttons[1].title = "Press the first button of the card in view as somebody who may not";
@@ -208,7 +208,7 @@ function drawActs(node, outcome) {
 async function removeCard(outcome) {
   const card = cardInView();
   if (!card) return;
-  // Its story stays in view without it.
+  // So that its story stays in view.
   update({ picked: state.work });
   await remove(`messages/${card.channel}/${card.ts}`);
   say(

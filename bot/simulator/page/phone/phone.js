@@ -1,4 +1,4 @@
-// The acting person's phone, in the right column: what arrived, what they wrote, and a line to write another.
+// The acting person's phone, in the right column: the texts, and a field to write one.
 
 import { post } from "../app/api.js";
 import { fill, h, reconcile, svg } from "../app/dom.js";
@@ -11,7 +11,7 @@ import { foldButton } from "./phone_fold.js";
 
 /** @import { Item, PhoneText, Shape } from "../app/types.js" */
 
-// What Twilio's codes mean, to someone who looks over the carrier's shoulder.
+// Twilio's error codes in words.
 /** @type {Record<string, string>} */
 const NOT_DELIVERED = {
   30001: "the queue was full",
@@ -130,12 +130,12 @@ function readWhenSeen(panel, phone, toggle) {
     try {
       await post("phone/read", { as: state.as });
     } catch {
-      // Still unread then; the next change asks again.
+      // The text stays unread, and the next change tries again.
     }
   };
   watch(["phone"], look);
   document.addEventListener("visibilitychange", look);
-  // Columns and drawers come and go with attributes of the body; a drawer that slides is in sight only after that.
+  // Attributes of the body show and hide columns and drawers. A drawer is in sight only when its transition has ended.
   new MutationObserver(look).observe(document.body, { attributes: true });
   panel.addEventListener("transitionend", look);
 }
@@ -279,7 +279,7 @@ function replyLine() {
     try {
       await post("phone/reply", { as: from, text });
     } catch (error) {
-      // Nothing a person typed is lost, unless they went on to type something else.
+      // The text is put back, unless the person has typed something else since.
       if (!drafts.get(from)) drafts.set(from, text);
       if (from === as && !field.value) field.value = text;
       touched();

@@ -1,4 +1,4 @@
-// Where the column is not tall, a phone that nothing came to folds up and leaves the room to what is happening.
+// Where the column is short, a phone without texts is folded, to leave space for the story.
 
 import { fill, h } from "../app/dom.js";
 import { icon } from "../app/icons.js";
@@ -7,7 +7,7 @@ import { state, watch } from "../app/state.js";
 const SHORT = matchMedia("(max-height: 1239px)");
 
 /**
- * Gives the button that folds `phone`; it unfolds by itself when there is a text.
+ * Gives the button that folds `phone`. The phone unfolds by itself when there is a text.
  * @param {HTMLElement} phone
  * @param {() => string} label
  */
