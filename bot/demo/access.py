@@ -1,7 +1,7 @@
-"""The demo's way into its bot's HTTP API: the real one, with tokens that are made as an operator makes them.
+"""The demo's client of its bot's HTTP API, with tokens that are made as an operator makes them.
 
-The bot keeps a token only as a hash; its holder, who is the demo here, keeps the secret itself, in a file of its
-own beside the bot's data, so that the next run finds it again.
+The bot keeps only a token's hash. The demo holds the token, so it keeps the secret in a file beside the bot's data,
+where the next run finds it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import aiohttp
 from bot.security.tokens import FILE, TokenFile
 from orchestration.domain.errors import CountersignError
 
-PATIENCE: Final = 5.0  # seconds beyond what a call itself asks to wait
+ANSWER_TIMEOUT: Final = 5.0  # seconds, besides those that a call asks the API to wait
 
 
 class ApiRefusedError(CountersignError):
-    """The bot's API refused; the message is its sentence, `status` its HTTP status."""
+    """The bot's API refused. The message is the API's sentence, `status` the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class ApiUnreachableError(CountersignError):
 
 
 def held_token(place: Path, bot_data: Path, name: str, owner: str, scopes: Sequence[str]) -> str:
-    """The secret of a token of this owner with these scopes: the one kept in `place` if it is good, else a new one.
+    """The secret of a token of this owner with these scopes: the kept one while it is valid, else a new one.
 
     `place` is a directory for the secrets, made with mode 0700, each a file with mode 0600. Raises `TokenError`.
     """
@@ -58,13 +58,13 @@ def held_token(place: Path, bot_data: Path, name: str, owner: str, scopes: Seque
 
 
 def _free(name: str, tokens: TokenFile) -> str:
-    """A name no token has or had: records name them, so the bot gives none out twice."""
+    """A name that no token has or had. Records name tokens, so the bot gives no name out twice."""
     taken = {token.name for token in tokens.all()}
     return next(free for n in count(1) if (free := name if n == 1 else f"{name}-{n}") not in taken)
 
 
 class BotApi(AbstractAsyncContextManager["BotApi"]):
-    """The bot's HTTP API as the holder of one token sees it. One connection pool; leave the context to close it."""
+    """The bot's HTTP API, called with one token. Has one connection pool; leave the context to close it."""
 
     def __init__(self, url: str, secret: str) -> None:
         """`url` is where the bot is reached; it need not run yet."""
@@ -88,19 +88,20 @@ class BotApi(AbstractAsyncContextManager["BotApi"]):
         Raises `ApiRefusedError` and `ApiUnreachableError`.
         """
         query = {"wait": f"{wait}s"} if wait else None
-        return await self._call("GET", path, params=query, patience=wait + PATIENCE)
+        return await self._call("GET", path, params=query, limit=wait + ANSWER_TIMEOUT)
 
     async def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
         """Sends `body`; `key` is the Idempotency-Key. Raises as `get` does."""
         headers = {"Idempotency-Key": key} if key else None
-        return await self._call("POST", path, json=body, headers=headers, patience=PATIENCE)
+        return await self._call("POST", path, json=body, headers=headers, limit=ANSWER_TIMEOUT)
 
-    async def _call(self, method: str, path: str, *, patience: float, **more: Any) -> dict[str, Any]:
+    async def _call(self, method: str, path: str, *, limit: float, **more: Any) -> dict[str, Any]:
         if self._http is None:
             raise RuntimeError("The API is used outside its context.")
-        timeout = aiohttp.ClientTimeout(patience)
         try:
-            async with self._http.request(method, path, timeout=timeout, **more) as answer:
+            async with self._http.request(
+                method, path, timeout=aiohttp.ClientTimeout(limit), **more
+            ) as answer:
                 found: dict[str, Any] = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ApiUnreachableError from error

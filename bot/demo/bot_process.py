@@ -1,4 +1,4 @@
-"""The bot as a child process: started, killed and started again under a workspace that stays."""
+"""The bot as a child process, which can be killed and started again while the workspace goes on."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ SIGNING_SECRET: Final = secrets.token_hex(16)
 
 
 class BotProcess:
-    """Runs the real bot, with its data in `data_dir`, against the servers that `reach` names.
+    """Runs the real bot, with its data in `data_dir`, against the servers that `reach` sets.
 
-    Its log goes to the end of the file `log`, or where the supervisor's goes.
+    Its log is appended to the file `log`; without one it goes where the supervisor's log goes.
     """
 
     def __init__(self, data_dir: Path, policies: Path, log: Path | None = None) -> None:
@@ -61,7 +61,7 @@ class BotProcess:
         self._starting = asyncio.Lock()
 
     def reach(self, slack_api_url: str, sms_api_url: str) -> None:
-        """Where it finds Slack and the SMS provider; known once the workspace is served, and before `start`."""
+        """Sets the addresses of Slack and of the SMS provider. To be called before `start`."""
         self._environment |= {
             "COUNTERSIGN_SLACK_API_URL": slack_api_url,
             "COUNTERSIGN_TWILIO_API_URL": sms_api_url,
@@ -79,7 +79,7 @@ class BotProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it lives and was ready: one that is only just starting refuses whatever is sent to it."""
+        """Whether it runs and was ready. While it is starting it refuses whatever is sent to it."""
         return self._alive and self._was_ready
 
     @property
@@ -87,7 +87,7 @@ class BotProcess:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Starts it and waits until it is ready. Raises `CountersignError` when it ends or hangs instead."""
+        """Starts it and waits until it is ready. Raises `CountersignError` when it ends or is not ready in time."""
         async with self._starting:
             if not self._alive:
                 await self._start()
@@ -103,7 +103,7 @@ class BotProcess:
                 stdout=log,
                 stderr=log,
                 env=self._environment,
-                # Ctrl-C in the terminal is for the supervisor, which then stops the bot in good order.
+                # Ctrl-C in the terminal goes to the supervisor alone, which then stops the bot in good order.
                 start_new_session=True,
             )
         try:
@@ -127,13 +127,13 @@ class BotProcess:
             return False
 
     async def kill(self) -> None:
-        """SIGKILL: nothing is tidied up, as when a machine loses power."""
+        """Ends it by SIGKILL: nothing is cleaned up, as when a machine loses power."""
         if self._process is not None and self._alive:
             self._process.kill()
             await self._process.wait()
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL when that is not heeded."""
+        """Ends it by SIGTERM, or by SIGKILL when it does not end in time."""
         if self._process is None or not self._alive:
             return
         self._process.terminate()

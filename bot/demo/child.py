@@ -1,7 +1,7 @@
-"""The demo's bot: `countersign run`, ended also when its supervisor is gone.
+"""The demo's bot: `countersign run`, which also ends when its supervisor has ended.
 
-An orphan would keep the hub's file locked, and the next demo could not start. The supervisor holds the other end
-of our standard input, so the end of that file is the end of the supervisor, however it died.
+Without that, it would keep the hub's file locked, and the next demo could not start. The supervisor holds the other
+end of our standard input. When that closes, the supervisor has ended, for whatever reason.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def _end_with_supervisor() -> None:
 
 
 if __name__ == "__main__":
-    # The supervisor's own lines say where to go; the bot's, that it listens, would send people to the wrong address.
+    # The bot's line that it listens would send people to the wrong address; the supervisor says the right one.
     logging.disable(logging.INFO)
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     sys.argv = ["countersign", "run"]
-    # By name, as from a shell: the commands know the demo, so the demo imports none of them.
+    # By name, as from a shell. The commands import the demo, so the demo imports no command.
     runpy.run_module("bot", run_name="__main__")

@@ -31,7 +31,7 @@ FIRST_NAMES: Final = {person.id: person.real_name.split(" ")[0] for person in SE
 
 
 def chosen(wanted: str) -> list[Scenario]:
-    """`all`, or names with commas between them. Raises `CountersignError` naming the one that there is not."""
+    """The scenarios named, with commas between the names, or `all`. Raises `CountersignError` for an unknown name."""
     names = NAMES if wanted == ALL else [name.strip() for name in wanted.split(",")]
     for name in names:
         if name not in NAMES:
@@ -40,9 +40,9 @@ def chosen(wanted: str) -> list[Scenario]:
 
 
 async def run_headless(scenarios: Sequence[Scenario], data: Path | None) -> int:
-    """Plays them one after the other, up to the first step that fails; the exit status.
+    """Plays them one after the other, up to the first step that fails. Returns the exit status.
 
-    All state is in `data`, or in a directory that is gone afterwards.
+    All state is in `data`, or in a directory that is removed afterwards.
     """
     with _place(data) as place:
         stop = stop_signal()
@@ -72,13 +72,13 @@ async def _play_all(scenarios: Sequence[Scenario], place: Path) -> int:
             starting.clear()
             return await play(scenarios, running, log)
     except CountersignError:
-        # The log that the error names is gone with the directory where none was chosen.
+        # Where no directory was chosen, the log that the error names is removed with the directory.
         starting.last_words(log)
         raise
 
 
 async def play(scenarios: Sequence[Scenario], running: RunningDemo, log: Path, budget: float = BUDGET) -> int:
-    """Plays them in a demo that runs; the exit status. `log` is the bot's; `budget`: seconds that a step may take."""
+    """Plays them in a running demo. Returns the exit status. `log` is the bot's; a step may take `budget` seconds."""
     told = _Narration(scenarios)
     try:
         for scenario in scenarios:
@@ -107,7 +107,7 @@ async def _tell(player: Player, told: _Narration) -> None:
 
 
 class _Narration:
-    """What the terminal shows: the story on standard output, and on a terminal a line of progress below it."""
+    """Writes the story to standard output and, on a terminal, a line of progress below it."""
 
     def __init__(self, scenarios: Sequence[Scenario]) -> None:
         self._scenarios = len(scenarios)
@@ -127,7 +127,7 @@ class _Narration:
     def seen(self, sentence: str, seconds: float) -> None:
         self._done += 1
         lead = f"  ✓ {self._done:>2}/{self._steps}  "
-        # A time is not broken from its unit.
+        # No line break between a number and its unit.
         self._say(self._wrapped(f"{sentence} ({seconds:.1f}\N{NO-BREAK SPACE}s)", lead, " " * len(lead)))
 
     def agent(self, lines: Sequence[str]) -> None:

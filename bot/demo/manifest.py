@@ -1,4 +1,4 @@
-"""The app as the workspace of the demo has it installed: what `manifest.yml` says, which a test holds this to."""
+"""The app's configuration in the demo's workspace. A test compares it with `manifest.yml`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCOPES: Final = frozenset(
 EVENTS: Final = frozenset({"app_home_opened"})
 HINTS: Final = (CommandHint(COMMAND, "Ask for an approval", "[policy] [amount] [title]"),)
 
-# What a newcomer may try first; the policies are the demo's.
+# Offered to a newcomer.
 TRIES: Final = (
     f"{COMMAND} purchase 4200 New laptops for the team",
     f"{COMMAND} payment 12400 Steel for hall 3",

@@ -1,7 +1,7 @@
-"""The demo's order system: what an approved purchase is for. It takes each order once, and answers people.
+"""The demo's order system, to which an approved purchase is sent. It takes each order once.
 
-It stands for the systems that a real policy names. Orders are kept in a file, and so is the port: a request that is
-open keeps the address it was asked under.
+It stands for the systems that a real policy names. Orders are kept in a file. The port is kept too, because an open
+request keeps the address that it was asked with.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Order(BaseModel):
 
 
 class Book(BaseModel):
-    """The file: `port` once it was chosen, orders by idempotency key."""
+    """The content of the file: the `port`, once chosen, and the orders by idempotency key."""
 
     port: int = 0
     orders: dict[str, Order] = {}
@@ -44,12 +44,12 @@ class OrderSystem:
 
     @property
     def url(self) -> str:
-        """Where it is reached, once it is served."""
+        """Its address, once it is served."""
         return f"http://{HOST}:{self._book.port}"
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        """Serves until left: on the port of the last time, or on another where that is taken now."""
+        """Serves until the context is left: on the last run's port, or on another when that one is taken."""
         application = web.Application()
         application.router.add_post("/orders", self._place)
         application.router.add_get("/orders", self._list)

@@ -1,4 +1,4 @@
-"""What the page's panel tells of a request, from what the bot's API says of it: the steps of its durable history."""
+"""Makes the story of a request, which the page's panel shows, from the bot's API and its timeline."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STANDING: Final[Mapping[str, tuple[str, Tone]]] = {
     "terminated": ("Stopped", "bad"),
 }
 
-# By kind of the timeline: how it looks, and what it is called. What is not here is told in the API's own words.
+# By kind of the timeline: the look and the words. Other kinds keep the API's own words.
 _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "asked": ("start", "Started"),
     "continued": ("quiet", "Earlier steps summed up"),
@@ -58,7 +58,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "reconcile": ("done", "Cards set right"),
     "completed": ("end", "Completed"),
 }
-# The same kinds while they do not work. To be put off is everyday: a channel takes about one message a second.
+# The same kinds while they fail. Being put off is usual: a channel takes about one message a second.
 _TROUBLES: Final[Mapping[str, tuple[Look, str]]] = {
     "_put_off": ("wait", "Put off"),
     "_failed": ("trouble", "Failed"),
@@ -71,7 +71,7 @@ _TRIED: Final = {
     "members": "looking up who may decide",
 }
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
-_TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # what may be told once for several in a row
+_TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # several of these in a row are shown as one step
 
 
 class ApiStories:
@@ -83,7 +83,7 @@ class ApiStories:
 
     async def of(self, work_id: str) -> Story:
         """The request's story. Raises `SimulatorError` while the bot is stopped, or knows no such request."""
-        # An ID that is a path would have our token read whatever else the bot serves.
+        # An ID with a slash would make our token read other paths of the bot.
         place = f"/api/approvals/{quote(work_id, safe='')}"
         try:
             approval, timeline = await asyncio.gather(
@@ -113,9 +113,9 @@ def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = 
 
 
 def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
-    """The same thing done several times in one go is one step, where its first stood."""
+    """Joins repetitions of a small step into one, at the place of the first."""
     told: list[StoryStep] = []
-    burst = 0  # where the present run of small steps began
+    burst = 0  # where the current run of small steps began
     for step in steps:
         if step.look not in _TOGETHER:
             told.append(step)
@@ -132,7 +132,7 @@ def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
 
 
 def outsiders(approval: Json, people: People) -> tuple[str, ...]:
-    """People who may not decide it: first those who are in no group either, so that no other level asks them."""
+    """People who may not decide it. Those who are in no group come first, because no other level asks them."""
     grouped = {group.id: set(group.members) for group in people.groups()}
     named = {who for level in approval["levels"] for who in (*level["approvers"], *level["waiting_for"])}
     may = {approval["requester"]}.union(*(grouped.get(who, {who}) for who in named))
@@ -182,7 +182,7 @@ def _step(moment: Json) -> StoryStep:
 
 
 def _code_out(moments: Iterable[Json]) -> StoryWait | None:
-    """A code that was sent and not answered yet: the newest, as each person has one at most."""
+    """The newest code that was sent and not answered yet. Each person has one at most."""
     out: dict[str, StoryWait] = {}
     for moment in moments:
         who = moment["actor"]
@@ -203,13 +203,13 @@ def _waiting(approval: Json) -> StoryWait:
     if level is None:
         return StoryWait("Getting ready", until=until)
     asked = level["waiting_for"] or level["approvers"]
-    # Whoever was asked before the escalation may still decide beside those whom it asks.
+    # Those who were asked before the escalation may still decide.
     whom = f"the escalation, or still for {level['name']}" if level["escalated_to"] else level["name"]
     return StoryWait(f"Waiting for {whom}", who=tuple(asked), until=until, note=ASLEEP)
 
 
 def _whole_seconds(found: re.Match[str]) -> str:
-    """Never broken from their unit."""
+    """Whole seconds, with no line break before the unit."""
     return f"{float(found[1]):.0f}\N{NO-BREAK SPACE}s"
 
 

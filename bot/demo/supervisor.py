@@ -24,11 +24,11 @@ PHONES: Final = Path(__file__).with_name("phones.toml")
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
-# The demo's token is Rita's: what a program asks with it, Rita asks.
+# The demo's token is Rita's, so Rita asks for whatever is asked with it.
 TOKEN: Final = "demo"  # noqa: S105 - its name; the secret is drawn
 HOLDER: Final = "U0RITA"
 SCOPES: Final = (READ, REQUEST)
-# The agent of a scenario is Sam's, and may only ask.
+# The scenarios' agent belongs to Sam, and may only ask.
 AGENT: Final = "agent"
 AGENT_OF: Final = "U0SAM"
 
@@ -58,7 +58,7 @@ async def run_demo(data: Path | None, port: int) -> int:
 
 
 def made(place: Path) -> Path:
-    """That directory, absolute and there. Raises `CountersignError` where it cannot be."""
+    """Makes the directory and gives its absolute path. Raises `CountersignError` when that fails."""
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -70,7 +70,7 @@ def made(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class RunningDemo:
-    """A demo that runs: the page's URL, and the bot's API as Sam's agent sees it."""
+    """A running demo: the page's URL, and the bot's API with the token of Sam's agent."""
 
     url: str
     agent: BotApi
@@ -132,18 +132,18 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
 
 
 def _policies(orders_url: str) -> str:
-    """The shipped policies, pointed at the demo's order system, and what needs the demo's phones."""
+    """The shipped policies with the address of the demo's order system, and those that need the demo's phones."""
     return POLICIES.read_text().replace(PLACEHOLDER, orders_url) + PHONES.read_text()
 
 
 class _WorkspaceClock:
-    """The workspace's time: real time, moved along with the hub's."""
+    """The workspace's time: real time, moved ahead together with the hub's."""
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
 
     def set(self, now: datetime) -> None:
-        """From here on it is `now`."""
+        """Sets the time to `now`; it goes on from there."""
         self._ahead = now - datetime.now(UTC)
 
     def seconds(self) -> float:

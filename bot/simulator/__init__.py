@@ -1,7 +1,4 @@
-"""A local Slack workspace, with phones: real HTTP, real WebSockets, real signatures.
-
-It knows nothing of the app it serves.
-"""
+"""A local Slack workspace with phones. It speaks real HTTP and WebSockets, and knows nothing of the app it serves."""
 
 from bot.simulator.control.controls import Controls
 from bot.simulator.control.guide import Guide

@@ -1,4 +1,4 @@
-"""What can go wrong, as the two sides say it: a sentence for a person, a code for an app."""
+"""The two kinds of errors: a sentence for a person, a code for an app."""
 
 from typing import Any
 

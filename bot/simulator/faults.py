@@ -1,4 +1,4 @@
-"""Trouble on demand, and a record of what the app called."""
+"""Faults on demand, and a log of the calls that the app made."""
 
 import time
 from collections import deque
@@ -20,7 +20,7 @@ LOG_LENGTH = 2000
 class SlackFault(BaseModel):
     """The next `count` calls of `method` fail; "*" is every method, "chat.*" a family, and -1 for ever.
 
-    With `seconds`, it is over after so much real time, however often it struck.
+    With `seconds`, it ends after so much real time, however often it struck.
     With `channel`, only calls about that channel are struck. `error` is an error code of Slack's, or
     "ratelimited" (HTTP 429 with `retry_after` seconds), or "http_500". Raises pydantic's ValidationError when
     it makes no sense.
@@ -52,7 +52,7 @@ F = TypeVar("F", bound=Lasting)
 
 @dataclass(slots=True)
 class Planned(Generic[F]):
-    """A fault that is on. `until` is a reading of the monotonic clock; `struck` counts its victims."""
+    """A fault that is on. `until` is a reading of the monotonic clock; `struck` counts how often it struck."""
 
     id: int
     fault: F
@@ -61,7 +61,7 @@ class Planned(Generic[F]):
 
     @property
     def left(self) -> float | None:
-        """For how many seconds of real time it still is; None when it does not end by itself."""
+        """Seconds of real time until it ends; None when it does not end by itself."""
         return None if self.until is None else max(0.0, self.until - time.monotonic())
 
     @property
@@ -71,9 +71,9 @@ class Planned(Generic[F]):
 
 
 class Faults(Generic[F]):
-    """The faults of one kind that are planned, struck in the order they were planned. Every change is told."""
+    """The planned faults of one kind. They strike in the order they were planned. Every change is published."""
 
-    _ids = count(1)  # one row of numbers for all kinds, so that a number alone says which
+    _ids = count(1)  # one sequence for all kinds, so that a number alone names a fault
 
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
@@ -98,7 +98,7 @@ class Faults(Generic[F]):
         self._tell()
 
     def strike(self, hits: Callable[[F], bool]) -> F | None:
-        """Give the fault that strikes, using it up by one; None when all may go on."""
+        """Give the fault that strikes, and count it; None when the call may go on."""
         for planned in self.on():
             if hits(planned.fault):
                 planned.fault.count -= planned.fault.count > 0

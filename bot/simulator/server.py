@@ -34,8 +34,8 @@ MAX_BODY = 4 * 1024 * 1024
 class Timeouts:
     """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
 
-    `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream says it
-    is there. Twilio waits `webhook` for an answer; a text takes `status_delay` from one status to the next.
+    `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream sends a
+    sign of life. Twilio waits `webhook` for an answer; a text takes `status_delay` from one status to the next.
     """
 
     acknowledgement: float = 3.0
@@ -102,7 +102,7 @@ class Simulator:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve on this address; port 0 takes a free one, which `url` then names.
 
-        Raises SimulatorError when the address cannot be had.
+        Raises SimulatorError when the address is not available.
         """
         if self._runner is not None:
             raise RuntimeError("The simulator is running already.")
@@ -153,7 +153,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Give where the page is, without a trailing slash."""
+        """Give the address of the page, without a trailing slash."""
         if self._url is None:
             raise RuntimeError("The simulator has not been started.")
         return self._url
@@ -165,7 +165,7 @@ class Simulator:
 
     @property
     def request_url(self) -> str | None:
-        """Give where commands, interactions and events are posted; set it to change that."""
+        """Give the address that commands, interactions and events are posted to. It can be set."""
         return self._http.request_url
 
     @request_url.setter
@@ -174,13 +174,13 @@ class Simulator:
 
     @property
     def sms_api_url(self) -> str:
-        """Give what stands for https://api.twilio.com. Raises SimulatorError where there are no phones."""
+        """Give the address to use for https://api.twilio.com. Raises SimulatorError where there are no phones."""
         self._provider()
         return self.url
 
     @property
     def sms_inbound_url(self) -> str | None:
-        """Give where people's texts are posted; set it to change that. Raises as `sms_api_url` does."""
+        """Give the address that people's texts are posted to. It can be set. Raises as `sms_api_url` does."""
         return self._provider().carrier.inbound_url
 
     @sms_inbound_url.setter
@@ -202,9 +202,9 @@ async def _index(_request: web.Request) -> web.FileResponse:
 
 
 async def _with_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    # A browser asks again each time, so that no module of an older version meets one of a newer.
+    # A browser asks again each time. So it never mixes modules of two versions.
     response.headers.setdefault("Cache-Control", "no-cache")
-    # In another site's frame, its visitors would press our buttons; a policy in the page itself cannot say so.
+    # Refuses to be framed by another site, which could trick people into clicks. A policy in the page cannot say this.
     response.headers.setdefault("X-Frame-Options", "DENY")
 
 

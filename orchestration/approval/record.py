@@ -171,10 +171,10 @@ class Record:
             return comment
         return comment[:COMMENT_BEGINNING] + "…"
 
-    def decided(self, members: Members) -> Vote | None:
-        """The vote that settled the level, or None while it is open.
+    def deciding_vote(self, members: Members) -> Vote | None:
+        """The vote that decided the level, or None while it is open.
 
-        Rejections settle it at `reject_quorum`. The level's own people need its quorum; one approval by those it
+        Rejections decide it at `reject_quorum`. The level's own people need its quorum; one approval by those it
         escalated to is enough. "All" are those who were asked when it opened: who has joined a group since does not
         take the place of one of them, and who has left it without a vote is still missed.
         """

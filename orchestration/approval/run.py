@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from durabletask.task import OrchestrationContext, when_any
@@ -30,6 +30,7 @@ from orchestration.domain.commands import (
     command_id_of,
 )
 from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
+from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 from orchestration.people.worklist import WorklistUpdates
@@ -68,7 +69,7 @@ class ApprovalRun:
 
     def now(self) -> datetime:
         """The orchestration's own time, aware UTC."""
-        return self._ctx.current_utc_datetime.replace(tzinfo=UTC)
+        return clock.now(self._ctx)
 
     def carried(self) -> ApprovalInput:
         """The input of the next generation."""
@@ -88,7 +89,7 @@ class ApprovalRun:
         away = yield from self._approvers.delegates(level.approvers, several=level.quorum not in {1, "all"})
         if index:
             passed = record.policy.levels[index - 1].name
-            by = record.state.settled_by
+            by = record.state.decided_by
             step = self._effects.post_reply(
                 StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed
             )
@@ -219,10 +220,9 @@ class ApprovalRun:
         return True
 
     def _watch(self, name: str, when: datetime | None) -> None:
-        """Has the inbox say when that moment has come; the SDK's timers take naive UTC."""
+        """Has the inbox say when that moment has come."""
         if when is not None:
-            timer = self._ctx.create_timer(when.astimezone(UTC).replace(tzinfo=None))
-            self._inbox.watch(name, timer)
+            self._inbox.watch(name, clock.timer(self._ctx, when))
 
     def _remind(self) -> Durable[None]:
         self._happened += 1
@@ -303,22 +303,22 @@ class ApprovalRun:
                 StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
             )
         # Also after a repeat: who is in the groups, and so what is enough, may have changed since.
-        self._settle_level(members)
+        self._end_level_if_decided(members)
         return reason
 
-    def _settle_level(self, members: rules.Members) -> None:
+    def _end_level_if_decided(self, members: rules.Members) -> None:
         """Ends the level, or the request, where the votes are enough; else the cards show how far it is."""
         record = self.record
-        settled = record.decided(members)
-        if settled is None:
+        deciding = record.deciding_vote(members)
+        if deciding is None:
             self._effects.refresh_cards()
-        elif settled.choice is Choice.REJECT:
-            self.end(Status.REJECTED, by=settled.actor, comments=settled.comment)
+        elif deciding.choice is Choice.REJECT:
+            self.end(Status.REJECTED, by=deciding.actor, comments=deciding.comment)
         else:
             self._approvers.release(record.undecided())
             self._step_up.drop_all()
             self._off_the_worklists()
-            record.state.settled_by = settled
+            record.state.decided_by = deciding
             record.close_level(Status.APPROVED)
 
     def _begin_step_up(self, act: Decision | Delegation) -> Reason:
@@ -369,7 +369,7 @@ class ApprovalRun:
         step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
         self._effects.ask(delegation.to, step)
         # Of "all", the one who takes the vote over may have been the last to agree.
-        self._settle_level(members)
+        self._end_level_if_decided(members)
         return reason
 
     def _comment(self, comment: Comment, members: rules.Members) -> Reason:

@@ -55,7 +55,7 @@ class State(BaseModel):
     remarks: list[Remark] = Field(default_factory=list)
     verdicts: list[Verdict] = Field(default_factory=list)
     steps: int = 0
-    settled_by: Vote | None = None
+    decided_by: Vote | None = None
     ended_at: datetime | None = None
     ended_by: str | None = None
     comments: str = ""

@@ -77,7 +77,7 @@ def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
     )
 
 
-def people_of(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
+def involved(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
     """The people and groups of a request: who asked, who is or will be asked, who decided, and the policy's owner."""
     found = {request.requester, *filter(None, [policy.owner])}
     for level in policy.levels:

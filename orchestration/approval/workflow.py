@@ -5,8 +5,6 @@ Read `approval` first; it is the business process. The waiting is durable: every
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from durabletask.task import OrchestrationContext
 
 from orchestration.approval.record import refused
@@ -15,6 +13,7 @@ from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import Outcome, Status
 from orchestration.domain.rules import auto_approves
+from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 
 
@@ -45,11 +44,10 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
     if taken.given is not None:
         ctx.continue_as_new(taken.given, save_events=True)
         return None
-    now = ctx.current_utc_datetime.replace(tzinfo=UTC)
     outcome = Outcome(
         request_id=ctx.instance_id,
         status=Status.FAILED,
-        processed_at=now,
+        processed_at=clock.now(ctx),
         reason=taken.problem,
         digest=given.request.digest(),
     )
@@ -66,7 +64,7 @@ def ask_each_level(run: ApprovalRun) -> Durable[None]:
         yield from decide_level(run)
         if run.record.ended:
             return
-    last = state.settled_by
+    last = state.decided_by
     run.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from durabletask.entities import EntityInstanceId
@@ -28,6 +28,7 @@ from orchestration.challenge.models import (
 )
 from orchestration.challenge.phone import Opened, Opening
 from orchestration.domain.request import PHONE
+from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 
@@ -79,7 +80,7 @@ class _Challenge:
         )
 
     def now(self) -> datetime:
-        return self._ctx.current_utc_datetime.replace(tzinfo=UTC)
+        return clock.now(self._ctx)
 
     def publish(self, **what: object) -> None:
         """Changes the progress and publishes it."""

@@ -7,13 +7,14 @@ Nothing here blocks the orchestration: a chat system that is down for an hour de
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.domain.request import Recorded
+from orchestration.durable import clock
 
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
@@ -140,7 +141,7 @@ class Outbox(Generic[Item, Result]):
 
     def _start(self, key: str, lane: Lane[Item]) -> None:
         if lane.not_before is not None and lane.not_before > self._now():
-            self._pausing[key] = self._ctx.create_timer(lane.not_before.astimezone(UTC).replace(tzinfo=None))
+            self._pausing[key] = clock.timer(self._ctx, lane.not_before)
             return
         lane.attempt += 1
         lane.since, lane.not_before = lane.since or self._now(), None

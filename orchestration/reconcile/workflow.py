@@ -6,7 +6,7 @@ An instance that is terminated, or whose code crashes, runs nothing of ours. Thi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, when_any
@@ -21,6 +21,7 @@ from orchestration.domain.commands import Progress
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
+from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.outbox import Lane
 from orchestration.people.worklist import WorklistUpdates
@@ -38,7 +39,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
     """Edits every posted card, tells the requester, runs the outcome's actions. Returns the Outcome."""
 
     def now() -> datetime:
-        return ctx.current_utc_datetime.replace(tzinfo=UTC)
+        return clock.now(ctx)
 
     record = _record(ended)
     effects = Effects(ctx, record, now)

@@ -55,7 +55,7 @@ from orchestration.domain.request import (
     Status,
     Via,
 )
-from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, within_budget
+from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -214,10 +214,8 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
             return Ticket(request_id, command.command_id, known)
-        try:
+        with translated():
             await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
-        except grpc.RpcError as error:
-            raise ours(error) from error
         return Ticket(request_id, command.command_id)
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
@@ -285,7 +283,7 @@ class ApprovalService:
 
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
         """Says that a person is away and who decides for them; None takes it back, to what the policy file says."""
-        try:
+        with translated():
             await within_budget(
                 self._client.signal_entity(
                     EntityInstanceId(PERSON, entity_key(person)),
@@ -293,8 +291,6 @@ class ApprovalService:
                     entry.model_dump(mode="json", by_alias=True) if entry else None,
                 )
             )
-        except grpc.RpcError as error:
-            raise ours(error) from error
 
     async def _known(self, request_id: str) -> OrchestrationState:
         state = await self._state(request_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -47,9 +47,9 @@ def ours(error: grpc.RpcError) -> CountersignError:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(error_of: Callable[[grpc.RpcError], CountersignError] = ours) -> Iterator[None]:
     """Raises the hub's errors as ours."""
     try:
         yield
     except grpc.RpcError as error:
-        raise ours(error) from error
+        raise error_of(error) from error

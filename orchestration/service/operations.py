@@ -25,10 +25,15 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from orchestration.approval.status import progress_of
 from orchestration.domain.commands import COMMANDS, Progress
-from orchestration.domain.errors import InvalidRequestError, ReservedEventError, UnknownRequestError
+from orchestration.domain.errors import (
+    CountersignError,
+    InvalidRequestError,
+    ReservedEventError,
+    UnknownRequestError,
+)
 from orchestration.domain.request import APPROVAL, Outcome, Status
 from orchestration.runtime.converter import PydanticConverter
-from orchestration.service.calls import ours, within_budget
+from orchestration.service.calls import ours, translated, within_budget
 from orchestration.service.sweep import reconcile_id, start_reconciling
 
 PAGES_LOOKED_THROUGH: Final = 20
@@ -114,10 +119,8 @@ class Operations:
 
     async def instance(self, instance_id: str) -> OrchestrationState:
         """Any instance, of whatever orchestration. Raises `UnknownRequestError`."""
-        try:
+        with translated(_named):
             state = await within_budget(self._client.get_orchestration_state(instance_id))
-        except grpc.RpcError as error:
-            raise _named(error) from error
         if state is None:
             raise UnknownRequestError
         return state
@@ -125,10 +128,8 @@ class Operations:
     async def history(self, instance_id: str) -> list[HistoryEvent]:
         """What happened to the instance's present generation, in order. Raises `UnknownRequestError`."""
         await self.instance(instance_id)
-        try:
+        with translated(_named):
             return await within_budget(self._client.get_orchestration_history(instance_id))
-        except grpc.RpcError as error:
-            raise _named(error) from error
 
     async def whole_history(self, request_id: str) -> list[HistoryEvent]:
         """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
@@ -164,49 +165,37 @@ class Operations:
         """
         if name.casefold() in RESERVED:
             raise ReservedEventError
-        try:
+        with translated(_named):
             await within_budget(self._client.raise_orchestration_event(instance_id, name, data=payload))
-        except grpc.RpcError as error:
-            raise _named(error) from error
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
         """Holds the instance: events and timers wait until it is resumed."""
-        try:
+        with translated(_named):
             await within_budget(self._client.suspend_orchestration(instance_id, reason=reason))
-        except grpc.RpcError as error:
-            raise _named(error) from error
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
         """Lets a held instance go on."""
-        try:
+        with translated(_named):
             await within_budget(self._client.resume_orchestration(instance_id, reason=reason))
-        except grpc.RpcError as error:
-            raise _named(error) from error
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
         """Stops the instance at once. For an approval, `reconcile` then makes its cards say so."""
-        try:
+        with translated(_named):
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
-        except grpc.RpcError as error:
-            raise _named(error) from error
         state = await self.instance(instance_id)
         if state.name != APPROVAL:
             return
-        try:
+        with translated():
             await within_budget(start_reconciling(self._client, state))
-        except grpc.RpcError as error:
-            raise ours(error) from error
 
     async def purge(self, instance_id: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten."""
-        try:
+        with translated(_named):
             result = await within_budget(self._client.purge_orchestration(instance_id))
-        except grpc.RpcError as error:
-            raise _named(error) from error
         return int(result.deleted_instance_count)
 
 
-def _named(error: grpc.RpcError) -> Exception:
+def _named(error: grpc.RpcError) -> CountersignError:
     """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         return UnknownRequestError()

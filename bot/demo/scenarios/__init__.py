@@ -1,1 +1,1 @@
-"""Five short scenarios, and what plays them: through the interfaces that people and programs use, and no other."""
+"""Five short scenarios, and what plays them, by the same interfaces that people and programs use."""

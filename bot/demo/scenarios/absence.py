@@ -1,4 +1,4 @@
-"""Who is away when a scenario begins, and has to be there for it: brought back as they would do it themselves."""
+"""Ends the absence of people whom a scenario needs, by the button that they would press themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot.simulator import Person, SimulatorError
 from bot.slack.views.home import BACK
 
-PATIENCE: Final = 5.0  # seconds for a Home to be drawn
+HOME_TIMEOUT: Final = 5.0  # seconds for a Home to be drawn
 RETURNED: Final = "{name} was away, so that somebody else was asked; for this, {name} is back."
 STILL_AWAY: Final = (
     "{name} is away, so somebody else is asked. End that at the foot of {name}'s Home, and start over."
@@ -19,9 +19,9 @@ Json = dict[str, Any]
 
 
 async def bring_back(people: Iterable[Person]) -> list[str]:
-    """Ends the absence of each, now or to come, by the button in their Home; a sentence for each who was away.
+    """Ends the absence of each, present or planned, by the button in their Home. A sentence for each who was away.
 
-    Where the app does not run, or draws no Home in time, there is nothing to say: the steps themselves will tell.
+    Says nothing where the app does not run or draws no Home in time; the steps then fail by themselves.
     """
     found = await asyncio.gather(*(_bring_back(person) for person in people))
     return [sentence for sentence in found if sentence]
@@ -37,14 +37,14 @@ async def _bring_back(person: Person) -> str | None:
     name = next(one["real_name"] for one in state["people"] if one["id"] == person.user_id).split(" ")[0]
     try:
         await person.click_in_view(home, BACK)
-        await person.wait_for(_there, PATIENCE)
+        await person.wait_for(_there, HOME_TIMEOUT)
     except (SimulatorError, TimeoutError):
         return STILL_AWAY.format(name=name)
     return RETURNED.format(name=name)
 
 
 async def _opened(person: Person) -> Json | None:
-    """Their Home as it is drawn on being opened: the one that was there may be of yesterday."""
+    """Their Home, drawn anew on opening, because the one that was there may be old."""
     before = await person.home()
 
     async def fresh(person: Person) -> Json | None:
@@ -53,7 +53,7 @@ async def _opened(person: Person) -> Json | None:
 
     try:
         await person.open_home()
-        home: Json = await person.wait_for(fresh, PATIENCE)
+        home: Json = await person.wait_for(fresh, HOME_TIMEOUT)
     except (SimulatorError, TimeoutError):
         return None
     return home

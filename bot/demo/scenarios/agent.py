@@ -1,4 +1,4 @@
-"""An agent that asks a person: over the bot's HTTP API, with a token, and then it waits."""
+"""An agent that asks people over the bot's HTTP API, with a token, and waits for the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestration.domain.errors import CountersignError
 
 
 class Agent:
-    """Asks once, and waits in the background. `said` is what went over the wire, a line for each call and answer."""
+    """Asks once, and waits in the background. `said` has a line for each call with its answer."""
 
     def __init__(self, api: BotApi) -> None:
         self._api = api
@@ -33,14 +33,14 @@ class Agent:
 
     @property
     def answered(self) -> str | None:
-        """The status that the request ended with; None while it waits, and where it will never be known."""
+        """The status that the request ended with; None while it waits, or when waiting failed."""
         done = self._waiting is not None and self._waiting.done() and not self._waiting.exception()
         return self._waiting.result() if self._waiting and done else None
 
     async def answer(self) -> str:
         """The status that the request ended with, once it has."""
         if self._waiting is None:
-            # Nothing was asked, so nothing will ever be answered; who waits has a limit of their own.
+            # Nothing was asked, so no answer will ever come. The caller has a time limit.
             return await asyncio.Future()
         return await asyncio.shield(self._waiting)
 
@@ -53,7 +53,7 @@ class Agent:
         """Stops waiting; the request stays."""
         if self._waiting is not None:
             self._waiting.cancel()
-            # Why it could not be had was said by `answer`, to whoever waited for it.
+            # `answer` raised the error to whoever waited for it.
             with suppress(asyncio.CancelledError, CountersignError):
                 await self._waiting
 

@@ -14,9 +14,9 @@ PAUSE: Final = 0.3  # seconds between two tries while the bot is away
 
 
 async def ended(api: BotApi, request_id: str) -> dict[str, Any]:
-    """The approval as the API gives it, once it has ended. Raises `ApiRefusedError` where the API knows of none.
+    """The approval as the API gives it, once it has ended. Raises `ApiRefusedError` when the API knows no such request.
 
-    Survives the bot: a request that was accepted is on disk, so asking again is all there is to do.
+    Goes on when the bot is stopped: an accepted request is on disk, so asking again is enough.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The scenarios in the page: one play at a time, told step by step, or waited for while a person does it themselves."""
+"""Plays the scenarios in the page, one at a time: does each step, or waits until a person has done it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from orchestration.service.messages import ENDED
 
 log = logging.getLogger(__name__)
 
-BEAT: Final = 1.1  # seconds between two acts of one step, so that whoever watches sees the first one's effect
+BEAT: Final = 1.1  # seconds between two actions of one step, so that people see the effect of the first
 UNFORESEEN: Final = (
     "That went wrong in a way nobody foresaw; the demo's log has it. Try again, or leave the scenario."
 )
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 @dataclass
 class _Play:
-    """One telling of one scenario; see `bot.simulator.guide.Guide` for what the page makes of it."""
+    """One play of one scenario; see `bot.simulator.control.guide.Guide` for its fields."""
 
     scenario: script.Scenario
     by_hand: bool
@@ -52,9 +52,9 @@ class _Play:
 
 
 class ScenarioGuide:
-    """The simulator's `Guide`. `url` gives the workspace's address, `changed` is called when the play went on.
+    """The simulator's `Guide`. `url` gives the workspace's address; `changed` is called at each progress.
 
-    `agent` is the API as the scenarios' agent uses it, `reader` the API of whoever may read every request.
+    `agent` is the API with the agent's token, `reader` the API with a token that may read every request.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class ScenarioGuide:
         self._play: _Play | None = None
 
     def scenarios(self) -> list[Json]:
-        """What can be played."""
+        """The scenarios."""
         return [
             {"name": one.name, "title": one.title, "why": one.why, "steps": len(one.steps)}
             for one in self._scenarios.values()
         ]
 
     def play(self) -> Json | None:
-        """How far the play is."""
+        """The current play, or None."""
         play = self._play
         if play is None:
             return None
@@ -103,18 +103,18 @@ class ScenarioGuide:
         }
 
     async def begin(self, name: str, *, by_hand: bool) -> None:
-        """In place of any play that is on. Raises `SimulatorError` when there is no such scenario."""
+        """Begins a scenario; a play that is on ends. Raises `SimulatorError` when there is no such scenario."""
         scenario = self._scenarios.get(name)
         if scenario is None:
             raise SimulatorError(f"There is no scenario called {name!r}.")
-        while self._play:  # another page may have begun one while the last one was being ended
+        while self._play:  # another page may have begun one while the last one was ending
             await self.close()
         play = self._play = _Play(scenario, by_hand)
         play.task = asyncio.create_task(self._tell(play))
         self._changed()
 
     async def go_on(self, play: str, step: int) -> None:
-        """Has that step done, if it is its turn."""
+        """Has that step done, if it is next."""
         on = self._play
         if on and (on.id, on.step, on.phase) == (play, step, "waiting"):
             on.wanted.set()
@@ -126,7 +126,7 @@ class ScenarioGuide:
             self._changed()
 
     async def close(self) -> None:
-        """Ends whatever is on."""
+        """Ends the current play, if there is one."""
         play, self._play = self._play, None
         if play and play.task:
             play.task.cancel()
@@ -140,21 +140,21 @@ class ScenarioGuide:
                 while not await self._done(play, player):
                     pass
             self._show(play, "over")
-            # The stage stays open while the last step is on the page, and with it what the agent said.
+            # The stage stays open while the page shows the last step and what the agent said.
             await asyncio.Future()
 
     async def _done(self, play: _Play, player: Player) -> bool:
-        """Waits for a turn at the step, and takes it. False when it did not come out: then it may be tried again."""
+        """Waits until the step is wanted or done by hand, and does it. False when it failed; it may be tried again."""
         self._show(play, "waiting")
         by_hand = await self._done_by_hand(play, player)
-        # Also what was wanted in the moment in which it was done: it was said of this step, and not of the next.
+        # Also a wish that came just as the step was done by hand: it meant this step, not the next.
         play.wanted.clear()
         play.failed = None
         if by_hand:
             return True
         self._show(play, "doing")
         try:
-            # Somebody may have done it already, at the page that this is told in.
+            # Somebody may have done it already, in the page.
             if not await player.seen(play.step):
                 await player.perform(play.step, BEAT)
         except (CountersignError, SimulatorError) as failed:
@@ -167,7 +167,7 @@ class ScenarioGuide:
         return True
 
     async def _done_by_hand(self, play: _Play, player: Player) -> bool:
-        """Until somebody has done it (True), or wants it done (False). What only shows something waits to be shown."""
+        """Waits until somebody has done it (True) or wants it done (False). Without actions it can only be wanted."""
         wanted = asyncio.create_task(play.wanted.wait())
         waiting, beside = {wanted}, set[asyncio.Task[Any]]()
         if play.scenario.steps[play.step].do:
@@ -183,9 +183,9 @@ class ScenarioGuide:
             await asyncio.gather(*waiting, *beside, return_exceptions=True)
 
     async def _notice_end(self, play: _Play, player: Player) -> None:
-        """Says so when the request has ended while this step still wants something done to it.
+        """Tells the page when the request has ended while this step still needs it open.
 
-        Never final: what comes of the step may be seen a moment later, and then the play goes on.
+        This is not final: the result of the step may be seen a moment later, and then the play goes on.
         """
         if player.request is None:
             return
@@ -201,7 +201,7 @@ class ScenarioGuide:
         with suppress(CountersignError, SimulatorError):
             await player.watch(number)
             return True
-        # It cannot be seen any more, as when the agent was answered no: the page's buttons are what is left.
+        # It can no longer be seen, as when the agent was refused. Only the page's buttons are left.
         return await asyncio.Future()
 
     def _show(self, play: _Play, phase: Literal["waiting", "doing", "over"]) -> None:
@@ -210,7 +210,7 @@ class ScenarioGuide:
 
 
 def scene(step: script.ScenarioStep, *, by_hand: bool) -> Json:
-    """Where the page should be for that step, and what there is used first; a restart is no duty of anybody's."""
+    """The person and channel of that step, and what is used there first. By hand, nobody has to restart the bot."""
     spots: dict[str, str | None] = {
         "command": "composer",
         "text": "phone",

@@ -1,4 +1,4 @@
-"""Plays a scenario step by step: does what a step says, and does not go on before it was seen."""
+"""Plays a scenario step by step. Goes on only when the expectations of a step were seen."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from bot.demo.scenarios.stage import NotSeenError, Stage
 from bot.simulator import ActionRefusedError, SimulatorError
 from orchestration.domain.errors import CountersignError
 
-BUDGET: Final = 20.0  # seconds in which what a step leads to must be seen
-# Slack gives up on an app after three seconds, and on a busy machine the app may do it all the same: what counts is
-# what is seen, for so many seconds more.
+BUDGET: Final = 20.0  # seconds in which the expectations of a step must be seen
+# Slack gives up on an app after three seconds. On a busy machine the app may do it all the same, so the expectations
+# are waited for these seconds more.
 AFTER_REFUSAL: Final = 4.0
 
 
 class StepFailedError(CountersignError):
-    """A step did not come out as the scenario says; the message is the sentence for people."""
+    """A step failed; the message is the sentence for people."""
 
 
 class Player:
     """One play of one scenario, from its beginning."""
 
     def __init__(self, scenario: Scenario, stage: Stage, budget: float, notes: list[str]) -> None:
-        """notes: what had to be put right before it could begin, a sentence each."""
+        """notes: what was corrected before it began, a sentence each."""
         self.scenario = scenario
         self.notes = notes
         self._stage = stage
@@ -40,9 +40,9 @@ class Player:
     async def of(
         cls, scenario: Scenario, workspace_url: str, api: BotApi, budget: float = BUDGET
     ) -> AsyncIterator[Self]:
-        """Opens the stage; closes it when left. `api` is the agent's. Only what happens from now on is seen.
+        """Opens the stage, and closes it when left. `api` is the agent's. Only what happens from now on counts.
 
-        Whoever acts in it, and is away, is brought back first.
+        People who act in it and are away are brought back first.
         """
         stage = Stage(workspace_url, api, budget)
         try:
@@ -64,12 +64,12 @@ class Player:
         return self._stage.request
 
     async def seen(self, number: int) -> bool:
-        """Whether all that step `number`, from 0, leads to is there already."""
+        """Whether all expectations of step `number`, counted from 0, are met already."""
         step = self.scenario.steps[number]
-        return all([await self._stage.seen(step, sight) for sight in step.sees])
+        return all([await self._stage.seen(step, expected) for expected in step.sees])
 
     async def perform(self, number: int, beat: float = 0.0) -> None:
-        """Does what step `number` says, with `beat` seconds between two acts, and waits until it was seen.
+        """Does the actions of step `number`, with `beat` seconds between two, and waits until its expectations are met.
 
         Raises `StepFailedError`.
         """
@@ -90,7 +90,7 @@ class Player:
             raise self.failed(number, f"{trouble}{refused}") from trouble
 
     async def watch(self, number: int, limit: float | None = None) -> None:
-        """Waits until what step `number` leads to was seen, whoever did it.
+        """Waits until the expectations of step `number` are met, whoever did it.
 
         Raises `NotSeenError` after `limit` seconds; None is for ever.
         """
@@ -98,11 +98,11 @@ class Player:
 
     async def _watch(self, step: ScenarioStep, limit: float | None) -> None:
         end = None if limit is None else time.monotonic() + limit
-        for sight in step.sees:
-            await self._stage.watch(step, sight, None if end is None else max(0.0, end - time.monotonic()))
+        for expected in step.sees:
+            await self._stage.watch(step, expected, None if end is None else max(0.0, end - time.monotonic()))
 
     def failed(self, number: int, sentence: str) -> StepFailedError:
-        """The error that says so of step `number`, from 0."""
+        """The error for step `number`, counted from 0."""
         return StepFailedError(
             f"{self.scenario.title}, step {number + 1} of {len(self.scenario.steps)}: {sentence}"
         )

@@ -1,4 +1,4 @@
-"""What a person reads in a message: pure, from the workspace's JSON to words."""
+"""The words that a person reads in a message, from the workspace's JSON. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SHOWN: Final = 160  # characters of a message in a sentence about it
 
 
 def words_of(message: Json, names: Mapping[str, str]) -> str:
-    """All its words on one line, without formatting; people by name, and of each link its words."""
+    """All its words on one line, without formatting. People are named; a link is given by its label."""
     text = " ".join(_texts(message["blocks"])) if message.get("blocks") else message["text"]
     text = _PERSON.sub(lambda found: f"@{names.get(found[1], found[1])}", text)
     return " ".join(_LINK.sub(r"\1", text).replace("*", "").split())
 
 
 def _texts(node: Any) -> Iterator[str]:
-    """Each text in the blocks, in the order in which it is read."""
+    """The texts in the blocks, in reading order."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if key == "text" and isinstance(value, str):
@@ -47,7 +47,7 @@ def round_of(card: Json) -> int:
 
 
 def has_button(message: Json, action_id: str) -> bool:
-    """Whether it can be pressed there."""
+    """Whether the message has that button."""
     return any(
         element.get("action_id") == action_id
         for block in message["blocks"] or ()
@@ -57,5 +57,5 @@ def has_button(message: Json, action_id: str) -> bool:
 
 
 def quote(text: str) -> str:
-    """The text inside a sentence."""
+    """The text in quotation marks, shortened for a sentence."""
     return f"“{text if len(text) <= SHOWN else text[: SHOWN - 1] + '…'}”"

@@ -1,7 +1,7 @@
 """A scenario as data: who does what, and what must be seen afterwards. One TOML file each, beside this module.
 
-`at` is a channel, `who` a person, both by ID. What is to be seen must stay seen: a line of a thread, not a state that
-the next click ends, so that somebody who is quicker than the script does not lead it astray.
+`at` is a channel, `who` a person, both by ID. An expectation must stay true once it is met: a line in a thread, not a
+state that the next click ends. Otherwise somebody who is quicker than the script would make a step fail.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 PLACE: Final = Path(__file__).parent
-# In the order in which they are best met.
+# In the order in which the page offers them.
 NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent")
 
 
 class Part(BaseModel):
-    """Whatever a scenario is made of."""
+    """The base of all parts of a scenario."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ class ReplyBySms(Part):
 
 
 class SkipTime(Part):
-    """Lets time pass."""
+    """Lets so many hours pass."""
 
     act: Literal["skip"]
     hours: float = Field(gt=0)
@@ -89,16 +89,16 @@ Action = Annotated[
 
 
 class LookedFor(Part):
-    """Where to look; by default where the step is, and as the person who acts in it."""
+    """Where to look, and as whom; by default in the channel of the step, as the person who acts in it."""
 
     who: str | None = None
     at: str | None = None
 
 
 class ExpectCard(LookedFor):
-    """A card of the request that holds all these words. The first one that is seen says which request it is.
+    """A card of the request that holds all these words. The first card seen tells which request the play is about.
 
-    `round` is which of its cards it must be, counted from 1; any, where it is left out.
+    `round` says which of its cards it must be, counted from 1; any card, when left out.
     """
 
     see: Literal["card"]
@@ -128,7 +128,7 @@ class ExpectSms(LookedFor):
 
 
 class ExpectAnswer(Part):
-    """The agent has its answer."""
+    """The agent got its answer, with this status."""
 
     see: Literal["answer"]
     status: str
@@ -155,7 +155,7 @@ class ScenarioStep(Part):
 
 
 class Scenario(Part):
-    """A short story that proves itself."""
+    """A short story whose steps are checked."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Where a scenario is played: people act in the workspace, an agent calls the bot's API, and nothing goes past them."""
+"""Acts and looks for a scenario: people use the workspace's page API, an agent the bot's HTTP API, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from orchestration.domain.errors import CountersignError
 
 Json = dict[str, Any]
 
-# An app that was started a moment ago may refuse a text; the phone says so, and a person sends it again.
+# Attempts. An app that has just started may refuse a text; the phone shows that, and a person sends it again.
 TEXTS: Final = 3
 
-SIGHTS: Final = {
+EXPECTED: Final = {
     "card": "a card in {place} with {words}",
     "message": "a message in {place} with {words}",
     "thread": "a line in the thread of a card in {place} with {words}",
@@ -34,13 +34,13 @@ class NotSeenError(CountersignError):
 
 
 class Stage:
-    """One play of one scenario. `async with` it; what happened before that counts for nothing.
+    """One play of one scenario. What happened before `open` does not count.
 
     `request` is the request that the play is about, once its card was seen.
     """
 
     def __init__(self, workspace_url: str, api: BotApi, budget: float) -> None:
-        """budget: seconds that a form or a text may take to appear."""
+        """budget: the seconds in which a form or a text must appear."""
         self._url = workspace_url
         self._budget = budget
         self._people: dict[str, Person] = {}
@@ -52,32 +52,32 @@ class Stage:
         self.request: str | None = None
 
     async def open(self, who: str) -> None:
-        """The curtain: from now on things count."""
+        """Begins: what happens from now on counts."""
         state = await self.person(who).state()
         self._since = state["clock"]["now"]
         self._names = {one["id"]: one["real_name"] for one in state["people"]}
         self._places = {one["id"]: f"#{one['name']}" for one in state["channels"] if not one["is_im"]}
 
     async def close(self) -> None:
-        """Everybody goes home; the request stays where it is."""
+        """Closes all connections; the request stays."""
         await self.agent.leave()
         for person in self._people.values():
             await person.close()
 
     def person(self, who: str) -> Person:
-        """That person, at the workspace."""
+        """That person in the workspace."""
         if who not in self._people:
             self._people[who] = Person(self._url, who)
         return self._people[who]
 
     def name(self, who: str) -> str:
-        """What people call them."""
+        """The person's first name."""
         return self._names.get(who, who).split(" ")[0]
 
     # ---- acting ------------------------------------------------------------------------------------------
 
     async def act(self, step: script.ScenarioStep, act: script.Action) -> None:
-        """Does one thing. Raises `CountersignError` or `SimulatorError` with the sentence why it came to nothing."""
+        """Does one action. Raises `CountersignError` or `SimulatorError` with the reason when it fails."""
         person = self.person(step.who)
         match act:
             case script.SendCommand():
@@ -127,43 +127,47 @@ class Stage:
 
     # ---- looking -----------------------------------------------------------------------------------------
 
-    async def seen(self, step: script.ScenarioStep, sight: script.Expectation) -> bool:
-        """Whether it is there now."""
-        if isinstance(sight, script.ExpectAnswer):
-            return self.agent.answered == sight.status
-        return await self._look(self.person(sight.who or step.who), step, sight)
+    async def seen(self, step: script.ScenarioStep, expected: script.Expectation) -> bool:
+        """Whether the expectation is met now."""
+        if isinstance(expected, script.ExpectAnswer):
+            return self.agent.answered == expected.status
+        return await self._look(self.person(expected.who or step.who), step, expected)
 
-    async def watch(self, step: script.ScenarioStep, sight: script.Expectation, limit: float | None) -> None:
-        """Waits until it is there. Raises `NotSeenError` with a sentence after `limit` seconds; None is for ever."""
+    async def watch(
+        self, step: script.ScenarioStep, expected: script.Expectation, limit: float | None
+    ) -> None:
+        """Waits until the expectation is met. Raises `NotSeenError` after `limit` seconds; None waits for ever."""
         try:
-            there = await self._until(step, sight, limit)
+            there = await self._until(step, expected, limit)
         except TimeoutError:
             there = False
         if not there:
-            raise NotSeenError(self._missed(step, sight))
+            raise NotSeenError(self._missed(step, expected))
 
-    async def _until(self, step: script.ScenarioStep, sight: script.Expectation, limit: float | None) -> bool:
-        if isinstance(sight, script.ExpectAnswer):
+    async def _until(
+        self, step: script.ScenarioStep, expected: script.Expectation, limit: float | None
+    ) -> bool:
+        if isinstance(expected, script.ExpectAnswer):
             async with asyncio.timeout(limit):
                 self._last = await self.agent.answer()
-            return self._last == sight.status
-        person = self.person(sight.who or step.who)
-        return bool(await person.wait_for(lambda person: self._look(person, step, sight), limit))
+            return self._last == expected.status
+        person = self.person(expected.who or step.who)
+        return bool(await person.wait_for(lambda person: self._look(person, step, expected), limit))
 
-    async def _look(self, person: Person, step: script.ScenarioStep, sight: script.ExpectOnPage) -> bool:
-        found = await self._found(person, sight.at or step.at, sight)
+    async def _look(self, person: Person, step: script.ScenarioStep, expected: script.ExpectOnPage) -> bool:
+        found = await self._found(person, expected.at or step.at, expected)
         texts = [(entry.get("body") or reading.words_of(entry, self._names), entry) for entry in found]
         self._last = texts[-1][0] if texts else ""
-        hits = [entry for text, entry in texts if all(word in text for word in sight.words)]
-        if hits and isinstance(sight, script.ExpectCard):
+        hits = [entry for text, entry in texts if all(word in text for word in expected.words)]
+        if hits and isinstance(expected, script.ExpectCard):
             self.request = reading.request_of(hits[-1])
         return bool(hits)
 
-    async def _found(self, person: Person, channel: str, sight: script.ExpectOnPage) -> list[Json]:
-        match sight:
+    async def _found(self, person: Person, channel: str, expected: script.ExpectOnPage) -> list[Json]:
+        match expected:
             case script.ExpectCard():
                 cards = await self._cards(person, channel)
-                return [card for card in cards if sight.round in {None, reading.round_of(card)}]
+                return [card for card in cards if expected.round in {None, reading.round_of(card)}]
             case script.ExpectReply():
                 cards = await self._cards(person, channel)
                 return [line for card in cards for line in (await person.thread(channel, card["ts"]))[1:]]
@@ -173,14 +177,14 @@ class Stage:
                 messages = await person.messages(channel)
                 return [message for message in messages if float(message["ts"]) >= self._since]
 
-    def _missed(self, step: script.ScenarioStep, sight: script.Expectation) -> str:
+    def _missed(self, step: script.ScenarioStep, expected: script.Expectation) -> str:
         last = f"the last there was {reading.quote(self._last)}" if self._last else "nothing was there"
-        if isinstance(sight, script.ExpectAnswer):
-            return f"the agent was not answered {sight.status}; {last}."
-        words = " and ".join(reading.quote(word) for word in sight.words)
-        place = self._places.get(sight.at or step.at, "direct messages")
-        what = SIGHTS[sight.see].format(words=words, place=place)
-        return f"{self.name(sight.who or step.who)} did not see {what}; {last}."
+        if isinstance(expected, script.ExpectAnswer):
+            return f"the agent was not answered {expected.status}; {last}."
+        words = " and ".join(reading.quote(word) for word in expected.words)
+        place = self._places.get(expected.at or step.at, "direct messages")
+        what = EXPECTED[expected.see].format(words=words, place=place)
+        return f"{self.name(expected.who or step.who)} did not see {what}; {last}."
 
     async def _cards(self, person: Person, channel: str) -> list[Json]:
         return [

@@ -1,18 +1,18 @@
-"""What the page's buttons for time and for the app's process are wired to, where something is."""
+"""The interface behind the page's buttons for time and for the app's process."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
 class Controls(Protocol):
-    """A supervisor of the app under the page. Times are aware; `running` says whether the process lives."""
+    """A supervisor of the app. Times carry a time zone."""
 
     @property
     def running(self) -> bool:
-        """Whether the process of the app lives."""
+        """Whether the app's process runs."""
 
     async def advance(self, delta: timedelta) -> datetime:
-        """Let this much time pass, and give the time it is then."""
+        """Let this much time pass, and give the new time."""
 
     async def next_deadline(self) -> datetime | None:
         """Give when something next becomes due; None when nothing waits."""

@@ -1,4 +1,4 @@
-"""`/sim/faults`: planning trouble, seeing what is on, and ending it."""
+"""`/sim/faults`: plan faults, list those that are on, and end them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class FaultsApi:
-    """Plans faults of the Web API, and with ``"service": "sms"`` of the telephone company, where there is one."""
+    """Plans faults of the Web API, and with ``"service": "sms"`` faults of the SMS provider, where there is one."""
 
     def __init__(self, slack: Faults[SlackFault], sms: Faults[SmsFault] | None) -> None:
         self._slack = slack
@@ -30,7 +30,7 @@ class FaultsApi:
         ]
 
     async def on(self, _request: web.Request) -> web.Response:
-        """Give the faults that are on: `left` is for how many seconds still, null where one ends it by hand."""
+        """Give the faults that are on. `left` is the seconds until one ends; null where only a person ends it."""
         slack = [_shape(one) for one in self._slack.on()]
         sms = [_shape(one) for one in self._sms.on()] if self._sms else []
         return web.json_response({"ok": True, "faults": slack + sms})
@@ -57,7 +57,7 @@ class FaultsApi:
         return self._forget(None)
 
     async def end(self, request: web.Request) -> web.Response:
-        """Forget one; that it is over already is no error."""
+        """Forget one fault. It is no error when that fault is over already."""
         return self._forget(int(request.match_info["number"]))
 
     def _forget(self, number: int | None) -> web.Response:

@@ -1,4 +1,4 @@
-"""`/sim/scenarios`: scenarios that a supervisor tells step by step in the page, where there is such a supervisor."""
+"""`/sim/scenarios`: guided scenarios, which a supervisor plays step by step in the page."""
 
 from typing import Any, Protocol
 
@@ -12,27 +12,27 @@ Json = dict[str, Any]
 
 
 class Guide(Protocol):
-    """Tells one scenario at a time, the same one to every open page, and publishes a "guide" change as it goes on.
+    """Plays one scenario at a time for all open pages, and publishes a "guide" change at each progress.
 
     A play is `{id, name, title, why, by_hand, script, step, phase, failed, ended, notes, wire}`. `script` has for each
-    step its sentences `tell` and `hand`, whether it `acts` or only shows something, and the `scene` to be at: `as`,
-    `channel`, and what is used there, `spot` and `text`. `step` is the one that is next or under way, from 0, and
-    `phase` is "waiting", "doing" or "over". `failed` is the sentence of a step that did not come out, `ended` that of a
-    play which took another turn and can only be started over. `notes` say what was put right before it began, `wire`
-    what a program and the app said to each other.
+    step its sentences `tell` and `hand`, whether it `acts` or only shows something, and its `scene`: who acts (`as`),
+    in which `channel`, and what is used there (`spot` and `text`). `step` is the step that is next or under way,
+    counted from 0; `phase` is "waiting", "doing" or "over". `failed` says why a step failed, `ended` why the play can
+    only be started over. `notes` say what was corrected before the play began, `wire` holds the calls and answers
+    between a program and the app.
     """
 
     def scenarios(self) -> list[Json]:
         """Give what can be played: `{name, title, why, steps}` each."""
 
     def play(self) -> Json | None:
-        """Give the play that is on, or None."""
+        """Give the current play, or None."""
 
     async def begin(self, name: str, *, by_hand: bool) -> None:
-        """Begin a scenario, in place of any that is on. Raises SimulatorError when there is none of that name."""
+        """Begin a scenario; a play that is on ends. Raises SimulatorError when no scenario has that name."""
 
     async def go_on(self, play: str, step: int) -> None:
-        """Have a step done; nothing happens when it is not that one's turn: another page was quicker."""
+        """Have a step done. Nothing happens when another step is next, because another page was quicker."""
 
     async def leave(self, play: str) -> None:
         """End the play, if it is still on."""
@@ -54,7 +54,7 @@ class GuideApi:
         ]
 
     async def look(self, _request: web.Request) -> web.Response:
-        """Give what can be played, and how far the play is that is on."""
+        """Give the scenarios, and the state of the current play."""
         scenarios = self._guide.scenarios() if self._guide else []
         return web.json_response(
             {"ok": True, "scenarios": scenarios, "play": self._guide.play() if self._guide else None}

@@ -1,4 +1,4 @@
-"""`/sim/events`: telling the page what changed, as it changes (server-sent events)."""
+"""`/sim/events`: tells the page what changed, as it changes (server-sent events)."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ RECONNECT = 500
 
 
 class Live:
-    """Streams changes to watchers. One that fell behind is sent `{"kind": "all"}`: fetch everything again."""
+    """Streams changes to pages. One that fell behind is sent `{"kind": "all"}`, and fetches everything again."""
 
     def __init__(self, changes: Changes, heartbeat: float) -> None:
         self._changes = changes
@@ -24,8 +24,8 @@ class Live:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
-        # Watching begins before the first byte, so nothing falls between a reader's "I am connected" and its
-        # first fetch.
+        # Watching begins before the first byte is sent. So no change is missed between the reader's connecting and
+        # its first fetch.
         with self._changes.watch() as queue:
             await response.prepare(request)
             stream = asyncio.current_task()
@@ -49,6 +49,6 @@ class Live:
                 self._streams.discard(stream)
 
     def close(self) -> None:
-        """End every stream: a server that waits for its watchers to leave would never stop."""
+        """End every stream. Without this the server would wait for ever for the pages to leave."""
         for stream in self._streams:
             stream.cancel()

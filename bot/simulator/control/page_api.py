@@ -1,4 +1,4 @@
-"""`/sim/…`: the JSON API through which the page, and tests without one, look and act as a person."""
+"""`/sim/…`: the JSON API by which the page, and tests without a page, see and act as a person."""
 
 import asyncio
 from collections import Counter
@@ -26,8 +26,8 @@ Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Unavailable(SimulatorError):  # noqa: N818 — a state of affairs, not somebody's error
-    """Nothing is wired to that button."""
+class Unavailable(SimulatorError):  # noqa: N818 — it names a state, and not somebody's error
+    """No supervisor was given that could do this."""
 
 
 @web.middleware
@@ -48,7 +48,7 @@ async def sentences(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 class PageApi:
-    """Serves /sim. Without `controls`, time and the app's process are nobody's to control: 501.
+    """Serves /sim. Without `controls`, requests about time and the app's process are answered 501.
 
     `calls` are those the app has made; `has_phones` says whether texts reach people, `has_stories` whether the
     page can show what the app's work did.
@@ -170,7 +170,7 @@ class PageApi:
         else:
             message = self._message(self._channel(body.get("channel"), me).id, body.get("ts"))
             press = partial(self._actions.act_on_message, me, message, action_id, body)
-        # Both leave before the first is answered, or the app would have taken the button away meanwhile.
+        # Both are sent before the first is answered; after that, the app may have removed the button.
         await asyncio.gather(*(press() for _ in range(2 if body.get("twice") is True else 1)))
         return _ok()
 

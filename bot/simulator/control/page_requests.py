@@ -1,4 +1,4 @@
-"""Reading what the page asks: a JSON object, and the person who acts."""
+"""Reads the page's requests: a JSON object, and the person who acts."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ BURST = 0.02  # seconds
 
 
 class ActionRefusedError(SimulatorError):
-    """The workspace said no. `errors` holds, by block_id, what a modal complains about."""
+    """The workspace refused. `errors` holds the complaints about a modal, by block_id."""
 
     def __init__(self, sentence: str, errors: dict[str, str]) -> None:
         super().__init__(sentence)
@@ -130,7 +130,7 @@ class Person:
     async def texts(self) -> list[Json]:
         """Give the texts on this person's phone, oldest first; `direction` is "in" or "out".
 
-        One that could not be delivered shows its `status` and `error`, and no words.
+        A text that could not be delivered shows its `status` and `error`, and no body.
         """
         texts: list[Json] = (await self.phone())["messages"]
         return texts
@@ -138,13 +138,13 @@ class Person:
     async def reply_sms(self, text: str) -> Json:
         """Send a text from this person's phone, and give it once the app has answered.
 
-        Its `status` is "failed", with Twilio's `error`, where the app could not be reached or answered nonsense.
+        Its `status` is "failed", with Twilio's `error`, where the app could not be reached or its answer was not valid.
         """
         sent: Json = (await self._post("phone/reply", text=text))["message"]
         return sent
 
     async def redeliver_last(self) -> Json:
-        """Have the last text of this phone handed to the app once more, as the same message; as `reply_sms`."""
+        """Deliver the last text of this phone to the app once more, as the same message; see `reply_sms`."""
         sent: Json = (await self._post("phone/redeliver"))["message"]
         return sent
 
@@ -182,7 +182,7 @@ class Person:
                     if seen := await look(self):
                         return seen
                     await changes.seen.wait()
-                    # Changes come in bursts, and one look answers a whole burst.
+                    # Changes come in bursts, and one look is enough for a burst.
                     await asyncio.sleep(BURST)
         except TimeoutError:
             raise TimeoutError(f"Nothing came of it within {timeout} s; last seen: {seen!r}") from None
@@ -254,7 +254,7 @@ class Person:
 
 
 class _Changes:
-    """What is heard of one person's changes: whether any came, and whether more may come."""
+    """One person's changes: whether any came, and whether more may come."""
 
     def __init__(self) -> None:
         self.seen = asyncio.Event()
@@ -263,7 +263,7 @@ class _Changes:
     async def follow(self, response: aiohttp.ClientResponse) -> None:
         try:
             async for line in response.content:
-                # What only others see leads to nothing new here.
+                # A change that only others see brings nothing new here.
                 if (
                     line.startswith(b"data: ")
                     and json.loads(line.removeprefix(b"data: "))["kind"] != "people"

@@ -1,4 +1,4 @@
-"""`/sim/phone`: a person's handset, for the page and for tests without one."""
+"""`/sim/phone`: a person's phone, for the page and for tests without a page."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ class PhoneApi:
         return web.json_response({"ok": True})
 
     async def redeliver(self, request: web.Request) -> web.Response:
-        """Hand the last text of a phone to the app once more, as the same message."""
+        """Deliver the last text of a phone to the app once more, as the same message."""
         _, me = await read_as(request, self._people)
         text = self._texts.last_sent_by(self._number(me))
         if text is None:
@@ -77,7 +77,7 @@ class PhoneApi:
 
 
 def _shape(text: TextMessage) -> Json:
-    """Give a text as its phone shows it; what could not be delivered shows that it could not, and not its words."""
+    """Give a text as its phone shows it. One that could not be delivered is shown without its body."""
     arrived = text.inbound or text.status == "delivered"
     return {
         "id": text.sid,

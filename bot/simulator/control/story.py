@@ -1,6 +1,6 @@
-"""What the app has on record of one piece of its work, as the page tells it: a story that is step by step.
+"""The story of one piece of the app's work, step by step, as the page shows it.
 
-The simulator knows no app, so whoever runs one beneath it says what happened, in words; the page draws them.
+The simulator knows no app. Whoever runs one gives the story in words, and the page draws it.
 """
 
 from dataclasses import asdict, dataclass
@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from aiohttp import web
 
-# "quiet" is housekeeping, which the page draws small; "trouble" is what did not work and is tried again.
+# "quiet" is housekeeping, which the page draws small; "trouble" is a failure that is tried again.
 Look = Literal["start", "done", "quiet", "wait", "event", "timer", "trouble", "end"]
 Tone = Literal["open", "good", "bad", "over"]
 
@@ -17,7 +17,7 @@ Tone = Literal["open", "good", "bad", "over"]
 class StoryStep:
     """One step. `at` and `until` are epoch seconds of the workspace's time; `who` and `where` are IDs.
 
-    `detail` is the app's own name for it; `times` says that it happened so often in a row.
+    `detail` is the app's own name for it; `times` is how often it happened in a row.
     """
 
     at: float
@@ -32,7 +32,7 @@ class StoryStep:
 
 @dataclass(frozen=True, slots=True)
 class StoryWait:
-    """What it waits for now, and what there is to say of such a wait. `until` is as a step's."""
+    """What the work waits for now. `until` is as in a step."""
 
     words: str
     who: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class StoryWait:
 class Story:
     """A piece of work: how it stands, every step so far, and what it waits for.
 
-    `outsiders` are people whose press on its buttons the app must refuse.
+    `outsiders` are people whose clicks on its buttons the app must refuse.
     """
 
     id: str
@@ -57,10 +57,10 @@ class Story:
 
 
 class Stories(Protocol):
-    """Who knows the stories."""
+    """Gives the stories."""
 
     async def of(self, work_id: str) -> Story:
-        """Give one. Raises SimulatorError, with the sentence the page shows, when there is none to be had."""
+        """Give one. Raises SimulatorError, with the sentence the page shows, when it is not available."""
 
 
 class StoryApi:

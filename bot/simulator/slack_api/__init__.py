@@ -1,0 +1,1 @@
+"""Slack's side: the Web API, Socket Mode, events, interactions and the rules for blocks."""

@@ -17,7 +17,7 @@ PATH = "/response/{secret}"
 
 
 class Answers:
-    """Puts answers where they belong: to the person alone, into the channel, or in place of the original."""
+    """Posts answers: to the person alone, into the channel, or in place of the original message."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

@@ -1,4 +1,4 @@
-"""What the workspace knows of the one app installed in it."""
+"""The configuration of the one app that is installed in the workspace."""
 
 from dataclasses import asdict, dataclass
 
@@ -30,7 +30,7 @@ ALL_SCOPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CommandHint:
-    """What is shown of a slash command as it is typed."""
+    """The description of a slash command, shown while it is typed."""
 
     command: str
     description: str = ""
@@ -47,7 +47,7 @@ class AppConfig:
     takes every command. With `should_escape` their text names people and channels by ID. `hints` describe them.
     Where it takes no messages (`messages_tab_read_only_enabled`), nobody can write to the app.
 
-    `tries` are no part of a manifest: lines that a newcomer is offered in an empty channel.
+    `tries` are lines that the page offers to a newcomer in an empty channel; a manifest has no such thing.
     """
 
     app_id: str = "A0APP"
@@ -62,7 +62,7 @@ class AppConfig:
 
     @property
     def shown_commands(self) -> list[dict[str, str]]:
-        """The commands as the page suggests them, those without a hint by their name alone."""
+        """The commands as the page suggests them; one without a hint has its name alone."""
         hinted = {hint.command for hint in self.hints}
         bare = [CommandHint(command) for command in sorted((self.commands or frozenset()) - hinted)]
         return [asdict(hint) for hint in (*self.hints, *bare)]

@@ -1,7 +1,7 @@
 """Slack's rules for blocks: what `invalid_blocks` means, with the reasons where Slack gives them.
 
 Limits are those of https://docs.slack.dev/reference/block-kit and of the SDK's models; the wording of the
-reasons is Slack's where it is known, so that an app's tests may look at it.
+reasons is Slack's own where it is known, so that an app's tests can rely on it.
 """
 
 import secrets
@@ -18,7 +18,7 @@ VIEW_BLOCKS = 100
 # Not documented: app developers measured a refusal at about this many characters over all texts of a message.
 # Source: https://github.com/slackapi/bolt-js/issues/2509
 MESSAGE_CHARACTERS = 13_200
-# Blocks that Slack has and that are let through unchecked: rare ones, and those built by Slack's own tools.
+# Blocks that are let through unchecked: rare ones, and those that Slack's own tools build.
 UNCHECKED = frozenset(
     {
         "alert",
@@ -52,7 +52,7 @@ def check_blocks(blocks: Any, *, at: str = "", limit: int = MESSAGE_BLOCKS) -> l
 
 
 def with_ids(blocks: list[Json]) -> list[Json]:
-    """Give the blocks with block_id and action_id everywhere, made up where absent, as Slack does."""
+    """Give the blocks, each with a block_id and action_ids. Missing ones are generated, as Slack does."""
     result: list[Json] = []
     for block in blocks:
         named = {**block, "block_id": block.get("block_id") or _fresh_id()}
@@ -81,7 +81,7 @@ def characters(blocks: list[Json]) -> int:
 
 
 def _with_action_id(element: Json) -> Json:
-    # As text: a slot that its block does not have is not checked, so its type may be anything, even unhashable.
+    # As text, because the type of an unchecked key may be anything, even unhashable.
     if element.get("action_id") or str(element.get("type")) not in elements.INTERACTIVE:
         return element
     return {**element, "action_id": _fresh_id()}

@@ -1,4 +1,4 @@
-"""What Slack makes of the text behind a slash command when the app asked for `should_escape`.
+"""The text of a slash command as Slack sends it to an app that asked for `should_escape`.
 
 Source: https://docs.slack.dev/interactivity/implementing-slash-commands ("Escaping users, channels, and links").
 """
@@ -12,9 +12,9 @@ _NAME = re.compile(r"(?<![\w<&])([@#])([a-z0-9][a-z0-9._-]*[a-z0-9]|[a-z0-9])", 
 
 
 def escaped(text: str, workspace: Workspace) -> str:
-    """Mark whom and what it names: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
+    """Replace names by references: `@ada` → `<@U0ADA|ada>`, `#general` → `<#C0GENERAL|general>`, links → `<…>`.
 
-    Nothing is marked that does not exist; Slack's three control characters come as entities.
+    Unknown names stay as they are. Slack's three control characters become entities.
     """
     people = {person.name.lower(): person.id for person in workspace.people.all()}
 

@@ -1,4 +1,4 @@
-"""How a payload reaches the app: by signed HTTP request, or over Socket Mode when it is connected."""
+"""Delivers payloads to the app by signed HTTP requests. Socket Mode is the other delivery method."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ Kind = Literal["slash_commands", "interactive", "events_api"]
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
-    """Which attempt again this is, from 1, and Slack's word for why."""
+    """The number of a repeated attempt, counted from 1, and Slack's word for its reason."""
 
     number: int
     reason: str
@@ -26,7 +26,7 @@ class Redelivery:
 class NoAckError(Exception):
     """The app did not acknowledge: `reason` in Slack's word, `status` where HTTP gave one.
 
-    `retry` is False when the app asked, by `X-Slack-No-Retry: 1`, not to be sent the same again.
+    `retry` is False when the app refused repetitions by `X-Slack-No-Retry: 1`.
     """
 
     def __init__(self, reason: str, status: int | None = None, *, retry: bool = True) -> None:
@@ -37,10 +37,10 @@ class NoAckError(Exception):
 
 
 class DeliveryMethod(Protocol):
-    """One way to the app."""
+    """A way to deliver payloads to the app."""
 
     async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
-        """Hand over a payload and give what the app acknowledged it with: an object, a text, or nothing.
+        """Deliver a payload and give the app's acknowledgement: an object, a text, or nothing.
 
         Raises NoAckError when there was no acknowledgement in time.
         """
@@ -49,7 +49,7 @@ class DeliveryMethod(Protocol):
 class HttpDelivery:
     """Signs and posts to `request_url`, which may change at any time.
 
-    The answer is waited for `timeout` seconds.
+    Waits `timeout` seconds for the answer.
     Source: https://docs.slack.dev/authentication/verifying-requests-from-slack
     """
 
@@ -93,7 +93,7 @@ class HttpDelivery:
         return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}
 
     async def close(self) -> None:
-        """Let go of open connections."""
+        """Close open connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None

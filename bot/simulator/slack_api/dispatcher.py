@@ -1,4 +1,4 @@
-"""Carrying payloads to the app, whichever way it is reached at that moment."""
+"""Delivers payloads to the app by the method that reaches it at that moment, and repeats unanswered events."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ from bot.simulator.slack_api.socket_mode import SocketMode
 
 Json = dict[str, Any]
 
-# Source: https://docs.slack.dev/apis/events-api — nearly at once, after a minute, after five.
+# Seconds before each repetition. Source: https://docs.slack.dev/apis/events-api
 RETRY_AFTER = (0.0, 60.0, 300.0)
 
 
@@ -37,12 +37,12 @@ class PayloadDispatcher:
         return "http" if self.http.request_url else None
 
     async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
-        """Hand over a payload once; see DeliveryMethod."""
+        """Deliver a payload once; see DeliveryMethod."""
         way = self.sockets if self.sockets.connected else self.http
         return await way.deliver(kind, payload, retry)
 
     def emit(self, event: Json) -> None:
-        """Send an event the app subscribed to; nobody waits for it, and it is repeated if unanswered."""
+        """Send an event in the background, if the app subscribed to it. It is repeated while unanswered."""
         if _subscription(event) not in self._installation.app.events:
             return
         envelope = self._installation.interactions.event(event)
@@ -64,7 +64,7 @@ class PayloadDispatcher:
                 return
 
     async def close(self) -> None:
-        """Drop the events under way and let go of connections."""
+        """Drop the events under way and close connections."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
@@ -72,7 +72,7 @@ class PayloadDispatcher:
 
 
 def _subscription(event: Json) -> str:
-    """Give the name under which a manifest subscribes to this event."""
+    """Give the event's name in a manifest."""
     if event["type"] != "message":
         return str(event["type"])
     return {"im": "message.im", "group": "message.groups"}.get(event["channel_type"], "message.channels")

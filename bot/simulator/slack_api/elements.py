@@ -1,4 +1,4 @@
-"""Block Kit's interactive elements: where a person's choice is kept, and what an app hears of it."""
+"""Block Kit's interactive elements: where a person's choice is kept, and how the app is told of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ElementKind:
-    """A type of element that holds something: the choice goes under `key`, and starts from `initial`."""
+    """A type of element that holds a value: under which `key`, and which key gives its `initial` value."""
 
     key: str
     initial: str
@@ -42,7 +42,7 @@ HOLDERS: dict[str, ElementKind] = {
     "timepicker": ElementKind("selected_time", "initial_time"),
     "datetimepicker": ElementKind("selected_date_time", "initial_date_time"),
 }
-# These act and hold nothing: an overflow menu forgets what was chosen, as Slack's does.
+# These hold no value. An overflow menu does not keep what was chosen, as in Slack.
 ACTORS = frozenset({"button", "overflow", "workflow_button", "icon_button", "feedback_buttons"})
 INTERACTIVE = ACTORS | HOLDERS.keys()
 CHOICE_KEYS = frozenset(kind.key for kind in HOLDERS.values())
@@ -93,7 +93,7 @@ def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None)
 
 
 def state(blocks: list[Json] | None, values: Json) -> Json:
-    """Give `state.values` for these blocks: what was put in (`values`), else what elements start from."""
+    """Give `state.values` for these blocks: what was put in (`values`), else the initial values."""
     result: Json = {}
     for found in placed(blocks):
         kind = HOLDERS.get(found.element["type"])
@@ -137,7 +137,7 @@ def _chosen(found: Placed, given: Json, key: str) -> Any:
 
 
 def _full(element: Json, choice: Any) -> Any:
-    """Give a choice with its options as the element has them; raises SimulatorError where it has not."""
+    """Give a choice with the element's own options; raises SimulatorError for an option that it has not."""
     if isinstance(choice, list):
         return [_full(element, one) for one in choice]
     if choice is None or not _has_options(element):
@@ -148,7 +148,7 @@ def _full(element: Json, choice: Any) -> Any:
 
 
 def _still_there(element: Json, choice: Any) -> Any:
-    """Give a choice as it stands after an update may have taken its options away."""
+    """Give the part of a choice whose options still exist after an update."""
     if not _has_options(element):
         return choice
     if isinstance(choice, list):

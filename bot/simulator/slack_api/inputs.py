@@ -1,4 +1,4 @@
-"""What Slack's own client checks in a modal before it bothers the app."""
+"""The checks that Slack's client makes in a modal before the app is asked."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def complaints(blocks: list[Json], values: Json) -> dict[str, str]:
-    """Give, by block_id, what the person must mend before the modal can be submitted; empty when all is well.
+    """Give, by block_id, what the person must correct before the modal can be submitted; empty when all is well.
 
     `values` is the complete `state.values` of these blocks.
     """

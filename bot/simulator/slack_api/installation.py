@@ -8,7 +8,7 @@ from bot.simulator.workspace.workspace import Workspace
 
 
 class Installation:
-    """What all that serves the app works with: state, configuration, and Slack's manner of writing.
+    """What the modules that serve the app share: state, configuration, and Slack's JSON shapes.
 
     `trigger_lifetime` is in seconds.
     """

@@ -1,4 +1,4 @@
-"""What the app is told of a person's doing, in Slack's words."""
+"""The payloads that tell the app what a person did."""
 
 import secrets
 from typing import Any
@@ -13,7 +13,7 @@ from bot.simulator.workspace.workspace import Workspace
 
 Json = dict[str, Any]
 
-# Slack sends it still; signatures have replaced it, and no app should look at it.
+# Slack still sends it. Signatures have replaced it, and no app should rely on it.
 VERIFICATION_TOKEN = "deprecated-verification-token"  # noqa: S105 — a public placeholder
 
 
@@ -65,7 +65,7 @@ class Interactions:
             "state": {"values": values},
             "actions": [action],
         }
-        # Slack does not hand an ephemeral's content back to the app.
+        # Slack does not send the content of an ephemeral message back to the app.
         return payload if message.ephemeral else {**payload, "message": self._shapes.message(message)}
 
     def view_action(self, person: Member, view: View, action: Json, *, trigger_id: str) -> Json:

@@ -1,4 +1,4 @@
-"""What a message may hold, however it is sent."""
+"""Checks the content of a message, however it is sent."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from bot.simulator.slack_api.blocks_check import MESSAGE_CHARACTERS, characters,
 
 Json = dict[str, Any]
 
-# A longer text is cut off.
+# Characters; a longer text is cut off.
 POSTED_TEXT = 40_000
 
 

@@ -1,4 +1,4 @@
-"""What the Events API says of messages."""
+"""The Events API's events about messages."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with a JSON structure, in Slack's words."""
+"""Collects what is wrong with a JSON structure, in Slack's words."""
 
 from collections.abc import Container
 from typing import Any

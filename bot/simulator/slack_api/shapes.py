@@ -1,4 +1,4 @@
-"""How Slack writes down people, channels, messages and views."""
+"""Slack's JSON for people, channels, messages and views."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from bot.simulator.workspace.workspace import Workspace
 
 Json = dict[str, Any]
 
-# Slack's epoch for things whose age does not matter here.
+# A fixed creation time, for things whose age does not matter here.
 LONG_AGO = 1700000000
 
 
@@ -66,7 +66,7 @@ class Shapes:
         try:
             there = datetime.fromtimestamp(self._workspace.now(), ZoneInfo(person.tz))
         except ZoneInfoNotFoundError:
-            # A slim machine may have no time zones; the name alone is still true.
+            # A small machine may have no time zone data; then the name alone is given.
             return {"tz": person.tz, "tz_label": person.tz, "tz_offset": 0}
         offset = there.utcoffset() or timedelta()
         return {"tz": person.tz, "tz_label": there.tzname(), "tz_offset": int(offset.total_seconds())}

@@ -1,4 +1,4 @@
-"""Socket Mode: the app dials in, and payloads go out over its WebSockets.
+"""Socket Mode: the app connects by WebSocket, and payloads are sent over its connections.
 
 Source: https://docs.slack.dev/apis/events-api/using-socket-mode
 """
@@ -26,7 +26,7 @@ CLOSE_TIMEOUT = 1.0
 
 
 class SocketMode:
-    """Issues tickets, keeps the connections, and delivers over them; an acknowledgement may come over any."""
+    """Issues tickets, keeps the connections, and delivers over them. An acknowledgement may come over any of them."""
 
     def __init__(self, app_id: str, changes: Changes, timeout: float) -> None:
         self._app_id = app_id
@@ -76,7 +76,7 @@ class SocketMode:
             self._changes.publish(Change("app"))
 
     async def deliver(self, kind: Kind, payload: Json, retry: Redelivery | None = None) -> Json | str | None:
-        """See DeliveryMethod. Connections take turns; one that breaks as it is handed a payload is passed over."""
+        """See DeliveryMethod. Connections take turns; a broken one is skipped."""
         envelope: Json = {
             "envelope_id": str(uuid.uuid4()),
             "type": kind,

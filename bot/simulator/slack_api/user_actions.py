@@ -31,17 +31,17 @@ TROUBLE = "We had some trouble connecting. Try again?"
 
 
 class InvalidInputsError(SimulatorError):
-    """A modal cannot be submitted yet; `errors` says by block_id what to mend."""
+    """A modal cannot be submitted yet; `errors` says by block_id what to correct."""
 
     def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__("Some of the answers need mending.")
+        super().__init__("Some of the answers must be corrected.")
         self.errors = errors
 
 
 class UserActions:
-    """Carries out what people do. `url` gives where this server is reached.
+    """Carries out what people do. `url` gives the address of this server.
 
-    Every method raises SimulatorError, with the sentence the person is shown, when it comes to nothing.
+    Every method raises SimulatorError, with the sentence the person is shown, when it fails.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class UserActions:
             raise SimulatorError(TROUBLE) from failure
 
     def _follow(self, view: View, answer: Json) -> None:
-        """Do what the app answered to a submission; raises SlackError when it makes no sense."""
+        """Do what the app's answer to a submission says; raises SlackError when the answer is not valid."""
         views = self._workspace.views
         match answer.get("response_action"):
             case None if not answer:
@@ -187,7 +187,7 @@ class UserActions:
     async def close(self, person: Member, view: View) -> None:
         """Dismiss a modal; with `clear_on_close` the whole stack goes.
 
-        The app hears of it where the modal has `notify_on_close`.
+        The app is told where the modal has `notify_on_close`.
         """
         self._own(person, view)
         is_cleared = bool(view.content["clear_on_close"])
@@ -221,7 +221,7 @@ class UserActions:
             raise SimulatorError(words) from failure
 
     def _tell(self, person: Member, channel: Channel, words: str) -> str:
-        """Show words of Slack's own to one person, and give them back."""
+        """Show a sentence of Slack's own to one person, and return it."""
         self._workspace.messages.post(
             Message(channel.id, SLACKBOT, bot=True, username="Slackbot", text=words, ephemeral_to=person.id)
         )
@@ -251,7 +251,7 @@ def _with_choice(values: Json, found: elements.Placed, action: Json) -> Json:
 
 
 def _fits(view: View, errors: Any) -> bool:
-    """Say whether these are errors about input blocks the view has; Slack takes no others."""
+    """Say whether these are errors about input blocks of the view. Slack accepts no others."""
     known = {block["block_id"] for block in view.blocks if block["type"] == "input"}
     if not isinstance(errors, dict) or not errors or not errors.keys() <= known:
         return False

@@ -49,7 +49,7 @@ def _reasons(view: Json, kind: str) -> list[str]:
             findings.text_object(view, key, "/view", 24, plain=True)
     if findings.require(view, "blocks", "/view"):
         findings.reasons += check_blocks(view["blocks"], at="/view", limit=VIEW_BLOCKS)
-    # Only a list of sound blocks can be searched for inputs.
+    # Inputs can be looked for only in valid blocks.
     if kind == "modal" and not findings.reasons and view.get("submit") is None:
         inputs = [block for block in view["blocks"] if block["type"] == "input"]
         if inputs:

@@ -103,7 +103,7 @@ class WebApi:
 
 
 async def _arguments(request: web.Request) -> Json:
-    """Give the arguments from the query and the body, whichever way they came."""
+    """Give the arguments from the query and the body, in any of Slack's encodings."""
     args: Json = dict(request.query)
     if request.method != "POST" or not request.can_read_body:
         return args

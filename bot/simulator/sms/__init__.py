@@ -1,1 +1,1 @@
-"""Phones, and the telephone company: Twilio's Messages API, its webhooks, and the handsets of the people."""
+"""The SMS provider: Twilio's Messages API, its webhooks, and the carrier between the app and people's phones."""

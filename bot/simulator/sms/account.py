@@ -1,4 +1,4 @@
-"""What a workspace's phones are reached through."""
+"""The Twilio account through which the workspace's phones are reached."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ SERVICE_NUMBER = "+12025550100"
 class SmsAccount:
     """A Twilio account, as its console would show it. Numbers are E.164.
 
-    `numbers` are the account's own; the first is the one people write to by themselves. `api_keys` are secrets
-    by key SID, good besides `auth_token`. All numbers belong to the messaging service, where there is one.
+    `numbers` are the account's own; people write to the first where none has written to them. `api_keys` are
+    secrets by key SID, valid besides `auth_token`. All numbers belong to the messaging service, where there is one.
 
     Texts from people are posted to `inbound_url`. `status_url` is the messaging service's own callback, for
     sends that name none. With `advanced_opt_out` the inbound webhook says which keyword it was (OptOutType).
@@ -41,5 +41,5 @@ class SmsAccount:
         return self.regions[max(fitting, key=len)] if fitting else None
 
     def sender_scope(self, number: str) -> str:
-        """Give what an opt-out holds for: the whole messaging service, or else this one number."""
+        """Give the scope of an opt-out: the whole messaging service, or else this one number."""
         return self.messaging_service_sid or number

@@ -1,4 +1,4 @@
-"""The way of a text: from the API to a phone, and from a phone to the app."""
+"""Carries texts from the API to a phone, and from a phone to the app."""
 
 import asyncio
 import uuid
@@ -15,10 +15,10 @@ from bot.simulator.sms.webhooks import Form, Webhooks
 from bot.simulator.workspace.texts import TextMessage, Texts
 
 API_VERSION = "2010-04-01"
-# Twilio tells nobody of the status a text begins with. "sending" passes too quickly to be told of.
+# There is no callback for the first status, and "sending" passes too quickly for one.
 # Source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
 _AHEAD = {"accepted": ("queued", "sent"), "queued": ("sent",), "sent": ()}
-# "What became of it" is a matter of the carrier's receipt, which only these statuses come with.
+# Only these statuses come from the carrier's delivery receipt.
 _RECEIPTED = frozenset({"delivered", "undelivered"})
 _PLACES = ("City", "State", "Zip")
 
@@ -26,7 +26,7 @@ _PLACES = ("City", "State", "Zip")
 class Carrier:
     """Moves texts along, `status_delay` seconds between two statuses, and tells the app through webhooks.
 
-    `inbound_url` may change at any time; while it is None, what people write is kept and told to nobody.
+    `inbound_url` may change at any time. While it is None, texts from people are kept, and no app is told.
     """
 
     def __init__(self, texts: Texts, account: SmsAccount, webhooks: Webhooks, status_delay: float) -> None:
@@ -43,7 +43,7 @@ class Carrier:
             self._spawn(self._hand_over(text) if text.inbound else self._carry(text))
 
     def send(self, text: TextMessage) -> TextMessage:
-        """Take a text from the API, give it as stored, and have it on its way."""
+        """Take a text from the API, start its delivery, and give it as stored."""
         taken = self._texts.add(text)
         if taken.outcome.end_status != "dropped":
             self._spawn(self._carry(taken))
@@ -59,17 +59,17 @@ class Carrier:
     async def receive(self, number: str, body: str) -> TextMessage:
         """Take a text from a phone, and give it once the app has had its chance to answer.
 
-        Words like STOP are heeded and answered first.
-        The text ends as "received", or "failed" when the app took it in no attempt, or answered nonsense.
+        Words like STOP are obeyed and answered first.
+        The text ends as "received", or "failed" when no attempt was accepted or the answer is not valid.
         """
         text = self._texts.add(TextMessage("inbound", number, self.peer(number), body, status="receiving"))
         self._heed(text)
         return await self.redeliver(text)
 
     async def redeliver(self, text: TextMessage) -> TextMessage:
-        """Hand a text from a phone to the app again, as Twilio does when it is unsure; give it afterwards.
+        """Deliver a text from a phone to the app again, as Twilio may do, and give it afterwards.
 
-        Raises SimulatorError when all is stopped meanwhile; the next run hands over what was not yet.
+        Raises SimulatorError when the simulator is stopped meanwhile; the next run delivers the rest.
         """
         handing = self._spawn(self._hand_over(text))
         await asyncio.wait([handing])
@@ -176,7 +176,7 @@ class Carrier:
         for end, number in (("From", text.sender), ("To", text.recipient)):
             if (country := self._account.region(number)) is not None:
                 form[f"{end}Country"] = country
-            # Sent though Twilio knows nothing of them, as it does: an empty field is signed like any other.
+            # Twilio sends these fields also when they are empty, and signs an empty field like any other.
             form |= {f"{end}{place}": "" for place in _PLACES}
         if self._account.messaging_service_sid is not None:
             form["MessagingServiceSid"] = self._account.messaging_service_sid
@@ -186,5 +186,5 @@ class Carrier:
 
 
 def _token(*names: str) -> str:
-    """Give the idempotency token of a request: the same whenever this same thing is told again."""
+    """Give the idempotency token of a request. A repetition has the same token."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(names)))

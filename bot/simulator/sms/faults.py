@@ -1,4 +1,4 @@
-"""Trouble with texts, on demand."""
+"""Faults of the SMS provider, on demand."""
 
 from typing import Literal, Self
 
@@ -13,9 +13,9 @@ OPTED_OUT = 21610
 
 
 class SmsFault(BaseModel):
-    """The next `count` sends through the API meet trouble; -1 is for ever. With `to`, only those to that number.
+    """The next `count` sends through the API fail or go wrong; -1 is for ever. With `to`, only those to that number.
 
-    With `seconds`, it is over after so much real time.
+    With `seconds`, it ends after so much real time.
 
     `kind` is one of
 
@@ -57,7 +57,7 @@ class SmsFault(BaseModel):
         return self.to in {None, to}
 
     def outcome(self) -> PlannedOutcome:
-        """Give what is in store for a text that is taken under this fault."""
+        """Give how a text ends that is accepted under this fault."""
         match self.kind:
             case "drop":
                 return PlannedOutcome("dropped")

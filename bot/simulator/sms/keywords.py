@@ -1,4 +1,4 @@
-"""The words by which a person ends or resumes what a number sends them; Twilio itself answers these."""
+"""The keywords by which a person opts out or in. Twilio itself answers them."""
 
 from typing import Final, Literal
 

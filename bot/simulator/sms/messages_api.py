@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 PREFIX = f"/{API_VERSION}/Accounts/{{account}}"
 LONGEST = 1600  # characters
-# A well-formed number that is nobody's phone here. Source: https://www.twilio.com/docs/api/errors/30005
+# The error for a valid number that nobody here has. Source: https://www.twilio.com/docs/api/errors/30005
 UNKNOWN_HANDSET = 30005
 CREATE = "sms.messages.create"
 
@@ -104,7 +104,7 @@ class MessagesApi:
         return text
 
     def _check(self, to: str, sender: str, callback: str | None) -> None:
-        """Refuse what cannot go this way. Raises RestError."""
+        """Raise RestError for what cannot be sent to this number from this sender."""
         if callback and urlsplit(callback).scheme not in {"http", "https"}:
             raise RestError(21609, callback=callback)
         if to in MAGIC:
@@ -135,7 +135,7 @@ class MessagesApi:
 
     def _resource(self, text: TextMessage) -> Json:
         uri = f"/{API_VERSION}/Accounts/{self._account.account_sid}/Messages/{text.sid}"
-        # A messaging service has not chosen a number yet when it accepts, nor counted.
+        # When a messaging service accepts a text, it has not chosen a number or counted segments yet.
         chosen = text.status != "accepted"
         return {
             "account_sid": self._account.account_sid,

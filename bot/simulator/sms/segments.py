@@ -1,4 +1,4 @@
-"""How many messages a text is on the air, which is what it is billed as."""
+"""Counts the segments of a text, which are what is billed."""
 
 _GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -14,7 +14,7 @@ def count_segments(body: str) -> int:
     Source: https://www.twilio.com/docs/glossary/what-sms-character-limit
     """
     if all(char in _GSM7 or char in _GSM7_ESCAPED for char in body):
-        # An escaped character takes two places, which two segments never share.
+        # An escaped character takes two places, and both are in the same segment.
         widths, alone, joined = [1 + (char in _GSM7_ESCAPED) for char in body], 160, 153
     else:
         widths, alone, joined = [len(char.encode("utf-16-le")) // 2 for char in body], 70, 67

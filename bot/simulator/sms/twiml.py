@@ -1,4 +1,4 @@
-"""What the app answers a text with."""
+"""Reads the TwiML or plain text that the app answers a text with."""
 
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -10,7 +10,7 @@ _XML_TYPES: Final = frozenset({"text/xml", "application/xml", "text/html"})
 
 
 class TwimlError(Exception):
-    """The answer cannot be followed; `code` is the one Twilio's debugger would show."""
+    """The answer is not valid; `code` is the one that Twilio's debugger would show."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"Twilio error {code}")

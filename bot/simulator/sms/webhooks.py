@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
-ATTEMPTS = 2  # Twilio may try once more; so an app must expect it
+ATTEMPTS = 2  # Twilio may try once more, so an app must expect it
 
 Form = dict[str, str]
 
@@ -24,9 +24,9 @@ class WebhookResponse:
 
 
 class Webhooks:
-    """Posts forms to the app, and once more when the answer is no 2xx or does not come.
+    """Posts forms to the app, and repeats once when there is no answer with a 2xx status.
 
-    An answer is waited for `timeout` seconds.
+    Waits `timeout` seconds for an answer.
     """
 
     def __init__(self, auth_token: str, timeout: float) -> None:
@@ -54,7 +54,7 @@ class Webhooks:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                # Sent as it was signed: the URL must reach the app letter by letter.
+                # Not encoded again: the app must receive exactly the URL that was signed.
                 self._session.post(
                     URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
                 ) as response,
@@ -65,7 +65,7 @@ class Webhooks:
         return WebhookResponse(response.content_type, text) if 200 <= response.status < 300 else None
 
     async def close(self) -> None:
-        """Let go of open connections."""
+        """Close open connections."""
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -1,4 +1,4 @@
-"""Who wants to know that something in the workspace changed."""
+"""Publishes workspace changes to subscribers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Literal
 ChangeKind = Literal[
     "message", "ephemeral", "view", "home", "read", "clock", "app", "phone", "fault", "guide"
 ]
-# What leaves an unread mark, or takes one away.
+# These set or clear unread marks.
 _MARKING = frozenset({"message", "ephemeral", "read", "phone"})
 
 
@@ -27,9 +27,9 @@ class Change:
         return self.audience is None or person in self.audience
 
     def data_for(self, person: str) -> dict[str, str] | None:
-        """Give the change as this person's page is told it; None when nothing on it is different.
+        """Give the change as this person's page is told it; None when it changes nothing there.
 
-        Of what only others see, a page is told that it concerns people: whether something waits for them.
+        A page is told of what only others see too, but only that unread marks may have changed.
         """
         if not self.concerns(person):
             return {"kind": "people"} if self.kind in _MARKING else None
@@ -38,7 +38,7 @@ class Change:
 
 
 class Changes:
-    """Fans changes out to watchers. One that lags is given None: it missed some, and must look anew."""
+    """Gives each change to every watcher. One that falls behind is given None, and must read everything again."""
 
     BACKLOG = 256
 
@@ -46,7 +46,7 @@ class Changes:
         self._watchers: set[asyncio.Queue[Change | None]] = set()
 
     def publish(self, change: Change) -> None:
-        """Tell every watcher, without waiting for any."""
+        """Tell every watcher. Does not wait."""
         for queue in self._watchers:
             if queue.qsize() >= self.BACKLOG:
                 while not queue.empty():

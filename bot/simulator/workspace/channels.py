@@ -33,9 +33,9 @@ class Channel:
         return "private_channel" if self.is_private else "public_channel"
 
 
-# What came after the read mark of each of the people in ?1, was said by others and is seen by them. A reply counts
-# where it names them, was broadcast, or belongs to a thread they have a part in. One query for all, because whoever
-# looks at the page is shown for whom else something waits.
+# Messages after the read mark of each of the people in ?1, by others, that they can see. A reply counts where it names
+# them, was broadcast, or belongs to a thread they take part in. One query for all people, because the page shows
+# each person's unread mark.
 _UNREAD = """
 SELECT person, channel, count(*) AS unread, coalesce(sum(named), 0) AS named FROM (
     SELECT m.*, c.person, m.ephemeral_to = c.person OR EXISTS (
@@ -55,7 +55,7 @@ GROUP BY person, channel
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """How many messages of a channel wait for someone, and whether one of them calls them by name."""
+    """How many messages of a channel a person has not read, and whether one of them names the person."""
 
     count: int = 0
     named: bool = False
@@ -81,7 +81,7 @@ class Channels:
             self.join(channel.id, member)
 
     def open_im(self, person: str, app: str) -> tuple[Channel, bool]:
-        """Give the direct message between this person and the app, and whether it was there before."""
+        """Give the direct message between this person and the app, and whether it existed before."""
         channel_id = "D0" + person.removeprefix("U0")
         if found := self.get(channel_id):
             return found, True
@@ -135,7 +135,7 @@ class Channels:
         return self._store.one(query, channel_id, person) is not None
 
     def join(self, channel_id: str, person: str) -> bool:
-        """Let a person in, with everything said so far counted as read; False when they were in already."""
+        """Add a person, with everything said so far counted as read; False when they were a member already."""
         return bool(
             self._store.execute(
                 "INSERT OR IGNORE INTO channel_member (channel, person, last_read)"
@@ -166,10 +166,10 @@ class Channels:
         return row["last_read"] if row else "0"
 
     def unread(self, people: Iterable[str]) -> dict[tuple[str, str], Unread]:
-        """Give by person and channel what waits for these people; what is absent holds nothing for them.
+        """Give what these people have not read, by person and channel; a channel with nothing new is left out.
 
-        A reply counts only where it calls them, or where they have a part in the thread. Outside their
-        channels nothing waits for anyone. A direct message always calls by name.
+        A reply counts only where it names them, or where they take part in the thread. Channels that they are
+        not in do not count. A direct message always counts as naming them.
         """
         direct = {channel.id for channel in self.all() if channel.is_im}
         return {

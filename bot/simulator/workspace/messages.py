@@ -14,7 +14,7 @@ from bot.simulator.workspace.store import Store
 
 Json = dict[str, Any]
 
-# Slack drops them as it sees fit; a day is long enough to be read.
+# Seconds. Slack names no limit; a day is long enough to read one.
 EPHEMERAL_LIFETIME = 24 * 3600.0
 
 _MENTION = re.compile(
@@ -53,7 +53,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """What a parent shows of its replies."""
+    """The summary of its replies that a parent message shows."""
 
     reply_count: int
     reply_users: list[str]
@@ -159,7 +159,7 @@ class Messages:
         return self._messages(channel, rows)
 
     def threads(self, channel: str, parent: str | None = None) -> dict[str, Thread]:
-        """Give by the parent's ts what parents show of their replies: one `parent`, or all in the channel."""
+        """Give the summaries of replies, by the parent's ts: of one `parent`, or of all in the channel."""
         rows = self._store.all(
             "SELECT thread_ts, ts, author FROM message"
             " WHERE channel = ?1 AND thread_ts IS NOT NULL AND ephemeral_to IS NULL"
@@ -185,7 +185,7 @@ class Messages:
         return row["ts"] if row else None
 
     def _messages(self, channel: str, rows: list[sqlite3.Row]) -> list[Message]:
-        # One query for the reactions of one message, or of the whole channel: never one for each of many.
+        # One query for the reactions of one message or of the whole channel, never one a message.
         only = rows[0]["ts"] if len(rows) == 1 else None
         reactions: dict[str, dict[str, list[str]]] = {}
         for found in self._store.all(

@@ -12,7 +12,7 @@ class People:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        # Every message shown names its author, so people are read once; only `add` changes who there is.
+        # Read once, because every message shown needs its author. Only `add` changes it.
         self._known: dict[str, Member] | None = None
 
     def add(self, person: Member) -> None:
@@ -23,7 +23,7 @@ class People:
         )
 
     def add_group(self, group: Group) -> None:
-        """Found a user group."""
+        """Add a user group."""
         self._store.execute(
             "INSERT INTO user_group (id, handle, name) VALUES (?, ?, ?)", group.id, group.handle, group.name
         )

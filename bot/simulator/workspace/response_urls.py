@@ -1,4 +1,4 @@
-"""The links a command or an interaction gives the app to answer by."""
+"""Response URLs: the links by which the app answers a command or an interaction."""
 
 import secrets
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class ResponseUrls:
         return secret
 
     def use(self, secret: str, now: float) -> ResponseUrl | Literal["expired_url", "used_url"]:
-        """Spend one use of a link; Slack's word for why not, when it cannot be used (any more)."""
+        """Spend one use of a link, or give Slack's word for why it cannot be used."""
         row = self._store.one("SELECT * FROM response_url WHERE secret = ?", secret)
         if row is None or row["expires"] <= now:
             return "expired_url"

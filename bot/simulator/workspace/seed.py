@@ -1,4 +1,4 @@
-"""The workspace everyone meets first."""
+"""What a new workspace holds, and the people of the demo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class SeedChannel:
 class Seed:
     """What a workspace holds when it is first opened. Exactly one of the people is the app (`is_bot`).
 
-    `phones` are people's numbers (E.164) by ID. They are no part of a profile: a workspace knows no numbers.
+    `phones` are people's numbers (E.164) by ID. No profile shows them: a Slack workspace knows no numbers.
     """
 
     name: str
@@ -88,7 +88,7 @@ SEED = Seed(
             ("U0ADA", "U0FIN", "U0DIRK", "U0FAY", "U0BOT"),
         ),
     ),
-    # 555-0100 to 0199 belong to nobody: they are kept for fiction.
+    # 555-0100 to 0199 are reserved for fiction and belong to nobody.
     phones=MappingProxyType(
         {
             "U0ADA": "+12025550142",

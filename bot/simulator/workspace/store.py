@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.simulator.errors import SimulatorError
 
-# Each adds to the one before, so that an older file is brought up to date by those it lacks.
+# Each adds to the one before. An older file is brought up to date by those it lacks.
 SCHEMAS = ("schema.sql", "phones.sql")
 # Marks the file as ours ("CsSi"), so that a foreign database is refused instead of being written to.
 APPLICATION_ID = 0x43735369
@@ -19,8 +19,8 @@ class Store:
     """A transactional SQLite database, on disk at `path` or in memory when None.
 
     Every change is committed before the call that makes it returns, so it outlives a kill of the process. For
-    use by one thread at a time (the event loop's): statements take microseconds, so they run where they are
-    called.
+    use by one thread at a time (the event loop's). Statements take microseconds, so they run on the calling
+    thread.
 
     Raises SimulatorError when the file is in use by another simulator, is no simulator's, or is a newer
     one's.
@@ -52,7 +52,7 @@ class Store:
     def _prepare(self) -> bool:
         # Exclusive: two simulators on one file would each hand out the same message timestamps.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        # Looked at before anything is written, the journal mode included: a foreign file is left as it is.
+        # Read before anything is written, the journal mode included, so that a foreign file is left as it is.
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         application = self._db.execute("PRAGMA application_id").fetchone()[0]
         tables = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -63,8 +63,8 @@ class Store:
                 f"{self._path} was written by a newer version; update, or choose another file."
             )
         self._db.execute("PRAGMA journal_mode = WAL")
-        # WAL without a sync per commit survives a killed process, which is what is promised; a power cut may
-        # cost the last moments of a pretended workspace.
+        # WAL without a sync per commit survives a killed process, as promised. A power cut may lose the last
+        # moments of the simulated workspace.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         for number, name in enumerate(SCHEMAS[version:], start=version + 1):
@@ -78,7 +78,7 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Run the block as one change: all of it on disk when the outermost block ends, or none of it.
 
-        What was handed to `after_commit` inside runs then, so no watcher hears of a change it cannot read
+        Callbacks given to `after_commit` inside run then, so no watcher hears of a change that it cannot read
         yet.
         """
         if self._depth:
@@ -125,5 +125,5 @@ class Store:
         return self._db.execute(sql, parameters).fetchall()
 
     def close(self) -> None:
-        """Release the file. Nothing is lost by not calling this."""
+        """Release the file. Nothing is lost without this call."""
         self._db.close()

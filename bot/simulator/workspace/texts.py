@@ -1,4 +1,4 @@
-"""Texts, phones and opt-outs, on disk."""
+"""Text messages, phones and opt-outs, on disk."""
 
 import secrets
 import sqlite3
@@ -11,15 +11,15 @@ from bot.simulator.workspace.store import Store
 
 Direction = Literal["inbound", "outbound-api", "outbound-reply"]
 
-# A handset shows this many; what is older stays on disk.
+# A phone shows this many; older ones stay on disk.
 SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedOutcome:
-    """What is in store for a text: the status it ends in and with which error, and how late callbacks are.
+    """How a text will end: its last status and error, and how late its callbacks are.
 
-    "dropped" never moves from where it was accepted, and nobody is told. `delay` is in seconds.
+    A "dropped" text stays at its first status, and nobody is told. `delay` is in seconds.
     """
 
     end_status: Literal["delivered", "undelivered", "failed", "dropped"] = "delivered"
@@ -66,7 +66,7 @@ class Texts:
         self.now = now
 
     def plant(self, phones: Mapping[str, str]) -> None:
-        """Give these people, by ID, a phone each, unless they have one. Who is not in the workspace gets none."""
+        """Give these people, by ID, a phone each, unless they have one. Unknown IDs are skipped."""
         for person, number in phones.items():
             self._store.execute(
                 "INSERT OR IGNORE INTO phone (number, person) SELECT ?, id FROM person WHERE id = ?",
@@ -110,7 +110,7 @@ class Texts:
             return self._show(text.sid)
 
     def move(self, sid: str, status: str, error_code: int | None = None) -> TextMessage:
-        """Note what became of a text, and give it as it is then."""
+        """Set the status of a text, and give it as it is then."""
         with self._store.transaction():
             self._store.execute(
                 "UPDATE text SET status = ?2, error_code = ?3, updated = ?4,"
@@ -128,7 +128,7 @@ class Texts:
         return _text(row) if row else None
 
     def on_phone(self, number: str) -> list[TextMessage]:
-        """Give what a phone shows: what it sent, what arrived and what could not; oldest first, the last 200."""
+        """Give the last 200 texts that a phone sent or was sent, also those that did not arrive; oldest first."""
         rows = self._store.all(
             "SELECT * FROM text WHERE (sender = ?1 OR recipient = ?1) AND shown IS NOT NULL"
             " ORDER BY shown DESC LIMIT ?2",
@@ -143,7 +143,7 @@ class Texts:
         return _text(row) if row else None
 
     def under_way(self) -> list[TextMessage]:
-        """Give the texts that something is still to happen with, oldest first."""
+        """Give the texts that are not finished, oldest first."""
         rows = self._store.all(
             "SELECT * FROM text WHERE status IN ('accepted', 'queued', 'sent', 'receiving')"
             " AND end_status != 'dropped' ORDER BY created"
@@ -177,7 +177,7 @@ class Texts:
             self._announce(person)
 
     def unread(self) -> dict[str, int]:
-        """Give by person how many texts that arrived wait to be read; who has none is left out."""
+        """Give the number of unread texts by person; people without any are left out."""
         rows = self._store.all(
             "SELECT p.person, count(*) AS unread FROM phone p"
             " JOIN text t ON t.recipient = p.number AND t.shown > p.last_read AND t.status = 'delivered'"

@@ -1,4 +1,4 @@
-"""Trigger IDs: a person's few seconds of permission to be shown something."""
+"""Trigger IDs: for a few seconds after a click, the app may show that person a modal."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ FORGET_AFTER = 60.0
 
 @dataclass(slots=True)
 class Trigger:
-    """Whom it lets the app interrupt, and from which modal it came."""
+    """The person it is for, and the modal it came from."""
 
     person: str
     view_id: str | None
@@ -22,7 +22,7 @@ class Trigger:
 class Triggers:
     """Issues trigger IDs and honours each once within `lifetime` seconds of real time.
 
-    They are not kept on disk: they would be over before a restart is.
+    They are not kept on disk, because they end sooner than a restart takes.
     """
 
     def __init__(self, lifetime: float) -> None:
@@ -42,7 +42,7 @@ class Triggers:
         return trigger_id
 
     def spend(self, trigger_id: str) -> Trigger:
-        """Give what the trigger stands for, and use it up.
+        """Give the trigger, and use it up.
 
         Raises SlackError with Slack's code when it is unknown, used or expired.
         """

@@ -74,7 +74,7 @@ class Views:
             return self._insert(person, 0, content)
 
     def push(self, person: str, content: Json) -> View:
-        """Lay a modal over the ones that are open. The caller has looked at MAX_STACK."""
+        """Put a modal on top of those that are open. The caller has checked MAX_STACK."""
         with self._store.transaction():
             return self._insert(person, len(self.stack(person)), content)
 
@@ -86,7 +86,7 @@ class Views:
             return self._insert(person, None, content)
 
     def update(self, view: View, content: Json) -> View:
-        """Replace a view's content; what the person put into inputs that stay is kept."""
+        """Replace a view's content. Values in inputs that stay are kept."""
         kept = {
             block["block_id"]: view.values[block["block_id"]]
             for block in content["blocks"]
@@ -95,7 +95,7 @@ class Views:
         return self._save(replace(view, content=content, values=kept, hash=_fresh_hash()))
 
     def put_values(self, view: View, values: Json) -> View:
-        """Remember what the person has put in so far. Nobody is told: the one who did it sees it."""
+        """Keep what the person has put in so far. Nobody is told, because the person sees it already."""
         kept = replace(view, values=values)
         with self._store.transaction():
             self._store.execute("UPDATE view SET body = ? WHERE id = ?", _body(kept), kept.id)

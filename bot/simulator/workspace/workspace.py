@@ -44,7 +44,7 @@ class Workspace:
         workspace = cls(Store(path), now)
         if workspace.store.is_new:
             workspace._plant(seed)
-        # Every time: a workspace from before there were phones gets its phones now.
+        # At every opening, so that a file from before there were phones gets them now.
         workspace.texts.plant(seed.phones)
         return workspace
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bot.slack.api.groups import Groups
-from orchestration.approval.status import eligible_voters_of, people_of
+from orchestration.approval.status import eligible_voters_of, involved
 from orchestration.domain.commands import Reason
 from orchestration.domain.policy import Policy
 from orchestration.domain.rules import belongs, groups_of
@@ -34,7 +34,7 @@ class Prechecks:
 
     async def record(self, person: str, item: WorklistItem) -> str | None:
         """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
-        people = people_of(item.progress, item.request, item.policy)
+        people = involved(item.progress, item.request, item.policy)
         groups = await self._groups_of(person, people, item.policy) or ()
         if not belongs(person, people, dict.fromkeys(groups, (person,))):
             return None

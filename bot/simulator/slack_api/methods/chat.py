@@ -1,4 +1,4 @@
-"""chat.* and reactions.*: what the app says."""
+"""chat.* and reactions.*: messages and reactions of the app."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from bot.simulator.slack_api.methods.table import Json, MethodCall, method
 from bot.simulator.workspace.channels import Channel
 from bot.simulator.workspace.messages import Message
 
-# What would be cut off when posted is refused, and much earlier, when it comes as an update.
+# A text of this length is refused in an update, while a post is cut off at a much greater one.
 UPDATED_TEXT = 4_000
 # Slack does not say how large is too large; this is small enough to be safe, and far above what a reference
 # needs.
@@ -88,7 +88,7 @@ def update(call: MethodCall) -> Json:
         blocks=blocks or None,
         attachments=_attachments(call) if "attachments" in call.args else message.attachments,
         metadata=_metadata(call) if "metadata" in call.args else message.metadata,
-        # Slack marks a message as edited only where its text is what is shown.
+        # Slack marks a message as edited only where its text is shown.
         edited=message.edited if blocks else call.workspace.next_ts(),
     )
     shape = call.shapes.message(call.workspace.messages.save(changed))

@@ -1,4 +1,4 @@
-"""users.* and usergroups.*: who is here."""
+"""users.* and usergroups.*: people and user groups."""
 
 from bot.simulator.errors import SlackError
 from bot.simulator.slack_api.methods.table import Json, MethodCall, method, paged

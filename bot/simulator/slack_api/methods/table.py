@@ -1,4 +1,4 @@
-"""The table of Web API methods, and what a method is handed."""
+"""The table of Web API methods, and the call that a method is given."""
 
 import base64
 import json
@@ -84,7 +84,7 @@ class MethodCall:
 
     @property
     def shapes(self) -> Shapes:
-        """Give Slack's manner of writing."""
+        """Give the writer of Slack's JSON shapes."""
         return self.installation.shapes
 
     @property
@@ -153,7 +153,7 @@ METHODS: dict[str, Method] = {}
 def method(
     name: str, *scopes: str, takes: TokenKind = "bot"
 ) -> Callable[[Callable[[MethodCall], Json]], Callable[[MethodCall], Json]]:
-    """Enter a function in the table; it gives the body of the response, without `ok`.
+    """Register a function as a method. It returns the body of the response, without `ok`.
 
     Any one of `scopes` is enough to call it. `takes` is the kind of token it takes: "bot", "app" or "none".
     """

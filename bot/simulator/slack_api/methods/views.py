@@ -16,7 +16,7 @@ def views_open(call: MethodCall) -> Json:
 
 @method("views.push")
 def views_push(call: MethodCall) -> Json:
-    """Lay a modal over the one the trigger came from."""
+    """Put a modal on top of the one the trigger came from."""
     content = _content(call, "modal")
     trigger = call.triggers.spend(call.args.required("trigger_id"))
     stack = call.workspace.views.stack(trigger.person)

@@ -162,9 +162,9 @@ def test_who_joined_a_group_later_does_not_take_the_place_of_one_who_was_asked()
     now_in = {"S0MANAGERS": ["U0ADA", "U0FAY", "U0NEW"]}
     for actor in ("U0ADA", "U0FAY", "U0NEW"):
         record.vote(decision(actor, round_=1), NOW)
-    assert record.decided(now_in) is None
+    assert record.deciding_vote(now_in) is None
     record.vote(decision("U0FIN", round_=1), NOW)
-    assert record.decided(now_in) is not None
+    assert record.deciding_vote(now_in) is not None
 
 
 def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
@@ -172,7 +172,7 @@ def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
     record.ask(["U0ADA", "U0FAY", "U0FIN"])
     for actor in ("U0ADA", "U0FAY", "U0FIN"):
         record.vote(decision(actor, round_=1), NOW)
-    assert record.decided({"S0MANAGERS": ["U0ADA"]}) is not None
+    assert record.deciding_vote({"S0MANAGERS": ["U0ADA"]}) is not None
 
 
 def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
@@ -180,7 +180,7 @@ def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> No
     record.escalate({}, NOW)
     record.delegate(Delegation(command_id="1", actor="U0DIRK", via=Via.SLACK, round=2, to="U0ZED"))
     record.vote(decision("U0ZED"), NOW)
-    assert record.decided(MEMBERS) is not None
+    assert record.deciding_vote(MEMBERS) is not None
 
 
 def test_a_status_of_ten_levels_with_fifty_long_comments_each_fits_the_hub() -> None:
