@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -23,6 +24,28 @@ CUT_SHORT_REASONS: Final = {
     Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
     Status.TERMINATED: "It was stopped by an operator.",
 }
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """One request as it stands, read from its instance once. `policy` is as it was when the request was made."""
+
+    progress: Progress
+    request: ApprovalRequest
+    policy: Policy
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was decided; None while it runs."""
+        return self.progress.outcome.processed_at if self.progress.outcome else None
+
+
+def view_of(state: OrchestrationState) -> RequestView:
+    """The request of an `approval` instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
+    given = state.get_input(ApprovalInput)
+    if given is None or given.policy is None:
+        raise UnknownRequestError
+    return RequestView(progress_of(state), given.request, given.policy)
 
 
 def progress_of(state: OrchestrationState) -> Progress:

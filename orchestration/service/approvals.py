@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import progress_of
+from orchestration.approval.status import RequestView, progress_of, view_of
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -43,7 +43,7 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
-from orchestration.domain.policy import PersonEntry, Policy, PolicyBook
+from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.domain.request import (
     APPROVAL,
     PERSON,
@@ -251,19 +251,9 @@ class ApprovalService:
         """Where the request stands. Raises `UnknownRequestError`."""
         return progress_of(await self._known(request_id))
 
-    async def policy_of(self, request_id: str) -> Policy:
-        """The policy as it was when the request was made. Raises `UnknownRequestError`."""
-        given = (await self._known(request_id)).get_input(ApprovalInput)
-        if given is None or given.policy is None:
-            raise UnknownRequestError
-        return given.policy
-
-    async def asked(self, request_id: str) -> ApprovalRequest:
-        """The request as it was asked. Raises `UnknownRequestError`."""
-        given = (await self._known(request_id)).get_input(ApprovalInput)
-        if given is None:
-            raise UnknownRequestError
-        return given.request
+    async def view(self, request_id: str) -> RequestView:
+        """The request, where it stands, and the policy it was made under. Raises `UnknownRequestError`."""
+        return view_of(await self._known(request_id))
 
     async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
         """The outcome as soon as the request is decided; None when `timeout` seconds pass first."""

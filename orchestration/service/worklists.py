@@ -12,14 +12,13 @@ from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.entities import EntityInstanceId
 from pydantic import BaseModel
 
-from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import eligible_voters_of, progress_of
+from orchestration.approval.status import RequestView, eligible_voters_of, view_of
 from orchestration.domain import rules
-from orchestration.domain.commands import Decision, Progress, Reason
+from orchestration.domain.commands import Decision, Reason
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.ids import entity_key
-from orchestration.domain.policy import PersonEntry, Policy
-from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, ApprovalRequest, Choice, LevelState, Via
+from orchestration.domain.policy import PersonEntry
+from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, Choice, LevelState, Via
 from orchestration.people.person import PersonState
 from orchestration.people.worklist import WorklistState
 from orchestration.service.calls import translated, within_budget
@@ -31,20 +30,6 @@ AT_ONCE: Final = 8  # requests asked for at the same time, so that a Home that i
 
 
 @dataclass(frozen=True)
-class WorklistItem:
-    """One request on a worklist, as it stands."""
-
-    progress: Progress
-    request: ApprovalRequest
-    policy: Policy
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """When it was decided; None while it runs."""
-        return self.progress.outcome.processed_at if self.progress.outcome else None
-
-
-@dataclass(frozen=True)
 class Worklist:
     """The requests that concern one person.
 
@@ -53,9 +38,9 @@ class Worklist:
     said of being away; None where they said nothing.
     """
 
-    waits: list[WorklistItem] = field(default_factory=list)
-    asked: list[WorklistItem] = field(default_factory=list)
-    decided: list[WorklistItem] = field(default_factory=list)
+    waits: list[RequestView] = field(default_factory=list)
+    asked: list[RequestView] = field(default_factory=list)
+    decided: list[RequestView] = field(default_factory=list)
     unseen: int = 0
     entry: PersonEntry | None = None
 
@@ -82,7 +67,7 @@ class Worklists:
         theirs = [item.progress.request_id for item in fresh if item.request.requester == person]
         voted = [item.progress.request_id for item in fresh if _voted(person, item.progress.levels)]
 
-        def found(request_ids: Iterable[str]) -> list[WorklistItem]:
+        def found(request_ids: Iterable[str]) -> list[RequestView]:
             return [items[request_id] for request_id in dict.fromkeys(request_ids) if request_id in items]
 
         asked = found([*theirs, *own.asked])
@@ -101,25 +86,24 @@ class Worklists:
         """What they said of being away; None where they said nothing."""
         return (await self._entity(PERSON, person, PersonState)).entry
 
-    async def _items(self, request_ids: Collection[str]) -> dict[str, WorklistItem]:
+    async def _items(self, request_ids: Collection[str]) -> dict[str, RequestView]:
         """Those that there still are: one that was purged is not missed."""
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def look(request_id: str) -> WorklistItem | None:
+        async def look(request_id: str) -> RequestView | None:
             async with turns:
                 return await self._item(request_id)
 
         found = await asyncio.gather(*map(look, request_ids))
         return {item.progress.request_id: item for item in found if item}
 
-    async def _item(self, request_id: str) -> WorklistItem | None:
+    async def _item(self, request_id: str) -> RequestView | None:
         with translated():
             state = await within_budget(self._client.get_orchestration_state(request_id))
-        given = state.get_input(ApprovalInput) if state and state.name == APPROVAL else None
-        if state is None or given is None or given.policy is None:
+        if state is None or state.name != APPROVAL:
             return None
         try:
-            return WorklistItem(progress_of(state), given.request, given.policy)
+            return view_of(state)
         except UnknownRequestError:
             return None
 
@@ -132,7 +116,7 @@ class Worklists:
         return (found.get_typed_state(model) if found else None) or model()
 
 
-def waits_for(person: str, groups: Collection[str], item: WorklistItem) -> bool:
+def waits_for(person: str, groups: Collection[str], item: RequestView) -> bool:
     """Whether their vote would count now, and is not given yet."""
     progress = item.progress
     members = dict.fromkeys(groups, (person,))
@@ -141,7 +125,7 @@ def waits_for(person: str, groups: Collection[str], item: WorklistItem) -> bool:
     return not _voted(person, progress.levels[-1:])
 
 
-def precheck(person: str, members: rules.Members, item: WorklistItem) -> Reason:
+def precheck(person: str, members: rules.Members, item: RequestView) -> Reason:
     """Whether an approval of theirs would count now, or why not. Beforehand only: the orchestration decides."""
     decision = Decision(
         command_id="-",
@@ -160,11 +144,11 @@ def _voted(person: str, levels: Iterable[LevelState]) -> bool:
     return any(vote.actor == person for level in levels for vote in level.decisions)
 
 
-def _urgency(item: WorklistItem) -> tuple[bool, float, datetime]:
+def _urgency(item: RequestView) -> tuple[bool, float, datetime]:
     """By deadline; what has none comes last, the oldest first."""
     deadline = item.progress.deadline
     return deadline is None, deadline.timestamp() if deadline else 0.0, item.progress.asked_at
 
 
-def _ended(item: WorklistItem) -> datetime:
+def _ended(item: RequestView) -> datetime:
     return item.ended_at or item.progress.asked_at

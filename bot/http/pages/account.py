@@ -53,10 +53,10 @@ class Account:
 
 async def account_of(service: ApprovalService, operations: Operations, request_id: str) -> Account:
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
-    progress = await operations.with_reconciled(await service.status(request_id))
-    request, policy = await service.asked(request_id), await service.policy_of(request_id)
+    view = await service.view(request_id)
+    progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(request_id)
-    return Account(request, policy, progress, said(events), moments(events, progress.verdicts))
+    return Account(view.request, view.policy, progress, said(events), moments(events, progress.verdicts))
 
 
 def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bot.slack.api.groups import Groups
-from orchestration.approval.status import eligible_voters_of, involved
+from orchestration.approval.status import RequestView, eligible_voters_of, involved
 from orchestration.domain.commands import Reason
 from orchestration.domain.policy import Policy
 from orchestration.domain.rules import belongs, groups_of
-from orchestration.service.worklists import WorklistItem, precheck
+from orchestration.service.worklists import precheck
 
 # Gives the address of a request's record for one person; None where this server has no public address.
 Link: TypeAlias = Callable[[str, str], str | None]
@@ -23,7 +23,7 @@ class Prechecks:
         self._groups = groups
         self._link = link
 
-    async def refusal(self, person: str, item: WorklistItem) -> Reason | None:
+    async def refusal(self, person: str, item: RequestView) -> Reason | None:
         """Why a decision of theirs would not count now; None where it would, or nobody can tell."""
         voters = eligible_voters_of(item.progress, item.policy)
         groups = await self._groups_of(person, {*voters.approvers, *voters.escalation}, item.policy)
@@ -32,7 +32,7 @@ class Prechecks:
         reason = precheck(person, dict.fromkeys(groups, (person,)), item)
         return None if reason is Reason.RECORDED else reason
 
-    async def record(self, person: str, item: WorklistItem) -> str | None:
+    async def record(self, person: str, item: RequestView) -> str | None:
         """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
         people = involved(item.progress, item.request, item.policy)
         groups = await self._groups_of(person, people, item.policy) or ()

@@ -17,19 +17,19 @@ from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
 from bot.slack.views.request_form import Origin
+from orchestration.approval.status import RequestView
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Status
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.messages import sentence
-from orchestration.service.worklists import WorklistItem
 
 log = logging.getLogger(__name__)
 
 LINK_PATIENCE: Final = 1.0  # seconds; the view has to be open within three
 
 # Gives the view of a form, or why this person need not open it.
-Draw: TypeAlias = Callable[[Interaction, ApprovalService, Progress, CardOrigin], Awaitable[Json | Reason]]
+Draw: TypeAlias = Callable[[Interaction, RequestView, CardOrigin], Awaitable[Json | Reason]]
 
 
 async def open_form(
@@ -42,15 +42,15 @@ async def open_form(
 ) -> None:
     """Opens the form about the card, unless what would be written in it could not count."""
     card = target.of_click(interaction.body)
-    progress = await service.status(card.instance_id)
-    refusal = _too_late(progress, card.round if of_this_round else None)
+    view = await service.view(card.instance_id)
+    refusal = _too_late(view.progress, card.round if of_this_round else None)
     if refusal is None and draw in _OF_DECIDERS:
-        reason = await prechecks.refusal(interaction.person, await _item(service, progress))
+        reason = await prechecks.refusal(interaction.person, view)
         refusal = Verdict(command_id="-", reason=reason) if reason else None
     if refusal is not None:
         await say(interaction, service, prechecks, sentence(refusal))
         return
-    form = await draw(interaction, service, progress, CardOrigin(channel=interaction.channel, target=card))
+    form = await draw(interaction, view, CardOrigin(channel=interaction.channel, target=card))
     if isinstance(form, Reason):
         await interaction.tell(sentence(Verdict(command_id="-", reason=form)))
         return
@@ -93,7 +93,7 @@ async def _redrawn(
 async def _details(
     interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks, words: str = ""
 ) -> Json:
-    item = await _item(service, await service.status(request_id))
+    item = await service.view(request_id)
     card, record, refusal = await asyncio.gather(
         _card_link(interaction, item.progress),
         prechecks.record(interaction.person, item),
@@ -111,11 +111,6 @@ async def _details(
     )
 
 
-async def _item(service: ApprovalService, progress: Progress) -> WorklistItem:
-    request_id = progress.request_id
-    return WorklistItem(progress, await service.asked(request_id), await service.policy_of(request_id))
-
-
 async def _card_link(interaction: Interaction, progress: Progress) -> str | None:
     """Where the newest card is, for who did not press on a card; None also where Slack does not say it quickly."""
     if not progress.cards or "message" in interaction.body:
@@ -130,47 +125,36 @@ async def _card_link(interaction: Interaction, progress: Progress) -> str | None
     return str(found["permalink"])
 
 
-async def reject_form(
-    _: Interaction, service: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
-    """Whether a reason is needed says the policy that the request was asked under, not today's."""
-    policy = await service.policy_of(progress.request_id)
+async def reject_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    """The policy of the request, not today's, says whether a reason is needed."""
     return decision_forms.text_form(
-        decision_forms.REJECTING, progress, origin, optional=not policy.require_reason
+        decision_forms.REJECTING, view.progress, origin, optional=not view.policy.require_reason
     )
 
 
-async def _approve_form(
-    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
-    return decision_forms.text_form(decision_forms.APPROVING, progress, origin)
+async def _approve_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    return decision_forms.text_form(decision_forms.APPROVING, view.progress, origin)
 
 
-async def _talk_form(
-    interaction: Interaction, _: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
-    return decision_forms.talk_form(progress, origin, requester=interaction.person == progress.requester)
+async def _talk_form(interaction: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    return decision_forms.talk_form(
+        view.progress, origin, requester=interaction.person == view.progress.requester
+    )
 
 
-async def _delegate_form(
-    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
-    return decision_forms.delegate_form(progress, origin)
+async def _delegate_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    return decision_forms.delegate_form(view.progress, origin)
 
 
-async def _cancel_form(
-    interaction: Interaction, _: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
-    if interaction.person != progress.requester:
+async def _cancel_form(interaction: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    if interaction.person != view.progress.requester:
         return Reason.NOT_THE_REQUESTER
-    return decision_forms.text_form(decision_forms.CANCELLING, progress, origin)
+    return decision_forms.text_form(decision_forms.CANCELLING, view.progress, origin)
 
 
-async def answer_form(
-    _: Interaction, __: ApprovalService, progress: Progress, origin: CardOrigin
-) -> Json | Reason:
+async def answer_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
     """For the one who was asked a question, from the message that told them."""
-    return decision_forms.text_form(decision_forms.ANSWERING, progress, origin)
+    return decision_forms.text_form(decision_forms.ANSWERING, view.progress, origin)
 
 
 FORMS: Final[dict[str, Draw]] = {
@@ -186,7 +170,7 @@ _OF_DECIDERS: Final = frozenset({reject_form, _approve_form, _delegate_form})
 
 
 def _too_late(progress: Progress, round_: int | None) -> Verdict | None:
-    """A prechecks, so that nobody writes in vain; the orchestration is the guard."""
+    """A precheck, so that nobody writes in vain; the orchestration is the guard."""
     if progress.status.ended:
         return Verdict(command_id="-", reason=Reason.ALREADY_ENDED, ended_as=progress.status)
     oldest_open = progress.round - 1 if progress.status is Status.ESCALATED else progress.round

@@ -13,9 +13,10 @@ from bot.slack.input import away
 from bot.slack.input.target import Target
 from bot.slack.messages.states import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, money, plain, safe, when
+from orchestration.approval.status import RequestView
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import Choice, Status
-from orchestration.service.worklists import Worklist, WorklistItem
+from orchestration.service.worklists import Worklist
 
 ID: Final = "home"
 ITEM: Final = "home_open"
@@ -76,8 +77,8 @@ def home_view(
 
 
 def _rows(
-    items: Sequence[WorklistItem],
-    words: Callable[[WorklistItem], str],
+    items: Sequence[RequestView],
+    words: Callable[[RequestView], str],
     most: int,
     nothing: str,
     room: list[int],
@@ -99,7 +100,7 @@ def _rows(
         yield blocks.section(nothing)
 
 
-def _row(item: WorklistItem, text: str) -> Json:
+def _row(item: RequestView, text: str) -> Json:
     progress = item.progress
     target = Target(instance_id=progress.request_id, round=max(progress.round, 1))
     spoken = plain(f"Open {progress.title}", blocks.BUTTON)
@@ -109,12 +110,12 @@ def _row(item: WorklistItem, text: str) -> Json:
 # ---- what a row says -------------------------------------------------------------------------------------
 
 
-def _waits(item: WorklistItem) -> str:
+def _waits(item: RequestView) -> str:
     asks = f"{mention(item.request.requester)} asks"
     return _lines(item, [asks, *_until(item), *_level(item)])
 
 
-def _asked(item: WorklistItem) -> str:
+def _asked(item: RequestView) -> str:
     """Where it stands: which level it waits for, how far that is, and until when."""
     progress = item.progress
     where = f"{MARKS[progress.status]} {CALLED[progress.status]}"
@@ -129,7 +130,7 @@ def _asked(item: WorklistItem) -> str:
     return _lines(item, [where, *_until(item)])
 
 
-def _decided(item: WorklistItem) -> str:
+def _decided(item: RequestView) -> str:
     progress, outcome = item.progress, item.progress.outcome
     how = f"{MARKS[progress.status]} {CALLED[progress.status]}"
     if outcome and outcome.processed_by and progress.status is not Status.CANCELLED:
@@ -138,7 +139,7 @@ def _decided(item: WorklistItem) -> str:
     return _lines(item, [how, *at, f"asked for by {mention(item.request.requester)}"])
 
 
-def _lines(item: WorklistItem, said: Sequence[str]) -> str:
+def _lines(item: RequestView, said: Sequence[str]) -> str:
     request = item.request
     title = bold(safe(request.title, 150, room=800)) or safe(item.policy.title, 60)
     amount = [] if request.amount is None else [money(request.amount, request.currency)]
@@ -146,12 +147,12 @@ def _lines(item: WorklistItem, said: Sequence[str]) -> str:
     return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
 
 
-def _until(item: WorklistItem) -> list[str]:
+def _until(item: RequestView) -> list[str]:
     deadline = item.progress.deadline
     return [f"until {when(deadline)}"] if deadline else []
 
 
-def _level(item: WorklistItem) -> list[str]:
+def _level(item: RequestView) -> list[str]:
     """Which level, where there are several."""
     levels = item.progress.levels
     return [safe(levels[-1].name, 40)] if levels and len(item.policy.levels) > 1 else []

@@ -42,7 +42,7 @@ async def test_ask_wait_decide(api: ApiWorld) -> None:
     assert (outcome["processed_by"], outcome["comments"]) == ("U0ADA", "Go.")
     assert (vote["actor"], vote["via"]) == ("U0ADA", Via.API)
     assert vote["token"].startswith("ada-")
-    asked_with = (await api.service.asked(request_id)).asked_with
+    asked_with = (await api.service.view(request_id)).request.asked_with
     assert asked_with is not None
     assert asked_with.startswith("ci-")
 

@@ -112,7 +112,7 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) 
         for tries in (2, 3):
             await retry_due(api, tries - 1)
             await api.eventually(lambda tries=tries: len(place.got) == tries)
-        asked_with = (await api.service.asked(approval["id"])).asked_with
+        asked_with = (await api.service.view(approval["id"])).request.asked_with
         secret = secret_of(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
         ids = set()
         for headers, body in place.got:

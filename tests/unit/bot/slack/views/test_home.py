@@ -11,10 +11,11 @@ import pytest
 from bot.simulator.slack_api.views_check import checked_view
 from bot.slack.views import away_form, home
 from bot.slack.views.home import home_view
+from orchestration.approval.status import RequestView
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, PersonEntry
 from orchestration.domain.request import Choice, Status
-from orchestration.service.worklists import Worklist, WorklistItem
+from orchestration.service.worklists import Worklist
 from tests.support.story import RequestStory
 
 TODAY = date(2026, 12, 1)
@@ -23,8 +24,8 @@ AWAY = PersonEntry(delegate="U0FAY", away=Away(since=TODAY, until=date(2026, 12,
 Stories = Callable[..., RequestStory]
 
 
-def item(story: RequestStory) -> WorklistItem:
-    return WorklistItem(story.record.progress(), story.record.request, story.record.policy)
+def item(story: RequestStory) -> RequestView:
+    return RequestView(story.record.progress(), story.record.request, story.record.policy)
 
 
 def texts(view: dict[str, Any]) -> list[str]:
