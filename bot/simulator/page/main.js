@@ -43,8 +43,10 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
-// The address may name someone who is not in this workspace, and the page may be opened before the simulator runs.
-/** @param {string} id */
+/**
+ * The address may name someone who is not in this workspace, and the page may be opened before the simulator runs.
+ * @param {string} id
+ */
 async function arrive(id) {
   for (;;) {
     for (const candidate of [id, FIRST_PERSON]) {

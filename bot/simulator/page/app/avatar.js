@@ -29,8 +29,10 @@ function hex(color) {
   return /^[0-9a-f]{6}$/i.test(text) ? `#${text}` : "#7a8288";
 }
 
-// Initials, or the first two letters where two people would have the same initials.
-/** @param {string} name */
+/**
+ * Initials, or the first two letters where two people would have the same initials.
+ * @param {string} name
+ */
 function letters(name) {
   const own = initials(name);
   const shared = state.people.some(

@@ -167,8 +167,10 @@ async function deliver(text, { channel, thread }) {
   return post("message", { as, channel, text: referenced(text), ...(thread ? { thread_ts: thread } : {}) });
 }
 
-// Names of people and channels become references. Typed markup is escaped, so it cannot become one.
-/** @param {string} text */
+/**
+ * Names of people and channels become references. Typed markup is escaped, so it cannot become one.
+ * @param {string} text
+ */
 function referenced(text) {
   return escapeText(text)
     .replace(

@@ -289,8 +289,8 @@ async function askDelete(message) {
   }
 }
 
-// Only when the message itself has the focus. Inside it, the keys belong to its controls.
 /**
+ * Only when the message itself has the focus. Inside it, the keys belong to its controls.
  * @param {KeyboardEvent} event
  * @param {HTMLElement} row
  */

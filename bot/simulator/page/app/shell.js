@@ -69,8 +69,10 @@ export function startShell(scrim, skip) {
   });
 }
 
-// F6 walks through the page's regions, as it does in browsers and in Slack.
-/** @param {KeyboardEvent} event */
+/**
+ * F6 walks through the page's regions, as it does in browsers and in Slack.
+ * @param {KeyboardEvent} event
+ */
 function nextRegion(event) {
   const regions = ["sidebar", "main", "thread", "panel", "coach"].map(byId).filter(inSight);
   const at = regions.findIndex((node) => node.contains(document.activeElement));

@@ -52,8 +52,8 @@ export const loadMessages = single(async () => {
   update({ messages: same(state.messages, messages), newFrom });
 });
 
-// Where the line "New" stands: above the oldest of the last `count` messages by others.
 /**
+ * Where the line "New" stands: above the oldest of the last `count` messages by others.
  * @param {Message[]} messages
  * @param {string} as
  * @param {number} count
@@ -148,8 +148,10 @@ export async function follow(change) {
   await job(here);
 }
 
-// The state comes first, because it says whether the open channel has unread messages to mark as read.
-/** @param {boolean} here whether it is the open one that changed */
+/**
+ * The state comes first, because it says whether the open channel has unread messages to mark as read.
+ * @param {boolean} here whether it is the open one that changed
+ */
 async function conversation(here) {
   if (!here) return loadState();
   await Promise.all([loadState(), loadThread(), loadMessages()]);
@@ -159,8 +161,10 @@ async function conversation(here) {
 /** @type {number|null} */
 let timer = null;
 
-// The simulator refuses the phone of a person who has none.
-/** @param {unknown} error */
+/**
+ * The simulator refuses the phone of a person who has none.
+ * @param {unknown} error
+ */
 function noneIfRefused(error) {
   if (error instanceof Refused) return null;
   throw error;
@@ -175,8 +179,8 @@ function soonState() {
   }, SOON);
 }
 
-// Keeps the old value when the new one is equal, so that nothing is drawn again.
 /**
+ * Keeps the old value when the new one is equal, so that nothing is drawn again.
  * @template Value
  * @param {Value|undefined} old
  * @param {Value} fresh

@@ -74,8 +74,8 @@ export function startThread(aside) {
   });
 }
 
-// The message may have been drawn anew since, and then its button is another one.
 /**
+ * The message may have been drawn anew since, and then its button is another one.
  * @param {HTMLElement|null} opener
  * @param {string} ts
  */

@@ -74,8 +74,8 @@ export function mrkdwn(text, names, { verbatim = false } = {}) {
   return nodes;
 }
 
-// A code block is on lines of its own, so the line breaks around it are not drawn as well.
 /**
+ * A code block is on lines of its own, so the line breaks around it are not drawn as well.
  * @param {string} piece
  * @param {number} index
  * @param {number} count

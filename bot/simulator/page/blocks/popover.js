@@ -4,8 +4,10 @@
 const GAP = 4;
 const EDGE = 8;
 
-// Anchors pressed while their list is open: the press closes it, and the click that follows must not reopen it.
-/** @type {WeakSet<HTMLElement>} */
+/**
+ * Anchors pressed while their list is open: the press closes it, and the click that follows must not reopen it.
+ * @type {WeakSet<HTMLElement>}
+ */
 const pressed = new WeakSet();
 
 /**

@@ -26,8 +26,8 @@ export function richText(block, names) {
   return h("div", { class: "rich-text" }, grouped(block.elements || [], names));
 }
 
-// Consecutive lists of one block are one list to the reader; deeper ones are only indented.
 /**
+ * Consecutive lists of one block are one list to the reader; deeper ones are only indented.
  * @param {Part[]} elements
  * @param {Names} names
  */

@@ -253,8 +253,8 @@ function dotState(at, { step, phase }) {
   return at === step && phase === "doing" ? " coach__dot--now" : "";
 }
 
-// A screen reader reads what changes in a polite region, so a sentence that stays is not set again.
 /**
+ * A screen reader reads what changes in a polite region, so a sentence that stays is not set again.
  * @param {HTMLElement} node
  * @param {string} sentence
  * @param {boolean} done
@@ -266,8 +266,10 @@ function drawSaid(node, sentence, done) {
   fill(node, done ? icon("check", 16) : null, h("span", null, sentence));
 }
 
-// `code` in backticks, as in the scenarios.
-/** @param {string} text */
+/**
+ * `code` in backticks, as in the scenarios.
+ * @param {string} text
+ */
 function coded(text) {
   return text.split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
 }
@@ -302,8 +304,8 @@ function controls(play) {
   ];
 }
 
-// A person cannot do what a program does, so that step has no control to go to.
 /**
+ * A person cannot do what a program does, so that step has no control to go to.
  * @param {ScriptStep} step
  * @param {boolean} busy
  */

@@ -110,8 +110,8 @@ function drawSteps(list, told) {
   reconcile(list, items);
 }
 
-// Only new steps are announced, and only of the story that was on screen already.
 /**
+ * Only new steps are announced, and only of the story that was on screen already.
  * @param {Story|null} before
  * @param {Story} told
  */

@@ -62,8 +62,8 @@ export function drawStep(step, tz) {
   );
 }
 
-// A short wait is given by its length, a deadline by its time. The day is given only when it is not today.
 /**
+ * A short wait is given by its length, a deadline by its time. The day is given only when it is not today.
  * @param {number} at
  * @param {number} until
  * @param {string} [tz]

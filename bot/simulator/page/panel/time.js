@@ -52,8 +52,10 @@ function formatter(tz) {
   return made;
 }
 
-// A zone that the browser does not know is read as UTC.
-/** @param {string} tz */
+/**
+ * A zone that the browser does not know is read as UTC.
+ * @param {string} tz
+ */
 function newFormatter(tz) {
   try {
     return new Intl.DateTimeFormat("en-CA", { ...PARTS, timeZone: tz });

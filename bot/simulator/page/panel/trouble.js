@@ -15,8 +15,10 @@ const MINUTE = 60; // seconds
 const LOOK_AGAIN = 150; // milliseconds
 const PATIENCE = 4000; // milliseconds for the app's answer to somebody else's press
 
-// The switches: the plan of each fault, and how to recognise it among those that are on.
-/** @typedef {{testid: string, label: string, hint: string, picture: string}} Face how a switch looks */
+/**
+ * The switches: the plan of each fault, and how to recognise it among those that are on.
+ * @typedef {{testid: string, label: string, hint: string, picture: string}} Face how a switch looks
+ */
 
 /** @typedef {Face & {plan: Record<string, string|number>, is: (fault: Fault) => boolean}} Switch */
 
@@ -118,8 +120,8 @@ function drawSwitches(node) {
   keepingFocus(node, () => reconcile(node, items));
 }
 
-// Changes only the text, so that no button is replaced each second under a finger or a screen reader.
 /**
+ * Changes only the text, so that no button is replaced each second under a finger or a screen reader.
  * @param {HTMLElement} node
  * @param {() => void} draw
  */

@@ -11,8 +11,10 @@ import { foldButton } from "./phone_fold.js";
 
 /** @import { Item, PhoneText, Shape } from "../app/types.js" */
 
-// Twilio's error codes in words.
-/** @type {Record<string, string>} */
+/**
+ * Twilio's error codes in words.
+ * @type {Record<string, string>}
+ */
 const NOT_DELIVERED = {
   30001: "the queue was full",
   30003: "the phone could not be reached",
