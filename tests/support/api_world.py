@@ -17,7 +17,7 @@ ALL_SCOPES = ("request", "read", "admin", "decide:deploy", "decide:purchase")
 NEW_SECRET, OLD_SECRET = "n" * 32, "o" * 32
 
 
-class Answer:
+class ApiAnswer:
     """What came back. `body` is what the JSON says, or the text where it is none."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: Any) -> None:
@@ -52,13 +52,13 @@ class ApiWorld(World):
         """A new token, called `name` and a number that nobody has had."""
         return self.tokens.create(f"{name}-{next(self._numbers)}", owner, scopes or ALL_SCOPES, rate)
 
-    async def call(self, method: str, path: str, token: str | None = None, **how: Any) -> Answer:
+    async def call(self, method: str, path: str, token: str | None = None, **how: Any) -> ApiAnswer:
         headers = {**how.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         url = path if path.startswith("http") else self.url + path
         async with self.http.request(method, url, headers=headers, allow_redirects=False, **how) as answer:
             is_json = answer.content_type.endswith("json")
             body = await answer.json(content_type=None) if is_json else await answer.text()
-            return Answer(answer.status, answer.headers, body)
+            return ApiAnswer(answer.status, answer.headers, body)
 
     async def ask(self, token: str, **changes: Any) -> str:
         """Asks, and returns once the request has its card."""
@@ -78,6 +78,6 @@ class ApiWorld(World):
         """The requests whose cards have that title."""
         return [request_of(card) for card in self.cards() if title in read(card)]
 
-    async def decide(self, token: str, request_id: str, choice: str = "approve", **more: Any) -> Answer:
+    async def decide(self, token: str, request_id: str, choice: str = "approve", **more: Any) -> ApiAnswer:
         body = {"choice": choice, **more}
         return await self.call("POST", f"/api/approvals/{request_id}/decision", token, json=body)

@@ -134,7 +134,7 @@ class BoardOutcomes:
 
 
 class BoardActions:
-    """The outside systems of the same office: they too write on the board."""
+    """The outside systems of the same world: they too write on the board."""
 
     def __init__(self, board: Board) -> None:
         self._board = board

@@ -1,172 +1,22 @@
+"""A core for each test, with a board in place of Slack."""
+
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from decimal import Decimal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from durabletask.client import OrchestrationState, OrchestrationStatus
-from durabletask.entities import EntityInstanceId
 
-from bot.slack.ids import SlackIds
-from orchestration.approval.activities import ApprovalActivities
-from orchestration.approval.outcome_activities import OutcomeActivities
-from orchestration.challenge.activities import ChallengeActivities
-from orchestration.challenge.codes import Codes
-from orchestration.domain.commands import Progress, Reason, Verdict
-from orchestration.domain.ids import IdReader
-from orchestration.domain.policy import PolicyBook
-from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
-from orchestration.ports import Directory
-from orchestration.runtime.connect import Connection, connect
-from orchestration.runtime.worker import register
-from orchestration.service.approvals import Actor, ApprovalService
-from orchestration.service.challenges import ChallengeService
-from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones
-from tests.support.book import CORE as BOOK
-
-PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
+from orchestration.runtime.connect import Connection
+from tests.support.board import Board
+from tests.support.core_world import CoreWorld, all_closed, close_later, connected, opened
 
 
-def by(person: str) -> Actor:
-    return Actor(id=person, via=Via.SLACK)
-
-
-class Office:
-    """A hub, a worker, the service and the board, with a clock that skips."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        service: ApprovalService,
-        board: Board,
-        challenges: ChallengeService,
-        carrier: BoardPhones,
-    ) -> None:
-        self.connection = connection
-        self.service = service
-        self.board = board
-        self.challenges = challenges
-        self.carrier = carrier
-
-    async def ask(self, policy: str = "purchase", **changes: object) -> str:
-        """Asks, and returns once the card is on the board."""
-        given = {"policy": policy, "title": "New laptops", "requester": "U0RITA"} | changes
-        if policy == "purchase":
-            given.setdefault("amount", Decimal(4200))
-        request_id = await self.service.start(ApprovalRequest.model_validate(given))
-        await self.until(request_id, lambda progress: len(progress.cards) == 1)
-        return request_id
-
-    async def decide(
-        self, request_id: str, actor: str, choice: Choice = Choice.APPROVE, round: int = 1, comment: str = ""
-    ) -> Verdict:
-        ticket = await self.service.decide(
-            request_id, Actor(id=actor, via=Via.SLACK), choice, round=round, comment=comment
-        )
-        return await self.service.verdict(ticket)
-
-    async def delegate(self, request_id: str, actor: str, to: str, round: int = 1) -> Reason:
-        ticket = await self.service.delegate(request_id, by(actor), to, round=round)
-        return (await self.service.verdict(ticket)).reason
-
-    async def say(self, request_id: str, actor: str, kind: RemarkKind, text: str) -> Reason:
-        ticket = await self.service.comment(request_id, by(actor), kind, text)
-        return (await self.service.verdict(ticket)).reason
-
-    async def retry(self, request_id: str, actor: str) -> Reason:
-        return (await self.service.verdict(await self.service.retry(request_id, by(actor)))).reason
-
-    async def cancel(self, request_id: str, actor: str) -> Reason:
-        return (await self.service.verdict(await self.service.cancel(request_id, by(actor)))).reason
-
-    async def runtime(self, request_id: str) -> OrchestrationState:
-        client = self.connection.client()
-        found = await client.get_orchestration_state(request_id)
-        await client.close()
-        assert found is not None
-        return found
-
-    async def completed(self, request_id: str) -> None:
-        async def look() -> None:
-            while (await self.runtime(request_id)).runtime_status is not OrchestrationStatus.COMPLETED:
-                await asyncio.sleep(0.02)
-
-        await asyncio.wait_for(look(), PATIENCE)
-
-    async def waits_of(self, person: str) -> list[str]:
-        """The requests that wait for this person, as their entity knows."""
-        client = self.connection.client()
-        found = await client.get_entity(EntityInstanceId(PERSON, person))
-        await client.close()
-        state = json.loads((found and found.get_state()) or "null") or {}
-        return list(state.get("waits", {}))
-
-    async def until(self, request_id: str, true: Callable[[Progress], bool]) -> Progress:
-        async def look() -> Progress:
-            while not true(progress := await self.service.status(request_id)):
-                await asyncio.sleep(0.01)
-            return progress
-
-        return await asyncio.wait_for(look(), PATIENCE)
-
-    async def eventually(self, true: Callable[..., bool]) -> None:
-        async def look() -> None:
-            while not true():
-                await asyncio.sleep(0.01)
-
-        await asyncio.wait_for(look(), PATIENCE)
-
-    async def outcome(self, request_id: str) -> Outcome:
-        found = await self.service.wait(request_id, timeout=10)
-        assert found is not None
-        return found
-
-    async def due_within(self, **time: float) -> None:
-        """Returns once a timer is due within that time: something has been put off, and skipping will reach it."""
-        hub = self.connection.hub
-        assert hub is not None
-        await self.eventually(
-            lambda: (due := hub.next_timer()) is not None and due <= hub.clock.now() + timedelta(**time)
-        )
-
-    async def hasten(self, true: Callable[[], bool]) -> None:
-        """Skips from retry to retry, which are at most five minutes apart, until it is true."""
-        hub = self.connection.hub
-        assert hub is not None
-        near = timedelta(minutes=6)
-
-        def due() -> bool:
-            return (at := hub.next_timer()) is not None and at <= hub.clock.now() + near
-
-        while not true():
-            await self.eventually(lambda: true() or due())
-            if not true():
-                await self.skip(minutes=5)
-
-    async def fired(self) -> None:
-        """Returns once what fell due has fired. A skip gives work under way some seconds to be done before that."""
-        hub = self.connection.hub
-        assert hub is not None
-        await self.eventually(lambda: (due := hub.next_timer()) is None or due > hub.clock.now())
-
-    async def skip(self, **time: float) -> None:
-        """Skips durable time, without waiting for it."""
-        assert self.connection.hub is not None
-        await asyncio.to_thread(self.connection.hub.advance, timedelta(**time))
-
-
-SLACK: IdReader = SlackIds()
-
-
-def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:
-    outcomes = BoardOutcomes(board)
-    return OutcomeActivities(outcomes, outcomes, lambda: book, ids)
+@pytest.fixture(scope="session", autouse=True)
+def closed() -> Iterator[None]:
+    """At the end of the run every worker has stopped and every hub is closed."""
+    yield
+    all_closed()
 
 
 @pytest.fixture
@@ -174,67 +24,14 @@ def board() -> Board:
     return Board()
 
 
-# The SDK's worker takes a second to stop, whatever it does. Tests do not wait for that, the end of the run does.
-_STOPPING: dict[Connection, list[threading.Thread]] = {}
-_CLOSING: list[threading.Thread] = []
-
-
-@pytest.fixture(scope="session", autouse=True)
-def closed() -> Iterator[None]:
-    """At the end of the run every worker has stopped and every hub is closed."""
-    yield
-    for thread in _CLOSING:
-        thread.join()
-
-
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    found = connect("embedded", tmp_path, skippable_clock=True)
+    found = connected(tmp_path)
     yield found
-
-    def close() -> None:
-        for worker in _STOPPING.pop(found, []):
-            worker.join()
-        found.close()
-
-    _CLOSING.append(threading.Thread(target=close))
-    _CLOSING[-1].start()
-
-
-@asynccontextmanager
-async def opened(
-    connection: Connection,
-    board: Board,
-    directory: Directory,
-    *,
-    book: PolicyBook = BOOK,
-    ids: IdReader = SLACK,
-) -> AsyncIterator[Office]:
-    worker = connection.worker()
-    carrier = BoardPhones()
-    codes = Codes([b"a secret of at least thirty-two bytes"])
-    register(
-        worker,
-        ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
-        outcome_activities(board, book, ids),
-        ChallengeActivities(codes, carrier, carrier, carrier),
-    )
-    worker.start()
-    client = connection.client()
-    yield Office(
-        connection,
-        ApprovalService(client, lambda: book, ids),
-        board,
-        ChallengeService(client, codes),
-        carrier,
-    )
-    await client.close()
-    stopping = threading.Thread(target=worker.stop)
-    stopping.start()
-    _STOPPING.setdefault(connection, []).append(stopping)
+    close_later(found)
 
 
 @pytest.fixture
-async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
+async def world(connection: Connection, board: Board) -> AsyncIterator[CoreWorld]:
     async with opened(connection, board, board) as found:
         yield found

@@ -23,7 +23,7 @@ from orchestration.domain.errors import DeliveryError, ThrottledError
 EVENT: dict[str, object] = {"type": "approval.approved", "data": {"title": "Café"}}
 
 
-class Server(ThreadingHTTPServer):
+class OrderServer(ThreadingHTTPServer):
     """Answers as it was told to, and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: OrderServer
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -54,8 +54,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as found:
+def server() -> Iterator[OrderServer]:
+    with OrderServer() as found:
         thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield found
@@ -67,11 +67,11 @@ def action(key: str, *, post: str | None = None, activity: str | None = None) ->
     return RunActionInput(post=post, activity=activity, key=key, event=EVENT, attempt=1)
 
 
-def post(server: Server) -> str:
+def post(server: OrderServer) -> str:
     return OutcomeActions({}).run_action(action("purchase-1:approved:0", post=server.url))
 
 
-def test_the_event_goes_as_json_with_its_key(server: Server) -> None:
+def test_the_event_goes_as_json_with_its_key(server: OrderServer) -> None:
     server.answer = (201, {}, json.dumps({"id": 7, "message": "Order 7 placed"}).encode())
     assert post(server) == "Order 7 placed"
     [(path, headers, body)] = server.asked
@@ -94,13 +94,13 @@ def test_the_event_goes_as_json_with_its_key(server: Server) -> None:
         (200, b"\xff\xfe", "done (200)"),
     ],
 )
-def test_what_people_are_told_of_an_answer(server: Server, status: int, body: bytes, said: str) -> None:
+def test_what_people_are_told_of_an_answer(server: OrderServer, status: int, body: bytes, said: str) -> None:
     server.answer = (status, {}, body)
     assert post(server) == said
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
-def test_what_may_heal_is_tried_again(server: Server, status: int) -> None:
+def test_what_may_heal_is_tried_again(server: OrderServer, status: int) -> None:
     server.answer = (status, {}, b"")
     with pytest.raises(ActionFailedError, match=rf"^127\.0\.0\.1 answered {status}\.$"):
         post(server)
@@ -116,7 +116,7 @@ def test_what_may_heal_is_tried_again(server: Server, status: int) -> None:
     ],
 )
 def test_a_system_that_says_when_is_asked_then(
-    server: Server, header: str | timedelta, seconds: float
+    server: OrderServer, header: str | timedelta, seconds: float
 ) -> None:
     if isinstance(header, timedelta):  # written now, not when the tests were gathered
         header = format_datetime(datetime.now(UTC) + header, usegmt=True)
@@ -126,7 +126,7 @@ def test_a_system_that_says_when_is_asked_then(
     assert told.value.retry_after == pytest.approx(seconds, abs=30)
 
 
-def test_a_retry_after_that_says_nothing_is_passed_over(server: Server) -> None:
+def test_a_retry_after_that_says_nothing_is_passed_over(server: OrderServer) -> None:
     server.answer = (503, {"Retry-After": "soon"}, b"")
     with pytest.raises(ActionFailedError):
         post(server)
@@ -141,7 +141,7 @@ def test_a_retry_after_that_says_nothing_is_passed_over(server: Server) -> None:
     ],
 )
 def test_what_trying_again_cannot_cure(
-    server: Server, status: int, headers: dict[str, str], body: bytes, said: str
+    server: OrderServer, status: int, headers: dict[str, str], body: bytes, said: str
 ) -> None:
     server.answer = (status, headers, body)
     with pytest.raises(DeliveryError) as told:

@@ -26,9 +26,9 @@ from orchestration.domain.request import ApprovalRequest, CardRef, Choice, Remar
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import ApprovalService
-from tests.integration.orchestration.conftest import Office, by, opened
 from tests.support.board import Board, BoardActions
 from tests.support.book import CORE as BOOK
+from tests.support.core_world import CoreWorld, by, opened
 
 LONG = "d" * 10_000
 
@@ -43,13 +43,13 @@ LONG = "d" * 10_000
         '{"command_id": "q", "actor": "U0ADA", "via": "slack", "round": 1e400, "choice": "approve"}',
     ],
 )
-async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(office: Office, text: str) -> None:
-    request_id = await office.ask("deploy")
-    client = office.connection.client()
+async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(world: CoreWorld, text: str) -> None:
+    request_id = await world.ask("deploy")
+    client = world.connection.client()
     raised = pb.RaiseEventRequest(instanceId=request_id, name=EVENT_DECISION, input=StringValue(value=text))
     await client._get_stub().RaiseEvent(raised)
     await client.close()
-    assert (await office.decide(request_id, "U0ADA")).accepted
+    assert (await world.decide(request_id, "U0ADA")).accepted
 
 
 class Gate:
@@ -72,53 +72,55 @@ def gate(board: Board) -> Gate:
 
 
 @pytest.fixture
-async def slow_office(connection: Connection, board: Board, gate: Gate) -> AsyncIterator[Office]:
+async def slow_world(connection: Connection, board: Board, gate: Gate) -> AsyncIterator[CoreWorld]:
     async with opened(connection, board, gate) as found:
         yield found
 
 
-async def held(office: Office, gate: Gate) -> tuple[str, asyncio.Task[object]]:
+async def held(world: CoreWorld, gate: Gate) -> tuple[str, asyncio.Task[object]]:
     """A request whose orchestration is looking up a group, for somebody's vote, and cannot go on."""
-    request_id = await office.ask()
-    first = asyncio.create_task(office.decide(request_id, "U0SAM"))
+    request_id = await world.ask()
+    first = asyncio.create_task(world.decide(request_id, "U0SAM"))
     await asyncio.to_thread(gate.asked.wait, 10)
     return request_id, first
 
 
-async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(slow_office: Office, gate: Gate) -> None:
+async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(
+    slow_world: CoreWorld, gate: Gate
+) -> None:
     """The events have different names, between which the SDK knows no order."""
-    request_id, first = await held(slow_office, gate)
-    cancel = await slow_office.service.cancel(request_id, by("U0RITA"))
-    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    request_id, first = await held(slow_world, gate)
+    cancel = await slow_world.service.cancel(request_id, by("U0RITA"))
+    vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
     gate.open.set()
     await first
-    assert (await slow_office.service.verdict(cancel)).reason is Reason.RECORDED
-    assert (await slow_office.service.verdict(vote)).ended_as is Status.CANCELLED
+    assert (await slow_world.service.verdict(cancel)).reason is Reason.RECORDED
+    assert (await slow_world.service.verdict(vote)).ended_as is Status.CANCELLED
 
 
 async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_followed_it(
-    slow_office: Office, gate: Gate
+    slow_world: CoreWorld, gate: Gate
 ) -> None:
-    request_id, first = await held(slow_office, gate)
-    await slow_office.skip(days=2)
-    await slow_office.fired()
-    vote = await slow_office.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
+    request_id, first = await held(slow_world, gate)
+    await slow_world.skip(days=2)
+    await slow_world.fired()
+    vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
     gate.open.set()
     await first
     # Round 2 is the escalation: it was open when the vote was handled, so the deadline came first.
-    assert (await slow_office.service.verdict(vote)).reason is Reason.RECORDED
+    assert (await slow_world.service.verdict(vote)).reason is Reason.RECORDED
 
 
-async def test_a_hundred_people_who_press_at_once_are_all_answered(office: Office) -> None:
-    request_id = await office.ask("deploy")
-    verdicts = await asyncio.gather(*(office.decide(request_id, f"U0X{n}") for n in range(100)))
+async def test_a_hundred_people_who_press_at_once_are_all_answered(world: CoreWorld) -> None:
+    request_id = await world.ask("deploy")
+    verdicts = await asyncio.gather(*(world.decide(request_id, f"U0X{n}") for n in range(100)))
     assert {verdict.reason for verdict in verdicts} == {Reason.NOT_AN_APPROVER}
 
 
-async def test_a_comment_that_is_too_long_is_refused_by_name(office: Office) -> None:
-    request_id = await office.ask("deploy")
+async def test_a_comment_that_is_too_long_is_refused_by_name(world: CoreWorld) -> None:
+    request_id = await world.ask("deploy")
     with pytest.raises(InvalidRequestError) as caught:
-        await office.decide(request_id, "U0ADA", comment="x" * 2001)
+        await world.decide(request_id, "U0ADA", comment="x" * 2001)
     assert caught.value.field == "comment"
 
 
@@ -138,50 +140,50 @@ async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the
 # ---- long lives ------------------------------------------------------------------------------------------
 
 
-async def executions(office: Office, request_id: str) -> tuple[OrchestrationStatus, bool]:
+async def executions(world: CoreWorld, request_id: str) -> tuple[OrchestrationStatus, bool]:
     """How the instance stands, and whether it has continued as new."""
-    state = await office.runtime(request_id)
+    state = await world.runtime(request_id)
     given = state.get_input(ApprovalInput)
     return state.runtime_status, given is not None and given.state is not None
 
 
-async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(office: Office) -> None:
-    request_id = await office.ask("deploy")
+async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(world: CoreWorld) -> None:
+    request_id = await world.ask("deploy")
     for batch in range(3):
         tickets = await asyncio.gather(
             *(
-                office.service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, f"{batch}.{n}")
+                world.service.comment(request_id, by("U0ADA"), RemarkKind.COMMENT, f"{batch}.{n}")
                 for n in range(40)
             )
         )
-        verdicts = await asyncio.gather(*(office.service.verdict(ticket) for ticket in tickets))
+        verdicts = await asyncio.gather(*(world.service.verdict(ticket) for ticket in tickets))
         assert {verdict.reason for verdict in verdicts} == {Reason.RECORDED}
-    await office.eventually(lambda: len(office.board.replies) == 120)
-    said = {step.text for _, step in office.board.replies}
+    await world.eventually(lambda: len(world.board.replies) == 120)
+    said = {step.text for _, step in world.board.replies}
     assert said == {f"{batch}.{n}" for batch in range(3) for n in range(40)}
-    assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
-    await office.skip(minutes=29)
-    assert (await office.service.status(request_id)).status is Status.PENDING
-    await office.skip(minutes=1)
-    assert (await office.outcome(request_id)).status is Status.TIMED_OUT
+    assert await executions(world, request_id) == (OrchestrationStatus.RUNNING, True)
+    await world.skip(minutes=29)
+    assert (await world.service.status(request_id)).status is Status.PENDING
+    await world.skip(minutes=1)
+    assert (await world.outcome(request_id)).status is Status.TIMED_OUT
 
 
-async def test_long_texts_turn_the_history_over_before_it_is_too_long_for_a_worker(office: Office) -> None:
-    request_id = await office.ask(description=LONG)
+async def test_long_texts_turn_the_history_over_before_it_is_too_long_for_a_worker(world: CoreWorld) -> None:
+    request_id = await world.ask(description=LONG)
     for _ in range(45):
-        assert await office.say(request_id, "U0ADA", RemarkKind.QUESTION, "q" * 2000) is Reason.RECORDED
-    assert await executions(office, request_id) == (OrchestrationStatus.RUNNING, True)
+        assert await world.say(request_id, "U0ADA", RemarkKind.QUESTION, "q" * 2000) is Reason.RECORDED
+    assert await executions(world, request_id) == (OrchestrationStatus.RUNNING, True)
 
 
-async def test_an_edit_that_fails_for_long_is_carried_over_and_done_in_the_end(office: Office) -> None:
+async def test_an_edit_that_fails_for_long_is_carried_over_and_done_in_the_end(world: CoreWorld) -> None:
     """The decision stands, the history stays short, and the card is made true when the chat system is back."""
-    request_id = await office.ask("document", description=LONG)
-    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
-    assert (await office.decide(request_id, "U0ADA")).accepted
-    await office.hasten(lambda: not office.board.card("C0DOCS").open)
-    await office.completed(request_id)
-    assert (await executions(office, request_id))[1]
-    assert office.board.told == [("U0RITA", Status.APPROVED)]
+    request_id = await world.ask("document", description=LONG)
+    world.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway") for _ in range(110)]
+    assert (await world.decide(request_id, "U0ADA")).accepted
+    await world.hasten(lambda: not world.board.card("C0DOCS").open)
+    await world.completed(request_id)
+    assert (await executions(world, request_id))[1]
+    assert world.board.told == [("U0RITA", Status.APPROVED)]
 
 
 def test_names_of_a_newer_release_in_a_carried_request_are_passed_over() -> None:
@@ -198,14 +200,14 @@ def test_names_of_a_newer_release_in_a_carried_request_are_passed_over() -> None
 # ---- posting ---------------------------------------------------------------------------------------------
 
 
-async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(office: Office) -> None:
-    office.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
-    request_id = await office.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
-    await office.eventually(lambda: office.board.posts == 1)
-    await office.decide(request_id, "U0ADA")
-    await office.due_within(seconds=2)
-    await office.skip(seconds=2)
-    await office.eventually(lambda: len(office.board.card("C0VOTE").levels[0].decisions) == 1)
+async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(world: CoreWorld) -> None:
+    world.board.problems["after post_card"] = [ConnectionResetError("the answer was lost")]
+    request_id = await world.service.start(ApprovalRequest(policy="vote", title="x", requester="U0RITA"))
+    await world.eventually(lambda: world.board.posts == 1)
+    await world.decide(request_id, "U0ADA")
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
+    await world.eventually(lambda: len(world.board.card("C0VOTE").levels[0].decisions) == 1)
 
 
 class SlowBoard(Board):

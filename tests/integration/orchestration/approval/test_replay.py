@@ -26,15 +26,15 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
-from tests.integration.orchestration.conftest import Office, outcome_activities
 from tests.support.board import Board, BoardActions
+from tests.support.core_world import CoreWorld, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
 RECORDING = bool(os.environ.get("COUNTERSIGN_RECORD"))
 
 
-async def history(office: Office, request_id: str) -> list[pb.HistoryEvent]:
-    client = office.connection.client()
+async def history(world: CoreWorld, request_id: str) -> list[pb.HistoryEvent]:
+    client = world.connection.client()
     stream = client._get_stub().StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId=request_id))
     found = [event async for chunk in stream for event in chunk.events]
     await client.close()
@@ -85,76 +85,76 @@ def keep(name: str, events: list[pb.HistoryEvent]) -> None:
         file.write_text(json_format.MessageToJson(chunk, indent=1) + "\n")
 
 
-async def approved(office: Office) -> str:
-    request_id = await office.ask("budget", amount=Decimal(500), fields={"team": "ops"})
-    await office.skip(hours=12)
-    await office.eventually(lambda: office.board.steps() == ["reminded"])
-    await office.say(request_id, "U0ADA", RemarkKind.QUESTION, "Why?")
-    await office.say(request_id, "U0RITA", RemarkKind.ANSWER, "Because.")
-    await office.decide(request_id, "U0ADA")
-    await office.until(request_id, lambda progress: len(progress.cards) == 2)
-    await office.decide(request_id, "U0FIN", round=2)
-    await office.decide(request_id, "U0FRANK", round=2)
+async def approved(world: CoreWorld) -> str:
+    request_id = await world.ask("budget", amount=Decimal(500), fields={"team": "ops"})
+    await world.skip(hours=12)
+    await world.eventually(lambda: world.board.steps() == ["reminded"])
+    await world.say(request_id, "U0ADA", RemarkKind.QUESTION, "Why?")
+    await world.say(request_id, "U0RITA", RemarkKind.ANSWER, "Because.")
+    await world.decide(request_id, "U0ADA")
+    await world.until(request_id, lambda progress: len(progress.cards) == 2)
+    await world.decide(request_id, "U0FIN", round=2)
+    await world.decide(request_id, "U0FRANK", round=2)
     return request_id
 
 
-async def rejected(office: Office) -> str:
-    request_id = await office.ask()
-    office.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway")]
+async def rejected(world: CoreWorld) -> str:
+    request_id = await world.ask()
+    world.board.problems["edit_card"] = [RuntimeError("502 Bad Gateway")]
     await asyncio.gather(
-        office.decide(request_id, "U0ADA", Choice.REJECT, comment="No."), office.decide(request_id, "U0FAY")
+        world.decide(request_id, "U0ADA", Choice.REJECT, comment="No."), world.decide(request_id, "U0FAY")
     )
-    await office.due_within(seconds=2)
-    await office.skip(seconds=2)
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
     return request_id
 
 
-async def delegated(office: Office) -> str:
-    request_id = await office.ask("all")
-    await office.delegate(request_id, "U0FIN", "U0ZED")
+async def delegated(world: CoreWorld) -> str:
+    request_id = await world.ask("all")
+    await world.delegate(request_id, "U0FIN", "U0ZED")
     for actor in ("U0ADA", "U0FAY", "U0ZED"):
-        await office.decide(request_id, actor)
+        await world.decide(request_id, actor)
     return request_id
 
 
-async def escalated(office: Office) -> str:
-    request_id = await office.ask("quick")
-    await office.decide(request_id, "U0ADA")
-    await office.skip(hours=1)
-    await office.until(request_id, lambda progress: len(progress.cards) == 2)
-    await office.decide(request_id, "U0DAN", round=2)
+async def escalated(world: CoreWorld) -> str:
+    request_id = await world.ask("quick")
+    await world.decide(request_id, "U0ADA")
+    await world.skip(hours=1)
+    await world.until(request_id, lambda progress: len(progress.cards) == 2)
+    await world.decide(request_id, "U0DAN", round=2)
     return request_id
 
 
-async def timed_out(office: Office) -> str:
-    request_id = await office.ask("vote")
-    await office.skip(days=2)
+async def timed_out(world: CoreWorld) -> str:
+    request_id = await world.ask("vote")
+    await world.skip(days=2)
     return request_id
 
 
-async def cancelled(office: Office) -> str:
-    request_id = await office.ask("document")
-    await office.cancel(request_id, "U0RITA")
+async def cancelled(world: CoreWorld) -> str:
+    request_id = await world.ask("document")
+    await world.cancel(request_id, "U0RITA")
     return request_id
 
 
-async def auto_approved(office: Office) -> str:
-    return await office.ask("budget", amount=Decimal(5))
+async def auto_approved(world: CoreWorld) -> str:
+    return await world.ask("budget", amount=Decimal(5))
 
 
-async def continued_as_new(office: Office) -> str:
-    request_id = await office.ask("deploy")
+async def continued_as_new(world: CoreWorld) -> str:
+    request_id = await world.ask("deploy")
     for some in range(0, 101, 20):  # each is to be answered within the hub's budget, on a busy machine too
         said = (
-            office.say(request_id, "U0ADA", RemarkKind.COMMENT, str(n)) for n in range(101)[some : some + 20]
+            world.say(request_id, "U0ADA", RemarkKind.COMMENT, str(n)) for n in range(101)[some : some + 20]
         )
         await asyncio.gather(*said)
-    await office.eventually(lambda: len(office.board.replies) == 101)
-    await office.decide(request_id, "U0ADA")
+    await world.eventually(lambda: len(world.board.replies) == 101)
+    await world.decide(request_id, "U0ADA")
     return request_id
 
 
-Path_ = Callable[[Office], Awaitable[str]]
+Path_ = Callable[[CoreWorld], Awaitable[str]]
 PATHS: list[tuple[Path_, Status]] = [
     (approved, Status.APPROVED),
     (rejected, Status.REJECTED),
@@ -168,10 +168,10 @@ PATHS: list[tuple[Path_, Status]] = [
 
 
 @pytest.mark.parametrize(("path", "status"), PATHS, ids=[path.__name__ for path, _ in PATHS])
-async def test_a_path_replays(office: Office, path: Path_, status: Status) -> None:
-    request_id = await path(office)
-    await office.completed(request_id)
-    events = await history(office, request_id)
+async def test_a_path_replays(world: CoreWorld, path: Path_, status: Status) -> None:
+    request_id = await path(world)
+    await world.completed(request_id)
+    events = await history(world, request_id)
     outcome = replay(events)
     if path is not rejected:  # two opposite clicks at once: either may win
         assert outcome.status is status

@@ -18,8 +18,8 @@ from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import Away, PersonEntry
 from orchestration.domain.request import ApprovalRequest, Choice, Status
 from orchestration.runtime.connect import Connection
-from tests.integration.orchestration.conftest import Office, opened
 from tests.support.board import Board
+from tests.support.core_world import CoreWorld, opened
 
 POLICIES = """
 [people."ada@example.com"]
@@ -89,7 +89,7 @@ BOOK = policy_file.parse(POLICIES, "mail.toml", IDS)
 
 
 @pytest.fixture
-async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
+async def world(connection: Connection, board: Board) -> AsyncIterator[CoreWorld]:
     board.groups = {
         "team:leads": ["ada@example.com", "fay@example.com"],
         "team:directors": ["dirk@example.com"],
@@ -98,35 +98,35 @@ async def office(connection: Connection, board: Board) -> AsyncIterator[Office]:
         yield found
 
 
-async def test_a_request_goes_through_all_that_a_request_can_go_through(office: Office) -> None:
+async def test_a_request_goes_through_all_that_a_request_can_go_through(world: CoreWorld) -> None:
     away = Away.model_validate({"from": date(2020, 1, 1), "until": date(2099, 12, 31)})
-    await office.service.set_away("fin@example.com", PersonEntry(delegate="yan@example.com", away=away))
-    request_id = await office.ask("travel", requester="rita@example.com")
-    level = office.board.card("room/travel").levels[0]
+    await world.service.set_away("fin@example.com", PersonEntry(delegate="yan@example.com", away=away))
+    request_id = await world.ask("travel", requester="rita@example.com")
+    level = world.board.card("room/travel").levels[0]
     assert level.delegates == {"fin@example.com": "yan@example.com"}
     assert level.waiting_for == ["ada@example.com", "fay@example.com", "yan@example.com"]
-    assert office.board.pinged == ["team:leads"]
-    assert (await office.decide(request_id, "rita@example.com")).reason is Reason.SELF_APPROVAL
-    assert (await office.decide(request_id, "sam@example.com")).reason is Reason.NOT_AN_APPROVER
-    assert (await office.decide(request_id, "ada@example.com")).accepted
-    assert await office.delegate(request_id, "fay@example.com", "zed@example.com") is Reason.RECORDED
-    await office.skip(minutes=30)
-    await office.eventually(lambda: "reminded" in office.board.steps())
-    await office.skip(minutes=30)
-    await office.until(request_id, lambda progress: len(progress.cards) == 2)
-    assert (await office.decide(request_id, "dirk@example.com", round=2)).accepted
-    outcome = await office.outcome(request_id)
+    assert world.board.pinged == ["team:leads"]
+    assert (await world.decide(request_id, "rita@example.com")).reason is Reason.SELF_APPROVAL
+    assert (await world.decide(request_id, "sam@example.com")).reason is Reason.NOT_AN_APPROVER
+    assert (await world.decide(request_id, "ada@example.com")).accepted
+    assert await world.delegate(request_id, "fay@example.com", "zed@example.com") is Reason.RECORDED
+    await world.skip(minutes=30)
+    await world.eventually(lambda: "reminded" in world.board.steps())
+    await world.skip(minutes=30)
+    await world.until(request_id, lambda progress: len(progress.cards) == 2)
+    assert (await world.decide(request_id, "dirk@example.com", round=2)).accepted
+    outcome = await world.outcome(request_id)
     assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "dirk@example.com")
-    await office.completed(request_id)
-    said = {step.kind: step for _, step in office.board.replies}
+    await world.completed(request_id)
+    said = {step.kind: step for _, step in world.board.replies}
     assert sorted(said[StepKind.REMINDED].people) == ["yan@example.com", "zed@example.com"]
     assert said[StepKind.ESCALATED].place == "room/directors"
-    assert ("room/travel", "outcome") in [(sent.user, sent.notice) for sent in office.board.messages]
+    assert ("room/travel", "outcome") in [(sent.user, sent.notice) for sent in world.board.messages]
 
 
-async def test_a_group_neither_votes_nor_is_voted_for(office: Office) -> None:
-    request_id = await office.ask("pair", requester="rita@example.com")
-    client = office.connection.client()
+async def test_a_group_neither_votes_nor_is_voted_for(world: CoreWorld) -> None:
+    request_id = await world.ask("pair", requester="rita@example.com")
+    client = world.connection.client()
     stamp = {"via": "api", "round": 1}
     for n, (event, payload) in enumerate(
         [
@@ -137,17 +137,17 @@ async def test_a_group_neither_votes_nor_is_voted_for(office: Office) -> None:
         given = {**stamp, **payload, "command_id": f"c{n}"}
         await client.raise_orchestration_event(request_id, event, data=given)
     await client.close()
-    progress = await office.until(request_id, lambda progress: len(progress.verdicts) == 2)
+    progress = await world.until(request_id, lambda progress: len(progress.verdicts) == 2)
     assert {verdict.reason for verdict in progress.verdicts} == {Reason.MALFORMED}
     with pytest.raises(InvalidRequestError) as caught:
-        await office.delegate(request_id, "ada@example.com", "team:leads")
+        await world.delegate(request_id, "ada@example.com", "team:leads")
     assert caught.value.field == "to"
-    assert (await office.decide(request_id, "ada@example.com", Choice.REJECT, comment="No.")).accepted
+    assert (await world.decide(request_id, "ada@example.com", Choice.REJECT, comment="No.")).accepted
 
 
-async def test_who_asks_has_to_be_a_person_of_this_chat_system(office: Office) -> None:
+async def test_who_asks_has_to_be_a_person_of_this_chat_system(world: CoreWorld) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        await office.service.start(ApprovalRequest(policy="pair", title="x", requester="U0RITA"))
+        await world.service.start(ApprovalRequest(policy="pair", title="x", requester="U0RITA"))
     assert caught.value.field == "requester"
 
 

@@ -1,4 +1,4 @@
-"""A code by SMS: on its own, and as the second factor of a decision. The carrier is behind a port; the hub is real."""
+"""A code by SMS: on its own, and as the second factor of a decision. The phones is behind a port; the hub is real."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from orchestration.domain.errors import NumberDecryptionError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
-from tests.integration.orchestration.conftest import Office
 from tests.support.board import NUMBERS, refusal
+from tests.support.core_world import CoreWorld
 
 ADA = NUMBERS["U0ADA"]
 SOMEBODY = "+12025550199"
 GUESSES = 10_000 if os.environ.get("COUNTERSIGN_PROOF") else 500
 
 
-async def begun(office: Office, number: str = SOMEBODY) -> str:
+async def begun(world: CoreWorld, number: str = SOMEBODY) -> str:
     """A challenge on its own, whose message was sent."""
-    before = len(office.carrier.texts)
-    challenge = await office.challenges.start(number, "verify your phone")
-    await office.eventually(lambda: len(office.carrier.texts) > before)
+    before = len(world.phones.texts)
+    challenge = await world.challenges.start(number, "verify your phone")
+    await world.eventually(lambda: len(world.phones.texts) > before)
     return challenge
 
 
-async def ended(office: Office, challenge: str) -> ChallengeProgress:
+async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
     async def look() -> ChallengeProgress:
-        while (progress := await office.challenges.status(challenge)).status is ChallengeStatus.WAITING:
+        while (progress := await world.challenges.status(challenge)).status is ChallengeStatus.WAITING:
             await asyncio.sleep(0.01)
         return progress
 
     return await asyncio.wait_for(look(), 10)
 
 
-def code_in(office: Office, challenge: str) -> str:
-    return next(text for _, text, of in office.carrier.texts if of == challenge).split()[2]
+def code_in(world: CoreWorld, challenge: str) -> str:
+    return next(text for _, text, of in world.phones.texts if of == challenge).split()[2]
 
 
 def other(code: str) -> str:
@@ -51,144 +51,141 @@ def other(code: str) -> str:
     return str((int(code) + 1) % 10 ** len(code)).zfill(len(code))
 
 
-async def hear(office: Office, text: str, number: str = SOMEBODY, sid: str = "SM1") -> Heard:
-    return await office.challenges.hear(number, text, sid)
+async def hear(world: CoreWorld, text: str, number: str = SOMEBODY, sid: str = "SM1") -> Heard:
+    return await world.challenges.hear(number, text, sid)
 
 
 # ---- on its own ------------------------------------------------------------------------------------------
 
 
-async def test_the_right_code_verifies_by_id_and_by_reply(office: Office) -> None:
-    first = await begun(office)
-    answered = await office.challenges.answer(first, code_in(office, first), "c1")
+async def test_the_right_code_verifies_by_id_and_by_reply(world: CoreWorld) -> None:
+    first = await begun(world)
+    answered = await world.challenges.answer(first, code_in(world, first), "c1")
     assert answered is not None
     assert answered.right
-    assert (await ended(office, first)).status is ChallengeStatus.VERIFIED
-    second = await begun(office)
-    code = code_in(office, second)
-    heard = await hear(office, f" {code[:3]} {code[3:]} ")
+    assert (await ended(world, first)).status is ChallengeStatus.VERIFIED
+    second = await begun(world)
+    code = code_in(world, second)
+    heard = await hear(world, f" {code[:3]} {code[3:]} ")
     assert heard.answered is not None
     assert heard.answered.right
     assert heard.challenge is not None
     assert heard.challenge.masked == "+1•••••0199"
 
 
-async def test_three_wrong_codes_fail_it_and_what_is_no_code_costs_nothing(office: Office) -> None:
-    challenge = await begun(office)
-    wrong = other(code_in(office, challenge))
-    assert (await hear(office, "what is this?")).not_a_code
-    assert (await hear(office, wrong + "1")).not_a_code
+async def test_three_wrong_codes_fail_it_and_what_is_no_code_costs_nothing(world: CoreWorld) -> None:
+    challenge = await begun(world)
+    wrong = other(code_in(world, challenge))
+    assert (await hear(world, "what is this?")).not_a_code
+    assert (await hear(world, wrong + "1")).not_a_code
     lefts = []
     for n in range(3):
-        heard = await hear(office, wrong, sid=f"SM{n}")
+        heard = await hear(world, wrong, sid=f"SM{n}")
         assert heard.answered is not None
         lefts.append(heard.answered.attempts_left)
-        again = await hear(office, wrong, sid=f"SM{n}")  # the provider delivers it twice
+        again = await hear(world, wrong, sid=f"SM{n}")  # the provider delivers it twice
         assert again.answered is None or again.answered.attempts_left == heard.answered.attempts_left
     assert lefts == [2, 1, 0]
-    progress = await ended(office, challenge)
+    progress = await ended(world, challenge)
     assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, Trouble.WRONG)
-    assert (await hear(office, code_in(office, challenge), sid="SM9")).waiting == 0
+    assert (await hear(world, code_in(world, challenge), sid="SM9")).waiting == 0
 
 
-async def test_it_expires_after_two_minutes(office: Office) -> None:
-    challenge = await begun(office)
-    await office.skip(seconds=119)
-    assert (await office.challenges.status(challenge)).status is ChallengeStatus.WAITING
-    await office.skip(seconds=2)
-    assert (await ended(office, challenge)).status is ChallengeStatus.EXPIRED
-    assert (await hear(office, code_in(office, challenge))).waiting == 0
+async def test_it_expires_after_two_minutes(world: CoreWorld) -> None:
+    challenge = await begun(world)
+    await world.skip(seconds=119)
+    assert (await world.challenges.status(challenge)).status is ChallengeStatus.WAITING
+    await world.skip(seconds=2)
+    assert (await ended(world, challenge)).status is ChallengeStatus.EXPIRED
+    assert (await hear(world, code_in(world, challenge))).waiting == 0
 
 
-async def test_two_challenges_on_one_phone_are_told_apart_by_the_code(office: Office) -> None:
-    first, second = await begun(office), await begun(office)
-    heard = await hear(office, code_in(office, second))
+async def test_two_challenges_on_one_phone_are_told_apart_by_the_code(world: CoreWorld) -> None:
+    first, second = await begun(world), await begun(world)
+    heard = await hear(world, code_in(world, second))
     assert heard.challenge is not None
     assert heard.challenge.challenge_id == second
-    assert (await ended(office, second)).status is ChallengeStatus.VERIFIED
-    waiting = await office.challenges.status(first)
+    assert (await ended(world, second)).status is ChallengeStatus.VERIFIED
+    waiting = await world.challenges.status(first)
     assert (waiting.status, waiting.attempts_left) == (ChallengeStatus.WAITING, 3)
 
 
-async def test_a_wrong_code_costs_every_open_challenge_an_attempt(office: Office) -> None:
-    first, second = await begun(office), await begun(office)
+async def test_a_wrong_code_costs_every_open_challenge_an_attempt(world: CoreWorld) -> None:
+    first, second = await begun(world), await begun(world)
     wrong = next(
         guess
         for n in range(10**6)
-        if (guess := f"{n:06}") not in (code_in(office, first), code_in(office, second))
+        if (guess := f"{n:06}") not in (code_in(world, first), code_in(world, second))
     )
-    await hear(office, wrong)
+    await hear(world, wrong)
     for challenge in (first, second):
-        assert (await office.challenges.status(challenge)).attempts_left == 2
+        assert (await world.challenges.status(challenge)).attempts_left == 2
 
 
-async def test_the_sixth_in_an_hour_locks_the_number_for_an_hour_and_says_so_once(office: Office) -> None:
+async def test_the_sixth_in_an_hour_locks_the_number_for_an_hour_and_says_so_once(world: CoreWorld) -> None:
     for _ in range(5):
-        await begun(office)
+        await begun(world)
     for _ in range(2):
-        refused = await ended(office, await office.challenges.start(SOMEBODY, "verify"))
+        refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
         assert refused.trouble is Trouble.LOCKED
-    assert len(office.carrier.texts) == 5
-    await office.skip(minutes=61)
-    await begun(office)
+    assert len(world.phones.texts) == 5
+    await world.skip(minutes=61)
+    await begun(world)
 
 
 @pytest.mark.parametrize(
     "trouble", [Trouble.OPTED_OUT, Trouble.NOT_MOBILE, Trouble.REGION, Trouble.NOT_A_NUMBER]
 )
-async def test_what_the_provider_refuses_ends_it_at_once(office: Office, trouble: Trouble) -> None:
-    office.carrier.problems = [refusal(trouble)]
-    progress = await ended(office, await office.challenges.start(SOMEBODY, "verify"))
+async def test_what_the_provider_refuses_ends_it_at_once(world: CoreWorld, trouble: Trouble) -> None:
+    world.phones.problems = [refusal(trouble)]
+    progress = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
     assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, trouble)
 
 
-async def test_word_of_a_failed_delivery_ends_it_at_once(office: Office) -> None:
-    challenge = await begun(office)
-    await office.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
-    assert (await ended(office, challenge)).trouble is Trouble.UNDELIVERABLE
+async def test_word_of_a_failed_delivery_ends_it_at_once(world: CoreWorld) -> None:
+    challenge = await begun(world)
+    await world.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
+    assert (await ended(world, challenge)).trouble is Trouble.UNDELIVERABLE
 
 
-async def test_a_send_that_is_tried_again_sends_the_same_code(office: Office) -> None:
-    office.carrier.problems = [ConnectionResetError()]
-    challenge = await office.challenges.start(SOMEBODY, "verify")
-    await office.due_within(seconds=2)
-    await office.skip(seconds=2)
-    await office.eventually(lambda: len(office.carrier.texts) == 1)
-    answered = await office.challenges.answer(challenge, code_in(office, challenge), "c1")
+async def test_a_send_that_is_tried_again_sends_the_same_code(world: CoreWorld) -> None:
+    world.phones.problems = [ConnectionResetError()]
+    challenge = await world.challenges.start(SOMEBODY, "verify")
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
+    await world.eventually(lambda: len(world.phones.texts) == 1)
+    answered = await world.challenges.answer(challenge, code_in(world, challenge), "c1")
     assert answered is not None
     assert answered.right
 
 
-async def test_a_country_that_is_not_allowed_is_not_sent_to(office: Office) -> None:
-    progress = await ended(office, await office.challenges.start("+447700900123", "verify"))
+async def test_a_country_that_is_not_allowed_is_not_sent_to(world: CoreWorld) -> None:
+    progress = await ended(world, await world.challenges.start("+447700900123", "verify"))
     assert progress.trouble is Trouble.COUNTRY
-    assert office.carrier.texts == []
+    assert world.phones.texts == []
 
 
-async def test_guesses_verify_nothing_and_send_nothing(office: Office) -> None:
+async def test_guesses_verify_nothing_and_send_nothing(world: CoreWorld) -> None:
     """However many replies come, three guesses are all that one challenge takes."""
-    challenge = await begun(office)
-    code = code_in(office, challenge)
+    challenge = await begun(world)
+    code = code_in(world, challenge)
     seeded = random.Random(7)
     guesses = [guess for _ in range(GUESSES) if (guess := f"{seeded.randrange(10**6):06}") != code]
     for batch in range(0, len(guesses), 50):
         await asyncio.gather(
-            *(
-                hear(office, guess, sid=f"SM{batch + n}")
-                for n, guess in enumerate(guesses[batch : batch + 50])
-            )
+            *(hear(world, guess, sid=f"SM{batch + n}") for n, guess in enumerate(guesses[batch : batch + 50]))
         )
-    assert (await ended(office, challenge)).status is ChallengeStatus.FAILED
-    assert len(office.carrier.texts) == 1
+    assert (await ended(world, challenge)).status is ChallengeStatus.FAILED
+    assert len(world.phones.texts) == 1
 
 
-async def test_malformed_responses_cost_nothing(office: Office) -> None:
-    challenge = await begun(office)
-    client = office.connection.client()
-    for payload in (None, 7, {}, {"command_id": "x", "answer": code_in(office, challenge)}):
+async def test_malformed_responses_cost_nothing(world: CoreWorld) -> None:
+    challenge = await begun(world)
+    client = world.connection.client()
+    for payload in (None, 7, {}, {"command_id": "x", "answer": code_in(world, challenge)}):
         await client.raise_orchestration_event(challenge, EVENT_RESPONSE, data=payload)
     await client.close()
-    answered = await office.challenges.answer(challenge, code_in(office, challenge), "c1")
+    answered = await world.challenges.answer(challenge, code_in(world, challenge), "c1")
     assert answered is not None
     assert answered.right
 
@@ -196,117 +193,115 @@ async def test_malformed_responses_cost_nothing(office: Office) -> None:
 # ---- as the second factor of a decision ------------------------------------------------------------------
 
 
-async def wire(office: Office, amount: int = 12_400) -> str:
-    return await office.ask("wire", amount=Decimal(amount), title="Steel for hall 3")
+async def wire(world: CoreWorld, amount: int = 12_400) -> str:
+    return await world.ask("wire", amount=Decimal(amount), title="Steel for hall 3")
 
 
-async def pressed(office: Office, request_id: str, actor: str = "U0ADA", round: int = 1) -> None:
+async def pressed(world: CoreWorld, request_id: str, actor: str = "U0ADA", round: int = 1) -> None:
     """Presses Approve and waits for the text."""
-    before = office.carrier.texts_to(actor)
-    assert (await office.decide(request_id, actor, round=round)).reason is Reason.CODE_SENT
-    await office.eventually(lambda: office.carrier.texts_to(actor) == before + 1)
+    before = world.phones.texts_to(actor)
+    assert (await world.decide(request_id, actor, round=round)).reason is Reason.CODE_SENT
+    await world.eventually(lambda: world.phones.texts_to(actor) == before + 1)
 
 
-async def test_an_approval_above_the_amount_counts_when_the_code_comes(office: Office) -> None:
-    request_id = await wire(office)
-    await pressed(office, request_id)
-    assert office.carrier.texts[-1][1].endswith(
+async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: CoreWorld) -> None:
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    assert world.phones.texts[-1][1].endswith(
         f"to approve {request_id}, 12,400.00 USD: Steel for hall 3. Ends in 2 min."
     )
-    await office.eventually(lambda: office.board.card("C0WIRES").confirming == ["U0ADA"])
-    assert (await office.service.status(request_id)).outcome is None
-    await hear(office, office.carrier.code("U0ADA"), number=ADA)
-    outcome = await office.outcome(request_id)
+    await world.eventually(lambda: world.board.card("C0WIRES").confirming == ["U0ADA"])
+    assert (await world.service.status(request_id)).outcome is None
+    await hear(world, world.phones.code("U0ADA"), number=ADA)
+    outcome = await world.outcome(request_id)
     assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
     assert outcome.levels[0].decisions[0].factor is Factor.SMS
 
 
-async def test_at_or_below_the_amount_and_for_a_rejection_no_code_is_needed(office: Office) -> None:
-    small, large = await wire(office, 10_000), await wire(office, 10_001)
-    assert (await office.decide(small, "U0ADA")).accepted
-    assert (await office.decide(large, "U0ADA", Choice.REJECT, comment="No.")).accepted
-    assert office.carrier.texts == []
+async def test_at_or_below_the_amount_and_for_a_rejection_no_code_is_needed(world: CoreWorld) -> None:
+    small, large = await wire(world, 10_000), await wire(world, 10_001)
+    assert (await world.decide(small, "U0ADA")).accepted
+    assert (await world.decide(large, "U0ADA", Choice.REJECT, comment="No.")).accepted
+    assert world.phones.texts == []
 
 
-async def test_a_second_press_sends_no_second_code_and_others_can_decide_meanwhile(office: Office) -> None:
-    request_id = await wire(office)
-    await pressed(office, request_id)
-    assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_ON_ITS_WAY
-    await pressed(office, request_id, "U0FIN")
-    await hear(office, office.carrier.code("U0FIN"), number=NUMBERS["U0FIN"])
-    assert (await office.outcome(request_id)).processed_by == "U0FIN"
-    assert office.carrier.texts_to("U0ADA") == 1
-    await office.eventually(lambda: office.board.card("C0WIRES").confirming == [])
-    late = await hear(office, office.carrier.code("U0ADA"), number=ADA, sid="SM2")
+async def test_a_second_press_sends_no_second_code_and_others_can_decide_meanwhile(world: CoreWorld) -> None:
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    assert (await world.decide(request_id, "U0ADA")).reason is Reason.CODE_ON_ITS_WAY
+    await pressed(world, request_id, "U0FIN")
+    await hear(world, world.phones.code("U0FIN"), number=NUMBERS["U0FIN"])
+    assert (await world.outcome(request_id)).processed_by == "U0FIN"
+    assert world.phones.texts_to("U0ADA") == 1
+    await world.eventually(lambda: world.board.card("C0WIRES").confirming == [])
+    late = await hear(world, world.phones.code("U0ADA"), number=ADA, sid="SM2")
     assert late.waiting == 0
 
 
-async def test_without_the_code_nothing_counts_and_they_may_press_again(office: Office) -> None:
-    request_id = await wire(office)
-    await pressed(office, request_id)
-    await office.skip(minutes=3)
-    await office.eventually(lambda: any(m.notice == "code_failed" for m in office.board.messages))
-    progress = await office.service.status(request_id)
+async def test_without_the_code_nothing_counts_and_they_may_press_again(world: CoreWorld) -> None:
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    await world.skip(minutes=3)
+    await world.eventually(lambda: any(m.notice == "code_failed" for m in world.board.messages))
+    progress = await world.service.status(request_id)
     assert (progress.status, progress.levels[0].decisions) == (Status.PENDING, [])
-    await pressed(office, request_id)
-    await hear(office, office.carrier.code("U0ADA"), number=ADA)
-    assert (await office.outcome(request_id)).status is Status.APPROVED
+    await pressed(world, request_id)
+    await hear(world, world.phones.code("U0ADA"), number=ADA)
+    assert (await world.outcome(request_id)).status is Status.APPROVED
 
 
 async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation_channel_is_told(
-    office: Office,
+    world: CoreWorld,
 ) -> None:
-    request_id = await wire(office)
+    request_id = await wire(world)
     for _ in range(5):
-        await pressed(office, request_id)
-        before = len([m for m in office.board.messages if m.notice == "code_failed"])
-        await office.skip(minutes=3)
-        await office.eventually(
-            lambda before=before: (
-                len([m for m in office.board.messages if m.notice == "code_failed"]) > before
-            )
+        await pressed(world, request_id)
+        before = len([m for m in world.board.messages if m.notice == "code_failed"])
+        await world.skip(minutes=3)
+        await world.eventually(
+            lambda before=before: len([m for m in world.board.messages if m.notice == "code_failed"]) > before
         )
-    assert (await office.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
-    await office.eventually(lambda: office.carrier.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
-    assert office.carrier.texts_to("U0ADA") == 5
-    assert (await office.service.status(request_id)).status is Status.PENDING
+    assert (await world.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
+    await world.eventually(lambda: world.phones.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
+    assert world.phones.texts_to("U0ADA") == 5
+    assert (await world.service.status(request_id)).status is Status.PENDING
 
 
-async def test_who_has_no_phone_is_told_so(office: Office) -> None:
-    request_id = await wire(office)
-    assert (await office.decide(request_id, "U0FAY")).reason is Reason.NOT_ENROLLED
+async def test_who_has_no_phone_is_told_so(world: CoreWorld) -> None:
+    request_id = await wire(world)
+    assert (await world.decide(request_id, "U0FAY")).reason is Reason.NOT_ENROLLED
 
 
-async def test_the_factor_cannot_be_walked_around(office: Office) -> None:
+async def test_the_factor_cannot_be_walked_around(world: CoreWorld) -> None:
     """Not by escalation, not by delegation, not by a token: each was tried."""
-    request_id = await wire(office)
+    request_id = await wire(world)
     ada = Actor(id="U0ADA", via=Via.API)
-    ticket = await office.service.decide(request_id, ada, Choice.APPROVE, round=1)
-    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
-    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
-    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
-    assert (await office.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await office.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
-    assert (await office.service.verdict(ticket)).reason is Reason.CODE_SENT
-    await office.skip(days=2)
-    await office.until(request_id, lambda progress: progress.round == 2)
-    assert (await office.decide(request_id, "U0SAM", round=2)).reason is Reason.NOT_ENROLLED
-    assert (await office.decide(request_id, "U0DIRK", round=2)).reason is Reason.CODE_SENT
-    assert (await office.service.status(request_id)).outcome is None
+    ticket = await world.service.decide(request_id, ada, Choice.APPROVE, round=1)
+    assert (await world.service.verdict(ticket)).reason is Reason.CODE_SENT
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
+    assert (await world.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
+    assert (await world.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
+    assert (await world.service.verdict(ticket)).reason is Reason.CODE_SENT
+    await world.skip(days=2)
+    await world.until(request_id, lambda progress: progress.round == 2)
+    assert (await world.decide(request_id, "U0SAM", round=2)).reason is Reason.NOT_ENROLLED
+    assert (await world.decide(request_id, "U0DIRK", round=2)).reason is Reason.CODE_SENT
+    assert (await world.service.status(request_id)).outcome is None
 
 
-async def test_no_number_and_no_code_is_in_the_hub_s_file(office: Office, tmp_path: Path) -> None:
-    request_id = await wire(office)
-    await pressed(office, request_id)
-    code = office.carrier.code("U0ADA")
-    await hear(office, other(code), number=ADA)
-    await hear(office, code, number=ADA, sid="SM2")
-    await office.outcome(request_id)
-    alone = await begun(office)
+async def test_no_number_and_no_code_is_in_the_hub_s_file(world: CoreWorld, tmp_path: Path) -> None:
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    code = world.phones.code("U0ADA")
+    await hear(world, other(code), number=ADA)
+    await hear(world, code, number=ADA, sid="SM2")
+    await world.outcome(request_id)
+    alone = await begun(world)
     written = b"".join(file.read_bytes() for file in tmp_path.glob("hub.db*") if file.is_file())
     assert request_id.encode() in written
-    for secret in (ADA, ADA[1:], SOMEBODY, f" {code} ", f'"{code}"', code_in(office, alone)):
+    for secret in (ADA, ADA[1:], SOMEBODY, f" {code} ", f'"{code}"', code_in(world, alone)):
         assert secret.encode() not in written
 
 

@@ -9,7 +9,7 @@ from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.service.challenges import ChallengeService
 from tests.integration.orchestration.challenge.test_challenge import SOMEBODY, begun, code_in, other
-from tests.integration.orchestration.conftest import Office
+from tests.support.core_world import CoreWorld
 
 
 class CountingClient:
@@ -27,11 +27,11 @@ class CountingClient:
         return call
 
 
-async def calls_for(office: Office, text: str) -> list[str]:
+async def calls_for(world: CoreWorld, text: str) -> list[str]:
     """The calls for one reply, without the looks that came too early to see the answer."""
-    client = office.connection.client()
+    client = world.connection.client()
     counting = CountingClient(client)
-    heard = await ChallengeService(cast(AsyncTaskHubGrpcClient, counting), office.challenges.codes).hear(
+    heard = await ChallengeService(cast(AsyncTaskHubGrpcClient, counting), world.challenges.codes).hear(
         SOMEBODY, text, "SM1"
     )
     await client.close()
@@ -39,19 +39,19 @@ async def calls_for(office: Office, text: str) -> list[str]:
     return counting.calls
 
 
-async def test_one_reply_reads_each_thing_once(office: Office) -> None:
-    challenge = await begun(office)
-    calls = await calls_for(office, code_in(office, challenge))
+async def test_one_reply_reads_each_thing_once(world: CoreWorld) -> None:
+    challenge = await begun(world)
+    calls = await calls_for(world, code_in(world, challenge))
     assert calls[:3] == ["get_entity", "get_orchestration_state", "raise_orchestration_event"]
     # Then it is looked at until the answer is there, and not once more.
     assert set(calls[3:]) == {"get_orchestration_state"}
 
 
-async def test_a_wrong_code_reads_each_open_challenge_once(office: Office) -> None:
-    first, second = await begun(office), await begun(office)
-    wrong = other(code_in(office, first))
-    assert wrong != code_in(office, second)
-    calls = await calls_for(office, wrong)
+async def test_a_wrong_code_reads_each_open_challenge_once(world: CoreWorld) -> None:
+    first, second = await begun(world), await begun(world)
+    wrong = other(code_in(world, first))
+    assert wrong != code_in(world, second)
+    calls = await calls_for(world, wrong)
     assert calls[0] == "get_entity"
     assert calls.index("raise_orchestration_event") == 3
     assert calls.count("raise_orchestration_event") == 2

@@ -19,7 +19,7 @@ from orchestration.people.worklist import ASKED_KEPT, WAITS_KEPT, WorklistState,
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.operations import Operations
 from orchestration.service.worklists import Worklist, Worklists
-from tests.integration.orchestration.conftest import PATIENCE, Office
+from tests.support.core_world import PATIENCE, CoreWorld
 
 GROUPS = {
     "U0ADA": ["S0MANAGERS"],
@@ -29,8 +29,8 @@ GROUPS = {
 
 
 @pytest.fixture
-async def client(office: Office) -> AsyncTaskHubGrpcClient:
-    return office.service._client
+async def client(world: CoreWorld) -> AsyncTaskHubGrpcClient:
+    return world.service._client
 
 
 @pytest.fixture
@@ -58,22 +58,22 @@ def waits(*request_ids: str) -> Callable[[Worklist], bool]:
     return lambda worklist: [item.progress.request_id for item in worklist.waits] == list(request_ids)
 
 
-async def test_it_goes_from_desk_to_desk(office: Office, reader: Worklists) -> None:
-    request_id = await office.ask("budget", amount=Decimal(500), fields={"team": "ops"})
+async def test_it_goes_from_desk_to_desk(world: CoreWorld, reader: Worklists) -> None:
+    request_id = await world.ask("budget", amount=Decimal(500), fields={"team": "ops"})
     for manager in ("U0ADA", "U0FAY"):
         await worklist_when(reader, manager, waits(request_id))
     rita = await worklist_when(reader, "U0RITA", lambda worklist: bool(worklist.asked))
     assert (rita.asked[0].request.amount, rita.waits) == (Decimal(500), [])
     assert waits()(await reader.of("U0FIN", []))
-    await office.decide(request_id, "U0ADA")
+    await world.decide(request_id, "U0ADA")
     # Who has decided as a manager is not waited for any more, nor is who might have.
     for manager in ("U0ADA", "U0FAY"):
         await worklist_when(reader, manager, waits())
     for person in ("U0FIN", "U0FRANK"):
         await worklist_when(reader, person, waits(request_id))
-    await office.decide(request_id, "U0FIN", round=2)
+    await world.decide(request_id, "U0FIN", round=2)
     await worklist_when(reader, "U0FIN", waits())
-    await office.decide(request_id, "U0FRANK", Choice.REJECT, round=2, comment="No.")
+    await world.decide(request_id, "U0FRANK", Choice.REJECT, round=2, comment="No.")
     for person in ("U0RITA", "U0ADA", "U0FIN", "U0FRANK"):
         found = await worklist_when(reader, person, lambda worklist: bool(worklist.decided))
         assert [item.progress.status for item in found.decided] == [Status.REJECTED], person
@@ -81,45 +81,45 @@ async def test_it_goes_from_desk_to_desk(office: Office, reader: Worklists) -> N
     assert (await reader.of("U0FAY", ["S0MANAGERS"])) == Worklist()
 
 
-async def test_nobody_finds_what_they_could_not_decide(office: Office, reader: Worklists) -> None:
+async def test_nobody_finds_what_they_could_not_decide(world: CoreWorld, reader: Worklists) -> None:
     """A manager who asks is in the group, and still may not decide it."""
-    request_id = await office.ask("purchase", requester="U0ADA")
+    request_id = await world.ask("purchase", requester="U0ADA")
     await worklist_when(reader, "U0FAY", waits(request_id))
     assert waits()(await reader.of("U0ADA", ["S0MANAGERS"]))
 
 
-async def test_an_escalation_is_on_more_desks(office: Office, reader: Worklists) -> None:
-    request_id = await office.ask("purchase")
+async def test_an_escalation_is_on_more_desks(world: CoreWorld, reader: Worklists) -> None:
+    request_id = await world.ask("purchase")
     assert waits()(await reader.of("U0DIRK", ["S0DIRECTORS"]))
-    await office.skip(days=2)
+    await world.skip(days=2)
     await worklist_when(reader, "U0DIRK", waits(request_id))
     await worklist_when(reader, "U0FAY", waits(request_id))
-    await office.decide(request_id, "U0DIRK", round=2)
+    await world.decide(request_id, "U0DIRK", round=2)
     for person in ("U0DIRK", "U0FAY", "U0FIN"):
         await worklist_when(reader, person, waits())
 
 
-async def test_a_vote_handed_over_is_on_the_other_desk(office: Office, reader: Worklists) -> None:
-    request_id = await office.ask("deploy")
+async def test_a_vote_handed_over_is_on_the_other_desk(world: CoreWorld, reader: Worklists) -> None:
+    request_id = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(request_id))
-    assert await office.delegate(request_id, "U0ADA", "U0ZED") is Reason.RECORDED
+    assert await world.delegate(request_id, "U0ADA", "U0ZED") is Reason.RECORDED
     await worklist_when(reader, "U0ZED", waits(request_id))
     await worklist_when(reader, "U0ADA", waits())
 
 
-async def test_the_most_urgent_comes_first_and_absence_is_known(office: Office, reader: Worklists) -> None:
-    later = await office.ask("document")
-    sooner = await office.ask("deploy")
+async def test_the_most_urgent_comes_first_and_absence_is_known(world: CoreWorld, reader: Worklists) -> None:
+    later = await world.ask("document")
+    sooner = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(sooner, later))
     away = PersonEntry(delegate="U0BOB", away=Away(since=date(2099, 1, 1), until=date(2099, 1, 2)))
-    await office.service.set_away("U0ADA", away)
+    await world.service.set_away("U0ADA", away)
     assert (await worklist_when(reader, "U0ADA", lambda worklist: worklist.entry is not None)).entry == away
 
 
 async def test_what_was_stopped_or_purged_lies_nowhere(
-    office: Office, client: AsyncTaskHubGrpcClient, reader: Worklists
+    world: CoreWorld, client: AsyncTaskHubGrpcClient, reader: Worklists
 ) -> None:
-    request_id = await office.ask("purchase")
+    request_id = await world.ask("purchase")
     await worklist_when(reader, "U0FIN", waits(request_id))
     operations = Operations(client)
     await operations.terminate(request_id, "wrong")
