@@ -276,6 +276,24 @@ def test_every_file_that_the_map_names_is_there() -> None:
         assert (ROOT / place).exists(), place
 
 
+def test_every_function_that_the_map_names_is_in_the_file_before_it() -> None:
+    rows = table(ROOT / "docs/explanation/code-map.md", "Where do I find")
+    named = 0
+    for row in rows:
+        places = [word for word in coded([row], 1) if word.endswith(".py")]
+        known = {
+            node.name
+            for place in places
+            for node in ast.walk(ast.parse((ROOT / place).read_text(encoding="utf-8")))
+            if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        }
+        for word in coded([row], 1):
+            if re.fullmatch(r"[A-Za-z_.]+", word) and not word.endswith(".py"):
+                assert set(word.split(".")) <= known, word
+                named += 1
+    assert named >= 5
+
+
 # ---- snippets --------------------------------------------------------------------------------------------
 
 
