@@ -142,6 +142,15 @@ export function focusedIn(node) {
   return focused instanceof HTMLElement && node.contains(focused) ? focused : null;
 }
 
+/**
+ * Which of `items` has the focus; -1 for none.
+ * @param {HTMLElement[]} items
+ */
+export function focusIndex(items) {
+  const focused = focusedIn(document);
+  return focused ? items.indexOf(focused) : -1;
+}
+
 /** The dialog in front, or the body where none is open. What is outside an open dialog is inert. */
 export function frontmost() {
   return queryAll(document, "dialog[open]").at(-1) ?? document.body;

@@ -1,7 +1,7 @@
 // The left column: the workspace, who I am, channels and direct messages.
 
 import { avatar } from "./avatar.js";
-import { ARROWS, fill, h, keepingFocus, queryAll } from "./dom.js";
+import { ARROWS, fill, focusIndex, h, keepingFocus, queryAll } from "./dom.js";
 import { icon } from "./icons.js";
 import { become, openChannel } from "./navigate.js";
 import { closeDrawer } from "./shell.js";
@@ -71,7 +71,7 @@ function drawPeople(node) {
     if (!step) return;
     event.preventDefault();
     const buttons = queryAll(node, ".person");
-    const at = buttons.findIndex((button) => button === document.activeElement);
+    const at = focusIndex(buttons);
     buttons[(at + step + buttons.length) % buttons.length].focus();
   };
 }
@@ -105,7 +105,7 @@ function drawChannels(node) {
   node.onkeydown = (event) => {
     const step = ARROWS[event.key];
     const links = queryAll(node, ".channel");
-    const at = links.findIndex((link) => link === document.activeElement);
+    const at = focusIndex(links);
     if (!step || at < 0) return;
     event.preventDefault();
     links[(at + step + links.length) % links.length].focus();

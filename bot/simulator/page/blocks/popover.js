@@ -1,6 +1,8 @@
 // Lists that open beside a control, in the browser's top layer so that no dialog or scroller clips them.
 // The browser closes them on Esc and on a click elsewhere.
 
+import { focusIndex } from "../app/dom.js";
+
 const GAP = 4;
 const EDGE = 8;
 
@@ -81,7 +83,7 @@ function place(pop, anchor, align, matchWidth) {
  * @param {HTMLElement[]} items
  */
 export function moveFocus(event, items) {
-  const at = items.findIndex((item) => item === document.activeElement);
+  const at = focusIndex(items);
   /** @type {Record<string, number|undefined>} */
   const targets = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
   const target = targets[event.key];
