@@ -126,7 +126,7 @@ class Choice(StrEnum):
 class Via(StrEnum):
     """The way by which a command came in."""
 
-    SLACK = "slack"
+    CHAT = "chat"
     API = "api"
     SMS = "sms"
 

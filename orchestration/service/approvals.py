@@ -1,4 +1,4 @@
-"""The service: the one way in for Slack, SMS, the HTTP API and the command line.
+"""The service: the one way in for the chat system, SMS, the HTTP API and the command line.
 
 Raising an event on an instance that has ended succeeds in silence on every hub, so a raise is never taken for a
 result: the orchestrator publishes a verdict for each command ID, and the service reads it.
@@ -205,7 +205,7 @@ class ApprovalService:
             ) from error
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
-        """Looks and raises within one budget: Slack waits for no longer."""
+        """Looks and raises within one budget: a chat system waits for no longer."""
         return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:

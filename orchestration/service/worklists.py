@@ -130,7 +130,7 @@ def precheck(person: str, members: rules.Members, item: RequestView) -> Reason:
     decision = Decision(
         command_id="-",
         actor=person,
-        via=Via.SLACK,
+        via=Via.CHAT,
         round=max(item.progress.round, 1),
         choice=Choice.APPROVE,
     )

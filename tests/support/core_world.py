@@ -35,7 +35,7 @@ PATIENCE = 30  # seconds until what should happen must have: a busy machine is n
 
 
 def by(person: str) -> Actor:
-    return Actor(id=person, via=Via.SLACK)
+    return Actor(id=person, via=Via.CHAT)
 
 
 class CoreWorld:
@@ -68,7 +68,7 @@ class CoreWorld:
         self, request_id: str, actor: str, choice: Choice = Choice.APPROVE, round: int = 1, comment: str = ""
     ) -> Verdict:
         ticket = await self.service.decide(
-            request_id, Actor(id=actor, via=Via.SLACK), choice, round=round, comment=comment
+            request_id, Actor(id=actor, via=Via.CHAT), choice, round=round, comment=comment
         )
         return await self.service.verdict(ticket)
 

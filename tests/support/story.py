@@ -73,7 +73,7 @@ class RequestStory:
     def at(self, minutes: int) -> datetime:
         return ASKED + timedelta(minutes=minutes)
 
-    def vote(self, who: str, choice: Choice, minutes: int, comment: str = "", via: Via = Via.SLACK) -> None:
+    def vote(self, who: str, choice: Choice, minutes: int, comment: str = "", via: Via = Via.CHAT) -> None:
         decision = Decision(
             command_id="c", actor=who, via=via, round=self.record.state.round, choice=choice, comment=comment
         )
@@ -86,12 +86,12 @@ class RequestStory:
 
     def delegate(self, who: str, to: str) -> None:
         self.record.delegate(
-            Delegation(command_id="c", actor=who, via=Via.SLACK, round=self.record.state.round, to=to)
+            Delegation(command_id="c", actor=who, via=Via.CHAT, round=self.record.state.round, to=to)
         )
 
     def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:
         self.record.remark(
-            Comment(command_id="c", actor=who, via=Via.SLACK, kind=kind, text=text), self.at(minutes)
+            Comment(command_id="c", actor=who, via=Via.CHAT, kind=kind, text=text), self.at(minutes)
         )
 
     def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> SendMessageInput:

@@ -32,7 +32,7 @@ STYLE: Final = Path(__file__).with_name("page.css").read_text()
 STYLE_HASH: Final = "sha256-" + b64encode(sha256(STYLE.encode()).digest()).decode()
 
 VERDICTS: Final = {Choice.APPROVE: "approved", Choice.REJECT: "rejected"}
-WAYS: Final = {Via.SLACK: "in Slack", Via.SMS: "by SMS", Via.API: "by API"}
+WAYS: Final = {Via.CHAT: "in Slack", Via.SMS: "by SMS", Via.API: "by API"}
 CONFIRMED: Final = "confirmed by a code to their phone"
 SPOKE: Final = {RemarkKind.QUESTION: "asks", RemarkKind.ANSWER: "answers", RemarkKind.COMMENT: "comments"}
 NO_DECISION: Final = "Nobody has decided here."

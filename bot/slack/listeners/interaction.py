@@ -39,7 +39,7 @@ class Interaction:
     @property
     def actor(self) -> Actor:
         """The same, for the service."""
-        return Actor(self.person, Via.SLACK)
+        return Actor(self.person, Via.CHAT)
 
     @property
     def view(self) -> Mapping[str, Any]:

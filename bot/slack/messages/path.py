@@ -12,7 +12,7 @@ from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.request import Choice, Factor, LevelState, Status, Via, Vote
 
-VIA: Final = {Via.SLACK: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
+VIA: Final = {Via.CHAT: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 

@@ -118,4 +118,4 @@ async def test_a_program_asks_and_a_person_presses_approve(world: World) -> None
             assert (answer.status, approval["status"]) == (200, "approved")
         async with http.get(world.url + "/.well-known/jwks.json") as answer:
             claims = verify(approval["outcome"]["receipt"], await answer.json())
-    assert [(vote["actor"], vote["via"]) for vote in claims["decisions"]] == [("U0ADA", "slack")]
+    assert [(vote["actor"], vote["via"]) for vote in claims["decisions"]] == [("U0ADA", "chat")]

@@ -128,7 +128,7 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World
     await people.rita.delete(PURCHASES, card["ts"])
     service = world.service
     ticket = await service.comment(
-        request_id(card), Actor("U0RITA", Via.SLACK), RemarkKind.COMMENT, "Are they loud?"
+        request_id(card), Actor("U0RITA", Via.CHAT), RemarkKind.COMMENT, "Are they loud?"
     )
     assert (await service.verdict(ticket)).accepted
     await world.skip(days=2)

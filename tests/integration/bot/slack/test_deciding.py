@@ -174,7 +174,7 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(w
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
     request_id = asked["text"].split("`")[1]
-    ticket = await world.service.decide(request_id, Actor("U0ADA", Via.SLACK), Choice.APPROVE, round=1)
+    ticket = await world.service.decide(request_id, Actor("U0ADA", Via.CHAT), Choice.APPROVE, round=1)
     world.app.connection.close()
     assert (await verdict_on(world.service, ticket)).reason is Reason.NO_ANSWER_YET
 

@@ -118,7 +118,7 @@ async def test_what_came_too_late_is_said_in_the_modal_in_front(world: World, ac
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)
-    await world.service.decide(request_id, Actor("U0FAY", Via.SLACK), Choice.APPROVE, round=1)
+    await world.service.decide(request_id, Actor("U0FAY", Via.CHAT), Choice.APPROVE, round=1)
     assert await world.service.wait(request_id, timeout=5)
     await ada.click_in_view(view, action)
     after = await ada.wait_for(drawn_anew(view))

@@ -20,7 +20,7 @@ from orchestration.domain.request import ApprovalRequest, Choice, Status, Via
 from orchestration.service.approvals import Actor
 from tests.support.core_world import CoreWorld
 
-RITA = Actor(id="U0RITA", via=Via.SLACK)
+RITA = Actor(id="U0RITA", via=Via.CHAT)
 
 
 async def test_an_approval_ends_the_request_on_the_card_and_for_the_requester(world: CoreWorld) -> None:
@@ -78,7 +78,7 @@ async def test_a_command_that_is_delivered_twice_counts_once_and_gets_the_same_v
     world: CoreWorld,
 ) -> None:
     request_id = await world.ask()
-    actor = Actor(id="U0SAM", via=Via.SLACK)
+    actor = Actor(id="U0SAM", via=Via.CHAT)
     for _ in range(2):
         ticket = await world.service.decide(request_id, actor, Choice.APPROVE, round=1, command_id="same")
         assert (await world.service.verdict(ticket)).reason is Reason.NOT_AN_APPROVER
@@ -158,7 +158,7 @@ async def test_a_request_may_shorten_its_time_but_not_lengthen_it(world: CoreWor
 
 async def test_the_requester_alone_can_cancel(world: CoreWorld) -> None:
     request_id = await world.ask()
-    sam = await world.service.cancel(request_id, Actor(id="U0SAM", via=Via.SLACK))
+    sam = await world.service.cancel(request_id, Actor(id="U0SAM", via=Via.CHAT))
     assert (await world.service.verdict(sam)).reason is Reason.NOT_THE_REQUESTER
     rita = await world.service.cancel(request_id, RITA, reason="Found some in the cupboard.")
     assert (await world.service.verdict(rita)).accepted
@@ -195,8 +195,8 @@ MALFORMED: list[object] = [
     {},
     {"choice": "approve"},
     {"command_id": "x", "actor": "U0ADA", "choice": "maybe"},
-    {"command_id": "x" * 200, "actor": "U0ADA", "via": "slack", "round": 1, "choice": "approve"},
-    {"command_id": "y", "actor": "U0ADA", "via": "slack", "round": "first", "choice": "approve"},
+    {"command_id": "x" * 200, "actor": "U0ADA", "via": "chat", "round": 1, "choice": "approve"},
+    {"command_id": "y", "actor": "U0ADA", "via": "chat", "round": "first", "choice": "approve"},
 ]
 
 

@@ -40,7 +40,7 @@ LONG = "d" * 10_000
         "[" * 50_000,
         "NaN",
         '{"command_id": "\\ud800"}',
-        '{"command_id": "q", "actor": "U0ADA", "via": "slack", "round": 1e400, "choice": "approve"}',
+        '{"command_id": "q", "actor": "U0ADA", "via": "chat", "round": 1e400, "choice": "approve"}',
     ],
 )
 async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(world: CoreWorld, text: str) -> None:

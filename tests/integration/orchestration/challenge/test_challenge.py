@@ -278,11 +278,11 @@ async def test_the_factor_cannot_be_walked_around(world: CoreWorld) -> None:
     ada = Actor(id="U0ADA", via=Via.API)
     ticket = await world.service.decide(request_id, ada, Choice.APPROVE, round=1)
     assert (await world.service.verdict(ticket)).reason is Reason.CODE_SENT
-    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0BOB", round=1)
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.CHAT), "U0BOB", round=1)
     assert (await world.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0RITA", round=1)
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.CHAT), "U0RITA", round=1)
     assert (await world.service.verdict(ticket)).reason is Reason.DELEGATE_UNFIT
-    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.SLACK), "U0DIRK", round=1)
+    ticket = await world.service.delegate(request_id, Actor(id="U0FIN", via=Via.CHAT), "U0DIRK", round=1)
     assert (await world.service.verdict(ticket)).reason is Reason.CODE_SENT
     await world.skip(days=2)
     await world.until(request_id, lambda progress: progress.round == 2)

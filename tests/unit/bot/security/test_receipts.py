@@ -21,7 +21,7 @@ def keys_signing() -> Callable[[Keys], str]:
     vote = Vote(
         actor="U0ADA",
         choice=Choice.APPROVE,
-        via=Via.SLACK,
+        via=Via.CHAT,
         factor=Factor.SMS,
         at=datetime(2026, 12, 1, tzinfo=UTC),
     )
@@ -60,7 +60,7 @@ def test_a_receipt_says_which_factor_confirmed_a_decision(
     """So that a deploy step can insist on more than a click."""
     keys = Keys.load(None, tmp_path)
     (decision,) = verify(keys_signing(keys), keys.public())["decisions"]
-    assert (decision["actor"], decision["via"], decision["factor"]) == ("U0ADA", "slack", "sms")
+    assert (decision["actor"], decision["via"], decision["factor"]) == ("U0ADA", "chat", "sms")
 
 
 @pytest.mark.parametrize(

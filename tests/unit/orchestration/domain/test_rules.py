@@ -34,7 +34,7 @@ ESCALATED = EligibleVoters(
 
 
 def decision(actor: str, choice: Choice = Choice.APPROVE, round_: int = 2, comment: str = "") -> Decision:
-    return Decision(command_id="1", actor=actor, via=Via.SLACK, round=round_, choice=choice, comment=comment)
+    return Decision(command_id="1", actor=actor, via=Via.CHAT, round=round_, choice=choice, comment=comment)
 
 
 def having(**changes: bool) -> Policy:
@@ -93,7 +93,7 @@ def test_may_decide(given: Decision, voters: EligibleVoters, terms: Policy, expe
 def test_may_delegate(
     actor: str, to: str, round_: int, voters: EligibleVoters, terms: Policy, expected: Reason
 ) -> None:
-    given = Delegation(command_id="1", actor=actor, via=Via.SLACK, round=round_, to=to)
+    given = Delegation(command_id="1", actor=actor, via=Via.CHAT, round=round_, to=to)
     reason = rules.may_delegate(given, request=REQUEST, policy=terms, voters=voters, members=MEMBERS)
     assert reason is expected
 
@@ -112,7 +112,7 @@ def test_may_delegate(
     ],
 )
 def test_may_comment(actor: str, kind: RemarkKind, expected: Reason) -> None:
-    given = Comment(command_id="1", actor=actor, via=Via.SLACK, kind=kind, text="Why?")
+    given = Comment(command_id="1", actor=actor, via=Via.CHAT, kind=kind, text="Why?")
     assert rules.may_comment(given, request=REQUEST, voters=VOTERS, members=MEMBERS) is expected
 
 
@@ -178,7 +178,7 @@ def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
 def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
     record = record_of("purchase")
     record.escalate({}, NOW)
-    record.delegate(Delegation(command_id="1", actor="U0DIRK", via=Via.SLACK, round=2, to="U0ZED"))
+    record.delegate(Delegation(command_id="1", actor="U0DIRK", via=Via.CHAT, round=2, to="U0ZED"))
     record.vote(decision("U0ZED"), NOW)
     assert record.deciding_vote(MEMBERS) is not None
 
