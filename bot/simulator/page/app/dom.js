@@ -8,8 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
  * Creates an element.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
- * @param {(Props & Record<string, unknown>)|null} props `class`, `dataset` (object), `on` (event name -> listener), otherwise an
- *     attribute; `true` sets it bare, `false`, `null` and `undefined` leave it out.
+ * @param {(Props & Record<string, unknown>)|null} props `class`, `dataset` (object), `on` (event name -> listener),
+ *     otherwise an attribute; `true` sets it bare, `false`, `null` and `undefined` leave it out.
  * @param {Child[]} children flattened; nothing is made of null and false.
  * @returns {HTMLElementTagNameMap[Tag]}
  */

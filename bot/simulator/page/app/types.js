@@ -172,7 +172,11 @@
  * @property {TextObject} [placeholder]
  */
 
-/** @typedef {Interactive & {text: TextObject, value?: string, url?: string, style?: string, accessibility_label?: string}} ButtonElement */
+/**
+ * @typedef {Interactive & {
+ *     text: TextObject, value?: string, url?: string, style?: string, accessibility_label?: string,
+ * }} ButtonElement
+ */
 
 /** @typedef {Interactive & {options: Option[]}} OptionsElement radio buttons, checkboxes, an overflow menu */
 
@@ -215,7 +219,7 @@
 /** @typedef {Record<string, Record<string, Entry>>} Values entries by block ID and action ID */
 
 /**
- * @typedef {object} Surface where blocks are shown: a message, a modal or the app's Home. It knows what acting means there.
+ * @typedef {object} Surface where blocks are shown (a message, a modal, the app's Home), and how to act there
  * @property {2|3} headingLevel
  * @property {Names} names
  * @property {() => Person[]} people to choose from
@@ -223,7 +227,8 @@
  * @property {(block: Block, element: Interactive) => Entry} value the element's entry
  * @property {(block: Block, element: Interactive, entry: Entry) => void} set keeps an entry
  * @property {() => Values} state
- * @property {(block: Block, element: Interactive, entry: Entry) => Promise<void>} act tells the app; resolves when it has answered
+ * @property {(block: Block, element: Interactive, entry: Entry) => Promise<void>} act tells the app, and waits for
+ *     its answer
  */
 
 /**
@@ -288,6 +293,11 @@
 
 /** @typedef {[tag: string, attributes: Record<string, string|number>]} Shape one element of an SVG picture */
 
-/** @typedef {{key: string, sig: string, build: () => HTMLElement}} Item one entry of a list that is drawn anew only in parts */
+/**
+ * @typedef {object} Item one entry of a list; it is built again only when its signature changed
+ * @property {string} key unique in the list
+ * @property {string} sig its signature: whatever it is drawn from
+ * @property {() => HTMLElement} build
+ */
 
 export {};

@@ -24,8 +24,17 @@ export function confirmed(question, names) {
 }
 
 /**
+ * @typedef {object} Question each text as a string or as nodes; missing ones have a default
+ * @property {string|Child[]} [title]
+ * @property {Child} body
+ * @property {string|Child[]} [confirm]
+ * @property {string|Child[]} [deny]
+ * @property {boolean} [danger]
+ */
+
+/**
  * Asks a yes-or-no question.
- * @param {{title?: string|Child[], body: Child, confirm?: string|Child[], deny?: string|Child[], danger?: boolean}} question
+ * @param {Question} question
  * @returns {Promise<boolean>}
  */
 export function ask({ title, body, confirm, deny, danger }) {

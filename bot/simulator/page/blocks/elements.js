@@ -12,7 +12,8 @@ import { safeUrl, textObject } from "./mrkdwn.js";
 import { fieldOf, isTextInput } from "./values.js";
 
 /** @import { Choice } from "./combobox.js" */
-/** @import { Block, BlockElement, ButtonElement, Channel, Entry, Interactive, Option, OptionsElement, Person, SelectElement, Surface } from "../app/types.js" */
+/** @import { Block, BlockElement, ButtonElement, Entry, Interactive, Surface } from "../app/types.js" */
+/** @import { Channel, Option, OptionsElement, Person, SelectElement } from "../app/types.js" */
 
 /**
  * Renders an element; `label` is the id of its visible label in an input block.

@@ -42,7 +42,7 @@ export function point({ spot, text }, { typed }) {
 }
 
 /**
- * Scrolls to a phone that is to be answered by hand, when the bar covers a part of it. Changes neither person nor channel.
+ * Scrolls to a phone that is to be answered by hand, when the bar covers a part of it.
  * @param {Play|null} play
  */
 export function bringUp(play) {
