@@ -40,18 +40,18 @@ class SlackFault(BaseModel):
         return fnmatchcase(method, self.method) and self.channel in {None, channel}
 
 
-class Lasting(Protocol):
+class RepeatingFault(Protocol):
     """A fault that strikes `count` times more; -1 is for ever. With `seconds`, it is over after so long."""
 
     count: int
     seconds: float | None
 
 
-F = TypeVar("F", bound=Lasting)
+F = TypeVar("F", bound=RepeatingFault)
 
 
 @dataclass(slots=True)
-class Planned(Generic[F]):
+class PlannedFault(Generic[F]):
     """A fault that is on. `until` is a reading of the monotonic clock; `struck` counts how often it struck."""
 
     id: int
@@ -77,17 +77,17 @@ class Faults(Generic[F]):
 
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
-        self._planned: list[Planned[F]] = []
+        self._planned: list[PlannedFault[F]] = []
 
     def plan(self, fault: F) -> int:
         """Plan a fault, and give its number."""
         until = None if fault.seconds is None else time.monotonic() + fault.seconds
-        planned = Planned(next(self._ids), fault, until)
+        planned = PlannedFault(next(self._ids), fault, until)
         self._planned.append(planned)
         self._tell()
         return planned.id
 
-    def on(self) -> list[Planned[F]]:
+    def on(self) -> list[PlannedFault[F]]:
         """Give the faults that may still strike."""
         self._planned = [planned for planned in self._planned if not planned.over]
         return list(self._planned)

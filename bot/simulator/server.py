@@ -125,7 +125,7 @@ class Simulator:
             application.router.add_get("/", _index)
             application.router.add_static("/static/", PAGE)
         application.on_response_prepare.append(_with_headers)
-        application.on_shutdown.append(self._hang_up)
+        application.on_shutdown.append(self._close_streams)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
@@ -192,7 +192,7 @@ class Simulator:
             raise SimulatorError("This workspace has no phones: give the simulator an SmsAccount.")
         return self._sms
 
-    async def _hang_up(self, _application: web.Application) -> None:
+    async def _close_streams(self, _application: web.Application) -> None:
         self._live.close()
         await self.sockets.close()
 

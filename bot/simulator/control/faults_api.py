@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from bot.simulator.control.page_requests import read_object
 from bot.simulator.errors import SimulatorError
-from bot.simulator.faults import Faults, Planned, SlackFault
+from bot.simulator.faults import Faults, PlannedFault, SlackFault
 from bot.simulator.sms.faults import SmsFault
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ class FaultsApi:
         return web.json_response({"ok": True})
 
 
-def _shape(planned: Planned[SlackFault] | Planned[SmsFault]) -> Json:
+def _shape(planned: PlannedFault[SlackFault] | PlannedFault[SmsFault]) -> Json:
     return {
         "id": planned.id,
         "left": planned.left,

@@ -8,7 +8,7 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-STRANGER = "This is for programs and pages on this machine; a page of another site was refused."
+FOREIGN_PAGE = "This is for programs and pages on this machine; a page of another site was refused."
 # A link on another site may lead to these paths, for they only show something.
 _PAGE, _PERMALINKS = "/", "/archives/"
 
@@ -17,7 +17,7 @@ _PAGE, _PERMALINKS = "/", "/archives/"
 async def same_origin_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse, with 403, what a browser sends for a page of another site. Programs send no such headers."""
     if not _is_here(request.host) or _is_foreign(request):
-        return web.json_response({"ok": False, "error": STRANGER}, status=403)
+        return web.json_response({"ok": False, "error": FOREIGN_PAGE}, status=403)
     return await handler(request)
 
 

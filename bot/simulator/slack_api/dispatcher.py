@@ -46,11 +46,11 @@ class PayloadDispatcher:
         if _subscription(event) not in self._installation.app.events:
             return
         envelope = self._installation.interactions.event(event)
-        task = asyncio.get_running_loop().create_task(self._insist(envelope))
+        task = asyncio.get_running_loop().create_task(self._deliver_until_acknowledged(envelope))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _insist(self, envelope: Json) -> None:
+    async def _deliver_until_acknowledged(self, envelope: Json) -> None:
         retry: Redelivery | None = None
         for number, pause in enumerate((*self._retry_after, None), start=1):
             try:

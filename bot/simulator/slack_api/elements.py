@@ -49,7 +49,7 @@ CHOICE_KEYS = frozenset(kind.key for kind in HOLDERS.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedElement:
     """An element and the block it stands in."""
 
     block: Json
@@ -71,7 +71,7 @@ class Placed:
         return self.block.get("type") == "input"
 
 
-def placed(blocks: list[Json] | None) -> Iterator[Placed]:
+def placed(blocks: list[Json] | None) -> Iterator[PlacedElement]:
     """Give every interactive element of these blocks, in reading order."""
     for block in blocks or []:
         candidates = [block.get("element"), block.get("accessory")]
@@ -81,10 +81,10 @@ def placed(blocks: list[Json] | None) -> Iterator[Placed]:
             if not isinstance(element, dict) or not element.get("action_id"):
                 continue
             if str(element.get("type")) in INTERACTIVE:
-                yield Placed(block, element)
+                yield PlacedElement(block, element)
 
 
-def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None) -> Placed:
+def find(blocks: list[Json] | None, action_id: str, block_id: str | None = None) -> PlacedElement:
     """Give the element with these IDs; raises SimulatorError when there is none."""
     for found in placed(blocks):
         if found.action_id == action_id and block_id in {None, found.block_id}:
@@ -108,7 +108,7 @@ def state(blocks: list[Json] | None, values: Json) -> Json:
     return result
 
 
-def action(found: Placed, given: Json, action_ts: str) -> Json:
+def action(found: PlacedElement, given: Json, action_ts: str) -> Json:
     """Give the entry of `actions` for this element, with the choice in `given` when it takes one.
 
     An option may be named by its value alone. Raises SimulatorError when the element has no such option, or
@@ -128,7 +128,7 @@ def action(found: Placed, given: Json, action_ts: str) -> Json:
     return {**entry, "action_ts": action_ts}
 
 
-def _chosen(found: Placed, given: Json, key: str) -> Any:
+def _chosen(found: PlacedElement, given: Json, key: str) -> Any:
     if key not in given:
         raise SimulatorError(
             f"{found.action_id!r} is a {found.element['type']}: say what was chosen, as {key!r}."

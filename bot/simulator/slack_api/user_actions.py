@@ -243,7 +243,7 @@ def _merged(values: Json, given: Json) -> Json:
     }
 
 
-def _with_choice(values: Json, found: elements.Placed, action: Json) -> Json:
+def _with_choice(values: Json, found: elements.PlacedElement, action: Json) -> Json:
     kind = elements.HOLDERS.get(found.element["type"])
     if kind is None:
         return values

@@ -63,7 +63,7 @@ class Carrier:
         The text ends as "received", or "failed" when no attempt was accepted or the answer is not valid.
         """
         text = self._texts.add(TextMessage("inbound", number, self.peer(number), body, status="receiving"))
-        self._heed(text)
+        self._obey_keyword(text)
         return await self.redeliver(text)
 
     async def redeliver(self, text: TextMessage) -> TextMessage:
@@ -128,7 +128,7 @@ class Carrier:
 
     # ---- from a phone ------------------------------------------------------------------------------------
 
-    def _heed(self, text: TextMessage) -> None:
+    def _obey_keyword(self, text: TextMessage) -> None:
         word = keyword(text.body)
         scope = self._account.sender_scope(text.recipient)
         if word == "STOP":

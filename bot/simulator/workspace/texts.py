@@ -65,7 +65,7 @@ class Texts:
         self._changes = changes
         self.now = now
 
-    def plant(self, phones: Mapping[str, str]) -> None:
+    def seed_phones(self, phones: Mapping[str, str]) -> None:
         """Give these people, by ID, a phone each, unless they have one. Unknown IDs are skipped."""
         for person, number in phones.items():
             self._store.execute(

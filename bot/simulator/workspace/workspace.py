@@ -43,12 +43,12 @@ class Workspace:
         """
         workspace = cls(Store(path), now)
         if workspace.store.is_new:
-            workspace._plant(seed)
+            workspace._seed(seed)
         # At every opening, so that a file from before there were phones gets them now.
-        workspace.texts.plant(seed.phones)
+        workspace.texts.seed_phones(seed.phones)
         return workspace
 
-    def _plant(self, seed: Seed) -> None:
+    def _seed(self, seed: Seed) -> None:
         everyone = tuple(person.id for person in seed.people)
         with self.store.transaction():
             for name in ("name", "domain", "team_id"):
