@@ -1,4 +1,4 @@
-"""The browser that tests look through, and its windows, used by one test after the other."""
+"""The browser of the tests, and its windows, each used by one test after the other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAGS: Final = (
 
 
 def installed() -> str | None:
-    """This machine's Chromium, or None; the one without a screen's furniture first, as it takes less of a processor."""
+    """This machine's Chromium, or None; the headless shell first, as it takes less of a processor."""
     names = ("chromium-headless-shell", "chromium", "google-chrome")
     return next((found for found in map(shutil.which, names) if found), None)
 
@@ -47,7 +47,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 
 class Windows:
-    """Those of one profile. Each is lent to one test at a time.
+    """The windows of one profile. Each is lent to one test at a time.
 
     Opening a window takes a new process of the browser, and three times the work of loading a page into one that
     is open.
@@ -59,7 +59,7 @@ class Windows:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Page]:
-        """A blank window, in the profile's colours. Its size is what the last test made it."""
+        """A blank window, in the profile's colours. Its size is as the last test left it."""
         page = self._idle.pop() if self._idle else await self._profile.new_page()
         yield page
         try:

@@ -1,4 +1,4 @@
-"""Every input element gives the app what Slack's own would."""
+"""Every input element gives the app what Slack's own gives."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -78,7 +78,7 @@ async def test_every_element_gives_what_slack_sends(show: Open, sim: Simulator) 
 
 
 async def test_what_was_put_in_survives_a_reload(show: Open) -> None:
-    """The simulator keeps an open form, with what it was told of it."""
+    """The simulator keeps an open form and what was typed."""
     page = await show()
     await page.get_by_test_id("composer").fill("/ask")
     await page.get_by_test_id("composer").press("Enter")

@@ -1,4 +1,4 @@
-"""What axe finds in the page: nothing that keeps a person from using it. By day and by night, wide and narrow."""
+"""axe finds nothing in the page that keeps a person from using it: light and dark, wide and narrow."""
 
 from __future__ import annotations
 

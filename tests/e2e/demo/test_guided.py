@@ -71,7 +71,7 @@ async def stands_at(page: Page, step: int, phase: str = "waiting") -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
-    """The page is where it happens, each step is told, and none goes on before it was seen. It begins by itself."""
+    """The page shows each step, and the next one waits until it was seen. The scenario begins by itself."""
     scenario = load(name)
     coach = page.get_by_test_id("coach")
     await choose(page, "play", name)
@@ -99,7 +99,7 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
 async def test_by_hand_it_notices_what_was_done_through_a_reload_and_with_a_second_page(
     page: Page, context: BrowserContext
 ) -> None:
-    """Also a request with words of one's own, as what counts is the request and not how it is called."""
+    """A request with another title counts too."""
     await choose(page, "hand", "laptop")
     await expect(page.get_by_test_id("guided-todo")).to_contain_text("Become Rita, open #purchases and send")
     await become(page, "U0RITA", "C0PURCHASES")
@@ -156,7 +156,7 @@ async def test_by_hand_a_request_that_took_another_turn_can_be_started_over(page
 
 
 async def test_whoever_it_needs_is_brought_back(page: Page, shared: Demo) -> None:
-    """Else somebody else would be asked, and the play would wait in vain for the one who is away."""
+    """Otherwise somebody else would be asked, and the play would wait for a person who is away."""
 
     async def away(ada: Person) -> bool:
         return "I am back" in str(await ada.home())

@@ -69,7 +69,7 @@ async def test_the_panel_follows_a_request_through_a_kill(shared: Demo, page: Pa
 
 
 async def test_the_id_on_a_card_brings_its_story(shared: Demo, page: Page) -> None:
-    """Else the newest is shown; and another one's time that is up is seen by nobody but who looks for it."""
+    """Without an ID the newest is shown."""
     await ask(page, shared, "Rulers")
     shown = page.get_by_test_id("story-id")
     await expect(shown).to_have_text(re.compile("^payment-"))

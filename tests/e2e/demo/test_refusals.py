@@ -1,4 +1,4 @@
-"""What the demo cannot do, it says in a sentence. No browser: that one would report each refusal in its console."""
+"""The demo refuses with a sentence. No browser here: it would report each refusal in its console."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.mark.parametrize("skip", [{"seconds": 3600}, {"to": "next_deadline"}])
 async def test_time_stands_still_while_the_bot_is_killed(shared: Demo, skip: dict[str, object]) -> None:
-    """The hub, which keeps the time, is inside the bot. It once took ten seconds to find that out, and a 500."""
+    """The hub that keeps the time is inside the bot. This once took ten seconds and ended with a 500."""
     async with aiohttp.ClientSession(shared.url) as http:
         assert (await http.post("/sim/app/kill", json={})).status == 200
         answer = await http.post("/sim/clock/advance", json=skip, timeout=aiohttp.ClientTimeout(5))

@@ -1,4 +1,4 @@
-"""The demo as a stranger walks it: the real command, a real browser, and the keys and buttons that a person uses."""
+"""The demo as a newcomer uses it: the real command, a real browser, keys and buttons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the panel tells, from what the API says: nothing is made up, and small steps do not drown the large ones."""
+"""The panel's story is made from what the API says. Repeated small steps are told once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def test_what_is_done_several_times_in_one_go_is_told_once() -> None:
-    """But never across what came between: an event, a timer, a wait."""
+    """But not across an event, a timer or a wait."""
     told = story(
         APPROVAL,
         [

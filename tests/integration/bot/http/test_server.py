@@ -78,7 +78,7 @@ async def test_a_click_that_slack_did_not_sign_gets_401_and_changes_nothing(worl
 async def test_the_same_click_that_slack_did_sign_counts_once_however_often_it_comes(
     world: World,
 ) -> None:
-    """The control of the test above, and the second delivery of a click that Slack believes lost."""
+    """The control of the test above. Slack delivers a click again when it believes it lost."""
     async with (
         world.person("U0RITA") as rita,
         world.person("U0SAM") as sam,

@@ -87,11 +87,11 @@ async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
 
 
 async def test_who_asks_cannot_decide_and_who_decided_is_not_asked_again(people: Cast) -> None:
-    own = await ask(people.ada, "purchase 2000 WorklistUpdates")
+    own = await ask(people.ada, "purchase 2000 Desks")
     await approve(people.ada, own)
     await sees(people.ada, PURCHASES, "You cannot decide your own request")
     await approve(people.fay, own)
-    second = await card_of(people.fay, PURCHASES, "WorklistUpdates", 2)
+    second = await card_of(people.fay, PURCHASES, "Desks", 2)
     await approve(people.fay, second)  # a manager, and named for Finance too
     await sees(people.fay, PURCHASES, "You have decided an earlier level")
 

@@ -143,7 +143,7 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World
     assert [text_of(m) for m in await people.rita.messages(PURCHASES) if "Are they loud" in text_of(m)] == []
 
 
-async def test_edits_that_fail_for_a_while_are_made_up_for(world: World, people: Cast) -> None:
+async def test_edits_that_fail_for_a_while_are_made_later(world: World, people: Cast) -> None:
     card = await ask(people.rita, "plain Mugs")
     await fault(world.simulator, "chat.update", "internal_error", count=3)
     await approve(people.ada, card)

@@ -1,4 +1,4 @@
-"""`countersign simulate` as somebody uses it who develops a Bolt app of their own."""
+"""`countersign simulate`, used by somebody who develops a Bolt app of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a press to an edited card: who may, who may not, too early, too late, and when something is broken."""
+"""From a press to an edited card: by approvers and others, too early, too late, and while something is broken."""
 
 import asyncio
 import json
@@ -90,7 +90,7 @@ async def test_a_late_press_is_told_how_it_ended(world: World) -> None:
 
 
 async def test_a_press_delivered_twice_is_one_press(world: World) -> None:
-    """Slack may deliver again what it is not sure of; the second must not be told that it came too late."""
+    """Slack may deliver a press again. The second must not be answered as too late."""
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     card = await ask(rita)
     for _ in range(2):
@@ -168,7 +168,7 @@ async def test_a_press_while_the_hub_is_gone_is_told_that_nothing_was_recorded(w
 
 
 async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(world: World) -> None:
-    """After the commit, "nothing was recorded" would be a lie, whatever becomes of the hub."""
+    """After the commit, "nothing was recorded" would be false, even if the hub stops then."""
     await world.rest()
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
@@ -180,7 +180,7 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(w
 
 
 async def test_a_press_that_slack_took_is_on_disk(world: World) -> None:
-    """The ack waits for the commit and for nothing else: with no worker at all it comes, and the vote counts later."""
+    """The ack waits for the commit alone: it comes without a worker, and the vote counts later."""
     await world.rest()
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
@@ -247,8 +247,10 @@ async def test_whether_a_reason_is_needed_says_the_policy_that_was_asked_under(
 
 
 @pytest.mark.parametrize(("broken", "where"), [(1, PURCHASES), (2, "D0SAM")])
-async def test_a_sentence_finds_its_way_round_what_is_broken(world: World, broken: int, where: str) -> None:
-    """Where the ephemeral is refused by the response URL, and where that is gone too directly."""
+async def test_a_sentence_that_slack_refuses_is_sent_another_way(
+    world: World, broken: int, where: str
+) -> None:
+    """By the response URL where the ephemeral message is refused; by direct message where there is none."""
     rita, sam = world.person("U0RITA"), world.person("U0SAM")
     card = await ask(rita)
     await fault(world.simulator, "chat.postEphemeral", "user_not_in_channel")
@@ -260,7 +262,7 @@ async def test_a_sentence_finds_its_way_round_what_is_broken(world: World, broke
     assert said["ephemeral"] is (broken == 1)
 
 
-async def test_what_nobody_foresaw_is_said_in_the_form_and_logged(
+async def test_an_unexpected_error_is_said_in_the_form_and_logged(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
@@ -288,8 +290,8 @@ async def test_a_form_that_cannot_be_opened_is_said_so(world: World) -> None:
     await ada.wait_for_message(PURCHASES, private("Please press once more."))
 
 
-async def test_an_edit_that_is_throttled_is_made_up_for(world: World) -> None:
-    """The decision stands at once; the card follows when Slack lets it."""
+async def test_an_edit_that_is_throttled_is_made_later(world: World) -> None:
+    """The decision counts at once. The card is edited when Slack allows it."""
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     card = await ask(rita)
     await fault(world.simulator, "chat.update", "ratelimited", retry_after=1)

@@ -1,4 +1,4 @@
-"""Deciding in Details: for when somebody has deleted the card, and by the very path of its buttons."""
+"""Deciding in Details, for requests whose card was deleted. It takes the same path as the card's buttons."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_what_came_too_late_is_said_in_the_modal_in_front(world: World, ac
 
 
 async def test_a_press_in_details_delivered_twice_is_one_press(world: World) -> None:
-    """And one whose modal is closed meanwhile is told apart what it did not change."""
+    """A press whose modal was closed meanwhile is answered in the channel."""
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     request_id = await lost_card(world, rita)
     view = await details_of(ada, request_id)

@@ -1,4 +1,4 @@
-"""App Home as a person meets it: what lies there, what changes while they look, and being away."""
+"""App Home: what is on it, what changes while a person looks, and setting an absence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def opened(person: Person) -> Any:
 
 
 @pytest.mark.parametrize("world", ["http", "socket mode"], indirect=True)
-async def test_a_request_goes_from_desk_to_desk_before_their_eyes(world: World) -> None:
+async def test_homes_change_while_people_look_at_them(world: World) -> None:
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     assert sections(await opened(ada))[home.WAITING_TITLE] == [home.NOTHING_WAITS]
     await opened(rita)
@@ -84,7 +84,7 @@ async def test_what_slack_would_not_take_now_is_drawn_later(world: World) -> Non
 
 
 async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(world: World) -> None:
-    """Else what is decided goes on waiting on their Home, for as long as they look and nothing else happens."""
+    """Otherwise their Home would go on showing a decided request as waiting."""
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     await opened(ada)
     card = await ask(rita)
@@ -97,7 +97,7 @@ async def test_a_slack_that_was_down_shows_what_was_decided_meanwhile(world: Wor
 
 
 async def test_a_home_without_the_groups_says_so(world: World) -> None:
-    """Nothing that waits is passed off as nothing waiting."""
+    """It must not say that nothing waits when the groups are unknown."""
     ada = world.person("U0ADA")
     await fault(world.simulator, "usergroups.list", "internal_error")
     assert home.GROUPS_UNKNOWN in sections(await opened(ada))[home.WAITING_TITLE]
@@ -127,7 +127,7 @@ async def test_a_row_opens_the_details_with_the_card_and_the_record(world: World
 
 
 async def test_the_record_is_offered_to_the_people_of_the_request_alone(world: World) -> None:
-    """Details can be asked for by an ID; the record goes to where Slack guards nothing."""
+    """Anybody can ask for Details by an ID; the record leaves Slack, which guards it no more."""
     rita, sam, dirk = [world.person(user) for user in ("U0RITA", "U0SAM", "U0DIRK")]
     card = await ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
@@ -160,7 +160,7 @@ async def test_being_away_is_set_changed_and_ended(world: World) -> None:
 
 
 async def test_today_is_the_hubs_by_command_as_by_the_form(world: World) -> None:
-    """A demonstration that has skipped days is as far as its hub, and what it says of a day must hold there."""
+    """A demo that skipped days has the date of its hub, so dates are checked against that."""
     ada = world.person("U0ADA")
     before = world.now().date()
     await world.skip(days=10)
@@ -172,7 +172,7 @@ async def test_today_is_the_hubs_by_command_as_by_the_form(world: World) -> None
     await ada.wait_for_message(PURCHASES, private(f"{before} is over."))
 
 
-async def test_a_word_by_command_is_on_the_home_too(world: World) -> None:
+async def test_an_absence_set_by_command_is_on_the_home_too(world: World) -> None:
     ada = world.person("U0ADA")
     await opened(ada)
     await ada.command(PURCHASES, "/request-approval away until 2099-12-24 delegate @Fay")
@@ -184,8 +184,8 @@ def links_of(view: dict[str, Any]) -> dict[str, str]:
     return {element["action_id"]: element["url"] for row in rows for element in row if "url" in element}
 
 
-async def test_who_cannot_be_told_apart_gets_the_form(world: World) -> None:
-    """Without Slack's word on groups nobody is refused beforehand, and each press does not ask again."""
+async def test_who_may_be_an_approver_gets_the_form_while_groups_are_unknown(world: World) -> None:
+    """While groups are unknown nobody is refused beforehand, and a press does not ask Slack again."""
     rita, ada = world.person("U0RITA"), world.person("U0ADA")
     card = await ask(rita)
     await fault(world.simulator, "usergroups.list", "internal_error")

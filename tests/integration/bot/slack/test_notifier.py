@@ -107,7 +107,7 @@ async def test_a_card_is_found_behind_a_page_of_talk(
 async def test_metadata_that_someone_else_wrote_is_not_ours(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    """Any app in the channel can write our event type; to edit its message would fail for ever."""
+    """Any app in the channel can write our event type. We could never edit its message."""
     metadata = Target(instance_id=card.request_id, round=1).metadata()
     simulator.workspace.messages.post(Message(PURCHASES, "U0SAM", text="Approve!", metadata=metadata))
     assert await find(notifier, card) is None
@@ -143,7 +143,7 @@ async def test_throttling_says_for_how_long(
     assert throttled.value.retry_after == 7
 
 
-async def test_an_outage_is_neither_hopeless_nor_retried_here(
+async def test_an_outage_is_raised_as_temporary_and_not_retried_here(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
     await fault(simulator, "chat.postMessage", "http_500", count=-1)
@@ -152,7 +152,7 @@ async def test_an_outage_is_neither_hopeless_nor_retried_here(
     assert len(await calls(simulator, "chat.postMessage")) == 1
 
 
-async def test_a_channel_that_is_not_there_is_hopeless(notifier: SlackNotifier, card: Card) -> None:
+async def test_a_channel_that_is_not_there_is_a_permanent_error(notifier: SlackNotifier, card: Card) -> None:
     with pytest.raises(DeliveryError, match=r"invite the app, or mend the policy \(channel_not_found\)"):
         await asyncio.to_thread(notifier.post_card, "C0NOWHERE", card, [])
 
@@ -189,7 +189,7 @@ async def test_who_is_in_a_group(client: WebClient) -> None:
         await asyncio.to_thread(directory.members, "S0NOBODY")
 
 
-async def test_not_being_able_to_look_is_not_an_empty_group() -> None:
+async def test_a_group_that_cannot_be_read_is_an_error_and_not_an_empty_group() -> None:
     async with running_simulator(app=granted(frozenset({"chat:write"}))) as simulator:
         directory = SlackDirectory(web_client(BOT_TOKEN, simulator.api_url))
         with pytest.raises(SlackApiError, match="missing_scope"):
@@ -229,7 +229,7 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
             await asyncio.to_thread(notifier.post_reply, ref, card.request_id, said(number))
             assert await ada.messages(PURCHASES) == []
     assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
-    assert len(await calls(simulator, "chat.delete")) == 1  # what is gone is remembered
+    assert len(await calls(simulator, "chat.delete")) == 1  # a deleted card is remembered
 
 
 async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:

@@ -53,7 +53,7 @@ async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(world: C
 
 
 class Gate:
-    """A directory that answers when it is let."""
+    """A directory that answers when the test opens it."""
 
     def __init__(self, board: Board) -> None:
         self.open = threading.Event()
@@ -88,7 +88,7 @@ async def held(world: CoreWorld, gate: Gate) -> tuple[str, asyncio.Task[object]]
 async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(
     slow_world: CoreWorld, gate: Gate
 ) -> None:
-    """The events have different names, between which the SDK knows no order."""
+    """The events have different names, and the SDK keeps no order between names."""
     request_id, first = await held(slow_world, gate)
     cancel = await slow_world.service.cancel(request_id, by("U0RITA"))
     vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
@@ -127,7 +127,7 @@ async def test_a_comment_that_is_too_long_is_refused_by_name(world: CoreWorld) -
 async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the_command(
     connection: Connection,
 ) -> None:
-    """Nobody works here, so the verdict is still to come when the hub stops."""
+    """There is no worker, so the verdict is missing when the hub stops."""
     client = connection.client()
     service = ApprovalService(client, lambda: BOOK, SlackIds())
     request_id = await service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
@@ -147,7 +147,7 @@ async def executions(world: CoreWorld, request_id: str) -> tuple[OrchestrationSt
     return state.runtime_status, given is not None and given.state is not None
 
 
-async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(world: CoreWorld) -> None:
+async def test_hundreds_of_remarks_continue_as_new_and_none_is_lost(world: CoreWorld) -> None:
     request_id = await world.ask("deploy")
     for batch in range(3):
         tickets = await asyncio.gather(
@@ -168,7 +168,9 @@ async def test_hundreds_of_remarks_turn_the_history_over_and_none_is_lost(world:
     assert (await world.outcome(request_id)).status is Status.TIMED_OUT
 
 
-async def test_long_texts_turn_the_history_over_before_it_is_too_long_for_a_worker(world: CoreWorld) -> None:
+async def test_long_texts_continue_as_new_before_the_history_is_too_long_for_a_worker(
+    world: CoreWorld,
+) -> None:
     request_id = await world.ask(description=LONG)
     for _ in range(45):
         assert await world.say(request_id, "U0ADA", RemarkKind.QUESTION, "q" * 2000) is Reason.RECORDED
@@ -233,7 +235,7 @@ def _given(now: datetime) -> PostCardInput:
 
 
 def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
-    """One worker posts and dies before it says so; the hub deals the same first try to one that runs for days."""
+    """One worker posts and dies; the hub gives the same first try to another that has run for days."""
     board, now = Board(), datetime(2026, 12, 1, tzinfo=UTC)
     for _ in range(2):
         worker = ApprovalActivities(board, board, BoardActions(board), alone_since=None)
@@ -241,7 +243,7 @@ def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
     assert board.posts == 1
 
 
-def test_one_post_that_is_dealt_twice_at_once_is_posted_once() -> None:
+def test_one_post_that_is_dispatched_twice_at_once_is_posted_once() -> None:
     """As when a lease runs out while the first is still under way."""
     board, now = SlowBoard(), datetime(2026, 12, 1, tzinfo=UTC)
     activities = ApprovalActivities(board, board, BoardActions(board), alone_since=now - timedelta(days=1))

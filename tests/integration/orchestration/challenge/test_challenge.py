@@ -1,4 +1,4 @@
-"""A code by SMS: on its own, and as the second factor of a decision. The phones is behind a port; the hub is real."""
+"""A code by SMS: on its own, and as the second factor of a decision. The phones are behind a port; the hub is real."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_what_the_provider_refuses_ends_it_at_once(world: CoreWorld, troub
     assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, trouble)
 
 
-async def test_word_of_a_failed_delivery_ends_it_at_once(world: CoreWorld) -> None:
+async def test_a_report_of_a_failed_delivery_ends_it_at_once(world: CoreWorld) -> None:
     challenge = await begun(world)
     await world.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
     assert (await ended(world, challenge)).trouble is Trouble.UNDELIVERABLE
@@ -273,7 +273,7 @@ async def test_who_has_no_phone_is_told_so(world: CoreWorld) -> None:
 
 
 async def test_the_factor_cannot_be_walked_around(world: CoreWorld) -> None:
-    """Not by escalation, not by delegation, not by a token: each was tried."""
+    """Escalation, delegation and tokens are each tried."""
     request_id = await wire(world)
     ada = Actor(id="U0ADA", via=Via.API)
     ticket = await world.service.decide(request_id, ada, Choice.APPROVE, round=1)

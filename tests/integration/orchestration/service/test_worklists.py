@@ -1,4 +1,4 @@
-"""What lies on whose worklist: as a request goes from one to the next, and when it is stopped or purged."""
+"""Which requests are on whose worklist: as a request moves on, and when it is stopped or purged."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def waits(*request_ids: str) -> Callable[[Worklist], bool]:
     return lambda worklist: [item.progress.request_id for item in worklist.waits] == list(request_ids)
 
 
-async def test_it_goes_from_desk_to_desk(world: CoreWorld, reader: Worklists) -> None:
+async def test_it_goes_from_worklist_to_worklist(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("budget", amount=Decimal(500), fields={"team": "ops"})
     for manager in ("U0ADA", "U0FAY"):
         await worklist_when(reader, manager, waits(request_id))
@@ -81,14 +81,14 @@ async def test_it_goes_from_desk_to_desk(world: CoreWorld, reader: Worklists) ->
     assert (await reader.of("U0FAY", ["S0MANAGERS"])) == Worklist()
 
 
-async def test_nobody_finds_what_they_could_not_decide(world: CoreWorld, reader: Worklists) -> None:
+async def test_no_worklist_has_what_its_person_could_not_decide(world: CoreWorld, reader: Worklists) -> None:
     """A manager who asks is in the group, and still may not decide it."""
     request_id = await world.ask("purchase", requester="U0ADA")
     await worklist_when(reader, "U0FAY", waits(request_id))
     assert waits()(await reader.of("U0ADA", ["S0MANAGERS"]))
 
 
-async def test_an_escalation_is_on_more_desks(world: CoreWorld, reader: Worklists) -> None:
+async def test_an_escalation_is_on_more_worklists(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("purchase")
     assert waits()(await reader.of("U0DIRK", ["S0DIRECTORS"]))
     await world.skip(days=2)
@@ -99,7 +99,7 @@ async def test_an_escalation_is_on_more_desks(world: CoreWorld, reader: Worklist
         await worklist_when(reader, person, waits())
 
 
-async def test_a_vote_handed_over_is_on_the_other_desk(world: CoreWorld, reader: Worklists) -> None:
+async def test_a_delegated_vote_is_on_the_other_worklist(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(request_id))
     assert await world.delegate(request_id, "U0ADA", "U0ZED") is Reason.RECORDED
@@ -116,7 +116,7 @@ async def test_the_most_urgent_comes_first_and_absence_is_known(world: CoreWorld
     assert (await worklist_when(reader, "U0ADA", lambda worklist: worklist.entry is not None)).entry == away
 
 
-async def test_what_was_stopped_or_purged_lies_nowhere(
+async def test_what_was_stopped_or_purged_is_on_no_worklist(
     world: CoreWorld, client: AsyncTaskHubGrpcClient, reader: Worklists
 ) -> None:
     request_id = await world.ask("purchase")
@@ -136,7 +136,9 @@ async def test_what_was_stopped_or_purged_lies_nowhere(
     assert (await reader.of("U0RITA", [])) == Worklist()
 
 
-async def test_a_desk_keeps_each_request_once_and_the_newest_of_all(client: AsyncTaskHubGrpcClient) -> None:
+async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
+    client: AsyncTaskHubGrpcClient,
+) -> None:
     """Signals come at least once. Each list has an end, as the state is written with every signal."""
     busy = EntityInstanceId(WORKLIST, "U0BUSY")
     for number in (0, 1, 0, 2, 2):
@@ -155,8 +157,8 @@ async def test_a_desk_keeps_each_request_once_and_the_newest_of_all(client: Asyn
     assert found.asked == ["deploy-7", *(f"deploy-{n}" for n in range(ASKED_KEPT + 4, 4, -1) if n != 7)]
 
 
-def test_many_hundreds_wait_on_a_busy_desk_and_none_is_forgotten() -> None:
-    """What is done is taken from among all that wait, however many came after it."""
+def test_many_hundreds_wait_on_a_long_worklist_and_none_is_forgotten() -> None:
+    """A decided request leaves the list of those that wait, however many came after it."""
     kept = StateShim(None, PydanticConverter())
     busy = EntityInstanceId(WORKLIST, "S0ALL")
 

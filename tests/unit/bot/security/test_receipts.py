@@ -57,7 +57,7 @@ def test_a_rotated_key_signs_and_the_old_one_still_verifies(
 def test_a_receipt_says_which_factor_confirmed_a_decision(
     tmp_path: Path, keys_signing: Callable[[Keys], str]
 ) -> None:
-    """So that a deploy step can insist on more than a click."""
+    """A deploy step can require more than a click."""
     keys = Keys.load(None, tmp_path)
     (decision,) = verify(keys_signing(keys), keys.public())["decisions"]
     assert (decision["actor"], decision["via"], decision["factor"]) == ("U0ADA", "chat", "sms")

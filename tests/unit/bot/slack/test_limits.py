@@ -1,4 +1,4 @@
-"""Whatever may be asked, voted and typed: what is posted is within Slack's limits, as the simulator checks them."""
+"""Whatever people ask, vote and type, what is posted is within Slack's limits. The simulator checks them."""
 
 import json
 from datetime import UTC, datetime, timedelta

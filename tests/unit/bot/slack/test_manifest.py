@@ -1,4 +1,4 @@
-"""The manifest asks for what the code needs: no scope too few, and no call that nobody thought of."""
+"""The manifest asks for the scopes that the code needs, and every Web API call is in the table."""
 
 import ast
 from typing import Any
@@ -69,7 +69,7 @@ def test_the_app_can_be_talked_to(manifest: dict[str, Any]) -> None:
 
 
 def test_the_demo_installs_just_this_app(manifest: dict[str, Any]) -> None:
-    """The packaged demo cannot read the file, so what it says in its place is held to it."""
+    """The packaged demo cannot read the manifest, so its copy is compared with it."""
     features, settings = manifest["features"], manifest["settings"]
     assert APP.scopes == set(manifest["oauth_config"]["scopes"]["bot"])
     assert APP.events == set(settings.get("event_subscriptions", {}).get("bot_events", []))

@@ -1,4 +1,4 @@
-"""The rules as a table: every reason that they can give, and who gets it."""
+"""The rules as a table: every reason, and who gets it."""
 
 from __future__ import annotations
 

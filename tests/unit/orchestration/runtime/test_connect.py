@@ -67,7 +67,7 @@ async def test_every_way_of_authenticating_makes_a_client_and_a_worker(tmp_path:
 
 
 def test_a_cancelled_timer_that_fires_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
-    """No hub hears of a cancellation, and the SDK warns of each; its other warnings are kept."""
+    """The SDK warns of each cancelled timer that fires. Only that warning is dropped."""
     SDK_LOG.warning("purchase-1: Ignoring unexpected timerFired event with ID = 32.")
     SDK_LOG.warning("purchase-1: something else")
     assert [record.getMessage() for record in caplog.records] == ["purchase-1: something else"]

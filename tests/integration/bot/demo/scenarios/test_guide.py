@@ -1,4 +1,4 @@
-"""The guide alone, beside a workspace whose app is not there: two pages at once, and what nobody thought of."""
+"""The guide alone, in a workspace without an app: two pages at once, and unexpected errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tellers() -> int:
 
 
 async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> None:
-    """A play that nobody can see would go on for ever, and leave nothing to end it by."""
+    """A play without a page could not be ended."""
     async with nonsense() as api:
         guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
         await guide.begin("laptop", by_hand=True)
@@ -69,7 +69,7 @@ async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> 
 
 
 async def test_what_nobody_thought_of_is_said_and_can_be_tried_again(quiet: Simulator) -> None:
-    """A step that is for ever under way has no button that helps."""
+    """A step that never ends offers no button."""
     async with nonsense() as api:
         guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
         await guide.begin("agent", by_hand=False)

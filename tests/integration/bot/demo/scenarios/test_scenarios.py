@@ -1,4 +1,4 @@
-"""What a scenario says that does not come out, and what counts as seen."""
+"""What a scenario says when a step fails, and what counts as seen."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_message_is_read_as_a_person_reads_it() -> None:
     assert words_of(message, {"U0ADA": "Ada Okafor"}) == "✓ Manager · @Ada Okafor in the card"
 
 
-async def test_a_bot_that_does_not_start_leaves_its_last_words(
+async def test_a_bot_that_does_not_start_leaves_its_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log that the error names is gone with the directory where none was chosen."""

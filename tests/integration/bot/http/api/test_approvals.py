@@ -73,7 +73,7 @@ async def test_an_idempotency_key_starts_once_and_refuses_another_request(api: A
 async def test_asking_by_token_and_approving_by_the_same_persons_token_is_self_approval(
     api: ApiWorld,
 ) -> None:
-    """Rita is an approver of this policy; only that she asked stands in the way, whatever token she uses."""
+    """Rita is an approver of this policy. She may not decide because she asked, whatever token she uses."""
     request_id = await api.ask(api.token("ci", "U0RITA", "request"))
     refused = await api.decide(api.token("ritas-other", "U0RITA", "decide:deploy"), request_id)
     assert (refused.status, refused.body["verdict"]["reason"]) == (403, "self_approval")
@@ -293,7 +293,7 @@ async def test_a_thousand_long_polls_are_answered_within_a_second_of_the_decisio
 async def test_a_decision_does_not_wait_for_the_next_look(
     own_api: ApiWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The more requests are watched the more seldom each is looked at: here every five minutes, as if many were."""
+    """Each request is looked at less often the more are watched: here every five minutes, as if there were many."""
     monkeypatch.setattr(long_polling, "LOOKS_A_SECOND", 0.01)
     api = own_api
     rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")

@@ -20,7 +20,7 @@ def path_of(endpoint: Endpoint, request_id: str) -> str:
 
 
 async def test_every_route_with_every_token(api: ApiWorld) -> None:
-    """A token is refused with each scope that a route does not take, and gets past the gate with each that it does."""
+    """A token is refused with each scope that a route does not take, and passes with each that it does."""
     request_id = await api.ask(api.token("ci", "U0RITA", "request"))
     tokens = {
         scope: api.token("table", "U0RITA", scope) for scope in ALL_SCOPES if scope != "decide:purchase"
@@ -44,7 +44,7 @@ async def test_every_route_with_every_token(api: ApiWorld) -> None:
         takes = {SCOPES.get(scope, scope) for scope in endpoint.scopes}
         for scope, token in tokens.items():
             found = await status(token)
-            # Past the gate the missing body is what is wrong, or nothing is.
+            # After authentication the missing body is what is wrong, or nothing is.
             assert (
                 (found in {200, 202, 400, 404, 409, 410, 415, 422}) if scope in takes else (found == 403)
             ), (

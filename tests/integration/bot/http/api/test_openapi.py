@@ -55,7 +55,7 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
         )
         @given(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
         def fuzz(case: Any, real: bool) -> None:
-            """Half of the time it is about a request that there is, and a policy that there is."""
+            """Half of the cases name a request and a policy that exist."""
             if real and mode is GenerationMode.POSITIVE:
                 if "id" in (case.path_parameters or {}):
                     case.path_parameters["id"] = request_id

@@ -75,7 +75,7 @@ async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(a
 
 
 class Receiver:
-    """Somebody's server: answers with each status in turn, then 204."""
+    """The server that gets callbacks. It answers with each status in turn, then 204."""
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
@@ -251,7 +251,7 @@ def release(ctx: OrchestrationContext, given: dict[str, Any]) -> Any:
 
 
 def by_name(ctx: OrchestrationContext, given: dict[str, Any]) -> Any:
-    """The same with nothing of ours but a name and JSON, as from another SDK."""
+    """The same by the name of our workflow and JSON alone, as another SDK does it."""
     child = f"deploy-{ctx.instance_id}"
     outcome = yield ctx.call_sub_orchestrator("approval", input={"request": given}, instance_id=child)
     return outcome["status"]
@@ -264,7 +264,7 @@ def waits(ctx: OrchestrationContext, _: None) -> Any:
 
 
 async def test_another_orchestration_asks_and_goes_on(tmp_path: Path) -> None:
-    """It hears of the outcome though the card cannot be edited and its request is still busy with that."""
+    """It gets the outcome even while the card cannot be edited and the request still retries that."""
     async with ApiWorld(tmp_path, release, by_name, waits) as api:
         await fault(api.simulator, "chat.update", "internal_error", count=-1)
         given = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}

@@ -1,4 +1,4 @@
-"""The record of a request: who gets it, what is on it, and that nothing on it is more than text."""
+"""The record of a request: who gets it, what is on it, and that what people wrote stays text."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_an_address_is_for_one_request_one_person_and_an_hour(reader: Reco
 
 
 async def refused(reader: RecordReader, address: str) -> None:
-    """A calm page without any data, and how to get a new link."""
+    """A page without any data, which says how to get a new link."""
     seen = await reader.get(address)
     assert seen.status == 403, address
     assert page.GONE_NEXT in unescape(seen.text)

@@ -21,7 +21,7 @@ from bot.simulator.workspace.messages import Message
 
 
 class Supervisor:
-    """Controls over a clock of its own, and a process that is only pretended."""
+    """Controls with a clock of its own, over a process that is not there."""
 
     def __init__(self) -> None:
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -184,7 +184,7 @@ async def test_waiting_says_what_was_seen_last(rita: Person) -> None:
         await rita.wait_for_view(timeout=0.05)
 
 
-async def test_whoever_waits_looks_once_at_a_burst(sim: Simulator, rita: Person) -> None:
+async def test_whoever_waits_reads_once_after_a_burst_of_changes(sim: Simulator, rita: Person) -> None:
     """And not at all for what only others see."""
     looks, enough = 0, False
 

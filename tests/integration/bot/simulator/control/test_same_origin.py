@@ -1,4 +1,4 @@
-"""Whoever reaches the simulator acts as anybody in it, so a page of another site must not reach it from a browser."""
+"""A page of another site must not reach the simulator from a browser: whoever does can act as anybody."""
 
 import aiohttp
 import pytest
@@ -54,7 +54,7 @@ async def test_a_picture_of_another_site_cannot_call_the_web_api(sim: Simulator)
 
 @pytest.mark.parametrize("path", ["/", "/sim/state?as=U0RITA", "/sim/events", "/api/api.test"])
 async def test_a_name_that_was_bent_to_this_machine_is_not_served(sim: Simulator, path: str) -> None:
-    """DNS rebinding: to the browser it is one site then, and nothing but the name tells."""
+    """DNS rebinding: the browser takes both for one site, so only the host name shows the difference."""
     assert await ask(sim, "GET", path, {"Host": f"evil.example:{sim.url.rpartition(':')[2]}"}) == 403
 
 

@@ -1,4 +1,4 @@
-"""How payloads reach the app, and what happens when they do not: signatures, silence, retries, answers."""
+"""Delivery of payloads to the app: signatures, timeouts, retries, answers."""
 
 import asyncio
 import json

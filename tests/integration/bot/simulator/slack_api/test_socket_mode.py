@@ -1,4 +1,4 @@
-"""Socket Mode by its protocol, spoken by hand: tickets, hello, acknowledgements, several connections."""
+"""Socket Mode, message by message: tickets, hello, acknowledgements, several connections."""
 
 import asyncio
 from typing import Any

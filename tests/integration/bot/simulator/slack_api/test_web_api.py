@@ -1,4 +1,4 @@
-"""The Web API as both of Slack's clients see it: shapes, pages, and every refusal."""
+"""The Web API through both of Slack's clients: shapes, pages, and every refusal."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the app is told of the texts it sent. That every request is signed, the hook of the tests checks itself."""
+"""Status callbacks for sent texts. The webhook of the tests checks every signature."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ ADA, FROM, FIN, NOBODY = "+12025550142", "+12025550100", "+12025550143", "+12025
 
 
 async def test_a_delivered_text_is_told_of_twice(twilio: Any, hook: Any, account: SmsAccount) -> None:
-    """Not of the status it began with: that is in the answer to the create."""
+    """The first status is in the answer to the create, so no callback has it."""
     text = await twilio.send(status_callback=hook.url)
     sent, delivered = await hook.seen(2)
     common = {

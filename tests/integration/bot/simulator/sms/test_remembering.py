@@ -1,4 +1,4 @@
-"""Phones across restarts, in files from before there were phones, and in the marks of the page."""
+"""Phones across restarts, in files of versions without phones, and in the unread marks of the page."""
 
 import asyncio
 import sqlite3

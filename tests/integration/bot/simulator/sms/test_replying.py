@@ -83,7 +83,7 @@ async def test_an_inbound_text_can_be_asked_after(ada: Person, twilio: Any) -> N
 async def test_what_counts_as_an_answer(
     hook: Any, ada: Person, answer: tuple[int, str, str], shown: list[str]
 ) -> None:
-    """A plain "OK" is a text to the person, as at Twilio: a mistake worth seeing on the phone."""
+    """A plain "OK" becomes a text to the person, as at Twilio. Whoever makes that mistake sees it on the phone."""
     hook.answers.append(answer)
     assert (await ada.reply_sms("hi"))["status"] == "received"
     assert await bodies(ada) == shown

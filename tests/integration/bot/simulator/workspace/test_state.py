@@ -1,4 +1,4 @@
-"""What the workspace remembers, and across what."""
+"""What the workspace keeps across restarts and kills."""
 
 import signal
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a history alone does not say: of a command, whether it was taken; of a code by SMS, never which it was."""
+"""The timeline says more than the history: whether a command was taken. It never says which code was sent."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_challenge_that_broke_confirms_nothing() -> None:
 
 
 def test_other_sub_orchestrations_and_odd_inputs_are_no_moments_of_ours() -> None:
-    """Anyone may start a sub-orchestration of their own in an instance that anyone may name."""
+    """Other programs may start sub-orchestrations with any name."""
     other = past.SubOrchestrationInstanceCreatedEvent(event_id=4, timestamp=AT, instance_id="y", name="other")
     done = past.SubOrchestrationInstanceCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=4)
     assert moments([other, done]) == []

@@ -248,7 +248,7 @@ BLOCK = st.fixed_dictionaries(
 @given(st.lists(BLOCK, max_size=3) | JSON)
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_sent_is_refused_in_words_or_taken(blocks: Any) -> None:
-    """An app's mistake must come back as a reason, never as a breakdown of the simulator."""
+    """A mistake of the app must be answered with a reason and never break the simulator."""
     if blocks is not None and not check_blocks(blocks):
         assert all(block["block_id"] for block in with_ids(blocks))
 

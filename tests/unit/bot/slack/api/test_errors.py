@@ -29,7 +29,7 @@ def refused(error: str, status: int = 200, headers: dict[str, str] | None = None
 
 
 def meant(error: Exception) -> Exception:
-    """What comes out where `error` went in."""
+    """The delivery error that `error` becomes."""
     with pytest.raises(Exception) as out, as_delivery_errors():  # noqa: PT011 - which one is what is asked
         raise error
     return out.value

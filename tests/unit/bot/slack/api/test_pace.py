@@ -10,7 +10,7 @@ from orchestration.domain.errors import ThrottledError
 
 
 def until_taken(pace: Pace, channel: str, name: str) -> None:
-    """As the outbox does: whoever is sent away comes back when they were told to."""
+    """Tries again when it is told to, as the outbox does."""
     while True:
         try:
             pace.wait(channel, name)
@@ -70,7 +70,7 @@ def test_what_slack_asks_for_moves_every_turn_of_that_channel() -> None:
 
 
 class _Clock:
-    """Time that passes only when told to, and who slept meanwhile."""
+    """A clock that the test moves, and the sleeps that were asked of it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -84,7 +84,7 @@ class _Clock:
 
 
 def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timers that fall due while nobody works come back together."""
+    """Timers that fall due while no worker runs fire together."""
     clock = _Clock()
     monkeypatch.setattr(pace_module, "time", clock)
     pace, told = Pace(1.0), []

@@ -70,7 +70,9 @@ def test_what_is_not_clear_is_said(text: str, said: str) -> None:
         ("status purchase-k7m2x9qd", ("status", "purchase-k7m2x9qd")),
     ],
 )
-def test_errands_keep_what_slack_marked(policies: Policies, text: str, subcommand: tuple[str, ...]) -> None:
+def test_subcommands_keep_what_slack_marked(
+    policies: Policies, text: str, subcommand: tuple[str, ...]
+) -> None:
     assert parse(text, policies) == Subcommand(subcommand[0], subcommand[1:])
 
 
@@ -80,7 +82,7 @@ def test_a_policy_of_that_name_goes_first(policies: Policies) -> None:
     assert isinstance(parse("away", named), Subcommand)
 
 
-def test_the_help_tells_of_errands_and_of_nothing_technical(policies: Policies) -> None:
+def test_the_help_names_the_subcommands_and_nothing_technical(policies: Policies) -> None:
     shown = explanation(Explain(), policies)
     for word in ("`status ID", "`cancel ID", "`away until", "`back`"):
         assert word in shown

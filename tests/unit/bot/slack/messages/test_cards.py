@@ -390,7 +390,7 @@ def test_what_is_said_after_asking(story: MakeStory) -> None:
 
 
 def test_a_reminder_without_a_card_says_where_to_decide(story: MakeStory) -> None:
-    """Where the card was deleted, nothing else would lead there."""
+    """If the card was deleted, nothing else says where."""
     told = story()
     tell = told.tell(Notice.REMINDER, "U0ADA")
     where = "You can decide it from my Home tab, or with `/request-approval status purchase-k7m2x9qd`."

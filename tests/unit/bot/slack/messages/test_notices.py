@@ -1,4 +1,4 @@
-"""What stands in the thread, and what people are told in messages of their own, kind by kind."""
+"""The lines of the thread and the direct messages, kind by kind."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How App Home looks: in order, within Slack's limits, and with something to say where there is nothing."""
+"""How App Home looks: the order, Slack's limits, and what an empty list says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def item(story: RequestStory) -> RequestView:
 
 
 def texts(view: dict[str, Any]) -> list[str]:
-    """What stands there, in order, as far as it is not a button."""
+    """All texts that are no buttons, in order."""
     found = []
     for block in view["blocks"]:
         part: dict[str, Any] = block.get("text") or next(iter(block.get("elements", [])), {})
