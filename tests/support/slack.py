@@ -9,17 +9,34 @@ import aiohttp
 from slack_sdk.signature import SignatureVerifier
 
 from bot.simulator import Person
-from tests.support.messages import Message, has_button
+from tests.support.messages import Message, actions_of, text_of
 from tests.support.world import SIGNING_SECRET, World
 
 PURCHASES = "C0PURCHASES"
 ESCALATIONS = "C0ESCALATIONS"
 
 
-async def ask(person: Person, text: str = "purchase 4200 New laptops") -> Message:
-    """The card that came of a command."""
-    await person.command(PURCHASES, f"/request-approval {text}")
-    return await person.wait_for_message(PURCHASES, has_button("approve"))
+def is_card(message: Message) -> bool:
+    return message["metadata"] is not None and message["metadata"]["event_type"] == "approval_requested"
+
+
+def undecided(message: Message) -> bool:
+    return is_card(message) and "approve" in actions_of(message)
+
+
+def decided(message: Message) -> bool:
+    return is_card(message) and not actions_of(message)
+
+
+async def ask(person: Person, text: str = "purchase 4200 New laptops", channel: str = PURCHASES) -> Message:
+    """Asks by command, and gives the card."""
+    await person.command(channel, f"/request-approval {text}")
+    return await person.wait_for_message(channel, undecided)
+
+
+async def ephemeral(person: Person, channel: str, words: str) -> None:
+    """Waits for a sentence that only this person can see."""
+    await person.wait_for_message(channel, lambda message: message["ephemeral"] and words in text_of(message))
 
 
 def id_on(card: Message) -> str:

@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.e2e.demo.conftest import Demo
-from tests.e2e.demo.test_walk import card, type_in
+from tests.support.page import card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

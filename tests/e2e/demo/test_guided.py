@@ -14,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from bot.demo.scenarios.script import NAMES, load
 from bot.simulator import Person
 from tests.e2e.demo.conftest import Demo, complaints_of
-from tests.e2e.demo.test_walk import PICTURES, become, card, picture, type_in
+from tests.support.page import PICTURES, become, card, picture, type_in
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("terminal")]
 

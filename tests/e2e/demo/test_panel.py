@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.demo.conftest import Demo
-from tests.e2e.demo.test_walk import become, card, type_in
+from tests.support.page import become, card, type_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

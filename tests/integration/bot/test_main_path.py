@@ -9,41 +9,16 @@ import pytest
 
 from bot.simulator.control.person import Person
 from tests.support.messages import actions_of, text_of
+from tests.support.slack import ESCALATIONS, PURCHASES, ask, decided, ephemeral, is_card, undecided
 from tests.support.world import World
 
-PURCHASES, ESCALATIONS, DOCS = "C0PURCHASES", "C0ESCALATIONS", "C0DOCS"
+DOCS = "C0DOCS"
 
 
 @pytest.fixture
 def world(any_world: World) -> World:
     """Each test, in each way that Slack and the hub can be reached."""
     return any_world
-
-
-def is_card(message: dict[str, Any]) -> bool:
-    return message["metadata"] is not None and message["metadata"]["event_type"] == "approval_requested"
-
-
-def undecided(message: dict[str, Any]) -> bool:
-    return is_card(message) and "approve" in actions_of(message)
-
-
-def decided(message: dict[str, Any]) -> bool:
-    return is_card(message) and not actions_of(message)
-
-
-async def ask(
-    rita: Person, text: str = "purchase 4200 New laptops for the team", channel: str = PURCHASES
-) -> dict[str, Any]:
-    """Asks, and gives the card."""
-    await rita.command(channel, f"/request-approval {text}")
-    card: dict[str, Any] = await rita.wait_for_message(channel, undecided)
-    return card
-
-
-async def ephemeral(person: Person, channel: str, words: str) -> None:
-    """Waits for a sentence that only this person can see."""
-    await person.wait_for_message(channel, lambda message: message["ephemeral"] and words in text_of(message))
 
 
 async def test_command_card_click_edited_card(world: World) -> None:

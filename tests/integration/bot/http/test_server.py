@@ -14,8 +14,8 @@ from slack_sdk.signature import SignatureVerifier
 from bot.security.receipts import verify
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
-from tests.integration.bot.test_main_path import PURCHASES, ask, ephemeral, undecided
 from tests.support.messages import actions_of
+from tests.support.slack import PURCHASES, ask, ephemeral, undecided
 from tests.support.world import SIGNING_SECRET, World
 
 

@@ -16,8 +16,8 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.simulator import ActionRefusedError
 from bot.simulator.control.person import Person
-from tests.integration.bot.test_main_path import PURCHASES, ask, decided, ephemeral, is_card
 from tests.support.messages import actions_of, text_of
+from tests.support.slack import PURCHASES, ask, decided, ephemeral, is_card
 from tests.support.world import TWILIO_NUMBER, World, policies
 
 LARGE = "purchase 12400 Steel for hall 3"

@@ -18,19 +18,11 @@ from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
 from tests.support.board import NUMBERS, refusal
+from tests.support.challenges import SOMEBODY, begun, code_in, other
 from tests.support.core_world import CoreWorld
 
 ADA = NUMBERS["U0ADA"]
-SOMEBODY = "+12025550199"
 GUESSES = 10_000 if os.environ.get("COUNTERSIGN_PROOF") else 500
-
-
-async def begun(world: CoreWorld, number: str = SOMEBODY) -> str:
-    """A challenge on its own, whose message was sent."""
-    before = len(world.phones.texts)
-    challenge = await world.challenges.start(number, "verify your phone")
-    await world.eventually(lambda: len(world.phones.texts) > before)
-    return challenge
 
 
 async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
@@ -40,15 +32,6 @@ async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
         return progress
 
     return await asyncio.wait_for(look(), 10)
-
-
-def code_in(world: CoreWorld, challenge: str) -> str:
-    return next(text for _, text, of in world.phones.texts if of == challenge).split()[2]
-
-
-def other(code: str) -> str:
-    """A wrong code."""
-    return str((int(code) + 1) % 10 ** len(code)).zfill(len(code))
 
 
 async def hear(world: CoreWorld, text: str, number: str = SOMEBODY, sid: str = "SM1") -> Heard:

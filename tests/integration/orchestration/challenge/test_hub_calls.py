@@ -8,7 +8,7 @@ from typing import Any, cast
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.service.challenges import ChallengeService
-from tests.integration.orchestration.challenge.test_challenge import SOMEBODY, begun, code_in, other
+from tests.support.challenges import SOMEBODY, begun, code_in, other
 from tests.support.core_world import CoreWorld
 
 
