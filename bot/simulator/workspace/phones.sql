@@ -19,10 +19,10 @@ CREATE TABLE text (
     sent       REAL,
     service    TEXT,                       -- the messaging service it was sent through
     callback   TEXT,
-    end_status TEXT NOT NULL,              -- what is in store for it, decided when it was accepted
+    end_status TEXT NOT NULL,              -- the status it will end in, decided when it was accepted
     end_code   INTEGER,
-    delay      REAL NOT NULL,              -- of its callbacks, in seconds
-    shown      INTEGER UNIQUE              -- its place on the phone, counted up; NULL while it is not there
+    delay      REAL NOT NULL,              -- of its callbacks, seconds
+    shown      INTEGER UNIQUE              -- its place on the phone, counted up; NULL while it is not shown
 ) WITHOUT ROWID;
 CREATE INDEX text_recipient ON text (recipient, shown);
 CREATE INDEX text_sender ON text (sender, shown);

@@ -1,4 +1,4 @@
--- The whole workspace. Bodies are JSON: their shape is Slack's and changes with Slack, the columns are what is searched by.
+-- The whole workspace. Bodies are JSON in Slack's shape; columns hold what is searched by.
 
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -37,7 +37,7 @@ CREATE TABLE message (
 ) WITHOUT ROWID;
 CREATE INDEX message_thread ON message (channel, thread_ts, ts) WHERE thread_ts IS NOT NULL;
 
--- Who a message calls by name; kept beside it so that unread badges need no scan of the texts.
+-- The people whom a message names. Kept apart, so that unread marks need no scan of the texts.
 CREATE TABLE mention (
     channel TEXT NOT NULL,
     ts      TEXT NOT NULL,
