@@ -33,11 +33,12 @@ test: lint ## everything that must hold, in under five minutes
 	$(BIN)/pytest -n 4 -m "not clocked"
 	$(BIN)/pytest -m clocked $$(grep -rl mark.clocked tests --include='test_*.py')
 
-lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, the page, Dockerfile
+lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint.class_names
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.cli.server import RefusedError, Reply, Server, UnreachableError
+from bot.cli.server import CallRefusedError, Reply, Server, UnreachableError
 from bot.terminal import LiveLine, complain, plain, say
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Duration
@@ -212,7 +212,7 @@ class _Asking:
             await self._server.call(
                 "POST", f"{path}/cancel", {"reason": "The one who waited was interrupted."}
             )
-        except RefusedError as error:
+        except CallRefusedError as error:
             if error.status != 409:
                 raise
         # It may have been decided in the same moment; what counts is how it ended.

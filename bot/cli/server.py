@@ -19,7 +19,7 @@ CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
 AWAY: Final = frozenset({429, 500, 502, 503, 504})
 
 
-class RefusedError(CountersignError):
+class CallRefusedError(CountersignError):
     """The server refused it."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -101,7 +101,7 @@ class Server:
     ) -> Reply:
         """One call. `key` makes it safe to repeat; `wait` is how long the server may hold it, in seconds.
 
-        Raises `RefusedError` or, where it may help to try again, `UnreachableError`.
+        Raises `CallRefusedError` or, where it may help to try again, `UnreachableError`.
         """
         try:
             async with self._session.request(
@@ -126,7 +126,7 @@ class Server:
             after = answer.headers.get("Retry-After", "")
             raise UnreachableError(_words(answer.status, found), float(after) if after.isdigit() else 0)
         if answer.status >= 300 or found is None:
-            raise RefusedError(answer.status, _words(answer.status, found))
+            raise CallRefusedError(answer.status, _words(answer.status, found))
         return Reply(answer.status, found)
 
     async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:

@@ -39,7 +39,7 @@ MEANT: Final = " Did you mean `{guess}`?"
 
 
 @dataclass(frozen=True)
-class Ask:
+class AskAtOnce:
     """Everything needed is there."""
 
     draft: Draft
@@ -67,7 +67,7 @@ class Subcommand:
     words: tuple[str, ...]
 
 
-Wish: TypeAlias = Ask | Fill | Explain | Subcommand
+Wish: TypeAlias = AskAtOnce | Fill | Explain | Subcommand
 
 
 def parse(text: str, policies: Policies) -> Wish:
@@ -92,7 +92,7 @@ def _asking(policy: Policy, words: list[str]) -> Wish:
     if len(title) > TITLE_LIMIT:
         return Explain(TOO_LONG.format(length=len(title)))
     draft = Draft(policy=policy.key, title=title, amount=amount)
-    return Fill(draft) if missing(draft, policy) else Ask(draft)
+    return Fill(draft) if missing(draft, policy) else AskAtOnce(draft)
 
 
 def explanation(wish: Explain, policies: Policies) -> str:

@@ -6,7 +6,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input import grammar
 from bot.slack.input.draft import to_request
-from bot.slack.input.grammar import Ask, Explain, Fill, Subcommand
+from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.subcommands import Subcommands
@@ -30,7 +30,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
             except InvalidRequestError as error:
                 await interaction.ack(str(error))
             return
-        if isinstance(wish, Ask):
+        if isinstance(wish, AskAtOnce):
             try:
                 request = to_request(
                     wish.draft, policies, requester=interaction.person, idempotency_key=interaction.id

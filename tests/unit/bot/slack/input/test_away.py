@@ -4,7 +4,7 @@ import pytest
 
 from bot.slack.input.away import read_away, told
 from bot.slack.input.draft import Policies
-from bot.slack.input.grammar import Ask, Explain, Fill, Subcommand, explanation, parse
+from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand, explanation, parse
 from bot.slack.text import typed
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, PersonEntry
@@ -78,7 +78,7 @@ def test_subcommands_keep_what_slack_marked(
 
 def test_a_policy_of_that_name_goes_first(policies: Policies) -> None:
     named = {**policies, "back": policies["purchase"].model_copy(update={"key": "back"})}
-    assert isinstance(parse("back 10 Order", named), Ask)
+    assert isinstance(parse("back 10 Order", named), AskAtOnce)
     assert isinstance(parse("away", named), Subcommand)
 
 
@@ -105,5 +105,5 @@ def test_a_title_is_what_was_typed(policies: Policies, sent: str, was_typed: str
     """With `should_escape` Slack marks people, channels and links in a command; a title is text."""
     assert typed(sent) == was_typed
     wish = parse(f"purchase {sent}", policies)
-    assert isinstance(wish, (Ask, Fill))
+    assert isinstance(wish, (AskAtOnce, Fill))
     assert wish.draft.title == was_typed

@@ -4,7 +4,7 @@ import pytest
 
 from bot.slack.input.amounts import read_amount
 from bot.slack.input.draft import Draft, Policies, to_request
-from bot.slack.input.grammar import Ask, Explain, Fill, Wish, explanation, parse
+from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Wish, explanation, parse
 from orchestration.domain.errors import InvalidRequestError
 
 
@@ -12,15 +12,15 @@ from orchestration.domain.errors import InvalidRequestError
     ("text", "wish"),
     [
         ("", Fill(Draft())),
-        ("purchase New laptops", Ask(Draft("purchase", "New laptops"))),
-        ("purchase 4200 New  laptops", Ask(Draft("purchase", "New laptops", "4200"))),
-        ("PURCHASE 4,200.00 New laptops", Ask(Draft("purchase", "New laptops", "4,200.00"))),
-        ("purchase 4200.50 USD New laptops", Ask(Draft("purchase", "New laptops", "4200.50 USD"))),
-        ("purchase 4200USD New laptops", Ask(Draft("purchase", "New laptops", "4200USD"))),
-        ("purchase 4200 SSD upgrades", Ask(Draft("purchase", "SSD upgrades", "4200"))),
-        ("purchase 2nd monitor", Ask(Draft("purchase", "2nd monitor"))),
-        ("purchase 24-inch displays", Ask(Draft("purchase", "24-inch displays"))),
-        ("purchase R&amp;D &lt;kit&gt;", Ask(Draft("purchase", "R&D <kit>"))),
+        ("purchase New laptops", AskAtOnce(Draft("purchase", "New laptops"))),
+        ("purchase 4200 New  laptops", AskAtOnce(Draft("purchase", "New laptops", "4200"))),
+        ("PURCHASE 4,200.00 New laptops", AskAtOnce(Draft("purchase", "New laptops", "4,200.00"))),
+        ("purchase 4200.50 USD New laptops", AskAtOnce(Draft("purchase", "New laptops", "4200.50 USD"))),
+        ("purchase 4200USD New laptops", AskAtOnce(Draft("purchase", "New laptops", "4200USD"))),
+        ("purchase 4200 SSD upgrades", AskAtOnce(Draft("purchase", "SSD upgrades", "4200"))),
+        ("purchase 2nd monitor", AskAtOnce(Draft("purchase", "2nd monitor"))),
+        ("purchase 24-inch displays", AskAtOnce(Draft("purchase", "24-inch displays"))),
+        ("purchase R&amp;D &lt;kit&gt;", AskAtOnce(Draft("purchase", "R&D <kit>"))),
         ("purchase", Fill(Draft("purchase"))),
         ("purchase 4200", Fill(Draft("purchase", "", "4200"))),
         ("access 3 accounts", Fill(Draft("access", "3 accounts"))),
@@ -65,7 +65,7 @@ def test_a_policy_called_help_can_be_asked_for(policies: Policies) -> None:
 def test_the_help_shows_the_grammar_the_policies_and_an_example_that_asks_at_once(policies: Policies) -> None:
     text = explanation(Explain("“<!channel>” is wrong."), policies)
     example = text.split("For example: `/request-approval ")[1].split("`")[0]
-    assert isinstance(parse(example, policies), Ask)
+    assert isinstance(parse(example, policies), AskAtOnce)
     assert text.startswith("“&lt;!channel&gt;” is wrong.")
     assert "• `purchase` Purchase, in <#C0PURCHASES>, amounts in USD" in text
     assert "• `access` Access, in <#C0ACCESS>, also needs System" in text
