@@ -10,18 +10,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
 from bot.slack.ids import is_channel, is_group, is_person
 
 ELLIPSIS: Final = "…"
-
-# ISO 4217's currencies without a minor unit: "4,200 JPY" has no cents to show.
-WHOLE: Final = frozenset(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905 - reads as the list it is
-)
 
 # Direction overrides can make an amount read backwards; they are not text.
 _DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -100,13 +94,6 @@ def when(moment: datetime) -> str:
     """A time in each reader's own zone; in UTC where a client cannot. It reads on in a sentence."""
     fallback = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(moment.timestamp())}^{_LOWER}{{date_short_pretty}} {{time}}|{fallback}>"
-
-
-def money(amount: Decimal, currency: str | None) -> str:
-    """`4,200.00 USD`: thousands separated, cents always shown where the currency has them."""
-    decimals = 0 if currency in WHOLE and amount == amount.to_integral_value() else 2
-    figure = f"{amount:,.{decimals}f}"
-    return f"{figure} {safe(currency, 3)}" if currency else figure
 
 
 def system(label: str) -> str:

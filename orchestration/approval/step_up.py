@@ -17,6 +17,7 @@ from orchestration.challenge.models import (
     Trouble,
 )
 from orchestration.domain.commands import Decision, Delegation, Reason
+from orchestration.domain.money import format_amount
 from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
 
 SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
@@ -70,7 +71,9 @@ class StepUp:
         what = (
             f"delegate {record.request_id}" if isinstance(act, Delegation) else f"approve {record.request_id}"
         )
-        amount = f", {request.amount:,.2f} {request.currency}" if request.amount is not None else ""
+        amount = ""
+        if request.amount is not None:
+            amount = f", {format_amount(request.amount, request.currency)}"
         return f"{what}{amount}: {' '.join(request.title.split())[:SUBJECT_TITLE]}"
 
     def waits(self) -> list[Task[Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 
@@ -55,7 +56,7 @@ def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
     if policy.auto_approve_below is not None:
         if request.amount is None or request.amount >= policy.auto_approve_below:
             return None
-        reasons.append(f"the amount is below {policy.auto_approve_below:,.2f} {policy.currency}")
+        reasons.append(f"the amount is below {format_amount(policy.auto_approve_below, policy.currency)}")
     for name, values in policy.auto_approve_when.items():
         value = request.fields.get(name, "").strip()
         if value not in values:

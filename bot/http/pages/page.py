@@ -14,7 +14,8 @@ from bot.http.api.timeline import Moment
 from bot.http.pages.account import Account
 from bot.http.pages.html import Html, document, run, tag
 from bot.slack.messages.states import CALLED, DOT, MARKS, VOTE_MARKS
-from bot.slack.text import clean, money, system, unescape
+from bot.slack.text import clean, system, unescape
+from orchestration.domain.money import format_amount
 from orchestration.domain.request import (
     ActionState,
     Choice,
@@ -133,7 +134,7 @@ class _Page:
         facts.append(("Asked by", tag("span", self._who(request.requester), *self._by_token())))
         facts.append(("Asked at", _time(self._account.progress.asked_at)))
         if request.amount is not None:
-            facts.append(("Amount", money(request.amount, request.currency)))
+            facts.append(("Amount", format_amount(request.amount, request.currency)))
         labels = {spec.name: spec.title for spec in self._account.policy.fields}
         facts += [
             (_line(labels.get(name, name)), tag("span", clean(value), dir="auto"))

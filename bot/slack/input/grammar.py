@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from bot.slack.input import away
-from bot.slack.input.amounts import is_currency, looks_like_amount, read_amount
+from bot.slack.input.amounts import looks_like_amount, read_amount
 from bot.slack.input.draft import Draft, Policies, missing
 from bot.slack.text import mention, safe, typed
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.money import is_currency
 from orchestration.domain.policy import Policy
 
 COMMAND: Final = "/request-approval"

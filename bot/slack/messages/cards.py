@@ -16,8 +16,9 @@ from bot.slack.codes import ENTER_CODE
 from bot.slack.input.target import Target
 from bot.slack.messages.path import path
 from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OPEN, YES
-from bot.slack.text import ELLIPSIS, bold, mention, money, plain, quoted, safe, system, when, within
+from bot.slack.text import ELLIPSIS, bold, mention, plain, quoted, safe, system, when, within
 from orchestration.domain.cards import Card
+from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, RemarkKind
 
 APPROVE: Final = "approve"
@@ -143,7 +144,7 @@ def _title(card: Card) -> str:
 
 
 def _amount(card: Card) -> str:
-    return "" if card.amount is None else money(card.amount, card.currency)
+    return "" if card.amount is None else format_amount(card.amount, card.currency)
 
 
 def _subject(card: Card, separator: str, *, strong: bool = False) -> str:

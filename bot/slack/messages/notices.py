@@ -11,9 +11,10 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import grammar
 from bot.slack.input.target import Target
-from bot.slack.text import bold, linked, mention, money, plain, quoted, safe, system, when
+from bot.slack.text import bold, linked, mention, plain, quoted, safe, system, when
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
 from orchestration.service.messages import unconfirmed
@@ -202,7 +203,7 @@ def _lines(*lines: str) -> str:
 def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
     """`*New laptops* (4,200.00 USD)`."""
     named = bold(safe(title, 150, room=800))
-    return named if amount is None else f"{named} ({money(amount, currency)})"
+    return named if amount is None else f"{named} ({format_amount(amount, currency)})"
 
 
 _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], NoticeMessage]]] = {

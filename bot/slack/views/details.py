@@ -13,9 +13,10 @@ from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.path import delegates, vote_words
 from bot.slack.messages.states import CALLED, DOT, MARKS
-from bot.slack.text import bold, mention, money, plain, safe, system, when, within
+from bot.slack.text import bold, mention, plain, safe, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.domain.commands import Progress
+from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, LevelState
 
@@ -102,7 +103,7 @@ def _links(offers: Offers) -> Iterator[Json]:
 
 def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
     status = f"{MARKS[progress.status]} {bold(CALLED[progress.status])}"
-    amount = [] if request.amount is None else [money(request.amount, request.currency)]
+    amount = [] if request.amount is None else [format_amount(request.amount, request.currency)]
     until = [f"until {when(progress.deadline)}"] if progress.deadline else []
     asked = f"Asked for by {mention(request.requester)}, {when(progress.asked_at)}"
     ended = []

@@ -12,8 +12,9 @@ from bot.slack.blocks import Json
 from bot.slack.input import away
 from bot.slack.input.target import Target
 from bot.slack.messages.states import CALLED, DOT, MARKS, OPEN
-from bot.slack.text import bold, mention, money, plain, safe, when
+from bot.slack.text import bold, mention, plain, safe, when
 from orchestration.approval.status import RequestView
+from orchestration.domain.money import format_amount
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import Choice, Status
 from orchestration.service.worklists import Worklist
@@ -142,7 +143,7 @@ def _decided(item: RequestView) -> str:
 def _lines(item: RequestView, said: Sequence[str]) -> str:
     request = item.request
     title = bold(safe(request.title, 150, room=800)) or safe(item.policy.title, 60)
-    amount = [] if request.amount is None else [money(request.amount, request.currency)]
+    amount = [] if request.amount is None else [format_amount(request.amount, request.currency)]
     small = [*said, safe(item.progress.request_id, 60)]
     return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
 

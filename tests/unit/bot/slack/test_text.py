@@ -3,7 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from bot.slack.text import bold, escape, mention, money, plain, quoted, safe, unescape, when, within
+from bot.slack.text import bold, escape, mention, plain, quoted, safe, unescape, when, within
+from orchestration.domain.money import format_amount
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_nothing_to_quote_is_no_quote(empty: str) -> None:
     ],
 )
 def test_amounts(amount: str, currency: str | None, shown: str) -> None:
-    assert money(Decimal(amount), currency) == shown
+    assert format_amount(Decimal(amount), currency) == shown
 
 
 @pytest.mark.parametrize(
