@@ -10,7 +10,8 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.simulator import Person
 from tests.support.messages import Message, actions_of, text_of
-from tests.support.world import SIGNING_SECRET, World
+from tests.support.simulated import SIGNING_SECRET
+from tests.support.world import World
 
 PURCHASES = "C0PURCHASES"
 ESCALATIONS = "C0ESCALATIONS"

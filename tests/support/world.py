@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,10 +21,8 @@ from orchestration.hub import Hub
 from orchestration.service.approvals import ApprovalService
 from tests.support import POLICIES
 from tests.support.messages import text_of
+from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
-BOT_TOKEN = "xoxb-test"
-APP_TOKEN = "xapp-test"
-SIGNING_SECRET = secrets.token_hex(16)
 TWILIO_ACCOUNT = "AC" + "0" * 32
 TWILIO_TOKEN = "twilio-auth-token"
 TWILIO_NUMBER = "+12025550100"
@@ -183,7 +180,7 @@ class World:
 
     def now(self) -> datetime:
         """The hub's time."""
-        return self.hub.clock.now() if self.hub else datetime.now(UTC)
+        return self.hub.clock.now()
 
     async def skip(self, **time: float) -> None:
         """Skips durable time, without waiting for it."""

@@ -15,8 +15,9 @@ from bot.security.receipts import verify
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from tests.support.messages import actions_of
+from tests.support.simulated import SIGNING_SECRET
 from tests.support.slack import PURCHASES, ask, ephemeral, undecided
-from tests.support.world import SIGNING_SECRET, World
+from tests.support.world import World
 
 
 def click(card: dict[str, Any], user: str) -> str:
