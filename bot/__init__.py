@@ -1,0 +1,1 @@
+"""Everything that touches the outside: Slack, SMS, HTTP, the command line, and the simulated workspace."""

@@ -1,0 +1,1 @@
+"""Calls to Slack's Web API: posting, looking up, pacing, and errors as ours."""

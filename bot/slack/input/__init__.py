@@ -1,0 +1,1 @@
+"""Reads what people type and press: commands, amounts, dates, and which card was pressed."""

@@ -6,10 +6,11 @@ from typing import Final
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.codes import ENTER_CODE, ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from bot.slack.input import target
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.messages.cards import ENTER_CODE
+from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
@@ -61,6 +62,5 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
         else:
             await interaction.done()
             ended = await challenges.status(challenge)
-            verified = ended.status is ChallengeStatus.VERIFIED
-            if not verified:
+            if ended.status is not ChallengeStatus.VERIFIED:
                 await interaction.tell(unconfirmed(ended.trouble) if ended.trouble else ENDED)

@@ -1,4 +1,4 @@
-"""What became of a command, once it is on disk, and where the person hears of it."""
+"""Reports a command's verdict to the person who sent it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ async def answer_press(
         await interaction.tell(words)
 
 
-async def answer_form(interaction: Interaction, service: ApprovalService, ticket: Ticket, field: str) -> None:
+async def answer_submission(
+    interaction: Interaction, service: ApprovalService, ticket: Ticket, field: str
+) -> None:
     """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
     verdict = await verdict_on(service, ticket, within=_left(interaction))
     if verdict.reason is Reason.NO_ANSWER_YET:

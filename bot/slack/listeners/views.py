@@ -7,7 +7,7 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.input.draft import to_request
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.verdicts import answer_form
+from bot.slack.listeners.verdicts import answer_submission
 from bot.slack.messages.notices import asked
 from bot.slack.views import decision_forms
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
@@ -49,13 +49,13 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
     @answered
     async def reject(interaction: Interaction) -> None:
         ticket = await _decide(interaction, service, Choice.REJECT, decision_forms.REJECTING)
-        await answer_form(interaction, service, ticket, decision_forms.REJECTING.field)
+        await answer_submission(interaction, service, ticket, decision_forms.REJECTING.field)
 
     @app.view(decision_forms.APPROVING.id)
     @answered
     async def approve(interaction: Interaction) -> None:
         ticket = await _decide(interaction, service, Choice.APPROVE, decision_forms.APPROVING)
-        await answer_form(interaction, service, ticket, decision_forms.APPROVING.field)
+        await answer_submission(interaction, service, ticket, decision_forms.APPROVING.field)
 
     @app.view(decision_forms.DELEGATING.id)
     @answered
@@ -65,7 +65,7 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
         ticket = await service.delegate(
             card.instance_id, interaction.actor, to, round=card.round, command_id=interaction.id
         )
-        await answer_form(interaction, service, ticket, decision_forms.DELEGATING.field)
+        await answer_submission(interaction, service, ticket, decision_forms.DELEGATING.field)
 
     @app.view(decision_forms.CANCELLING.id)
     @answered
@@ -75,7 +75,7 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
         ticket = await service.cancel(
             card.instance_id, interaction.actor, reason=reason, command_id=interaction.id
         )
-        await answer_form(interaction, service, ticket, decision_forms.CANCELLING.field)
+        await answer_submission(interaction, service, ticket, decision_forms.CANCELLING.field)
 
 
 def _talking(app: AsyncApp, service: ApprovalService) -> None:
@@ -119,4 +119,4 @@ async def _say(
     except InvalidRequestError as error:
         await interaction.ack(response_action="errors", errors={form.field: str(error)})
         return
-    await answer_form(interaction, service, ticket, form.field)
+    await answer_submission(interaction, service, ticket, form.field)

@@ -1,0 +1,1 @@
+"""Draws messages: cards, thread replies and notices."""

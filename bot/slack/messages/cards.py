@@ -1,7 +1,9 @@
-"""How a card looks. Pure: the same card gives the same blocks, within Slack's limits whatever was typed.
+"""Draws a card: its lines, its buttons and its menu. Pure.
 
-An open card leads with its title and ends with its buttons; one that takes no more decisions is a calm line of who,
-when and why. Mentions are the only names: a display name can be chosen to look like someone else's.
+The same card gives the same blocks, within Slack's limits whatever was typed.
+
+An open card starts with its title and ends with its buttons. One that takes no more decisions is a single line that
+says who, when and why. People are named by mentions only: a display name can be chosen to look like someone else's.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
-from bot.slack.codes import ENTER_CODE
 from bot.slack.input.target import Target
 from bot.slack.messages.path import path
 from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OPEN, YES
@@ -24,6 +25,7 @@ from orchestration.domain.request import ActionState, RemarkKind
 APPROVE: Final = "approve"
 REJECT: Final = "reject"
 MORE: Final = "more"
+ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
 
 # The menu beside the buttons, in the order of how often each is wanted.

@@ -1,4 +1,4 @@
-"""What a person, or a channel, is told in a message of its own: a sentence or two, and where to look. Pure."""
+"""Draws the messages to one person or one channel: a sentence or two, and a link to the card. Pure."""
 
 from __future__ import annotations
 

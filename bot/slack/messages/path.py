@@ -1,4 +1,4 @@
-"""The path of a request: a line a level, the ones that ended, the one that is open, and the ones to come. Pure."""
+"""Draws the levels of a request on its card: one line for each that ended, is open, or is still to come. Pure."""
 
 from __future__ import annotations
 

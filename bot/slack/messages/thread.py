@@ -1,4 +1,4 @@
-"""The thread under a card: one short line a step. Pure."""
+"""Draws the replies in the thread under a card: one short line for each step. Pure."""
 
 from __future__ import annotations
 

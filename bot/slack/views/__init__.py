@@ -1,0 +1,1 @@
+"""Draws forms, Details and App Home, and reads what was filled in."""

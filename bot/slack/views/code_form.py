@@ -1,4 +1,4 @@
-"""The form in which a code is typed. Pure."""
+"""The form in which a person types the code from the SMS. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from bot.slack import blocks
+from bot.slack.blocks import Json
 from bot.slack.text import bold, safe
 from orchestration.challenge.models import ChallengeProgress
 
-ENTER_CODE: Final = "enter_code"
 ENTER_CODE_FORM: Final = "enter_code_form"
 TYPED: Final = "code"
 TITLE: Final = "Enter your code"
 LABEL: Final = "The code from the SMS"
 HINT: Final = "It is {digits} digits, sent to {masked}. You can also reply to the SMS with it."
-
-Json = dict[str, Any]
 
 
 class CodeOrigin(BaseModel):
