@@ -1,1 +1,1 @@
-"""The subcommands of `countersign`, one module each; `bot.cli` is the table of them."""
+"""The `countersign` command: one module a subcommand; `main` is the table of them."""

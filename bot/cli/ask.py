@@ -10,15 +10,14 @@ import signal
 import sys
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from bot.cli.server import CallRefusedError, Reply, Server, UnreachableError
-from bot.terminal import LiveLine, complain, plain, say
+from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
+from bot.cli.arguments import duration
+from bot.cli.summary import ending, standing
+from bot.terminal import LiveLine, complain, say
 from orchestration.domain.errors import CountersignError
-from orchestration.domain.request import Duration
 
 APPROVED: Final = 0
 REJECTED: Final = 1
@@ -66,7 +65,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--timeout", metavar="DURATION", help="shorten each level's own time, such as 30m")
     parser.add_argument("--callback-url", metavar="URL", help="where the outcome is to be POSTed, signed")
     parser.add_argument(
-        "--wait", metavar="DURATION", type=_duration, help="how long to wait here (default: until it ends)"
+        "--wait", metavar="DURATION", type=duration, help="how long to wait here (default: until it ends)"
     )
     parser.add_argument("--idempotency-key", metavar="KEY", help="asking again with the same key asks once")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -83,20 +82,12 @@ def _field(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _duration(text: str) -> timedelta:
-    try:
-        found: timedelta = TypeAdapter(Duration).validate_python(text)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration, such as 90s, 30m or 2d") from error
-    return found
-
-
 async def run(given: argparse.Namespace) -> int:
     """Asks and waits; the exit status."""
     line = LiveLine(sys.stderr)
     try:
-        async with Server(os.environ) as server:
-            return await _Asking(given, server, line).run()
+        async with ApiClient(os.environ) as api:
+            return await _Asking(given, api, line).run()
     except CountersignError as error:
         line.clear()
         complain(str(error))
@@ -104,9 +95,9 @@ async def run(given: argparse.Namespace) -> int:
 
 
 class _Asking:
-    def __init__(self, given: argparse.Namespace, server: Server, line: LiveLine) -> None:
+    def __init__(self, given: argparse.Namespace, api: ApiClient, line: LiveLine) -> None:
         self._given = given
-        self._server = server
+        self._api = api
         self._line = line
         self._stop = asyncio.Event()
         self._began = time.monotonic()
@@ -147,12 +138,12 @@ class _Asking:
         complain(f"nobody has decided {request_id} yet; it stays open.")
         return TIMED_OUT
 
-    async def _look(self, request_id: str, hold: int) -> Reply:
+    async def _look(self, request_id: str, hold: int) -> ApiReply:
         """One long poll, with the live line ticking meanwhile."""
-        path = f"/api/approvals/{request_id}"
+        path = approval_path(request_id)
         # The first look is not held, so that the line says something at once.
-        seen = self._seen or (await self._server.call("GET", path)).body
-        poll = asyncio.create_task(self._server.call("GET", path, query={"wait": f"{hold}s"}, wait=hold))
+        seen = self._seen or (await self._api.call("GET", path)).body
+        poll = asyncio.create_task(self._api.call("GET", path, query={"wait": f"{hold}s"}, wait=hold))
         try:
             while not poll.done():
                 elapsed = timedelta(seconds=int(time.monotonic() - self._began))
@@ -182,7 +173,7 @@ class _Asking:
         pause = 0.1
         while True:
             try:
-                started = await self._server.call("POST", "/api/approvals", body, key=key)
+                started = await self._api.call("POST", "/api/approvals", body, key=key)
             except UnreachableError as error:
                 if time.monotonic() - self._began + max(pause, error.retry_after) > patience:
                     raise
@@ -207,36 +198,12 @@ class _Asking:
         if not self._given.cancel_on_interrupt:
             complain(f"interrupted; {request_id} stays open.")
             return INTERRUPTED
-        path = f"/api/approvals/{request_id}"
+        path = approval_path(request_id)
         try:
-            await self._server.call(
-                "POST", f"{path}/cancel", {"reason": "The one who waited was interrupted."}
-            )
+            await self._api.call("POST", f"{path}/cancel", {"reason": "The one who waited was interrupted."})
         except CallRefusedError as error:
             if error.status != 409:
                 raise
         # It may have been decided in the same moment; what counts is how it ended.
-        reply = await self._server.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
+        reply = await self._api.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
         return self._ended(reply.body) if reply.status == 200 else CANCELLED
-
-
-def standing(approval: dict[str, Any]) -> str:
-    """Where an approval stands, in one line."""
-    parts = [approval["id"], approval["status"]]
-    if approval["levels"]:
-        level = approval["levels"][-1]
-        yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
-        parts.append(f"{level['name']}: {yes} of {level['needed']}")
-        parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
-    if approval["deadline"]:
-        until = datetime.fromisoformat(approval["deadline"]).astimezone()
-        parts.append(f"until {until:%a %H:%M}")
-    return " · ".join(parts)
-
-
-def ending(approval: dict[str, Any]) -> str:
-    """How it ended, in one line."""
-    outcome = approval["outcome"] or {}
-    by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
-    words = outcome.get("comments") or outcome.get("reason")
-    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}")

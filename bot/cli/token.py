@@ -14,7 +14,7 @@ from bot.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
-    """Adds the subcommands."""
+    """Adds the subcommand."""
     token = commands.add_parser("token", help="tokens for programs; run it where the server runs")
     actions = token.add_subparsers(metavar="ACTION", required=True)
 

@@ -1,4 +1,4 @@
-"""`countersign verify RECEIPT` and `countersign key rotate`."""
+"""`countersign verify RECEIPT`: whether a receipt is genuine, and whether it says approved."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bot import config
-from bot.cli.server import fetch_public
-from bot.security.receipts import Keys, ReceiptError, verify
+from bot.cli.api_client import fetch_public
+from bot.security.receipts import ReceiptError, verify
 from bot.terminal import complain, plain, say
 from orchestration.domain.errors import CountersignError
 
@@ -24,7 +23,7 @@ PUBLISHED: Final = "/.well-known/jwks.json"
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
-    """Adds the subcommands."""
+    """Adds the subcommand."""
     check = commands.add_parser(
         "verify",
         help="check a receipt, and that it says yes",
@@ -39,11 +38,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check.add_argument("--digest", help="insist that exactly this was shown")
     check.add_argument("--json", action="store_true", help="print all that it says, as JSON")
     check.set_defaults(command=_verify)
-
-    keys = commands.add_parser("key", help="the key that signs receipts; run it where the server runs")
-    actions = keys.add_subparsers(metavar="ACTION", required=True)
-    rotate = actions.add_parser("rotate", help="sign with a new key from the next start on")
-    rotate.set_defaults(command=_rotate)
 
 
 def _verify(given: argparse.Namespace) -> int:
@@ -73,9 +67,3 @@ def _published(kept: Path | None) -> Any:
         return json.loads(kept.read_text())
     except (OSError, ValueError) as error:
         raise ReceiptError(f"--jwks: {kept} cannot be read ({error}).") from error
-
-
-def _rotate(_: argparse.Namespace) -> int:
-    Keys.rotate(config.data_dir(os.environ))
-    say("A new key signs from the next start on; what the old ones signed still verifies.")
-    return 0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -37,11 +38,16 @@ class UnreachableError(CountersignError):
 
 
 @dataclass(frozen=True)
-class Reply:
+class ApiReply:
     """A success."""
 
     status: int
     body: Any
+
+
+def approval_path(request_id: str) -> str:
+    """The path of one approval."""
+    return f"/api/approvals/{quote(request_id, safe='')}"
 
 
 def url_of(environment: Mapping[str, str]) -> str:
@@ -65,7 +71,7 @@ async def fetch_public(environment: Mapping[str, str], path: str) -> Any:
         raise UnreachableError(f"{url} cannot be read ({error or type(error).__name__}).") from error
 
 
-class Server:
+class ApiClient:
     """One session. `async with` it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -98,7 +104,7 @@ class Server:
         query: Mapping[str, str] | None = None,
         key: str | None = None,
         wait: float = 0,
-    ) -> Reply:
+    ) -> ApiReply:
         """One call. `key` makes it safe to repeat; `wait` is how long the server may hold it, in seconds.
 
         Raises `CallRefusedError` or, where it may help to try again, `UnreachableError`.
@@ -127,7 +133,7 @@ class Server:
             raise UnreachableError(_words(answer.status, found), float(after) if after.isdigit() else 0)
         if answer.status >= 300 or found is None:
             raise CallRefusedError(answer.status, _words(answer.status, found))
-        return Reply(answer.status, found)
+        return ApiReply(answer.status, found)
 
     async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Every approval that the query means, oldest first, page by page."""

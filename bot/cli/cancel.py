@@ -1,0 +1,26 @@
+"""`countersign cancel ID`: withdraws a request of the token's owner."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from typing import Any
+
+from bot.cli.api_client import ApiClient, approval_path
+from bot.terminal import say
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommand."""
+    parser = commands.add_parser("cancel", help="withdraw a request of yours")
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--reason", default="")
+    parser.set_defaults(command=lambda given: asyncio.run(_cancel(given)))
+
+
+async def _cancel(given: argparse.Namespace) -> int:
+    async with ApiClient(os.environ) as api:
+        reply = await api.call("POST", f"{approval_path(given.id)}/cancel", {"reason": given.reason})
+    say(reply.body["message"])
+    return 0

@@ -1,0 +1,23 @@
+"""`countersign hub`: the task hub as a process of its own, with the hub's own options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, Final
+
+from orchestration import hub
+
+NAME: Final = "hub"
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommand's line to `countersign --help`."""
+    commands.add_parser(
+        NAME, help="the task hub as a process of its own; check and backup of its file (see hub --help)"
+    )
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs the hub's own command line, whose options a subparser of argparse would refuse. Returns the exit status."""
+    return hub.main(words)

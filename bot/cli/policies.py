@@ -1,0 +1,48 @@
+"""`countersign policies check FILE`: finds every fault in a policy file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from bot import config
+from bot.terminal import say
+from orchestration.domain.errors import PolicyError
+
+FAULTS_FOUND: Final = 1
+NEEDS_TWILIO: Final = (
+    "Note: {policies} sends codes by SMS, so `countersign run` will need the TWILIO_ settings."
+)
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Adds the subcommand."""
+    policies = commands.add_parser("policies", help="what may be asked for, and who decides")
+    check = policies.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "check", help="find every fault in a policy file; exit status 1 when there is one"
+    )
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(command=_check)
+
+
+def _check(given: argparse.Namespace) -> int:
+    # Imported late: they bring the HTTP client with them.
+    from bot import policy_reloading  # noqa: PLC0415
+    from bot.outbound import actions  # noqa: PLC0415
+    from bot.twilio.settings import read_twilio  # noqa: PLC0415
+
+    try:
+        # The TWILIO_ settings of this shell are no part of the file, so missing ones are a note and no fault.
+        sms = read_twilio(config.gather(os.environ)) is not None
+        book = policy_reloading.load(given.file, actions.installed(), sms=True)
+    except PolicyError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the faults by line, as compilers print them
+        return FAULTS_FOUND
+    say(f"{given.file}: OK ({', '.join(sorted(book.policies))})")
+    confirmed = [key for key, policy in sorted(book.policies.items()) if policy.confirms]
+    if confirmed and not sms:
+        say(NEEDS_TWILIO.format(policies=", ".join(confirmed)))
+    return 0

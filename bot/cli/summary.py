@@ -1,0 +1,30 @@
+"""An approval in one line, for the terminal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bot.terminal import plain
+
+
+def standing(approval: dict[str, Any]) -> str:
+    """Where an approval stands, in one line."""
+    parts = [approval["id"], approval["status"]]
+    if approval["levels"]:
+        level = approval["levels"][-1]
+        yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
+        parts.append(f"{level['name']}: {yes} of {level['needed']}")
+        parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
+    if approval["deadline"]:
+        until = datetime.fromisoformat(approval["deadline"]).astimezone()
+        parts.append(f"until {until:%a %H:%M}")
+    return " · ".join(parts)
+
+
+def ending(approval: dict[str, Any]) -> str:
+    """How it ended, in one line."""
+    outcome = approval["outcome"] or {}
+    by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
+    words = outcome.get("comments") or outcome.get("reason")
+    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}")
