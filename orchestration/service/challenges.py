@@ -81,10 +81,18 @@ class ChallengeService:
 
     async def answer(self, challenge_id: str, digits: str, command_id: str) -> CodeResult | None:
         """Answers one challenge with digits of the right length; None when it has ended or does not answer in time."""
-        progress = await self.status(challenge_id)
-        if progress.status is ChallengeStatus.WAITING:
-            progress = await self._respond(challenge_id, digits, command_id)
-        return _answer_in(progress, command_id)
+        return result_for(
+            await self.answer_read(await self.status(challenge_id), digits, command_id), command_id
+        )
+
+    async def answer_read(self, read: ChallengeProgress, digits: str, command_id: str) -> ChallengeProgress:
+        """Answers a challenge whose `status` the caller has just read, and returns it as it stands after that.
+
+        `result_for` finds the judgement in it. A challenge that has ended is returned as it was read.
+        """
+        if read.status is not ChallengeStatus.WAITING:
+            return read
+        return await self._respond(read.challenge_id, digits, command_id)
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
         """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt."""
@@ -100,7 +108,7 @@ class ChallengeService:
         # The first that fits is meant; where none fits, each of them is.
         meant = fitting[:1] or list(waiting)
         after = await asyncio.gather(*(self._respond(challenge, digits, command_id) for challenge in meant))
-        answers = (_answer_in(progress, command_id) for progress in after)
+        answers = (result_for(progress, command_id) for progress in after)
         answered = next((answer for answer in answers if answer is not None), None)
         return Heard(waiting=len(waiting), challenge=after[0], answered=answered)
 
@@ -130,7 +138,7 @@ class ChallengeService:
         deadline, pause = clock.time() + ANSWER_WAIT, FIRST_LOOK
         while True:
             progress = await self.status(challenge_id)
-            judged = _answer_in(progress, command_id) is not None
+            judged = result_for(progress, command_id) is not None
             if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
                 return progress
             await asyncio.sleep(pause)
@@ -156,5 +164,6 @@ def _progress_of(state: OrchestrationState) -> ChallengeProgress:
     return progress
 
 
-def _answer_in(progress: ChallengeProgress, command_id: str) -> CodeResult | None:
+def result_for(progress: ChallengeProgress, command_id: str) -> CodeResult | None:
+    """The judgement of the answer with this command ID; None while there is none."""
     return next((answer for answer in progress.answers if answer.command_id == command_id), None)

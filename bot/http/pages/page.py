@@ -13,7 +13,7 @@ from typing import Final
 from bot.http.api.timeline import Moment
 from bot.http.pages.account import Account
 from bot.http.pages.html import Html, document, run, tag
-from bot.slack.messages.states import CALLED, DOT, MARKS, VOTE_MARKS
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import clean, system, unescape
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import (

@@ -14,7 +14,7 @@ from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import FORMS, answer_form, open_form, reject_form, say, show_details
-from bot.slack.listeners.verdicts import answer_press, words_on
+from bot.slack.listeners.verdicts import ack_and_read, answer_press
 from bot.slack.messages import cards, notices
 from bot.slack.views import details
 from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
@@ -40,7 +40,7 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
         ticket = await service.decide(
             card.instance_id, interaction.actor, Choice.APPROVE, round=card.round, command_id=interaction.id
         )
-        await say(interaction, service, prechecks, await words_on(interaction, service, ticket))
+        await say(interaction, service, prechecks, await ack_and_read(interaction, service, ticket))
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.REJECT})
     @answered

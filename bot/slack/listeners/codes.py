@@ -13,7 +13,7 @@ from bot.slack.messages.cards import ENTER_CODE
 from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.service.approvals import ApprovalService
-from orchestration.service.challenges import ChallengeService
+from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import unconfirmed
 
 NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
@@ -49,10 +49,12 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
             words = NOT_A_CODE.format(digits=challenges.codes.digits)
             await interaction.ack(response_action="errors", errors={TYPED: words})
             return
-        if (await challenges.status(challenge)).user != interaction.person:
+        before = await challenges.status(challenge)
+        if before.user != interaction.person:
             await interaction.ack(response_action="errors", errors={TYPED: NO_CODE})
             return
-        answer = await challenges.answer(challenge, digits, interaction.id)
+        after = await challenges.answer_read(before, digits, interaction.id)
+        answer = result_for(after, interaction.id)
         if answer is not None and answer.right:
             await interaction.done()
         elif answer is not None and answer.attempts_left > 0:
@@ -61,6 +63,5 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
             await interaction.ack(response_action="errors", errors={TYPED: words})
         else:
             await interaction.done()
-            ended = await challenges.status(challenge)
-            if ended.status is not ChallengeStatus.VERIFIED:
-                await interaction.tell(unconfirmed(ended.trouble) if ended.trouble else ENDED)
+            if after.status is not ChallengeStatus.VERIFIED:
+                await interaction.tell(unconfirmed(after.trouble) if after.trouble else ENDED)

@@ -12,7 +12,7 @@ from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.messages import sentence
 
 PATIENCE: Final = 10.0  # seconds
-# Seconds after an interaction by which its ack is sent, verdict or none. Slack waits 3, and the way to it takes some.
+# Seconds after an interaction within which it is acked, with or without a verdict. Slack waits 3, network included.
 ACK_BY: Final = 2.2
 
 
@@ -27,10 +27,10 @@ async def verdict_on(service: ApprovalService, ticket: Ticket, *, within: float 
         return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
 
 
-async def words_on(
+async def ack_and_read(
     interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str = ""
 ) -> str:
-    """For a press: acks, and returns what there is to say; mostly nothing, as the card changes."""
+    """For a press: acks, waits for the verdict and returns what to say; "" where the card shows it already."""
     await interaction.done()
     verdict = await verdict_on(service, ticket)
     return accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
@@ -39,8 +39,8 @@ async def words_on(
 async def answer_press(
     interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str = ""
 ) -> None:
-    """For a press: ack, then say what changed nothing."""
-    if words := await words_on(interaction, service, ticket, accepted):
+    """For a press: acks, then says why nothing changed, or `accepted`."""
+    if words := await ack_and_read(interaction, service, ticket, accepted):
         await interaction.tell(words)
 
 

@@ -15,8 +15,8 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
-from bot.slack.messages.path import path
-from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OPEN, YES
+from bot.slack.messages.levels import level_lines
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OPEN, YES
 from bot.slack.text import ELLIPSIS, bold, mention, plain, quoted, safe, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.money import format_amount
@@ -97,7 +97,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     said = [
         _asked(card),
         _description(card),
-        path(card, naming=notify is None),
+        level_lines(card, naming=notify is None),
         _confirming(card),
         _talk(card),
     ]
@@ -117,7 +117,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    said = [f"{bold(_title(card))}\n{_asked(card)}", path(card, naming=True)]
+    said = [f"{bold(_title(card))}\n{_asked(card)}", level_lines(card, naming=True)]
     return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
@@ -131,7 +131,7 @@ def _ended(card: Card) -> list[Json]:
     if why := quoted(card.comments, REASON, lines=6, room=1800) or safe(card.reason, REASON, room=1800):
         lines.append(why)
     done = within(map(_action, card.actions), "\n", 2800)
-    history = path(card, naming=False) if _tells_more(card) else ""
+    history = level_lines(card, naming=False) if _tells_more(card) else ""
     asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
     small = [history, DOT.join([asked, _small_print(card)])]
     parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]

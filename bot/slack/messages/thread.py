@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bot.slack.messages.states import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
 from bot.slack.text import bold, mention, quoted, safe, system, within
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.request import Choice

@@ -11,8 +11,8 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.messages import cards
-from bot.slack.messages.path import delegates, vote_words
-from bot.slack.messages.states import CALLED, DOT, MARKS
+from bot.slack.messages.levels import delegates, vote_words
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS
 from bot.slack.text import bold, mention, plain, safe, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.domain.commands import Progress

@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
 from bot.slack.input.target import Target
-from bot.slack.messages.states import CALLED, DOT, MARKS, OPEN
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, plain, safe, when
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount

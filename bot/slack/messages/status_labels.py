@@ -1,4 +1,4 @@
-"""How each state of a request is marked and called, wherever it is shown."""
+"""The mark and the label of each status, the same wherever a request is shown."""
 
 from __future__ import annotations
 

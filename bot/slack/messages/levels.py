@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from bot.slack.ids import is_group
-from bot.slack.messages.states import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.request import Choice, Factor, LevelState, Status, Via, Vote
@@ -24,8 +24,8 @@ LINE_ROOM: Final = 1400
 ROOM: Final = 2900
 
 
-def path(card: Card, *, naming: bool) -> str:
-    """A line a level and what silence has led to; where there are too many, the latest are kept.
+def level_lines(card: Card, *, naming: bool) -> str:
+    """One line for each level and each escalation. Where they do not all fit, the latest are kept.
 
     `naming` says who is waited for by name. A mention in a new message pings, so a card that is being posted names
     only who decides for somebody, as they are asked anew, and counts the others who may decide.
@@ -59,7 +59,7 @@ def _level(level: LevelState, *, naming: bool) -> str:
     )
 
 
-def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `path`
+def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `level_lines`
     running = not level.status.ended
     approvals = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
     if level.needed > 1 and level.status not in DECIDED:
