@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.service.challenges import ChallengeService
 from tests.support.challenges import SOMEBODY, begun, code_in, other
 from tests.support.core_world import CoreWorld
-
-
-class CountingClient:
-    """A hub client that remembers the names of the calls that went through it."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.calls: list[str] = []
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(name)
-            return getattr(self._client, name)(*args, **kwargs)
-
-        return call
+from tests.support.counting import CountingClient
 
 
 async def calls_for(world: CoreWorld, text: str) -> list[str]:
