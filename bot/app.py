@@ -122,7 +122,7 @@ async def running(
         )
         closing.push_async_callback(_end, sweeping)
 
-        drawing = asyncio.create_task(people.home_publisher.keep(), name="draw HomePublisher")
+        drawing = asyncio.create_task(people.home_publisher.keep(), name="draw App Homes")
         closing.push_async_callback(_end, drawing)
 
         app = AsyncApp(client=people.slack, signing_secret=settings.signing_secret)

@@ -1,4 +1,4 @@
-"""Publishes App HomePublisher: to who opens theirs, and again, while they look, when something on it changes."""
+"""Publishes App Home: to each person who opens it, and again, while they look, when something on it changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from orchestration.service.worklists import Worklists
 
 log = logging.getLogger(__name__)
 
-# Slack takes about a hundred HomePublisher a minute; redrawing leaves openings their share of that.
+# Slack takes about a hundred Homes a minute; redrawing leaves openings their share of that.
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
 SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again

@@ -1,4 +1,4 @@
-"""`/request-approval`: asks at once, opens the form, runs an subcommand, or explains itself."""
+"""`/request-approval`: asks at once, opens the form, runs a subcommand, or explains itself."""
 
 from __future__ import annotations
 
