@@ -21,7 +21,8 @@ from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
 from bot.http.server import serving
 from bot.outbound.actions import OutcomeActions, installed
-from bot.outbound.callbacks import HttpCaller, networks
+from bot.outbound.callbacks import CallbackSender
+from bot.outbound.http_client import HttpClient, allowed_networks
 from bot.policy_reloading import PolicyReloader
 from bot.security.keys import Secrets
 from bot.security.receipts import Keys
@@ -89,6 +90,7 @@ async def running(
     known = installed()
     secrets = Secrets.load(settings.secret, settings.data_dir)
     sms = sms_service(settings, secrets)
+    http = HttpClient(allowed_networks(settings.callback_networks))
     book = PolicyReloader(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
         connection = connect(
@@ -102,14 +104,14 @@ async def running(
         closing.push_async_callback(client.close)
         service = ApprovalService(client, book, SlackIds())
         challenges = sms.service(client) if sms else None
-        outcome_activities, api = _for_programs(settings, client, service, secrets, challenges)
+        outcome_activities, api = _for_programs(settings, client, service, secrets, http, challenges)
         people = _for_people(settings, connection, client, service, secrets, redraw_every)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
         notifier = SlackNotifier(slack, pace or Pace(), people.home_publisher.shown)
         activities = ApprovalActivities(
-            notifier, SlackDirectory(slack), OutcomeActions(known), alone_since=connection.alone_since()
+            notifier, SlackDirectory(slack), OutcomeActions(known, http), alone_since=connection.alone_since()
         )
         register(worker, activities, outcome_activities, sms.activities(book, notifier) if sms else None)
         for orchestrator in orchestrators:
@@ -146,10 +148,10 @@ def _for_programs(
     client: AsyncTaskHubGrpcClient,
     service: ApprovalService,
     secrets: Secrets,
+    http: HttpClient,
     challenges: ChallengeService | None,
 ) -> tuple[OutcomeActivities, Api]:
     keys = Keys.load(settings.signing_key, settings.data_dir)
-    caller = HttpCaller(secrets, networks(settings.callback_networks))
     api = Api(
         service,
         Operations(client),
@@ -159,7 +161,9 @@ def _for_programs(
         public_url=settings.public_url,
         challenges=challenges,
     )
-    return OutcomeActivities(api.outcome_events(keys), caller, service.book, SlackIds()), api
+    return OutcomeActivities(
+        api.outcome_events(keys), CallbackSender(secrets, http), service.book, SlackIds()
+    ), api
 
 
 @dataclass(frozen=True)

@@ -3,64 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 
 from bot.outbound import actions
-from bot.outbound.actions import ActionFailedError, MissingActionError, OutcomeActions
+from bot.outbound.actions import MissingActionError, OutcomeActions
+from bot.outbound.http_client import HttpClient, TryFailedError, allowed_networks
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
+from tests.support.order_server import OrderServer
 
+HTTP = HttpClient(allowed_networks("127.0.0.0/8"))
 EVENT: dict[str, object] = {"type": "approval.approved", "data": {"title": "Café"}}
-
-
-class OrderServer(ThreadingHTTPServer):
-    """Answers as it was told to, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
-        self.asked: list[tuple[str, dict[str, str], Any]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/orders"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: OrderServer
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, dict(self.headers), body))
-        status, headers, content = self.server.answer
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[OrderServer]:
-    with OrderServer() as found:
-        thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield found
-        found.shutdown()
-        thread.join()
 
 
 def action(key: str, *, post: str | None = None, activity: str | None = None) -> RunActionInput:
@@ -68,7 +27,7 @@ def action(key: str, *, post: str | None = None, activity: str | None = None) ->
 
 
 def post(server: OrderServer) -> str:
-    return OutcomeActions({}).run_action(action("purchase-1:approved:0", post=server.url))
+    return OutcomeActions({}, HTTP).run_action(action("purchase-1:approved:0", post=server.url))
 
 
 def test_the_event_goes_as_json_with_its_key(server: OrderServer) -> None:
@@ -102,7 +61,7 @@ def test_what_people_are_told_of_an_answer(server: OrderServer, status: int, bod
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503])
 def test_what_may_heal_is_tried_again(server: OrderServer, status: int) -> None:
     server.answer = (status, {}, b"")
-    with pytest.raises(ActionFailedError, match=rf"^127\.0\.0\.1 answered {status}\.$"):
+    with pytest.raises(TryFailedError, match=rf"^127\.0\.0\.1 answered {status}\.$"):
         post(server)
 
 
@@ -128,7 +87,7 @@ def test_a_system_that_says_when_is_asked_then(
 
 def test_a_retry_after_that_says_nothing_is_passed_over(server: OrderServer) -> None:
     server.answer = (503, {"Retry-After": "soon"}, b"")
-    with pytest.raises(ActionFailedError):
+    with pytest.raises(TryFailedError):
         post(server)
 
 
@@ -151,9 +110,9 @@ def test_what_trying_again_cannot_cure(
 
 
 def test_nobody_there_is_said_by_name_and_without_the_path() -> None:
-    with pytest.raises(ActionFailedError) as told:
-        OutcomeActions({}).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
-    assert str(told.value) == "127.0.0.1 could not be reached (ConnectionError)."
+    with pytest.raises(TryFailedError) as told:
+        OutcomeActions({}, HTTP).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
+    assert str(told.value) == "127.0.0.1 could not be reached (Connection refused)."
 
 
 # ---- installed actions -----------------------------------------------------------------------------------
@@ -179,9 +138,9 @@ def test_an_installed_action_is_called_with_key_and_event(packages: Path) -> Non
     )
     install(packages, "ledger", "ledger_actions:book")
     known = actions.installed()
-    assert OutcomeActions(known).run_action(action("k", activity="ledger")) == "k approval.approved"
+    assert OutcomeActions(known, HTTP).run_action(action("k", activity="ledger")) == "k approval.approved"
     with pytest.raises(DeliveryError, match="No installed package has the action gone any more"):
-        OutcomeActions(known).run_action(action("k", activity="gone"))
+        OutcomeActions(known, HTTP).run_action(action("k", activity="gone"))
 
 
 def test_an_action_that_cannot_be_loaded_stops_the_start_by_name(packages: Path) -> None:

@@ -16,12 +16,10 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext
 from standardwebhooks import Webhook
 
-from bot.outbound.callbacks import HttpCaller, networks, secret_of
+from bot.outbound.callbacks import secret_of
 from bot.security.keys import Secrets
 from bot.security.receipts import ReceiptError, verify
 from orchestration.approval.subworkflow import request_approval
-from orchestration.domain.effects import SendCallbackInput
-from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import ApprovalRequest
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.simulated import fault, no_faults
@@ -157,46 +155,6 @@ async def test_a_callback_that_fails_for_three_days_is_given_up_aloud(own_api: A
                     if isinstance(event, history.TaskScheduledEvent)
                     and f"callback to {place.url}" in (event.input or "")
                 }
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "http://127.0.0.1:{port}/",
-        "http://localhost:{port}/",
-        "http://0.0.0.0:{port}/",
-        "http://[::1]:{port}/",
-        "http://[::ffff:127.0.0.1]:{port}/",
-        "http://2130706433:{port}/",
-        "http://169.254.169.254/latest/meta-data",
-        "http://10.0.0.1/",
-        "http://[fe80::1]/",
-    ],
-)
-async def test_a_callback_reaches_no_private_address_however_it_is_written(
-    tmp_path: Path, target: str
-) -> None:
-    """Refused at the socket, for good and before anything is sent."""
-    async with receiver() as place:
-        url = target.format(port=place.url.rpartition(":")[2].partition("/")[0])
-        caller = HttpCaller(Secrets.load(None, tmp_path), networks(None))
-        with pytest.raises(DeliveryError, match=r"not an? (public )?address"):
-            await asyncio.to_thread(
-                caller.send_callback, SendCallbackInput(url=url, id="x", event={}, attempt=1)
-            )
-        assert place.got == []
-
-
-async def test_a_callback_follows_no_redirect_and_stops_at_410(tmp_path: Path) -> None:
-    caller = HttpCaller(Secrets.load(None, tmp_path), networks("127.0.0.0/8"))
-    async with receiver() as place:
-        for status in (302, 410):
-            place.statuses = [status]
-            with pytest.raises(DeliveryError, match=str(status)):
-                await asyncio.to_thread(
-                    caller.send_callback, SendCallbackInput(url=place.url, id="x", event={}, attempt=1)
-                )
-        assert len(place.got) == 2
 
 
 # ---- hooks -----------------------------------------------------------------------------------------------

@@ -1,0 +1,189 @@
+"""The one HTTP client for what leaves this server on its own: callbacks, and the POSTs of outcome actions.
+
+One set of rules holds for both. A private, loopback or link-local address is refused unless its network is allowed. No
+redirect is followed, no proxy or `.netrc` of the environment is used, and no cookie is kept. A try takes ten seconds at
+most, and no more of an answer is read than its caller asks for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bot.config import SettingError
+from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
+
+TIMEOUT: Final = 10.0  # seconds, for all of one try
+LONGEST_WAIT: Final = 3600.0  # seconds; a system that asks for more is tried again sooner all the same
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class TryFailedError(CountersignError):
+    """The other system could not be reached, or did not take it this time. Another try may succeed."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What the other system answered. `body` is the beginning of the answer's body, decompressed."""
+
+    status: int
+    body: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the other system took it."""
+        return 200 <= self.status < 300
+
+
+def allowed_networks(setting: str | None) -> tuple[Network, ...]:
+    """The networks of COUNTERSIGN_CALLBACK_NETWORKS, separated by spaces or commas. Raises `SettingError`."""
+    try:
+        return tuple(ipaddress.ip_network(part) for part in (setting or "").replace(",", " ").split())
+    except ValueError as error:
+        raise SettingError(
+            f"COUNTERSIGN_CALLBACK_NETWORKS: {error}; give networks such as 10.0.0.0/8, separated by commas."
+        ) from error
+
+
+class HttpClient:
+    """POSTs to other systems. Called from worker threads; each call has its own connection."""
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        """`allowed`: the networks that may be reached although they are not public."""
+        self._allowed = allowed
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        is_final: Callable[[int], bool],
+        read: int = 0,
+    ) -> HttpAnswer:
+        """One POST of a JSON `body`. `read`: how many bytes of the answer's body are looked at.
+
+        `is_final` says of a status from 400 on whether trying again is useless. The answer has a 2xx or such a final
+        status. Any other one raises: `DeliveryError` for a redirect, a forbidden address and what is no URL;
+        `ThrottledError` where the other system says when to try again; `TryFailedError` for the rest.
+        """
+        return asyncio.run(self._post(url, body, headers, is_final, read))
+
+    async def _post(
+        self, url: str, body: bytes, headers: Mapping[str, str], is_final: Callable[[int], bool], read: int
+    ) -> HttpAnswer:
+        host = host_of(url)
+        sockets = _PublicSockets(self._allowed)
+        connector = aiohttp.TCPConnector(socket_factory=sockets.open, force_close=True)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
+                http.post(
+                    url,
+                    data=body,
+                    headers={"Content-Type": "application/json", "User-Agent": "countersign", **headers},
+                    # A redirect goes to an address that nobody named, and may turn the POST into a GET.
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                ) as answer,
+            ):
+                _check(answer, host, is_final)
+                return HttpAnswer(answer.status, await _beginning(answer.content, read))
+        except aiohttp.InvalidURL as error:
+            raise DeliveryError(f"{host} is not an address that can be called.") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if sockets.refused is not None and not sockets.opened:
+                raise DeliveryError(
+                    f"{sockets.refused} is not a public address; COUNTERSIGN_CALLBACK_NETWORKS can allow its network."
+                ) from error
+            raise TryFailedError(f"{host} could not be reached ({_reason(error)}).") from error
+
+
+class _PublicSockets:
+    """Opens the sockets of one POST, each for the very address that is about to be connected to.
+
+    A check of the name's addresses beforehand would miss a name that resolves to another address the second time.
+    """
+
+    def __init__(self, allowed: Sequence[Network]) -> None:
+        self._allowed = allowed
+        self.opened = 0
+        self.refused: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
+
+    def open(self, target: tuple[Any, ...]) -> socket.socket:
+        """A socket for one result of `getaddrinfo`. Raises `OSError` for an address that must not be reached."""
+        family, kind, protocol, _, place = target
+        address = ipaddress.ip_address(place[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        if not address.is_global and not any(address in network for network in self._allowed):
+            self.refused = address
+            raise OSError(f"{address} is not a public address.")
+        self.opened += 1
+        return socket.socket(family, kind, protocol)
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, which may be told to people: its path and query may hold secrets."""
+    try:
+        return urlsplit(url).hostname or "the URL"
+    except ValueError:
+        return "the URL"
+
+
+def _check(answer: aiohttp.ClientResponse, host: str, is_final: Callable[[int], bool]) -> None:
+    """Raises for every status that is neither 2xx nor final."""
+    status = answer.status
+    if 200 <= status < 300 or (status >= 400 and is_final(status)):
+        return
+    if 300 <= status < 400:
+        raise DeliveryError(
+            f"{host} answered {status}, a redirect, and none is followed; give its final address."
+        )
+    if (wait := _retry_after(answer.headers.get("Retry-After"))) is not None:
+        raise ThrottledError(wait, f"{host} asks us to wait ({status}).")
+    raise TryFailedError(f"{host} answered {status}.")
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds, of either form of the header; None where it says nothing."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return min(float(text), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    left = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(left, 0.0), LONGEST_WAIT)
+
+
+async def _beginning(content: aiohttp.StreamReader, size: int) -> bytes:
+    """At most the first `size` bytes."""
+    found = b""
+    while len(found) < size and (piece := await content.read(size - len(found))):
+        found += piece
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Why it was not reached, in a few words that name no path."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT:.0f} s"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name cannot be resolved"
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own text repeats the address
+    return type(error).__name__
