@@ -18,11 +18,11 @@ from orchestration.service.approvals import ApprovalService
 BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
 
 
-class Room(Protocol):
-    """Addresses of one kind."""
+class RouteGroup(Protocol):
+    """Routes of one kind that the server offers."""
 
     def attach(self, application: web.Application) -> None:
-        """Adds them."""
+        """Adds the routes to the application."""
         ...
 
 
@@ -31,13 +31,13 @@ async def serving(
     settings: Settings,
     service: ApprovalService,
     link: SlackConnection,
-    rooms: Sequence[Room],
+    route_groups: Sequence[RouteGroup],
     twilio: TwilioWebhooks | None,
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
     application = _routes(settings, service, link, twilio)
-    for room in rooms:
-        room.attach(application)
+    for group in route_groups:
+        group.attach(application)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:

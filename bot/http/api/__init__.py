@@ -43,8 +43,8 @@ class Api:
         self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
-        rooms = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
-        endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
+        groups = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
+        endpoints = [endpoint for group in groups for endpoint in group.endpoints()]
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()
         docs.describe(endpoints)
@@ -53,22 +53,22 @@ class Api:
     @property
     def polls(self) -> int:
         """How many long polls are held."""
-        return self._approvals.watch.waiting
+        return self._approvals.long_polling.waiting
 
     @property
     def watched(self) -> int:
         """How many requests are looked at for them."""
-        return self._approvals.watch.watched
+        return self._approvals.long_polling.watched
 
     def outcome_events(self, signer: Signer) -> Signer:
         """The same signer; whoever waits here for what it signs is answered without delay."""
-        return OutcomeEvents(signer, self._approvals.watch)
+        return OutcomeEvents(signer, self._approvals.long_polling)
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes; a shutdown of the application answers every long poll at once."""
         self.authenticator.attach(application)
 
         async def close(_: web.Application) -> None:
-            self._approvals.watch.close()
+            self._approvals.long_polling.close()
 
         application.on_shutdown.append(close)

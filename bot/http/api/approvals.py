@@ -13,7 +13,7 @@ from bot.http.api.endpoint import DECIDE_ANY, Answer, Call, Endpoint, json_respo
 from bot.http.api.long_polling import LongPolling, over
 from bot.http.api.models import Answered, Approval, Approvals, Ask, Cancel, Decide, Look, Page, Say, Started
 from bot.http.api.problems import Problem
-from bot.http.api.timeline import Timeline, moments
+from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
@@ -53,7 +53,7 @@ class ApprovalRoutes:
         self._service = service
         self._operations = operations
         self._urls = urls
-        self.watch = LongPolling(self._look)
+        self.long_polling = LongPolling(self._look)
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -171,7 +171,7 @@ class ApprovalRoutes:
         """Waits first, if asked to."""
         wait = call.query(Look).wait
         request_id = await self._visible(call)
-        progress = await self.watch.until_over(request_id, wait.total_seconds() if wait else 0)
+        progress = await self.long_polling.until_over(request_id, wait.total_seconds() if wait else 0)
         if over(progress):
             return json_response(Approval.of(progress))
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
@@ -182,7 +182,7 @@ class ApprovalRoutes:
         request_id = await self._visible(call)
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(request_id)
-        return json_response(Timeline(id=request_id, items=moments(events, progress.verdicts)))
+        return json_response(Timeline(id=request_id, items=timeline_entries(events, progress.verdicts)))
 
     async def list(self, call: Call) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""

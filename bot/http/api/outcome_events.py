@@ -10,16 +10,16 @@ from orchestration.ports import Signer
 
 
 class OutcomeEvents:
-    """Nudges the watch of the event loop it was made in; signing itself happens on worker threads."""
+    """Wakes the long polls, in the event loop that it was made in. Signing itself happens on worker threads."""
 
-    def __init__(self, signer: Signer, watch: LongPolling) -> None:
+    def __init__(self, signer: Signer, long_polling: LongPolling) -> None:
         self._signer = signer
-        self._watch = watch
+        self._long_polling = long_polling
         self._loop = asyncio.get_running_loop()
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
         """As the signer does."""
         receipt = self._signer.sign_receipt(given)
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._watch.nudge, given.outcome.request_id)
+            self._loop.call_soon_threadsafe(self._long_polling.nudge, given.outcome.request_id)
         return receipt

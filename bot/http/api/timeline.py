@@ -18,7 +18,7 @@ from orchestration.service.messages import sentence
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
 
-class Moment(BaseModel):
+class TimelineEntry(BaseModel):
     """One step. `kind` says which of the other fields there are."""
 
     at: datetime
@@ -37,7 +37,7 @@ class Timeline(BaseModel):
     """Every step that the hub has on record, oldest first."""
 
     id: str
-    items: list[Moment]
+    items: list[TimelineEntry]
 
 
 # What each activity does, in words. Its name is the kind of its step, with "_failed" or "_put_off" behind it.
@@ -54,7 +54,9 @@ _ACTIVITIES: Final = {
 }
 
 
-def moments(events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()) -> list[Moment]:
+def timeline_entries(
+    events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()
+) -> list[TimelineEntry]:
     """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out.
 
     A command's own event does not say what became of it; the `verdicts` of the request's progress do.
@@ -65,19 +67,19 @@ def moments(events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = (
         for verdict in verdicts
         if not verdict.accepted and not verdict.begun
     }
-    found: list[Moment] = []
+    found: list[TimelineEntry] = []
     for event in events:
         if isinstance(event, past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent):
             scheduled[event.event_id] = event
-        moment = _moment(event, scheduled, refused)
-        if moment is not None:
-            found.append(moment)
+        entry = _entry(event, scheduled, refused)
+        if entry is not None:
+            found.append(entry)
     return found
 
 
-def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
+def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
     event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[str, str]
-) -> Moment | None:
+) -> TimelineEntry | None:
     at = _utc(event.timestamp)
     match event:
         case past.ExecutionStartedEvent():
@@ -87,40 +89,42 @@ def _moment(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
         case past.TaskFailedEvent():
             return _failed(event, scheduled.get(event.task_scheduled_id), at)
         case past.SubOrchestrationInstanceCreatedEvent(name=orchestration) if orchestration == SMS_CHALLENGE:
-            return Moment(at=at, kind="code", text="A code by SMS asked for", actor=_challenged(event))
+            return TimelineEntry(at=at, kind="code", text="A code by SMS asked for", actor=_challenged(event))
         case past.SubOrchestrationInstanceCompletedEvent() | past.SubOrchestrationInstanceFailedEvent():
             return _answered(event, scheduled.get(event.task_scheduled_id), at)
         case past.TimerCreatedEvent():
             until = _utc(event.fire_at)
-            return Moment(
+            return TimelineEntry(
                 at=at, kind="waiting", text=f"Waiting until {until:%Y-%m-%d %H:%M:%S} UTC", until=until
             )
         case past.TimerFiredEvent():
-            return Moment(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
+            return TimelineEntry(at=at, kind="timer", text="The time was up", until=_utc(event.fire_at))
         case past.EventRaisedEvent():
             return _event(event, at, refused)
         case past.EventSentEvent():
-            return Moment(at=at, kind="event_sent", text=f"{event.name} sent to {event.instance_id}")
+            return TimelineEntry(at=at, kind="event_sent", text=f"{event.name} sent to {event.instance_id}")
         case past.ExecutionSuspendedEvent():
-            return Moment(at=at, kind="suspended", text=event.input or "Suspended")
+            return TimelineEntry(at=at, kind="suspended", text=event.input or "Suspended")
         case past.ExecutionResumedEvent():
-            return Moment(at=at, kind="resumed", text=event.input or "Resumed")
+            return TimelineEntry(at=at, kind="resumed", text=event.input or "Resumed")
         case past.ExecutionTerminatedEvent():
-            return Moment(at=at, kind="terminated", text="Stopped by an operator")
+            return TimelineEntry(at=at, kind="terminated", text="Stopped by an operator")
         case past.ExecutionCompletedEvent():
-            return Moment(at=at, kind="completed", text="Everything done")
+            return TimelineEntry(at=at, kind="completed", text="Everything done")
     return None
 
 
-def _started(event: past.ExecutionStartedEvent, at: datetime) -> Moment | None:
+def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry | None:
     given = _json(event.input)
     if "progress" in given:
-        return Moment(at=at, kind="reconcile", text="Making the cards say how it ended")
+        return TimelineEntry(at=at, kind="reconcile", text="Making the cards say how it ended")
     request = given.get("request", {})
     if given.get("state"):
-        return Moment(at=at, kind="continued", text="Earlier steps are summed up in the request's state")
+        return TimelineEntry(
+            at=at, kind="continued", text="Earlier steps are summed up in the request's state"
+        )
     actor = request.get("requester")
-    return Moment(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
+    return TimelineEntry(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
 
 
 def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
@@ -134,7 +138,7 @@ def _answered(
     event: past.SubOrchestrationInstanceCompletedEvent | past.SubOrchestrationInstanceFailedEvent,
     challenge: _Scheduled | None,
     at: datetime,
-) -> Moment | None:
+) -> TimelineEntry | None:
     """How a challenge by SMS ended."""
     if (
         not isinstance(challenge, past.SubOrchestrationInstanceCreatedEvent)
@@ -146,11 +150,11 @@ def _answered(
         status = _json(event.result).get("status")
     actor = _challenged(challenge)
     if status == ChallengeStatus.VERIFIED:
-        return Moment(at=at, kind="code_confirmed", text="The code was confirmed", actor=actor)
-    return Moment(at=at, kind="code_failed", text=f"No confirmation by code: {status}", actor=actor)
+        return TimelineEntry(at=at, kind="code_confirmed", text="The code was confirmed", actor=actor)
+    return TimelineEntry(at=at, kind="code_failed", text=f"No confirmation by code: {status}", actor=actor)
 
 
-def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime) -> TimelineEntry | None:
     if not isinstance(task, past.TaskScheduledEvent):
         return None
     kind, words = task.name, _ACTIVITIES.get(task.name, task.name)
@@ -159,15 +163,15 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
         kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
     elif result.get("retry_after") is not None:
         kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
-    return Moment(at=at, kind=kind, text=words, **_place(task))
+    return TimelineEntry(at=at, kind=kind, text=words, **_place(task))
 
 
-def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> Moment | None:
+def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> TimelineEntry | None:
     if not isinstance(task, past.TaskScheduledEvent):
         return None
     kind, words = task.name, _ACTIVITIES.get(task.name, task.name)
     why = event.failure_details.message if event.failure_details else "it failed"
-    return Moment(at=at, kind=f"{kind}_failed", text=f"{words}: failed, {why}", **_place(task))
+    return TimelineEntry(at=at, kind=f"{kind}_failed", text=f"{words}: failed, {why}", **_place(task))
 
 
 def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
@@ -181,16 +185,16 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
     }
 
 
-def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str]) -> Moment:
+def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str]) -> TimelineEntry:
     """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
     if model is None:
-        return Moment(at=at, kind="event", text=f"{event.name} received")
+        return TimelineEntry(at=at, kind="event", text=f"{event.name} received")
     actor = payload.get("actor")
     what = payload.get("choice") or payload.get("text") or payload.get("reason") or payload.get("to") or ""
     text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
-    return Moment(
+    return TimelineEntry(
         at=at,
         kind="event",
         text=text,

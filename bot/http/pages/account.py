@@ -11,7 +11,7 @@ from typing import Final
 from durabletask import history as past
 from pydantic import ValidationError
 
-from bot.http.api.timeline import Moment, moments
+from bot.http.api.timeline import TimelineEntry, timeline_entries
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import Progress
@@ -36,7 +36,7 @@ class Account:
     policy: Policy
     progress: Progress
     said: list[Remark]
-    timeline: list[Moment]
+    timeline: list[TimelineEntry]
 
     def people(self) -> set[str]:
         """Every person and group whose ID is on the page."""
@@ -45,7 +45,7 @@ class Account:
             found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
         found.update(remark.actor for remark in self.said)
-        found.update(moment.actor for moment in self.timeline if moment.actor)
+        found.update(entry.actor for entry in self.timeline if entry.actor)
         if self.progress.outcome and self.progress.outcome.processed_by:
             found.add(self.progress.outcome.processed_by)
         return found
@@ -56,7 +56,9 @@ async def account_of(service: ApprovalService, operations: Operations, request_i
     view = await service.view(request_id)
     progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(request_id)
-    return Account(view.request, view.policy, progress, said(events), moments(events, progress.verdicts))
+    return Account(
+        view.request, view.policy, progress, said(events), timeline_entries(events, progress.verdicts)
+    )
 
 
 def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from bot.http.api.timeline import Moment
+from bot.http.api.timeline import TimelineEntry
 from bot.http.pages.account import Account
 from bot.http.pages.html import Html, document, run, tag
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
@@ -100,7 +100,7 @@ class _Page:
                 "Questions and answers", tag("ol", *map(self._remark, account.said), class_="said")
             )
         yield self._receipt()
-        steps = [self._step(moment) for moment in account.timeline]
+        steps = [self._step(entry) for entry in account.timeline]
         yield _section(
             "Timeline", tag("p", f"{HISTORY} {TIMES}", class_="faint"), tag("ol", *steps, class_="steps")
         )
@@ -244,17 +244,17 @@ class _Page:
     def _sealed(self) -> bool:
         return not self._account.progress.receipt_pending
 
-    def _step(self, moment: Moment) -> Html:
+    def _step(self, entry: TimelineEntry) -> Html:
         return tag(
             "li",
-            _time(moment.at, seconds=True),
+            _time(entry.at, seconds=True),
             tag(
                 "span",
-                tag("span", clean(moment.text), dir="auto"),
-                run(DOT, self._who(moment.actor)) if moment.actor else None,
-                run(DOT, tag("code", moment.channel)) if moment.channel else None,
-                f"{DOT}try {moment.attempt}" if moment.attempt and moment.attempt > 1 else None,
-                f"{DOT}refused: “{moment.refused}”" if moment.refused else None,
+                tag("span", clean(entry.text), dir="auto"),
+                run(DOT, self._who(entry.actor)) if entry.actor else None,
+                run(DOT, tag("code", entry.channel)) if entry.channel else None,
+                f"{DOT}try {entry.attempt}" if entry.attempt and entry.attempt > 1 else None,
+                f"{DOT}refused: “{entry.refused}”" if entry.refused else None,
             ),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from durabletask import history as past
 
-from bot.http.api.timeline import moments
+from bot.http.api.timeline import timeline_entries
 from orchestration.domain.commands import EVENT_DECISION, Reason, Verdict
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -34,22 +34,22 @@ def test_a_code_is_sent_and_answered(status: str, kind: str, text: str) -> None:
     ended = past.SubOrchestrationInstanceCompletedEvent(
         event_id=-1, timestamp=AT, task_scheduled_id=3, result=json.dumps({"status": status})
     )
-    asked, answered = moments([sent(), ended])
+    asked, answered = timeline_entries([sent(), ended])
     assert (asked.kind, asked.actor) == ("code", "U0ADA")
     assert (answered.kind, answered.text, answered.actor) == (kind, text, "U0ADA")
 
 
 def test_a_challenge_that_broke_confirms_nothing() -> None:
     broken = past.SubOrchestrationInstanceFailedEvent(event_id=-1, timestamp=AT, task_scheduled_id=3)
-    assert moments([sent(), broken])[1].kind == "code_failed"
+    assert timeline_entries([sent(), broken])[1].kind == "code_failed"
 
 
 def test_other_sub_orchestrations_and_odd_inputs_are_no_moments_of_ours() -> None:
     """Other programs may start sub-orchestrations with any name."""
     other = past.SubOrchestrationInstanceCreatedEvent(event_id=4, timestamp=AT, instance_id="y", name="other")
     done = past.SubOrchestrationInstanceCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=4)
-    assert moments([other, done]) == []
-    assert moments([sent(user=["U0ADA"])])[0].actor is None
+    assert timeline_entries([other, done]) == []
+    assert timeline_entries([sent(user=["U0ADA"])])[0].actor is None
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,8 @@ def test_a_command_is_told_with_its_verdict(reason: Reason, refused: str | None)
         )
 
     verdicts = [Verdict(command_id="press-1", reason=reason)]
-    told = moments([pressed(command_id="press-1"), pressed(command_id="press-2"), pressed()], verdicts)
+    told = timeline_entries(
+        [pressed(command_id="press-1"), pressed(command_id="press-2"), pressed()], verdicts
+    )
     assert [one.refused for one in told] == [refused, None, None]
     assert {one.kind for one in told} == {"event"}
