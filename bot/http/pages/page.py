@@ -1,4 +1,4 @@
-"""How the record of a request looks. Pure: an account in, a whole page out."""
+"""How the record of a request looks. Pure: takes a record and returns the whole page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bot.http.api.timeline import TimelineEntry
-from bot.http.pages.account import Account
 from bot.http.pages.html import Html, document, run, tag
+from bot.http.pages.record import RequestRecord
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import clean, system, unescape
 from orchestration.domain.money import format_amount
@@ -67,12 +67,12 @@ class Reader:
     public_url: str
 
 
-def record_page(account: Account, names: Mapping[str, str], reader: Reader) -> str:
+def record_page(record: RequestRecord, names: Mapping[str, str], reader: Reader) -> str:
     """The page. Whoever is not in `names` is shown by ID."""
     return document(
-        f"{_line(account.request.title)} · {account.progress.request_id}",
+        f"{_line(record.request.title)} · {record.progress.request_id}",
         STYLE,
-        tag("main", *_Page(account, names, reader).parts()),
+        tag("main", *_Page(record, names, reader).parts()),
     )
 
 
@@ -83,24 +83,22 @@ def notice_page(title: str, *sentences: str) -> str:
 
 
 class _Page:
-    def __init__(self, account: Account, names: Mapping[str, str], reader: Reader) -> None:
-        self._account = account
+    def __init__(self, record: RequestRecord, names: Mapping[str, str], reader: Reader) -> None:
+        self._record = record
         self._names = names
         self._reader = reader
 
     def parts(self) -> Iterator[Html]:
-        account = self._account
+        record = self._record
         yield self._head()
         yield self._asked()
-        yield _section("Decisions", *map(self._level, account.progress.levels), *self._upcoming())
-        if account.progress.actions:
-            yield _section("What it set going", tag("ul", *map(_action, account.progress.actions)))
-        if account.said:
-            yield _section(
-                "Questions and answers", tag("ol", *map(self._remark, account.said), class_="said")
-            )
+        yield _section("Decisions", *map(self._level, record.progress.levels), *self._upcoming())
+        if record.progress.actions:
+            yield _section("What it set going", tag("ul", *map(_action, record.progress.actions)))
+        if record.said:
+            yield _section("Questions and answers", tag("ol", *map(self._remark, record.said), class_="said"))
         yield self._receipt()
-        steps = [self._step(entry) for entry in account.timeline]
+        steps = [self._step(entry) for entry in record.timeline]
         yield _section(
             "Timeline", tag("p", f"{HISTORY} {TIMES}", class_="faint"), tag("ol", *steps, class_="steps")
         )
@@ -109,7 +107,7 @@ class _Page:
     # ---- what was asked ----------------------------------------------------------------------------------
 
     def _head(self) -> Html:
-        progress, outcome = self._account.progress, self._account.progress.outcome
+        progress, outcome = self._record.progress, self._record.progress.outcome
         by = self._who(outcome.processed_by) if outcome and outcome.processed_by else None
         mark = tag("span", MARKS[progress.status], class_="mark")
         line: list[Html | str] = [mark, " ", tag("strong", CALLED[progress.status])]
@@ -123,19 +121,19 @@ class _Page:
         why = outcome.comments or outcome.reason if outcome else ""
         return tag(
             "header",
-            tag("p", f"{self._account.policy.title}{DOT}{progress.request_id}", class_="faint"),
-            tag("h1", _line(self._account.request.title), dir="auto"),
+            tag("p", f"{self._record.policy.title}{DOT}{progress.request_id}", class_="faint"),
+            tag("h1", _line(self._record.request.title), dir="auto"),
             tag("p", *line, class_=f"status {_tone(progress.status)}"),
             _quote(why) if why else None,
         )
 
     def _asked(self) -> Html:
-        request, facts = self._account.request, list[tuple[str, Html | str]]()
+        request, facts = self._record.request, list[tuple[str, Html | str]]()
         facts.append(("Asked by", tag("span", self._who(request.requester), *self._by_token())))
-        facts.append(("Asked at", _time(self._account.progress.asked_at)))
+        facts.append(("Asked at", _time(self._record.progress.asked_at)))
         if request.amount is not None:
             facts.append(("Amount", format_amount(request.amount, request.currency)))
-        labels = {spec.name: spec.title for spec in self._account.policy.fields}
+        labels = {spec.name: spec.title for spec in self._record.policy.fields}
         facts += [
             (_line(labels.get(name, name)), tag("span", clean(value), dir="auto"))
             for name, value in request.fields.items()
@@ -150,7 +148,7 @@ class _Page:
         )
 
     def _by_token(self) -> list[Html | str]:
-        token = self._account.request.asked_with
+        token = self._record.request.asked_with
         return [f", by API with the token {token}"] if token else []
 
     # ---- decisions ---------------------------------------------------------------------------------------
@@ -200,7 +198,7 @@ class _Page:
         )
 
     def _upcoming(self) -> Iterator[Html]:
-        progress, policy = self._account.progress, self._account.policy
+        progress, policy = self._record.progress, self._record.policy
         later = [] if progress.status.ended else policy.levels[len(progress.levels) :]
         if later:
             yield tag("p", "Then: ", ", ".join(_line(level.name) for level in later), class_="faint")
@@ -215,7 +213,7 @@ class _Page:
     # ---- proof -------------------------------------------------------------------------------------------
 
     def _receipt(self) -> Html:
-        outcome, request_id = self._account.progress.outcome, self._account.progress.request_id
+        outcome, request_id = self._record.progress.outcome, self._record.progress.request_id
         if outcome is None or outcome.receipt is None:
             return _section("Receipt", tag("p", UNSIGNED if outcome and self._sealed else UNDECIDED))
         url = self._reader.public_url
@@ -242,7 +240,7 @@ class _Page:
 
     @property
     def _sealed(self) -> bool:
-        return not self._account.progress.receipt_pending
+        return not self._record.progress.receipt_pending
 
     def _step(self, entry: TimelineEntry) -> Html:
         return tag(

@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 
 from bot.http.pages import page
-from bot.http.pages.account import account_of
 from bot.http.pages.links import KEY, PERSON, RecordLinks
+from bot.http.pages.record import read_record
 from bot.slack.api.names import Names
 from orchestration.domain.errors import HubUnavailableError, UnknownRequestError
 from orchestration.service.approvals import ApprovalService
@@ -55,15 +55,15 @@ class RecordRoutes:
         if until is None:
             return _notice(HTTPStatus.FORBIDDEN, page.GONE_TITLE, page.GONE, page.GONE_NEXT)
         try:
-            account = await account_of(self._service, self._operations, request_id)
+            record = await read_record(self._service, self._operations, request_id)
         except UnknownRequestError:
             return _notice(HTTPStatus.NOT_FOUND, page.UNKNOWN_TITLE, page.UNKNOWN)
         except HubUnavailableError as error:
             log.warning("the record of %s: %s", request_id, error)
             return _notice(HTTPStatus.SERVICE_UNAVAILABLE, page.AWAY_TITLE, page.AWAY)
-        names = await self._names.of({*account.people(), person})
+        names = await self._names.of({*record.people(), person})
         reader = page.Reader(person, until, self._links.public_url or "")
-        return _html(HTTPStatus.OK, page.record_page(account, names, reader))
+        return _html(HTTPStatus.OK, page.record_page(record, names, reader))
 
 
 def _notice(status: HTTPStatus, title: str, *sentences: str) -> web.Response:

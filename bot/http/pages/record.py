@@ -29,7 +29,7 @@ _SAID: Final = {
 
 
 @dataclass(frozen=True)
-class Account:
+class RequestRecord:
     """One request, whole. `said` and `timeline` are oldest first."""
 
     request: ApprovalRequest
@@ -51,12 +51,12 @@ class Account:
         return found
 
 
-async def account_of(service: ApprovalService, operations: Operations, request_id: str) -> Account:
+async def read_record(service: ApprovalService, operations: Operations, request_id: str) -> RequestRecord:
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
     view = await service.view(request_id)
     progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(request_id)
-    return Account(
+    return RequestRecord(
         view.request, view.policy, progress, said(events), timeline_entries(events, progress.verdicts)
     )
 
