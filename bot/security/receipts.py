@@ -90,7 +90,8 @@ class Keys:
                 {
                     "level": level.name,
                     "actor": vote.actor,
-                    "for": vote.for_,
+                    "round": vote.round,
+                    "for": vote.holder if vote.holder != vote.actor else None,
                     "choice": vote.choice.value,
                     "via": vote.via.value,
                     "factor": vote.factor and vote.factor.value,

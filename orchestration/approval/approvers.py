@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from orchestration.domain.effects import Membership, MembersInput
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
+from orchestration.domain.rounds import EligibleVoters, Members
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 from orchestration.people.person import Reminder
@@ -48,7 +49,7 @@ class Approvers:
 
     def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
         """The present members of the groups among the principals, by group; None when the directory does not answer."""
-        groups = rules.groups_of(principals, self._record.policy.groups)
+        groups = self._record.policy.groups_in(principals)
         if not groups:
             return {}
         for _ in range(LOOKUP_TRIES):
@@ -63,28 +64,37 @@ class Approvers:
                 return found.groups
         return None
 
-    def delegates(self, approvers: list[str], *, several: bool) -> Durable[dict[str, str]]:
-        """Who of the named approvers is away, each with their delegate: as they said themselves, or else the operator.
+    def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
+        """Puts a delegate in the place of each named approver who is away; returns those that are new.
 
-        The requester and whoever has decided an earlier level neither have a delegate here nor are one: being away
-        must be no way around the rules. Where the level takes `several` people, one does not decide for a second,
-        or it could never be decided.
+        The delegate is whom they named themselves, or else the operator did. Where that person may not decide here, or
+        is away too, or too few people would be left, the approver is asked all the same: an absence is no way around
+        the rules, and no reason that nobody decides.
         """
         record, found = self._record, dict[str, str]()
-        barred = set() if record.policy.allow_self_approval else {record.request.requester}
-        if not record.policy.allow_repeat_approver:
-            barred |= set(record.state.counted)
-        groups = record.policy.groups
+        if members is None:  # nobody can tell who would be left
+            return found
         for person in approvers:
-            if person in groups or person in barred:
+            voters = record.voters()
+            if person in record.policy.groups or person in voters.delegates or voters.barred(person):
                 continue
-            entry = yield from self._entry(person)
-            delegate = entry.delegate_on(self._now().date())
-            if delegate is None or delegate == person or delegate in barred or delegate in groups:
+            delegate = (yield from self._entry(person)).delegate_on(self._now().date())
+            if delegate is None or not self._fit(delegate, person, voters, members):
                 continue
-            if not (several and (delegate in approvers or delegate in found.values())):
+            if (yield from self._entry(delegate)).is_away(self._now().date()):
+                continue
+            if record.approvable_after_absence(person, delegate, members):
+                record.absent(person, delegate)
                 found[person] = delegate
         return found
+
+    def _fit(self, delegate: str, holder: str, voters: EligibleVoters, members: Members) -> bool:
+        known, record = self._record.people.get(holder), self._record
+        fault = rules.delegate_fault(
+            delegate, holder, record.policy, voters, members, known.delegate if known else None
+        )
+        code = any(round_.code for round_ in voters.rounds)
+        return fault is None and (not code or record.enrolled(delegate))
 
     def _entry(self, person: str) -> Durable[PersonEntry]:
         call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, entity_key(person)), "entry")
@@ -99,19 +109,13 @@ class Approvers:
 
     # ---- who is asked ------------------------------------------------------------------------------------
 
-    def find_out_who_is_asked(self) -> Durable[None]:
-        """Called as the level opens. A directory that is down holds nothing up: its first later answer is used."""
-        members = yield from self.members(self._record.state.approvers)
-        if members is not None:
-            self.ask(members)
-
-    def ask(self, members: rules.Members) -> None:
+    def ask(self, members: Members) -> None:
         """Notes who is asked, if the level needs to know and does not know yet."""
         record = self._record
         level, state = record.level, record.state
         if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
             return
-        record.ask(rules.people_of(state.approvers, record.policy.groups, members))
+        record.ask(record.rounds()[0].holders(members))
         self.wait_for(record.undecided())
 
     def wait_for(self, people: Collection[str]) -> None:
@@ -141,7 +145,9 @@ class Approvers:
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
         if not self._record.state.asked:
-            yield from self.find_out_who_is_asked()
+            members = yield from self.members(self._record.level.approvers)
+            if members is not None:
+                self.ask(members)
         reminded = []
         for person in self._record.undecided():
             call: Task[Any] = self._ctx.call_entity(

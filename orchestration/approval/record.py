@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from orchestration.approval.state import ApprovalInput, State
 from orchestration.domain.cards import Card, Shown, Step, StepKind
@@ -20,7 +22,7 @@ from orchestration.domain.request import (
     Status,
     Vote,
 )
-from orchestration.domain.rules import EligibleVoters, Members, belongs
+from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
 
 # All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
 VERDICTS_KEPT: Final = 100
@@ -37,6 +39,7 @@ class Record:
 
     def __init__(self, request_id: str, given: ApprovalInput, now: datetime) -> None:
         self.request_id = request_id
+        self._given = given
         self.request = given.request
         if given.policy is None:
             raise AssertionError("a request is decided by the policy that was taken for it")
@@ -56,43 +59,32 @@ class Record:
 
     # ---- rounds ------------------------------------------------------------------------------------------
 
-    def open_level(self, index: int, delegates: dict[str, str], now: datetime) -> None:
-        """The level begins: its own round, nobody has voted, silence ends at `deadline`.
-
-        `delegates` maps each person who is away to the one who may decide instead.
-        """
+    def open_level(self, index: int, now: datetime) -> None:
+        """The level begins: its own round, nobody has voted, silence ends at `deadline`."""
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
-        state.votes, state.delegates, state.delegated = {}, dict(delegates), []
-        state.approvers = list(
-            dict.fromkeys(delegates.get(principal, principal) for principal in level.approvers)
-        )
+        state.votes, state.delegates, state.delegated = [], {}, []
         state.asked = []
+        state.undecidable = False
         state.round += 1
         state.open_rounds = [state.round]
+        state.shortened = self.request.timeout is not None and self.request.timeout < level.timeout
         state.deadline = now + min(level.timeout, self.request.timeout or level.timeout)
         state.remind_at = now + level.remind_every if level.remind_every else None
 
     def ask(self, people: list[str]) -> None:
         """Who is asked, as known when the level opened: a quorum of all means these."""
-        left_out = set() if self.policy.allow_self_approval else {self.request.requester}
-        if not self.policy.allow_repeat_approver:
-            left_out |= set(self.state.counted)
-        self.state.asked = [person for person in people if person not in left_out]
+        voters = self.voters()
+        self.state.asked = [person for person in people if not voters.barred(person)]
 
-    def escalate(self, delegates: dict[str, str], now: datetime) -> None:
-        """Nobody decided in time: one more round beside the level's own, which stays open.
-
-        `delegates` is of those it escalates to, as in `open_level`.
-        """
+    def escalate(self, now: datetime) -> None:
+        """One more round beside the level's own, which stays open. Who has handed over their vote keeps to that."""
         escalation, state = self.policy.escalation, self.state
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         state.escalated, state.escalated_at, state.status = True, now, Status.ESCALATED
-        # Who has handed over their vote at this level keeps to that.
-        state.delegates = {**delegates, **state.delegates}
-        state.escalation = list(dict.fromkeys(delegates.get(who, who) for who in escalation.approvers))
+        state.undecidable = False
         state.round += 1
         state.open_rounds.append(state.round)
         state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
@@ -102,7 +94,10 @@ class Record:
         """The level has ended as `status`, with the votes it got; its rounds take no more decisions."""
         state = self.state
         state.past_levels.append(self._level_state(status))
-        state.counted += [vote.actor for vote in state.votes.values() if vote.choice is Choice.APPROVE]
+        # A word counts for its person and for whoever let them speak, so nobody decides twice through somebody else.
+        approvals = [vote for vote in state.votes if vote.choice is Choice.APPROVE]
+        people = [person for vote in approvals for person in (vote.actor, vote.holder)]
+        state.counted = list(dict.fromkeys([*state.counted, *people]))
         state.level_open, state.open_rounds, state.deadline, state.remind_at = False, [], None, None
 
     def end(
@@ -118,21 +113,67 @@ class Record:
 
     # ---- commands that the rules have allowed ------------------------------------------------------------
 
+    def rounds(self) -> list[Round]:
+        """The open rounds: the level's own, and the escalation's beside it."""
+        state, level, escalation = self.state, self.level, self.policy.escalation
+        if not state.level_open:
+            return []
+        found = [
+            self._round(
+                state.open_rounds[0],
+                level.approvers,
+                quorum=level.quorum,
+                reject_quorum=level.reject_quorum,
+                at_least=level.people_needed(len(state.asked)),
+                code=level.needs_code(self.request.amount),
+                asked=state.asked,
+            )
+        ]
+        if state.escalated and escalation is not None:
+            so_far = self.policy.levels[: state.level_index + 1]
+            escalated = self._round(
+                state.open_rounds[-1],
+                escalation.approvers,
+                quorum=escalation.quorum,
+                reject_quorum=escalation.reject_quorum,
+                at_least=escalation.quorum,
+                code=any(one.needs_code(self.request.amount) for one in so_far),
+            )
+            found.append(escalated)
+        return found
+
+    def _round(self, number: int, approvers: Sequence[str], **terms: Any) -> Round:
+        return Round(number, approvers, self.policy.groups_in(approvers), **terms)
+
     def voters(self) -> EligibleVoters:
         """Who may decide now."""
-        state = self.state
+        state, policy = self.state, self.policy
         return EligibleVoters(
-            approvers=state.approvers,
-            escalation=state.escalation if state.escalated else (),
+            rounds=self.rounds(),
             delegates=state.delegates,
-            counted=state.counted,
-            open_rounds=state.open_rounds,
+            counted=() if policy.allow_repeat_approver else state.counted,
+            requester=None if policy.allow_self_approval else self.request.requester,
+            reserved=self._reserved(),
         )
 
-    def needs_code(self) -> bool:
-        """Whether an approval needs a code now. An escalation inherits what any level so far asked for."""
-        levels = self.policy.levels[: self.state.level_index + 1] if self.state.escalated else [self.level]
-        return any(level.needs_code(self.request.amount) for level in levels)
+    def _reserved(self) -> set[str]:
+        """Those without whom a later level could not be decided, now that this one has the votes that it has."""
+        state, policy = self.state, self.policy
+        later = state.level_index + 1
+        if policy.allow_repeat_approver or later >= len(policy.levels):
+            return set()
+        barred = {*state.counted, *(() if policy.allow_self_approval else (self.request.requester,))}
+        for vote in state.votes:
+            if vote.choice is Choice.APPROVE:
+                barred |= {vote.actor, vote.holder}
+        if policy.undecidable(barred, later) is not None:
+            return set()
+        named = {person for level in policy.levels[later:] for person in level.approvers}
+        return {person for person in named if policy.undecidable({*barred, person}, later) is not None}
+
+    def needs_code(self, round_number: int) -> bool:
+        """Whether an approval in that round needs a code. An escalation inherits what any level so far asked for."""
+        return any(round_.code for round_ in self.rounds() if round_.number == round_number)
 
     def enrolled(self, person: str) -> bool:
         """Whether the operator has enrolled a phone for them."""
@@ -143,70 +184,92 @@ class Record:
         """Who hears of a locked number: the escalation's channel, or the policy's where there is none."""
         return self.policy.escalation.channel if self.policy.escalation else self.policy.channel
 
-    def vote(self, decision: Decision, now: datetime, factor: Factor | None = None) -> Reason:
-        """Counts a decision. A person's one vote can change while the level is open."""
-        votes = self.state.votes
-        before = votes.get(decision.actor)
-        if before and (before.choice, before.comment) == (decision.choice, decision.comment):
+    def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
+        """Keeps a decision that `actor` made from the seat of `holder`.
+
+        A person has one vote in a round, and can change it while the round is open.
+        """
+        state, digest = self.state, self.request.digest()
+        before = next(
+            (vote for vote in state.votes if (vote.round, vote.actor) == (decision.round, decision.actor)),
+            None,
+        )
+        now_said = (decision.choice, decision.comment, digest)
+        same = before is not None and (before.choice, before.comment, before.digest) == now_said
+        # The same said again with a code is kept with it: it now counts as confirmed.
+        if before is not None and same and (factor is None or before.factor is not None):
             return Reason.UNCHANGED
-        absent = next((who for who, by in self.state.delegates.items() if by == decision.actor), None)
-        votes[decision.actor] = Vote(
+        vote = Vote(
+            round=decision.round,
+            holder=holder,
             actor=decision.actor,
             choice=decision.choice,
             comment=self._kept(decision.comment),
             via=decision.via,
             token=decision.token,
             at=now,
-            digest=self.request.digest(),
+            digest=digest,
             factor=factor,
-            for_=absent,
         )
+        state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED
 
     def _kept(self, comment: str) -> str:
         levels = [level.decisions for level in self.state.past_levels]
-        votes = [vote for decisions in [*levels, self.state.votes.values()] for vote in decisions]
+        votes = [vote for decisions in [*levels, self.state.votes] for vote in decisions]
         size = sum(len(vote.comment.encode()) for vote in votes) + len(comment.encode())
         if size <= COMMENT_BYTES_KEPT or len(comment) <= COMMENT_BEGINNING:
             return comment
         return comment[:COMMENT_BEGINNING] + "…"
 
-    def deciding_vote(self, members: Members) -> Vote | None:
-        """The vote that decided the level, or None while it is open.
+    def deciding_vote(self, round_number: int, choice: Choice) -> Vote | None:
+        """The vote by which that round is settled for the side of `choice`; None while it is not."""
+        round_ = self.voters().round(round_number)
+        if round_ is None:
+            return None
+        return settling_vote(round_, self.state.votes, choice, self.request.digest())
 
-        Rejections decide it at `reject_quorum`. The level's own people need its quorum; one approval by those it
-        escalated to is enough. "All" are those who were asked when it opened: who has joined a group since does not
-        take the place of one of them, and who has left it without a vote is still missed.
-        """
-        votes = sorted(self.state.votes.values(), key=lambda vote: vote.at)
-        rejections = [vote for vote in votes if vote.choice is Choice.REJECT]
-        if len(rejections) >= self.level.reject_quorum:
-            return rejections[-1]
-        approvals = [vote for vote in votes if vote.choice is Choice.APPROVE]
+    def approvable(self, members: Members, voters: EligibleVoters | None = None) -> bool:
+        """Whether any open round can still be approved, by these voters or by those of now."""
+        voters, digest = voters or self.voters(), self.request.digest()
+        return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in voters.rounds)
+
+    def seated(self) -> list[str]:
+        """The people and groups with a seat in an open round."""
+        return list(dict.fromkeys(name for round_ in self.rounds() for name in round_.named))
+
+    def too_few_after(self, delegation: Delegation, members: Members) -> bool:
+        """Whether its round can still be approved now, and could not be any more after this delegation."""
+        state = self.state
+        delegates = {**state.delegates, delegation.actor: delegation.to}
+        left = [vote for vote in state.votes if vote.actor != delegation.actor]
+        now, digest = self.voters(), self.request.digest()
+        round_ = now.round(delegation.round)
+        if round_ is None or not reachable(round_, state.votes, now, members, digest):
+            return False
+        return not reachable(round_, left, replace(now, delegates=delegates), members, digest)
+
+    def approvable_after_absence(self, holder: str, delegate: str, members: Members) -> bool:
+        """Whether any open round could still be approved were `holder` away with this delegate."""
         voters = self.voters()
-        for vote in approvals:
-            names = [vote.actor, *(who for who, by in voters.delegates.items() if by == vote.actor)]
-            if any(belongs(name, voters.escalation, members) for name in names):
-                return vote
-        if self.level.quorum == "all":
-            asked = set(self.state.asked)
-            return approvals[-1] if asked and asked <= {vote.actor for vote in approvals} else None
-        own = [vote for vote in approvals if belongs(vote.actor, voters.approvers, members)]
-        return own[-1] if len(own) >= self.level.quorum else None
+        return self.approvable(members, replace(voters, delegates={**voters.delegates, holder: delegate}))
+
+    def absent(self, holder: str, delegate: str) -> None:
+        """The holder is away; `delegate` votes instead, for this level."""
+        self.state.delegates = {**self.state.delegates, holder: delegate}
 
     @property
     def needed(self) -> int:
-        """How many approvals the open level takes; of "all", at least one."""
-        return max(len(self.state.asked), 1) if self.level.quorum == "all" else self.level.quorum
+        """How many approvals the level's own round takes; of "all", at least one."""
+        level, asked = self.level, len(self.state.asked)
+        return max(asked if level.quorum == "all" else level.quorum, level.people_needed(asked), 1)
 
     def delegate(self, delegation: Delegation) -> None:
         """`to` decides instead of `actor`, for this level. A vote that `actor` had given is withdrawn."""
-        state, actor, to = self.state, delegation.actor, delegation.to
-        state.votes.pop(actor, None)
-        state.delegates[actor] = to
+        state, actor = self.state, delegation.actor
+        state.votes = [vote for vote in state.votes if vote.actor != actor]
+        state.delegates = {**state.delegates, actor: delegation.to}
         state.delegated = [*state.delegated, actor]
-        state.approvers = list(dict.fromkeys(to if who == actor else who for who in [*state.approvers, to]))
-        state.asked = list(dict.fromkeys(to if who == actor else who for who in state.asked))
 
     def remark(self, comment: Comment, now: datetime) -> None:
         """Keeps what was said for the card; the thread has all of it."""
@@ -242,30 +305,42 @@ class Record:
         """The newest round's posted card; None while it is still to be posted."""
         return next((ref for ref in self.state.cards if ref.round == self.state.round), None)
 
+    def _now_for(self, principals: Iterable[str]) -> list[str]:
+        """These people and groups, each holder replaced by their delegate."""
+        return list(dict.fromkeys(self.state.delegates.get(one, one) for one in principals))
+
+    def approvers(self) -> list[str]:
+        """Who may decide in the level's own round, as it names them, with their delegates in place."""
+        return self._now_for(self.level.approvers)
+
     def named(self) -> list[str]:
         """The people and groups who may decide now and have not, as the level and its escalation name them."""
-        state = self.state
-        escalation = state.escalation if state.escalated else []
-        return [who for who in [*state.approvers, *escalation] if who not in state.votes]
+        escalation = self.policy.escalation if self.state.escalated else None
+        named = [*self.approvers(), *self._now_for(escalation.approvers if escalation else [])]
+        voted = {vote.actor for vote in self.state.votes}
+        return [who for who in dict.fromkeys(named) if who not in voted]
 
     def undecided(self) -> list[str]:
-        """Who was asked and has not voted."""
-        return [person for person in self.state.asked if person not in self.state.votes]
+        """Who was asked, or is their delegate, and has not voted."""
+        voted = {vote.actor for vote in self.state.votes}
+        return [person for person in self._now_for(self.state.asked) if person not in voted]
 
     def _level_state(self, status: Status) -> LevelState:
         state, escalation = self.state, self.policy.escalation
         return LevelState(
             name=self.level.name,
             status=status,
+            round=state.round - 1 if state.escalated else state.round,
             needed=self.needed,
-            approvers=state.approvers,
+            approvers=self.approvers(),
             waiting_for=self.undecided(),
             delegates=dict(state.delegates),
             delegated=state.delegated,
             deadline=state.deadline,
-            decisions=sorted(state.votes.values(), key=lambda vote: vote.at),
+            decisions=state.votes,
             escalated_at=state.escalated_at,
             escalated_to=escalation.channel if escalation and state.escalated else None,
+            escalation_needed=escalation.quorum if escalation else 1,
         )
 
     def levels(self) -> list[LevelState]:

@@ -18,7 +18,6 @@ from orchestration.challenge.models import Trouble
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import (
-    ACCEPTED,
     COMMANDS,
     Cancellation,
     Command,
@@ -30,6 +29,7 @@ from orchestration.domain.commands import (
     command_id_of,
 )
 from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
+from orchestration.domain.rounds import Members
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
@@ -86,7 +86,11 @@ class ApprovalRun:
         """A level begins, with a card of its own; whoever is away is replaced by their delegate."""
         record = self.record
         level = record.policy.levels[index]
-        away = yield from self._approvers.delegates(level.approvers, several=level.quorum not in {1, "all"})
+        record.open_level(index, self.now())
+        members = yield from self._approvers.members([*level.approvers, *record.policy.delegate_pool()])
+        if members is not None:
+            self._approvers.ask(members)
+        away = yield from self._approvers.find_delegates(level.approvers, members)
         if index:
             passed = record.policy.levels[index - 1].name
             by = record.state.decided_by
@@ -94,10 +98,9 @@ class ApprovalRun:
                 StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed
             )
             self._effects.tell_requester(Notice.PROGRESS, step)
-        record.open_level(index, away, self.now())
         self._worklists.waits(record.named())
-        if level.quorum == "all" or level.remind_every:
-            yield from self._approvers.find_out_who_is_asked()
+        if members is not None:
+            self._look_at(members)
         self._effects.refresh_cards()
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_delegates(away)
@@ -114,16 +117,22 @@ class ApprovalRun:
         self._effects.post_card(self.record.policy.channel, [])
 
     def escalate(self) -> Durable[None]:
-        """Silence: the escalation channel gets a card, and the first one says so and stays open."""
+        """Silence, or a level that nobody can decide: the escalation's channel gets a card. The first stays open."""
         escalation = self.record.policy.escalation
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
-        away = yield from self._approvers.delegates(escalation.approvers, several=False)
-        self.record.escalate(away, self.now())
-        self._worklists.waits(self.record.state.escalation)
+        why = self.undecidable_because() if self.record.state.undecidable else ""
+        before = set(self.record.named())
+        self.record.escalate(self.now())
+        pool = self.record.policy.delegate_pool()
+        members = yield from self._approvers.members([*self.record.seated(), *pool])
+        away = yield from self._approvers.find_delegates(escalation.approvers, members)
+        self._worklists.waits([who for who in self.record.named() if who not in before])
+        if members is not None:
+            self._look_at(members)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
-        step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel)
+        step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel, text=why)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._tell_delegates(away)
 
@@ -160,11 +169,15 @@ class ApprovalRun:
     # ---- waiting -----------------------------------------------------------------------------------------
 
     def wait_for_answers(self) -> Durable[bool]:
-        """True once the level or the request has ended, False once the deadline has passed before that."""
+        """True once the level or the request has ended. False once the deadline has passed, or nobody can decide it."""
         state = self.record.state
         self._watch(DEADLINE, state.deadline)
         self._watch(REMINDER, state.remind_at)
         while self._busy() and state.level_open:
+            if state.undecidable:
+                self._inbox.drop(DEADLINE)
+                self._inbox.drop(REMINDER)
+                return False
             if (arrived := self._inbox.take()) is None:
                 if (confirmed := self._step_up.take()) is not None:
                     yield from self._confirmed(*confirmed)
@@ -233,6 +246,17 @@ class ApprovalRun:
 
     # ---- commands ----------------------------------------------------------------------------------------
 
+    def _look_at(self, members: Members) -> None:
+        """Who is in the groups at this moment: notes who is asked, and whether the level can still be decided."""
+        self._approvers.ask(members)
+        state = self.record.state
+        if state.level_open and not state.undecidable and not self.record.approvable(members):
+            state.undecidable = True
+
+    def undecidable_because(self) -> str:
+        """Why nobody waits for this level any longer, as a sentence."""
+        return f"Too few people are left who may decide the level {self.record.level.name}."
+
     def _handle(self, name: str, payload: Any) -> Durable[None]:
         """Answers one command. A delivery that came twice already has its verdict."""
         self._happened += 1
@@ -271,45 +295,48 @@ class ApprovalRun:
             return Reason.ALREADY_ENDED
         if isinstance(command, Cancellation):
             return self._cancel(command)
-        voters = self.record.voters()
-        members = yield from self._approvers.members([*voters.approvers, *voters.escalation])
+        members = yield from self._members(command)
         if members is None:
             return Reason.DIRECTORY_UNAVAILABLE
         self._approvers.ask(members)
         if isinstance(command, Decision):
-            return self._decide(command, members)
-        return (
-            self._delegate(command, members)
-            if isinstance(command, Delegation)
-            else self._comment(command, members)
-        )
+            reason = self._decide(self.record.voters().placed(command, members), members)
+        elif isinstance(command, Delegation):
+            reason = self._delegate(command, members)
+        else:
+            reason = self._comment(command, members)
+        self._look_at(members)
+        return reason
 
-    def _decide(self, decision: Decision, members: rules.Members, factor: Factor | None = None) -> Reason:
+    def _members(self, command: Command) -> Durable[Members | None]:
+        """The members of the groups that matter for this command, at this moment; None where nobody can tell."""
+        pool = self.record.policy.delegate_pool() if isinstance(command, Delegation) else []
+        return (yield from self._approvers.members([*self.record.seated(), *pool]))
+
+    def _decide(self, decision: Decision, members: Members, factor: Factor | None = None) -> Reason:
         record = self.record
-        reason = rules.may_decide(
-            decision, request=record.request, policy=record.policy, voters=record.voters(), members=members
-        )
-        if reason is not Reason.RECORDED:
+        voters = record.voters()
+        reason = rules.may_decide(decision, policy=record.policy, voters=voters, members=members)
+        round_ = voters.round(decision.round)
+        if reason is not Reason.RECORDED or round_ is None:
             return reason
         if factor is None and self._step_up.needed(decision):
             return self._begin_step_up(decision)
-        reason = record.vote(decision, self.now(), factor)
-        if reason not in ACCEPTED:
-            return reason
+        holder = voters.seat(decision.actor, round_, members) or decision.actor
+        reason = record.vote(decision, holder, self.now(), factor)
         if reason is Reason.RECORDED:
             self._approvers.release([decision.actor])
             self._worklists.decided(decision.actor)
             self._effects.post_reply(
                 StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
             )
-        # Also after a repeat: who is in the groups, and so what is enough, may have changed since.
-        self._end_level_if_decided(members)
+            self._end_level_if_decided(decision)
         return reason
 
-    def _end_level_if_decided(self, members: rules.Members) -> None:
-        """Ends the level, or the request, where the votes are enough; else the cards show how far it is."""
+    def _end_level_if_decided(self, decision: Decision) -> None:
+        """Ends the level, or the request, where the votes of this round are enough for the side of this decision."""
         record = self.record
-        deciding = record.deciding_vote(members)
+        deciding = record.deciding_vote(decision.round, decision.choice)
         if deciding is None:
             self._effects.refresh_cards()
         elif deciding.choice is Choice.REJECT:
@@ -331,29 +358,35 @@ class ApprovalRun:
     def _confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
         """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
         if trouble is None:
-            voters = self.record.voters()
-            members = yield from self._approvers.members([*voters.approvers, *voters.escalation])
+            members = yield from self._members(act)
             if members is None:
                 trouble = Trouble.UNSENT
             elif isinstance(act, Decision):
                 self._decide(act, members, Factor.SMS)
             else:
                 self._delegate(act, members, Factor.SMS)
+            if members is not None:
+                self._look_at(members)
         if trouble is not None:
             step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
             self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
         if self.record.state.level_open:  # else what comes next says more than that the code has come
             self._effects.refresh_cards()
 
-    def _delegate(
-        self, delegation: Delegation, members: rules.Members, factor: Factor | None = None
-    ) -> Reason:
-        record = self.record
+    def _delegate(self, delegation: Delegation, members: Members, factor: Factor | None = None) -> Reason:
+        record, voters = self.record, self.record.voters()
+        known = record.people.get(delegation.actor)
         reason = rules.may_delegate(
-            delegation, request=record.request, policy=record.policy, voters=record.voters(), members=members
+            delegation,
+            policy=record.policy,
+            voters=voters,
+            members=members,
+            entered=known.delegate if known else None,
         )
         if reason is not Reason.RECORDED:
             return reason
+        if record.too_few_after(delegation, members):
+            return Reason.TOO_FEW_LEFT
         if self._step_up.needed(delegation):
             if not record.enrolled(delegation.to):
                 return Reason.DELEGATE_UNFIT
@@ -368,13 +401,14 @@ class ApprovalRun:
             self._approvers.wait_for([delegation.to])
         step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
         self._effects.ask(delegation.to, step)
-        # Of "all", the one who takes the vote over may have been the last to agree.
-        self._end_level_if_decided(members)
+        self._effects.refresh_cards()
         return reason
 
-    def _comment(self, comment: Comment, members: rules.Members) -> Reason:
+    def _comment(self, comment: Comment, members: Members) -> Reason:
         record = self.record
-        reason = rules.may_comment(comment, request=record.request, voters=record.voters(), members=members)
+        reason = rules.may_comment(
+            comment, requester=record.request.requester, voters=record.voters(), members=members
+        )
         if reason is not Reason.RECORDED:
             return reason
         asker = record.last_asker()

@@ -39,12 +39,14 @@ class State(BaseModel):
     open_rounds: list[int] = Field(default_factory=list)
     deadline: datetime | None = None
     remind_at: datetime | None = None
-    approvers: list[str] = Field(default_factory=list)
-    escalation: list[str] = Field(default_factory=list)
+    shortened: bool = Field(
+        default=False, description="Whether the requester asked for less time than the level has"
+    )
+    undecidable: bool = Field(default=False, description="Whether no open round can be approved any more")
     asked: list[str] = Field(default_factory=list)
     delegates: dict[str, str] = Field(default_factory=dict)
     delegated: list[str] = Field(default_factory=list)
-    votes: dict[str, Vote] = Field(default_factory=dict)
+    votes: list[Vote] = Field(default_factory=list)
     confirming: dict[str, str] = Field(
         default_factory=dict, description="Person to the challenge they have to answer"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -13,7 +14,7 @@ from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Outcome, Status
-from orchestration.domain.rules import EligibleVoters
+from orchestration.domain.rounds import EligibleVoters, Round
 
 # The ends of an orchestration that run no line of its own code.
 CUT_SHORT: Final = {
@@ -87,17 +88,24 @@ def progress_of(state: OrchestrationState) -> Progress:
 def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
     """Who may decide now, as far as the outside can see. Only for prechecks: the orchestration decides."""
     if not progress.levels or progress.levels[-1].status.ended:
-        return EligibleVoters(approvers=())
+        return EligibleVoters()
     *past, level = progress.levels
-    escalated = level.escalated_to is not None
-    named = policy.escalation.approvers if escalated and policy.escalation else ()
+    rounds = [_round(level.round, policy.levels[len(past)].approvers, policy)]
+    if level.escalated_to is not None and policy.escalation:
+        rounds.append(_round(level.round + 1, policy.escalation.approvers, policy))
+    approvals = [vote for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE]
     return EligibleVoters(
-        approvers=level.approvers,
-        escalation=[level.delegates.get(who, who) for who in named],
+        rounds=rounds,
         delegates=level.delegates,
-        counted=[vote.actor for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE],
-        open_rounds=[progress.round - 1, progress.round] if escalated else [progress.round],
+        counted=()
+        if policy.allow_repeat_approver
+        else [person for vote in approvals for person in (vote.actor, vote.holder)],
+        requester=None if policy.allow_self_approval else progress.requester,
     )
+
+
+def _round(number: int, approvers: Sequence[str], policy: Policy) -> Round:
+    return Round(number, approvers, policy.groups_in(approvers))
 
 
 def involved(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:

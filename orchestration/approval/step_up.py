@@ -33,7 +33,9 @@ class StepUp:
 
     def needed(self, act: Decision | Delegation) -> bool:
         """Whether this act needs a code. A rejection never does: it is the safe answer."""
-        return self._record.needs_code() and not (isinstance(act, Decision) and act.choice is Choice.REJECT)
+        return self._record.needs_code(act.round) and not (
+            isinstance(act, Decision) and act.choice is Choice.REJECT
+        )
 
     def begin(self, act: Decision | Delegation) -> Reason:
         """Sends the actor a code, unless one is on its way to them already."""

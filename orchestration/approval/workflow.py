@@ -69,15 +69,22 @@ def ask_each_level(run: ApprovalRun) -> Durable[None]:
 
 
 def decide_level(run: ApprovalRun) -> Durable[None]:
-    """One level: wait, and on silence escalate, expire or reject as the policy says."""
+    """One level: wait. On silence, or once nobody can decide it, escalate, expire or reject as the policy says."""
     answered = yield from run.wait_for_answers()
-    on_timeout = run.record.level.on_timeout
-    if not answered and on_timeout is OnTimeout.ESCALATE and not run.record.state.escalated:
+    state, on_timeout = run.record.state, run.record.level.on_timeout
+    silence = not answered and not state.undecidable
+    if not answered and on_timeout is OnTimeout.ESCALATE and not state.escalated:
+        if silence and state.shortened:
+            run.end(Status.TIMED_OUT, reason="Nobody answered in the time that the request gave.")
+            return
         yield from run.escalate()
         answered = yield from run.wait_for_answers()
     if answered:
         return
-    if on_timeout is OnTimeout.REJECT:
-        run.end(Status.REJECTED, reason="Nobody answered in time. This policy then rejects.")
+    why = run.undecidable_because() if state.undecidable else "Nobody answered in time."
+    if on_timeout is not OnTimeout.REJECT:
+        run.end(Status.TIMED_OUT, reason=why)
+    elif state.shortened and not state.undecidable:
+        run.end(Status.TIMED_OUT, reason="Nobody answered in the time that the request gave.")
     else:
-        run.end(Status.TIMED_OUT, reason="Nobody answered in time.")
+        run.end(Status.REJECTED, reason=f"{why} This policy then rejects.")

@@ -44,6 +44,10 @@ class Decision(Stamped):
     """Payload of `ApprovalDecision`."""
 
     round: int = Field(ge=1)
+    round_named: bool = Field(
+        default=True,
+        description="False: the other open round of this level will do, where they have a seat there",
+    )
     choice: Choice
     comment: str = Field(default="", max_length=2000)
 
@@ -107,6 +111,9 @@ class Reason(StrEnum):
     COUNTED_BEFORE = "counted_before"
     HANDED_OVER = "handed_over"
     DELEGATE_UNFIT = "delegate_unfit"
+    DELEGATE_NOT_ALLOWED = "delegate_not_allowed"
+    TOO_FEW_LEFT = "too_few_left"
+    NEEDED_LATER = "needed_later"
     ONE_HOP = "one_hop"
     NOT_THE_REQUESTER = "not_the_requester"
     NOT_INVOLVED = "not_involved"

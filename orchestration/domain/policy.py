@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -19,6 +20,7 @@ from pydantic import (
 
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.request import Duration, Recorded, Status
+from orchestration.domain.rounds import can_follow
 
 
 def e164(number: str) -> str:
@@ -68,6 +70,9 @@ class Level(Recorded):
     notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
     quorum: Annotated[int | Literal["all"], PlainValidator(_quorum)] = 1
     reject_quorum: int = Field(default=1, ge=1, le=50)
+    at_least: int | None = Field(
+        default=None, ge=1, le=50, description="How many different people must approve in any case"
+    )
     timeout: Duration
     remind_every: Duration | None = None
     sms: bool = Field(
@@ -87,8 +92,16 @@ class Level(Recorded):
         return self.sms or self.sms_above is not None
 
     def needs_code(self, amount: Decimal | None) -> bool:
-        """Whether an approval of that amount needs a code at this level."""
-        return self.sms or (self.sms_above is not None and amount is not None and amount > self.sms_above)
+        """Whether an approval of that amount needs a code at this level. An unknown amount may be any amount."""
+        return self.sms or (self.sms_above is not None and (amount is None or amount > self.sms_above))
+
+    def people_needed(self, asked: int) -> int:
+        """How many different people must have approved, where a quorum of "all" asked so many."""
+        if self.at_least is not None:
+            return self.at_least
+        if self.quorum == "all":
+            return max(asked, min(2, len(set(self.approvers))))
+        return self.quorum
 
 
 class Escalation(Recorded):
@@ -97,6 +110,8 @@ class Escalation(Recorded):
     channel: PlaceId
     approvers: list[PrincipalId] = Field(min_length=1, max_length=50)
     notify: list[PrincipalId] = Field(default_factory=list, max_length=20)
+    quorum: int = Field(default=1, ge=1, le=50)
+    reject_quorum: int = Field(default=1, ge=1, le=50)
     timeout: Duration
 
 
@@ -147,6 +162,10 @@ class PersonEntry(Recorded):
 
     delegate: PersonId | None = None
     away: Away | None = None
+
+    def is_away(self, day: date) -> bool:
+        """Whether they are away on that day."""
+        return self.away is not None and self.away.covers(day)
 
     def delegate_on(self, day: date) -> str | None:
         """Who is asked in their place on that day; None when they are there, or have no delegate."""
@@ -206,7 +225,11 @@ class Policy(Recorded):
     allow_repeat_approver: bool = Field(
         default=False, description="Whether one person may count at several levels"
     )
+    delegates: list[PrincipalId] = Field(
+        default_factory=list, max_length=50, description="Who may be a delegate; else whom the policy names"
+    )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
+    require_amount: bool = Field(default=False, description="Whether a request must say its amount")
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
@@ -258,20 +281,67 @@ class Policy(Recorded):
         ]
         if self.auto_approve_below is not None and self.currency is None:
             faults.append("auto_approve_below needs a currency")
+        if self.require_amount and self.currency is None:
+            faults.append("require_amount needs a currency")
         return faults
 
     def _quorum_faults(self) -> list[str]:
-        """A quorum that nobody can ever reach; groups are not looked into, as their members change."""
+        """Levels that nobody can ever decide. Groups are not looked into, as their members change."""
+        stages: list[tuple[str, Level | Escalation]] = [
+            (f"level {level.name}", level) for level in self.levels
+        ]
+        stages += [("the escalation", self.escalation)] if self.escalation else []
         faults = []
-        for level in self.levels:
-            if any(principal in self.groups for principal in level.approvers):
+        for name, stage in stages:
+            if self.groups_in(stage.approvers):
                 continue
-            people = len(set(level.approvers))
-            if level.quorum != "all" and level.quorum > people:
-                faults.append(f"level {level.name} needs {level.quorum} approvals of {people} people")
-            if level.reject_quorum > people:
-                faults.append(f"level {level.name} needs {level.reject_quorum} rejections of {people} people")
+            people = len(set(stage.approvers))
+            needed = stage.people_needed(people) if isinstance(stage, Level) else stage.quorum
+            if stage.quorum != "all" and max(stage.quorum, needed) > people:
+                faults.append(f"{name} needs {max(stage.quorum, needed)} approvals of {people} people")
+            elif needed > people:
+                faults.append(f"{name} needs {needed} different people and names {people}")
+            if stage.reject_quorum > people:
+                faults.append(f"{name} needs {stage.reject_quorum} rejections of {people} people")
+        if not faults and (level := self.undecidable(barred=())) is not None:
+            faults.append(
+                f"level {level.name} cannot be decided: nobody may decide twice, and the levels before it use up its "
+                "people; name others, or set allow_repeat_approver"
+            )
         return faults
+
+    def principals(self) -> list[str]:
+        """Every person and group that a level or the escalation names, each once, in order."""
+        named = [principal for level in self.levels for principal in level.approvers]
+        return list(dict.fromkeys([*named, *(self.escalation.approvers if self.escalation else [])]))
+
+    def delegate_pool(self) -> list[str]:
+        """The people and groups who may decide for somebody else; the operator's own entries come on top."""
+        return self.delegates or self.principals()
+
+    def groups_in(self, principals: Collection[str]) -> list[str]:
+        """Those of the principals that are groups, each once, in order."""
+        return list(dict.fromkeys(principal for principal in principals if principal in self.groups))
+
+    def undecidable(self, barred: Collection[str], start: int = 0) -> Level | None:
+        """The first level from `start` on that cannot be decided once nobody of `barred` may, or None.
+
+        A level with a group among its approvers is taken for decidable here: who is in it is known only then.
+        """
+        before: list[tuple[Collection[str], int]] = []
+        for level in self.levels[start:]:
+            if self.groups_in(level.approvers):
+                continue
+            people = [person for person in dict.fromkeys(level.approvers) if person not in barred]
+            # Of "all", those who decided before are not asked again, so only the least number is certain.
+            number = (
+                level.people_needed(0) if level.quorum == "all" else max(level.quorum, level.people_needed(0))
+            )
+            seats = [*before, (people, number)]
+            if not can_follow(seats if not self.allow_repeat_approver else seats[-1:]):
+                return level
+            before = seats
+        return None
 
 
 class PolicyBook(Recorded):

@@ -75,14 +75,16 @@ def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
 
 
 def _groups(table: Mapping[str, Any], ids: IdReader) -> Iterator[str]:
-    """The groups that a policy's stages name. Nothing is validated yet, so anything may be of any type."""
+    """The groups that a policy names. Nothing is validated yet, so anything may be of any type."""
     levels = table.get("levels")
-    for stage in [*(levels if isinstance(levels, list) else ()), table.get("escalation")]:
-        for name in ("approvers", "notify"):
-            principals = stage.get(name) if isinstance(stage, dict) else None
-            for principal in principals if isinstance(principals, list) else ():
-                if isinstance(principal, str) and ids.is_group(principal):
-                    yield principal
+    stages = [*(levels if isinstance(levels, list) else ()), table.get("escalation")]
+    lists = [
+        stage.get(name) for stage in stages if isinstance(stage, dict) for name in ("approvers", "notify")
+    ]
+    for principals in [*lists, table.get("delegates")]:
+        for principal in principals if isinstance(principals, list) else ():
+            if isinstance(principal, str) and ids.is_group(principal):
+                yield principal
 
 
 # Parts that pydantic adds to say which branch of a union it tried; a file has no such place.

@@ -138,8 +138,12 @@ class Factor(StrEnum):
 
 
 class Vote(Recorded):
-    """One person's answer at one level, with the digest of what they were shown."""
+    """One vote, from a seat: its round, whose seat it is, who cast it, and the digest of what they were shown."""
 
+    round: int
+    holder: PersonId = Field(
+        description="Whose seat it is; another person than `actor` when a delegate casts it"
+    )
     actor: PersonId
     choice: Choice
     comment: str = ""
@@ -150,11 +154,6 @@ class Vote(Recorded):
     factor: Factor | None = Field(
         default=None, description="What confirmed it beside the session it came from"
     )
-    for_: PersonId | None = Field(
-        default=None, alias="for", description="Whose vote it is, when a delegate casts it"
-    )
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
 
 
 class RemarkKind(StrEnum):
@@ -179,7 +178,8 @@ class LevelState(Recorded):
 
     name: str
     status: Status
-    needed: int = Field(default=1, description="How many approvals it takes")
+    round: int = Field(default=1, description="The level's own round; its escalation's is the next")
+    needed: int = Field(default=1, description="How many approvals its own round takes")
     approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
     delegates: dict[str, str] = Field(
@@ -192,6 +192,17 @@ class LevelState(Recorded):
     decisions: list[Vote] = Field(default_factory=list)
     escalated_at: datetime | None = None
     escalated_to: str | None = None
+    escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
+
+    def approvals(self) -> int:
+        """How many different people have approved in the level's own round."""
+        return len(
+            {
+                vote.actor
+                for vote in self.decisions
+                if vote.round == self.round and vote.choice is Choice.APPROVE
+            }
+        )
 
 
 class CardRef(Recorded):

@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
-
-Members = Mapping[str, Collection[str]]
-
-
-@dataclass(frozen=True)
-class EligibleVoters:
-    """Who may decide a level at this moment.
-
-    `approvers` are its people and groups, `escalation` those it escalated to; `delegates` maps a person whose vote is
-    with somebody else to that somebody; `counted` have had their vote at an earlier level.
-    """
-
-    approvers: Collection[str]
-    escalation: Collection[str] = ()
-    delegates: Mapping[str, str] = field(default_factory=dict)
-    counted: Collection[str] = ()
-    open_rounds: Collection[int] = ()
+from orchestration.domain.rounds import EligibleVoters, Members
 
 
 def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
@@ -41,6 +22,15 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
     for spec in policy.fields:
         if spec.required and not request.fields.get(spec.name, "").strip():
             raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
+    barred = set() if policy.allow_self_approval else {request.requester}
+    if (level := policy.undecidable(barred)) is not None:
+        raise InvalidRequestError(
+            f"policy: without you too few people are left to decide the level {level.name}, "
+            "and nobody decides their own request. Please have somebody else ask.",
+            field="policy",
+        )
+    if policy.require_amount and request.amount is None:
+        raise InvalidRequestError(f"amount: is required for {policy.title}.", field="amount")
     if request.currency and policy.currency and request.currency != policy.currency:
         raise InvalidRequestError(f"currency: {policy.title} is in {policy.currency}.", field="currency")
     if request.amount is None or request.currency:
@@ -65,53 +55,63 @@ def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
     return f"Nobody needs to be asked, as {' and '.join(reasons)}." if reasons else None
 
 
-def may_decide(
-    decision: Decision, *, request: ApprovalRequest, policy: Policy, voters: EligibleVoters, members: Members
-) -> Reason:
+def may_decide(decision: Decision, *, policy: Policy, voters: EligibleVoters, members: Members) -> Reason:
     """Whether this decision counts now: `RECORDED`, or the reason why not.
 
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
-    refusal = _no_vote(
-        decision.actor, decision.round, request=request, policy=policy, voters=voters, members=members
-    )
+    refusal, holder = _seat(decision.actor, decision.round, voters, members)
     if refusal is not None:
         return refusal
-    if decision.choice is Choice.REJECT and policy.require_reason and not decision.comment.strip():
-        return Reason.REASON_REQUIRED
-    return Reason.RECORDED
+    if decision.choice is Choice.REJECT:
+        no_reason = policy.require_reason and not decision.comment.strip()
+        return Reason.REASON_REQUIRED if no_reason else Reason.RECORDED
+    needed_later = decision.actor in voters.reserved or holder in voters.reserved
+    return Reason.NEEDED_LATER if needed_later else Reason.RECORDED
 
 
 def may_delegate(
-    delegation: Delegation,
-    *,
-    request: ApprovalRequest,
+    delegation: Delegation, *, policy: Policy, voters: EligibleVoters, members: Members, entered: str | None
+) -> Reason:
+    """Whether `actor` may hand their vote to `to`: one hop, to somebody who may decide here.
+
+    `members` has the policy's groups, of which the delegate may be a member. `entered` is who the operator entered as
+    the delegate of `actor`, if anybody.
+    """
+    refusal, holder = _seat(delegation.actor, delegation.round, voters, members)
+    if refusal is not None:
+        return refusal
+    if holder != delegation.actor or delegation.actor in voters.delegates.values():
+        return Reason.ONE_HOP
+    return (
+        delegate_fault(delegation.to, delegation.actor, policy, voters, members, entered) or Reason.RECORDED
+    )
+
+
+def delegate_fault(
+    delegate: str,
+    holder: str,
     policy: Policy,
     voters: EligibleVoters,
     members: Members,
-) -> Reason:
-    """Whether `actor` may hand their vote to `to`: one hop, never to the requester, never to themselves."""
-    refusal = _no_vote(
-        delegation.actor, delegation.round, request=request, policy=policy, voters=voters, members=members
+    entered: str | None,
+) -> Reason | None:
+    """Why this person cannot vote for `holder`, or None when they can. Whether they are enrolled is not asked here."""
+    handed_over = delegate in voters.delegates
+    if delegate == holder or handed_over or delegate in policy.groups or voters.barred(delegate):
+        return Reason.DELEGATE_UNFIT
+    named = policy.delegate_pool()
+    allowed = delegate in named or any(
+        delegate in members.get(group, ()) for group in policy.groups_in(named)
     )
-    if refusal is not None:
-        return refusal
-    if delegation.actor in voters.delegates.values():
-        return Reason.ONE_HOP
-    unfit = {delegation.actor, *voters.delegates}
-    if not policy.allow_repeat_approver:
-        unfit |= set(voters.counted)
-    if not policy.allow_self_approval:
-        unfit.add(request.requester)
-    return Reason.DELEGATE_UNFIT if delegation.to in unfit else Reason.RECORDED
+    return None if allowed or delegate == entered else Reason.DELEGATE_NOT_ALLOWED
 
 
-def may_comment(
-    comment: Comment, *, request: ApprovalRequest, voters: EligibleVoters, members: Members
-) -> Reason:
+def may_comment(comment: Comment, *, requester: str, voters: EligibleVoters, members: Members) -> Reason:
     """Questions come from those who decide, answers from the requester, comments from either."""
-    is_requester = comment.actor == request.requester
-    decides = belongs(comment.actor, [*voters.approvers, *voters.escalation], members)
+    is_requester = comment.actor == requester
+    delegate = comment.actor in voters.delegates.values()
+    decides = delegate or any(round_.seats(comment.actor, members) for round_ in voters.rounds)
     if comment.kind is RemarkKind.ANSWER:
         return Reason.RECORDED if is_requester else Reason.NOT_THE_REQUESTER
     if comment.kind is RemarkKind.QUESTION:
@@ -119,42 +119,20 @@ def may_comment(
     return Reason.RECORDED if is_requester or decides else Reason.NOT_INVOLVED
 
 
-def _no_vote(
-    actor: str,
-    round_: int,
-    *,
-    request: ApprovalRequest,
-    policy: Policy,
-    voters: EligibleVoters,
-    members: Members,
-) -> Reason | None:
-    """Why this person has no vote in this round, or None when they have."""
-    if round_ not in voters.open_rounds:
-        return Reason.ROUND_OVER
-    if actor == request.requester and not policy.allow_self_approval:
-        return Reason.SELF_APPROVAL
+def _seat(
+    actor: str, number: int, voters: EligibleVoters, members: Members
+) -> tuple[Reason, None] | tuple[None, str]:
+    """Why this person has no vote in this round, or else whose seat they vote from."""
+    round_ = voters.round(number)
+    if round_ is None:
+        return Reason.ROUND_OVER, None
+    if actor == voters.requester:
+        return Reason.SELF_APPROVAL, None
+    holder = voters.seat(actor, round_, members)
+    if holder is not None:
+        return None, holder
     if actor in voters.delegates:
-        return Reason.HANDED_OVER
-    if not belongs(actor, [*voters.approvers, *voters.escalation], members):
-        return Reason.NOT_AN_APPROVER
-    if actor in voters.counted and not policy.allow_repeat_approver:
-        return Reason.COUNTED_BEFORE
-    return None
-
-
-def belongs(person: str, principals: Collection[str], members: Members) -> bool:
-    """Whether `person` is among `principals`, by name or through a group."""
-    return person in principals or any(person in members.get(group, ()) for group in principals)
-
-
-def groups_of(principals: Collection[str], groups: Collection[str]) -> list[str]:
-    """Those of the principals that are among the policy's `groups`, each once, in order."""
-    return list(dict.fromkeys(principal for principal in principals if principal in groups))
-
-
-def people_of(principals: Collection[str], groups: Collection[str], members: Members) -> list[str]:
-    """Every person among them, by name or through a group, each once, in order."""
-    found: dict[str, None] = {}
-    for principal in principals:
-        found |= dict.fromkeys(members.get(principal, ()) if principal in groups else [principal])
-    return list(found)
+        return Reason.HANDED_OVER, None
+    seated = [actor, *(one for one, other in voters.delegates.items() if other == actor)]
+    counted = any(round_.seats(one, members) for one in seated) and any(map(voters.barred, seated))
+    return Reason.COUNTED_BEFORE if counted else Reason.NOT_AN_APPROVER, None

@@ -68,7 +68,8 @@ def _named(ended: ReconcileInput) -> Iterator[str]:
     """On whose worklist it lies: of those whom the open level names, and those whom that escalated to."""
     if ended.given.policy is not None:
         voters = eligible_voters_of(ended.progress, ended.given.policy)
-        yield from [*voters.approvers, *voters.escalation]
+        for round_ in voters.rounds:
+            yield from (voters.delegates.get(one, one) for one in round_.named)
 
 
 def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:

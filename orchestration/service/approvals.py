@@ -147,6 +147,7 @@ class ApprovalService:
         choice: Choice,
         *,
         round: int,
+        round_named: bool = True,
         comment: str = "",
         command_id: str | None = None,
     ) -> Ticket:
@@ -156,7 +157,15 @@ class ApprovalService:
         """
         return await self._submit(
             request_id,
-            self._made(Decision, actor, command_id, round=round, choice=choice, comment=comment.strip()),
+            self._made(
+                Decision,
+                actor,
+                command_id,
+                round=round,
+                round_named=round_named,
+                choice=choice,
+                comment=comment.strip(),
+            ),
         )
 
     async def delegate(

@@ -31,6 +31,12 @@ SENTENCES = {
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
     Reason.DELEGATE_UNFIT: "That person cannot decide this for you: they asked for it, have decided, or are away.",
+    Reason.DELEGATE_NOT_ALLOWED: "This policy does not let that person decide for somebody else.",
+    Reason.TOO_FEW_LEFT: (
+        "Without your own vote too few different people would be left to approve this. Please choose somebody who does "
+        "not decide here already."
+    ),
+    Reason.NEEDED_LATER: "A later level cannot be decided without you, so please leave this one to others.",
     Reason.ONE_HOP: "You decide this for somebody else, and cannot hand it on.",
     Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
     Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",

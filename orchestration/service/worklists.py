@@ -19,6 +19,7 @@ from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, Choice, LevelState, Via
+from orchestration.domain.rounds import Members
 from orchestration.people.person import PersonState
 from orchestration.people.worklist import WorklistState
 from orchestration.service.calls import translated, within_budget
@@ -125,19 +126,24 @@ def waits_for(person: str, groups: Collection[str], item: RequestView) -> bool:
     return not _voted(person, progress.levels[-1:])
 
 
-def precheck(person: str, members: rules.Members, item: RequestView) -> Reason:
+def precheck(person: str, members: Members, item: RequestView) -> Reason:
     """Whether an approval of theirs would count now, or why not. Beforehand only: the orchestration decides."""
     decision = Decision(
         command_id="-",
         actor=person,
         via=Via.CHAT,
-        round=max(item.progress.round, 1),
+        round=round_for(person, members, item),
         choice=Choice.APPROVE,
     )
     voters = eligible_voters_of(item.progress, item.policy)
-    return rules.may_decide(
-        decision, request=item.request, policy=item.policy, voters=voters, members=members
-    )
+    return rules.may_decide(decision, policy=item.policy, voters=voters, members=members)
+
+
+def round_for(person: str, members: Members, item: RequestView) -> int:
+    """The newest open round in which they have a seat; without one, the newest round."""
+    voters = eligible_voters_of(item.progress, item.policy)
+    seated = [round_.number for round_ in voters.rounds if voters.seat(person, round_, members)]
+    return max(seated, default=max(item.progress.round, 1))
 
 
 def _voted(person: str, levels: Iterable[LevelState]) -> bool:

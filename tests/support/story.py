@@ -68,7 +68,9 @@ class RequestStory:
         )
         self.record = Record(f"{policy.key}-k7m2x9qd", given, ASKED)
         if opened:
-            self.record.open_level(0, away or {}, ASKED)
+            self.record.open_level(0, ASKED)
+            for holder, delegate in (away or {}).items():
+                self.record.absent(holder, delegate)
 
     def at(self, minutes: int) -> datetime:
         return ASKED + timedelta(minutes=minutes)
@@ -77,12 +79,13 @@ class RequestStory:
         decision = Decision(
             command_id="c", actor=who, via=via, round=self.record.state.round, choice=choice, comment=comment
         )
-        self.record.vote(decision, self.at(minutes))
+        holder = next((one for one, by in self.record.state.delegates.items() if by == who), who)
+        self.record.vote(decision, holder, self.at(minutes))
 
     def next_level(self, minutes: int) -> None:
         """The open level is passed, and the next one opens."""
         self.record.close_level(Status.APPROVED)
-        self.record.open_level(self.record.state.level_index + 1, {}, self.at(minutes))
+        self.record.open_level(self.record.state.level_index + 1, self.at(minutes))
 
     def delegate(self, who: str, to: str) -> None:
         self.record.delegate(

@@ -216,6 +216,7 @@ class ApprovalRoutes:
             call.actor,
             given.choice,
             round=given.round or max(progress.round, 1),
+            round_named=given.round is not None,
             comment=given.comment,
             command_id=_command_id(call),
         )

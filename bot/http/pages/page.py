@@ -190,7 +190,7 @@ class _Page:
             "li",
             f"{VOTE_MARKS[vote.choice]} ",
             self._who(vote.actor),
-            run(" for ", self._who(vote.for_)) if vote.for_ else None,
+            run(" for ", self._who(vote.holder)) if vote.holder != vote.actor else None,
             f" {VERDICTS[vote.choice]}, ",
             _time(vote.at),
             f", {WAYS[vote.via]}{token}{confirmed}",

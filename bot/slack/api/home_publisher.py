@@ -18,7 +18,6 @@ from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.api.groups import Groups
 from bot.slack.blocks import Json
 from bot.slack.views.home import home_view
-from orchestration.domain import rules
 from orchestration.domain.cards import Card
 from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError
 from orchestration.domain.policy import PersonEntry, PolicyBook
@@ -185,7 +184,5 @@ def _groups_of(book: PolicyBook) -> frozenset[str]:
     """The groups that policies name now. What was asked under an earlier policy still has its card."""
     named: set[str] = set()
     for policy in book.policies.values():
-        principals = [principal for level in policy.levels for principal in level.approvers]
-        principals += policy.escalation.approvers if policy.escalation else ()
-        named.update(rules.groups_of(principals, policy.groups))
+        named.update(policy.groups_in(policy.principals()))
     return frozenset(named)

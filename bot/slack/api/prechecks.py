@@ -9,8 +9,7 @@ from bot.slack.api.groups import Groups
 from orchestration.approval.status import RequestView, eligible_voters_of, involved
 from orchestration.domain.commands import Reason
 from orchestration.domain.policy import Policy
-from orchestration.domain.rules import belongs, groups_of
-from orchestration.service.worklists import precheck
+from orchestration.service.worklists import precheck, round_for
 
 # Gives the address of a request's record for one person; None where this server has no public address.
 Link: TypeAlias = Callable[[str, str], str | None]
@@ -25,23 +24,29 @@ class Prechecks:
 
     async def refusal(self, person: str, item: RequestView) -> Reason | None:
         """Why a decision of theirs would not count now; None where it would, or nobody can tell."""
-        voters = eligible_voters_of(item.progress, item.policy)
-        groups = await self._groups_of(person, {*voters.approvers, *voters.escalation}, item.policy)
+        return (await self.seat(person, item))[1]
+
+    async def seat(self, person: str, item: RequestView) -> tuple[int, Reason | None]:
+        """The open round in which they may decide, and why a decision of theirs would not count there."""
+        rounds = eligible_voters_of(item.progress, item.policy).rounds
+        named = {one for round_ in rounds for one in round_.named}
+        groups = await self._groups_of(person, named, item.policy)
         if groups is None:
-            return None
-        reason = precheck(person, dict.fromkeys(groups, (person,)), item)
-        return None if reason is Reason.RECORDED else reason
+            return max(item.progress.round, 1), None
+        members = dict.fromkeys(groups, (person,))
+        reason = precheck(person, members, item)
+        return round_for(person, members, item), None if reason is Reason.RECORDED else reason
 
     async def record(self, person: str, item: RequestView) -> str | None:
         """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
         people = involved(item.progress, item.request, item.policy)
         groups = await self._groups_of(person, people, item.policy) or ()
-        if not belongs(person, people, dict.fromkeys(groups, (person,))):
+        if person not in people and not people & set(groups):
             return None
         return self._link(item.progress.request_id, person)
 
     async def _groups_of(self, person: str, principals: set[str], policy: Policy) -> frozenset[str] | None:
         """Asks Slack only where it matters."""
-        if person in principals or not groups_of(principals, policy.groups):
+        if person in principals or not policy.groups_in(principals):
             return frozenset()
         return await self._groups.of(person)

@@ -60,7 +60,8 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
 def missing(draft: Draft, policy: Policy) -> bool:
     """Whether something is still to be filled in before this can be asked."""
     unfilled = [spec.name for spec in policy.fields if spec.required and not draft.fields.get(spec.name)]
-    return not draft.title.strip() or bool(unfilled)
+    no_amount = policy.require_amount and not draft.amount.strip()
+    return not draft.title.strip() or no_amount or bool(unfilled)
 
 
 def _amount(draft: Draft, policy: Policy) -> Decimal | None:

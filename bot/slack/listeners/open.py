@@ -94,16 +94,16 @@ async def _details(
     interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks, words: str = ""
 ) -> Json:
     item = await service.view(request_id)
-    card, record, refusal = await asyncio.gather(
+    card, record, (round_, refusal) = await asyncio.gather(
         _card_link(interaction, item.progress),
         prechecks.record(interaction.person, item),
-        prechecks.refusal(interaction.person, item),
+        prechecks.seat(interaction.person, item),
     )
     offers = Offers(
         card=card,
         record=record,
         thread="message" in interaction.body or card is not None,
-        decide=refusal is None and not item.progress.status.ended,
+        decide=None if refusal or item.progress.status.ended else round_,
         code=interaction.person in item.progress.confirming,
     )
     return details_view(

@@ -10,7 +10,7 @@ from bot.slack.ids import is_group
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
-from orchestration.domain.request import Choice, Factor, LevelState, Status, Via, Vote
+from orchestration.domain.request import Factor, LevelState, Status, Via, Vote
 
 VIA: Final = {Via.CHAT: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
@@ -61,7 +61,7 @@ def _level(level: LevelState, *, naming: bool) -> str:
 
 def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `level_lines`
     running = not level.status.ended
-    approvals = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
+    approvals = level.approvals()
     if level.needed > 1 and level.status not in DECIDED:
         yield f"{approvals} of {level.needed}"
     marked = running or len(level.decisions) > 1 or level.status not in DECIDED
@@ -141,7 +141,7 @@ def _escalation(card: Card, level: LevelState) -> str:
 def vote_words(vote: Vote, *, marked: bool, limit: int = COMMENT) -> str:
     """`✓ Bob for Alice, 10:42, confirmed by SMS: “Fine.”`."""
     mark = f"{VOTE_MARKS[vote.choice]} " if marked else ""
-    whose = f" for {mention(vote.for_)}" if vote.for_ else ""
+    whose = f" for {mention(vote.holder)}" if vote.holder != vote.actor else ""
     comment = safe(vote.comment, limit, room=2 * limit + 100)
     said = f": “{comment}”" if comment else ""
     return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{FACTORS[vote.factor]}{said}"

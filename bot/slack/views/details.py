@@ -37,14 +37,14 @@ THREAD: Final = "Every step, question and answer is in the thread under the card
 class Offers:
     """What else there is for the one who reads: links to the card and the whole record, each where it can be had.
 
-    `thread` is whether there is a card, and so a thread. `decide` is whether a decision of theirs would count now:
-    they can decide here whatever became of the card. `code` is whether a code of theirs is awaited.
+    `thread` is whether there is a card, and so a thread. `decide` is the round in which a decision of theirs counts
+    now, if any: they can decide here whatever became of the card. `code` is whether a code of theirs is awaited.
     """
 
     card: str | None = None
     record: str | None = None
     thread: bool = False
-    decide: bool = False
+    decide: int | None = None
     code: bool = False
 
 
@@ -76,9 +76,9 @@ def details_view(
 def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers: Offers) -> Iterator[Json]:
     yield from _paragraphs(request.title)
     yield blocks.section(_facts(request, policy, progress))
-    if offers.decide:
+    if offers.decide is not None:
         title = plain(request.title, blocks.HEADER)
-        target = Target(instance_id=progress.request_id, round=progress.round)
+        target = Target(instance_id=progress.request_id, round=offers.decide)
         yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)

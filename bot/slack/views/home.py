@@ -16,7 +16,7 @@ from bot.slack.text import bold, mention, plain, safe, when
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import Choice, Status
+from orchestration.domain.request import Status
 from orchestration.service.worklists import Worklist
 
 ID: Final = "home"
@@ -126,8 +126,7 @@ def _asked(item: RequestView) -> str:
     elif level:
         where = f"{OPEN} Waiting for {safe(level.name, 40)}"
     if level and level.needed > 1:
-        votes = sum(vote.choice is Choice.APPROVE for vote in level.decisions)
-        where += f", {votes} of {level.needed}"
+        where += f", {level.approvals()} of {level.needed}"
     return _lines(item, [where, *_until(item)])
 
 

@@ -53,7 +53,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin) -> Json:
                 limit=30,
                 initial=draft.amount,
                 hint=AMOUNT_HINT.format(currency=chosen.currency),
-                optional=True,
+                optional=not chosen.require_amount,
             )
         )
     parts += [

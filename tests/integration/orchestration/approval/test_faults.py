@@ -104,7 +104,7 @@ async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_follow
     request_id, first = await held(slow_world, gate)
     await slow_world.skip(days=2)
     await slow_world.fired()
-    vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=2)
+    vote = await slow_world.service.decide(request_id, by("U0DIRK"), Choice.APPROVE, round=2)
     gate.open.set()
     await first
     # Round 2 is the escalation: it was open when the vote was handled, so the deadline came first.

@@ -118,15 +118,16 @@ async def test_a_delegate_votes_instead_for_one_hop(world: CoreWorld) -> None:
     for actor in ("U0ADA", "U0FAY", "U0ZED"):
         assert (await world.decide(request_id, actor)).accepted
     decisions = (await world.outcome(request_id)).levels[0].decisions
-    assert [(vote.actor, vote.for_) for vote in decisions][-1] == ("U0ZED", "U0FIN")
+    assert [(vote.actor, vote.holder) for vote in decisions][-1] == ("U0ZED", "U0FIN")
     assert ("U0ZED", "asked") in [(message.user, message.notice) for message in world.board.messages]
 
 
-async def test_the_last_one_of_all_may_hand_over_to_one_who_has_agreed(world: CoreWorld) -> None:
+async def test_the_last_one_of_all_cannot_hand_over_to_one_who_has_agreed(world: CoreWorld) -> None:
     request_id = await world.ask("all")
     await world.decide(request_id, "U0ADA")
     await world.decide(request_id, "U0FIN")
-    assert await world.delegate(request_id, "U0FAY", "U0ADA") is Reason.RECORDED
+    assert await world.delegate(request_id, "U0FAY", "U0ADA") is Reason.TOO_FEW_LEFT
+    assert (await world.decide(request_id, "U0FAY")).accepted
     assert (await world.outcome(request_id)).status is Status.APPROVED
 
 
@@ -138,7 +139,7 @@ async def test_the_file_and_a_person_s_own_entry_say_who_decides_for_them(world:
     assert (await world.decide(request_id, "U0YAN")).accepted
     assert (await world.decide(request_id, "U0BOB")).accepted
     votes = (await world.outcome(request_id)).levels[0].decisions
-    assert [vote.for_ for vote in votes] == ["U0FIN", "U0VERA"]
+    assert [vote.holder for vote in votes] == ["U0FIN", "U0VERA"]
 
 
 @pytest.mark.parametrize("delegate", ["U0RITA", "U0ADA", "U0FIN"])
@@ -257,7 +258,7 @@ async def test_an_escalation_card_that_cannot_be_posted_is_reported_and_the_firs
     world.board.problems["post_card"] = [DeliveryError("There is no such channel.")]
     await world.skip(hours=1)
     await world.eventually(lambda: "card_stale" in world.board.steps())
-    assert (await world.decide(request_id, "U0DAN")).accepted
+    assert (await world.decide(request_id, "U0DAN", round=2)).accepted
     assert (await world.outcome(request_id)).status is Status.APPROVED
 
 

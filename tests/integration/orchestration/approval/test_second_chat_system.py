@@ -29,6 +29,7 @@ phone = "+12025550142"
 title = "Travel"
 channel = "room/travel"
 owner = "olga@example.com"
+delegates = ["yan@example.com", "zed@example.com"]
 
 [[policies.travel.levels]]
 name = "Team"

@@ -102,8 +102,8 @@ async def test_an_escalation_is_on_more_worklists(world: CoreWorld, reader: Work
 async def test_a_delegated_vote_is_on_the_other_worklist(world: CoreWorld, reader: Worklists) -> None:
     request_id = await world.ask("deploy")
     await worklist_when(reader, "U0ADA", waits(request_id))
-    assert await world.delegate(request_id, "U0ADA", "U0ZED") is Reason.RECORDED
-    await worklist_when(reader, "U0ZED", waits(request_id))
+    assert await world.delegate(request_id, "U0ADA", "U0BOB") is Reason.RECORDED
+    await worklist_when(reader, "U0BOB", waits(request_id))
     await worklist_when(reader, "U0ADA", waits())
 
 

@@ -19,6 +19,8 @@ from orchestration.domain.request import Choice, Factor, LevelState, Outcome, St
 def keys_signing() -> Callable[[Keys], str]:
     """Signs one and the same approval: decided in Slack, and confirmed by a code."""
     vote = Vote(
+        round=1,
+        holder="U0ADA",
         actor="U0ADA",
         choice=Choice.APPROVE,
         via=Via.CHAT,

@@ -80,7 +80,8 @@ votes = st.builds(
     comment=texts(2000),
     via=st.sampled_from(Via),
     at=moments,
-    for_=st.none() | people,
+    holder=people,
+    round=st.integers(1, 9),
 )
 levels = st.builds(
     LevelState,
@@ -294,7 +295,7 @@ def test_any_details_are_within_the_limits(
         actions=card.actions,
     )
     link = "https://approvals.example/" + "x" * 2900 if offered else None
-    offers = Offers(card=link, record=link, thread=offered, decide=offered, code=offered)
+    offers = Offers(card=link, record=link, thread=offered, decide=1 if offered else None, code=offered)
     view = details_view(request, listed[0], progress, Origin(channel="C0X"), offers, said)
     checked_view(json.loads(json.dumps(view)), "modal")
 

@@ -139,7 +139,8 @@ def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(stor
     """A mention in a new message pings, so the others are counted; the first edit names them."""
     level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
     told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})
-    told.record.escalate({"U0BOSS": "U0BOB"}, told.at(60))
+    told.record.escalate(told.at(60))
+    told.record.absent("U0BOSS", "U0BOB")
     for notify, others in (([], "or 2 more"), (None, "<@U0FIN> or <@U0FAY>")):
         line, escalation = lines(render(told.record.card(2), notify))[2:4]
         assert line.startswith("○ *Manager* · waiting for <@U0DIRK> (for <@U0ADA>, who is away)")
@@ -217,7 +218,7 @@ def test_a_partial_result_is_kept_at_the_time_out(story: MakeStory) -> None:
 
 def test_escalated(story: MakeStory) -> None:
     told = story()
-    told.record.escalate({}, told.at(2880))
+    told.record.escalate(told.at(2880))
     original, escalated = render(told.record.card(1)), render(told.record.card(2), ["S0DIRECTORS"])
     assert lines(original)[2:] == [
         "○ *Manager* · waiting for <@U0ADA> or <!subteam^S0MANAGERS> · no decision by {3 Dec 9:30}",
@@ -253,7 +254,7 @@ def test_approved(story: MakeStory) -> None:
 
 def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
     told = story()
-    told.record.escalate({}, told.at(60))
+    told.record.escalate(told.at(60))
     told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
     for round_ in (1, 2):
         assert lines(render(told.record.card(round_)))[3] == (
@@ -375,7 +376,7 @@ def test_what_the_requester_is_told(
 
 def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     told = story()
-    told.record.escalate({}, told.at(60))
+    told.record.escalate(told.at(60))
     assert notice(told.tell(), {}).text == (
         "Nobody decided *New laptops for the team* (4,200.00 USD) in time, "
         "so it was escalated to <#C0ESCALATIONS>."

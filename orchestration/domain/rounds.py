@@ -1,0 +1,169 @@
+"""Who has a seat in a round, what settles the round, and whether it can still be approved. Pure.
+
+A round is one posted stage of a request: a level's own, or the one of its escalation. A vote belongs to a seat: its
+round, the seat's holder, who cast it, with which factor, on which digest. It counts in that round and in no other. What
+it means does not change when delegates or groups change later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestration.domain.commands import Decision
+from orchestration.domain.request import Choice, Vote
+
+# Each group with the people in it at this moment. A group that is missing has nobody in it.
+Members = Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True)
+class Round:
+    """The terms of one open round.
+
+    `named` have the seats: people, and the `groups` among them. `at_least` different people must have approved in any
+    case. With a quorum of "all", `asked` are the holders who were asked when the round opened. `code` says that an
+    approval needs a code.
+    """
+
+    number: int
+    named: Sequence[str]
+    groups: Collection[str] = ()
+    quorum: int | Literal["all"] = 1
+    reject_quorum: int = 1
+    at_least: int = 1
+    code: bool = False
+    asked: Sequence[str] = ()
+
+    def seats(self, person: str, members: Members) -> bool:
+        """Whether the person has a seat of their own here, by name or through a group."""
+        by_name = person in self.named and person not in self.groups
+        return by_name or any(person in members.get(group, ()) for group in self.groups)
+
+    def holders(self, members: Members) -> list[str]:
+        """Everybody with a seat of their own, each once, in order."""
+        found: dict[str, None] = {}
+        for name in self.named:
+            found |= dict.fromkeys(members.get(name, ()) if name in self.groups else [name])
+        return list(found)
+
+
+@dataclass(frozen=True)
+class EligibleVoters:
+    """Who may decide a level at this moment.
+
+    `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them. `counted` have decided an
+    earlier level, and `requester` has asked for it; neither has a word here (both are empty where the policy allows
+    it). `reserved` are needed at a later level, which could not be decided without them.
+    """
+
+    rounds: Sequence[Round] = ()
+    delegates: Mapping[str, str] = field(default_factory=dict)
+    counted: Collection[str] = ()
+    requester: str | None = None
+    reserved: Collection[str] = ()
+
+    def round(self, number: int) -> Round | None:
+        """The open round of that number."""
+        return next((round_ for round_ in self.rounds if round_.number == number), None)
+
+    def placed(self, decision: Decision, members: Members) -> Decision:
+        """The decision, in the open round where its person has a seat if it named no round itself."""
+        if decision.round_named or self.round(decision.round) is None:
+            return decision
+        seats = [round_.number for round_ in self.rounds if self.seat(decision.actor, round_, members)]
+        return decision.model_copy(update={"round": max(seats, default=decision.round)})
+
+    def barred(self, person: str) -> bool:
+        """Whether they have no word here, neither from a seat of their own nor from anybody else's."""
+        return person == self.requester or person in self.counted
+
+    def seat(self, person: str, round_: Round, members: Members) -> str | None:
+        """Whose seat the person votes from: their own, or else one they are the delegate for; None: from none.
+
+        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred.
+        """
+        own = [person] if person not in self.delegates else []
+        others = [holder for holder, delegate in self.delegates.items() if delegate == person]
+        return next(
+            (
+                holder
+                for holder in [*own, *others]
+                if not self.barred(person) and not self.barred(holder) and round_.seats(holder, members)
+            ),
+            None,
+        )
+
+
+def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: str) -> Vote | None:
+    """The last vote of those that settle the round for the side of `choice`; None where they do not.
+
+    Only that side is looked at, so a rejection never approves. Approvals count on this very digest, and with a code
+    where the round needs one.
+    """
+    cast = [vote for vote in votes if vote.round == round_.number and vote.choice is choice]
+    if choice is Choice.REJECT:
+        return cast[-1] if len({vote.actor for vote in cast}) >= round_.reject_quorum else None
+    counted = [vote for vote in cast if _counts(vote, round_, digest)]
+    people = {vote.actor for vote in counted}
+    if round_.quorum == "all":
+        seats = {vote.holder for vote in counted}
+        enough = bool(round_.asked) and seats.issuperset(round_.asked)
+    else:
+        enough = len(people) >= round_.quorum
+    return counted[-1] if counted and enough and len(people) >= round_.at_least else None
+
+
+def reachable(
+    round_: Round, votes: Iterable[Vote], voters: EligibleVoters, members: Members, digest: str
+) -> bool:
+    """Whether the round can still be approved, by those who have approved and those who may.
+
+    With a quorum of "all" a round whose people are not known yet (`asked` is empty) is taken for reachable.
+    """
+    approvals = [
+        vote
+        for vote in votes
+        if vote.round == round_.number and vote.choice is Choice.APPROVE and _counts(vote, round_, digest)
+    ]
+    approved = {vote.actor for vote in approvals}
+
+    def user(holder: str) -> str | None:
+        """Who would vote from that seat; None where nobody may."""
+        person = voters.delegates.get(holder, holder)
+        out = any(voters.barred(one) or one in voters.reserved for one in (person, holder))
+        return None if out else person
+
+    if round_.quorum != "all":
+        able = {person for holder in round_.holders(members) if (person := user(holder)) is not None}
+        return len(approved | able) >= max(round_.quorum, round_.at_least)
+    if not round_.asked:
+        return True
+    filled = {vote.holder for vote in approvals}
+    left = [user(holder) for holder in round_.asked if holder not in filled]
+    able = {person for person in left if person is not None}
+    # A person has one vote in a round, so each seat that is left takes a person of its own.
+    return len(able) == len(left) and not able & approved and len(able | approved) >= round_.at_least
+
+
+def can_follow(levels: Sequence[tuple[Collection[str], int]]) -> bool:
+    """Whether each level can have as many people as it needs (people, number) while nobody decides at two of them."""
+    wanted = [people for people, number in levels for _ in range(number)]
+    taken: dict[str, int] = {}
+
+    def place(index: int, tried: set[str]) -> bool:
+        """Kuhn's matching: whoever is taken gives way where they can serve at another place."""
+        for person in wanted[index]:
+            if person not in tried:
+                tried.add(person)
+                if person not in taken or place(taken[person], tried):
+                    taken[person] = index
+                    return True
+        return False
+
+    return all(place(index, set()) for index in range(len(wanted)))
+
+
+def _counts(vote: Vote, round_: Round, digest: str) -> bool:
+    return vote.digest == digest and (vote.factor is not None or not round_.code)
