@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from durabletask.client import AsyncTaskHubGrpcClient
 
 from bot.simulator.control.person import Person
+from bot.slack.messages import cards
 from bot.slack.views import details
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.worklists import Worklists
 from tests.support.counting import CountingClient
-from tests.support.messages import actions_of, text_of
-from tests.support.slack import PURCHASES, ask, decided
-from tests.support.world import World, policies
+from tests.support.messages import Message, actions_of, text_of
+from tests.support.slack import PURCHASES, ask, decided, ephemeral
+from tests.support.world import PATIENCE_S, World, policies
 
 LOOK, RAISE = "get_orchestration_state", "raise_orchestration_event"
 
@@ -64,6 +69,62 @@ async def test_details_reads_the_request_once(world: World, counted: list[str]) 
     await ada.command(PURCHASES, f"/request-approval status {request_id}")
     await ada.wait_for_view(details.ID)
     assert counted == [LOOK]
+
+
+@pytest.mark.parametrize(
+    ("who", "choice"),
+    [
+        ("U0ADA", cards.COMMENTED),
+        ("U0ADA", cards.TALK),
+        ("U0ADA", cards.DELEGATE),
+        ("U0RITA", cards.CANCEL),
+        ("U0ADA", cards.DETAILS),
+    ],
+)
+async def test_an_entry_of_the_menu_reads_the_request_once(
+    world: World, counted: list[str], who: str, choice: str
+) -> None:
+    person = world.person(who)
+    card = await ask(world.person("U0RITA"))
+    counted.clear()
+    await person.click(PURCHASES, card["ts"], cards.MORE, selected_option=entry(card, choice))
+    await person.wait_for_view()
+    assert counted == [LOOK]
+
+
+def entry(card: Message, choice: str) -> str:
+    """The value of an entry of the card's menu."""
+    [menu] = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"] if "options" in e]
+    return next(str(one["value"]) for one in menu["options"] if json.loads(one["value"])["choice"] == choice)
+
+
+async def test_a_refusal_reads_the_request_once(world: World, counted: list[str]) -> None:
+    sam = world.person("U0SAM")
+    card = await ask(world.person("U0RITA"))
+    counted.clear()
+    await sam.click(PURCHASES, card["ts"], cards.REJECT)
+    await ephemeral(sam, PURCHASES, "You are not one of the approvers")
+    assert counted == [LOOK]
+
+
+async def test_asking_is_one_call(world: World, counted: list[str]) -> None:
+    await ask(world.person("U0RITA"))
+    assert counted == ["schedule_new_orchestration"]
+
+
+async def test_home_reads_each_entity_and_each_request_once(world: World) -> None:
+    """The asker's own two entities, the list of one group, and the two requests that she asked for."""
+    rita = world.person("U0RITA")
+    for title in ("purchase 4200 New laptops", "purchase 90 Cables"):
+        await ask(rita, title)
+    client = world.app.connection.client()
+    async with asyncio.timeout(PATIENCE_S):
+        while len((await Worklists(client).of("U0RITA", [])).asked) < 2:
+            await asyncio.sleep(0.01)
+    counting = CountingClient(client)
+    await Worklists(cast(AsyncTaskHubGrpcClient, counting)).of("U0RITA", ["S0MANAGERS"])
+    await client.close()
+    assert sorted(counting.calls) == ["get_entity"] * 3 + [LOOK] * 2
 
 
 async def test_a_press_reads_once_before_it_is_recorded(world: World, counted: list[str]) -> None:
