@@ -1,4 +1,4 @@
-"""What somebody wants to ask for, as far as they have said it; and the request that it makes."""
+"""Turns what somebody has filled in so far into a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be pressed: the buttons and the menu of a card, the buttons of messages, the chooser in the form."""
+"""Handles presses of buttons and menu entries that `messages/cards.py` and `messages/notices.py` draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening what a card's buttons and menu lead to: a form, or the details."""
+"""Opens the form or the Details behind a button or a menu entry; the table `FORMS` says which form."""
 
 from __future__ import annotations
 

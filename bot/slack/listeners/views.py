@@ -1,4 +1,4 @@
-"""The forms, submitted."""
+"""Handles forms that people submit: what was filled in becomes a command."""
 
 from __future__ import annotations
 
