@@ -1,4 +1,4 @@
-"""All that is known of one request, gathered for its page from the instance and its durable history."""
+"""Gathers all that is known of one request for its page, from the instance and its durable history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from orchestration.domain.request import ApprovalRequest, Remark, RemarkKind
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
 
-_SAID: Final = {
+_REMARKS: Final = {
     StepKind.QUESTION: RemarkKind.QUESTION,
     StepKind.ANSWER: RemarkKind.ANSWER,
     StepKind.COMMENT: RemarkKind.COMMENT,
@@ -30,12 +30,12 @@ _SAID: Final = {
 
 @dataclass(frozen=True)
 class RequestRecord:
-    """One request, whole. `said` and `timeline` are oldest first."""
+    """All that is known of one request. `remarks` and `timeline` are oldest first."""
 
     request: ApprovalRequest
     policy: Policy
     progress: Progress
-    said: list[Remark]
+    remarks: list[Remark]
     timeline: list[TimelineEntry]
 
     def people(self) -> set[str]:
@@ -44,7 +44,7 @@ class RequestRecord:
         for level in self.progress.levels:
             found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
-        found.update(remark.actor for remark in self.said)
+        found.update(remark.actor for remark in self.remarks)
         found.update(entry.actor for entry in self.timeline if entry.actor)
         if self.progress.outcome and self.progress.outcome.processed_by:
             found.add(self.progress.outcome.processed_by)
@@ -57,11 +57,11 @@ async def read_record(service: ApprovalService, operations: Operations, request_
     progress = await operations.with_reconciled(view.progress)
     events = await operations.whole_history(request_id)
     return RequestRecord(
-        view.request, view.policy, progress, said(events), timeline_entries(events, progress.verdicts)
+        view.request, view.policy, progress, remarks_in(events), timeline_entries(events, progress.verdicts)
     )
 
 
-def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:
+def remarks_in(events: Iterable[past.HistoryEvent]) -> list[Remark]:
     """The questions, answers and comments that counted, oldest first.
 
     Anyone may raise an event, so they are read from what the orchestration itself wrote into the card's thread. Of an
@@ -70,18 +70,18 @@ def said(events: Iterable[past.HistoryEvent]) -> list[Remark]:
     # A try that failed is scheduled again, and what was carried over may still be on its way to the thread.
     found: dict[tuple[str, RemarkKind, datetime], Remark] = {}
     for event in events:
-        for remark in _said(event):
+        for remark in _remarks_in(event):
             found.setdefault((remark.actor, remark.kind, remark.at), remark)
     return list(found.values())
 
 
-def _said(event: past.HistoryEvent) -> Iterator[Remark]:
+def _remarks_in(event: past.HistoryEvent) -> Iterator[Remark]:
     if isinstance(event, past.ExecutionStartedEvent):
         yield from _carried(event.input)
     elif isinstance(event, past.TaskScheduledEvent) and event.name == "post_reply":
         step = PostReplyInput.model_validate_json(event.input or "").step
-        if step.kind in _SAID and step.actor:
-            yield Remark(actor=step.actor, kind=_SAID[step.kind], text=step.text, at=step.at)
+        if step.kind in _REMARKS and step.actor:
+            yield Remark(actor=step.actor, kind=_REMARKS[step.kind], text=step.text, at=step.at)
 
 
 def _carried(text: str | None) -> Iterator[Remark]:

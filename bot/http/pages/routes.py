@@ -62,8 +62,8 @@ class RecordRoutes:
             log.warning("the record of %s: %s", request_id, error)
             return _notice(HTTPStatus.SERVICE_UNAVAILABLE, page.AWAY_TITLE, page.AWAY)
         names = await self._names.of({*record.people(), person})
-        reader = page.Reader(person, until, self._links.public_url or "")
-        return _html(HTTPStatus.OK, page.record_page(record, names, reader))
+        viewer = page.Viewer(person, until, self._links.public_url or "")
+        return _html(HTTPStatus.OK, page.record_page(record, names, viewer))
 
 
 def _notice(status: HTTPStatus, title: str, *sentences: str) -> web.Response:

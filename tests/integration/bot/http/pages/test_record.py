@@ -19,6 +19,7 @@ from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+UNDECIDED = "It gets one when it is decided."
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -107,7 +108,7 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
     assert (await api.call("POST", f"/api/approvals/{request_id}/comment", ask, json=question)).status == 200
     open_page = words(await reader.read(request_id))
     assert "○ Waiting for On call, until 20" in open_page
-    assert page.UNDECIDED in open_page
+    assert UNDECIDED in open_page
     await approved(api, request_id, "Go ahead.")
     html = await reader.read(request_id)
     said = words(html)
