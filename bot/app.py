@@ -24,8 +24,8 @@ from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, allowed_networks
 from bot.policy_reloading import PolicyReloader
-from bot.security.keys import Secrets
-from bot.security.receipts import Keys
+from bot.security.receipts import SigningKeys
+from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.slack.api import home_publisher
@@ -39,7 +39,7 @@ from bot.slack.api.pace import Pace
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.ids import SlackIds
 from bot.slack.listeners import register as register_listeners
-from bot.twilio.service import sms_service
+from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
@@ -89,7 +89,7 @@ async def running(
     """
     known = installed()
     secrets = Secrets.load(settings.secret, settings.data_dir)
-    sms = sms_service(settings, secrets)
+    sms = twilio_account(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks))
     book = PolicyReloader(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
@@ -120,7 +120,7 @@ async def running(
         closing.push_async_callback(_stop, worker)
 
         sweeping = asyncio.create_task(
-            sweep.sweeping(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
+            sweep.run(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
         )
         closing.push_async_callback(_end, sweeping)
 
@@ -151,7 +151,7 @@ def _for_programs(
     http: HttpClient,
     challenges: ChallengeService | None,
 ) -> tuple[OutcomeActivities, Api]:
-    keys = Keys.load(settings.signing_key, settings.data_dir)
+    keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     api = Api(
         service,
         Operations(client),

@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 EVERY: Final = 60.0  # seconds
 
 
-async def sweeping(sweeper: ReconcileSweep, every: float = EVERY) -> None:
+async def run(sweep: ReconcileSweep, every: float = EVERY) -> None:
     """Sweeps at once, then every so many seconds, until cancelled. No failure ends it."""
     while True:
         try:
-            await sweeper.sweep()
+            await sweep.sweep()
         except HubUnavailableError as error:
             log.warning("the sweep comes again in %d s: %s", every, error)
         except Exception:

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from bot import config
-from bot.security.receipts import Keys
+from bot.security.receipts import SigningKeys
 from bot.terminal import say
 
 
@@ -20,6 +20,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _rotate(_: argparse.Namespace) -> int:
-    Keys.rotate(config.data_dir(os.environ))
+    SigningKeys.rotate(config.data_dir(os.environ))
     say("A new key signs from the next start on; what the old ones signed still verifies.")
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from bot import config
 from bot.outbound.callbacks import secret_of
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.security.tokens import FILE, RATE, TokenError, TokenFile
 from bot.terminal import say
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bot.config import SettingError, Settings
 from bot.slack.api.connection import SlackConnection
-from bot.twilio.webhook import TwilioWebhooks
+from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
 from orchestration.service.approvals import ApprovalService
 

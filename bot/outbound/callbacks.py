@@ -10,7 +10,7 @@ from typing import Final
 from standardwebhooks import Webhook
 
 from bot.outbound.http_client import HttpClient, host_of
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import DeliveryError
 

@@ -39,14 +39,14 @@ class _Registry(jws.JWSRegistry):
         return self.algorithms[name]
 
 
-class Keys:
+class SigningKeys:
     """The private keys, newest first: the first signs, the public halves of all verify."""
 
     def __init__(self, keys: list[OKPKey]) -> None:
         self._keys = keys
 
     @classmethod
-    def load(cls, given: str | None, data_dir: Path) -> Keys:
+    def load(cls, given: str | None, data_dir: Path) -> SigningKeys:
         """From the setting, a private JWK or a set of them; else from the data directory, made there at first.
 
         Raises `SigningKeyError`.
@@ -59,7 +59,7 @@ class Keys:
         return cls(_parse(path.read_text(), str(path)))
 
     @classmethod
-    def rotate(cls, data_dir: Path) -> Keys:
+    def rotate(cls, data_dir: Path) -> SigningKeys:
         """A new key signs from the next start on; the old ones keep verifying. Raises `SigningKeyError`."""
         known = cls.load(None, data_dir)
         keys = [_fresh(), *known._keys]  # noqa: SLF001 - of its own class

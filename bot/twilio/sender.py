@@ -34,7 +34,7 @@ class SmsUnsentError(Exception):
     """The provider did not take the message; its text is left out, as it may hold the number."""
 
 
-class _Elsewhere(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client has no types
+class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client has no types
     """Twilio's client has no option for another server, so the host is replaced as a request leaves."""
 
     def __init__(self, base: str) -> None:
@@ -51,7 +51,7 @@ class TwilioSender:
     """Hands messages to Twilio, and asks for word of their delivery at our status webhook."""
 
     def __init__(self, settings: TwilioSettings, public_url: str | None) -> None:
-        http = _Elsewhere(settings.api_url) if settings.api_url else TwilioHttpClient(timeout=TIMEOUT)
+        http = _OtherServer(settings.api_url) if settings.api_url else TwilioHttpClient(timeout=TIMEOUT)
         self._settings = settings
         self._public_url = public_url
         self._client = Client(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.http.pages.links import RecordLinks
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from tests.support.api_world import NEW_SECRET, ApiWorld
 
 

@@ -23,11 +23,11 @@ from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.hooks import HookRoutes
-from bot.http.api.key_set import KeyRoutes
+from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.callbacks import secret_of
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import COMMANDS, Reason
@@ -230,7 +230,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         ChallengeRoutes(nothing),
         HookRoutes(nothing, nothing),
         ManagementRoutes(nothing, nothing),
-        KeyRoutes(nothing),
+        JwksRoutes(nothing),
         DocsRoutes(),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]

@@ -9,12 +9,12 @@ from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.hooks import HookRoutes
-from bot.http.api.key_set import KeyRoutes
+from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
 from bot.http.api.urls import Urls
-from bot.security.keys import Secrets
-from bot.security.receipts import Keys
+from bot.security.receipts import SigningKeys
+from bot.security.secrets import Secrets
 from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
@@ -33,7 +33,7 @@ class Api:
         operations: Operations,
         tokens: TokenFile,
         secrets: Secrets,
-        keys: Keys,
+        keys: SigningKeys,
         *,
         public_url: str | None,
         challenges: ChallengeService | None = None,
@@ -43,7 +43,7 @@ class Api:
         self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
-        groups = (self._approvals, HookRoutes(operations, urls), management, KeyRoutes(keys), docs)
+        groups = (self._approvals, HookRoutes(operations, urls), management, JwksRoutes(keys), docs)
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()

@@ -9,9 +9,20 @@ from typing import Final
 
 from aiohttp import web
 
-from bot.http.api.endpoint import DECIDE_ANY, Answer, Call, Endpoint, json_response
-from bot.http.api.long_polling import LongPolling, over
-from bot.http.api.models import Answered, Approval, Approvals, Ask, Cancel, Decide, Look, Page, Say, Started
+from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
+from bot.http.api.long_polling import LongPolling, is_final
+from bot.http.api.models import (
+    Approval,
+    ApprovalListQuery,
+    ApprovalPage,
+    ApprovalQuery,
+    CommandResult,
+    NewApproval,
+    NewCancellation,
+    NewDecision,
+    NewRemark,
+    Started,
+)
 from bot.http.api.problems import Problem
 from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
@@ -59,8 +70,8 @@ class ApprovalRoutes:
         """All of them."""
         one = "/api/approvals/{id}"
         verdicts = {
-            200: Answer("The command took effect", Answered),
-            202: Answer("On disk, not yet handled", Answered),
+            200: ResponseSpec("The command took effect", CommandResult),
+            202: ResponseSpec("On disk, not yet handled", CommandResult),
         }
         refusals = ("not-found", "conflict", "unavailable")
         return [
@@ -70,9 +81,9 @@ class ApprovalRoutes:
                 self.ask,
                 "Ask for an approval",
                 frozenset({REQUEST}),
-                {202: Answer("It is on disk", Started, ("Location", "Retry-After"))},
+                {202: ResponseSpec("It is on disk", Started, ("Location", "Retry-After"))},
                 ("key-reused",),
-                body=Ask,
+                body=NewApproval,
                 headers=(KEY_HEADER,),
             ),
             Endpoint(
@@ -81,8 +92,8 @@ class ApprovalRoutes:
                 self.list,
                 "List approvals, oldest first; a token with only `request` sees its owner's own",
                 frozenset({READ, ADMIN, REQUEST}),
-                {200: Answer("A page", Approvals)},
-                query=Page,
+                {200: ResponseSpec("A page", ApprovalPage)},
+                query=ApprovalListQuery,
             ),
             Endpoint(
                 "GET",
@@ -91,11 +102,11 @@ class ApprovalRoutes:
                 "Where an approval stands; `wait` holds the answer until it is decided",
                 _LOOKERS,
                 {
-                    200: Answer("It has ended", Approval),
-                    202: Answer("It is under way", Approval, ("Location", "Retry-After")),
+                    200: ResponseSpec("It has ended", Approval),
+                    202: ResponseSpec("It is under way", Approval, ("Location", "Retry-After")),
                 },
                 ("not-found",),
-                query=Look,
+                query=ApprovalQuery,
             ),
             Endpoint(
                 "GET",
@@ -103,7 +114,7 @@ class ApprovalRoutes:
                 self.timeline,
                 "Every step, from the durable history",
                 _LOOKERS,
-                {200: Answer("The steps on record", Timeline)},
+                {200: ResponseSpec("The steps on record", Timeline)},
                 ("not-found",),
             ),
             Endpoint(
@@ -114,7 +125,7 @@ class ApprovalRoutes:
                 frozenset({DECIDE_ANY}),
                 verdicts,
                 refusals,
-                body=Decide,
+                body=NewDecision,
                 headers=(KEY_HEADER,),
             ),
             Endpoint(
@@ -125,7 +136,7 @@ class ApprovalRoutes:
                 frozenset({REQUEST}),
                 verdicts,
                 refusals,
-                body=Cancel,
+                body=NewCancellation,
                 body_optional=True,
                 headers=(KEY_HEADER,),
             ),
@@ -137,16 +148,16 @@ class ApprovalRoutes:
                 frozenset({REQUEST, DECIDE_ANY}),
                 verdicts,
                 refusals,
-                body=Say,
+                body=NewRemark,
                 headers=(KEY_HEADER,),
             ),
         ]
 
     # ---- asking and looking ------------------------------------------------------------------------------
 
-    async def ask(self, call: Call) -> web.Response:
+    async def ask(self, call: ApiCall) -> web.Response:
         """Starts it, once for each Idempotency-Key."""
-        ask = await call.body(Ask)
+        ask = await call.body(NewApproval)
         if ask.notify_instance is not None:
             self._check_notified(call, ask.notify_instance)
         request = ApprovalRequest(
@@ -160,33 +171,33 @@ class ApprovalRoutes:
         return json_response(self._urls.started(call, request_id), 202, headers)
 
     @staticmethod
-    def _check_notified(call: Call, target: Notified) -> None:
+    def _check_notified(call: ApiCall, target: Notified) -> None:
         """An event on any instance is an operator's to raise, and one that decides is nobody's."""
         if not call.token.may(ADMIN):
             raise Problem("forbidden", "notify_instance needs a token of scope admin.")
         if target.event.casefold() in RESERVED:
             raise ReservedEventError
 
-    async def show(self, call: Call) -> web.Response:
+    async def show(self, call: ApiCall) -> web.Response:
         """Waits first, if asked to."""
-        wait = call.query(Look).wait
+        wait = call.query(ApprovalQuery).wait
         request_id = await self._visible(call)
-        progress = await self.long_polling.until_over(request_id, wait.total_seconds() if wait else 0)
-        if over(progress):
+        progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
+        if is_final(progress):
             return json_response(Approval.of(progress))
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
         return json_response(Approval.of(progress), 202, headers)
 
-    async def timeline(self, call: Call) -> web.Response:
+    async def timeline(self, call: ApiCall) -> web.Response:
         """What happened; of an approval that was stopped, also what `reconcile` did then."""
         request_id = await self._visible(call)
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(request_id)
         return json_response(Timeline(id=request_id, items=timeline_entries(events, progress.verdicts)))
 
-    async def list(self, call: Call) -> web.Response:
+    async def list(self, call: ApiCall) -> web.Response:
         """One page. A token that may only ask sees what its owner asked."""
-        page = call.query(Page)
+        page = call.query(ApprovalListQuery)
         token = call.token
         requester = page.requester
         if not (token.may(READ) or token.may(ADMIN)):
@@ -201,13 +212,13 @@ class ApprovalRoutes:
             until=_aware(page.until),
         )
         found, following = await self._operations.page(wanted, limit=page.limit, token=page.after)
-        return json_response(Approvals(items=[Approval.of(p) for p in found], next=following))
+        return json_response(ApprovalPage(items=[Approval.of(p) for p in found], next=following))
 
     # ---- commands ----------------------------------------------------------------------------------------
 
-    async def decide(self, call: Call) -> web.Response:
+    async def decide(self, call: ApiCall) -> web.Response:
         """The owner's decision, for the round that is open unless one is named."""
-        given = await call.body(Decide)
+        given = await call.body(NewDecision)
         progress = await self._look(_id(call))
         if progress.policy not in call.token.policies:
             raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
@@ -222,17 +233,17 @@ class ApprovalRoutes:
         )
         return await self._answer(ticket)
 
-    async def cancel(self, call: Call) -> web.Response:
+    async def cancel(self, call: ApiCall) -> web.Response:
         """Withdraws it."""
-        given = await call.body(Cancel, optional=True)
+        given = await call.body(NewCancellation, optional=True)
         ticket = await self._service.cancel(
             _id(call), call.actor, reason=given.reason, command_id=_command_id(call)
         )
         return await self._answer(ticket)
 
-    async def comment(self, call: Call) -> web.Response:
+    async def comment(self, call: ApiCall) -> web.Response:
         """Adds a remark."""
-        given = await call.body(Say)
+        given = await call.body(NewRemark)
         request_id = await self._visible(call)
         ticket = await self._service.comment(
             request_id, call.actor, given.kind, given.text, command_id=_command_id(call)
@@ -241,7 +252,7 @@ class ApprovalRoutes:
 
     async def _answer(self, ticket: Ticket) -> web.Response:
         verdict = await self._service.verdict(ticket)
-        answered = Answered.of(verdict)
+        answered = CommandResult.of(verdict)
         if verdict.accepted:
             return json_response(answered)
         if verdict.reason is Reason.NO_ANSWER_YET:
@@ -255,7 +266,7 @@ class ApprovalRoutes:
 
     # ---- what may be seen --------------------------------------------------------------------------------
 
-    async def _visible(self, call: Call) -> str:
+    async def _visible(self, call: ApiCall) -> str:
         """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""
         request_id, token = _id(call), call.token
         if token.may(READ) or token.may(ADMIN):
@@ -271,7 +282,7 @@ class ApprovalRoutes:
         return await self._operations.with_reconciled(await self._service.status(request_id))
 
 
-def _id(call: Call) -> str:
+def _id(call: ApiCall) -> str:
     """The request's ID. What cannot be one is unknown, and the hub is not troubled with it."""
     request_id = call.part("id")
     if not _ID.match(request_id):
@@ -279,14 +290,14 @@ def _id(call: Call) -> str:
     return request_id
 
 
-def _key(call: Call) -> str | None:
+def _key(call: ApiCall) -> str | None:
     key = call.request.headers.get(KEY_HEADER)
     if key is not None and not _KEY.match(key):
         raise Problem("invalid", errors=[(KEY_HEADER, "must be 1 to 200 visible ASCII characters")])
     return key
 
 
-def _command_id(call: Call) -> str | None:
+def _command_id(call: ApiCall) -> str | None:
     """From the Idempotency-Key, under the token's name: one token cannot use up another's."""
     key = _key(call)
     return hashlib.sha256(f"{call.token.name}\0{key}".encode()).hexdigest() if key else None

@@ -8,9 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
-from bot.http.api.endpoint import Call, Endpoint, admits, needed
+from bot.http.api.endpoint import ApiCall, Endpoint, admits, needed
 from bot.http.api.problems import Problem, problem_of
-from bot.http.api.rate import Rates
+from bot.http.api.rate_limit import RateLimiter
 from bot.security.tokens import Token, TokenFile
 from orchestration.domain.errors import CountersignError
 
@@ -26,7 +26,7 @@ class Authenticator:
     def __init__(self, endpoints: list[Endpoint], tokens: TokenFile) -> None:
         self.endpoints = endpoints
         self._tokens = tokens
-        self._rates = Rates(time.monotonic)
+        self._rates = RateLimiter(time.monotonic)
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes, and the middleware that words what no route answers."""
@@ -45,9 +45,9 @@ class Authenticator:
                 self._limit(token)
                 if not admits(endpoint, token):
                     if endpoint.keyed and "code" in request.query:
-                        return await endpoint.handler(Call(request, None))
+                        return await endpoint.handler(ApiCall(request, None))
                     raise Problem("forbidden", f"This token lacks the scope {needed(endpoint)}.")
-            return await endpoint.handler(Call(request, token))
+            return await endpoint.handler(ApiCall(request, token))
 
         return handle
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from bot.http.api.endpoint import Answer, Call, Endpoint, json_response
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.models import Line
 from bot.http.api.problems import Problem
 from bot.security.tokens import ADMIN, READ, REQUEST
@@ -20,7 +20,7 @@ from orchestration.service.challenges import STANDALONE, ChallengeService
 from orchestration.service.messages import why_not
 
 
-class Begin(Model):
+class NewChallenge(Model):
     """Whose phone, and what the message says the code is for: "reply CODE to …"."""
 
     number: Annotated[
@@ -29,7 +29,7 @@ class Begin(Model):
     subject: Annotated[Line, Field(min_length=1, max_length=100)] = "verify your phone"
 
 
-class Respond(Model):
+class ChallengeResponse(Model):
     """What the person typed."""
 
     code: Annotated[Line, Field(min_length=1, max_length=20)]
@@ -47,7 +47,7 @@ class Challenge(Model):
     until: datetime | None = None
 
 
-class Responded(Model):
+class ChallengeResult(Model):
     """What became of a response."""
 
     right: bool
@@ -71,9 +71,9 @@ class ChallengeRoutes:
                 self.begin,
                 "Send a code to a phone",
                 frozenset({REQUEST}),
-                {202: Answer("It is on disk, and the message on its way", Challenge, ("Location",))},
+                {202: ResponseSpec("It is on disk, and the message on its way", Challenge, ("Location",))},
                 ("unavailable",),
-                body=Begin,
+                body=NewChallenge,
                 tag="Challenges",
             ),
             Endpoint(
@@ -82,7 +82,7 @@ class ChallengeRoutes:
                 self.show,
                 "Where a challenge stands: waiting, verified, failed or expired",
                 frozenset({REQUEST, READ, ADMIN}),
-                {200: Answer("The challenge", Challenge)},
+                {200: ResponseSpec("The challenge", Challenge)},
                 ("not-found", "unavailable"),
                 tag="Challenges",
             ),
@@ -92,39 +92,41 @@ class ChallengeRoutes:
                 self.respond,
                 "Answer a challenge with the code; what is no code costs no attempt",
                 frozenset({REQUEST}),
-                {200: Answer("What became of it", Responded)},
+                {200: ResponseSpec("What became of it", ChallengeResult)},
                 ("not-found", "conflict", "unavailable"),
-                body=Respond,
+                body=ChallengeResponse,
                 tag="Challenges",
             ),
         ]
 
-    async def begin(self, call: Call) -> web.Response:
+    async def begin(self, call: ApiCall) -> web.Response:
         """The number travels encrypted from here on."""
-        given = await call.body(Begin)
+        given = await call.body(NewChallenge)
         challenge_id = await self._service.start(given.number, given.subject)
         shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
-    async def show(self, call: Call) -> web.Response:
+    async def show(self, call: ApiCall) -> web.Response:
         """By its ID."""
         return json_response(_shown(await self._service.status(_own(call))))
 
-    async def respond(self, call: Call) -> web.Response:
+    async def respond(self, call: ApiCall) -> web.Response:
         """One that has ended takes no answer."""
         challenge_id = _own(call)
-        digits = self._service.codes.digits_of((await call.body(Respond)).code)
+        digits = self._service.codes.digits_of((await call.body(ChallengeResponse)).code)
         if digits is None:
             raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")
         answer = await self._service.answer(challenge_id, digits, call.fresh_id())
         progress = await self._service.status(challenge_id)
         if answer is None:
             raise Problem("conflict", f"The challenge is {progress.status}.")
-        responded = Responded(right=answer.right, attempts_left=answer.attempts_left, status=progress.status)
+        responded = ChallengeResult(
+            right=answer.right, attempts_left=answer.attempts_left, status=progress.status
+        )
         return json_response(responded)
 
 
-def _own(call: Call) -> str:
+def _own(call: ApiCall) -> str:
     challenge_id = call.part("id")
     if not challenge_id.startswith(STANDALONE):
         raise UnknownRequestError

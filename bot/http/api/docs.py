@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bot.http.api.endpoint import Answer, Call, Endpoint, needed, plain_json
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, needed, plain_json
 from bot.http.api.openapi import document
 from bot.http.api.problems import KINDS
 from bot.http.templating import render
@@ -38,7 +38,7 @@ class DocsRoutes:
                 self.openapi,
                 "This document",
                 public,
-                {200: Answer("OpenAPI 3.1", any_json=True)},
+                {200: ResponseSpec("OpenAPI 3.1", any_json=True)},
                 tag="About",
             ),
             Endpoint(
@@ -47,7 +47,7 @@ class DocsRoutes:
                 self.docs,
                 "This document, to read",
                 public,
-                {200: Answer("A page", content_type="text/html")},
+                {200: ResponseSpec("A page", content_type="text/html")},
                 tag="About",
             ),
         ]
@@ -57,11 +57,11 @@ class DocsRoutes:
         self._document = document(endpoints)
         self._page = page(self._document, endpoints)
 
-    async def openapi(self, _: Call) -> web.Response:
+    async def openapi(self, _: ApiCall) -> web.Response:
         """For programs."""
         return plain_json(self._document)
 
-    async def docs(self, _: Call) -> web.Response:
+    async def docs(self, _: ApiCall) -> web.Response:
         """For people."""
         return web.Response(text=self._page, content_type="text/html", headers=_HEADERS)
 

@@ -26,7 +26,7 @@ DECIDE_ANY: Final = "decide"  # any decide:POLICY; which one, the handler checks
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """One documented answer."""
 
     description: str
@@ -46,10 +46,10 @@ class Endpoint:
 
     method: Method
     path: str
-    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    handler: Callable[[ApiCall], Awaitable[web.StreamResponse]]
     summary: str
     scopes: frozenset[str]
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSpec]
     problems: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -67,7 +67,7 @@ class Endpoint:
         return "-".join([self.method.lower(), *parts]).replace(".", "-")
 
 
-class Call:
+class ApiCall:
     """One request to an endpoint, let in."""
 
     def __init__(self, request: web.Request, token: Token | None) -> None:

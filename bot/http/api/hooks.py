@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from bot.http.api.endpoint import Answer, Call, Endpoint, json_response
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.management import event_payload
-from bot.http.api.models import Hook, MakeHook
+from bot.http.api.models import Hook, NewHook
 from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN
@@ -33,9 +33,9 @@ class HookRoutes:
                 self.make,
                 "Make an address at which an outside system raises one event of one instance",
                 frozenset({ADMIN}),
-                {201: Answer("The address", Hook)},
+                {201: ResponseSpec("The address", Hook)},
                 ("not-found", "forbidden"),
-                body=MakeHook,
+                body=NewHook,
                 tag="Hooks",
             ),
             Endpoint(
@@ -44,7 +44,7 @@ class HookRoutes:
                 self.receive,
                 "Raise that event; the body becomes its payload",
                 frozenset(),
-                {202: Answer("The event is on disk")},
+                {202: ResponseSpec("The event is on disk")},
                 ("unauthenticated", "forbidden", "not-found", "gone"),
                 keyed=True,
                 any_body=True,
@@ -52,9 +52,9 @@ class HookRoutes:
             ),
         ]
 
-    async def make(self, call: Call) -> web.Response:
+    async def make(self, call: ApiCall) -> web.Response:
         """For an instance that there is, and any event but those that decide."""
-        given = await call.body(MakeHook)
+        given = await call.body(NewHook)
         if given.event_name.casefold() in RESERVED:
             raise ReservedEventError
         await self._operations.instance(given.instance_id)
@@ -62,7 +62,7 @@ class HookRoutes:
         url = self._urls.hook(call, given.instance_id, given.event_name, until)
         return json_response(Hook(url=url, expires_at=until), 201)
 
-    async def receive(self, call: Call) -> web.Response:
+    async def receive(self, call: ApiCall) -> web.Response:
         """JSON as it is; any other body as text, since an outside system sends what it sends."""
         instance_id, name = call.part("instance_id"), call.part("event_name")
         if not self._urls.admits_hook(call, instance_id, name):

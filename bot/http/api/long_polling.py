@@ -16,10 +16,10 @@ LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
 HURRIED: Final = 0.05  # seconds between two looks after a nudge
 HURRIED_LOOKS: Final = 20
 
-Look = Callable[[str], Awaitable[Progress]]
+ReadProgress = Callable[[str], Awaitable[Progress]]
 
 
-def over(progress: Progress) -> bool:
+def is_final(progress: Progress) -> bool:
     """Whether there is no more to wait for. Between the decision and its receipt, there is.
 
     What was cut short gets its receipt from `reconcile` only, whenever that runs; nobody waits for it here.
@@ -33,15 +33,15 @@ class _Watcher:
     def __init__(self, first: Progress) -> None:
         self.latest = first
         self.waiting = 0
-        self.nudged = asyncio.Event()
+        self.woken = asyncio.Event()
         self.task: asyncio.Task[Progress]
 
 
 class LongPolling:
     """Watches requests for as long as somebody waits for them. Close it, and everybody gets the latest at once."""
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(self, read: ReadProgress) -> None:
+        self._read = read
         self._watchers: dict[str, _Watcher] = {}
         self._closed = False
 
@@ -55,13 +55,13 @@ class LongPolling:
         """How many wait for them."""
         return sum(watcher.waiting for watcher in self._watchers.values())
 
-    async def until_over(self, request_id: str, wait: float) -> Progress:
+    async def wait_until_final(self, request_id: str, wait: float) -> Progress:
         """The request once it is over, or as it was last seen after `wait` seconds.
 
         Raises what the first look raises, and `UnknownRequestError` when it is purged meanwhile.
         """
-        progress = await self._look(request_id)
-        if over(progress) or wait <= 0 or self._closed:
+        progress = await self._read(request_id)
+        if is_final(progress) or wait <= 0 or self._closed:
             return progress
         watcher = self._watchers.get(request_id)
         if watcher is None:
@@ -83,26 +83,26 @@ class LongPolling:
         while True:
             pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
             with suppress(TimeoutError):
-                await asyncio.wait_for(watcher.nudged.wait(), pause)
-            hurried = HURRIED_LOOKS if watcher.nudged.is_set() else max(hurried - 1, 0)
-            watcher.nudged.clear()
+                await asyncio.wait_for(watcher.woken.wait(), pause)
+            hurried = HURRIED_LOOKS if watcher.woken.is_set() else max(hurried - 1, 0)
+            watcher.woken.clear()
             try:
-                progress = await self._look(request_id)
+                progress = await self._read(request_id)
             except HubUnavailableError:
                 continue
-            if over(progress):
+            if is_final(progress):
                 # Whoever comes from now on looks for themselves.
                 self._watchers.pop(request_id, None)
                 return progress
             watcher.latest = progress
 
-    def nudge(self, request_id: str) -> None:
+    def wake(self, request_id: str) -> None:
         """Its outcome was just signed in this process, and is about to be published: look more often for a moment.
 
         So thousands of watched requests are answered at once, and looked at seldom.
         """
         if watcher := self._watchers.get(request_id):
-            watcher.nudged.set()
+            watcher.woken.set()
 
     def close(self) -> None:
         """Answers everybody with what was last seen, so that no long poll delays a shutdown."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
-from bot.http.api.endpoint import Answer, Call, Endpoint, plain_json
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, plain_json
 from bot.http.api.models import Instance, Purged
 from bot.http.api.problems import Problem
 from bot.http.api.urls import MANAGEMENT, Urls
@@ -53,7 +53,7 @@ class ManagementRoutes:
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
         one = f"{MANAGEMENT}/{{id}}"
-        accepted = {202: Answer("Accepted")}
+        accepted = {202: ResponseSpec("Accepted")}
         gone = ("malformed", "not-found", "gone")
         return [
             Endpoint(
@@ -63,9 +63,9 @@ class ManagementRoutes:
                 "Status of an instance",
                 frozenset({READ, ADMIN}),
                 {
-                    200: Answer("It has ended", Instance),
-                    202: Answer("It is under way", Instance, ("Location", "Retry-After")),
-                    500: Answer("It failed, and returnInternalServerErrorOnFailure was set", Instance),
+                    200: ResponseSpec("It has ended", Instance),
+                    202: ResponseSpec("It is under way", Instance, ("Location", "Retry-After")),
+                    500: ResponseSpec("It failed, and returnInternalServerErrorOnFailure was set", Instance),
                 },
                 ("not-found",),
                 keyed=True,
@@ -83,7 +83,7 @@ class ManagementRoutes:
                 self.purge,
                 "Purge an instance that has ended",
                 frozenset({ADMIN}),
-                {200: Answer("Purged", Purged)},
+                {200: ResponseSpec("Purged", Purged)},
                 ("not-found",),
                 keyed=True,
                 tag="Management",
@@ -121,7 +121,7 @@ class ManagementRoutes:
             ),
         ]
 
-    async def show(self, call: Call) -> web.Response:
+    async def show(self, call: ApiCall) -> web.Response:
         """The instance as their clients expect it."""
         instance_id = self._admit(call, "status")
         state = await self._operations.instance(instance_id)
@@ -141,7 +141,7 @@ class ManagementRoutes:
         headers = {"Location": str(call.request.url), "Retry-After": POLL_AFTER}
         return plain_json(body, 202, headers)
 
-    async def raise_event(self, call: Call) -> web.Response:
+    async def raise_event(self, call: ApiCall) -> web.Response:
         """Any event but those that decide approvals."""
         instance_id = self._admit(call, "admin")
         name = call.part("event_name")
@@ -154,7 +154,7 @@ class ManagementRoutes:
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)
 
-    async def terminate(self, call: Call) -> web.Response:
+    async def terminate(self, call: ApiCall) -> web.Response:
         """Stops it. An approval's cards are then made to say so."""
         instance_id = self._admit(call, "admin")
         reason = _reason(call)
@@ -162,7 +162,7 @@ class ManagementRoutes:
         await self._operations.terminate(instance_id, reason)
         return web.Response(status=202)
 
-    async def suspend(self, call: Call) -> web.Response:
+    async def suspend(self, call: ApiCall) -> web.Response:
         """Holds it."""
         instance_id = self._admit(call, "admin")
         reason = _reason(call)
@@ -170,7 +170,7 @@ class ManagementRoutes:
         await self._operations.suspend(instance_id, reason)
         return web.Response(status=202)
 
-    async def resume(self, call: Call) -> web.Response:
+    async def resume(self, call: ApiCall) -> web.Response:
         """Lets it go on."""
         instance_id = self._admit(call, "admin")
         reason = _reason(call)
@@ -178,7 +178,7 @@ class ManagementRoutes:
         await self._operations.resume(instance_id, reason)
         return web.Response(status=202)
 
-    async def purge(self, call: Call) -> web.Response:
+    async def purge(self, call: ApiCall) -> web.Response:
         """Forgets it, if it has ended."""
         instance_id = self._admit(call, "admin")
         deleted = await self._operations.purge(instance_id)
@@ -186,7 +186,7 @@ class ManagementRoutes:
             raise UnknownRequestError("There is no ended instance with that ID.")
         return plain_json({"instancesDeleted": deleted})
 
-    def _admit(self, call: Call, right: str) -> str:
+    def _admit(self, call: ApiCall, right: str) -> str:
         """The instance's ID, for a caller with a token that the authenticator let in or a key that we signed for it."""
         instance_id = call.part("id")
         if not call.has_token and not self._urls.admits(call, right, instance_id):
@@ -217,7 +217,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _reason(call: Call) -> str | None:
+def _reason(call: ApiCall) -> str | None:
     reason = call.request.query.get("reason")
     if reason is not None and (len(reason) > LONGEST_REASON or not reason.isprintable()):
         raise Problem("malformed", f"reason: at most {LONGEST_REASON} printable characters.")

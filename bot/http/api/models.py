@@ -75,7 +75,7 @@ def _not_blank(text: str) -> str:
     return text
 
 
-class Ask(Model):
+class NewApproval(Model):
     """What is asked. Who asks is the token's owner; a body cannot say otherwise."""
 
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
@@ -97,7 +97,7 @@ class Ask(Model):
     )
 
 
-class MakeHook(Model):
+class NewHook(Model):
     """Which event an outside system may raise, and for how long."""
 
     instance_id: Annotated[str, Field(pattern=r"^[!-.0-?A-~][!-.0-~]{0,99}$")]
@@ -112,7 +112,7 @@ class Hook(BaseModel):
     expires_at: datetime
 
 
-class Key(BaseModel):
+class Jwk(BaseModel):
     """A public key, as a JWK."""
 
     kty: str
@@ -123,13 +123,13 @@ class Key(BaseModel):
     alg: str
 
 
-class KeySet(BaseModel):
+class JwkSet(BaseModel):
     """The public keys that receipts are checked with, the one that signs first."""
 
-    keys: list[Key]
+    keys: list[Jwk]
 
 
-class Decide(Model):
+class NewDecision(Model):
     """A decision of the token's owner."""
 
     choice: Choice
@@ -139,20 +139,20 @@ class Decide(Model):
     )
 
 
-class Cancel(Model):
+class NewCancellation(Model):
     """A withdrawal, by the one who asked."""
 
     reason: Annotated[Text, Field(max_length=2000)] = ""
 
 
-class Say(Model):
+class NewRemark(Model):
     """Something to say about the request."""
 
     text: Annotated[Text, AfterValidator(_not_blank), Field(min_length=1, max_length=2000)]
     kind: RemarkKind = RemarkKind.COMMENT
 
 
-class Answered(BaseModel):
+class CommandResult(BaseModel):
     """What became of a command."""
 
     accepted: bool
@@ -161,7 +161,7 @@ class Answered(BaseModel):
     ended_as: Status | None = None
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Answered:
+    def of(cls, verdict: Verdict) -> CommandResult:
         """The verdict in the words of the API."""
         return cls(
             accepted=verdict.accepted,
@@ -204,7 +204,7 @@ class Approval(BaseModel):
         )
 
 
-class Approvals(BaseModel):
+class ApprovalPage(BaseModel):
     """A page. It may be shorter than asked for, even empty, and still have a `next`."""
 
     items: list[Approval]
@@ -225,13 +225,13 @@ class Started(BaseModel):
     purge_history_delete_uri: str = Field(alias="purgeHistoryDeleteUri")
 
 
-class Look(Model):
+class ApprovalQuery(Model):
     """How to look at one approval."""
 
     wait: Wait | None = Field(default=None, description="Answer as soon as it is decided, or after this time")
 
 
-class Page(Model):
+class ApprovalListQuery(Model):
     """Which approvals, and which page of them."""
 
     status: Status | None = None
@@ -263,7 +263,7 @@ class Purged(BaseModel):
     instancesDeleted: int  # noqa: N815
 
 
-class Fault(BaseModel):
+class FieldError(BaseModel):
     """One thing that is wrong, by the name of its field."""
 
     field: str
@@ -277,8 +277,8 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str = ""
-    errors: list[Fault] = Field(default_factory=list)
-    verdict: Answered | None = Field(default=None, description="Where a command was refused")
+    errors: list[FieldError] = Field(default_factory=list)
+    verdict: CommandResult | None = Field(default=None, description="Where a command was refused")
 
 
 Method = Literal["GET", "POST", "DELETE"]

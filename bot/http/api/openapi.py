@@ -56,7 +56,7 @@ def _schemas(endpoints: list[Endpoint]) -> dict[str, Any]:
         for model in (endpoint.body, endpoint.query):
             if model is not None:
                 models[model, "validation"] = None
-        for answer in endpoint.answers.values():
+        for answer in endpoint.responses.values():
             if answer.model is not None:
                 models[answer.model, "serialization"] = None
     _, schema = models_json_schema(list(models), ref_template=_REF)
@@ -156,7 +156,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for status, answer in endpoint.answers.items():
+    for status, answer in endpoint.responses.items():
         response: dict[str, Any] = {"description": answer.description}
         if answer.headers:
             response["headers"] = {name: {"schema": {"type": "string"}} for name in answer.headers}

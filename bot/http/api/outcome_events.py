@@ -21,5 +21,5 @@ class OutcomeEvents:
         """As the signer does."""
         receipt = self._signer.sign_receipt(given)
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._long_polling.nudge, given.outcome.request_id)
+            self._loop.call_soon_threadsafe(self._long_polling.wake, given.outcome.request_id)
         return receipt

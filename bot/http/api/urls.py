@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
-from bot.http.api.endpoint import Call
+from bot.http.api.endpoint import ApiCall
 from bot.http.api.models import Started
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.security.tokens import ADMIN
 
 MANAGEMENT: Final = "/runtime/webhooks/durabletask/instances"
-LASTING: Final = timedelta(days=90)  # how long the keys in management addresses are good
+LIFETIME: Final = timedelta(days=90)  # how long the keys in management addresses are good
 STATUS_RIGHT: Final = "status"
 ADMIN_RIGHT: Final = "admin"
 HOOK: Final = "hook"
@@ -25,15 +25,15 @@ class Urls:
         self._public_url = public_url
         self._secrets = secrets
 
-    def base(self, call: Call) -> str:
+    def base(self, call: ApiCall) -> str:
         """Scheme and host, without a slash."""
         return self._public_url or str(call.request.url.origin())
 
-    def approval(self, call: Call, request_id: str) -> str:
+    def approval(self, call: ApiCall, request_id: str) -> str:
         """One approval."""
         return f"{self.base(call)}/api/approvals/{request_id}"
 
-    def started(self, call: Call, instance_id: str) -> Started:
+    def started(self, call: ApiCall, instance_id: str) -> Started:
         """The management addresses under the names of Durable Functions.
 
         As theirs they carry a key, so that following them needs no header: to look, for whoever asked; to act on the
@@ -53,23 +53,23 @@ class Urls:
         )
 
     def _query(self, right: str, instance_id: str) -> str:
-        key = self._secrets.sign(right, instance_id, until=datetime.now(UTC) + LASTING)
+        key = self._secrets.sign(right, instance_id, until=datetime.now(UTC) + LIFETIME)
         return f"taskHub=countersign&connection=Storage&code={key}"
 
-    def admits(self, call: Call, right: str, instance_id: str) -> bool:
+    def admits(self, call: ApiCall, right: str, instance_id: str) -> bool:
         """Whether the address carries a key of ours for this; the right to act includes the right to look."""
         key, now = call.request.query.get("code", ""), datetime.now(UTC)
         rights = {right, ADMIN_RIGHT}
         return any(self._secrets.verify(one, instance_id, key, now=now) for one in rights)
 
-    def hook(self, call: Call, instance_id: str, event_name: str, until: datetime) -> str:
+    def hook(self, call: ApiCall, instance_id: str, event_name: str, until: datetime) -> str:
         """An address at which anyone who has it may raise this one event until then."""
         key = self._secrets.sign(HOOK, f"{instance_id}\0{event_name}", until=until)
         return (
             f"{self.base(call)}/hooks/{quote(instance_id, safe='')}/{quote(event_name, safe='')}?code={key}"
         )
 
-    def admits_hook(self, call: Call, instance_id: str, event_name: str) -> bool:
+    def admits_hook(self, call: ApiCall, instance_id: str, event_name: str) -> bool:
         """Whether the address carries the key for this event of this instance."""
         key = call.request.query.get("code", "")
         about = f"{instance_id}\0{event_name}"

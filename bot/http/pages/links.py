@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.slack.ids import is_person
 
 PURPOSE: Final = "record"
 # Long enough to read, print and come back to; a link that has wandered off is soon worth nothing.
-LASTING: Final = timedelta(hours=1)
+LIFETIME: Final = timedelta(hours=1)
 PERSON: Final = "for"
 KEY: Final = "key"
 
@@ -34,7 +34,7 @@ class RecordLinks:
         """The address at which `person` can read the record from now on."""
         if self.public_url is None:
             return None
-        key = self._secrets.sign(PURPOSE, _about(request_id, person), until=self._now() + LASTING)
+        key = self._secrets.sign(PURPOSE, _about(request_id, person), until=self._now() + LIFETIME)
         return (
             f"{self.public_url}/requests/{quote(request_id, safe='')}?{urlencode({PERSON: person, KEY: key})}"
         )

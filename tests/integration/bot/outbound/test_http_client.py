@@ -12,7 +12,7 @@ from bot.config import SettingError
 from bot.outbound.actions import OutcomeActions
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, TryFailedError, allowed_networks
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput, SendCallbackInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from tests.support.order_server import OrderServer

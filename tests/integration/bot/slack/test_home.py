@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bot.http.pages.links import RecordLinks
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.simulator import Person
 from bot.simulator.control.person import ActionRefusedError
 from bot.slack.views import home

@@ -40,7 +40,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return made
 
     monkeypatch.setattr("bot.app.ApprovalService", counting(ApprovalService))
-    monkeypatch.setattr("bot.twilio.service.ChallengeService", counting(ChallengeService))
+    monkeypatch.setattr("bot.twilio.account.ChallengeService", counting(ChallengeService))
     return calls
 
 

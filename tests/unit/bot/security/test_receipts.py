@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.cli.main import main
-from bot.security.receipts import Keys, ReceiptError, verify
+from bot.security.receipts import ReceiptError, SigningKeys, verify
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.request import Choice, Factor, LevelState, Outcome, Status, Via, Vote
 
 
 @pytest.fixture
-def keys_signing() -> Callable[[Keys], str]:
+def keys_signing() -> Callable[[SigningKeys], str]:
     """Signs one and the same approval: decided in Slack, and confirmed by a code."""
     vote = Vote(
         round=1,
@@ -41,26 +41,26 @@ def keys_signing() -> Callable[[Keys], str]:
 
 
 def test_a_rotated_key_signs_and_the_old_one_still_verifies(
-    tmp_path: Path, keys_signing: Callable[[Keys], str]
+    tmp_path: Path, keys_signing: Callable[[SigningKeys], str]
 ) -> None:
-    old = Keys.load(None, tmp_path)
+    old = SigningKeys.load(None, tmp_path)
     receipt = keys_signing(old)
-    new = Keys.rotate(tmp_path)
+    new = SigningKeys.rotate(tmp_path)
     assert (tmp_path / "signing-keys.json").stat().st_mode & 0o777 == 0o600
     fresh = keys_signing(new)
     assert verify(receipt, new.public())["status"] == "approved"
     assert verify(fresh, new.public())["status"] == "approved"
     with pytest.raises(ReceiptError):
         verify(fresh, old.public())
-    given = Keys.load((tmp_path / "signing-keys.json").read_text(), tmp_path)
+    given = SigningKeys.load((tmp_path / "signing-keys.json").read_text(), tmp_path)
     assert given.public() == new.public()
 
 
 def test_a_receipt_says_which_factor_confirmed_a_decision(
-    tmp_path: Path, keys_signing: Callable[[Keys], str]
+    tmp_path: Path, keys_signing: Callable[[SigningKeys], str]
 ) -> None:
     """A deploy step can require more than a click."""
-    keys = Keys.load(None, tmp_path)
+    keys = SigningKeys.load(None, tmp_path)
     (decision,) = verify(keys_signing(keys), keys.public())["decisions"]
     assert (decision["actor"], decision["via"], decision["factor"]) == ("U0ADA", "chat", "sms")
 
@@ -77,12 +77,12 @@ def test_a_receipt_says_which_factor_confirmed_a_decision(
 )
 def test_the_command_line_verifies_offline(
     tmp_path: Path,
-    keys_signing: Callable[[Keys], str],
+    keys_signing: Callable[[SigningKeys], str],
     changes: list[str],
     code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    keys = Keys.load(None, tmp_path)
+    keys = SigningKeys.load(None, tmp_path)
     kept = tmp_path / "jwks.json"
     kept.write_text(json.dumps(keys.public()))
     assert main(["verify", keys_signing(keys), "--jwks", str(kept), *changes]) == code

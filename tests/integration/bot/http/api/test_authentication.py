@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.http.api.endpoint import Endpoint
-from bot.http.api.rate import Rates
+from bot.http.api.rate_limit import RateLimiter
 from tests.support.api_world import ALL_SCOPES, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -83,7 +83,7 @@ async def test_a_token_over_its_rate_waits_and_others_do_not(api: ApiWorld) -> N
 
 async def test_a_bucket_refills_evenly_and_never_beyond_a_minutes_worth(api: ApiWorld) -> None:
     now = [0.0]
-    rates = Rates(lambda: now[0])
+    rates = RateLimiter(lambda: now[0])
     secret = api.token("bucket", rate=60)
     token = api.tokens.find(secret)
     assert token is not None

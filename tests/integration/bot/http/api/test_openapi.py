@@ -81,6 +81,6 @@ async def test_the_document_names_every_endpoint_and_its_scope_and_the_page_show
         operation = served["paths"][endpoint.path][endpoint.method.lower()]
         assert bool(operation["security"]) == bool(endpoint.scopes or endpoint.keyed)
         assert f'id="{endpoint.name}"' in page.body
-    asked = served["components"]["schemas"]["Ask"]
+    asked = served["components"]["schemas"]["NewApproval"]
     assert asked["additionalProperties"] is False
     assert "requester" not in asked["properties"]

@@ -17,8 +17,8 @@ from durabletask.task import OrchestrationContext
 from standardwebhooks import Webhook
 
 from bot.outbound.callbacks import secret_of
-from bot.security.keys import Secrets
 from bot.security.receipts import ReceiptError, verify
+from bot.security.secrets import Secrets
 from orchestration.approval.subworkflow import request_approval
 from orchestration.domain.request import ApprovalRequest
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld

@@ -11,7 +11,7 @@ import pytest
 
 from bot.http.pages import page
 from bot.http.pages.links import RecordLinks
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from orchestration.domain.request import ApprovalRequest
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.records import RecordReader, approved, asked

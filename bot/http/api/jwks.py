@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.http.api.endpoint import Answer, Call, Endpoint, plain_json
-from bot.http.api.models import KeySet
-from bot.security.receipts import Keys
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, plain_json
+from bot.http.api.models import JwkSet
+from bot.security.receipts import SigningKeys
 
 
-class KeyRoutes:
+class JwksRoutes:
     """The one endpoint."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
 
     def endpoints(self) -> list[Endpoint]:
@@ -24,11 +24,11 @@ class KeyRoutes:
                 self.show,
                 "The public keys of receipts",
                 frozenset(),
-                {200: Answer("A JWK set", KeySet)},
+                {200: ResponseSpec("A JWK set", JwkSet)},
                 tag="Receipts",
             )
         ]
 
-    async def show(self, _: Call) -> web.Response:
+    async def show(self, _: ApiCall) -> web.Response:
         """Kept by whoever fetches it for an hour at most, so that a new key is soon known."""
         return plain_json(self._keys.public(), headers={"Cache-Control": "public, max-age=3600"})

@@ -9,11 +9,11 @@ from typing import Final
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from bot.config import SettingError, Settings
-from bot.security.keys import Secrets
+from bot.security.secrets import Secrets
 from bot.twilio.phones import EnrolledPhones
 from bot.twilio.sender import TwilioSender
 from bot.twilio.settings import TwilioSettings, read_countries, read_digits, read_twilio
-from bot.twilio.webhook import TwilioWebhooks
+from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy import PolicyBook
@@ -27,7 +27,7 @@ NO_PUBLIC_URL: Final = (
 
 
 @dataclass(frozen=True)
-class SmsService:
+class TwilioAccount:
     """An SMS account at work: sends codes, hears the answers."""
 
     twilio: TwilioSettings
@@ -49,7 +49,7 @@ class SmsService:
         return TwilioWebhooks(service, self.twilio.auth_token, self.public_url)
 
 
-def sms_service(settings: Settings, secrets: Secrets) -> SmsService | None:
+def twilio_account(settings: Settings, secrets: Secrets) -> TwilioAccount | None:
     """The service, or None where no account is set. Raises `SettingError` naming what is missing or wrong."""
     twilio = read_twilio(settings.sms)
     if twilio is None:
@@ -57,4 +57,4 @@ def sms_service(settings: Settings, secrets: Secrets) -> SmsService | None:
     if settings.public_url is None:
         raise SettingError(NO_PUBLIC_URL)
     codes = Codes(secrets.values, read_digits(settings.sms))
-    return SmsService(twilio, codes, read_countries(settings.sms), settings.public_url)
+    return TwilioAccount(twilio, codes, read_countries(settings.sms), settings.public_url)

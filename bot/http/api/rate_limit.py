@@ -15,7 +15,7 @@ class _Bucket:
     at: float
 
 
-class Rates:
+class RateLimiter:
     """A minute's worth of requests may come at once; then one as often as the token's rate says."""
 
     def __init__(self, now: Callable[[], float]) -> None:
