@@ -47,7 +47,7 @@ class Shapes:
             "id": person.id,
             "team_id": self._workspace.team_id,
             "name": person.name,
-            "deleted": False,
+            "deleted": person.is_deactivated,
             "color": person.color,
             "real_name": person.real_name,
             **self._zone(person),

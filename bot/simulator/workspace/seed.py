@@ -17,6 +17,7 @@ class Member:
     tz: str = "Europe/Berlin"
     color: str = "4a5568"
     is_bot: bool = False
+    is_deactivated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
