@@ -78,6 +78,11 @@ class Approvers:
                 return person in found.people
         return None
 
+    def is_away(self, person: str) -> Durable[bool]:
+        """Whether they are away today, by their own word or else by the operator's."""
+        entry = (yield from self._own_entry(person)) or self._record.people.get(person)
+        return entry is not None and entry.is_away(self._now().date())
+
     def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
         """Puts a delegate in the place of each named approver who is away; returns those that are new.
 
@@ -101,8 +106,7 @@ class Approvers:
             confirmed = entered is not None and delegate == entered.delegate and record.enrolled(delegate)
             if not self._fit(delegate, person, voters, members) or (code and not confirmed):
                 continue
-            theirs = (yield from self._own_entry(delegate)) or record.people.get(delegate)
-            if theirs is not None and theirs.is_away(self._now().date()):
+            if (yield from self.is_away(delegate)):
                 continue
             if not record.approvable_after_absence(person, delegate, members, confirmed=confirmed):
                 continue

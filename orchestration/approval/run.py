@@ -393,6 +393,8 @@ class ApprovalRun:
             return Reason.TOO_FEW_LEFT
         if code and not record.enrolled(delegation.to):
             return Reason.DELEGATE_UNFIT
+        if (yield from self._approvers.is_away(delegation.to)):
+            return Reason.DELEGATE_UNFIT
         active = yield from self._approvers.is_active(delegation.to)
         if not active:
             return Reason.DIRECTORY_UNAVAILABLE if active is None else Reason.DELEGATE_UNFIT

@@ -190,12 +190,12 @@ class BoardPhones:
             self.alerts.append((channel, masked, user))
 
     def code(self, user: str) -> str:
-        """The digits of the last text to a person."""
+        """The digits of the last code that was sent to a person."""
         with self.lock:
-            last = [text for number, text, _ in self.texts if number == self.numbers[user]][-1]
-        found = re.search(r"reply (\d+) to", last)
-        assert found, last
-        return found.group(1)
+            texts = [text for number, text, _ in self.texts if number == self.numbers[user]]
+        codes = [found.group(1) for text in texts if (found := re.search(r"reply (\d+) to", text))]
+        assert codes, texts
+        return codes[-1]
 
     def texts_to(self, user: str) -> int:
         with self.lock:
