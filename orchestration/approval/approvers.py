@@ -15,6 +15,7 @@ from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind, Waiting
+from orchestration.domain.commands import Reason
 from orchestration.domain.effects import ActivePeople, ActivePeopleInput, Membership, MembersInput
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry
@@ -64,8 +65,14 @@ class Approvers:
                 return found.groups
         return None
 
-    def is_active(self, person: str) -> Durable[bool | None]:
-        """Whether this is a human, active member of the workspace; None when the directory does not answer."""
+    def unfit_delegate(self, person: str) -> Durable[Reason | None]:
+        """Why this person decides for nobody now: they are away, or no human, active member of the workspace.
+
+        None where nothing is against it.
+        """
+        entry = (yield from self._own_entry(person)) or self._record.people.get(person)
+        if entry is not None and entry.is_away(self._now().date()):
+            return Reason.DELEGATE_UNFIT
         for _ in range(LOOKUP_TRIES):
             lookup = self._ctx.call_activity(
                 "active_people", input=ActivePeopleInput(people=[person]), return_type=ActivePeople
@@ -75,13 +82,8 @@ class Approvers:
             except TaskFailedError as error:
                 self._log.warning("%s: look-up of %s failed: %s", self._record.request_id, person, error)
             else:
-                return person in found.people
-        return None
-
-    def is_away(self, person: str) -> Durable[bool]:
-        """Whether they are away today, by their own word or else by the operator's."""
-        entry = (yield from self._own_entry(person)) or self._record.people.get(person)
-        return entry is not None and entry.is_away(self._now().date())
+                return None if person in found.people else Reason.DELEGATE_UNFIT
+        return Reason.DIRECTORY_UNAVAILABLE
 
     def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
         """Puts a delegate in the place of each named approver who is away; returns those that are new.
@@ -106,11 +108,9 @@ class Approvers:
             confirmed = entered is not None and delegate == entered.delegate and record.enrolled(delegate)
             if not self._fit(delegate, person, voters, members) or (code and not confirmed):
                 continue
-            if (yield from self.is_away(delegate)):
-                continue
             if not record.approvable_after_absence(person, delegate, members, confirmed=confirmed):
                 continue
-            if (yield from self.is_active(delegate)):
+            if (yield from self.unfit_delegate(delegate)) is None:
                 record.absent(person, delegate, confirmed=confirmed)
                 found[person] = delegate
         return found

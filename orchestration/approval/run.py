@@ -393,11 +393,9 @@ class ApprovalRun:
             return Reason.TOO_FEW_LEFT
         if code and not record.enrolled(delegation.to):
             return Reason.DELEGATE_UNFIT
-        if (yield from self._approvers.is_away(delegation.to)):
-            return Reason.DELEGATE_UNFIT
-        active = yield from self._approvers.is_active(delegation.to)
-        if not active:
-            return Reason.DIRECTORY_UNAVAILABLE if active is None else Reason.DELEGATE_UNFIT
+        unfit = yield from self._approvers.unfit_delegate(delegation.to)
+        if unfit is not None:
+            return unfit
         if code and factor is None:
             return self._begin_step_up(delegation)
         was_asked = delegation.actor in record.undecided()

@@ -31,8 +31,8 @@ SENTENCES = {
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
     Reason.DELEGATE_UNFIT: (
-        "That person cannot decide this for you: they asked for it, have decided, are away, have no phone enrolled for a "
-        "code that is needed, or are no active member of this workspace."
+        "That person cannot decide this for you: they asked for it, have decided, are away, have no phone enrolled "
+        "for a code that is needed, or are no active member of this workspace."
     ),
     Reason.DELEGATE_NOT_ALLOWED: "This policy does not let that person decide for somebody else.",
     Reason.TOO_FEW_LEFT: (
