@@ -31,6 +31,7 @@ phone = "+12025550143"
 delegate = "U0DIRK"
 [people.U0DIRK]
 phone = "+12025550144"
+delegate = "U0LEE"
 [people.U0MAL]
 phone = "+12025550145"
 [people.U0SAM]
@@ -53,6 +54,15 @@ delegates = ["U0MAL", "U0APP", "U0SAM"]
 [[policies.plain.levels]]
 name = "Board"
 approvers = ["U0ADA", "U0FIN"]
+timeout = "1d"
+
+[policies.alone]
+title = "One person, with a code"
+channel = "C0ALONE"
+[[policies.alone.levels]]
+name = "Director"
+approvers = ["U0DIRK"]
+sms = true
 timeout = "1d"
 
 [policies.both]
@@ -117,6 +127,13 @@ async def test_where_a_code_is_needed_the_operator_s_delegate_goes_before_one_s_
     assert (await world.service.status(request_id)).levels[0].delegates == {"U0FIN": "U0DIRK"}
     assert (await world.decide(request_id, "U0FIN")).reason is Reason.HANDED_OVER
     assert (await world.decide(request_id, "U0MAL")).reason is Reason.NOT_AN_APPROVER
+    assert (await world.decide(request_id, "U0DIRK")).reason is Reason.CODE_SENT
+
+
+async def test_an_operator_s_delegate_without_a_phone_is_not_asked_for_a_code(world: CoreWorld) -> None:
+    await world.service.set_away("U0DIRK", MAL)
+    request_id = await world.ask("alone")
+    assert (await world.service.status(request_id)).levels[0].delegates == {}
     assert (await world.decide(request_id, "U0DIRK")).reason is Reason.CODE_SENT
 
 
