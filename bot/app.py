@@ -42,6 +42,7 @@ from bot.slack.listeners import register as register_listeners
 from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.service.approvals import ApprovalService
@@ -113,7 +114,10 @@ async def running(
         activities = ApprovalActivities(
             notifier, SlackDirectory(slack), OutcomeActions(known, http), alone_since=connection.alone_since()
         )
-        register(worker, activities, outcome_activities, sms.activities(book, notifier) if sms else None)
+        telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
+        register(
+            worker, activities, outcome_activities, telling, sms.activities(book, notifier) if sms else None
+        )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
         worker.start()  # type: ignore[no-untyped-call]  # the SDK's

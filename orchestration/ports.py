@@ -11,7 +11,13 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestration.domain.cards import Card, Step
-from orchestration.domain.effects import RunActionInput, SendCallbackInput, SendMessageInput, SignReceiptInput
+from orchestration.domain.effects import (
+    DelegateChange,
+    RunActionInput,
+    SendCallbackInput,
+    SendMessageInput,
+    SignReceiptInput,
+)
 from orchestration.domain.request import CardRef
 
 
@@ -42,12 +48,20 @@ class Notifier(Protocol):
         """Send a direct message to the person, or a message to the channel, that `message.user` names."""
         ...
 
+    def tell_delegate_change(self, change: DelegateChange) -> None:
+        """Tell the person, directly, what has changed about who is asked in their place."""
+        ...
+
 
 class Directory(Protocol):
-    """Knows who belongs to which group."""
+    """Knows who belongs to which group, and who is somebody."""
 
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members. An unknown group is a `DeliveryError`."""
+        ...
+
+    def is_active(self, person: str) -> bool:
+        """Whether this is a human, active member of the workspace: no app, nobody who has left, no stranger."""
         ...
 
 
@@ -93,10 +107,11 @@ class Phones(Protocol):
 class SmsSender(Protocol):
     """Sends text messages."""
 
-    def send(self, number: str, text: str, challenge_id: str) -> None:
+    def send(self, number: str, text: str, challenge_id: str | None = None) -> None:
         """Hands `text` to the provider. `SmsRefusedError` says why it never will be sent.
 
-        If the provider reports later that it did not arrive, the report names the `challenge_id`.
+        If the provider reports later that it did not arrive, the report names the `challenge_id`. Without one no report
+        is asked for.
         """
         ...
 

@@ -41,6 +41,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "post_reply": ("quiet", "Noted in the thread"),
     "send_message": ("quiet", "Told"),
     "members": ("quiet", "Looked up who may decide"),
+    "active_people": ("quiet", "Looked up the delegate"),
     "take_policy": ("quiet", "Policy copied"),
     "waiting": ("wait", "Timer set"),
     "timer": ("timer", "Timer fired"),
@@ -69,6 +70,7 @@ _TRIED: Final = {
     "post_reply": "a note in the thread",
     "send_message": "a message",
     "members": "looking up who may decide",
+    "active_people": "looking up the delegate",
 }
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # several of these in a row are shown as one step

@@ -17,7 +17,8 @@ from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy import PolicyBook
-from orchestration.ports import Alerts
+from orchestration.people.activities import PeopleActivities
+from orchestration.ports import Alerts, Notifier
 from orchestration.service.challenges import ChallengeService
 
 NO_PUBLIC_URL: Final = (
@@ -39,6 +40,11 @@ class TwilioAccount:
         """What the worker runs for a challenge."""
         phones = EnrolledPhones(book, self.countries)
         return ChallengeActivities(self.codes, phones, TwilioSender(self.twilio, self.public_url), alerts)
+
+    def people_activities(self, book: Callable[[], PolicyBook], notifier: Notifier) -> PeopleActivities:
+        """What the worker runs to tell people about their delegates."""
+        phones = EnrolledPhones(book, self.countries)
+        return PeopleActivities(notifier, phones, TwilioSender(self.twilio, self.public_url))
 
     def service(self, client: AsyncTaskHubGrpcClient) -> ChallengeService:
         """The way in for challenges."""

@@ -61,14 +61,14 @@ class TwilioSender:
             http_client=http,
         )
 
-    def send(self, number: str, text: str, challenge_id: str) -> None:
+    def send(self, number: str, text: str, challenge_id: str | None = None) -> None:
         """See `SmsSender`."""
         origin = (
             {"messaging_service_sid": self._settings.messaging_service_sid}
             if self._settings.messaging_service_sid
             else {"from_": self._settings.sender}
         )
-        if self._public_url:
+        if self._public_url and challenge_id is not None:
             origin["status_callback"] = (
                 f"{self._public_url}/twilio/status?{urlencode({'challenge': challenge_id})}"
             )

@@ -12,6 +12,8 @@ from typing import Final
 from durabletask.task import ActivityContext
 
 from orchestration.domain.effects import (
+    ActivePeople,
+    ActivePeopleInput,
     Delivery,
     EditCardInput,
     Membership,
@@ -47,6 +49,7 @@ class ApprovalActivities:
         self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
         self._under_way: dict[tuple[str, str], threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
+        self._active: dict[str, tuple[float, bool]] = {}
 
     def post_card(self, _: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
@@ -138,6 +141,24 @@ class ApprovalActivities:
         with self._lock:
             self._members[group] = (now, people)
         return people
+
+    def active_people(self, _: ActivityContext, given: ActivePeopleInput) -> ActivePeople:
+        """Which of these are human, active members of the workspace, as known at most a minute ago."""
+        return ActivePeople(people=[person for person in given.people if self._is_active(person)])
+
+    def _is_active(self, person: str) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            at, active = self._active.get(person, (now - MEMBERS_CACHED_FOR, False))
+        if now - at < MEMBERS_CACHED_FOR:
+            return active
+        active = self._directory.is_active(person)
+        with self._lock:
+            self._active = {
+                one: known for one, known in self._active.items() if now - known[0] < MEMBERS_CACHED_FOR
+            }
+            self._active[person] = (now, active)
+        return active
 
 
 def _deliver(act: Callable[[], Delivery]) -> Delivery:

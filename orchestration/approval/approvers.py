@@ -15,7 +15,8 @@ from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind, Waiting
-from orchestration.domain.effects import Membership, MembersInput
+from orchestration.domain.commands import Reason
+from orchestration.domain.effects import ActivePeople, ActivePeopleInput, Membership, MembersInput
 from orchestration.domain.ids import entity_key
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON
@@ -64,12 +65,32 @@ class Approvers:
                 return found.groups
         return None
 
+    def unfit_delegate(self, person: str) -> Durable[Reason | None]:
+        """Why this person decides for nobody now: they are away, or no human, active member of the workspace.
+
+        None where nothing is against it.
+        """
+        entry = (yield from self._own_entry(person)) or self._record.people.get(person)
+        if entry is not None and entry.is_away(self._now().date()):
+            return Reason.DELEGATE_UNFIT
+        for _ in range(LOOKUP_TRIES):
+            lookup = self._ctx.call_activity(
+                "active_people", input=ActivePeopleInput(people=[person]), return_type=ActivePeople
+            )
+            try:
+                found = yield from self._inbox.meanwhile(lookup)
+            except TaskFailedError as error:
+                self._log.warning("%s: look-up of %s failed: %s", self._record.request_id, person, error)
+            else:
+                return None if person in found.people else Reason.DELEGATE_UNFIT
+        return Reason.DIRECTORY_UNAVAILABLE
+
     def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
         """Puts a delegate in the place of each named approver who is away; returns those that are new.
 
-        The delegate is whom they named themselves, or else the operator did. Where that person may not decide here, or
-        is away too, or too few people would be left, the approver is asked all the same: an absence is no way around
-        the rules, and no reason that nobody decides.
+        The delegate is whom `rules.absence_delegate` says. Where that person may not decide here, or is away too, or
+        is nobody whom the directory knows as active, or too few people would be left, the approver is asked all the
+        same: an absence is no way around the rules, and no reason that nobody decides.
         """
         record, found = self._record, dict[str, str]()
         if members is None:  # nobody can tell who would be left
@@ -78,34 +99,36 @@ class Approvers:
             voters = record.voters()
             if person in record.policy.groups or person in voters.delegates or voters.barred(person):
                 continue
-            delegate = (yield from self._entry(person)).delegate_on(self._now().date())
-            if delegate is None or not self._fit(delegate, person, voters, members):
+            code = all(round_.code for round_ in voters.rounds if person in round_.named)
+            entered = record.people.get(person)
+            own = yield from self._own_entry(person)
+            delegate = rules.absence_delegate(own, entered, self._now().date(), code=code)
+            if delegate is None:
                 continue
-            if (yield from self._entry(delegate)).is_away(self._now().date()):
+            confirmed = entered is not None and delegate == entered.delegate and record.enrolled(delegate)
+            if not self._fit(delegate, person, voters, members) or (code and not confirmed):
                 continue
-            if record.approvable_after_absence(person, delegate, members):
-                record.absent(person, delegate)
+            if not record.approvable_after_absence(person, delegate, members, confirmed=confirmed):
+                continue
+            if (yield from self.unfit_delegate(delegate)) is None:
+                record.absent(person, delegate, confirmed=confirmed)
                 found[person] = delegate
         return found
 
     def _fit(self, delegate: str, holder: str, voters: EligibleVoters, members: Members) -> bool:
-        known, record = self._record.people.get(holder), self._record
-        fault = rules.delegate_fault(
-            delegate, holder, record.policy, voters, members, known.delegate if known else None
-        )
-        code = any(round_.code for round_ in voters.rounds)
-        return fault is None and (not code or record.enrolled(delegate))
+        known, policy = self._record.people.get(holder), self._record.policy
+        entered = known.delegate if known else None
+        return rules.delegate_fault(delegate, holder, policy, voters, members, entered) is None
 
-    def _entry(self, person: str) -> Durable[PersonEntry]:
+    def _own_entry(self, person: str) -> Durable[PersonEntry | None]:
+        """What they said of being away; None where they said nothing."""
         call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, entity_key(person)), "entry")
         try:
             own = yield from self._inbox.meanwhile(call)
-            if own:
-                return PersonEntry.model_validate(own)
+            return PersonEntry.model_validate(own) if own else None
         except (TaskFailedError, ValidationError) as error:
             self._log.warning("%s: nothing known of %s: %s", self._record.request_id, person, error)
-        known: PersonEntry | None = self._record.people.get(person)
-        return known or PersonEntry()
+            return None
 
     # ---- who is asked ------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Record:
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
         state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
-        state.votes, state.delegates, state.delegated = [], {}, []
+        state.votes, state.delegates, state.delegated, state.confirmed = [], {}, [], []
         state.asked = []
         state.undecidable = False
         state.round += 1
@@ -151,6 +151,7 @@ class Record:
         return EligibleVoters(
             rounds=self.rounds(),
             delegates=state.delegates,
+            confirmed=state.confirmed,
             counted=() if policy.allow_repeat_approver else state.counted,
             requester=None if policy.allow_self_approval else self.request.requester,
             reserved=self._reserved(),
@@ -238,25 +239,38 @@ class Record:
         """The people and groups with a seat in an open round."""
         return list(dict.fromkeys(name for round_ in self.rounds() for name in round_.named))
 
-    def too_few_after(self, delegation: Delegation, members: Members) -> bool:
+    def too_few_after(self, delegation: Delegation, members: Members, *, confirmed: bool) -> bool:
         """Whether its round can still be approved now, and could not be any more after this delegation."""
         state = self.state
-        delegates = {**state.delegates, delegation.actor: delegation.to}
-        left = [vote for vote in state.votes if vote.actor != delegation.actor]
+        left = self._votes_without(delegation.actor)
         now, digest = self.voters(), self.request.digest()
         round_ = now.round(delegation.round)
         if round_ is None or not reachable(round_, state.votes, now, members, digest):
             return False
-        return not reachable(round_, left, replace(now, delegates=delegates), members, digest)
+        after = _with_delegate(now, delegation.actor, delegation.to, confirmed=confirmed)
+        return not reachable(round_, left, after, members, digest)
 
-    def approvable_after_absence(self, holder: str, delegate: str, members: Members) -> bool:
+    def approvable_after_absence(
+        self, holder: str, delegate: str, members: Members, *, confirmed: bool
+    ) -> bool:
         """Whether any open round could still be approved were `holder` away with this delegate."""
-        voters = self.voters()
-        return self.approvable(members, replace(voters, delegates={**voters.delegates, holder: delegate}))
+        after = _with_delegate(self.voters(), holder, delegate, confirmed=confirmed)
+        return self.approvable(members, after)
 
-    def absent(self, holder: str, delegate: str) -> None:
-        """The holder is away; `delegate` votes instead, for this level."""
-        self.state.delegates = {**self.state.delegates, holder: delegate}
+    def absent(self, holder: str, delegate: str, *, confirmed: bool = False) -> None:
+        """The holder is away; `delegate` votes instead, for this level.
+
+        `confirmed`: also in a round that needs a code, as the operator entered them.
+        """
+        self._put_in_place(holder, delegate, confirmed=confirmed)
+
+    def _put_in_place(self, holder: str, delegate: str, *, confirmed: bool) -> None:
+        after = _with_delegate(self.voters(), holder, delegate, confirmed=confirmed)
+        self.state.delegates, self.state.confirmed = dict(after.delegates), list(after.confirmed)
+
+    def _votes_without(self, person: str) -> list[Vote]:
+        """The votes but for those that this person gave, or that were given from their seat."""
+        return [vote for vote in self.state.votes if person not in {vote.actor, vote.holder}]
 
     @property
     def needed(self) -> int:
@@ -264,11 +278,14 @@ class Record:
         level, asked = self.level, len(self.state.asked)
         return max(asked if level.quorum == "all" else level.quorum, level.people_needed(asked), 1)
 
-    def delegate(self, delegation: Delegation) -> None:
-        """`to` decides instead of `actor`, for this level. A vote that `actor` had given is withdrawn."""
+    def delegate(self, delegation: Delegation, *, confirmed: bool = False) -> None:
+        """`to` decides instead of `actor`, for this level. A vote given by `actor`, or from their seat, is withdrawn.
+
+        `confirmed`: also in a round that needs a code, as it was handed over with one.
+        """
         state, actor = self.state, delegation.actor
-        state.votes = [vote for vote in state.votes if vote.actor != actor]
-        state.delegates = {**state.delegates, actor: delegation.to}
+        state.votes = self._votes_without(actor)
+        self._put_in_place(actor, delegation.to, confirmed=confirmed)
         state.delegated = [*state.delegated, actor]
 
     def remark(self, comment: Comment, now: datetime) -> None:
@@ -305,9 +322,13 @@ class Record:
         """The newest round's posted card; None while it is still to be posted."""
         return next((ref for ref in self.state.cards if ref.round == self.state.round), None)
 
-    def _now_for(self, principals: Iterable[str]) -> list[str]:
-        """These people and groups, each holder replaced by their delegate."""
-        return list(dict.fromkeys(self.state.delegates.get(one, one) for one in principals))
+    def _now_for(self, principals: Iterable[str], at: int = 0) -> list[str]:
+        """These people and groups, each holder replaced by who votes for them in that open round: own, escalation."""
+        rounds, delegates = self.rounds(), self.state.delegates
+        if at < len(rounds):
+            voters = EligibleVoters(delegates=delegates, confirmed=self.state.confirmed)
+            delegates = dict(voters.delegates_in(rounds[at]))
+        return list(dict.fromkeys(delegates.get(one, one) for one in principals))
 
     def approvers(self) -> list[str]:
         """Who may decide in the level's own round, as it names them, with their delegates in place."""
@@ -316,7 +337,7 @@ class Record:
     def named(self) -> list[str]:
         """The people and groups who may decide now and have not, as the level and its escalation name them."""
         escalation = self.policy.escalation if self.state.escalated else None
-        named = [*self.approvers(), *self._now_for(escalation.approvers if escalation else [])]
+        named = [*self.approvers(), *self._now_for(escalation.approvers if escalation else [], at=1)]
         voted = {vote.actor for vote in self.state.votes}
         return [who for who in dict.fromkeys(named) if who not in voted]
 
@@ -336,6 +357,7 @@ class Record:
             waiting_for=self.undecided(),
             delegates=dict(state.delegates),
             delegated=state.delegated,
+            confirmed=state.confirmed,
             deadline=state.deadline,
             decisions=state.votes,
             escalated_at=state.escalated_at,
@@ -424,6 +446,15 @@ class Record:
             digest=self.request.digest(),
             receipt=state.receipt,
         )
+
+
+def _with_delegate(voters: EligibleVoters, holder: str, delegate: str, *, confirmed: bool) -> EligibleVoters:
+    others = [one for one in voters.confirmed if one != holder]
+    return replace(
+        voters,
+        delegates={**voters.delegates, holder: delegate},
+        confirmed=[*others, holder] if confirmed else others,
+    )
 
 
 def refused(outcome: Outcome, given: ApprovalInput) -> Progress:

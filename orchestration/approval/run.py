@@ -302,7 +302,7 @@ class ApprovalRun:
         if isinstance(command, Decision):
             reason = self._decide(self.record.voters().placed(command, members), members)
         elif isinstance(command, Delegation):
-            reason = self._delegate(command, members)
+            reason = yield from self._delegate(command, members)
         else:
             reason = self._comment(command, members)
         self._look_at(members)
@@ -364,7 +364,8 @@ class ApprovalRun:
             elif isinstance(act, Decision):
                 self._decide(act, members, Factor.SMS)
             else:
-                self._delegate(act, members, Factor.SMS)
+                reason = yield from self._delegate(act, members, Factor.SMS)
+                trouble = Trouble.UNSENT if reason is Reason.DIRECTORY_UNAVAILABLE else None
             if members is not None:
                 self._look_at(members)
         if trouble is not None:
@@ -373,7 +374,9 @@ class ApprovalRun:
         if self.record.state.level_open:  # else what comes next says more than that the code has come
             self._effects.refresh_cards()
 
-    def _delegate(self, delegation: Delegation, members: Members, factor: Factor | None = None) -> Reason:
+    def _delegate(
+        self, delegation: Delegation, members: Members, factor: Factor | None = None
+    ) -> Durable[Reason]:
         record, voters = self.record, self.record.voters()
         known = record.people.get(delegation.actor)
         reason = rules.may_delegate(
@@ -385,15 +388,18 @@ class ApprovalRun:
         )
         if reason is not Reason.RECORDED:
             return reason
-        if record.too_few_after(delegation, members):
+        code = self._step_up.needed(delegation)
+        if record.too_few_after(delegation, members, confirmed=code):
             return Reason.TOO_FEW_LEFT
-        if self._step_up.needed(delegation):
-            if not record.enrolled(delegation.to):
-                return Reason.DELEGATE_UNFIT
-            if factor is None:
-                return self._begin_step_up(delegation)
+        if code and not record.enrolled(delegation.to):
+            return Reason.DELEGATE_UNFIT
+        unfit = yield from self._approvers.unfit_delegate(delegation.to)
+        if unfit is not None:
+            return unfit
+        if code and factor is None:
+            return self._begin_step_up(delegation)
         was_asked = delegation.actor in record.undecided()
-        record.delegate(delegation)
+        record.delegate(delegation, confirmed=code)
         self._approvers.release([delegation.actor])
         self._worklists.done([delegation.actor])
         self._worklists.waits([delegation.to])

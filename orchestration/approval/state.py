@@ -46,6 +46,9 @@ class State(BaseModel):
     asked: list[str] = Field(default_factory=list)
     delegates: dict[str, str] = Field(default_factory=dict)
     delegated: list[str] = Field(default_factory=list)
+    confirmed: list[str] = Field(
+        default_factory=list, description="Whose delegate counts also in a round that needs a code"
+    )
     votes: list[Vote] = Field(default_factory=list)
     confirming: dict[str, str] = Field(
         default_factory=dict, description="Person to the challenge they have to answer"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -85,18 +86,20 @@ def progress_of(state: OrchestrationState) -> Progress:
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
 
 
-def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
+def eligible_voters_of(progress: Progress, policy: Policy, amount: Decimal | None) -> EligibleVoters:
     """Who may decide now, as far as the outside can see. Only for prechecks: the orchestration decides."""
     if not progress.levels or progress.levels[-1].status.ended:
         return EligibleVoters()
     *past, level = progress.levels
-    rounds = [_round(level.round, policy.levels[len(past)].approvers, policy)]
+    so_far = [one.needs_code(amount) for one in policy.levels[: len(past) + 1]]
+    rounds = [_round(level.round, policy.levels[len(past)].approvers, policy, code=so_far[-1])]
     if level.escalated_to is not None and policy.escalation:
-        rounds.append(_round(level.round + 1, policy.escalation.approvers, policy))
+        rounds.append(_round(level.round + 1, policy.escalation.approvers, policy, code=any(so_far)))
     approvals = [vote for ended in past for vote in ended.decisions if vote.choice is Choice.APPROVE]
     return EligibleVoters(
         rounds=rounds,
         delegates=level.delegates,
+        confirmed=level.confirmed,
         counted=()
         if policy.allow_repeat_approver
         else [person for vote in approvals for person in (vote.actor, vote.holder)],
@@ -104,8 +107,8 @@ def eligible_voters_of(progress: Progress, policy: Policy) -> EligibleVoters:
     )
 
 
-def _round(number: int, approvers: Sequence[str], policy: Policy) -> Round:
-    return Round(number, approvers, policy.groups_in(approvers))
+def _round(number: int, approvers: Sequence[str], policy: Policy, *, code: bool) -> Round:
+    return Round(number, approvers, policy.groups_in(approvers), code=code)
 
 
 def involved(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
+from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import CardRef, Outcome, Recorded
 
 
@@ -89,6 +90,29 @@ class Membership(Recorded):
     """Result of `members`: group ID to the IDs of its members at that moment."""
 
     groups: dict[str, list[str]]
+
+
+class ActivePeopleInput(Recorded):
+    """Input of `active_people`: the people who are looked up."""
+
+    people: list[str]
+
+
+class ActivePeople(Recorded):
+    """Result of `active_people`: those who are human, active members of the workspace at that moment."""
+
+    people: list[str]
+
+
+class DelegateChange(Recorded):
+    """Input of `tell_delegate_change` and `text_delegate_change`: what now holds for a person who may be away.
+
+    `entry` is what they are said to have set, None where it was taken back.
+    """
+
+    person: str
+    entry: PersonEntry | None = None
+    attempt: int = Field(default=1, ge=1)
 
 
 class Delivery(Recorded):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -156,6 +157,10 @@ class Away(Recorded):
         """Whether the person is away on that day."""
         return self.since <= day <= self.until
 
+    def overlaps(self, other: Away) -> bool:
+        """Whether there is a day on which both are away."""
+        return self.since <= other.until and other.since <= self.until
+
 
 class PersonEntry(Recorded):
     """What is known of a person: who decides for them, and when they are away."""
@@ -166,10 +171,6 @@ class PersonEntry(Recorded):
     def is_away(self, day: date) -> bool:
         """Whether they are away on that day."""
         return self.away is not None and self.away.covers(day)
-
-    def delegate_on(self, day: date) -> str | None:
-        """Who is asked in their place on that day; None when they are there, or have no delegate."""
-        return self.delegate if self.away and self.away.covers(day) else None
 
 
 class KnownPerson(PersonEntry):
@@ -344,6 +345,20 @@ class Policy(Recorded):
         return None
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What an absence does not do.
+
+    Where a decision needs a code the person is still asked (`still_asked`), or else whom the operator entered
+    (`delegate_with_code`, where that is somebody else than their delegate). While their delegate is away too
+    (`delegate_away`), the person is asked.
+    """
+
+    still_asked: bool = False
+    delegate_with_code: str | None = None
+    delegate_away: Away | None = None
+
+
 class PolicyBook(Recorded):
     """The whole file: the policies by name, and the people the operator enrolled."""
 
@@ -373,10 +388,28 @@ class PolicyBook(Recorded):
             raise ValueError(f"{', '.join(alone)} cannot be their own delegate; name somebody else")
         return self
 
+    def outlook(self, person: str, own: PersonEntry | None, delegates_own: PersonEntry | None) -> Outlook:
+        """What somebody who is to be away should know. `delegates_own` is what their delegate said of being away."""
+        entered = self.people.get(person)
+        entry = own if own is not None else entered
+        if entry is None or entry.away is None or entry.delegate is None:
+            return Outlook()
+        code = any(person in policy.confirmers() for policy in self.policies.values())
+        sure = entered.delegate if entered and entered.delegate and self._phone(entered.delegate) else None
+        theirs = delegates_own if delegates_own is not None else self.people.get(entry.delegate)
+        both = theirs is not None and theirs.away is not None and theirs.away.overlaps(entry.away)
+        return Outlook(
+            still_asked=code and sure is None,
+            delegate_with_code=sure if code and sure != entry.delegate else None,
+            delegate_away=theirs.away if theirs is not None and both else None,
+        )
+
     def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
-        """The entries of the people whom this policy names: what an instance takes along."""
-        named = {principal for level in policy.levels for principal in level.approvers}
-        named |= set(policy.escalation.approvers if policy.escalation else [])
+        """The entries of the people whom this policy names, and of their delegates: what an instance takes along."""
+        named = {*policy.principals(), *policy.delegates}
+        named |= {
+            entry.delegate for person, entry in self.people.items() if person in named and entry.delegate
+        }
         return {
             person: enrolled.known()
             for person, enrolled in self.people.items()

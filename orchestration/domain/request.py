@@ -23,6 +23,7 @@ RECONCILE: Final = "reconcile"
 PERSON: Final = "person"
 WORKLIST: Final = "worklist"
 PHONE: Final = "phone"
+DELEGATE_CHANGE: Final = "delegate_change"
 SMS_CHALLENGE: Final = "sms_challenge"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
@@ -187,6 +188,10 @@ class LevelState(Recorded):
     )
     delegated: list[str] = Field(
         default_factory=list, description="Which of the absent handed their vote over; the others are away"
+    )
+    confirmed: list[str] = Field(
+        default_factory=list,
+        description="Which of the absent have a delegate who counts also where a decision needs a code",
     )
     deadline: datetime | None = None
     decisions: list[Vote] = Field(default_factory=list)

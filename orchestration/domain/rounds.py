@@ -53,13 +53,15 @@ class Round:
 class EligibleVoters:
     """Who may decide a level at this moment.
 
-    `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them. `counted` have decided an
-    earlier level, and `requester` has asked for it; neither has a word here (both are empty where the policy allows
-    it). `reserved` are needed at a later level, which could not be decided without them.
+    `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them; `confirmed` are the
+    holders whose delegate counts also in a round that needs a code. `counted` have decided an earlier level, and
+    `requester` has asked for it; neither has a word here (both are empty where the policy allows it). `reserved` are
+    needed at a later level, which could not be decided without them.
     """
 
     rounds: Sequence[Round] = ()
     delegates: Mapping[str, str] = field(default_factory=dict)
+    confirmed: Collection[str] = ()
     counted: Collection[str] = ()
     requester: str | None = None
     reserved: Collection[str] = ()
@@ -67,6 +69,17 @@ class EligibleVoters:
     def round(self, number: int) -> Round | None:
         """The open round of that number."""
         return next((round_ for round_ in self.rounds if round_.number == number), None)
+
+    def delegates_in(self, round_: Round) -> Mapping[str, str]:
+        """Who votes instead of whom in this round.
+
+        The one rule for handing over: where a round needs a code, a delegate counts whom the operator entered, or to
+        whom the vote was handed with a code. Whoever holds a chat session alone hands over nothing there, so the holder
+        votes themselves.
+        """
+        if not round_.code:
+            return self.delegates
+        return {holder: to for holder, to in self.delegates.items() if holder in self.confirmed}
 
     def placed(self, decision: Decision, members: Members) -> Decision:
         """The decision, in the open round where its person has a seat if it named no round itself."""
@@ -84,8 +97,9 @@ class EligibleVoters:
 
         Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred.
         """
-        own = [person] if person not in self.delegates else []
-        others = [holder for holder, delegate in self.delegates.items() if delegate == person]
+        delegates = self.delegates_in(round_)
+        own = [person] if person not in delegates else []
+        others = [holder for holder, delegate in delegates.items() if delegate == person]
         return next(
             (
                 holder
@@ -128,10 +142,11 @@ def reachable(
         if vote.round == round_.number and vote.choice is Choice.APPROVE and _counts(vote, round_, digest)
     ]
     approved = {vote.actor for vote in approvals}
+    delegates = voters.delegates_in(round_)
 
     def user(holder: str) -> str | None:
         """Who would vote from that seat; None where nobody may."""
-        person = voters.delegates.get(holder, holder)
+        person = delegates.get(holder, holder)
         out = any(voters.barred(one) or one in voters.reserved for one in (person, holder))
         return None if out else person
 

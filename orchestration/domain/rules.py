@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.money import format_amount
-from orchestration.domain.policy import Policy
+from orchestration.domain.policy import PersonEntry, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.domain.rounds import EligibleVoters, Members
 
@@ -107,6 +109,21 @@ def delegate_fault(
     return None if allowed or delegate == entered else Reason.DELEGATE_NOT_ALLOWED
 
 
+def absence_delegate(
+    own: PersonEntry | None, entered: PersonEntry | None, day: date, *, code: bool
+) -> str | None:
+    """Who is asked in the place of somebody who is away on that day; None when they are there, or nobody is named.
+
+    What they said themselves (`own`) goes before what the operator entered. With `code`, where they decide with a code
+    only, the operator alone names a delegate: see `EligibleVoters.delegates_in`.
+    """
+    entry = own or entered
+    if entry is None or not entry.is_away(day):
+        return None
+    named = entered if code else entry
+    return named.delegate if named else None
+
+
 def may_comment(comment: Comment, *, requester: str, voters: EligibleVoters, members: Members) -> Reason:
     """Questions come from those who decide, answers from the requester, comments from either."""
     is_requester = comment.actor == requester
@@ -131,8 +148,9 @@ def _seat(
     holder = voters.seat(actor, round_, members)
     if holder is not None:
         return None, holder
-    if actor in voters.delegates:
+    delegates = voters.delegates_in(round_)
+    if actor in delegates:
         return Reason.HANDED_OVER, None
-    seated = [actor, *(one for one, other in voters.delegates.items() if other == actor)]
+    seated = [actor, *(one for one, other in delegates.items() if other == actor)]
     counted = any(round_.seats(one, members) for one in seated) and any(map(voters.barred, seated))
     return Reason.COUNTED_BEFORE if counted else Reason.NOT_AN_APPROVER, None

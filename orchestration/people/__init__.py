@@ -1,1 +1,1 @@
-"""The entities of a person: what waits for them, and whether they are away."""
+"""A person: what waits for them, whether they are away, and how they hear of a change of that."""

@@ -12,12 +12,15 @@ from durabletask.entities import EntityContext
 from pydantic import Field
 
 from orchestration.domain.cards import Waiting
+from orchestration.domain.effects import DelegateChange
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import Recorded
+from orchestration.domain.request import DELEGATE_CHANGE, Recorded
 
 # With more than this many waiting, a person gets one digest a day instead of a ping each.
 MANY: Final = 5
 DIGEST_EVERY: Final = timedelta(days=1)
+# Changes of a delegate that a person is texted about in an hour. A message in the chat tells them of each.
+TEXTS_PER_HOUR: Final = 5
 
 
 class Reminder(Recorded):
@@ -33,10 +36,15 @@ class PersonState(Recorded):
     waits: dict[str, Waiting] = Field(default_factory=dict)
     digest_at: datetime | None = None
     entry: PersonEntry | None = None
+    texted: list[datetime] = Field(default_factory=list, description="When, within the last hour")
 
 
 def person(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `set_entry`, `entry`."""
+    """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `entry` → their own word.
+
+    `set_entry` (a DelegateChange) starts `delegate_change` where it changes anything. That asks `may_text` ({now}) →
+    whether to send an SMS.
+    """
     state = PersonState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "waits":
@@ -50,10 +58,20 @@ def person(ctx: EntityContext, given: Any) -> Any:
             _keep(ctx, state)
             return reminder.model_dump(mode="json")
         case "set_entry":
-            entry = PersonEntry.model_validate(given) if given else None
-            state = state.model_copy(update={"entry": entry})
+            change = DelegateChange.model_validate(given)
+            if change.entry != state.entry:
+                ctx.schedule_new_orchestration(
+                    DELEGATE_CHANGE, input=change.model_dump(mode="json", by_alias=True)
+                )
+            state = state.model_copy(update={"entry": change.entry})
         case "entry":
             return state.entry.model_dump(mode="json", by_alias=True) if state.entry else None
+        case "may_text":
+            now = datetime.fromisoformat(given["now"])
+            texted = [at for at in state.texted if now - at < timedelta(hours=1)]
+            may = len(texted) < TEXTS_PER_HOUR
+            _keep(ctx, state.model_copy(update={"texted": [*texted, now] if may else texted}))
+            return may
         case other:
             raise ValueError(f"a person has no operation {other!r}")
     _keep(ctx, state)
@@ -62,7 +80,7 @@ def person(ctx: EntityContext, given: Any) -> Any:
 
 def _keep(ctx: EntityContext, state: PersonState) -> None:
     """An empty state is none at all, so that a person for whom nothing waits leaves nothing behind."""
-    empty = not state.waits and state.entry is None
+    empty = not state.waits and state.entry is None and not state.texted
     ctx.set_state(None if empty else state.model_dump(mode="json", by_alias=True))
 
 

@@ -67,9 +67,10 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
 def _named(ended: ReconcileInput) -> Iterator[str]:
     """On whose worklist it lies: of those whom the open level names, and those whom that escalated to."""
     if ended.given.policy is not None:
-        voters = eligible_voters_of(ended.progress, ended.given.policy)
+        voters = eligible_voters_of(ended.progress, ended.given.policy, ended.given.request.amount)
         for round_ in voters.rounds:
-            yield from (voters.delegates.get(one, one) for one in round_.named)
+            delegates = voters.delegates_in(round_)
+            yield from (delegates.get(one, one) for one in round_.named)
 
 
 def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:

@@ -20,7 +20,10 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
+from orchestration.domain.effects import DelegateChange
 from orchestration.domain.request import PERSON, PHONE, VERSION, WORKLIST, Outcome
+from orchestration.people.activities import PeopleActivities
+from orchestration.people.delegate_change import delegate_change
 from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.workflow import reconcile
@@ -30,12 +33,14 @@ def register(
     worker: TaskHubGrpcWorker,
     activities: ApprovalActivities,
     outcome_activities: OutcomeActivities,
+    people: PeopleActivities,
     challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
+    worker.add_orchestrator(cast("Orchestrator[DelegateChange, None]", delegate_change))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     if challenges is not None:
@@ -52,6 +57,9 @@ def register(
         activities.send_message,
         activities.run_action,
         activities.members,
+        activities.active_people,
+        people.tell_delegate_change,
+        people.text_delegate_change,
         outcome_activities.take_policy,
         outcome_activities.sign_receipt,
         outcome_activities.send_callback,

@@ -36,6 +36,7 @@ from orchestration.domain.commands import (
     Stamped,
     Verdict,
 )
+from orchestration.domain.effects import DelegateChange
 from orchestration.domain.errors import (
     HubUnavailableError,
     IdempotencyConflictError,
@@ -281,13 +282,17 @@ class ApprovalService:
     # ---- people ------------------------------------------------------------------------------------------
 
     async def set_away(self, person: str, entry: PersonEntry | None) -> None:
-        """Says that a person is away and who decides for them; None takes it back, to what the policy file says."""
+        """Says that a person is away and who decides for them; None takes it back, to what the policy file says.
+
+        Where that changes anything the person is told, durably: see `orchestration.people.delegate_change`.
+        """
+        change = DelegateChange(person=person, entry=entry)
         with translated():
             await within_budget(
                 self._client.signal_entity(
                     EntityInstanceId(PERSON, entity_key(person)),
                     "set_entry",
-                    entry.model_dump(mode="json", by_alias=True) if entry else None,
+                    change.model_dump(mode="json", by_alias=True),
                 )
             )
 

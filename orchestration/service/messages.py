@@ -30,7 +30,10 @@ SENTENCES = {
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
-    Reason.DELEGATE_UNFIT: "That person cannot decide this for you: they asked for it, have decided, or are away.",
+    Reason.DELEGATE_UNFIT: (
+        "That person cannot decide this for you: they asked for it, have decided, are away, have no phone enrolled "
+        "for a code that is needed, or are no active member of this workspace."
+    ),
     Reason.DELEGATE_NOT_ALLOWED: "This policy does not let that person decide for somebody else.",
     Reason.TOO_FEW_LEFT: (
         "Without your own vote too few different people would be left to approve this. Please choose somebody who does "
@@ -47,7 +50,7 @@ SENTENCES = {
     Reason.ALREADY_ENDED: "This request has already ended, so nothing changed.",
     Reason.MALFORMED: "That could not be understood, so nothing changed. Please try again from the card.",
     Reason.DIRECTORY_UNAVAILABLE: (
-        "I could not check just now whether you may decide this, so nothing changed. Please try again in a minute."
+        "I could not check just now who may decide this, so nothing changed. Please try again in a minute."
     ),
     Reason.UNKNOWN_REQUEST: "I don't know this request. It may have been removed after its retention time.",
     Reason.NO_ANSWER_YET: "That is recorded and will be handled shortly; the card will say how.",

@@ -10,7 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from orchestration.domain.cards import Card, Step
-from orchestration.domain.effects import RunActionInput, SendCallbackInput, SendMessageInput, SignReceiptInput
+from orchestration.domain.effects import (
+    DelegateChange,
+    RunActionInput,
+    SendCallbackInput,
+    SendMessageInput,
+    SignReceiptInput,
+)
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.domain.request import CardRef, Status
 
@@ -22,6 +28,8 @@ class Board:
         self.lock = threading.Lock()
         self.cards: dict[tuple[str, str], Card] = {}
         self.messages: list[SendMessageInput] = []
+        self.changes: list[DelegateChange] = []
+        self.inactive = {"U0APP", "U0GONE"}
         self.replies: list[tuple[str, Step]] = []
         self.acted: list[tuple[str, str, dict[str, Any]]] = []
         self.pinged: list[str] = []
@@ -83,6 +91,11 @@ class Board:
         with self.lock:
             self.messages.append(message)
 
+    def tell_delegate_change(self, change: DelegateChange) -> None:
+        self._maybe_fail("tell_delegate_change")
+        with self.lock:
+            self.changes.append(change)
+
     @property
     def told(self) -> list[tuple[str, Status]]:
         """Whom the board has told how a request stands, in turn."""
@@ -99,6 +112,10 @@ class Board:
         if group not in self.groups:
             raise DeliveryError(f"There is no group {group}.")
         return self.groups[group]
+
+    def is_active(self, person: str) -> bool:
+        self._maybe_fail("is_active")
+        return person not in self.inactive
 
     def act(self, where: str, key: str, event: dict[str, Any]) -> str:
         self._maybe_fail("run_action")
@@ -162,23 +179,23 @@ class BoardPhones:
     def allowed(self, number: str) -> bool:
         return number.startswith("+1")
 
-    def send(self, number: str, text: str, challenge_id: str) -> None:
+    def send(self, number: str, text: str, challenge_id: str | None = None) -> None:
         with self.lock:
             if self.problems:
                 raise self.problems.pop(0)
-            self.texts.append((number, text, challenge_id))
+            self.texts.append((number, text, challenge_id or ""))
 
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         with self.lock:
             self.alerts.append((channel, masked, user))
 
     def code(self, user: str) -> str:
-        """The digits of the last text to a person."""
+        """The digits of the last code that was sent to a person."""
         with self.lock:
-            last = [text for number, text, _ in self.texts if number == self.numbers[user]][-1]
-        found = re.search(r"reply (\d+) to", last)
-        assert found, last
-        return found.group(1)
+            texts = [text for number, text, _ in self.texts if number == self.numbers[user]]
+        codes = [found.group(1) for text in texts if (found := re.search(r"reply (\d+) to", text))]
+        assert codes, texts
+        return codes[-1]
 
     def texts_to(self, user: str) -> int:
         with self.lock:

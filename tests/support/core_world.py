@@ -23,6 +23,7 @@ from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
+from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
@@ -214,6 +215,7 @@ async def opened(
         worker,
         ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
         outcome_activities(board, book, ids),
+        PeopleActivities(board, phones, phones),
         ChallengeActivities(codes, phones, phones, phones),
     )
     worker.start()

@@ -48,6 +48,7 @@ _ACTIVITIES: Final = {
     "send_message": "Message sent",
     "run_action": "Action run",
     "members": "Group members looked up",
+    "active_people": "Delegate looked up",
     "sign_receipt": "Receipt signed",
     "send_callback": "Callback delivered",
     "take_policy": "Policy taken",

@@ -27,6 +27,7 @@ class Shapes:
 
     def person(self, person: Member, *, with_email: bool) -> Json:
         """Give a user object. Slack leaves the e-mail address out without the scope for it."""
+        team = person.team_id or self._workspace.team_id
         profile: Json = {
             "title": person.title,
             "phone": "",
@@ -37,7 +38,7 @@ class Shapes:
             "display_name_normalized": person.name,
             "status_text": "",
             "status_emoji": "",
-            "team": self._workspace.team_id,
+            "team": team,
         }
         if person.is_bot:
             profile |= {"api_app_id": self._app.app_id, "bot_id": self._app.bot_id, "always_active": True}
@@ -45,9 +46,9 @@ class Shapes:
             profile["email"] = person.email
         return {
             "id": person.id,
-            "team_id": self._workspace.team_id,
+            "team_id": team,
             "name": person.name,
-            "deleted": False,
+            "deleted": person.is_deactivated,
             "color": person.color,
             "real_name": person.real_name,
             **self._zone(person),

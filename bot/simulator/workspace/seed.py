@@ -7,7 +7,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of the workspace; `name` is the handle, `title` what they do, `color` six hex digits."""
+    """A member of the workspace; `name` is the handle, `title` what they do, `color` six hex digits.
+
+    `team_id` is that of their own workspace where they are only a guest from there, in a shared channel.
+    """
 
     id: str
     name: str
@@ -17,6 +20,8 @@ class Member:
     tz: str = "Europe/Berlin"
     color: str = "4a5568"
     is_bot: bool = False
+    is_deactivated: bool = False
+    team_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,17 @@
-"""Who belongs to which Slack user group."""
+"""Who belongs to which Slack user group, and who is a member of the workspace."""
 
 from __future__ import annotations
 
-from slack_sdk import WebClient
+from typing import Final
 
-from bot.slack.api.errors import as_delivery_errors
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.api.errors import as_delivery_errors, code_of
+
+# What users.info says of an ID that is nobody's, or of somebody whom the workspace does not show.
+NOBODY: Final = frozenset({"user_not_found", "users_not_found", "user_not_visible", "user_disabled"})
+SLACKBOT: Final = "USLACKBOT"  # the one app that Slack does not mark as one
 
 
 class SlackDirectory:
@@ -12,6 +19,7 @@ class SlackDirectory:
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
+        self._team: str | None = None
 
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members; a `DeliveryError` where there is no such group.
@@ -20,3 +28,27 @@ class SlackDirectory:
         """
         with as_delivery_errors():
             return [str(user) for user in self._client.usergroups_users_list(usergroup=group)["users"]]
+
+    def is_active(self, person: str) -> bool:
+        """Whether this is a human, active member of the app's own workspace; somebody of a shared channel is not.
+
+        As above, "could not look" is raised as it is.
+        """
+        with as_delivery_errors():
+            try:
+                user = self._client.users_info(user=person)["user"]
+            except SlackApiError as error:
+                if code_of(error) in NOBODY:
+                    return False
+                raise
+            if user.get("deleted") or user.get("is_bot") or user.get("is_stranger") or person == SLACKBOT:
+                return False
+            # In an Enterprise Grid a person belongs to several workspaces.
+            teams = {user.get("team_id"), *(user.get("enterprise_user") or {}).get("teams", ())}
+            return self._own_team() in teams
+
+    def _own_team(self) -> str:
+        """The workspace of the app's token, which never changes and so is asked for once."""
+        if self._team is None:
+            self._team = str(self._client.auth_test()["team_id"])
+        return self._team

@@ -20,7 +20,7 @@ from bot.slack.blocks import Json
 from bot.slack.views.home import home_view
 from orchestration.domain.cards import Card
 from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.policy import Outlook, PersonEntry, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
 from orchestration.service.worklists import Worklists
 
@@ -103,6 +103,14 @@ class HomePublisher:
         """Their own word on being away. May raise `HubUnavailableError`."""
         return await self._reader.entry(person)
 
+    async def outlook(self, person: str, own: PersonEntry | None) -> Outlook:
+        """What an absence of theirs does not do. May raise `HubUnavailableError`."""
+        book = self._book()
+        entry = own if own is not None else book.people.get(person)
+        if entry is None or entry.delegate is None:
+            return Outlook()
+        return book.outlook(person, own, await self._reader.entry(entry.delegate))
+
     def today(self) -> date:
         """The hub's day, in UTC."""
         return self._now().date()
@@ -177,7 +185,8 @@ class HomePublisher:
             looker.groups = groups & named
         worklist = await self._reader.of(person, sorted(looker.groups), tuple(looker.changed))
         listed = book.people.get(person)
-        return home_view(worklist, listed, self.today(), groups_unknown=groups is None)
+        outlook = await self.outlook(person, worklist.entry)
+        return home_view(worklist, listed, self.today(), outlook, groups_unknown=groups is None)
 
 
 def _groups_of(book: PolicyBook) -> frozenset[str]:

@@ -20,10 +20,10 @@ from bot.slack.input import target
 from bot.slack.input.target import Target, step_metadata
 from bot.slack.messages import thread
 from bot.slack.messages.cards import render
-from bot.slack.messages.notices import LISTED, notice
+from bot.slack.messages.notices import LISTED, delegate_change, notice
 from bot.slack.text import mention
 from orchestration.domain.cards import Card, Step
-from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.errors import ThrottledError
 from orchestration.domain.request import CardRef
 
@@ -159,6 +159,11 @@ class SlackNotifier:
             text=said.text,
             blocks=said.blocks,
         )
+
+    def tell_delegate_change(self, change: DelegateChange) -> None:
+        """Tells the person what has changed about who is asked in their place."""
+        text = delegate_change(change)
+        self._say(self._place(change.person), ("delegate_change", change.person, text), text=text)
 
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         """Tells the channel of a locked number; see `Alerts`."""

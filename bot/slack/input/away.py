@@ -9,13 +9,21 @@ from typing import Final
 
 from bot.slack.text import mention, safe
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import Away, Outlook, PersonEntry
 
 USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
 # In a group the others can decide meanwhile, and who is in it is Slack's to say.
 WHERE: Final = "where a policy names you, not through a user group"
 STAYS: Final = "What waits for you already stays with you: hand that over from its card, under ⋯ Delegate."
 SET: Final = f"From {{since}} to {{until}} (UTC), {{delegate}} is asked in your place {WHERE}. {STAYS}"
+DELEGATE_AWAY: Final = (
+    "{delegate} is away too, from {since} to {until}. "
+    "On the days when both of you are away, you are still asked."
+)
+STILL_ASKED: Final = (
+    "Where a decision needs a code, you are still asked; only your operator can name a delegate there."
+)
+WITH_CODE: Final = "Where a decision needs a code, {delegate} is asked, as your operator entered it."
 BACK: Final = "You are there again: from now on you are asked yourself."
 
 YOURSELF: Final = "You cannot be your own delegate. Please name somebody else."
@@ -63,11 +71,19 @@ def back_again(listed: PersonEntry | None, today: date) -> PersonEntry | None:
     return PersonEntry() if standing(None, listed, today) else None
 
 
-def told(entry: PersonEntry) -> str:
+def told(entry: PersonEntry, outlook: Outlook) -> str:
     """What the person reads when their absence is on record (mrkdwn)."""
     if entry.away is None or entry.delegate is None:
         return BACK
-    return SET.format(since=entry.away.since, until=entry.away.until, delegate=mention(entry.delegate))
+    delegate = mention(entry.delegate)
+    said = [SET.format(since=entry.away.since, until=entry.away.until, delegate=delegate)]
+    if (away := outlook.delegate_away) is not None:
+        said.append(DELEGATE_AWAY.format(delegate=delegate, since=away.since, until=away.until))
+    if outlook.still_asked:
+        said.append(STILL_ASKED)
+    elif outlook.delegate_with_code is not None:
+        said.append(WITH_CODE.format(delegate=mention(outlook.delegate_with_code)))
+    return "\n".join(said)
 
 
 def _pairs(words: Sequence[str]) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Subcommands:
         await _SUBCOMMANDS[subcommand.word](self, interaction, subcommand.words)
 
     async def away(self, interaction: Interaction, entry: PersonEntry | None, told: str = "") -> None:
-        """Puts their own word on being away on record; `told` answers a command."""
+        """Puts their own word on being away on record; `told` answers a command. Their Home says it too."""
         await self.service.set_away(interaction.person, entry)
         await interaction.ack(told)
         await self.home_publisher.away_set(interaction.person, entry)
@@ -44,7 +44,8 @@ class Subcommands:
 
 async def _away(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     entry = away.read_away(words, person=interaction.person, today=subcommands.home_publisher.today())
-    await subcommands.away(interaction, entry, away.told(entry))
+    outlook = await subcommands.home_publisher.outlook(interaction.person, entry)
+    await subcommands.away(interaction, entry, away.told(entry, outlook))
 
 
 async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[str]) -> None:

@@ -9,11 +9,11 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
-from bot.slack.input import grammar
+from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
 from bot.slack.text import bold, linked, mention, plain, quoted, safe, system, when
 from orchestration.domain.cards import Card, Notice, StepKind
-from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
@@ -42,6 +42,13 @@ LINK: Final = "<{url}|See the card>"
 # For who is to decide: whatever has become of the card, they can.
 NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
+DELEGATE_SET: Final = (
+    "From {since} to {until} (UTC), {delegate} is asked in your place "
+    f"{away.WHERE}: this was set in your name."
+)
+TAKEN_BACK: Final = "What was set in your name for when you are away is taken back."
+BACK_AT_ONCE: Final = f"`{grammar.COMMAND} {grammar.BACK}` ends it."
+NOT_YOU: Final = "If you did not do that, tell whoever runs Countersign."
 LISTED: Final = 20  # requests in a digest; the rest are counted
 SAID: Final = 600
 
@@ -59,6 +66,16 @@ def notice(tell: SendMessageInput, links: Mapping[str, str]) -> NoticeMessage:
     card = tell.card
     what = _what(card.title, card.amount, card.currency)
     return _NOTICES[tell.notice](tell, what, links)
+
+
+def delegate_change(change: DelegateChange) -> str:
+    """What a person is told when who is asked in their place has changed (mrkdwn)."""
+    entry = change.entry
+    if entry is None or entry.away is None or entry.delegate is None:
+        return f"{TAKEN_BACK} {NOT_YOU}"
+    since, until = entry.away.since, entry.away.until
+    said = DELEGATE_SET.format(delegate=mention(entry.delegate), since=since, until=until)
+    return f"{said} {BACK_AT_ONCE} {NOT_YOU}"
 
 
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:

@@ -15,7 +15,7 @@ from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, plain, safe, when
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.policy import Outlook, PersonEntry
 from orchestration.domain.request import Status
 from orchestration.service.worklists import Worklist
 
@@ -52,10 +52,16 @@ LISTED: Final = "Whoever runs Countersign has entered this for you."
 
 
 def home_view(
-    worklist: Worklist, listed: PersonEntry | None, today: date, *, groups_unknown: bool = False
+    worklist: Worklist,
+    listed: PersonEntry | None,
+    today: date,
+    outlook: Outlook,
+    *,
+    groups_unknown: bool = False,
 ) -> Json:
     """The whole of it. `listed` is what the operator's file says of the person; `today` is a day of UTC.
 
+    `outlook` is what their absence does not do.
     `groups_unknown` where Slack would not say which groups they are in, so that something may be missing.
     """
     room = [ROOM]
@@ -72,7 +78,7 @@ def home_view(
         *_rows(worklist.decided, _decided, MOST_DECIDED, NOTHING_DECIDED, room),
         blocks.divider(),
         blocks.header(AWAY_TITLE),
-        *_away(worklist.entry, listed, today),
+        *_away(worklist.entry, listed, today, outlook),
     ]
     return {"type": "home", "callback_id": ID, "blocks": parts}
 
@@ -161,14 +167,16 @@ def _level(item: RequestView) -> list[str]:
 # ---- being away ------------------------------------------------------------------------------------------
 
 
-def _away(own: PersonEntry | None, listed: PersonEntry | None, today: date) -> Iterator[Json]:
+def _away(
+    own: PersonEntry | None, listed: PersonEntry | None, today: date, outlook: Outlook
+) -> Iterator[Json]:
     entry = away.standing(own, listed, today)
     if entry is None:
         yield blocks.section(THERE)
         label = "I will be away…"
         yield blocks.actions(AWAY_BUTTONS, blocks.button(AWAY, label, "set", spoken="I will be away"))
         return
-    yield blocks.section(away.told(entry))
+    yield blocks.section(away.told(entry, outlook))
     if own is None:
         yield blocks.context(LISTED)
     begun = entry.away is not None and entry.away.since <= today

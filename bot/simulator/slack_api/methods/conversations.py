@@ -23,6 +23,8 @@ def conversations_open(call: MethodCall) -> Json:
             raise SlackError("user_not_found")
         if person.is_bot:
             raise SlackError("cannot_dm_bot")
+        if person.is_deactivated:
+            raise SlackError("user_disabled")
         channel, was_open = call.workspace.channels.open_im(person.id, call.bot)
     short = call.shapes.channel(channel) if call.args.flag("return_im") else {"id": channel.id}
     return ({"no_op": True, "already_open": True} if was_open else {}) | {"channel": short}

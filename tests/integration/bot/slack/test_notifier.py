@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from bot.demo.manifest import APP
 from bot.simulator import Person, Simulator
 from bot.simulator.workspace.messages import Message
+from bot.simulator.workspace.seed import Member
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.history import PAGE
 from bot.slack.api.notifier import SlackNotifier, web_client
@@ -194,6 +195,33 @@ async def test_a_group_that_cannot_be_read_is_an_error_and_not_an_empty_group() 
         directory = SlackDirectory(web_client(BOT_TOKEN, simulator.api_url))
         with pytest.raises(SlackApiError, match="missing_scope"):
             await asyncio.to_thread(directory.members, "S0MANAGERS")
+
+
+@pytest.mark.parametrize(
+    ("person", "active"),
+    [
+        (Member("U0NEW", "new", "New Here"), True),
+        (Member("U0HOOK", "hook", "Hook", is_bot=True), False),
+        (Member("U0GONE", "gone", "Gone", is_deactivated=True), False),
+        (Member("U0FAR", "far", "Of another workspace", team_id="T0FAR"), False),
+        (Member("USLACKBOT", "slackbot", "Slackbot"), False),
+    ],
+    ids=lambda one: one.name if isinstance(one, Member) else "",
+)
+async def test_who_is_a_member(simulator: Simulator, client: WebClient, person: Member, active: bool) -> None:
+    simulator.workspace.people.add(person)
+    assert await asyncio.to_thread(SlackDirectory(client).is_active, person.id) is active
+
+
+async def test_an_id_that_is_nobody_s_is_no_member_and_a_failure_is_no_answer(
+    simulator: Simulator, client: WebClient
+) -> None:
+    directory = SlackDirectory(client)
+    assert not await asyncio.to_thread(directory.is_active, "U0NOBODY")
+    for error in ("missing_scope", "internal_error"):
+        await fault(simulator, "users.info", error)
+        with pytest.raises(SlackApiError, match=error):
+            await asyncio.to_thread(directory.is_active, "U0ADA")
 
 
 # ---- the thread, and messages elsewhere -------------------------------------------------------------------

@@ -65,6 +65,9 @@ class Gate:
         assert self.open.wait(10)
         return self._board.members(group)
 
+    def is_active(self, person: str) -> bool:
+        return self._board.is_active(person)
+
 
 @pytest.fixture
 def gate(board: Board) -> Gate:

@@ -24,6 +24,7 @@ from google.protobuf import json_format
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
+from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from tests.support.board import Board, BoardActions
@@ -49,6 +50,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
         worker,
         ApprovalActivities(board, board, BoardActions(board), alone_since=started),
         outcome_activities(board),
+        PeopleActivities(board),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))

@@ -7,7 +7,7 @@ from bot.slack.input.draft import Policies
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand, explanation, parse
 from bot.slack.text import typed
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import Away, Outlook, PersonEntry
 
 TODAY = date(2026, 12, 1)
 
@@ -24,7 +24,7 @@ def test_an_absence_in_any_order(text: str) -> None:
     assert entry == PersonEntry(
         delegate="U0BOB", away=Away(since=date(2026, 12, 20), until=date(2026, 12, 24))
     )
-    said = told(entry)
+    said = told(entry, Outlook())
     assert said.startswith(
         "From 2026-12-20 to 2026-12-24 (UTC), <@U0BOB> is asked in your place where a policy"
     )

@@ -13,7 +13,7 @@ from bot.slack.views import away_form, home
 from bot.slack.views.home import home_view
 from orchestration.approval.status import RequestView
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import Away, Outlook, PersonEntry
 from orchestration.domain.request import Choice, Status
 from orchestration.service.worklists import Worklist
 from tests.support.story import RequestStory
@@ -43,7 +43,7 @@ def buttons(view: dict[str, Any]) -> list[str]:
 
 
 def test_an_empty_home_says_what_will_be_there() -> None:
-    view = home_view(Worklist(), None, TODAY)
+    view = home_view(Worklist(), None, TODAY, Outlook())
     checked_view(view, "home")
     assert texts(view) == [
         home.WAITING_TITLE,
@@ -67,7 +67,7 @@ def test_a_row_says_what_and_who_and_how_long(story: Stories) -> None:
     ended.vote("U0ADA", Choice.REJECT, 30, "No.")
     ended.record.end(Status.REJECTED, ended.at(30), by="U0ADA", comments="No.")
     view = home_view(
-        Worklist(waits=[item(waiting)], asked=[item(passed)], decided=[item(ended)]), None, TODAY
+        Worklist(waits=[item(waiting)], asked=[item(passed)], decided=[item(ended)]), None, TODAY, Outlook()
     )
     checked_view(view, "home")
     said = texts(view)
@@ -84,7 +84,7 @@ def test_a_row_says_what_and_who_and_how_long(story: Stories) -> None:
 def test_however_much_there_is_it_fits_and_the_rest_is_counted(story: Stories, title: str) -> None:
     one = item(story(title=title))
     worklist = Worklist(waits=[one] * 60, asked=[one] * 20, decided=[one] * 40, unseen=2)
-    view = home_view(worklist, None, TODAY)
+    view = home_view(worklist, None, TODAY, Outlook())
     checked_view(view, "home")
     assert len(view["blocks"]) <= 100
     shown = [block for block in view["blocks"] if "accessory" in block]
@@ -106,7 +106,7 @@ def test_however_much_there_is_it_fits_and_the_rest_is_counted(story: Stories, t
     ids=["there", "away", "by the operator", "back all the same", "no delegate"],
 )
 def test_being_away(own: PersonEntry | None, listed: PersonEntry | None, said: str, can: list[str]) -> None:
-    view = home_view(Worklist(entry=own), listed, TODAY)
+    view = home_view(Worklist(entry=own), listed, TODAY, Outlook())
     checked_view(view, "home")
     assert buttons(view)[1:] == can
     assert any(text.startswith(said) for text in texts(view))
@@ -114,7 +114,7 @@ def test_being_away(own: PersonEntry | None, listed: PersonEntry | None, said: s
 
 
 def test_an_absence_that_is_over_is_none() -> None:
-    assert home.THERE in texts(home_view(Worklist(entry=AWAY), None, TODAY + timedelta(days=24)))
+    assert home.THERE in texts(home_view(Worklist(entry=AWAY), None, TODAY + timedelta(days=24), Outlook()))
 
 
 def test_the_form_for_being_away() -> None:

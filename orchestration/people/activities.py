@@ -1,0 +1,75 @@
+"""The I/O of telling a person about their delegate. The number lives in these functions only."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from durabletask.task import ActivityContext
+
+from orchestration.domain.effects import DelegateChange, Delivery
+from orchestration.domain.errors import DeliveryError, SmsRefusedError, ThrottledError
+from orchestration.ports import Notifier, Phones, SmsSender
+
+# Fixed words: nothing that anybody wrote comes into a text.
+TEXT_NAMED: Final = (
+    "Countersign: somebody else is asked in your place while you are away. "
+    "If you did not set that, tell whoever runs Countersign."
+)
+TEXT_TAKEN_BACK: Final = (
+    "Countersign: what was set for when you are away is taken back. "
+    "If you did not do that, tell whoever runs Countersign."
+)
+REMEMBERED: Final = 1000
+
+
+class PeopleActivities:
+    """Tells people through the ports. Without `phones` and `sender` there is no SMS account, and nobody is texted.
+
+    A try that this process has done is not done again. After a crash at the wrong moment a message may come twice, with
+    the same words.
+    """
+
+    def __init__(
+        self, notifier: Notifier, phones: Phones | None = None, sender: SmsSender | None = None
+    ) -> None:
+        self._notifier = notifier
+        self._phones = phones
+        self._sender = sender
+        self._lock = threading.Lock()
+        self._done: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def tell_delegate_change(self, ctx: ActivityContext, given: DelegateChange) -> Delivery:
+        """A direct message to the person."""
+        return self._once((ctx.orchestration_id, "tell"), lambda: self._notifier.tell_delegate_change(given))
+
+    def text_delegate_change(self, ctx: ActivityContext, given: DelegateChange) -> Delivery:
+        """An SMS, where the operator enrolled a phone for the person and its country is one that is sent to."""
+        return self._once((ctx.orchestration_id, "text"), lambda: self._text(given))
+
+    def _text(self, given: DelegateChange) -> None:
+        number = self._phones.number_of(given.person) if self._phones else None
+        if self._phones is None or self._sender is None or number is None or not self._phones.allowed(number):
+            return
+        named = given.entry is not None and given.entry.delegate is not None
+        self._sender.send(number, TEXT_NAMED if named else TEXT_TAKEN_BACK)
+
+    def _once(self, key: tuple[str, str], act: Callable[[], None]) -> Delivery:
+        with self._lock:
+            if key in self._done:
+                return Delivery()
+        try:
+            act()
+        except ThrottledError as error:
+            return Delivery(retry_after=error.retry_after)
+        except SmsRefusedError as error:
+            return Delivery(impossible=error.trouble)
+        except DeliveryError as error:
+            return Delivery(impossible=str(error))
+        with self._lock:
+            self._done[key] = None
+            while len(self._done) > REMEMBERED:
+                self._done.popitem(last=False)
+        return Delivery()

@@ -1,0 +1,72 @@
+"""The `delegate_change` orchestration: tells a person that who is asked in their place has changed.
+
+The `person` entity starts it in the same commit as the change, so no way in can leave it out and no crash can lose it.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from durabletask.entities import EntityInstanceId
+from durabletask.task import OrchestrationContext, Task, TaskFailedError, when_any
+
+from orchestration.domain.effects import DelegateChange, Delivery
+from orchestration.domain.ids import entity_key
+from orchestration.domain.request import PERSON
+from orchestration.durable import clock
+from orchestration.durable.generator import Durable
+from orchestration.durable.outbox import Lane, Outbox, OutboxItem
+
+log = logging.getLogger(__name__)
+
+RETRIED_FOR: Final = timedelta(days=1)
+
+
+class TellChange(OutboxItem):
+    """Tell the person, by that activity."""
+
+    activity: Literal["tell_delegate_change", "text_delegate_change"]
+
+
+def delegate_change(ctx: OrchestrationContext, given: DelegateChange) -> Durable[None]:
+    """A direct message, and a text where a phone is enrolled; each is tried for a day."""
+    outbox: Outbox[TellChange, Delivery] = Outbox(
+        ctx, lambda: clock.now(ctx), dict[str, Lane[TellChange]](), _Telling(ctx, given), Delivery
+    )
+    outbox.put("tell", TellChange(activity="tell_delegate_change", give_up=RETRIED_FOR))
+    outbox.step()
+    asked: Task[Any] = ctx.call_entity(
+        EntityInstanceId(PERSON, entity_key(given.person)), "may_text", {"now": clock.now(ctx).isoformat()}
+    )
+    while not asked.is_complete:
+        yield when_any([asked, *outbox.waits()])
+        outbox.step()
+    try:
+        may_text = bool(asked.get_result())
+    except TaskFailedError:  # a text too many is better than a warning that is left out
+        may_text = True
+    if may_text:
+        outbox.put("text", TellChange(activity="text_delegate_change", give_up=RETRIED_FOR))
+        outbox.step()
+    while waits := outbox.waits():
+        yield when_any(waits)
+        outbox.step()
+
+
+class _Telling:
+    """What the outbox asks."""
+
+    def __init__(self, ctx: OrchestrationContext, given: DelegateChange) -> None:
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+
+    def build(self, item: TellChange, attempt: int, since: datetime) -> tuple[str, DelegateChange]:  # noqa: ARG002 - the outbox's signature
+        return item.activity, self._given.model_copy(update={"attempt": attempt})
+
+    def done(self, item: TellChange, attempt: int, result: Delivery) -> None:
+        """Nothing follows."""
+
+    def failed(self, item: TellChange, problem: str) -> None:
+        self._log.error("%s: %s was given up: %s", self._given.person, item.activity, problem)
