@@ -14,7 +14,7 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
-from bot.slack.input.target import Target
+from bot.slack.input.target import Target, option
 from bot.slack.messages.levels import level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OPEN, YES
 from bot.slack.text import ELLIPSIS, bold, mention, plain, quoted, safe, system, when, within
@@ -62,7 +62,7 @@ class Rendered:
 
 def render(card: Card, notify: Sequence[str] | None = None) -> Rendered:
     """The message for this copy. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
-    target = Target(instance_id=card.request_id, round=card.round)
+    target = Target.of(card.request_id, card.round, card.identity)
     if card.status.ended:
         shown = _ended(card)
     elif card.open:
@@ -108,7 +108,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         blocks.actions(
             ACTIONS,
             *buttons(title, target, code=bool(card.confirming)),
-            blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
+            blocks.overflow(MORE, {option(choice): label for choice, label in MENU.items()}),
         )
     )
     parts.append(blocks.context(_small_print(card)))
