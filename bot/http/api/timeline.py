@@ -185,7 +185,9 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
     }
 
 
-def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[tuple[str, str], str]) -> TimelineEntry:
+def _event(
+    event: past.EventRaisedEvent, at: datetime, refused: Mapping[tuple[str, str], str]
+) -> TimelineEntry:
     """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
