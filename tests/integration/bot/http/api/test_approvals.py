@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.http.api import long_polling
-from bot.security.keys import Secrets
 from bot.security.receipts import verify
+from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain.request import ApprovalRequest, Via
 from orchestration.service.approvals import ApprovalService
