@@ -117,6 +117,8 @@ class Approvers:
             return
         record.ask(record.rounds()[0].holders(members))
         self.wait_for(record.undecided())
+        if state.asked and record.on_show():  # known only now, so the cards do not have it
+            self._effects.refresh_cards()
 
     def wait_for(self, people: Collection[str]) -> None:
         """Tells the entities of these people that the request waits for them. Not before there is a card to link to."""
@@ -144,10 +146,6 @@ class Approvers:
 
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
-        if not self._record.state.asked:
-            members = yield from self.members(self._record.level.approvers)
-            if members is not None:
-                self.ask(members)
         reminded = []
         for person in self._record.undecided():
             call: Task[Any] = self._ctx.call_entity(
