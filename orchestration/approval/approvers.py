@@ -76,7 +76,8 @@ class Approvers:
             return found
         for person in approvers:
             voters = record.voters()
-            if person in record.policy.groups or person in voters.delegates or voters.barred(person):
+            handed = person in voters.delegates or person in voters.delegates.values()  # one hop
+            if person in record.policy.groups or handed or voters.barred(person):
                 continue
             delegate = (yield from self._entry(person)).delegate_on(self._now().date())
             if delegate is None or not self._fit(delegate, person, voters, members):
