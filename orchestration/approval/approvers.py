@@ -97,7 +97,8 @@ class Approvers:
             return found
         for person in approvers:
             voters = record.voters()
-            if person in record.policy.groups or person in voters.delegates or voters.barred(person):
+            handed = person in voters.delegates or person in voters.delegates.values()  # one hop
+            if person in record.policy.groups or handed or voters.barred(person):
                 continue
             code = all(round_.code for round_ in voters.rounds if person in round_.named)
             entered = record.people.get(person)
@@ -140,6 +141,8 @@ class Approvers:
             return
         record.ask(record.rounds()[0].holders(members))
         self.wait_for(record.undecided())
+        if state.asked and record.on_show():  # known only now, so the cards do not have it
+            self._effects.refresh_cards()
 
     def wait_for(self, people: Collection[str]) -> None:
         """Tells the entities of these people that the request waits for them. Not before there is a card to link to."""
@@ -167,10 +170,6 @@ class Approvers:
 
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
-        if not self._record.state.asked:
-            members = yield from self.members(self._record.level.approvers)
-            if members is not None:
-                self.ask(members)
         reminded = []
         for person in self._record.undecided():
             call: Task[Any] = self._ctx.call_entity(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -156,23 +156,20 @@ class Record:
             confirmed=state.confirmed,
             counted=() if policy.allow_repeat_approver else state.counted,
             requester=None if policy.allow_self_approval else self.request.requester,
-            reserved=self._reserved(),
+            later=self._later(state.votes),
+            enrolled=[person for person in self.people if self.enrolled(person)],
         )
 
-    def _reserved(self) -> set[str]:
-        """Those without whom a later level could not be decided, now that this one has the votes that it has."""
+    def _later(self, votes: Iterable[Vote]) -> list[tuple[Collection[str], int]]:
+        """What the later levels still take, once this one has these votes."""
         state, policy = self.state, self.policy
-        later = state.level_index + 1
-        if policy.allow_repeat_approver or later >= len(policy.levels):
-            return set()
+        if policy.allow_repeat_approver:
+            return []
         barred = {*state.counted, *(() if policy.allow_self_approval else (self.request.requester,))}
-        for vote in state.votes:
+        for vote in votes:
             if vote.choice is Choice.APPROVE:
                 barred |= {vote.actor, vote.holder}
-        if policy.undecidable(barred, later) is not None:
-            return set()
-        named = {person for level in policy.levels[later:] for person in level.approvers}
-        return {person for person in named if policy.undecidable({*barred, person}, later) is not None}
+        return [(people, number) for _, people, number in policy.demands(barred, state.level_index + 1)]
 
     def needs_code(self, round_number: int) -> bool:
         """Whether an approval in that round needs a code. An escalation inherits what any level so far asked for."""
@@ -250,6 +247,7 @@ class Record:
         if round_ is None or not reachable(round_, state.votes, now, members, digest):
             return False
         after = _with_delegate(now, delegation.actor, delegation.to, confirmed=confirmed)
+        after = replace(after, later=self._later(left))
         return not reachable(round_, left, after, members, digest)
 
     def approvable_after_absence(

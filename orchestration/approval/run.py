@@ -241,6 +241,9 @@ class ApprovalRun:
 
     def _remind(self) -> Durable[None]:
         self._happened += 1
+        members = yield from self._approvers.members(self.record.seated())
+        if members is not None:
+            self._look_at(members)
         yield from self._approvers.remind()
         if every := self.record.level.remind_every:
             self.record.state.remind_at = self.now() + every

@@ -324,20 +324,25 @@ class Policy(Recorded):
         """Those of the principals that are groups, each once, in order."""
         return list(dict.fromkeys(principal for principal in principals if principal in self.groups))
 
-    def undecidable(self, barred: Collection[str], start: int = 0) -> Level | None:
-        """The first level from `start` on that cannot be decided once nobody of `barred` may, or None.
+    def demands(self, barred: Collection[str], start: int = 0) -> list[tuple[Level, list[str], int]]:
+        """Each level from `start` on, those of its people who are not `barred`, and how many of them it takes.
 
-        A level with a group among its approvers is taken for decidable here: who is in it is known only then.
+        A level with a group among its approvers is left out: who is in it is known only when it opens.
         """
-        before: list[tuple[Collection[str], int]] = []
+        found = []
         for level in self.levels[start:]:
             if self.groups_in(level.approvers):
                 continue
             people = [person for person in dict.fromkeys(level.approvers) if person not in barred]
             # Of "all", those who decided before are not asked again, so only the least number is certain.
-            number = (
-                level.people_needed(0) if level.quorum == "all" else max(level.quorum, level.people_needed(0))
-            )
+            number = level.people_needed(0)
+            found.append((level, people, number if level.quorum == "all" else max(level.quorum, number)))
+        return found
+
+    def undecidable(self, barred: Collection[str], start: int = 0) -> Level | None:
+        """The first level from `start` on that cannot be decided once nobody of `barred` may, or None."""
+        before: list[tuple[Collection[str], int]] = []
+        for level, people, number in self.demands(barred, start):
             seats = [*before, (people, number)]
             if not can_follow(seats if not self.allow_repeat_approver else seats[-1:]):
                 return level

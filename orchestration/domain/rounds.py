@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import combinations
+from typing import Final, Literal
 
 from orchestration.domain.commands import Decision
 from orchestration.domain.request import Choice, Vote
 
 # Each group with the people in it at this moment. A group that is missing has nobody in it.
 Members = Mapping[str, Collection[str]]
+# Some people, and how many of them it takes.
+Demand = tuple[Collection[str], int]
+# A seat that may be used: who votes from it, and whose it is.
+Seat = tuple[str, str]
+# Each one doubles the ways to try; past so many, a round may be taken for lost a little early.
+DEAR_TRIED: Final = 8
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,9 @@ class EligibleVoters:
 
     `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them; `confirmed` are the
     holders whose delegate counts also in a round that needs a code. `counted` have decided an earlier level, and
-    `requester` has asked for it; neither has a word here (both are empty where the policy allows it). `reserved` are
-    needed at a later level, which could not be decided without them.
+    `requester` has asked for it; neither has a word here (both are empty where the policy allows it). `later` has for
+    each later level the people who could still decide it, and how many of them it takes; it is empty where one person
+    may decide at several levels. `enrolled` have a phone for codes; None where that is not known.
     """
 
     rounds: Sequence[Round] = ()
@@ -64,7 +72,8 @@ class EligibleVoters:
     confirmed: Collection[str] = ()
     counted: Collection[str] = ()
     requester: str | None = None
-    reserved: Collection[str] = ()
+    later: Sequence[Demand] = ()
+    enrolled: Collection[str] | None = None
 
     def round(self, number: int) -> Round | None:
         """The open round of that number."""
@@ -92,22 +101,29 @@ class EligibleVoters:
         """Whether they have no word here, neither from a seat of their own nor from anybody else's."""
         return person == self.requester or person in self.counted
 
+    def needed_later(self, *people: str) -> bool:
+        """Whether a later level could not be decided any more, were these people counted here."""
+        return can_follow(self.later) and not can_follow(_without(self.later, people))
+
     def seat(self, person: str, round_: Round, members: Members) -> str | None:
         """Whose seat the person votes from: their own, or else one they are the delegate for; None: from none.
 
-        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred.
+        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred. Of several it
+        is one whose holder no later level needs, and with a quorum of "all" one that was asked.
         """
         delegates = self.delegates_in(round_)
         own = [person] if person not in delegates else []
         others = [holder for holder, delegate in delegates.items() if delegate == person]
-        return next(
-            (
-                holder
-                for holder in [*own, *others]
-                if not self.barred(person) and not self.barred(holder) and round_.seats(holder, members)
-            ),
-            None,
-        )
+        seats = [
+            holder
+            for holder in [*own, *others]
+            if not self.barred(person) and not self.barred(holder) and round_.seats(holder, members)
+        ]
+
+        def costs(holder: str) -> tuple[bool, bool]:
+            return self.needed_later(person, holder), round_.quorum == "all" and holder not in round_.asked
+
+        return min(seats, key=costs, default=None)
 
 
 def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: str) -> Vote | None:
@@ -134,35 +150,63 @@ def reachable(
 ) -> bool:
     """Whether the round can still be approved, by those who have approved and those who may.
 
-    With a quorum of "all" a round whose people are not known yet (`asked` is empty) is taken for reachable.
+    With a quorum of "all" those who were asked must all still have their seat; before that is known (`asked` is empty),
+    those who have one now.
     """
     approvals = [
         vote
         for vote in votes
         if vote.round == round_.number and vote.choice is Choice.APPROVE and _counts(vote, round_, digest)
     ]
-    approved = {vote.actor for vote in approvals}
+    approved, filled = {vote.actor for vote in approvals}, {vote.holder for vote in approvals}
+    later = voters.later if can_follow(voters.later) else ()
+    holders = round_.holders(members)
     delegates = voters.delegates_in(round_)
 
     def user(holder: str) -> str | None:
         """Who would vote from that seat; None where nobody may."""
         person = delegates.get(holder, holder)
-        out = any(voters.barred(one) or one in voters.reserved for one in (person, holder))
-        return None if out else person
+        out = voters.barred(person) or voters.barred(holder)
+        no_code = round_.code and voters.enrolled is not None and person not in voters.enrolled
+        return None if out or no_code else person
 
+    free = [(person, holder) for holder in holders if holder not in filled and (person := user(holder))]
+    free = [(person, holder) for person, holder in free if person not in approved]
     if round_.quorum != "all":
-        able = {person for holder in round_.holders(members) if (person := user(holder)) is not None}
-        return len(approved | able) >= max(round_.quorum, round_.at_least)
-    if not round_.asked:
-        return True
-    filled = {vote.holder for vote in approvals}
-    left = [user(holder) for holder in round_.asked if holder not in filled]
-    able = {person for person in left if person is not None}
+        return _can_fill(max(round_.quorum, round_.at_least) - len(approved), free, later)
+    asked = round_.asked or [holder for holder in holders if not voters.barred(holder)]
+    taken = [(person, holder) for person, holder in free if holder in asked]
+    people = {person for person, _ in taken}
     # A person has one vote in a round, so each seat that is left takes a person of its own.
-    return len(able) == len(left) and not able & approved and len(able | approved) >= round_.at_least
+    if not asked or len(people) < len(set(asked) - filled):
+        return False
+    others = [(person, holder) for person, holder in free if person not in people]
+    names = {name for seat in taken for name in seat}
+    return _can_fill(round_.at_least - len(people | approved), others, _without(later, names))
 
 
-def can_follow(levels: Sequence[tuple[Collection[str], int]]) -> bool:
+def _can_fill(number: int, seats: Sequence[Seat], later: Sequence[Demand]) -> bool:
+    """Whether so many different people can vote from these seats, and the later levels still be decided by others."""
+    wanted = {person for people, _ in later for person in people}
+    # Such a seat costs the later levels two people: who votes, and whose seat it is.
+    dear = [(person, holder) for person, holder in seats if person != holder and holder in wanted][
+        :DEAR_TRIED
+    ]
+    cheap = {person for person, holder in seats if person == holder or holder not in wanted}
+    for size in range(min(max(number, 0), len(dear)) + 1):
+        for taken in combinations(dear, size):
+            names = {name for seat in taken for name in seat}
+            different = len({person for person, _ in taken}) == size
+            if different and can_follow([(cheap - names, number - size), *_without(later, names)]):
+                return True
+    return False
+
+
+def _without(demands: Sequence[Demand], people: Collection[str]) -> list[Demand]:
+    return [([person for person in able if person not in people], number) for able, number in demands]
+
+
+def can_follow(levels: Sequence[Demand]) -> bool:
     """Whether each level can have as many people as it needs (people, number) while nobody decides at two of them."""
     wanted = [people for people, number in levels for _ in range(number)]
     taken: dict[str, int] = {}

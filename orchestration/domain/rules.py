@@ -63,13 +63,12 @@ def may_decide(decision: Decision, *, policy: Policy, voters: EligibleVoters, me
     `members` maps each group to the people in it at this moment; a group that is missing has nobody.
     """
     refusal, holder = _seat(decision.actor, decision.round, voters, members)
-    if refusal is not None:
-        return refusal
+    if refusal is not None or holder is None:
+        return refusal or Reason.NOT_AN_APPROVER
     if decision.choice is Choice.REJECT:
         no_reason = policy.require_reason and not decision.comment.strip()
         return Reason.REASON_REQUIRED if no_reason else Reason.RECORDED
-    needed_later = decision.actor in voters.reserved or holder in voters.reserved
-    return Reason.NEEDED_LATER if needed_later else Reason.RECORDED
+    return Reason.NEEDED_LATER if voters.needed_later(decision.actor, holder) else Reason.RECORDED
 
 
 def may_delegate(
@@ -85,6 +84,8 @@ def may_delegate(
         return refusal
     if holder != delegation.actor or delegation.actor in voters.delegates.values():
         return Reason.ONE_HOP
+    if voters.needed_later(delegation.actor):
+        return Reason.NEEDED_LATER
     return (
         delegate_fault(delegation.to, delegation.actor, policy, voters, members, entered) or Reason.RECORDED
     )

@@ -31,7 +31,7 @@ VOTERS = EligibleVoters(
 ESCALATED = replace(
     VOTERS, rounds=[Round(2, ["U0ADA", "U0CAM"]), Round(3, ["S0DIRECTORS"], ["S0DIRECTORS"])], delegates={}
 )
-NEEDED = replace(VOTERS, reserved={"U0ADA"})
+NEEDED = replace(VOTERS, later=[(["U0ADA"], 1)])
 ANYBODY = replace(VOTERS, counted=(), requester=None)
 ESCALATED_ANYBODY = replace(ESCALATED, counted=(), requester=None)
 
@@ -90,7 +90,7 @@ def having(**changes: bool) -> Policy:
         (decision("U0ADA", round_=3), ESCALATED, PURCHASE, Reason.NOT_AN_APPROVER),
         (decision("U0ADA"), ESCALATED, PURCHASE, Reason.RECORDED),
         (decision("U0ADA"), NEEDED, PURCHASE, Reason.NEEDED_LATER),
-        (decision("U0BOB"), replace(VOTERS, reserved={"U0VERA"}), PURCHASE, Reason.RECORDED),
+        (decision("U0BOB"), replace(VOTERS, later=[(["U0VERA"], 1)]), PURCHASE, Reason.RECORDED),
         (decision("U0ADA", Choice.REJECT, comment="No."), NEEDED, PURCHASE, Reason.RECORDED),
         (decision("U0CAM"), ESCALATED, PURCHASE, Reason.COUNTED_BEFORE),
         (decision("U0CAM"), ESCALATED_ANYBODY, PURCHASE, Reason.RECORDED),
