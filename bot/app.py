@@ -47,6 +47,7 @@ from orchestration.runtime.worker import register
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
+from orchestration.service.request_ids import RequestIds
 from orchestration.service.sweep import ReconcileSweep
 from orchestration.service.worklists import Worklists
 
@@ -102,7 +103,8 @@ async def running(
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)
-        service = ApprovalService(client, book, SlackIds())
+        request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
+        service = ApprovalService(client, book, SlackIds(), request_ids)
         challenges = sms.service(client) if sms else None
         outcome_activities, api = _for_programs(settings, client, service, secrets, http, challenges)
         people = _for_people(settings, connection, client, service, secrets, redraw_every)

@@ -22,8 +22,8 @@ class Notifier(Protocol):
         """Post `card` to `channel`, pinging `notify` (people and groups)."""
         ...
 
-    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
-        """The copy already posted for this round at or after `since`; None when there is none, or no way to look."""
+    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
+        """The copy already posted for the card's round at or after `since`; None when none is found."""
         ...
 
     def edit_card(self, ref: CardRef, card: Card) -> None:

@@ -34,6 +34,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check.add_argument("receipt", metavar="RECEIPT", help="the receipt; - reads it from standard input")
     check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
     check.add_argument("--id", metavar="ID", help="insist that it is about this request")
+    check.add_argument("--nonce", help="insist that it is about this start of the request")
     check.add_argument("--policy", help="insist that this policy decided")
     check.add_argument("--digest", help="insist that exactly this was shown")
     check.add_argument("--json", action="store_true", help="print all that it says, as JSON")
@@ -52,7 +53,7 @@ def _verify(given: argparse.Namespace) -> int:
     else:
         by = f" by {claims['processed_by']}" if claims.get("processed_by") else ""
         say(plain(f"{claims['sub']} {claims['status']}{by}, {claims['processed_at']}"))
-    wanted = {"sub": given.id, "policy": given.policy, "digest": given.digest}
+    wanted = {"sub": given.id, "jti": given.nonce, "policy": given.policy, "digest": given.digest}
     for claim, value in wanted.items():
         if value is not None and claims.get(claim) != value:
             complain(f"the receipt is genuine, but about {claims.get(claim)}, not {value}.")

@@ -73,6 +73,7 @@ class SigningKeys:
     def sign_receipt(self, given: SignReceiptInput) -> str:
         """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
+        Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew.
         Each decision also says which way it came and which second factor confirmed it, if one did.
         It has no `iat`: libraries refuse one that is a second ahead of the clock of whoever checks.
         """
@@ -80,6 +81,7 @@ class SigningKeys:
         claims = {
             "iss": "countersign",
             "sub": outcome.request_id,
+            "jti": outcome.nonce,
             "policy": given.policy,
             "requester": given.requester,
             "digest": outcome.digest,

@@ -55,6 +55,10 @@ class Secrets:
         """32 bytes that only this server can make, from the newest secret."""
         return _derive(self._secrets[0], purpose, about)
 
+    def derive_each(self, purpose: str, about: str) -> tuple[bytes, ...]:
+        """The same from every secret, the newest first: to find what was made before a rotation."""
+        return tuple(_derive(secret, purpose, about) for secret in self._secrets)
+
     def sign(self, purpose: str, about: str, *, until: datetime) -> str:
         """A key for one thing until a time: `EXPIRES.MAC`, safe in a URL. EXPIRES is in seconds since 1970."""
         expires = str(int(until.timestamp()))

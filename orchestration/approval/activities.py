@@ -44,8 +44,8 @@ class ApprovalActivities:
         self._actions = actions
         self._alone_since = alone_since
         self._lock = threading.Lock()
-        self._done: OrderedDict[tuple[str, str], Delivery] = OrderedDict()
-        self._under_way: dict[tuple[str, str], threading.Lock] = {}
+        self._done: OrderedDict[tuple[str, str, int], Delivery] = OrderedDict()
+        self._under_way: dict[tuple[str, str, int], threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
 
     def post_card(self, _: ActivityContext, given: PostCardInput) -> Delivery:
@@ -54,14 +54,11 @@ class ApprovalActivities:
 
         def post() -> CardRef:
             look = self._maybe_tried(given)
-            found = (
-                self._notifier.find_card(channel, card.request_id, card.round, card.asked_at)
-                if look
-                else None
-            )
+            found = self._notifier.find_card(channel, card, card.asked_at) if look else None
             return found or self._notifier.post_card(channel, card, given.notify)
 
-        return self._once((card.request_id, f"card {card.round}"), lambda: Delivery(card=post()))
+        # By its nonce: a request that comes again under an old ID has cards of its own.
+        return self._once((card.request_id, card.nonce, card.round), lambda: Delivery(card=post()))
 
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
@@ -81,7 +78,7 @@ class ApprovalActivities:
                 self._notifier.post_reply(*place)
             return Delivery()
 
-        return self._once((given.request_id, f"step {given.step.number}"), reply)
+        return self._once((given.ref.channel, given.ref.ts, given.step.number), reply)
 
     def send_message(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message. After a crash at the wrong moment it may come twice, which harms nobody."""
@@ -99,7 +96,7 @@ class ApprovalActivities:
     def _maybe_tried(self, given: PostCardInput | PostReplyInput) -> bool:
         return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since
 
-    def _once(self, key: tuple[str, str], act: Callable[[], Delivery]) -> Delivery:
+    def _once(self, key: tuple[str, str, int], act: Callable[[], Delivery]) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())

@@ -169,6 +169,11 @@ class Effects:
             told = self._outcome_event()["data"]
             self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
 
+    def _outcome_id(self) -> str:
+        """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
+        record = self._record
+        return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
+
     def _outcome_event(self) -> dict[str, Any]:
         """The outcome as others get it; the same each time."""
         record, outcome = self._record, self._record.outcome()
@@ -281,7 +286,7 @@ class Effects:
                 user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
             )
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
-        key = f"{record.request_id}:{record.state.status}:{index}"
+        key = f"{self._outcome_id()}:{index}"
         return "run_action", RunActionInput(
             post=action.post,
             activity=action.activity,
@@ -303,7 +308,7 @@ class Effects:
         record = self._record
         return "send_callback", SendCallbackInput(
             url=record.request.callback_url or "",
-            id=f"{record.request_id}:{record.state.status}",
+            id=self._outcome_id(),
             asked_with=record.request.asked_with,
             event=self._outcome_event(),
             attempt=attempt,

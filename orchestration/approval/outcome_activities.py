@@ -12,7 +12,7 @@ from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceip
 from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
-from orchestration.domain.request import ApprovalRequest
+from orchestration.domain.request import ApprovalRequest, new_nonce
 from orchestration.ports import Caller, Signer
 
 
@@ -47,7 +47,7 @@ class OutcomeActivities:
 
 
 def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> ApprovalInput:
-    """The input of `approval`: the request as its policy wants it, and a copy of that policy.
+    """The input of `approval`: the request as its policy wants it, a copy of that policy, and a nonce of this start.
 
     Raises `InvalidRequestError` naming the field.
     """
@@ -62,6 +62,7 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
     except ValueError as error:
         raise InvalidRequestError(f"requester: {error}.", field="requester") from error
     return ApprovalInput(
+        nonce=new_nonce(),
         request=rules.check_request(request, policy),
         policy=policy,
         people=book.people_of(policy),

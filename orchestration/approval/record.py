@@ -15,6 +15,7 @@ from orchestration.domain.request import (
     CardRef,
     Choice,
     Factor,
+    Identity,
     LevelState,
     Outcome,
     Remark,
@@ -45,6 +46,7 @@ class Record:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
         self.people = given.people
+        self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
 
     @property
@@ -283,15 +285,19 @@ class Record:
 
     # ---- verdicts and steps ------------------------------------------------------------------------------
 
-    def answered(self, command_id: str) -> bool:
+    def answered(self, command_id: str, fingerprint: str = "") -> bool:
         """Whether this very command already has its verdict (a delivery that came twice)."""
-        return any(verdict.command_id == command_id for verdict in self.state.verdicts)
+        return any(verdict.is_on(command_id, fingerprint) for verdict in self.state.verdicts)
 
-    def answer(self, command_id: str, reason: Reason) -> None:
-        """Publishes the verdict on a command; the last 100 are kept."""
+    def answer(self, command_id: str, reason: Reason, fingerprint: str = "") -> None:
+        """Publishes the verdict on a command; the last 100 are kept. What could not be read has no fingerprint."""
         verdict = Verdict(
-            command_id=command_id, reason=reason, ended_as=self.state.status if self.ended else None
+            command_id=command_id,
+            reason=reason,
+            ended_as=self.state.status if self.ended else None,
+            fingerprint=fingerprint,
         )
+        self.state.answered += 1
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
@@ -354,6 +360,8 @@ class Record:
         upcoming = [] if self.ended else [level.name for level in self.policy.levels[state.level_index + 1 :]]
         return Card(
             request_id=self.request_id,
+            nonce=self.identity.nonce,
+            digest=self.identity.digest,
             round=round_,
             status=state.status,
             policy_title=self.policy.title,
@@ -396,6 +404,9 @@ class Record:
             title=self.request.title,
             requester=self.request.requester,
             asked_at=state.asked_at,
+            nonce=self.identity.nonce,
+            digest=self.identity.digest,
+            answered=state.answered,
             round=state.round,
             steps=state.steps,
             deadline=state.deadline,
@@ -421,7 +432,8 @@ class Record:
             comments=state.comments,
             reason=state.reason,
             levels=state.past_levels,
-            digest=self.request.digest(),
+            digest=self.identity.digest,
+            nonce=self.identity.nonce,
             receipt=state.receipt,
         )
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from orchestration.approval.approvers import Approvers
 from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
+from orchestration.approval.repeats import Repeats
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.step_up import StepUp
 from orchestration.challenge.models import Trouble
@@ -64,6 +65,7 @@ class ApprovalRun:
         self._outbox = self._effects.outbox
         self._approvers = Approvers(ctx, self.record, self._inbox, self._effects, self.now)
         self._step_up = StepUp(ctx, self.record)
+        self._repeats = Repeats(self.record.state)
         self._worklists = WorklistUpdates(ctx, ctx.instance_id)
         self._happened = 0
 
@@ -265,13 +267,16 @@ class ApprovalRun:
         except ValidationError as error:
             self._refuse_malformed(name, payload, error)
             return
-        if self.record.answered(command.command_id):
+        fingerprint = command.fingerprint()
+        if self.record.answered(command.command_id, fingerprint):
             return
-        if self._of_a_group(command):
-            self.record.answer(command.command_id, Reason.MALFORMED)
-            return
-        reason = yield from self._obey(command)
-        self.record.answer(command.command_id, reason)
+        reason = self._repeats.refusal(command)
+        if reason is None:
+            reason = self._unfit(command) or (yield from self._obey(command))
+            self._repeats.remember(command, reason)
+            if reason is Reason.RECORDED and isinstance(command, Decision | Delegation):
+                self._step_up.drop(command.actor)
+        self.record.answer(command.command_id, reason, fingerprint)
 
     def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
         """Anyone may raise an event. One that does not fit is logged, and answered where it carries an ID."""
@@ -281,6 +286,14 @@ class ApprovalRun:
         command_id = command_id_of(payload)
         if command_id is not None and not self.record.answered(command_id):
             self.record.answer(command_id, Reason.MALFORMED)
+
+    def _unfit(self, command: Command) -> Reason | None:
+        """Why it is not even looked at: a group sent it, or it is about something else than this request now is."""
+        if self._of_a_group(command):
+            return Reason.MALFORMED
+        shown = (command.nonce, command.digest)
+        identity = self.record.identity
+        return None if shown in {(None, None), (identity.nonce, identity.digest)} else Reason.OUTDATED
 
     def _of_a_group(self, command: Command) -> bool:
         """Whether a group acts or is to decide. Only people do; the service takes no such command from anybody."""
@@ -362,9 +375,9 @@ class ApprovalRun:
             if members is None:
                 trouble = Trouble.UNSENT
             elif isinstance(act, Decision):
-                self._decide(act, members, Factor.SMS)
+                self._repeats.remember(act, self._decide(act, members, Factor.SMS))
             else:
-                self._delegate(act, members, Factor.SMS)
+                self._repeats.remember(act, self._delegate(act, members, Factor.SMS))
             if members is not None:
                 self._look_at(members)
         if trouble is not None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
-from orchestration.domain.commands import Verdict
+from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.ids import PersonId
 from orchestration.domain.policy import KnownPerson, Policy
 from orchestration.domain.request import (
@@ -22,6 +22,17 @@ from orchestration.domain.request import (
     Vote,
 )
 from orchestration.durable.outbox import Lane
+
+
+class Handled(Recorded):
+    """A command that was answered, remembered for longer than its verdict. The oldest is first."""
+
+    id: str = Field(description="The beginning of the SHA-256 of the command ID")
+    fingerprint: str
+    actor: str
+    reason: Reason
+    answered: int = Field(default=0, description="What the service stamped on it")
+    decides: bool = Field(default=False, description="Whether it is a decision or a delegation")
 
 
 class State(BaseModel):
@@ -56,6 +67,8 @@ class State(BaseModel):
     cards: list[CardRef] = Field(default_factory=list)
     remarks: list[Remark] = Field(default_factory=list)
     verdicts: list[Verdict] = Field(default_factory=list)
+    answered: int = Field(default=0, description="How many commands were answered so far")
+    handled: list[Handled] = Field(default_factory=list)
     steps: int = 0
     decided_by: Vote | None = None
     ended_at: datetime | None = None
@@ -82,6 +95,7 @@ class ApprovalInput(Recorded):
     """The input of the `approval` orchestration. The requester is stamped by the service, never by a message body."""
 
     request: ApprovalRequest
+    nonce: str = Field(default="", description="Random, made at the start, by us: see `take_policy`")
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
     people: dict[PersonId, KnownPerson] = Field(
         default_factory=dict, description="Those whom the policy names"

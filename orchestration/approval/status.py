@@ -13,7 +13,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, Choice, Outcome, Status
+from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Status
 from orchestration.domain.rounds import EligibleVoters, Round
 
 # The ends of an orchestration that run no line of its own code.
@@ -36,6 +36,11 @@ class RequestView:
     policy: Policy
 
     @property
+    def identity(self) -> Identity:
+        """What a decision made on this has to be about."""
+        return self.progress.identity
+
+    @property
     def ended_at(self) -> datetime | None:
         """When it was decided; None while it runs."""
         return self.progress.outcome.processed_at if self.progress.outcome else None
@@ -44,7 +49,7 @@ class RequestView:
 def view_of(state: OrchestrationState) -> RequestView:
     """The request of an `approval` instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
     given = state.get_input(ApprovalInput)
-    if given is None or given.policy is None:
+    if given is None or given.policy is None or not given.nonce:
         raise UnknownRequestError
     return RequestView(progress_of(state), given.request, given.policy)
 
@@ -70,6 +75,9 @@ def progress_of(state: OrchestrationState) -> Progress:
             title=given.request.title,
             requester=given.request.requester,
             asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
+            nonce=given.nonce,
+            digest=given.request.digest(),
+            answered=given.state.answered if given.state else 0,
             round=0,
         )
     if cut_short is None:
@@ -81,6 +89,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         reason=CUT_SHORT_REASONS[cut_short],
         levels=progress.levels,
         digest=given.request.digest(),
+        nonce=given.nonce,
     )
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
 

@@ -45,7 +45,7 @@ class StepUp:
         if not record.enrolled(act.actor):
             return Reason.NOT_ENROLLED
         record.state.challenges += 1
-        challenge_id = f"{record.request_id}-sms-{record.state.challenges}"
+        challenge_id = f"{record.request_id}-sms-{record.identity.nonce[:8]}-{record.state.challenges}"
         record.state.confirming[act.actor] = challenge_id
         given = ChallengeInput(
             target=ChallengeTarget(user=act.actor),
@@ -55,7 +55,8 @@ class StepUp:
                     "request": record.request_id,
                     "round": act.round,
                     "person": act.actor,
-                    "digest": record.request.digest(),
+                    "nonce": record.identity.nonce,
+                    "digest": record.identity.digest,
                     "act": "delegate" if isinstance(act, Delegation) else act.choice,
                 }
             ),
@@ -105,13 +106,21 @@ class StepUp:
             return None
         return progress.trouble or Trouble.EXPIRED
 
+    def drop(self, person: str) -> None:
+        """They have decided otherwise meanwhile: what awaited their code is older than that, and never counts."""
+        for challenge_id, (act, _) in list(self._under_way.items()):
+            if act.actor == person:
+                self._cancel(challenge_id)
+                del self._under_way[challenge_id]
+                self._record.state.confirming.pop(person, None)
+
     def drop_all(self) -> None:
         """The level is over: nobody needs these codes any more, and no later answer counts."""
         for challenge_id in self._under_way:
-            self._ctx.send_event(
-                challenge_id,
-                EVENT_CANCELLED,
-                data=Cancelled(trouble=Trouble.CANCELLED).model_dump(mode="json"),
-            )
+            self._cancel(challenge_id)
         self._under_way.clear()
         self._record.state.confirming.clear()
+
+    def _cancel(self, challenge_id: str) -> None:
+        cancelled = Cancelled(trouble=Trouble.CANCELLED).model_dump(mode="json")
+        self._ctx.send_event(challenge_id, EVENT_CANCELLED, data=cancelled)

@@ -19,7 +19,7 @@ from orchestration.durable.generator import Durable
 
 def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
     """Asks level by level; the first level that is not approved ends the request. Returns the Outcome."""
-    if given.policy is None:
+    if given.policy is None or not given.nonce:
         return (yield from take_policy(ctx, given))
     run = ApprovalRun(ctx, given)
     run.begin()
@@ -39,7 +39,10 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
 
 
 def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
-    """Another orchestration asked and has no policy. This generation takes one, and continues as new with it."""
+    """Another orchestration asked: it has no policy and no nonce. This generation takes both, and continues as new.
+
+    Neither comes from what that orchestration sent: a nonce that is chosen could be one that people saw before.
+    """
     taken: Taken = yield ctx.call_activity("take_policy", input=given.request, return_type=Taken)
     if taken.given is not None:
         ctx.continue_as_new(taken.given, save_events=True)

@@ -12,6 +12,7 @@ from orchestration.domain.request import (
     ActionState,
     CardRef,
     Choice,
+    Identity,
     LevelState,
     Recorded,
     Remark,
@@ -30,6 +31,8 @@ class Card(Recorded):
     """Everything one posted copy shows. Rendering it twice gives the same card."""
 
     request_id: str
+    nonce: str
+    digest: str
     round: int
     status: Status
     policy_title: str
@@ -51,6 +54,11 @@ class Card(Recorded):
     ended_by: str | None = None
     comments: str = ""
     reason: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """What a decision made on this copy is about."""
+        return Identity(nonce=self.nonce, digest=self.digest)
 
 
 class StepKind(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
@@ -13,13 +14,17 @@ from orchestration.domain.request import (
     ActionState,
     CardRef,
     Choice,
+    Digest,
+    Identity,
     LevelState,
+    Nonce,
     Outcome,
     Recorded,
     RemarkKind,
     Status,
     TokenName,
     Via,
+    to_json,
 )
 
 EVENT_DECISION: Final = "ApprovalDecision"
@@ -32,17 +37,38 @@ CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Stamped(Recorded):
-    """What the service stamps on every command: who, by which way, and an ID by which a repeat is known."""
+    """What the service stamps on every command: who, by which way, and an ID by which a repeat is known.
+
+    `nonce` and `digest` say what the person was shown. Where they are given, they have to be the request's own.
+    """
 
     command_id: CommandId
     actor: PersonId
     via: Via
     token: TokenName | None = None
+    answered: int = Field(
+        default=0,
+        ge=0,
+        description="How many commands the request had answered when the service took this one",
+    )
+    nonce: Nonce | None = None
+    digest: Digest | None = None
+
+    def fingerprint(self) -> str:
+        """Of the whole command, but for its ID and what the service fills in anew: a repeat has the same one."""
+        said = self.model_dump(mode="json", exclude={"command_id", "answered", *self._filled_in()})
+        whole = to_json({"kind": type(self).__name__, **said})
+        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+
+    def _filled_in(self) -> set[str]:
+        return set()
 
 
 class Decision(Stamped):
     """Payload of `ApprovalDecision`."""
 
+    nonce: Nonce
+    digest: Digest
     round: int = Field(ge=1)
     round_named: bool = Field(
         default=True,
@@ -50,6 +76,9 @@ class Decision(Stamped):
     )
     choice: Choice
     comment: str = Field(default="", max_length=2000)
+
+    def _filled_in(self) -> set[str]:
+        return set() if self.round_named else {"round"}
 
 
 class Cancellation(Stamped):
@@ -61,6 +90,8 @@ class Cancellation(Stamped):
 class Delegation(Stamped):
     """Payload of `ApprovalDelegated`: `actor` hands their vote at this level to `to`."""
 
+    nonce: Nonce
+    digest: Digest
     round: int = Field(ge=1)
     to: PersonId
 
@@ -120,6 +151,10 @@ class Reason(StrEnum):
     NOT_THE_OWNER = "not_the_owner"
     NOTHING_TO_RETRY = "nothing_to_retry"
     ROUND_OVER = "round_over"
+    OUTDATED = "outdated"
+    ID_REUSED = "id_reused"
+    SUPERSEDED = "superseded"
+    TOO_OFTEN = "too_often"
     REASON_REQUIRED = "reason_required"
     ALREADY_ENDED = "already_ended"
     MALFORMED = "malformed"
@@ -140,6 +175,13 @@ class Verdict(Recorded):
     command_id: str
     reason: Reason
     ended_as: Status | None = None
+    fingerprint: str = Field(
+        default="", description="Of the whole command; empty for one that could not be read"
+    )
+
+    def is_on(self, command_id: str, fingerprint: str) -> bool:
+        """Whether it answers this very command. The same ID may have come with another one."""
+        return (self.command_id, self.fingerprint) == (command_id, fingerprint)
 
     @property
     def accepted(self) -> bool:
@@ -161,6 +203,9 @@ class Progress(Recorded):
     title: str
     requester: str
     asked_at: datetime
+    nonce: str = ""
+    digest: str = ""
+    answered: int = Field(default=0, description="How many commands it has answered so far")
     round: int
     steps: int = 0
     deadline: datetime | None = None
@@ -175,3 +220,8 @@ class Progress(Recorded):
     )
     receipt_pending: bool = Field(default=False, description="True between the outcome and its receipt")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")
+
+    @property
+    def identity(self) -> Identity:
+        """What a decision made on this has to be about."""
+        return Identity(nonce=self.nonce, digest=self.digest)

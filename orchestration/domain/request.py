@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -30,6 +31,9 @@ VERSION: Final = "1.0.0"
 TokenName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,59}$", description="The name of an API token")
 ]
+# Random, made anew at each start: a request that comes again under an old ID is still another one.
+Nonce = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{22}$", description="Which start of the request it was")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what was asked")]
 CallbackUrl = Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=500)]
 
 _DURATION: Final = re.compile(r"^(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -92,6 +96,18 @@ class ApprovalRequest(Model):
             mode="json", include={"policy", "title", "description", "amount", "currency", "fields"}
         )
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
+
+
+class Identity(Recorded):
+    """What a decision is about: which start of the request, and what that asks. A request's ID alone says neither."""
+
+    nonce: str = ""
+    digest: str = ""
+
+
+def new_nonce() -> str:
+    """The nonce of one start: 128 random bits, safe in a URL."""
+    return secrets.token_urlsafe(16)
 
 
 # ---- deciding --------------------------------------------------------------------------------------------
@@ -232,6 +248,7 @@ class Outcome(Recorded):
     reason: str = ""
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
+    nonce: str = Field(default="", description="Which start of the request it was; the receipt's `jti`")
     receipt: str | None = Field(default=None, description="Compact JWS (Ed25519) over the outcome")
 
 

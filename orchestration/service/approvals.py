@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import grpc
@@ -50,12 +48,14 @@ from orchestration.domain.request import (
     VERSION,
     ApprovalRequest,
     Choice,
+    Identity,
     Outcome,
     RemarkKind,
     Status,
     Via,
 )
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
+from orchestration.service.request_ids import RequestIds
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -63,7 +63,6 @@ C = TypeVar("C", bound=Stamped)
 OVER: Final = frozenset(
     {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
 )
-CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,7 @@ class Ticket:
 
     request_id: str
     command_id: str
+    fingerprint: str
     known: Verdict | None = None
 
 
@@ -91,32 +91,47 @@ class ApprovalService:
     """`start`, then `decide`, `delegate`, `comment`, `cancel`, `retry`; `status` and `wait` to look.
 
     Each may raise `HubUnavailableError`: nothing was recorded. `book` is called for each new request, so that the
-    policies may be reloaded; requests already open keep their snapshot. `ids` checks whoever a command names.
+    policies may be reloaded; requests already open keep their snapshot. `ids` checks whoever a command names, and
+    `request_ids` names new requests.
     """
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], ids: IdReader) -> None:
+    def __init__(
+        self,
+        client: AsyncTaskHubGrpcClient,
+        book: Callable[[], PolicyBook],
+        ids: IdReader,
+        request_ids: RequestIds,
+    ) -> None:
         self._client = client
         self.book = book
         self._ids = ids
+        self._request_ids = request_ids
 
     # ---- asking ------------------------------------------------------------------------------------------
 
     async def start(self, request: ApprovalRequest) -> str:
         """Starts the approval of `request` and returns its ID, on disk. `request.requester` was stamped by the caller.
 
-        With an idempotency key the same request starts once, and its ID is returned each time.
-        Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
+        With an idempotency key the same request starts once, also where the secret has changed since, and its ID is
+        returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
         """
         book = self.book()
         given = taken(request, book, self._ids)
-        while True:
-            request_id = new_request_id(request)
-            if await self._begin(request_id, given):
+        if request.idempotency_key is not None:
+            return await within_budget(self._start_once(given, request.idempotency_key))
+        # A random ID may be taken. With 2^40 of them that is rare: draw again.
+        while not await self._begin(request_id := self._request_ids.fresh(request), given):
+            pass
+        return request_id
+
+    async def _start_once(self, given: ApprovalInput, key: str) -> str:
+        newest, *older = self._request_ids.of_key(given.request, key)
+        for request_id in older:
+            if await self._is_started(request_id, given.request):
                 return request_id
-            if request.idempotency_key is not None:
-                await self._check_same(request_id, given.request)
-                return request_id
-            # The random ID is taken. With 2^40 of them that is rare: draw again.
+        if not await self._begin(newest, given) and not await self._is_started(newest, given.request):
+            raise IdempotencyConflictError
+        return newest
 
     async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
         """Starts the orchestration; False when there is one of that ID."""
@@ -132,11 +147,15 @@ class ApprovalService:
             raise ours(error) from error
         return True
 
-    async def _check_same(self, request_id: str, request: ApprovalRequest) -> None:
+    async def _is_started(self, request_id: str, request: ApprovalRequest) -> bool:
+        """Whether that very request was started under the ID. Raises `IdempotencyConflictError` where another was."""
         state = await self._state(request_id)
-        given = state.get_input(ApprovalInput) if state else None
+        if state is None:
+            return False
+        given = state.get_input(ApprovalInput) if state.name == APPROVAL else None
         if given is None or given.request != request:
             raise IdempotencyConflictError
+        return True
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
@@ -146,13 +165,15 @@ class ApprovalService:
         actor: Actor,
         choice: Choice,
         *,
+        shown: Identity,
         round: int,
         round_named: bool = True,
         comment: str = "",
         command_id: str | None = None,
     ) -> Ticket:
-        """Approves or rejects. The same `command_id` is handled once, here as in every other command.
+        """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
 
+        The same `command_id` is handled once, here as in every other command, and with another command it is refused.
         Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
         """
         return await self._submit(
@@ -161,6 +182,7 @@ class ApprovalService:
                 Decision,
                 actor,
                 command_id,
+                shown,
                 round=round,
                 round_named=round_named,
                 choice=choice,
@@ -169,40 +191,71 @@ class ApprovalService:
         )
 
     async def delegate(
-        self, request_id: str, actor: Actor, to: str, *, round: int, command_id: str | None = None
+        self,
+        request_id: str,
+        actor: Actor,
+        to: str,
+        *,
+        shown: Identity,
+        round: int,
+        command_id: str | None = None,
     ) -> Ticket:
-        """Hands the actor's vote at the open level to `to`."""
-        return await self._submit(request_id, self._made(Delegation, actor, command_id, round=round, to=to))
+        """Hands the actor's vote at the open level to `to`, on what they were `shown`."""
+        return await self._submit(
+            request_id, self._made(Delegation, actor, command_id, shown, round=round, to=to)
+        )
 
     async def comment(
-        self, request_id: str, actor: Actor, kind: RemarkKind, text: str, *, command_id: str | None = None
+        self,
+        request_id: str,
+        actor: Actor,
+        kind: RemarkKind,
+        text: str,
+        *,
+        shown: Identity | None = None,
+        command_id: str | None = None,
     ) -> Ticket:
-        """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`)."""
+        """Asks, answers or remarks; changes no vote. `text` must not be blank (`InvalidRequestError`).
+
+        Here and below, `shown` may be left out. Where it is given, it has to be what the request is.
+        """
         if not text.strip():
             raise InvalidRequestError("Please write a few words.", field="text")
         return await self._submit(
-            request_id, self._made(Comment, actor, command_id, kind=kind, text=text.strip())
+            request_id, self._made(Comment, actor, command_id, shown, kind=kind, text=text.strip())
         )
 
     async def cancel(
-        self, request_id: str, actor: Actor, *, reason: str = "", command_id: str | None = None
+        self,
+        request_id: str,
+        actor: Actor,
+        *,
+        reason: str = "",
+        shown: Identity | None = None,
+        command_id: str | None = None,
     ) -> Ticket:
         """Withdraws the request, for the one who asked."""
         return await self._submit(
-            request_id, self._made(Cancellation, actor, command_id, reason=reason.strip())
+            request_id, self._made(Cancellation, actor, command_id, shown, reason=reason.strip())
         )
 
-    async def retry(self, request_id: str, actor: Actor, *, command_id: str | None = None) -> Ticket:
+    async def retry(
+        self, request_id: str, actor: Actor, *, shown: Identity | None = None, command_id: str | None = None
+    ) -> Ticket:
         """Has the outcome's failed actions tried again, for the policy's owner."""
-        return await self._submit(request_id, self._made(Retry, actor, command_id))
+        return await self._submit(request_id, self._made(Retry, actor, command_id, shown))
 
-    def _made(self, model: type[C], actor: Actor, command_id: str | None, **what: object) -> C:
+    def _made(
+        self, model: type[C], actor: Actor, command_id: str | None, shown: Identity | None, **what: object
+    ) -> C:
         """The command, stamped. Raises `InvalidRequestError`."""
         stamp = {
             "command_id": command_id or str(uuid.uuid4()),
             "actor": actor.id,
             "via": actor.via,
             "token": actor.token,
+            "nonce": shown.nonce if shown else None,
+            "digest": shown.digest if shown else None,
         }
         try:
             return model.model_validate({**stamp, **what}, context=self._ids)
@@ -220,12 +273,15 @@ class ApprovalService:
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = progress_of(state)
+        ticket = Ticket(request_id, command.command_id, command.fingerprint())
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
-            known = _find(progress, command.command_id) or _too_late(command.command_id, progress.status)
-            return Ticket(request_id, command.command_id, known)
+            found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress.status)
+            return replace(ticket, known=found)
+        # The count orders it behind whatever its person did before, by whichever process that came.
+        stamped = command.model_copy(update={"answered": progress.answered})
         with translated():
-            await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=command)
-        return Ticket(request_id, command.command_id)
+            await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=stamped)
+        return ticket
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
         """The verdict on the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
@@ -240,10 +296,10 @@ class ApprovalService:
             with contextlib.suppress(HubUnavailableError):
                 state = await self._known(ticket.request_id)
                 progress = progress_of(state)
-                if found := _find(progress, ticket.command_id):
+                if found := _find(progress, ticket):
                     return found
                 if state.runtime_status in OVER:
-                    return _too_late(ticket.command_id, progress.status)
+                    return _reused(progress, ticket) or _too_late(ticket, progress.status)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
             await asyncio.sleep(pause)
@@ -259,6 +315,10 @@ class ApprovalService:
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""
         return progress_of(await self._known(request_id))
+
+    async def identity(self, request_id: str) -> Identity:
+        """What a decision on the request as it is now has to be about. Raises `UnknownRequestError`."""
+        return (await self.status(request_id)).identity
 
     async def view(self, request_id: str) -> RequestView:
         """The request, where it stands, and the policy it was made under. Raises `UnknownRequestError`."""
@@ -306,19 +366,15 @@ class ApprovalService:
             raise ours(error) from error
 
 
-def new_request_id(request: ApprovalRequest) -> str:
-    """`<policy>-<8 characters of Crockford base32>`: random, or derived from requester and idempotency key."""
-    if request.idempotency_key is None:
-        number = secrets.randbits(40)
-    else:
-        seed = f"{request.policy}\0{request.requester}\0{request.idempotency_key}"
-        number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:5], "big")
-    return f"{request.policy}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
+def _find(progress: Progress, ticket: Ticket) -> Verdict | None:
+    return next((one for one in progress.verdicts if one.is_on(ticket.command_id, ticket.fingerprint)), None)
 
 
-def _find(progress: Progress, command_id: str) -> Verdict | None:
-    return next((verdict for verdict in progress.verdicts if verdict.command_id == command_id), None)
+def _reused(progress: Progress, ticket: Ticket) -> Verdict | None:
+    """For a request that has ended and answers nothing any more. What could not be read has used up no ID."""
+    used = any(one.command_id == ticket.command_id and one.fingerprint for one in progress.verdicts)
+    return Verdict(command_id=ticket.command_id, reason=Reason.ID_REUSED) if used else None
 
 
-def _too_late(command_id: str, status: Status) -> Verdict:
-    return Verdict(command_id=command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
+def _too_late(ticket: Ticket, status: Status) -> Verdict:
+    return Verdict(command_id=ticket.command_id, reason=Reason.ALREADY_ENDED, ended_as=status)

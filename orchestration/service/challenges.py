@@ -28,8 +28,8 @@ from orchestration.challenge.models import (
 from orchestration.challenge.phone import PhoneState
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
-from orchestration.service.approvals import CROCKFORD
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
+from orchestration.service.request_ids import CROCKFORD
 
 STANDALONE: Final = "challenge-"  # begins the ID of a challenge that belongs to no decision
 ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply

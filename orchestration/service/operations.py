@@ -131,17 +131,17 @@ class Operations:
         with translated(_named):
             return await within_budget(self._client.get_orchestration_history(instance_id))
 
-    async def whole_history(self, request_id: str) -> list[HistoryEvent]:
+    async def whole_history(self, progress: Progress) -> list[HistoryEvent]:
         """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
-        events = await self.history(request_id)
+        events = await self.history(progress.request_id)
         with suppress(UnknownRequestError):
-            events += await self.history(reconcile_id(request_id))
+            events += await self.history(reconcile_id(progress.request_id, progress.nonce))
         return events
 
-    async def reconciled_outcome(self, request_id: str) -> Outcome | None:
+    async def reconciled_outcome(self, progress: Progress) -> Outcome | None:
         """The outcome that `reconcile` wrote for an approval that was stopped or failed; None before it has."""
         try:
-            state = await self.instance(reconcile_id(request_id))
+            state = await self.instance(reconcile_id(progress.request_id, progress.nonce))
         except UnknownRequestError:
             return None
         return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
@@ -151,7 +151,7 @@ class Operations:
         receipted = progress.outcome is not None and progress.outcome.receipt is not None
         if receipted or not progress.status.ended:
             return progress
-        reconciled = await self.reconciled_outcome(progress.request_id)
+        reconciled = await self.reconciled_outcome(progress)
         if reconciled is None:
             return progress
         return progress.model_copy(update={"outcome": reconciled, "receipt_pending": False})

@@ -26,9 +26,9 @@ PAGE: Final = 100  # ended instances looked at in one pass
 OVERLAP: Final = timedelta(minutes=10)
 
 
-def reconcile_id(request_id: str) -> str:
-    """The instance that reconciles a request: its name sees to it that there is only one."""
-    return f"reconcile-{request_id}"
+def reconcile_id(request_id: str, nonce: str) -> str:
+    """The instance that reconciles this start of a request: its name sees to it that there is only one."""
+    return f"reconcile-{request_id}-{nonce[:8]}"
 
 
 async def start_reconciling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
@@ -42,7 +42,10 @@ async def start_reconciling(client: AsyncTaskHubGrpcClient, state: Orchestration
     ended = ReconcileInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
     try:
         await client.schedule_new_orchestration(
-            RECONCILE, input=ended, instance_id=reconcile_id(state.instance_id), version=VERSION
+            RECONCILE,
+            input=ended,
+            instance_id=reconcile_id(state.instance_id, given.nonce),
+            version=VERSION,
         )
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.ALREADY_EXISTS:

@@ -132,6 +132,8 @@ def precheck(person: str, members: Members, item: RequestView) -> Reason:
         command_id="-",
         actor=person,
         via=Via.CHAT,
+        nonce=item.identity.nonce,
+        digest=item.identity.digest,
         round=round_for(person, members, item),
         choice=Choice.APPROVE,
     )

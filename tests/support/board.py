@@ -52,13 +52,13 @@ class Board:
         self._maybe_fail("after post_card")
         return CardRef(channel=channel, ts=ts, round=card.round)
 
-    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
+    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
         assert since.tzinfo is not None
         with self.lock:
             self.lookups += 1
-            for (place, ts), card in self.cards.items():
-                if (place, card.request_id, card.round) == (channel, request_id, round):
-                    return CardRef(channel=channel, ts=ts, round=round)
+            for (place, ts), posted in self.cards.items():
+                if (place, posted.identity, posted.round) == (channel, card.identity, card.round):
+                    return CardRef(channel=channel, ts=ts, round=card.round)
         return None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:

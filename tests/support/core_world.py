@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -22,12 +23,13 @@ from orchestration.challenge.codes import Codes
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
-from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Outcome, RemarkKind, Via
+from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.request_ids import RequestIds
 from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones
 from tests.support.book import CORE as BOOK
 
@@ -65,15 +67,33 @@ class CoreWorld:
         return request_id
 
     async def decide(
-        self, request_id: str, actor: str, choice: Choice = Choice.APPROVE, round: int = 1, comment: str = ""
+        self,
+        request_id: str,
+        actor: str,
+        choice: Choice = Choice.APPROVE,
+        round: int = 1,
+        comment: str = "",
+        *,
+        shown: Identity | None = None,
+        command_id: str | None = None,
     ) -> Verdict:
+        """Decides on what the request is, unless something else was `shown`."""
         ticket = await self.service.decide(
-            request_id, Actor(id=actor, via=Via.CHAT), choice, round=round, comment=comment
+            request_id,
+            by(actor),
+            choice,
+            shown=shown or await self.service.identity(request_id),
+            round=round,
+            comment=comment,
+            command_id=command_id,
         )
         return await self.service.verdict(ticket)
 
-    async def delegate(self, request_id: str, actor: str, to: str, round: int = 1) -> Reason:
-        ticket = await self.service.delegate(request_id, by(actor), to, round=round)
+    async def delegate(
+        self, request_id: str, actor: str, to: str, round: int = 1, *, shown: Identity | None = None
+    ) -> Reason:
+        seen = shown or await self.service.identity(request_id)
+        ticket = await self.service.delegate(request_id, by(actor), to, shown=seen, round=round)
         return (await self.service.verdict(ticket)).reason
 
     async def say(self, request_id: str, actor: str, kind: RemarkKind, text: str) -> Reason:
@@ -165,6 +185,13 @@ class CoreWorld:
 SLACK: IdReader = SlackIds()
 
 
+def request_ids(*secrets: str) -> RequestIds:
+    """Under these secrets, the newest first."""
+    return RequestIds(
+        lambda about: [hmac.digest(secret.encode(), about.encode(), "sha256") for secret in secrets]
+    )
+
+
 def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:
     outcomes = BoardOutcomes(board)
     return OutcomeActivities(outcomes, outcomes, lambda: book, ids)
@@ -220,7 +247,7 @@ async def opened(
     client = connection.client()
     yield CoreWorld(
         connection,
-        ApprovalService(client, lambda: book, ids),
+        ApprovalService(client, lambda: book, ids, request_ids("core")),
         board,
         ChallengeService(client, codes),
         phones,

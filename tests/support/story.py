@@ -11,6 +11,7 @@ from orchestration.domain.commands import Comment, Decision, Delegation
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind, Status, Via
+from tests.support.identity import SHOWN
 
 ASKED = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
 
@@ -63,6 +64,7 @@ class RequestStory:
             "requester": "U0RITA",
         }
         given = ApprovalInput(
+            nonce=SHOWN.nonce,
             request=ApprovalRequest.model_validate({**request, **asked}),
             policy=policy,
         )
@@ -77,7 +79,14 @@ class RequestStory:
 
     def vote(self, who: str, choice: Choice, minutes: int, comment: str = "", via: Via = Via.CHAT) -> None:
         decision = Decision(
-            command_id="c", actor=who, via=via, round=self.record.state.round, choice=choice, comment=comment
+            command_id="c",
+            actor=who,
+            via=via,
+            nonce=self.record.identity.nonce,
+            digest=self.record.identity.digest,
+            round=self.record.state.round,
+            choice=choice,
+            comment=comment,
         )
         holder = next((one for one, by in self.record.state.delegates.items() if by == who), who)
         self.record.vote(decision, holder, self.at(minutes))
@@ -89,7 +98,15 @@ class RequestStory:
 
     def delegate(self, who: str, to: str) -> None:
         self.record.delegate(
-            Delegation(command_id="c", actor=who, via=Via.CHAT, round=self.record.state.round, to=to)
+            Delegation(
+                command_id="c",
+                actor=who,
+                via=Via.CHAT,
+                nonce=self.record.identity.nonce,
+                digest=self.record.identity.digest,
+                round=self.record.state.round,
+                to=to,
+            )
         )
 
     def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:

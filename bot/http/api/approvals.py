@@ -29,7 +29,7 @@ from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
 from orchestration.domain.errors import ReservedEventError, UnknownRequestError
-from orchestration.domain.request import ApprovalRequest, Notified
+from orchestration.domain.request import ApprovalRequest, Identity, Notified
 from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.operations import RESERVED, Operations, Wanted
 
@@ -192,7 +192,7 @@ class ApprovalRoutes:
         """Every step. For an approval that was stopped, also what `reconcile` did."""
         request_id = await self._visible(call)
         progress = await self._service.status(request_id)
-        events = await self._operations.whole_history(request_id)
+        events = await self._operations.whole_history(progress)
         return json_response(Timeline(id=request_id, items=timeline_entries(events, progress.verdicts)))
 
     async def list(self, call: ApiCall) -> web.Response:
@@ -217,7 +217,7 @@ class ApprovalRoutes:
     # ---- commands ----------------------------------------------------------------------------------------
 
     async def decide(self, call: ApiCall) -> web.Response:
-        """The owner's decision, for the round that is open unless one is named."""
+        """The owner's decision on what they were shown, for the round that is open unless one is named."""
         given = await call.body(NewDecision)
         progress = await self._look(_id(call))
         if progress.policy not in call.token.policies:
@@ -226,6 +226,7 @@ class ApprovalRoutes:
             progress.request_id,
             call.actor,
             given.choice,
+            shown=Identity(nonce=given.nonce, digest=given.digest),
             round=given.round or max(progress.round, 1),
             round_named=given.round is not None,
             comment=given.comment,

@@ -15,9 +15,11 @@ from orchestration.domain.request import (
     ActionState,
     CallbackUrl,
     Choice,
+    Digest,
     Duration,
     LevelState,
     Model,
+    Nonce,
     Notified,
     Outcome,
     RemarkKind,
@@ -130,9 +132,11 @@ class JwkSet(BaseModel):
 
 
 class NewDecision(Model):
-    """A decision of the token's owner."""
+    """A decision of the token's owner, on what the approval was when they looked: its `nonce` and `digest`."""
 
     choice: Choice
+    nonce: Nonce
+    digest: Digest
     comment: Annotated[Text, Field(max_length=2000)] = ""
     round: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         default=None, description="The round it is meant for; without it, the one that is open"
@@ -180,6 +184,8 @@ class Approval(BaseModel):
     title: str
     requester: str
     asked_at: datetime
+    nonce: str = Field(description="Which start of the request this is. A decision names it")
+    digest: str = Field(description="SHA-256 of what is asked. A decision names it")
     round: int
     deadline: datetime | None
     levels: list[LevelState]
@@ -196,6 +202,8 @@ class Approval(BaseModel):
             title=progress.title,
             requester=progress.requester,
             asked_at=progress.asked_at,
+            nonce=progress.nonce,
+            digest=progress.digest,
             round=progress.round,
             deadline=progress.deadline,
             levels=progress.levels,

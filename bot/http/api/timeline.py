@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from durabletask import history as past
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from orchestration.challenge.models import ChallengeStatus
-from orchestration.domain.commands import COMMANDS, Verdict, command_id_of
+from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
 from orchestration.domain.request import SMS_CHALLENGE
 from orchestration.service.messages import sentence
 
@@ -63,7 +63,7 @@ def timeline_entries(
     """
     scheduled: dict[int, _Scheduled] = {}
     refused = {
-        verdict.command_id: sentence(verdict)
+        (verdict.command_id, verdict.fingerprint): sentence(verdict)
         for verdict in verdicts
         if not verdict.accepted and not verdict.begun
     }
@@ -78,7 +78,7 @@ def timeline_entries(
 
 
 def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
-    event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[str, str]
+    event: past.HistoryEvent, scheduled: dict[int, _Scheduled], refused: Mapping[tuple[str, str], str]
 ) -> TimelineEntry | None:
     at = _utc(event.timestamp)
     match event:
@@ -185,7 +185,9 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
     }
 
 
-def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str]) -> TimelineEntry:
+def _event(
+    event: past.EventRaisedEvent, at: datetime, refused: Mapping[tuple[str, str], str]
+) -> TimelineEntry:
     """Who sent which command. Anyone may raise an event, so a payload is checked for its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
@@ -199,8 +201,16 @@ def _event(event: past.EventRaisedEvent, at: datetime, refused: Mapping[str, str
         kind="event",
         text=text,
         actor=actor if isinstance(actor, str) else None,
-        refused=refused.get(command_id_of(payload) or ""),
+        refused=refused.get((command_id_of(payload) or "", _fingerprint(model, payload))),
     )
+
+
+def _fingerprint(model: type[Command], payload: dict[str, Any]) -> str:
+    """By which its own verdict is known from that on another command of the same ID."""
+    try:
+        return model.model_validate(payload).fingerprint()
+    except ValidationError:
+        return ""
 
 
 def _json(text: str | None) -> dict[str, Any]:

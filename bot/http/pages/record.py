@@ -55,7 +55,7 @@ async def read_record(service: ApprovalService, operations: Operations, request_
     """The request as it is now. Raises `UnknownRequestError` or `HubUnavailableError`."""
     view = await service.view(request_id)
     progress = await operations.with_reconciled(view.progress)
-    events = await operations.whole_history(request_id)
+    events = await operations.whole_history(progress)
     return RequestRecord(
         view.request, view.policy, progress, remarks_in(events), timeline_entries(events, progress.verdicts)
     )

@@ -88,23 +88,27 @@ class SlackNotifier:
         self._shown(card, notify)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
-    def find_card(self, channel: str, request_id: str, round: int, since: datetime) -> CardRef | None:
-        """The copy this app already posted for the round at or after `since`, by its metadata.
+    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
+        """The copy this app already posted for the card's round at or after `since`, by its metadata.
 
         None when there is none among the newest 2,000 messages since then, or where the app may not look.
         """
-        wanted = Target(instance_id=request_id, round=round)
+        wanted = Target.of(card.request_id, card.round, card.identity)
         found = self._history.in_channel(channel, since, lambda message: target.of_message(message) == wanted)
-        return CardRef(channel=channel, ts=str(found["ts"]), round=round) if found else None
+        return CardRef(channel=channel, ts=str(found["ts"]), round=card.round) if found else None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
         rendered = render(card)
         with as_delivery_errors():
             try:
-                # Without `metadata` Slack keeps what the message has; an empty one would clear it.
+                # With its metadata each time, so that this says what the copy shows, whatever became of it.
                 self._client.chat_update(
-                    channel=ref.channel, ts=ref.ts, text=rendered.text, blocks=rendered.blocks
+                    channel=ref.channel,
+                    ts=ref.ts,
+                    text=rendered.text,
+                    blocks=rendered.blocks,
+                    metadata=rendered.metadata,
                 )
             except SlackApiError as error:
                 if code_of(error) not in GONE:

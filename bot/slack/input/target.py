@@ -1,14 +1,15 @@
-"""Which request, and which round of it, a message is about: written when a card is posted, read back from a click."""
+"""What a message is about: a request, a start and a round of it. Written when it is posted, read back from a click."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.request import Digest, Identity, Nonce
 
 CARD_EVENT: Final = "approval_requested"
 STEP_EVENT: Final = "approval_step"
@@ -19,7 +20,10 @@ class UnreadableCardError(CountersignError):
 
 
 class Target(BaseModel):
-    """One posted stage of one request. Anyone in the channel can read it: it holds no secret and grants nothing."""
+    """One posted stage of one request. Anyone in the channel can read it: it holds no secret and grants nothing.
+
+    `nonce` and `digest` say what people see there. A decision carries them, and counts for nothing else.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -27,6 +31,18 @@ class Target(BaseModel):
         pattern=r"^[!-?A-~][!-~]{0,99}$", description="As the task hub allows: no leading @"
     )
     round: int = Field(ge=1)
+    nonce: Nonce
+    digest: Digest
+
+    @classmethod
+    def of(cls, request_id: str, round_: int, identity: Identity) -> Target:
+        """For what is shown now."""
+        return cls(instance_id=request_id, round=round_, nonce=identity.nonce, digest=identity.digest)
+
+    @property
+    def identity(self) -> Identity:
+        """What was shown."""
+        return Identity(nonce=self.nonce, digest=self.digest)
 
     def metadata(self) -> dict[str, Any]:
         """For `chat.postMessage`."""
@@ -36,9 +52,10 @@ class Target(BaseModel):
         """For a button: the fallback where a message lost its metadata."""
         return self.model_dump_json()
 
-    def option(self, choice: str) -> str:
-        """For an entry of a menu: the same, and what was chosen."""
-        return json.dumps({**self.model_dump(), "choice": choice}, separators=(",", ":"))
+
+def option(choice: str) -> str:
+    """For an entry of a card's menu. There is no room for a target in it; the buttons beside it have that."""
+    return json.dumps({"choice": choice}, separators=(",", ":"))
 
 
 def step_metadata(request_id: str, number: int) -> dict[str, Any]:
@@ -58,15 +75,24 @@ def of_message(message: Mapping[str, Any]) -> Target | None:
 
 
 def of_click(body: Mapping[str, Any]) -> Target:
-    """What was clicked: by the message's metadata, else by the button's value. Raises `UnreadableCardError`."""
-    if target := of_message(body.get("message") or {}):
+    """What was clicked: by the message's metadata, else by the value of the button, or of one beside the menu.
+
+    Raises `UnreadableCardError`.
+    """
+    message = body.get("message") or {}
+    if target := of_message(message):
         return target
-    for action in body.get("actions") or ():
+    for value in [*map(_value, body.get("actions") or ()), *_values_of(message)]:
         try:
-            return Target.model_validate_json(_value(action))
+            return Target.model_validate_json(value)
         except ValidationError:
             continue
     raise UnreadableCardError
+
+
+def _values_of(message: Mapping[str, Any]) -> Iterator[str]:
+    for block in message.get("blocks") or ():
+        yield from map(_value, block.get("elements") or ())
 
 
 def chosen(body: Mapping[str, Any]) -> str:
@@ -81,6 +107,6 @@ def chosen(body: Mapping[str, Any]) -> str:
 
 def _value(action: Mapping[str, Any]) -> str:
     """What a button, or the chosen entry of a menu, carries; "" for anything else."""
-    option = action.get("selected_option")
-    value = option.get("value") if isinstance(option, Mapping) else action.get("value")
+    selected = action.get("selected_option")
+    value = selected.get("value") if isinstance(selected, Mapping) else action.get("value")
     return value if isinstance(value, str) else ""

@@ -38,7 +38,12 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
     async def approve(interaction: Interaction) -> None:
         card = target.of_click(interaction.body)
         ticket = await service.decide(
-            card.instance_id, interaction.actor, Choice.APPROVE, round=card.round, command_id=interaction.id
+            card.instance_id,
+            interaction.actor,
+            Choice.APPROVE,
+            shown=card.identity,
+            round=card.round,
+            command_id=interaction.id,
         )
         await say(interaction, service, prechecks, await ack_and_read(interaction, service, ticket))
 
@@ -72,7 +77,9 @@ def _messages(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> 
     @answered
     async def retry(interaction: Interaction) -> None:
         card = target.of_click(interaction.body)
-        ticket = await service.retry(card.instance_id, interaction.actor, command_id=interaction.id)
+        ticket = await service.retry(
+            card.instance_id, interaction.actor, shown=card.identity, command_id=interaction.id
+        )
         await answer_press(interaction, service, ticket, TRYING_AGAIN)
 
 

@@ -12,9 +12,10 @@ from bot.slack.listeners.interaction import Interaction
 from bot.slack.messages.cards import ENTER_CODE
 from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from orchestration.challenge.models import ChallengeStatus
+from orchestration.domain.commands import Reason
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService, result_for
-from orchestration.service.messages import unconfirmed
+from orchestration.service.messages import SENTENCES, unconfirmed
 
 NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
 NOT_A_CODE: Final = "A code is {digits} digits."
@@ -29,8 +30,12 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
     @answered
     async def enter_code(interaction: Interaction) -> None:
         pressed = target.of_click(interaction.body)
-        challenge = (await service.status(pressed.instance_id)).confirming.get(interaction.person)
+        request = await service.status(pressed.instance_id)
+        challenge = request.confirming.get(interaction.person)
         await interaction.ack()
+        if pressed.identity != request.identity:
+            await interaction.tell(SENTENCES[Reason.OUTDATED])
+            return
         if challenge is None:
             await interaction.tell(NO_CODE)
             return

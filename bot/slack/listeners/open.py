@@ -43,7 +43,9 @@ async def open_form(
     """Opens the form about the card, unless what would be written in it could not count."""
     card = target.of_click(interaction.body)
     view = await service.view(card.instance_id)
-    refusal = _too_late(view.progress, card.round if of_this_round else None)
+    # What is written in the form is about what the form shows, and that has to be what the card showed.
+    outdated = Verdict(command_id="-", reason=Reason.OUTDATED) if card.identity != view.identity else None
+    refusal = outdated or _too_late(view.progress, card.round if of_this_round else None)
     if refusal is None and draw in _OF_DECIDERS:
         reason = await prechecks.refusal(interaction.person, view)
         refusal = Verdict(command_id="-", reason=reason) if reason else None

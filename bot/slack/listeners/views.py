@@ -63,7 +63,12 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
         card = decision_forms.origin_of(interaction.view).target
         to = values_of(interaction.view)[decision_forms.PERSON]
         ticket = await service.delegate(
-            card.instance_id, interaction.actor, to, round=card.round, command_id=interaction.id
+            card.instance_id,
+            interaction.actor,
+            to,
+            shown=card.identity,
+            round=card.round,
+            command_id=interaction.id,
         )
         await answer_submission(interaction, service, ticket, decision_forms.DELEGATING.field)
 
@@ -73,7 +78,11 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
         card = decision_forms.origin_of(interaction.view).target
         reason = decision_forms.text_of(decision_forms.CANCELLING, interaction.view)
         ticket = await service.cancel(
-            card.instance_id, interaction.actor, reason=reason, command_id=interaction.id
+            card.instance_id,
+            interaction.actor,
+            reason=reason,
+            shown=card.identity,
+            command_id=interaction.id,
         )
         await answer_submission(interaction, service, ticket, decision_forms.CANCELLING.field)
 
@@ -98,6 +107,7 @@ async def _decide(
         card.instance_id,
         interaction.actor,
         choice,
+        shown=card.identity,
         round=card.round,
         comment=decision_forms.text_of(form, interaction.view),
         command_id=interaction.id,
@@ -114,6 +124,7 @@ async def _say(
             interaction.actor,
             kind,
             decision_forms.text_of(form, interaction.view),
+            shown=card.identity,
             command_id=interaction.id,
         )
     except InvalidRequestError as error:

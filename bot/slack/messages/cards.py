@@ -14,7 +14,7 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
-from bot.slack.input.target import Target
+from bot.slack.input.target import Target, option
 from bot.slack.messages.levels import level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OPEN, YES
 from bot.slack.text import ELLIPSIS, bold, mention, plain, quoted, safe, system, when, within
@@ -62,7 +62,7 @@ class Rendered:
 
 def render(card: Card, notify: Sequence[str] | None = None) -> Rendered:
     """The message for this copy. `notify` are pinged when it is posted; None is for an edit, which pings nobody."""
-    target = Target(instance_id=card.request_id, round=card.round)
+    target = Target.of(card.request_id, card.round, card.identity)
     if card.status.ended:
         shown = _ended(card)
     elif card.open:
@@ -108,7 +108,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         blocks.actions(
             ACTIONS,
             *buttons(title, target, code=bool(card.confirming)),
-            blocks.overflow(MORE, {target.option(choice): label for choice, label in MENU.items()}),
+            blocks.overflow(MORE, {option(choice): label for choice, label in MENU.items()}),
         )
     )
     parts.append(blocks.context(_small_print(card)))
@@ -117,7 +117,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    said = [f"{bold(_title(card))}\n{_asked(card)}", level_lines(card, naming=True)]
+    said = [f"{bold(_title(card))}\n{_asked(card, room=2100)}", level_lines(card, naming=True)]
     return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
@@ -159,14 +159,14 @@ def _lead(card: Card) -> str:
     return "Escalated: " if card.escalation else ""
 
 
-def _asked(card: Card) -> str:
+def _asked(card: Card, room: int = 2800) -> str:
     """Who asks for what. Short fields share the line; long ones get their own."""
     amount = _amount(card)
     lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
     said = [(safe(field.label, 48, room=200), safe(field.value, FIELD, room=900)) for field in card.fields]
     short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
     long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
-    return within([within([lead, *short], DOT, 1400), *long], "\n", 2800)
+    return within([within([lead, *short], DOT, 1400), *long], "\n", room)
 
 
 def _description(card: Card) -> str:

@@ -170,7 +170,7 @@ def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeM
 
 
 def _pressable(text: str, card: Card, action_id: str, label: str, style: str | None) -> NoticeMessage:
-    target = Target(instance_id=card.request_id, round=max(card.round, 1))
+    target = Target.of(card.request_id, max(card.round, 1), card.identity)
     spoken = plain(f"{label.rstrip('…')}: {card.title}", blocks.BUTTON)
     button = blocks.button(action_id, label, target.value(), style=style, spoken=spoken)
     return NoticeMessage(text, [blocks.section(text), blocks.actions(NOTICE, button)])

@@ -78,7 +78,7 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
     yield blocks.section(_facts(request, policy, progress))
     if offers.decide is not None:
         title = plain(request.title, blocks.HEADER)
-        target = Target(instance_id=progress.request_id, round=offers.decide)
+        target = Target.of(progress.request_id, offers.decide, progress.identity)
         yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)

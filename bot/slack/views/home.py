@@ -103,7 +103,7 @@ def _rows(
 
 def _row(item: RequestView, text: str) -> Json:
     progress = item.progress
-    target = Target(instance_id=progress.request_id, round=max(progress.round, 1))
+    target = Target.of(progress.request_id, max(progress.round, 1), progress.identity)
     spoken = plain(f"Open {progress.title}", blocks.BUTTON)
     return blocks.row(text, blocks.button(ITEM, "Open", target.value(), spoken=spoken))
 

@@ -34,7 +34,9 @@ async def test_command_card_click_edited_card(world: World) -> None:
         assert ended["ts"] == card["ts"]
         assert "Approved" in text_of(ended)
         assert "<@U0ADA>" in text_of(ended)
-        assert ended["metadata"]["event_payload"] == {"instance_id": request_id, "round": 1}
+        assert ended["metadata"] == card["metadata"]
+        assert ended["metadata"]["event_payload"].keys() == {"instance_id", "round", "nonce", "digest"}
+        assert ended["metadata"]["event_payload"]["instance_id"] == request_id
         await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
 
 

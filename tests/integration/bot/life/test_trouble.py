@@ -114,7 +114,8 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
     await sees(people.rita, "D0RITA", "*Sofas* was stopped by an operator.")
 
     async def settled() -> bool:
-        state = await client.get_orchestration_state(reconcile_id(request_id(card)))
+        nonce = card["metadata"]["event_payload"]["nonce"]
+        state = await client.get_orchestration_state(reconcile_id(request_id(card), nonce))
         return state is not None and state.runtime_status is OrchestrationStatus.COMPLETED
 
     await until(settled)

@@ -174,7 +174,9 @@ async def test_a_command_on_disk_is_not_said_to_be_lost_when_the_hub_goes_then(w
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
     request_id = asked["text"].split("`")[1]
-    ticket = await world.service.decide(request_id, Actor("U0ADA", Via.CHAT), Choice.APPROVE, round=1)
+    shown = await world.service.identity(request_id)
+    ada = Actor("U0ADA", Via.CHAT)
+    ticket = await world.service.decide(request_id, ada, Choice.APPROVE, shown=shown, round=1)
     world.app.connection.close()
     assert (await verdict_on(world.service, ticket)).reason is Reason.NO_ANSWER_YET
 
@@ -185,7 +187,8 @@ async def test_a_press_that_slack_took_is_on_disk(world: World) -> None:
     rita = world.person("U0RITA")
     await rita.command(PURCHASES, "/request-approval purchase New laptops")
     asked = await rita.wait_for_message(PURCHASES, private("Asked:"))
-    target = Target(instance_id=asked["text"].split("`")[1], round=1)
+    request_id = asked["text"].split("`")[1]
+    target = Target.of(request_id, 1, await world.service.identity(request_id))
     card = {
         "channel": PURCHASES,
         "ts": "1.000001",

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef, Status
+from tests.support.identity import OTHER_NONCE
 from tests.support.messages import actions_of, whole_text
 from tests.support.simulated import BOT_TOKEN, calls, fault, granted, running_simulator
 from tests.support.slack import PURCHASES
@@ -60,9 +61,10 @@ def outcome(card: Card, where: CardRef) -> SendMessageInput:
     return SendMessageInput(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
 
 
-async def find(notifier: SlackNotifier, card: Card, **other: Any) -> CardRef | None:
-    wanted = {"channel": PURCHASES, "request_id": card.request_id, "round": 1, "since": ASKED}
-    return await asyncio.to_thread(notifier.find_card, **{**wanted, **other})
+async def find(
+    notifier: SlackNotifier, card: Card, *, channel: str = PURCHASES, since: datetime = ASKED, **other: Any
+) -> CardRef | None:
+    return await asyncio.to_thread(notifier.find_card, channel, card.model_copy(update=other), since)
 
 
 async def test_a_card_is_posted_found_and_edited_in_place(
@@ -88,6 +90,9 @@ async def test_only_the_same_round_of_the_same_request_since_then_is_found(
     await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     assert await find(notifier, card, round=2) is None
     assert await find(notifier, card, request_id="purchase-00000000") is None
+    assert (
+        await find(notifier, card, nonce=OTHER_NONCE) is None
+    )  # asked again under the old ID, after a purge
     assert await find(notifier, card, channel="C0GENERAL") is None
     assert await find(notifier, card, since=ASKED + timedelta(minutes=4)) is not None  # clocks differ
     assert await find(notifier, card, since=ASKED + timedelta(minutes=6)) is None
@@ -108,7 +113,7 @@ async def test_metadata_that_someone_else_wrote_is_not_ours(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
     """Any app in the channel can write our event type. We could never edit its message."""
-    metadata = Target(instance_id=card.request_id, round=1).metadata()
+    metadata = Target.of(card.request_id, 1, card.identity).metadata()
     simulator.workspace.messages.post(Message(PURCHASES, "U0SAM", text="Approve!", metadata=metadata))
     assert await find(notifier, card) is None
 

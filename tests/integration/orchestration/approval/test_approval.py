@@ -78,10 +78,9 @@ async def test_a_command_that_is_delivered_twice_counts_once_and_gets_the_same_v
     world: CoreWorld,
 ) -> None:
     request_id = await world.ask()
-    actor = Actor(id="U0SAM", via=Via.CHAT)
     for _ in range(2):
-        ticket = await world.service.decide(request_id, actor, Choice.APPROVE, round=1, command_id="same")
-        assert (await world.service.verdict(ticket)).reason is Reason.NOT_AN_APPROVER
+        verdict = await world.decide(request_id, "U0SAM", command_id="same")
+        assert verdict.reason is Reason.NOT_AN_APPROVER
     assert len((await world.service.status(request_id)).verdicts) == 1
 
 

@@ -28,7 +28,8 @@ from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import ApprovalService
 from tests.support.board import Board, BoardActions
 from tests.support.book import CORE as BOOK
-from tests.support.core_world import CoreWorld, by, opened
+from tests.support.core_world import CoreWorld, by, opened, request_ids
+from tests.support.identity import SHOWN
 
 LONG = "d" * 10_000
 
@@ -91,7 +92,8 @@ async def test_what_comes_in_during_a_lookup_is_handled_in_its_order(
     """The events have different names, and the SDK keeps no order between names."""
     request_id, first = await held(slow_world, gate)
     cancel = await slow_world.service.cancel(request_id, by("U0RITA"))
-    vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    shown = await slow_world.service.identity(request_id)
+    vote = await slow_world.service.decide(request_id, by("U0ADA"), Choice.APPROVE, shown=shown, round=1)
     gate.open.set()
     await first
     assert (await slow_world.service.verdict(cancel)).reason is Reason.RECORDED
@@ -104,7 +106,8 @@ async def test_a_deadline_during_a_lookup_is_handled_before_the_vote_that_follow
     request_id, first = await held(slow_world, gate)
     await slow_world.skip(days=2)
     await slow_world.fired()
-    vote = await slow_world.service.decide(request_id, by("U0DIRK"), Choice.APPROVE, round=2)
+    shown = await slow_world.service.identity(request_id)
+    vote = await slow_world.service.decide(request_id, by("U0DIRK"), Choice.APPROVE, shown=shown, round=2)
     gate.open.set()
     await first
     # Round 2 is the escalation: it was open when the vote was handled, so the deadline came first.
@@ -129,9 +132,10 @@ async def test_a_hub_that_goes_away_after_the_raise_is_not_said_to_have_lost_the
 ) -> None:
     """There is no worker, so the verdict is missing when the hub stops."""
     client = connection.client()
-    service = ApprovalService(client, lambda: BOOK, SlackIds())
+    service = ApprovalService(client, lambda: BOOK, SlackIds(), request_ids("s"))
     request_id = await service.start(ApprovalRequest(policy="deploy", title="x", requester="U0RITA"))
-    ticket = await service.decide(request_id, by("U0ADA"), Choice.APPROVE, round=1)
+    shown = await service.identity(request_id)
+    ticket = await service.decide(request_id, by("U0ADA"), Choice.APPROVE, shown=shown, round=1)
     connection.close()
     assert (await service.verdict(ticket, timeout=0.2)).reason is Reason.NO_ANSWER_YET
     await client.close()
@@ -223,6 +227,8 @@ class SlowBoard(Board):
 def _given(now: datetime) -> PostCardInput:
     card = Card(
         request_id="deploy-1",
+        nonce=SHOWN.nonce,
+        digest=SHOWN.digest,
         round=1,
         status=Status.PENDING,
         policy_title="Deploy",

@@ -38,7 +38,8 @@ async def test_two_levels_each_with_its_card_and_quorum_and_an_order_at_the_end(
         ("Finance", 2),
     ]
     await world.completed(request_id)
-    assert world.board.acted[0][:2] == ("https://erp.example/orders", f"{request_id}:approved:0")
+    nonce = (await world.service.identity(request_id)).nonce
+    assert world.board.acted[0][:2] == ("https://erp.example/orders", f"{request_id}:{nonce}:approved:0")
     for channel in ("C0BUDGETS", "C0FINANCE"):
         card = world.board.card(channel)
         assert (card.status, card.open, card.actions[0].answer) == (Status.APPROVED, False, "ok 1")
@@ -223,8 +224,9 @@ async def test_an_action_that_fails_is_reported_to_the_owner_who_has_it_retried(
     assert await world.retry(request_id, "U0SAM") is Reason.NOT_THE_OWNER
     assert await world.retry(request_id, "U0OLGA") is Reason.RECORDED
     await world.completed(request_id)
+    nonce = (await world.service.identity(request_id)).nonce
     assert [(key, event["type"]) for _, key, event in world.board.acted] == [
-        (f"{request_id}:approved:0", "approval.approved")
+        (f"{request_id}:{nonce}:approved:0", "approval.approved")
     ]
     assert world.board.card("C0BUDGETS").actions[0].status == "done"
 

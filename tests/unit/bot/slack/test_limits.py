@@ -36,6 +36,7 @@ from orchestration.domain.request import (
     Vote,
 )
 from orchestration.service.messages import SENTENCES
+from tests.support.identity import SHOWN
 from tests.support.story import mrkdwn_of
 
 NASTY = [
@@ -110,6 +111,8 @@ fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max
 cards = st.builds(
     Card,
     request_id=st.sampled_from(["p-k7m2x9qd", "p" * 40 + "-k7m2x9qd"]),
+    nonce=st.just(SHOWN.nonce),
+    digest=st.just(SHOWN.digest),
     round=st.integers(1, 1000),
     status=st.sampled_from(Status),
     policy_title=texts(60, 1),
@@ -250,7 +253,7 @@ def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, ask
         asked_at=datetime(2026, 12, 1, tzinfo=UTC),
         round=1,
     )
-    origin = CardOrigin(channel="C0X", target=Target(instance_id="p" * 40 + "-k7m2x9qd", round=1000))
+    origin = CardOrigin(channel="C0X", target=Target.of("p" * 40 + "-k7m2x9qd", 1000, SHOWN))
     for form in (
         decision_forms.REJECTING,
         decision_forms.APPROVING,
@@ -290,6 +293,8 @@ def test_any_details_are_within_the_limits(
         title=card.title,
         requester=card.requester,
         asked_at=card.asked_at,
+        nonce=SHOWN.nonce,
+        digest=SHOWN.digest,
         round=1,
         levels=card.levels,
         actions=card.actions,
@@ -305,6 +310,8 @@ def test_a_title_of_nothing_that_can_be_seen_still_makes_a_card(title: str) -> N
     moment = datetime(2026, 12, 1, tzinfo=UTC)
     card = Card(
         request_id="purchase-k7m2x9qd",
+        nonce=SHOWN.nonce,
+        digest=SHOWN.digest,
         round=1,
         status=Status.PENDING,
         policy_title="Purchase",

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.request import ApprovalRequest, Duration, Status
 from orchestration.runtime.converter import PydanticConverter
-from orchestration.service.approvals import CROCKFORD, new_request_id
 from orchestration.service.messages import ENDED, SENTENCES, sentence
+from orchestration.service.request_ids import CROCKFORD
+from tests.support.core_world import request_ids
 
 
 def asked(**changes: object) -> ApprovalRequest:
@@ -46,11 +47,12 @@ def test_the_digest_covers_what_was_asked_and_nothing_else() -> None:
 
 
 def test_a_request_id_is_derived_from_an_idempotency_key_and_random_without() -> None:
-    keyed = asked(idempotency_key="k1")
-    assert new_request_id(keyed) == new_request_id(keyed)
-    assert new_request_id(keyed) != new_request_id(asked(idempotency_key="k2"))
-    assert new_request_id(keyed) != new_request_id(asked(idempotency_key="k1", requester="U0SAM"))
-    some = {new_request_id(asked()) for _ in range(200)}
+    ids, keyed = request_ids("a"), asked()
+    [one] = ids.of_key(keyed, "k1")
+    assert [one] == ids.of_key(keyed, "k1")
+    assert one not in ids.of_key(keyed, "k2")
+    assert one not in ids.of_key(asked(requester="U0SAM"), "k1")
+    some = {one, *(ids.fresh(asked()) for _ in range(199))}
     assert len(some) == 200
     assert all(
         len(i) == len("purchase-") + 8 and set(i.removeprefix("purchase-")) <= set(CROCKFORD) for i in some

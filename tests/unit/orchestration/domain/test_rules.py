@@ -18,6 +18,7 @@ from orchestration.domain.policy import Escalation, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, RemarkKind, Status, Via
 from orchestration.domain.rounds import EligibleVoters, Round
 from tests.support.book import CORE as BOOK
+from tests.support.identity import SHOWN
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 PURCHASE = BOOK.policies["purchase"]
@@ -40,7 +41,28 @@ OPEN = PURCHASE.model_copy(update={"delegates": ["U0ZED", "U0CAM"]})
 
 
 def decision(actor: str, choice: Choice = Choice.APPROVE, round_: int = 2, comment: str = "") -> Decision:
-    return Decision(command_id="1", actor=actor, via=Via.CHAT, round=round_, choice=choice, comment=comment)
+    return Decision(
+        command_id="1",
+        actor=actor,
+        via=Via.CHAT,
+        nonce=SHOWN.nonce,
+        digest=SHOWN.digest,
+        round=round_,
+        choice=choice,
+        comment=comment,
+    )
+
+
+def delegation(actor: str, to: str, round_: int) -> Delegation:
+    return Delegation(
+        command_id="1",
+        actor=actor,
+        via=Via.CHAT,
+        nonce=SHOWN.nonce,
+        digest=SHOWN.digest,
+        round=round_,
+        to=to,
+    )
 
 
 def having(**changes: bool) -> Policy:
@@ -108,7 +130,7 @@ def test_may_decide(given: Decision, voters: EligibleVoters, terms: Policy, expe
 def test_may_delegate(
     actor: str, to: str, round_: int, voters: EligibleVoters, terms: Policy, expected: Reason
 ) -> None:
-    given = Delegation(command_id="1", actor=actor, via=Via.CHAT, round=round_, to=to)
+    given = delegation(actor, to, round_)
     reason = rules.may_delegate(given, policy=terms, voters=voters, members=MEMBERS, entered="U0ENTERED")
     assert reason is expected
 
@@ -196,7 +218,7 @@ def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
 def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
     record = record_of("purchase")
     record.escalate(NOW)
-    record.delegate(Delegation(command_id="1", actor="U0DIRK", via=Via.CHAT, round=2, to="U0ZED"))
+    record.delegate(delegation("U0DIRK", "U0ZED", 2))
     assert cast(record, "U0ZED", round_=2, holder="U0DIRK") == "U0ZED"
 
 

@@ -9,8 +9,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.http.api import long_polling
-from orchestration.domain.request import Via
-from tests.support.api_world import ApiWorld
+from bot.security.receipts import verify
+from bot.security.secrets import Secrets
+from bot.slack.ids import SlackIds
+from orchestration.domain.request import ApprovalRequest, Via
+from orchestration.service.approvals import ApprovalService
+from orchestration.service.request_ids import RequestIds
+from tests.support.api_world import OLD_SECRET, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -99,15 +104,118 @@ async def test_a_refused_decision_says_why_in_its_status_and_words(api: ApiWorld
 async def test_a_decision_with_the_same_key_counts_once_and_gets_the_same_verdict(api: ApiWorld) -> None:
     rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
     request_id = await api.ask(rita)
+    body = {"choice": "approve", **await api.seen(ada, request_id)}
     for _ in range(2):
         answer = await api.call(
             "POST",
             f"/api/approvals/{request_id}/decision",
             ada,
-            json={"choice": "approve"},
+            json=body,
             headers={"Idempotency-Key": "once"},
         )
         assert (answer.status, answer.body["reason"]) == (200, "recorded")
+
+
+async def test_an_approval_says_what_a_decision_on_it_has_to_name(api: ApiWorld) -> None:
+    rita, ada = api.token("ci"), api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(rita)
+    seen = (await api.call("GET", f"/api/approvals/{request_id}", ada)).body
+    assert (len(seen["nonce"]), len(seen["digest"]), seen["round"]) == (22, 64, 1)
+    [listed] = [
+        item
+        for item in (await api.call("GET", "/api/approvals?limit=200&policy=deploy", rita)).body["items"]
+        if item["id"] == request_id
+    ]
+    assert (listed["nonce"], listed["digest"]) == (seen["nonce"], seen["digest"])
+    body = {"choice": "approve", "nonce": seen["nonce"], "digest": seen["digest"]}
+    answer = await api.call("POST", f"/api/approvals/{request_id}/decision", ada, json=body)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("missing", ["nonce", "digest"])
+async def test_a_decision_that_does_not_say_what_was_shown_is_refused_by_name(
+    api: ApiWorld, missing: str
+) -> None:
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(api.token("ci"))
+    body = {"choice": "approve", **await api.seen(ada, request_id)}
+    path = f"/api/approvals/{request_id}/decision"
+    without = {name: value for name, value in body.items() if name != missing}
+    for refused in (without, {**body, missing: None}, {**body, missing: ""}):
+        answer = await api.call("POST", path, ada, json=refused)
+        assert (answer.status, answer.fields) == (422, {missing})
+    assert (await api.service.status(request_id)).levels[0].decisions == []
+
+
+@pytest.mark.parametrize("other", [{"nonce": "n" * 22}, {"digest": "0" * 64}], ids=["nonce", "digest"])
+async def test_a_decision_on_something_else_is_refused(api: ApiWorld, other: dict[str, str]) -> None:
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(api.token("ci"))
+    answer = await api.decide(ada, request_id, **other)
+    assert (answer.status, answer.body["verdict"]["reason"]) == (409, "outdated")
+    assert (
+        answer.body["detail"] == "This request has changed or was replaced since you saw it; open it again."
+    )
+    assert (await api.service.status(request_id)).levels[0].decisions == []
+
+
+async def test_a_key_binds_the_whole_command(api: ApiWorld) -> None:
+    """A key that was used for a comment does not answer a rejection, and one for a decision not another decision."""
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    request_id = await api.ask(api.token("ci"))
+    path, key = f"/api/approvals/{request_id}", {"Idempotency-Key": "one"}
+    said = await api.call("POST", f"{path}/comment", ada, json={"text": "Looks fine."}, headers=key)
+    assert (said.status, said.body["reason"]) == (200, "recorded")
+    body = {"choice": "reject", "comment": "No.", **await api.seen(ada, request_id)}
+    refused = await api.call("POST", f"{path}/decision", ada, json=body, headers=key)
+    assert (refused.status, refused.body["verdict"]["reason"]) == (409, "id_reused")
+    assert refused.body["detail"] == "This ID was used for a different command, so nothing changed."
+    assert (await api.service.status(request_id)).status == "pending"
+    key = {"Idempotency-Key": "two"}
+    assert (await api.call("POST", f"{path}/decision", ada, json=body, headers=key)).status == 200
+    again = await api.call("POST", f"{path}/decision", ada, json=body, headers=key)
+    assert (again.status, again.body["reason"]) == (200, "recorded")
+    other = await api.call("POST", f"{path}/decision", ada, json=body | {"choice": "approve"}, headers=key)
+    assert (other.status, other.body["verdict"]["reason"]) == (409, "id_reused")
+
+
+async def test_two_receipts_of_one_id_are_of_two_starts(api: ApiWorld) -> None:
+    """After a purge the key gives the same ID. Each receipt says which start it is of, and what was shown then."""
+    root, ada = api.token("root"), api.token("ada", "U0ADA", "decide:deploy")
+    published = (await api.call("GET", "/.well-known/jwks.json")).body
+    claims = []
+    for title in ("Deploy web?", "Deploy the other thing?"):
+        body, key = {"policy": "deploy", "title": title}, {"Idempotency-Key": "run-78"}
+        request_id = (await api.call("POST", "/api/approvals", root, json=body, headers=key)).body["id"]
+        await api.until(request_id, lambda progress: len(progress.cards) == 1)
+        nonce = (await api.call("GET", f"/api/approvals/{request_id}", root)).body["nonce"]
+        assert (await api.decide(ada, request_id)).status == 200
+        outcome = (await api.call("GET", f"/api/approvals/{request_id}?wait=10s", root)).body["outcome"]
+        assert outcome["nonce"] == nonce
+        claims.append(verify(outcome["receipt"], published))
+        assert claims[-1]["jti"] == nonce
+        place = f"/runtime/webhooks/durabletask/instances/{request_id}"
+        async with asyncio.timeout(10):
+            while (await api.call("DELETE", place, root)).status != 200:
+                await asyncio.sleep(0.02)
+    first, second = claims
+    assert first["sub"] == second["sub"]
+    assert first["jti"] != second["jti"]
+    assert first["digest"] != second["digest"]
+
+
+async def test_a_key_finds_its_request_after_the_secret_was_rotated(api: ApiWorld) -> None:
+    """The world has a new secret and an old one: what was asked under the old one is found, and not asked again."""
+    request = ApprovalRequest(policy="deploy", title="x", requester="U0RITA", idempotency_key="run-79")
+    old = Secrets(OLD_SECRET.encode())
+    before = ApprovalService(
+        api.client,
+        api.service.book,
+        SlackIds(),
+        RequestIds(lambda about: old.derive_each("request-id", about)),
+    )
+    request_id = await before.start(request)
+    assert await api.service.start(request) == request_id
 
 
 async def test_a_token_decides_only_the_policies_it_names(api: ApiWorld) -> None:

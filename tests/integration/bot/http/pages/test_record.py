@@ -127,7 +127,7 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         "Go ahead.",
         "Ada Okafor U0ADA asks, 20",
         "Is it tested?",
-        f"--id {request_id} \\ --digest {outcome.digest} \\ < receipt.txt",
+        f"--id {request_id} \\ --nonce {outcome.nonce} \\ --digest {outcome.digest} \\ < receipt.txt",
         outcome.receipt,
         "Receipt signed",
         "Made for Rita Moreno U0RITA ; this address is good until 20",

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from bot.slack.input.target import Target, UnreadableCardError, of_click, of_message
+from tests.support.identity import SHOWN
 
-CARD = Target(instance_id="purchase-k7m2x9qd", round=2)
+CARD = Target.of("purchase-k7m2x9qd", 2, SHOWN)
 
 
 def click(metadata: Any = None, value: str | None = None) -> dict[str, Any]:
@@ -13,7 +14,7 @@ def click(metadata: Any = None, value: str | None = None) -> dict[str, Any]:
 
 
 def test_the_metadata_comes_first() -> None:
-    other = Target(instance_id="purchase-00000000", round=1)
+    other = Target.of("purchase-00000000", 1, SHOWN)
     assert of_click(click(CARD.metadata(), other.value())) == CARD
 
 

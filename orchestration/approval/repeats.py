@@ -1,0 +1,77 @@
+"""Which commands a request has answered, beyond its last verdicts: a late repeat must not undo what came after it.
+
+A hub may deliver an event twice, a chat system or a client may send a press again, and verdicts are forgotten after
+100. What decides is therefore remembered for as long as the request is open. All else gives way to what came later:
+repeated after that long, a comment can stand in the thread twice, and a refusal is worked out anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from orchestration.approval.state import Handled, State
+from orchestration.domain.commands import Command, Decision, Delegation, Reason
+
+OTHERS_KEPT: Final = 500  # comments, refused commands and the like
+# Nothing of what decides is forgotten, so it is bounded: for one person, and in all.
+DECISIONS_OF_ONE: Final = 100
+DECISIONS_IN_ALL: Final = 2000
+
+_KEPT: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED, Reason.CODE_SENT})
+
+
+class Repeats:
+    """The memory of one request. It lives in the state, and so goes on in the next generation."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def refusal(self, command: Command) -> Reason | None:
+        """Why the command must not be obeyed; None where it is new, and younger than its person's last that counted."""
+        handled, short = self._state.handled, _short(command.command_id)
+        decides = isinstance(command, Decision | Delegation)
+        at = next((at for at, one in enumerate(handled) if one.id == short), None)
+        if at is not None:
+            if handled[at].fingerprint != command.fingerprint():
+                return Reason.ID_REUSED
+            overtaken = decides and any(_counts(one, command.actor) for one in handled[at + 1 :])
+            return Reason.SUPERSEDED if overtaken else handled[at].reason
+        if not decides:
+            return None
+        last = next((one for one in reversed(handled) if _counts(one, command.actor)), None)
+        if last is not None and command.answered < last.answered:
+            return Reason.SUPERSEDED
+        return Reason.TOO_OFTEN if self._full(command.actor) else None
+
+    def remember(self, command: Command, reason: Reason) -> None:
+        """The command was answered so, or counts now that its code has come; in place of what was known of it."""
+        state, short = self._state, _short(command.command_id)
+        entry = Handled(
+            id=short,
+            fingerprint=command.fingerprint(),
+            actor=command.actor,
+            reason=reason,
+            answered=command.answered,
+            decides=isinstance(command, Decision | Delegation),
+        )
+        state.handled = [*(one for one in state.handled if one.id != short), entry]
+        others = [one for one in state.handled if not _kept(one)]
+        for one in others[: max(len(others) - OTHERS_KEPT, 0)]:
+            state.handled.remove(one)
+
+    def _full(self, person: str) -> bool:
+        deciders = [one.actor for one in self._state.handled if _kept(one)]
+        return len(deciders) >= DECISIONS_IN_ALL or deciders.count(person) >= DECISIONS_OF_ONE
+
+
+def _counts(one: Handled, person: str) -> bool:
+    return one.decides and one.actor == person and one.reason is Reason.RECORDED
+
+
+def _kept(one: Handled) -> bool:
+    return one.decides and one.reason in _KEPT
+
+
+def _short(command_id: str) -> str:
+    return hashlib.sha256(command_id.encode()).hexdigest()[:24]
