@@ -122,13 +122,13 @@ async def test_what_waits_survives_a_restart_and_its_buttons_work(world: World) 
 
 
 async def test_a_card_that_somebody_deleted_is_no_error(world: World) -> None:
-    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
+    async with world.person("U0RITA") as rita, world.person("U0DIRK") as dirk:
         card = await ask(rita)
         await rita.delete(PURCHASES, card["ts"])
         await world.skip(days=2)
-        second = await ada.wait_for_message(ESCALATIONS, undecided)
-        await ada.click(ESCALATIONS, second["ts"], "approve")
-        assert "Approved" in text_of(await ada.wait_for_message(ESCALATIONS, decided))
+        second = await dirk.wait_for_message(ESCALATIONS, undecided)
+        await dirk.click(ESCALATIONS, second["ts"], "approve")
+        assert "Approved" in text_of(await dirk.wait_for_message(ESCALATIONS, decided))
 
 
 async def test_fifty_requests_decided_at_once_by_different_people(world: World) -> None:
