@@ -1,4 +1,4 @@
-"""The one composition root: settings in, a running Countersign out."""
+"""The composition root: builds a running Countersign from its settings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 class Countersign:
     """A running process: its service, its API and their port, its hub and worker, and the task that connects to Slack.
 
-    `connecting` ends well once Slack is connected; it raises when Slack refuses a token.
+    `connecting` is done once Slack is connected; it raises when Slack refuses a token.
     """
 
     service: ApprovalService
@@ -81,13 +81,13 @@ async def running(
     redraw_every: float = home_publisher.PAUSE,
     orchestrators: Iterable[Callable[..., Any]] = (),
 ) -> AsyncIterator[Countersign]:
-    """Hub, worker, Slack and HTTP, in one process, until left. What waits is on disk afterwards.
+    """Runs hub, worker, Slack and HTTP in one process until the context is left. Open requests stay on disk.
 
     `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
-    as for a workspace that is only simulated. `sweep_every`: seconds. `orchestrators` are somebody else's: they run in
-    the same worker, and may ask for approvals.
+    as for a workspace that is only simulated. `sweep_every`: seconds. `orchestrators` run in the
+    same worker, and may ask for approvals.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
-    Raises `CountersignError` with a sentence when something that is ours is wrong.
+    Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
     known = installed()
     secrets = Secrets.load(settings.secret, settings.data_dir)
@@ -137,14 +137,14 @@ async def running(
         register_listeners(
             app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
         )
-        link = SlackConnection(app, settings.app_token)
-        closing.push_async_callback(link.close)
+        slack_connection = SlackConnection(app, settings.app_token)
+        closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
-            serving(settings, service, link, [api, people.records], webhooks)
+            serving(settings, service, slack_connection, [api, people.records], webhooks)
         )
         log.info("listening on http://%s:%d", settings.host, port)
-        connecting = asyncio.create_task(link.connect(), name="connect to Slack")
+        connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
         yield Countersign(service, api, port, connection, worker, connecting)
 
@@ -174,7 +174,7 @@ def _for_programs(
 
 @dataclass(frozen=True)
 class _ForPeople:
-    """What people are shown beside the cards, over one client of Slack's."""
+    """What people see beside the cards: App Home, details and records. All of it uses one Slack client."""
 
     slack: AsyncWebClient
     home_publisher: HomePublisher
@@ -202,7 +202,7 @@ def _for_people(
 
 
 async def _stop(worker: TaskHubGrpcWorker) -> None:
-    """The SDK warns of the stream that it itself hangs up; that warning is no news."""
+    """Stops the worker without the SDK's warning about the stream that the SDK itself closes."""
     SDK_LOG.setLevel(logging.ERROR)
     await asyncio.to_thread(worker.stop)
     SDK_LOG.setLevel(logging.NOTSET)

@@ -98,10 +98,14 @@ def read(environment: Mapping[str, str]) -> Settings:
     given = gather(environment)
     bot_token = _require(given, "SLACK_BOT_TOKEN", 'copy the "Bot User OAuth Token" from your Slack app')
     if not bot_token.startswith("xoxb-"):
-        raise SettingError('SLACK_BOT_TOKEN: is not a bot token; those start with "xoxb-".')
+        raise SettingError(
+            'SLACK_BOT_TOKEN: is not a bot token; copy the one that starts with "xoxb-" from your Slack app.'
+        )
     app_token = given.get("SLACK_APP_TOKEN")
     if app_token is not None and not app_token.startswith("xapp-"):
-        raise SettingError('SLACK_APP_TOKEN: is not an app-level token; those start with "xapp-".')
+        raise SettingError(
+            'SLACK_APP_TOKEN: is not an app-level token; copy the one that starts with "xapp-" from your Slack app.'
+        )
     signing_secret = given.get("SLACK_SIGNING_SECRET")
     if app_token is None and signing_secret is None:
         raise SettingError(
@@ -164,14 +168,16 @@ def _with_secrets(source: Mapping[str, str]) -> dict[str, str]:
             try:
                 given[name] = Path(place).expanduser().read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise SettingError(f"{name}_FILE: {place} cannot be read ({_reason(error)}).") from error
+                raise SettingError(
+                    f"{name}_FILE: {place} cannot be read ({_reason(error)}); give a file that this user can read."
+                ) from error
             if not given[name]:
-                raise SettingError(f"{name}_FILE: {place} is empty.")
+                raise SettingError(f"{name}_FILE: {place} is empty; write the secret into it.")
     return given
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    """Why a file cannot be read, without its path, which the sentence has already."""
+    """Why a file cannot be read, without its path: the error text names it already."""
     return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
@@ -179,13 +185,17 @@ def _config_file(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"COUNTERSIGN_CONFIG: {path} cannot be read ({_reason(error)}).") from error
+        raise SettingError(
+            f"COUNTERSIGN_CONFIG: {path} cannot be read ({_reason(error)}); give a file that this user can read."
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML ({error}).") from error
+        raise SettingError(f"COUNTERSIGN_CONFIG: {path} is not valid TOML; correct it ({error}).") from error
     known = SETTINGS | {f"{name}_FILE" for name in SECRETS}
     for name, value in table.items():
         if name not in known:
-            raise SettingError(f"COUNTERSIGN_CONFIG: {path} has {name}, which is not a setting.")
+            raise SettingError(
+                f"COUNTERSIGN_CONFIG: {path} has {name}, which is not a setting; correct its name or remove it."
+            )
         if not isinstance(value, str):
             raise SettingError(f"COUNTERSIGN_CONFIG: {name} in {path} must be a string in quotes.")
     return table
@@ -216,18 +226,24 @@ def _url(name: str, text: str) -> str:
     """The URL without its last slash."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise SettingError(f"{name}: {text!r} is not an http:// or https:// address.")
+        raise SettingError(
+            f"{name}: {text!r} is not an http:// or https:// address; give one such as https://example.com."
+        )
     return text.rstrip("/")
 
 
 def _data_dir(given: Mapping[str, str]) -> Path:
-    """Made here, readable by its owner alone: it holds every request and its decisions."""
+    """The data directory, made where it is missing. Only its owner can read it: it holds every request and decision."""
     default = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "countersign"
     path = Path(given.get("COUNTERSIGN_DATA_DIR") or default).expanduser().absolute()
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingError(f"COUNTERSIGN_DATA_DIR: {path} cannot be made ({error.strerror}).") from error
+        raise SettingError(
+            f"COUNTERSIGN_DATA_DIR: {path} cannot be made ({error.strerror}); give a directory that this user can make."
+        ) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingError(f"COUNTERSIGN_DATA_DIR: {path} cannot be written to by this user.")
+        raise SettingError(
+            f"COUNTERSIGN_DATA_DIR: {path} cannot be written to by this user; give a directory that can."
+        )
     return path

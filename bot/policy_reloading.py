@@ -1,4 +1,4 @@
-"""The policy file while the bot runs: an edit counts for the next new request, and a faulty one changes nothing."""
+"""Reads the policy file again when it has changed. An edit counts for new requests; a faulty one changes nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from orchestration.domain.policy import PolicyBook
 
 log = logging.getLogger(__name__)
 
-
 NEEDS_SMS: Final = "needs a code by SMS (sms, sms_above), but no TWILIO_ settings are given"
 
 
 def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> PolicyBook:
-    """The policies, checked also against the `known` actions, and whether there is `sms` for those that need it.
+    """The policies, checked also against the `known` actions and, where a code is needed, for `sms`.
 
     Raises `PolicyError`, one line a fault.
     """
@@ -62,14 +61,14 @@ class PolicyReloader:
         try:
             self._book = load(self._path, self._known, sms=self._sms)
         except PolicyError as error:
-            log.error("the policies are not taken over, and the ones before stay:\n%s", error)  # noqa: TRY400 - the lines say it all
+            log.error("the policy file has faults, so the policies before it stay in force:\n%s", error)  # noqa: TRY400 - the error names every fault by line
         else:
             log.info(
-                "the policies are taken over from %s: %s", self._path, ", ".join(sorted(self._book.policies))
+                "the policies of %s are in force: %s", self._path, ", ".join(sorted(self._book.policies))
             )
 
     def _stamp(self) -> tuple[int, int, int] | None:
-        """What changes when the file does: editors replace it, deploys swap a link; None while it is not there."""
+        """Differs after a change, even if an editor replaces the file or a deploy swaps a link. None: no file."""
         try:
             stat = self._path.stat()
         except OSError:

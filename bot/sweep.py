@@ -1,4 +1,4 @@
-"""The sweep, now and again: requests that were stopped or crashed get cards that say so."""
+"""Runs the reconciler's sweep at intervals, so that cards of requests that were stopped or crashed say so."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EVERY: Final = 60.0  # seconds
 
 
 async def run(sweep: ReconcileSweep, every: float = EVERY) -> None:
-    """Sweeps at once, then every so many seconds, until cancelled. No failure ends it."""
+    """Sweeps at once, then every `every` seconds, until cancelled. A failure is logged and does not end it."""
     while True:
         try:
             await sweep.sweep()
         except HubUnavailableError as error:
-            log.warning("the sweep comes again in %d s: %s", every, error)
+            log.warning("the sweep failed and runs again in %d s: %s", every, error)
         except Exception:
-            log.exception("the sweep failed and comes again in %d s", every)
+            log.exception("the sweep failed and runs again in %d s", every)
         await asyncio.sleep(every)

@@ -1,4 +1,4 @@
-"""The terminal that a command runs in: results go to standard output, all else to standard error; Ctrl-C ends it."""
+"""What a command prints, and the signals that end it. Results go to standard output, all else to standard error."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import TextIO
 
 
 def say(text: str) -> None:
-    """A result, for people or pipes."""
+    """Prints a result, for people or pipes."""
     print(text)  # noqa: T201 - a command's output
 
 
 def complain(text: str) -> None:
-    """What went wrong, in one line."""
+    """Prints an error in one line."""
     print(f"countersign: {plain(text)}", file=sys.stderr)  # noqa: T201 - a command's standard error
 
 
 def plain(text: str) -> str:
-    """Without control characters: what others wrote must not steer the terminal it is shown on."""
+    """The text without control characters, as what others wrote must not control the terminal."""
     return "".join(c if unicodedata.category(c)[0] != "C" or c == "\n" else "?" for c in text)
 
 
 class LiveLine:
-    """One line that is kept up to date; where the stream is no terminal, a line for each change."""
+    """One line that is rewritten at each change. Where the stream is no terminal, each change is a new line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ class LiveLine:
         self._shown = ""
 
     def show(self, text: str, ticking: str = "") -> None:
-        """`ticking` is only shown where the line can be rewritten; it changes all the time."""
+        """Shows `text`. `ticking` changes all the time, so it is shown only where the line can be rewritten."""
         text = plain(text)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
@@ -46,7 +46,7 @@ class LiveLine:
         self._stream.flush()
 
     def clear(self) -> None:
-        """Makes room for what is said last."""
+        """Removes the line, so that other output can follow."""
         if self._live and self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

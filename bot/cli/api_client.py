@@ -1,4 +1,4 @@
-"""The command line's side of the API: COUNTERSIGN_URL, as the owner of COUNTERSIGN_TOKEN."""
+"""Calls the API at COUNTERSIGN_URL with COUNTERSIGN_TOKEN, for the command line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from orchestration.domain.errors import CountersignError
 
 URL_DEFAULT: Final = "http://127.0.0.1:3000"
 CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
-# The server, or what stands before it, is away for a moment; what was asked is safe to repeat.
+# The server or a proxy before it is away for a moment, and the call may be repeated.
 AWAY: Final = frozenset({429, 500, 502, 503, 504})
 
 
 class CallRefusedError(CountersignError):
-    """The server refused it."""
+    """The server refused the call."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class UnreachableError(CountersignError):
 
 @dataclass(frozen=True)
 class ApiReply:
-    """A success."""
+    """A successful answer: its status and its JSON."""
 
     status: int
     body: Any
@@ -54,7 +54,9 @@ def url_of(environment: Mapping[str, str]) -> str:
     """COUNTERSIGN_URL without its last slash. Raises `CountersignError`."""
     url = environment.get("COUNTERSIGN_URL", "").strip().rstrip("/") or URL_DEFAULT
     if URL(url).scheme not in {"http", "https"} or not URL(url).host:
-        raise CountersignError(f"COUNTERSIGN_URL: {url!r} is not an http:// or https:// address.")
+        raise CountersignError(
+            f"COUNTERSIGN_URL: {url!r} is not an http:// or https:// address; give one such as http://127.0.0.1:3000."
+        )
     return url
 
 
@@ -72,7 +74,7 @@ async def fetch_public(environment: Mapping[str, str], path: str) -> Any:
 
 
 class ApiClient:
-    """One session. `async with` it."""
+    """A session with the server, for `async with`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises `CountersignError` where a setting is missing or wrong."""
@@ -83,7 +85,9 @@ class ApiClient:
                 "COUNTERSIGN_TOKEN: is not set; `countersign token create` makes one where the server runs."
             )
         if not token.isascii() or not token.isprintable():
-            raise CountersignError("COUNTERSIGN_TOKEN: is not a token.")
+            raise CountersignError(
+                "COUNTERSIGN_TOKEN: is not a token; give what `countersign token create` printed."
+            )
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def __aenter__(self) -> Self:
@@ -105,7 +109,7 @@ class ApiClient:
         key: str | None = None,
         wait: float = 0,
     ) -> ApiReply:
-        """One call. `key` makes it safe to repeat; `wait` is how long the server may hold it, in seconds.
+        """One call. `key` makes it safe to repeat. `wait` is how many seconds the server may hold it.
 
         Raises `CallRefusedError` or, where it may help to try again, `UnreachableError`.
         """
@@ -130,13 +134,15 @@ class ApiClient:
             found = None
         if answer.status in AWAY:
             after = answer.headers.get("Retry-After", "")
-            raise UnreachableError(_words(answer.status, found), float(after) if after.isdigit() else 0)
+            raise UnreachableError(
+                _problem_line(answer.status, found), float(after) if after.isdigit() else 0
+            )
         if answer.status >= 300 or found is None:
-            raise CallRefusedError(answer.status, _words(answer.status, found))
+            raise CallRefusedError(answer.status, _problem_line(answer.status, found))
         return ApiReply(answer.status, found)
 
     async def approvals(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every approval that the query means, oldest first, page by page."""
+        """Every approval that matches the query, oldest first. Reads one page after the other."""
         after: dict[str, str] = {}
         while True:
             page = (await self.call("GET", "/api/approvals", query={**query, "limit": "200", **after})).body
@@ -147,7 +153,7 @@ class ApiClient:
             after = {"after": page["next"]}
 
 
-def _words(status: int, body: Any) -> str:
+def _problem_line(status: int, body: Any) -> str:
     """A problem document in one line."""
     if not isinstance(body, dict) or "title" not in body:
         return f"The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."

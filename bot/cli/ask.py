@@ -1,4 +1,4 @@
-"""`countersign ask`: asks, shows how it stands, and ends with the answer as its exit status."""
+"""`countersign ask`: asks for an approval, waits for it, and returns the outcome as the exit status."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _field(text: str) -> tuple[str, str]:
 
 
 async def run(given: argparse.Namespace) -> int:
-    """Asks and waits; the exit status."""
+    """Asks and waits. Returns the exit status."""
     line = LiveLine(sys.stderr)
     try:
         async with ApiClient(os.environ) as api:
@@ -127,7 +127,7 @@ class _Asking:
                 reply = await self._look(request_id, max(1, int(min(HOLD if self._seen else 1, left))))
                 pause = 0.1
             except UnreachableError as error:
-                # It is on disk there: a restart of the server loses nothing, so neither do we.
+                # The request is on disk at the server, so a restart there loses nothing.
                 self._line.show(f"{request_id}  {error} Trying again.")
                 await asyncio.sleep(min(max(pause, error.retry_after), max(left, 0)))
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -189,7 +189,7 @@ class _Asking:
         return STATUSES[approval["status"]]
 
     async def _interrupted(self) -> int:
-        """Left waiting, unless it was said that an interrupt withdraws it."""
+        """Leaves the request open, or withdraws it with --cancel-on-interrupt."""
         self._line.clear()
         request_id = self._request_id
         if request_id is None:
@@ -204,6 +204,6 @@ class _Asking:
         except CallRefusedError as error:
             if error.status != 409:
                 raise
-        # It may have been decided in the same moment; what counts is how it ended.
+        # It may have been decided at the same moment, and then that outcome counts.
         reply = await self._api.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
         return self._ended(reply.body) if reply.status == 200 else CANCELLED

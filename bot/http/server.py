@@ -30,12 +30,12 @@ class RouteGroup(Protocol):
 async def serving(
     settings: Settings,
     service: ApprovalService,
-    link: SlackConnection,
+    slack: SlackConnection,
     route_groups: Sequence[RouteGroup],
     twilio: TwilioWebhooks | None,
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    application = _routes(settings, service, link, twilio)
+    application = _routes(settings, service, slack, twilio)
     for group in route_groups:
         group.attach(application)
     runner = web.AppRunner(application, access_log=None)
@@ -44,10 +44,11 @@ async def serving(
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
-            # A bind that fails has asyncio's words around the system's; a name that resolves to nothing has no errno.
+            # asyncio puts its own text around the system's; the failure of a host name has no errno.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise SettingError(
-                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason})."
+                f"COUNTERSIGN_LISTEN: cannot listen on {settings.host}:{settings.port} ({reason}); "
+                "choose another port or address."
             ) from error
         yield runner.addresses[0][1]
     finally:
@@ -55,7 +56,7 @@ async def serving(
 
 
 def _routes(
-    settings: Settings, service: ApprovalService, link: SlackConnection, twilio: TwilioWebhooks | None
+    settings: Settings, service: ApprovalService, slack: SlackConnection, twilio: TwilioWebhooks | None
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -66,7 +67,7 @@ def _routes(
             hub_up = await service.reachable()
         except CountersignError:
             hub_up = False
-        checks = {"hub": hub_up, "slack": await link.ready()}
+        checks = {"hub": hub_up, "slack": await slack.ready()}
         body = {name: "up" if up else "down" for name, up in checks.items()}
         return web.json_response(body, status=200 if all(checks.values()) else 503)
 
@@ -74,7 +75,7 @@ def _routes(
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
     if not settings.socket_mode:
-        application.router.add_post("/slack/events", link.receive)
+        application.router.add_post("/slack/events", slack.receive)
     if twilio is not None:
         application.router.add_post("/twilio/sms", twilio.sms)
         application.router.add_post("/twilio/status", twilio.status)

@@ -1,4 +1,4 @@
-"""Does what a policy says an outcome does: a POST to another system, or an action from an installed package.
+"""Runs the actions that a policy gives an outcome: a POST to another system, or an action of an installed package.
 
 A package offers one under the entry point group `countersign.actions`: a callable that takes the key, the same over
 all tries, and the event, and returns a few words for people or None. It runs on a worker thread and may raise.
@@ -45,7 +45,7 @@ def installed() -> dict[str, InstalledAction]:
 def missing(
     policies: Mapping[str, Policy], known: Mapping[str, InstalledAction]
 ) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each place in `policies` that names an action which is not installed, and what to say of it."""
+    """Each place in `policies` that names an action which is not installed, and the fault's text."""
     there = ", ".join(sorted(known)) or "none"
     for key, policy in policies.items():
         for status, actions in policy.on.items():

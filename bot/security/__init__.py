@@ -1,0 +1,1 @@
+"""The server's secrets, API tokens, and signed receipts."""

@@ -74,8 +74,7 @@ class SigningKeys:
         """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
         Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew.
-
-        Of each decision also by which way it came, and by which factor it was confirmed beside that, if it was.
+        Each decision also says which way it came and which second factor confirmed it, if one did.
         It has no `iat`: libraries refuse one that is a second ahead of the clock of whoever checks.
         """
         key, outcome = self._keys[0], given.outcome
@@ -137,14 +136,16 @@ def _parse(text: str, source: str) -> list[OKPKey]:
         listed = found.get("keys", [found])
         keys = [OKPKey.import_key(key) for key in listed]
     except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SigningKeyError(f"{source}: is neither a private JWK nor a set of them ({error}).") from error
+        raise SigningKeyError(
+            f"{source}: is not a private Ed25519 JWK or a set of them; give one ({error})."
+        ) from error
     if not keys or any(key.curve_name != "Ed25519" or not key.is_private for key in keys):
-        raise SigningKeyError(f"{source}: every key must be a private one for Ed25519.")
+        raise SigningKeyError(f"{source}: has another key than private ones for Ed25519; remove it.")
     return keys
 
 
 def _write(path: Path, keys: list[OKPKey]) -> None:
-    """Whole or not at all, and readable by the owner alone."""
+    """Replaces the file in one step, so that it is never half written. Only its owner can read it."""
     fresh = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump({"keys": [key.as_dict(private=True) for key in keys]}, file)

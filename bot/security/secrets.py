@@ -1,4 +1,4 @@
-"""The server's own secret: what it signs it can check later. Made on first start, or given; old ones still verify."""
+"""The server's secrets, which sign keys in URLs and derive other keys. Made on first start unless given."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ class SecretError(CountersignError):
 
 
 class Secrets:
-    """One or more secrets; the first signs, all verify. Each purpose has a key of its own, derived from them."""
+    """One or more secrets. The first signs, all verify. Each purpose has a derived key of its own."""
 
     def __init__(self, *secrets_: bytes) -> None:
         if not secrets_ or any(len(secret) < SHORTEST for secret in secrets_):
-            raise SecretError(f"COUNTERSIGN_SECRET: each secret needs at least {SHORTEST} bytes.")
+            raise SecretError(
+                f"COUNTERSIGN_SECRET: each secret needs at least {SHORTEST} bytes; "
+                f"make one with `openssl rand -hex {SHORTEST}`."
+            )
         self._secrets = secrets_
 
     @classmethod
@@ -45,7 +48,7 @@ class Secrets:
 
     @property
     def values(self) -> tuple[bytes, ...]:
-        """The secrets themselves, newest first, for what derives keys in its own way."""
+        """The secrets themselves, newest first, for code that derives keys in its own way."""
         return self._secrets
 
     def derive(self, purpose: str, about: str) -> bytes:
@@ -57,7 +60,7 @@ class Secrets:
         return tuple(_derive(secret, purpose, about) for secret in self._secrets)
 
     def sign(self, purpose: str, about: str, *, until: datetime) -> str:
-        """A key for one thing until a time: `EXPIRES.MAC`, safe in a URL. Seconds since 1970."""
+        """A key for one thing until a time: `EXPIRES.MAC`, safe in a URL. EXPIRES is in seconds since 1970."""
         expires = str(int(until.timestamp()))
         return f"{expires}.{_mac(self._secrets[0], purpose, about, expires)}"
 

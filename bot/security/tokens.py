@@ -1,4 +1,4 @@
-"""API tokens: who a program acts for, and what it may do. Kept hashed in `tokens.toml` of the data directory."""
+"""API tokens: for whom a program acts and what it may do. Their hashes are in `tokens.toml` of the data directory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Token:
 
 
 class TokenFile:
-    """The tokens in one file, mode 0600. Reading sees what another process wrote since."""
+    """The tokens in one file, mode 0600. The file is read again after another process has changed it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +69,7 @@ class TokenFile:
     def find(self, secret: str) -> Token | None:
         """The token of this secret, if it is good. Raises `TokenError` when the file cannot be read."""
         self._refresh()
-        # Looked up by hash: how long that takes tells nothing of a secret that was drawn from 2^256.
+        # Looked up by hash: the time that takes tells nothing about a secret drawn from 2^256.
         token = self._by_hash.get(_hash(secret))
         return token if token and token.revoked_at is None else None
 
@@ -133,10 +133,12 @@ class TokenFile:
             TypeError,
             ValueError,
         ) as error:
-            raise TokenError(f"{self._path}: cannot be read ({error}).") from error
+            raise TokenError(
+                f"{self._path}: cannot be read; correct it or restore it from a backup ({error})."
+            ) from error
 
     def _write(self, tokens: dict[str, Token]) -> None:
-        """Whole or not at all: a new file takes the old one's place once it is on disk."""
+        """Replaces the file in one step, once the new one is on disk."""
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

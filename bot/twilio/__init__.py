@@ -1,0 +1,1 @@
+"""SMS by Twilio: sending codes, and the webhooks that Twilio calls."""

@@ -1,4 +1,4 @@
-"""SMS, put together: what the worker runs, what Slack and the webhooks call, and the checks at the start."""
+"""Builds the SMS side from its settings: the activities, the challenge service and the webhooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_PUBLIC_URL: Final = (
 
 @dataclass(frozen=True)
 class TwilioAccount:
-    """An SMS account at work: sends codes, hears the answers."""
+    """A configured Twilio account, and what is built on it."""
 
     twilio: TwilioSettings
     codes: Codes
@@ -56,7 +56,7 @@ class TwilioAccount:
 
 
 def twilio_account(settings: Settings, secrets: Secrets) -> TwilioAccount | None:
-    """The service, or None where no account is set. Raises `SettingError` naming what is missing or wrong."""
+    """The account, or None where none is set. Raises `SettingError` naming what is missing or wrong."""
     twilio = read_twilio(settings.sms)
     if twilio is None:
         return None

@@ -16,7 +16,7 @@ from orchestration.domain.errors import SmsRefusedError
 TIMEOUT: Final = 10.0  # seconds
 TWILIO: Final = "api.twilio.com"
 
-# Twilio's codes that trying again will not mend; its texts hold the number, so only the code is read.
+# Twilio's error codes for which another try is useless. Its texts may hold the number, so only the code is read.
 TROUBLES: Final = {
     21211: Trouble.NOT_A_NUMBER,
     21614: Trouble.NOT_MOBILE,
@@ -35,7 +35,7 @@ class SmsUnsentError(Exception):
 
 
 class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client has no types
-    """Twilio's client has no option for another server, so the host is replaced as a request leaves."""
+    """Sends to another server than Twilio's: its client has no option for that, so the host is replaced here."""
 
     def __init__(self, base: str) -> None:
         super().__init__(timeout=TIMEOUT)
@@ -48,7 +48,7 @@ class _OtherServer(TwilioHttpClient):  # type: ignore[misc]  # Twilio's client h
 
 
 class TwilioSender:
-    """Hands messages to Twilio, and asks for word of their delivery at our status webhook."""
+    """Sends messages through Twilio, which reports their delivery to our status webhook."""
 
     def __init__(self, settings: TwilioSettings, public_url: str | None) -> None:
         http = _OtherServer(settings.api_url) if settings.api_url else TwilioHttpClient(timeout=TIMEOUT)

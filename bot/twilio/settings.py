@@ -1,4 +1,4 @@
-"""The settings of SMS."""
+"""Reads and checks the settings of SMS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_twilio(given: Mapping[str, str]) -> TwilioSettings | None:
     for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"):
         if name not in given:
             raise SettingError(
-                f"{name}: is not set, but other TWILIO_ settings are; it also checks what Twilio sends."
+                f"{name}: is not set, but other TWILIO_ settings are; set it, or none of them."
             )
     if ("TWILIO_API_KEY" in given) != ("TWILIO_API_SECRET" in given):
         raise SettingError("TWILIO_API_KEY and TWILIO_API_SECRET: go together; set both or neither.")
@@ -51,10 +51,10 @@ def read_twilio(given: Mapping[str, str]) -> TwilioSettings | None:
 
 
 def read_digits(given: Mapping[str, str]) -> int:
-    """How long a code is; 6 unless said otherwise."""
+    """How many digits a code has; 6 unless set."""
     text = given.get("COUNTERSIGN_SMS_DIGITS", "6")
     if not text.isdigit() or not MIN_DIGITS <= int(text) <= MAX_DIGITS:
-        raise SettingError(f"COUNTERSIGN_SMS_DIGITS: must be {MIN_DIGITS} to {MAX_DIGITS}.")
+        raise SettingError(f"COUNTERSIGN_SMS_DIGITS: must be a number from {MIN_DIGITS} to {MAX_DIGITS}.")
     return int(text)
 
 
@@ -65,7 +65,8 @@ def read_countries(given: Mapping[str, str]) -> frozenset[str]:
     )
     if unknown := codes - phonenumbers.SUPPORTED_REGIONS:
         raise SettingError(
-            f"COUNTERSIGN_SMS_COUNTRIES: {', '.join(sorted(unknown))} is no country's two-letter code."
+            f"COUNTERSIGN_SMS_COUNTRIES: {', '.join(sorted(unknown))} is no country's two-letter code; "
+            "give codes such as US, DE."
         )
     return codes
 

@@ -1,4 +1,4 @@
-"""What Twilio sends us: replies from phones, and word of what was delivered. Every request's signature is checked."""
+"""What Twilio sends us: replies from phones, and delivery reports. The signature of every request is checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestration.domain.errors import CountersignError
 from orchestration.service.challenges import ChallengeService, Heard
 
 REPLIES_REMEMBERED: Final = 10_000
-# Twilio answers these itself and tells us of them; a reply of ours would not be sent, or would be one too many.
+# Twilio answers these itself and also sends them to us. We answer nothing: that would be a second reply, or not sent.
 KEYWORDS: Final = frozenset(
     {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "START", "YES", "UNSTOP", "HELP", "INFO"}
 )
@@ -38,11 +38,11 @@ class TwilioWebhooks:
         self._service = service
         self._validator = RequestValidator(auth_token)
         self._public_url = public_url
-        # A redelivered reply gets the words that the first one got. After a restart the challenge itself knows it.
+        # A redelivered reply gets the same text as the first time. After a restart the challenge recognises it.
         self._replies: OrderedDict[str, str] = OrderedDict()
 
     async def sms(self, request: web.Request) -> web.Response:
-        """A reply from a phone; answered in words, as TwiML."""
+        """A reply from a phone, answered by a text in TwiML."""
         form = await self._signed(request)
         message_id, number, text = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "")
         if text.strip().upper() in KEYWORDS:
@@ -59,7 +59,7 @@ class TwilioWebhooks:
         return _twiml(words)
 
     async def status(self, request: web.Request) -> web.Response:
-        """Word of a delivery. One that failed ends its challenge at once."""
+        """A delivery report. A failed delivery ends its challenge at once."""
         form = await self._signed(request)
         challenge = request.query.get("challenge", "")
         if form.get("MessageStatus") in FAILED and challenge:
@@ -68,7 +68,7 @@ class TwilioWebhooks:
             try:
                 await self._service.undelivered(challenge, trouble)
             except CountersignError as error:
-                # Twilio does not ask again, so the challenge ends at its deadline instead.
+                # Twilio does not repeat a report, so the challenge ends at its deadline instead.
                 raise web.HTTPServiceUnavailable(text=str(error)) from error
         return web.Response(status=204)
 

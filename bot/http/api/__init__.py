@@ -61,7 +61,7 @@ class Api:
         return self._approvals.long_polling.watched
 
     def outcome_events(self, signer: Signer) -> Signer:
-        """The same signer; whoever waits here for what it signs is answered without delay."""
+        """The same signer, which also wakes the long polls for what it signs."""
         return OutcomeEvents(signer, self._approvals.long_polling)
 
     def attach(self, application: web.Application) -> None:

@@ -36,12 +36,12 @@ from orchestration.service.operations import RESERVED, Operations, Wanted
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
-# Another orchestration may have named its request as it liked; a leading @ is an entity.
+# Other orchestrations choose the IDs of their requests. A leading @ would be an entity.
 _ID: Final = re.compile(r"^[!-.0-?A-~][!-.0-~]{0,99}$")
 
 _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
 
-# A refusal that has to do with who acts is 403; one that has to do with where the request stands is 409.
+# A refusal because of who acts is 403; one because of the request's state is 409.
 _REFUSED: Final = {
     Reason.NOT_AN_APPROVER: "forbidden",
     Reason.SELF_APPROVAL: "forbidden",
@@ -172,14 +172,14 @@ class ApprovalRoutes:
 
     @staticmethod
     def _check_notified(call: ApiCall, target: Notified) -> None:
-        """An event on any instance is an operator's to raise, and one that decides is nobody's."""
+        """Raises `Problem` without the scope admin, and `ReservedEventError` for an event that decides approvals."""
         if not call.token.may(ADMIN):
             raise Problem("forbidden", "notify_instance needs a token of scope admin.")
         if target.event.casefold() in RESERVED:
             raise ReservedEventError
 
     async def show(self, call: ApiCall) -> web.Response:
-        """Waits first, if asked to."""
+        """Shows it. With `wait`, waits first until it is decided."""
         wait = call.query(ApprovalQuery).wait
         request_id = await self._visible(call)
         progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
@@ -189,7 +189,7 @@ class ApprovalRoutes:
         return json_response(Approval.of(progress), 202, headers)
 
     async def timeline(self, call: ApiCall) -> web.Response:
-        """What happened; of an approval that was stopped, also what `reconcile` did then."""
+        """Every step. For an approval that was stopped, also what `reconcile` did."""
         request_id = await self._visible(call)
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(progress)
@@ -279,12 +279,12 @@ class ApprovalRoutes:
         return request_id
 
     async def _look(self, request_id: str) -> Progress:
-        """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote."""
+        """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
         return await self._operations.with_reconciled(await self._service.status(request_id))
 
 
 def _id(call: ApiCall) -> str:
-    """The request's ID. What cannot be one is unknown, and the hub is not troubled with it."""
+    """The request's ID. Raises `UnknownRequestError` for what cannot be one, without a call to the hub."""
     request_id = call.part("id")
     if not _ID.match(request_id):
         raise UnknownRequestError
@@ -299,7 +299,7 @@ def _key(call: ApiCall) -> str | None:
 
 
 def _command_id(call: ApiCall) -> str | None:
-    """From the Idempotency-Key, under the token's name: one token cannot use up another's."""
+    """From the Idempotency-Key and the token's name, so that two tokens can use the same key."""
     key = _key(call)
     return hashlib.sha256(f"{call.token.name}\0{key}".encode()).hexdigest() if key else None
 

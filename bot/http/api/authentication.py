@@ -1,4 +1,4 @@
-"""The way in for programs: each request is authenticated, limited, and let through or refused, in JSON."""
+"""Authenticates and limits each request of a program, and answers every failure as problem details."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bot.http.api.rate_limit import RateLimiter
 from bot.security.tokens import Token, TokenFile
 from orchestration.domain.errors import CountersignError
 
-# Where this API owns every address, so that even what is not there is answered in its own way.
+# Under these prefixes every failure is answered as problem details, an unknown address included.
 OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Authenticator:
-    """Puts endpoints onto an application, behind their tokens."""
+    """Adds endpoints to an application, each behind its tokens."""
 
     def __init__(self, endpoints: list[Endpoint], tokens: TokenFile) -> None:
         self.endpoints = endpoints
@@ -29,8 +29,8 @@ class Authenticator:
         self._rates = RateLimiter(time.monotonic)
 
     def attach(self, application: web.Application) -> None:
-        """Adds the routes, and the middleware that words what no route answers."""
-        application.middlewares.append(self._words)
+        """Adds the routes, and the middleware that answers failures."""
+        application.middlewares.append(self._failures)
         for endpoint in self.endpoints:
             application.router.add_route(endpoint.method, endpoint.path, self._guarded(endpoint))
 
@@ -52,8 +52,8 @@ class Authenticator:
         return handle
 
     @web.middleware
-    async def _words(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Every failure under our addresses as problem details; elsewhere nothing is touched."""
+    async def _failures(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Answers every failure under our prefixes as problem details, and leaves other addresses alone."""
         if not request.path.startswith(OURS):
             return await handler(request)
         try:
@@ -69,7 +69,7 @@ class Authenticator:
         return problem.response()
 
     def _nothing_here(self, request: web.Request) -> Problem:
-        """Without a token not even this is said."""
+        """404 with a valid token. Others get 401, so that they cannot find out which addresses exist."""
         try:
             known = self._authenticate(request) is not None
         except Problem as problem:

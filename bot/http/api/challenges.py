@@ -48,7 +48,7 @@ class Challenge(Model):
 
 
 class ChallengeResult(Model):
-    """What became of a response."""
+    """The result of an answer."""
 
     right: bool
     attempts_left: int
@@ -56,7 +56,7 @@ class ChallengeResult(Model):
 
 
 class ChallengeRoutes:
-    """Begin, look, respond. Only challenges begun here are seen here: a decision's are its approver's alone."""
+    """Starts, shows and answers challenges. Those of decisions are not shown: they are their approvers' alone."""
 
     def __init__(self, service: ChallengeService) -> None:
         self._service = service
@@ -100,18 +100,18 @@ class ChallengeRoutes:
         ]
 
     async def begin(self, call: ApiCall) -> web.Response:
-        """The number travels encrypted from here on."""
+        """Starts one. The number is encrypted from here on."""
         given = await call.body(NewChallenge)
         challenge_id = await self._service.start(given.number, given.subject)
         shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
     async def show(self, call: ApiCall) -> web.Response:
-        """By its ID."""
+        """Shows one."""
         return json_response(_shown(await self._service.status(_own(call))))
 
     async def respond(self, call: ApiCall) -> web.Response:
-        """One that has ended takes no answer."""
+        """Answers one. Raises `Problem` when it has ended."""
         challenge_id = _own(call)
         digits = self._service.codes.digits_of((await call.body(ChallengeResponse)).code)
         if digits is None:

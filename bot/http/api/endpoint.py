@@ -1,6 +1,6 @@
-"""One address of the API: what it takes, who may call it, what it answers.
+"""Describes one endpoint of the API: what it takes, who may call it, how it responds.
 
-Routing, authority, the OpenAPI document and the tests all read the same table.
+Routing, authentication, the OpenAPI document and the tests all read the same table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DECIDE_ANY: Final = "decide"  # any decide:POLICY; which one, the handler checks
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """One documented answer."""
+    """One documented response."""
 
     description: str
     model: type[BaseModel] | None = None
@@ -40,7 +40,7 @@ class ResponseSpec:
 class Endpoint:
     """One method on one path. `scopes`: any one of them lets a token in; without any, no token is asked for.
 
-    `keyed` says that the URL may carry a signed key of its own (`code`) instead, which the handler checks. `any_body`
+    `keyed`: the URL may carry a signed key (`code`) instead of a token, which the handler checks. `any_body`
     takes any JSON; `loose_query` are parameters of which unknown ones are no error.
     """
 
@@ -68,7 +68,7 @@ class Endpoint:
 
 
 class ApiCall:
-    """One request to an endpoint, let in."""
+    """One request to an endpoint, already authenticated."""
 
     def __init__(self, request: web.Request, token: Token | None) -> None:
         self.request = request
@@ -93,7 +93,7 @@ class ApiCall:
 
     @staticmethod
     def fresh_id() -> str:
-        """A command ID of its own: every answer given is another answer."""
+        """A new command ID: each call counts as another command."""
         return str(uuid.uuid4())
 
     def part(self, name: str) -> str:
@@ -124,7 +124,7 @@ class ApiCall:
             raise invalid(error) from error
 
     async def raw(self) -> bytes:
-        """The body's bytes, of which no more are read than may come. Raises `Problem`."""
+        """The body's bytes, at most `BODY_LIMIT` of them. Raises `Problem`."""
         if (self.request.content_length or 0) > BODY_LIMIT:
             raise Problem("too-large")
         read = bytearray()

@@ -1,4 +1,4 @@
-"""/hooks: an outside system's webhook raises one event of one instance; its address carries the key for just that."""
+"""/hooks: addresses at which an outside system raises one event of one instance, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from orchestration.service.operations import RESERVED, Operations
 
 
 class HookRoutes:
-    """Making such an address, and the address."""
+    """Makes such addresses, and receives what is sent to them."""
 
     def __init__(self, operations: Operations, urls: Urls) -> None:
         self._operations = operations
@@ -53,7 +53,7 @@ class HookRoutes:
         ]
 
     async def make(self, call: ApiCall) -> web.Response:
-        """For an instance that there is, and any event but those that decide."""
+        """Makes one for an existing instance and any event but those that decide approvals."""
         given = await call.body(NewHook)
         if given.event_name.casefold() in RESERVED:
             raise ReservedEventError
@@ -63,7 +63,7 @@ class HookRoutes:
         return json_response(Hook(url=url, expires_at=until), 201)
 
     async def receive(self, call: ApiCall) -> web.Response:
-        """JSON as it is; any other body as text, since an outside system sends what it sends."""
+        """Raises the event. A JSON body is its payload; any other body becomes a string."""
         instance_id, name = call.part("instance_id"), call.part("event_name")
         if not self._urls.admits_hook(call, instance_id, name):
             raise Problem("unauthenticated", "The key in this address is wrong, or has expired.")

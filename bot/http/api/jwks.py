@@ -16,7 +16,7 @@ class JwksRoutes:
         self._keys = keys
 
     def endpoints(self) -> list[Endpoint]:
-        """It asks for no token: what it gives is public."""
+        """It asks for no token, as the keys are public."""
         return [
             Endpoint(
                 "GET",
@@ -30,5 +30,5 @@ class JwksRoutes:
         ]
 
     async def show(self, _: ApiCall) -> web.Response:
-        """Kept by whoever fetches it for an hour at most, so that a new key is soon known."""
+        """May be cached for an hour at most, so that a new key is soon known."""
         return plain_json(self._keys.public(), headers={"Cache-Control": "public, max-age=3600"})

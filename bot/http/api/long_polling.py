@@ -1,4 +1,4 @@
-"""Long polls: however many wait for a request, one watcher looks at it."""
+"""Long polling. One watcher reads a request, however many callers wait for it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from orchestration.approval.status import CUT_SHORT_REASONS
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import HubUnavailableError
 
-QUICKEST: Final = 0.2  # seconds between two looks at a request
+QUICKEST: Final = 0.2  # seconds between two reads of a request
 LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
-HURRIED: Final = 0.05  # seconds between two looks after a nudge
+HURRIED: Final = 0.05  # seconds between two reads after a wake
 HURRIED_LOOKS: Final = 20
 
 ReadProgress = Callable[[str], Awaitable[Progress]]
 
 
 def is_final(progress: Progress) -> bool:
-    """Whether there is no more to wait for. Between the decision and its receipt, there is.
+    """Whether a long poll may end: the request has an outcome and its receipt.
 
-    What was cut short gets its receipt from `reconcile` only, whenever that runs; nobody waits for it here.
+    A request that was cut short gets its receipt only when `reconcile` runs, so nobody waits for that here.
     """
     return (
         progress.outcome is not None and not progress.receipt_pending
@@ -38,7 +38,7 @@ class _Watcher:
 
 
 class LongPolling:
-    """Watches requests for as long as somebody waits for them. Close it, and everybody gets the latest at once."""
+    """Reads requests for as long as somebody waits for them. Closing it answers everybody at once."""
 
     def __init__(self, read: ReadProgress) -> None:
         self._read = read
@@ -56,9 +56,9 @@ class LongPolling:
         return sum(watcher.waiting for watcher in self._watchers.values())
 
     async def wait_until_final(self, request_id: str, wait: float) -> Progress:
-        """The request once it is over, or as it was last seen after `wait` seconds.
+        """The request once it is final, or as it was last read after `wait` seconds.
 
-        Raises what the first look raises, and `UnknownRequestError` when it is purged meanwhile.
+        Raises what the first read raises, and `UnknownRequestError` when it is purged meanwhile.
         """
         progress = await self._read(request_id)
         if is_final(progress) or wait <= 0 or self._closed:
@@ -91,21 +91,21 @@ class LongPolling:
             except HubUnavailableError:
                 continue
             if is_final(progress):
-                # Whoever comes from now on looks for themselves.
+                # Later callers read the request themselves.
                 self._watchers.pop(request_id, None)
                 return progress
             watcher.latest = progress
 
     def wake(self, request_id: str) -> None:
-        """Its outcome was just signed in this process, and is about to be published: look more often for a moment.
+        """Reads the request more often for a moment, as its outcome was just signed in this process.
 
-        So thousands of watched requests are answered at once, and looked at seldom.
+        So thousands of requests can be read seldom and are still answered at once.
         """
         if watcher := self._watchers.get(request_id):
             watcher.woken.set()
 
     def close(self) -> None:
-        """Answers everybody with what was last seen, so that no long poll delays a shutdown."""
+        """Answers everybody with what was last read, so that no long poll delays a shutdown."""
         self._closed = True
         for watcher in self._watchers.values():
             watcher.task.cancel()

@@ -27,7 +27,7 @@ from orchestration.service.approvals import OVER
 from orchestration.service.operations import Operations
 
 POLL_AFTER: Final = "10"  # seconds, as theirs
-# A leading @ is an entity, which is nobody's to manage here.
+# A leading @ is an entity; entities are not managed here.
 _ID: Final = re.compile(r"^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,99}$")
 _EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")
 LONGEST_REASON: Final = 2000
@@ -44,7 +44,7 @@ STATUSES: Final = {
 
 
 class ManagementRoutes:
-    """The endpoints, over the operator's hands."""
+    """The endpoints, over `Operations`."""
 
     def __init__(self, operations: Operations, urls: Urls) -> None:
         self._operations = operations
@@ -163,7 +163,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def suspend(self, call: ApiCall) -> web.Response:
-        """Holds it."""
+        """Suspends it."""
         instance_id = self._admit(call, "admin")
         reason = _reason(call)
         await self._running(instance_id)
@@ -171,7 +171,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def resume(self, call: ApiCall) -> web.Response:
-        """Lets it go on."""
+        """Resumes it."""
         instance_id = self._admit(call, "admin")
         reason = _reason(call)
         await self._running(instance_id)
@@ -179,7 +179,7 @@ class ManagementRoutes:
         return web.Response(status=202)
 
     async def purge(self, call: ApiCall) -> web.Response:
-        """Forgets it, if it has ended."""
+        """Purges it, if it has ended."""
         instance_id = self._admit(call, "admin")
         deleted = await self._operations.purge(instance_id)
         if not deleted:
@@ -187,7 +187,7 @@ class ManagementRoutes:
         return plain_json({"instancesDeleted": deleted})
 
     def _admit(self, call: ApiCall, right: str) -> str:
-        """The instance's ID, for a caller with a token that the authenticator let in or a key that we signed for it."""
+        """The instance's ID. Raises `Problem` for a caller without a token whose URL has no valid key for this."""
         instance_id = call.part("id")
         if not call.has_token and not self._urls.admits(call, right, instance_id):
             raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
@@ -196,7 +196,7 @@ class ManagementRoutes:
         return instance_id
 
     async def _running(self, instance_id: str) -> None:
-        """Raises `Problem` where the instance has ended: the hub would take it in silence."""
+        """Raises `Problem` when the instance has ended: the hub would accept the call and do nothing."""
         state = await self._operations.instance(instance_id)
         if state.runtime_status in OVER:
             raise Problem("gone")
@@ -205,7 +205,7 @@ class ManagementRoutes:
 def event_payload(raw: bytes) -> Any:
     """The JSON of an event; none is null. Raises `Problem`."""
     try:
-        # Surrogates that are halves of nothing, and NaN, are in no JSON that the hub or another SDK could read.
+        # Lone surrogates and NaN are refused: neither the hub nor another SDK could read them.
         payload = json.loads(raw, parse_constant=_no_constant) if raw else None
         json.dumps(payload, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

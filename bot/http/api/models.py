@@ -1,4 +1,4 @@
-"""What programs send and get: the models behind the OpenAPI document. The requester is never among them."""
+"""The models of what programs send and receive, as in the OpenAPI document. No body names the requester."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _not_blank(text: str) -> str:
 
 
 class NewApproval(Model):
-    """What is asked. Who asks is the token's owner; a body cannot say otherwise."""
+    """A request for an approval. The requester is always the token's owner."""
 
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
     title: Annotated[Line, AfterValidator(_not_blank), Field(min_length=1, max_length=150)]
@@ -108,7 +108,7 @@ class NewHook(Model):
 
 
 class Hook(BaseModel):
-    """An address for that event. Whoever has it may use it until then."""
+    """An address at which that event can be raised until it expires, by whoever has it."""
 
     url: str
     expires_at: datetime
@@ -144,20 +144,20 @@ class NewDecision(Model):
 
 
 class NewCancellation(Model):
-    """A withdrawal, by the one who asked."""
+    """A withdrawal by the requester."""
 
     reason: Annotated[Text, Field(max_length=2000)] = ""
 
 
 class NewRemark(Model):
-    """Something to say about the request."""
+    """A comment, question or answer about the request."""
 
     text: Annotated[Text, AfterValidator(_not_blank), Field(min_length=1, max_length=2000)]
     kind: RemarkKind = RemarkKind.COMMENT
 
 
 class CommandResult(BaseModel):
-    """What became of a command."""
+    """Whether a command took effect, and why not."""
 
     accepted: bool
     reason: Reason
@@ -166,7 +166,7 @@ class CommandResult(BaseModel):
 
     @classmethod
     def of(cls, verdict: Verdict) -> CommandResult:
-        """The verdict in the words of the API."""
+        """From the core's verdict."""
         return cls(
             accepted=verdict.accepted,
             reason=verdict.reason,
@@ -194,7 +194,7 @@ class Approval(BaseModel):
 
     @classmethod
     def of(cls, progress: Progress) -> Approval:
-        """The progress without what only Slack and the service need."""
+        """From the core's progress, without what only Slack and the service need."""
         return cls(
             id=progress.request_id,
             status=progress.status,
@@ -279,7 +279,7 @@ class FieldError(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error in the form of RFC 9457."""
 
     type: str
     title: str

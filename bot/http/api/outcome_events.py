@@ -1,4 +1,4 @@
-"""A signer that says so: an outcome signed in this process is about to be published."""
+"""Wakes long polls when an outcome is signed in this process, as it is about to be published."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutcomeEvents:
         self._loop = asyncio.get_running_loop()
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
-        """As the signer does."""
+        """See `Signer`."""
         receipt = self._signer.sign_receipt(given)
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._long_polling.wake, given.outcome.request_id)

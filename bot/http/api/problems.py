@@ -1,4 +1,4 @@
-"""What went wrong, as RFC 9457 problem details: one table from our errors to a status and words for a program."""
+"""Errors as RFC 9457 problem details. One table gives each kind of problem its status and title."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
 
 
 class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised where it is found
-    """An answer that is no success. `errors` are pairs of a field and what is wrong with it."""
+    """An error response. `errors` are pairs of a field and what is wrong with it."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
 
 
 def problem_of(error: CountersignError) -> Problem:
-    """The one mapping from our errors."""
+    """The problem for one of our errors. Raises the error itself where it has no kind of problem."""
     match error:
         case InvalidRequestError():
             return Problem("invalid", errors=[(error.field or "body", str(error))])

@@ -1,4 +1,4 @@
-"""How often a token may come: a bucket each, refilled evenly."""
+"""Limits how often each API token may call, by a token bucket that is refilled evenly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Bucket:
 
 
 class RateLimiter:
-    """A minute's worth of requests may come at once; then one as often as the token's rate says."""
+    """Allows a minute's worth of requests at once, and after that the token's rate."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """now: seconds, never going back."""
@@ -24,7 +24,7 @@ class RateLimiter:
         self._buckets: dict[str, _Bucket] = {}
 
     def take(self, token: Token) -> int:
-        """0 when the request may go on; otherwise the whole seconds after which one may."""
+        """0 when the request may go on, else the whole seconds after which one may."""
         now = self._now()
         # One bucket for each token there is: the file bounds their number, not the callers.
         bucket = self._buckets.setdefault(token.name, _Bucket(float(token.rate), now))

@@ -1,4 +1,4 @@
-"""What happened to a request, step by step, read from the durable history itself and not from a log beside it."""
+"""What happened to a request, step by step, read from its durable history."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ _ACTIVITIES: Final = {
 def timeline_entries(
     events: Iterable[past.HistoryEvent], verdicts: Iterable[Verdict] = ()
 ) -> list[TimelineEntry]:
-    """The history's events as steps. Bookkeeping of the SDK, and what it says twice, is left out.
+    """The history's events as steps, without the SDK's bookkeeping and what it records twice.
 
-    A command's own event does not say what became of it; the `verdicts` of the request's progress do.
+    A command's event does not say whether it took effect; the `verdicts` of the request's progress do.
     """
     scheduled: dict[int, _Scheduled] = {}
     refused = {
@@ -129,7 +129,7 @@ def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry |
 
 
 def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
-    """Whose phone it goes to. The number itself is nowhere in a history."""
+    """The person whose phone gets the code. No history holds the number itself."""
     target = _json(event.input).get("target")
     user = target.get("user") if isinstance(target, dict) else None
     return user if isinstance(user, str) else None
@@ -176,7 +176,7 @@ def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) 
 
 
 def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
-    """Where and by which try; the activity's input knows."""
+    """The channel, the person and the number of the try, from the activity's input."""
     given = _json(task.input)
     ref = given.get("ref")
     return {
@@ -189,7 +189,7 @@ def _place(task: past.TaskScheduledEvent) -> dict[str, Any]:
 def _event(
     event: past.EventRaisedEvent, at: datetime, refused: Mapping[tuple[str, str], str]
 ) -> TimelineEntry:
-    """Who did what. Anyone may raise an event, so nothing of a payload is taken on trust beyond its shape."""
+    """Who sent which command. Anyone may raise an event, so a payload is checked for its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
     if model is None:

@@ -1,4 +1,4 @@
-"""Where things are, as a caller reaches us, and the keys that such addresses carry."""
+"""Makes absolute URLs as a caller reaches us, and signs and checks the keys in them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from bot.security.secrets import Secrets
 from bot.slack.ids import is_person
 
 PURPOSE: Final = "record"
-# Long enough to read, print and come back to; a link that has wandered off is soon worth nothing.
+# Long enough to read and print the record. A link that gets into other hands soon stops working.
 LIFETIME: Final = timedelta(hours=1)
 PERSON: Final = "for"
 KEY: Final = "key"
@@ -22,10 +22,10 @@ def _now() -> datetime:
 
 
 class RecordLinks:
-    """Makes such addresses and knows its own. Every secret that still verifies does so here."""
+    """Makes and checks such addresses. Older secrets that still verify are accepted."""
 
     def __init__(self, public_url: str | None, secrets: Secrets, now: Callable[[], datetime] = _now) -> None:
-        """`public_url` without a last slash; without one there is nowhere to point to, and `make` gives None."""
+        """`public_url` without a last slash. When it is None, `make` returns None."""
         self.public_url = public_url
         self._secrets = secrets
         self._now = now

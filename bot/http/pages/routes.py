@@ -1,4 +1,4 @@
-"""`GET /requests/{id}`: the record, for whom its address was made."""
+"""`GET /requests/{id}`: the record, for the person whom its link names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS: Final = {
         f"default-src 'none'; style-src '{page.STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
-    # The address is the key: it is told to nobody and kept nowhere.
+    # Whoever has the address has access, so no site gets it as a referrer and no cache keeps the page.
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow, noarchive",
@@ -49,7 +49,7 @@ class RecordRoutes:
         application.router.add_get("/requests/{id}", self.show)
 
     async def show(self, request: web.Request) -> web.Response:
-        """The record; without a good key nothing is looked up, so that nothing can be learnt of what there is."""
+        """Shows the record. Without a valid key nothing is looked up, so nobody learns which requests exist."""
         request_id, person = request.match_info["id"], request.query.get(PERSON, "")
         until = self._links.good_until(request_id, person, request.query.get(KEY, ""))
         if until is None:

@@ -55,7 +55,7 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"SLACK_BOT_TOKEN_FILE": "/nowhere"}, "SLACK_BOT_TOKEN: is set, and so is SLACK_BOT_TOKEN_FILE"),
         (
             {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "/nowhere"},
-            "SLACK_BOT_TOKEN_FILE: /nowhere cannot be read (No such file or directory).",
+            "SLACK_BOT_TOKEN_FILE: /nowhere cannot be read (No such file or directory); give a file that",
         ),
         ({"COUNTERSIGN_CONFIG": "/nowhere"}, "COUNTERSIGN_CONFIG: /nowhere cannot be read (No such file"),
         ({"COUNTERSIGN_DATA_DIR": "/dev/null/x"}, "COUNTERSIGN_DATA_DIR: /dev/null/x cannot be made"),

@@ -55,7 +55,8 @@ def taken() -> Iterator[int]:
 def test_a_port_in_use_is_one_line(tmp_path: Path, taken: int) -> None:
     line = refusal("run", data=tmp_path, COUNTERSIGN_LISTEN=f"127.0.0.1:{taken}")
     assert line == (
-        f"countersign: COUNTERSIGN_LISTEN: cannot listen on 127.0.0.1:{taken} (Address already in use)."
+        f"countersign: COUNTERSIGN_LISTEN: cannot listen on 127.0.0.1:{taken} (Address already in use); "
+        "choose another port or address."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,12 @@ from tests.integration.bot.life.conftest import (
 )
 from tests.support.messages import actions_of, text_of
 from tests.support.world import World
+
+
+def nonce_of(card: dict[str, Any]) -> str:
+    """Which start of the request the card was posted for."""
+    found: str = card["metadata"]["event_payload"]["nonce"]
+    return found
 
 
 async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(people: Cast, erp: Erp) -> None:
@@ -50,7 +57,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
         ended = await card_of(people.rita, PURCHASES, "Laptops", round_)
         assert actions_of(ended) == []
     [(key, event)] = erp.asked
-    assert key == f"{request_id(card)}:approved:0"
+    assert key == f"{request_id(card)}:{nonce_of(card)}:approved:0"
     assert event["type"] == "approval.approved"
     assert event["data"]["request"]["title"] == "Laptops"
     assert event["data"]["outcome"]["digest"]
@@ -83,7 +90,7 @@ async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
         people.ada, PURCHASES, "✓ *Approved by rule*", "the amount is below 1,000.00 USD", "Order PO-1"
     )
     await sees(people.rita, "D0RITA", "*Pens* (999.99 USD) is approved by rule.")
-    assert list(erp.orders) == [f"{request_id(card)}:auto_approved:0"]
+    assert list(erp.orders) == [f"{request_id(card)}:{nonce_of(card)}:auto_approved:0"]
 
 
 async def test_who_asks_cannot_decide_and_who_decided_is_not_asked_again(people: Cast) -> None:
