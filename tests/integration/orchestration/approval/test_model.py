@@ -39,7 +39,7 @@ from tests.support.decision_model import Case, DecisionModel, Rules
 from tests.support.direct import DirectRun, Neighbours
 
 PROOF = bool(os.environ.get("COUNTERSIGN_PROOF"))
-RUNS, STEPS = (5000, 50) if PROOF else (70, 40)
+RUNS, STEPS = (3000, 50) if PROOF else (70, 40)
 
 PERSONS = ["U0ADA", "U0BOB", "U0CY", "U0FIN", "U0MAX", "U0RITA"]
 STRANGER = "U0ZED"
@@ -832,6 +832,7 @@ class Deciding(RuleBasedStateMachine):
         raise AssertionError("open, and nobody can decide it")
 
 
+@pytest.mark.timeout(3600 if PROOF else 120)
 def test_the_orchestration_decides_as_the_page_says(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
