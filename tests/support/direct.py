@@ -20,7 +20,7 @@ from orchestration.approval.workflow import approval
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.cards import Card
 from orchestration.domain.commands import EVENTS, Command, Progress, Reason
-from orchestration.domain.effects import Delivery, Membership
+from orchestration.domain.effects import ActivePeople, Delivery, Membership
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import CardRef, Outcome
 
@@ -159,6 +159,8 @@ class DirectRun:
                 if self.people.failing:
                     raise ConnectionError("the directory does not answer")
                 return Membership(groups={g: list(self.people.groups.get(g, [])) for g in given.groups})
+            case "active_people":
+                return ActivePeople(people=given.people)
             case "post_card":
                 ref = CardRef(channel=given.channel, ts=str(next(self._timestamps)), round=given.card.round)
                 self.card_refs[ref.ts], self.cards[ref.ts] = ref, given.card.model_copy(deep=True)

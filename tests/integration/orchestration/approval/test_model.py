@@ -37,6 +37,7 @@ from orchestration.domain.rules import check_request
 from tests.support import decision_model as rules
 from tests.support.decision_model import Case, DecisionModel, Rules
 from tests.support.direct import DirectRun, Neighbours
+from tests.support.identity import SHOWN
 
 PROOF = bool(os.environ.get("COUNTERSIGN_PROOF"))
 RUNS, STEPS = (3000, 50) if PROOF else (70, 40)
@@ -146,6 +147,11 @@ class Deciding(RuleBasedStateMachine):
         require_reason: bool,
     ) -> None:
         self.figures["runs"] += 1
+        # Delegates where a code is needed have tests of their own, in test_handing_over.py. Here a request needs codes
+        # at all its levels or at none, and nobody is away where it needs them.
+        coded = any(level["sms"] for level in given)
+        given = [{**level, "sms": coded} for level in given]
+        absent = {} if coded else absent
         escalates = any(level["on_timeout"] == "escalate" for level in given)
         needs_phone = {who for level in given if level["sms"] for who in level["approvers"]}
         if needs_phone and escalates:
@@ -199,7 +205,8 @@ class Deciding(RuleBasedStateMachine):
             who: KnownPerson(enrolled=who in enrolled, delegate=operator.get(who))
             for who in {*enrolled, *operator}
         }
-        self.run = DirectRun(ApprovalInput(request=request, policy=policy, people=known), self.people)
+        given_to = ApprovalInput(request=request, nonce=SHOWN.nonce, policy=policy, people=known)
+        self.run = DirectRun(given_to, self.people)
         self.begun = True
         self._opened()
         self._compare()
@@ -427,7 +434,9 @@ class Deciding(RuleBasedStateMachine):
     # ---- one act, judged by both ---------------------------------------------------------------------------
 
     def _stamp(self, model: type[Any], actor: str, **what: object) -> Any:
-        command = model(command_id=f"c{len(self.sent)}", actor=actor, via=Via.CHAT, **what)
+        shown = {"nonce": SHOWN.nonce, "digest": self.request.digest()}
+        stamp = {"command_id": f"c{len(self.sent)}", "answered": self.run.progress.answered, **shown}
+        command = model(actor=actor, via=Via.CHAT, **stamp, **what)
         self.sent.append(command)
         return command
 
