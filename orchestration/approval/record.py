@@ -81,7 +81,7 @@ class Record:
         self.state.asked = [person for person in people if not voters.barred(person)]
 
     def escalate(self, now: datetime) -> None:
-        """One more round beside the level's own, which stays open. Who has handed over their vote keeps to that."""
+        """One more round beside the level's own, which stays open. Delegations stay in force."""
         escalation, state = self.policy.escalation, self.state
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
@@ -96,7 +96,7 @@ class Record:
         """The level has ended as `status`, with the votes it got; its rounds take no more decisions."""
         state = self.state
         state.past_levels.append(self._level_state(status))
-        # A word counts for its person and for whoever let them speak, so nobody decides twice through somebody else.
+        # An approval uses up the voter and the person they vote for, so nobody decides twice through somebody else.
         approvals = [vote for vote in state.votes if vote.choice is Choice.APPROVE]
         people = [person for vote in approvals for person in (vote.actor, vote.holder)]
         state.counted = list(dict.fromkeys([*state.counted, *people]))

@@ -1,4 +1,4 @@
-"""Who has a seat in a round, what settles the round, and whether it can still be approved. Pure.
+"""Counts the votes of a round: who has a seat, what settles it, and whether it can still be approved. Pure.
 
 A round is one posted stage of a request: a level's own, or the one of its escalation. A vote belongs to a seat: its
 round, the seat's holder, who cast it, with which factor, on which digest. It counts in that round and in no other. What
@@ -62,7 +62,7 @@ class EligibleVoters:
 
     `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them; `confirmed` are the
     holders whose delegate counts also in a round that needs a code. `counted` have decided an earlier level, and
-    `requester` has asked for it; neither has a word here (both are empty where the policy allows it). `later` has for
+    `requester` has asked for it; neither may vote here (both are empty where the policy allows it). `later` has for
     each later level the people who could still decide it, and how many of them it takes; it is empty where one person
     may decide at several levels. `enrolled` have a phone for codes; None where that is not known.
     """
@@ -98,7 +98,7 @@ class EligibleVoters:
         return decision.model_copy(update={"round": max(seats, default=decision.round)})
 
     def barred(self, person: str) -> bool:
-        """Whether they have no word here, neither from a seat of their own nor from anybody else's."""
+        """Whether they may not vote here, neither from a seat of their own nor from anybody else's."""
         return person == self.requester or person in self.counted
 
     def needed_later(self, *people: str) -> bool:

@@ -1,4 +1,4 @@
-"""Amounts as people write them. What could mean two sums is refused: nobody approves a guess."""
+"""Reads amounts as people write them. An ambiguous amount is refused."""
 
 from __future__ import annotations
 

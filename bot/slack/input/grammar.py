@@ -1,6 +1,6 @@
 """The slash command's grammar: `/request-approval POLICY [AMOUNT] TITLE…`. Pure: text in, what to do out.
 
-A policy of the operator's that is called like one of our words goes before it.
+A policy that is named like a subcommand wins over the subcommand.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: 
     await choose(people.sam, card, "delegate")
     with pytest.raises(ActionRefusedError) as refused:
         await people.sam.submit(await people.sam.wait_for_view("delegate_to"), {"person": "U0FIN"})
-    assert "cannot hand it on" in refused.value.errors["person"]
+    assert "a delegate cannot delegate again" in refused.value.errors["person"]
     await approve(people.sam, card)
     await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0SAM>")
 
