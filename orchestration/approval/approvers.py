@@ -96,6 +96,8 @@ class Approvers:
         if members is None:  # nobody can tell who would be left
             return found
         for person in approvers:
+            if record.has_voted(person):  # they are there, and one seat has one vote
+                continue
             voters = record.voters()
             handed = person in voters.delegates or person in voters.delegates.values()  # one hop
             if person in record.policy.groups or handed or voters.barred(person):

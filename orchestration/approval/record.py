@@ -257,6 +257,10 @@ class Record:
         after = _with_delegate(self.voters(), holder, delegate, confirmed=confirmed)
         return self.approvable(members, after)
 
+    def has_voted(self, person: str) -> bool:
+        """Whether they have voted at the open level, or somebody has from their seat."""
+        return any(person in {vote.actor, vote.holder} for vote in self.state.votes)
+
     def absent(self, holder: str, delegate: str, *, confirmed: bool = False) -> None:
         """The holder is away; `delegate` votes instead, for this level.
 

@@ -284,6 +284,8 @@ class Policy(Recorded):
             faults.append("auto_approve_below needs a currency")
         if self.require_amount and self.currency is None:
             faults.append("require_amount needs a currency")
+        if self.currency is None and any(level.sms_above is not None for level in self.levels):
+            faults.append("sms_above needs a currency")
         return faults
 
     def _quorum_faults(self) -> list[str]:

@@ -134,15 +134,18 @@ def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: 
     """
     cast = [vote for vote in votes if vote.round == round_.number and vote.choice is choice]
     if choice is Choice.REJECT:
-        return cast[-1] if len({vote.actor for vote in cast}) >= round_.reject_quorum else None
+        return cast[-1] if _different(cast) >= round_.reject_quorum else None
     counted = [vote for vote in cast if _counts(vote, round_, digest)]
-    people = {vote.actor for vote in counted}
     if round_.quorum == "all":
-        seats = {vote.holder for vote in counted}
-        enough = bool(round_.asked) and seats.issuperset(round_.asked)
+        enough = bool(round_.asked) and {vote.holder for vote in counted}.issuperset(round_.asked)
     else:
-        enough = len(people) >= round_.quorum
-    return counted[-1] if counted and enough and len(people) >= round_.at_least else None
+        enough = _different(counted) >= round_.quorum
+    return counted[-1] if counted and enough and _different(counted) >= round_.at_least else None
+
+
+def _different(votes: Sequence[Vote]) -> int:
+    """How many votes of different people, from different seats, there are among these."""
+    return min(len({vote.actor for vote in votes}), len({vote.holder for vote in votes}))
 
 
 def reachable(

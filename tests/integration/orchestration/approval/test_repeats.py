@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.commands import EVENT_DECISION, Decision, Reason, Verdict
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
 from tests.support.board import NUMBERS
@@ -144,7 +145,10 @@ async def test_a_code_for_an_approval_that_was_taken_back_meanwhile_approves_not
     request_id = await world.ask("transfer", amount=Decimal(12_400))
     assert (await world.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
     await world.eventually(lambda: world.phones.texts_to("U0ADA") == 1)
+    [challenge] = (await world.service.status(request_id)).confirming.values()
     assert (await world.decide(request_id, "U0ADA", Choice.REJECT, comment="No.")).reason is Reason.RECORDED
+    while (await world.challenges.status(challenge)).status is ChallengeStatus.WAITING:
+        await asyncio.sleep(0.02)
     heard = await world.challenges.hear(NUMBERS["U0ADA"], world.phones.code("U0ADA"), "SM1")
     assert heard.waiting == 0
     progress = await world.service.status(request_id)

@@ -109,6 +109,22 @@ name = "One"
 approvers = ["U0ADA"]
 timeout = "1d"
 
+[policies.twice]
+title = "Two, and the same again"
+channel = "C0TWICE"
+delegates = ["U0SAM"]
+[[policies.twice.levels]]
+name = "Two"
+approvers = ["U0ADA", "U0BOB", "U0CY"]
+quorum = 2
+reject_quorum = 2
+timeout = "1d"
+on_timeout = "escalate"
+[policies.twice.escalation]
+channel = "C0MORE"
+approvers = ["U0ADA", "U0MAX"]
+timeout = "1d"
+
 [policies.later]
 title = "Needed later"
 channel = "C0LATER"
@@ -270,6 +286,7 @@ LEVEL = '[[policies.p.levels]]\nname = "{name}"\napprovers = {approvers}\ntimeou
         ([("A", ["U0ADA"], ""), ("B", ["U0ADA"], "")], "level B cannot be decided"),
         ([("A", ["U0ADA", "U0BOB"], "quorum = 2"), ("B", ["U0BOB"], "")], "level B cannot be decided"),
         ([("A", ["U0ADA"], 'quorum = "all"\nat_least = 2')], "needs 2 different people and names 1"),
+        ([("A", ["U0ADA"], "sms_above = 5")], "sms_above needs a currency"),
         ([("A", ["U0ADA", "U0ADA"], "quorum = 2")], "needs 2 approvals of 1 people"),
         (
             [("A", ["U0ADA", "U0BOB"], ""), ("B", ["U0ADA", "U0BOB"], 'quorum = "all"')],
@@ -314,3 +331,14 @@ async def test_a_delegate_may_be_a_member_of_a_group_that_the_policy_allows(
     assert await world.delegate(request_id, "U0ADA", "U0SUE") is Reason.RECORDED
     assert (await world.decide(request_id, "U0SUE")).accepted
     assert (await world.outcome(request_id)).processed_by == "U0SUE"
+
+
+@pytest.mark.parametrize("choice", [Choice.APPROVE, Choice.REJECT])
+async def test_one_seat_has_one_vote_though_its_holder_goes_away(world: CoreWorld, choice: Choice) -> None:
+    """Ada votes, and is away by the time it escalates to her: nobody of her choosing votes from her seat as well."""
+    request_id = await world.ask("twice")
+    await world.decide(request_id, "U0ADA", choice, comment="So.")
+    await world.service.set_away("U0ADA", PersonEntry(delegate="U0SAM", away=ALWAYS))
+    await escalated(world, request_id)
+    assert (await world.decide(request_id, "U0SAM", choice, comment="So.")).reason is Reason.NOT_AN_APPROVER
+    assert (await world.service.status(request_id)).outcome is None
