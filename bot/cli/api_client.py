@@ -135,7 +135,8 @@ class ApiClient:
         if answer.status in AWAY:
             after = answer.headers.get("Retry-After", "")
             raise UnreachableError(
-                _problem_line(answer.status, found), float(after) if after.isdigit() else 0
+                _problem_line(answer.status, found),
+                float(after) if after.isascii() and after.isdecimal() else 0,
             )
         if answer.status >= 300 or found is None:
             raise CallRefusedError(answer.status, _problem_line(answer.status, found))

@@ -1,8 +1,9 @@
 """The one HTTP client for what leaves this server on its own: callbacks, and the POSTs of outcome actions.
 
 One set of rules holds for both. A private, loopback or link-local address is refused unless its network is allowed. No
-redirect is followed, no proxy or `.netrc` of the environment is used, and no cookie is kept. A try takes ten seconds at
-most, and no more of an answer is read than its caller asks for.
+redirect is followed, no proxy or `.netrc` of the environment is used, and no cookie is kept. A try is given
+up after ten seconds, though a name resolver that hangs can hold its thread for longer. No more of an answer is read
+than its caller asks for.
 """
 
 from __future__ import annotations
@@ -160,11 +161,11 @@ def _retry_after(text: str | None) -> float | None:
     """Seconds, of either form of the header; None where it says nothing."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.isascii() and text.strip().isdecimal():
         return min(float(text), LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     left = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(left, 0.0), LONGEST_WAIT)

@@ -114,7 +114,10 @@ class DirectRun:
 
     def _begin(self, given: ApprovalInput, events: list[tuple[str, Any]]) -> None:
         self._context = DirectContext(self)
-        self._steps: Generator[Task[Any], Any, Any] = approval(self._context, given)  # type: ignore[arg-type]
+        self._steps: Generator[Task[Any], Any, Any] = approval(
+            self._context,  # type: ignore[arg-type]  # only the methods that the orchestration uses
+            given,
+        )
         self._awaited: Task[Any] | None = None
         for name, payload in events:
             self._context.arrive(name, payload)
