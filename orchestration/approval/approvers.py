@@ -96,9 +96,9 @@ class Approvers:
         if members is None:  # nobody can tell who would be left
             return found
         for person in approvers:
-            if record.has_voted(person):  # they are there, and one seat has one vote
+            if record.voting.has_voted(person):  # they are there, and one seat has one vote
                 continue
-            voters = record.voters()
+            voters = record.voting.voters()
             handed = person in voters.delegates or person in voters.delegates.values()  # one hop
             if person in record.policy.groups or handed or voters.barred(person):
                 continue
@@ -108,13 +108,15 @@ class Approvers:
             delegate = rules.absence_delegate(own, entered, self._now().date(), code=code)
             if delegate is None:
                 continue
-            confirmed = entered is not None and delegate == entered.delegate and record.enrolled(delegate)
+            confirmed = (
+                entered is not None and delegate == entered.delegate and record.voting.enrolled(delegate)
+            )
             if not self._fit(delegate, person, voters, members) or (code and not confirmed):
                 continue
-            if not record.approvable_after_absence(person, delegate, members, confirmed=confirmed):
+            if not record.voting.approvable_after_absence(person, delegate, members, confirmed=confirmed):
                 continue
             if (yield from self.unfit_delegate(delegate)) is None:
-                record.absent(person, delegate, confirmed=confirmed)
+                record.voting.absent(person, delegate, confirmed=confirmed)
                 found[person] = delegate
         return found
 
@@ -141,10 +143,17 @@ class Approvers:
         level, state = record.level, record.state
         if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
             return
-        record.ask(record.rounds()[0].holders(members))
-        self.wait_for(record.undecided())
+        record.voting.ask(record.voting.rounds()[0].holders(members))
+        self.wait_for(record.voting.undecided())
         if state.asked and record.on_show():  # known only now, so the cards do not have it
             self._effects.refresh_cards()
+
+    def look_at(self, members: Members) -> None:
+        """Who is in the groups at this moment: notes who is asked, and whether the level can still be decided."""
+        self.ask(members)
+        state = self._record.state
+        if state.level_open and not state.undecidable and not self._record.voting.approvable(members):
+            state.undecidable = True
 
     def wait_for(self, people: Collection[str]) -> None:
         """Tells the entities of these people that the request waits for them. Not before there is a card to link to."""
@@ -173,7 +182,7 @@ class Approvers:
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
         reminded = []
-        for person in self._record.undecided():
+        for person in self._record.voting.undecided():
             call: Task[Any] = self._ctx.call_entity(
                 EntityInstanceId(PERSON, entity_key(person)), "remind", {"now": self._now().isoformat()}
             )

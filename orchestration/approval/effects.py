@@ -9,6 +9,7 @@ from typing import Any, Final
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
+from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
@@ -96,7 +97,7 @@ class Effects:
             self._put_message(message)
         self._when_posted(ref)
         # A later try may have found the copy of an earlier one, which says what was true at that time.
-        if attempt > 1 or self._record.card(round_) != self._shown.get(round_):
+        if attempt > 1 or projection.card(self._record, round_) != self._shown.get(round_):
             self._refresh(ref)
 
     def _stale(self, channel: str, problem: str) -> None:
@@ -176,7 +177,7 @@ class Effects:
 
     def _outcome_event(self) -> dict[str, Any]:
         """The outcome as others get it; the same each time."""
-        record, outcome = self._record, self._record.outcome()
+        record, outcome = self._record, projection.outcome(self._record)
         asked = record.request.model_dump(
             mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
         )
@@ -243,7 +244,7 @@ class Effects:
         record, cards = self._record, self._record.state.cards
         match item:
             case PostCard(round=round_):
-                card = self._shown[round_] = record.card(round_)
+                card = self._shown[round_] = projection.card(record, round_)
                 return "post_card", PostCardInput(
                     channel=item.channel,
                     card=card,
@@ -252,7 +253,9 @@ class Effects:
                     scheduled_at=since,
                 )
             case EditCard(ref=ref):
-                return "edit_card", EditCardInput(ref=ref, card=record.card(ref.round), attempt=attempt)
+                return "edit_card", EditCardInput(
+                    ref=ref, card=projection.card(record, ref.round), attempt=attempt
+                )
             case PostReply(step=step):
                 return "post_reply", PostReplyInput(
                     ref=cards[0],
@@ -265,7 +268,7 @@ class Effects:
                 return "send_message", SendMessageInput(
                     user=item.user,
                     notice=item.notice,
-                    card=record.card(record.state.round),
+                    card=projection.card(record, record.state.round),
                     where=cards[-1] if cards else None,
                     step=item.step,
                     waiting=item.waiting,
@@ -281,7 +284,7 @@ class Effects:
     def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
         record, cards, action = self._record, self._record.state.cards, self._actions()[index]
         if action.notify:
-            card, where = record.card(record.state.round), cards[0] if cards else None
+            card, where = projection.card(record, record.state.round), cards[0] if cards else None
             return "send_message", SendMessageInput(
                 user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
             )
@@ -298,7 +301,7 @@ class Effects:
     def _build_receipt(self, attempt: int) -> tuple[str, BaseModel]:
         request = self._record.request
         return "sign_receipt", SignReceiptInput(
-            outcome=self._record.outcome(),
+            outcome=projection.outcome(self._record),
             policy=request.policy,
             requester=request.requester,
             attempt=attempt,

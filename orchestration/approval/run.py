@@ -7,30 +7,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from durabletask.task import OrchestrationContext, when_any
-from pydantic import ValidationError
 
+from orchestration.approval import projection
 from orchestration.approval.approvers import Approvers
+from orchestration.approval.command_handler import CommandHandler
 from orchestration.approval.effects import Effects
+from orchestration.approval.ending import RequestEnding
 from orchestration.approval.record import Record
-from orchestration.approval.repeats import Repeats
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.step_up import StepUp
-from orchestration.challenge.models import Trouble
-from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind
-from orchestration.domain.commands import (
-    COMMANDS,
-    Cancellation,
-    Command,
-    Comment,
-    Decision,
-    Delegation,
-    Reason,
-    Retry,
-    command_id_of,
-)
-from orchestration.domain.request import CardRef, Choice, Factor, RemarkKind, Status
-from orchestration.domain.rounds import Members
+from orchestration.domain.commands import COMMANDS
+from orchestration.domain.request import CardRef, Status
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
@@ -65,8 +53,20 @@ class ApprovalRun:
         self._outbox = self._effects.outbox
         self._approvers = Approvers(ctx, self.record, self._inbox, self._effects, self.now)
         self._step_up = StepUp(ctx, self.record)
-        self._repeats = Repeats(self.record.state)
         self._worklists = WorklistUpdates(ctx, ctx.instance_id)
+        self._ending = RequestEnding(
+            self.record, self._effects, self._approvers, self._step_up, self._worklists, self.now
+        )
+        self._handler = CommandHandler(
+            ctx,
+            self.record,
+            self._effects,
+            self._approvers,
+            self._step_up,
+            self._worklists,
+            self._ending,
+            self.now,
+        )
         self._happened = 0
 
     def now(self) -> datetime:
@@ -100,9 +100,9 @@ class ApprovalRun:
                 StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed
             )
             self._effects.tell_requester(Notice.PROGRESS, step)
-        self._worklists.waits(record.named())
+        self._worklists.waits(record.voting.named())
         if members is not None:
-            self._look_at(members)
+            self._approvers.look_at(members)
         self._effects.refresh_cards()
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_delegates(away)
@@ -124,14 +124,14 @@ class ApprovalRun:
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         why = self.undecidable_because() if self.record.state.undecidable else ""
-        before = set(self.record.named())
+        before = set(self.record.voting.named())
         self.record.escalate(self.now())
         pool = self.record.policy.delegate_pool()
-        members = yield from self._approvers.members([*self.record.seated(), *pool])
+        members = yield from self._approvers.members([*self.record.voting.seated(), *pool])
         away = yield from self._approvers.find_delegates(escalation.approvers, members)
-        self._worklists.waits([who for who in self.record.named() if who not in before])
+        self._worklists.waits([who for who in self.record.voting.named() if who not in before])
         if members is not None:
-            self._look_at(members)
+            self._approvers.look_at(members)
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel, text=why)
@@ -140,24 +140,12 @@ class ApprovalRun:
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
-        self._approvers.release(self.record.undecided())
-        self._step_up.drop_all()
-        self._off_the_worklists()
-        self.record.end(status, self.now(), by=by, comments=comments, reason=reason)
-        self._effects.refresh_cards()
-        step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
-        self._effects.tell_requester(Notice.PROGRESS, step)
-        self._effects.send_outcome()
-
-    def _off_the_worklists(self) -> None:
-        """Takes the request off the worklists of those whom the open level named and who have not voted."""
-        if self.record.state.level_open:
-            self._worklists.done(self.record.named())
+        self._ending.end_request(status, by=by, comments=comments, reason=reason)
 
     def _card_posted(self, ref: CardRef) -> None:
         """From now on whoever was asked and has not decided is waited for."""
         if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
-            self._approvers.wait_for(self.record.undecided())
+            self._approvers.wait_for(self.record.voting.undecided())
 
     def _card_lost(self, round_: int, problem: str) -> bool:
         """Without the card of the level that is open nobody could decide; any other is only missed."""
@@ -167,6 +155,10 @@ class ApprovalRun:
             return False
         self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
         return True
+
+    def undecidable_because(self) -> str:
+        """Why nobody waits for this level any longer, as a sentence."""
+        return f"Too few people are left who may decide the level {self.record.level.name}."
 
     # ---- waiting -----------------------------------------------------------------------------------------
 
@@ -182,7 +174,7 @@ class ApprovalRun:
                 return False
             if (arrived := self._inbox.take()) is None:
                 if (confirmed := self._step_up.take()) is not None:
-                    yield from self._confirmed(*confirmed)
+                    yield from self._handler.confirmed(*confirmed)
                 else:
                     yield from self._wait()
             elif arrived[0] == REMINDER:
@@ -205,6 +197,10 @@ class ApprovalRun:
             if (arrived := self._inbox.take()) is not None:
                 if arrived[0] != PATIENCE:
                     yield from self._handle(*arrived)
+                    if (
+                        self._outbox.busy()
+                    ):  # actions are tried again: the time to wait begins anew when they fail
+                        self._inbox.drop(PATIENCE)
                 continue
             if not self._outbox.busy():
                 failed = any(action.status == "failed" for action in state.actions)
@@ -231,7 +227,7 @@ class ApprovalRun:
         Once the history is long no new try starts, so that the next generation comes however much is going on.
         """
         self._outbox.step(start=not self._long())
-        self._ctx.set_custom_status(self.record.progress())
+        self._ctx.set_custom_status(projection.progress(self.record))
         return True
 
     def _watch(self, name: str, when: datetime | None) -> None:
@@ -241,220 +237,14 @@ class ApprovalRun:
 
     def _remind(self) -> Durable[None]:
         self._happened += 1
-        members = yield from self._approvers.members(self.record.seated())
+        members = yield from self._approvers.members(self.record.voting.seated())
         if members is not None:
-            self._look_at(members)
+            self._approvers.look_at(members)
         yield from self._approvers.remind()
         if every := self.record.level.remind_every:
             self.record.state.remind_at = self.now() + every
             self._watch(REMINDER, self.record.state.remind_at)
 
-    # ---- commands ----------------------------------------------------------------------------------------
-
-    def _look_at(self, members: Members) -> None:
-        """Who is in the groups at this moment: notes who is asked, and whether the level can still be decided."""
-        self._approvers.ask(members)
-        state = self.record.state
-        if state.level_open and not state.undecidable and not self.record.approvable(members):
-            state.undecidable = True
-
-    def undecidable_because(self) -> str:
-        """Why nobody waits for this level any longer, as a sentence."""
-        return f"Too few people are left who may decide the level {self.record.level.name}."
-
     def _handle(self, name: str, payload: Any) -> Durable[None]:
-        """Answers one command. A delivery that came twice already has its verdict."""
         self._happened += 1
-        try:
-            command = COMMANDS[name].model_validate(payload)
-        except ValidationError as error:
-            self._refuse_malformed(name, payload, error)
-            return
-        fingerprint = command.fingerprint()
-        if self.record.answered(command.command_id, fingerprint):
-            return
-        reason = self._repeats.refusal(command)
-        if reason is None:
-            reason = self._unfit(command) or (yield from self._obey(command))
-            self._repeats.remember(command, reason)
-            if reason is Reason.RECORDED and isinstance(command, Decision | Delegation):
-                self._step_up.drop(command.actor)
-        self.record.answer(command.command_id, reason, fingerprint)
-
-    def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
-        """Anyone may raise an event. One that does not fit is logged, and answered where it carries an ID."""
-        self._log.warning(
-            "%s: malformed %s passed over (%d faults)", self.record.request_id, name, error.error_count()
-        )
-        command_id = command_id_of(payload)
-        if command_id is not None and not self.record.answered(command_id):
-            self.record.answer(command_id, Reason.MALFORMED)
-
-    def _unfit(self, command: Command) -> Reason | None:
-        """Why it is not even looked at: a group sent it, or it is about something else than this request now is."""
-        if self._of_a_group(command):
-            return Reason.MALFORMED
-        shown = (command.nonce, command.digest)
-        identity = self.record.identity
-        return None if shown in {(None, None), (identity.nonce, identity.digest)} else Reason.OUTDATED
-
-    def _of_a_group(self, command: Command) -> bool:
-        """Whether a group acts or is to decide. Only people do; the service takes no such command from anybody."""
-        people = {command.actor, command.to} if isinstance(command, Delegation) else {command.actor}
-        return not people.isdisjoint(self.record.policy.groups)
-
-    def _obey(self, command: Command) -> Durable[Reason]:
-        """Does what the command asks, if the rules allow it; returns what to tell the one who sent it."""
-        if isinstance(command, Retry):
-            return self._retry(command)
-        if self.record.ended:
-            return Reason.ALREADY_ENDED
-        if isinstance(command, Cancellation):
-            return self._cancel(command)
-        members = yield from self._members(command)
-        if members is None:
-            return Reason.DIRECTORY_UNAVAILABLE
-        self._approvers.ask(members)
-        if isinstance(command, Decision):
-            reason = self._decide(self.record.voters().placed(command, members), members)
-        elif isinstance(command, Delegation):
-            reason = yield from self._delegate(command, members)
-        else:
-            reason = self._comment(command, members)
-        self._look_at(members)
-        return reason
-
-    def _members(self, command: Command) -> Durable[Members | None]:
-        """The members of the groups that matter for this command, at this moment; None where nobody can tell."""
-        pool = self.record.policy.delegate_pool() if isinstance(command, Delegation) else []
-        return (yield from self._approvers.members([*self.record.seated(), *pool]))
-
-    def _decide(self, decision: Decision, members: Members, factor: Factor | None = None) -> Reason:
-        record = self.record
-        voters = record.voters()
-        reason = rules.may_decide(decision, policy=record.policy, voters=voters, members=members)
-        round_ = voters.round(decision.round)
-        if reason is not Reason.RECORDED or round_ is None:
-            return reason
-        if factor is None and self._step_up.needed(decision):
-            return self._begin_step_up(decision)
-        holder = voters.seat(decision.actor, round_, members) or decision.actor
-        reason = record.vote(decision, holder, self.now(), factor)
-        if reason is Reason.RECORDED:
-            self._approvers.release([decision.actor])
-            self._worklists.decided(decision.actor)
-            self._effects.post_reply(
-                StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
-            )
-            self._end_level_if_decided(decision)
-        return reason
-
-    def _end_level_if_decided(self, decision: Decision) -> None:
-        """Ends the level, or the request, where the votes of this round are enough for the side of this decision."""
-        record = self.record
-        deciding = record.deciding_vote(decision.round, decision.choice)
-        if deciding is None:
-            self._effects.refresh_cards()
-        elif deciding.choice is Choice.REJECT:
-            self.end(Status.REJECTED, by=deciding.actor, comments=deciding.comment)
-        else:
-            self._approvers.release(record.undecided())
-            self._step_up.drop_all()
-            self._off_the_worklists()
-            record.state.decided_by = deciding
-            record.close_level(Status.APPROVED)
-
-    def _begin_step_up(self, act: Decision | Delegation) -> Reason:
-        reason = self._step_up.begin(act)
-        if reason is Reason.CODE_SENT:
-            self._effects.post_reply(StepKind.CODE_SENT, actor=act.actor)
-            self._effects.refresh_cards()
-        return reason
-
-    def _confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
-        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
-        if trouble is None:
-            members = yield from self._members(act)
-            if members is None:
-                trouble = Trouble.UNSENT
-            elif isinstance(act, Decision):
-                self._repeats.remember(act, self._decide(act, members, Factor.SMS))
-            else:
-                reason = yield from self._delegate(act, members, Factor.SMS)
-                self._repeats.remember(act, reason)
-                trouble = Trouble.UNSENT if reason is Reason.DIRECTORY_UNAVAILABLE else None
-            if members is not None:
-                self._look_at(members)
-        if trouble is not None:
-            step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
-            self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
-        if self.record.state.level_open:  # else what comes next says more than that the code has come
-            self._effects.refresh_cards()
-
-    def _delegate(
-        self, delegation: Delegation, members: Members, factor: Factor | None = None
-    ) -> Durable[Reason]:
-        record, voters = self.record, self.record.voters()
-        known = record.people.get(delegation.actor)
-        reason = rules.may_delegate(
-            delegation,
-            policy=record.policy,
-            voters=voters,
-            members=members,
-            entered=known.delegate if known else None,
-        )
-        if reason is not Reason.RECORDED:
-            return reason
-        code = self._step_up.needed(delegation)
-        if record.too_few_after(delegation, members, confirmed=code):
-            return Reason.TOO_FEW_LEFT
-        if code and not record.enrolled(delegation.to):
-            return Reason.DELEGATE_UNFIT
-        unfit = yield from self._approvers.unfit_delegate(delegation.to)
-        if unfit is not None:
-            return unfit
-        if code and factor is None:
-            return self._begin_step_up(delegation)
-        was_asked = delegation.actor in record.undecided()
-        record.delegate(delegation, confirmed=code)
-        self._approvers.release([delegation.actor])
-        self._worklists.done([delegation.actor])
-        self._worklists.waits([delegation.to])
-        if was_asked and delegation.to in record.undecided():
-            self._approvers.wait_for([delegation.to])
-        step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
-        self._effects.ask(delegation.to, step)
-        self._effects.refresh_cards()
-        return reason
-
-    def _comment(self, comment: Comment, members: Members) -> Reason:
-        record = self.record
-        reason = rules.may_comment(
-            comment, requester=record.request.requester, voters=record.voters(), members=members
-        )
-        if reason is not Reason.RECORDED:
-            return reason
-        asker = record.last_asker()
-        record.remark(comment, self.now())
-        step = self._effects.post_reply(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
-        self._effects.refresh_cards()
-        if comment.kind is RemarkKind.QUESTION:
-            self._effects.tell_requester(Notice.QUESTION, step)
-        elif comment.kind is RemarkKind.ANSWER and asker:
-            self._effects.send_message(asker, Notice.ANSWER, step)
-        return reason
-
-    def _cancel(self, cancellation: Cancellation) -> Reason:
-        if cancellation.actor != self.record.request.requester:
-            return Reason.NOT_THE_REQUESTER
-        self.end(Status.CANCELLED, by=cancellation.actor, comments=cancellation.reason)
-        return Reason.RECORDED
-
-    def _retry(self, retry: Retry) -> Reason:
-        if retry.actor != (self.record.policy.owner or self.record.request.requester):
-            return Reason.NOT_THE_OWNER
-        if not self.record.ended or not self._effects.retry_actions():
-            return Reason.NOTHING_TO_RETRY
-        self._inbox.drop(PATIENCE)
-        self._effects.refresh_cards()
-        return Reason.RECORDED
+        yield from self._handler.handle(name, payload)

@@ -33,7 +33,7 @@ class StepUp:
 
     def needed(self, act: Decision | Delegation) -> bool:
         """Whether this act needs a code. A rejection never does: it is the safe answer."""
-        return self._record.needs_code(act.round) and not (
+        return self._record.voting.needs_code(act.round) and not (
             isinstance(act, Decision) and act.choice is Choice.REJECT
         )
 
@@ -42,7 +42,7 @@ class StepUp:
         record = self._record
         if act.actor in record.state.confirming:
             return Reason.CODE_ON_ITS_WAY
-        if not record.enrolled(act.actor):
+        if not record.voting.enrolled(act.actor):
             return Reason.NOT_ENROLLED
         record.state.challenges += 1
         challenge_id = f"{record.request_id}-sms-{record.identity.nonce[:8]}-{record.state.challenges}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from durabletask.task import OrchestrationContext
 
-from orchestration.approval.record import refused
+from orchestration.approval import projection
 from orchestration.approval.run import ApprovalRun, ContinueAsNew
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain.policy import OnTimeout
@@ -35,7 +35,7 @@ def approval(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome
     except ContinueAsNew:
         ctx.continue_as_new(run.carried(), save_events=True)
         return None
-    return run.record.outcome()
+    return projection.outcome(run.record)
 
 
 def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outcome | None]:
@@ -54,7 +54,7 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
         reason=taken.problem,
         digest=given.request.digest(),
     )
-    ctx.set_custom_status(refused(outcome, given))
+    ctx.set_custom_status(projection.refused(outcome, given))
     return outcome
 
 

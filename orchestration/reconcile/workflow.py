@@ -11,6 +11,7 @@ from datetime import datetime
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, when_any
 
+from orchestration.approval import projection
 from orchestration.approval.effects import Effects
 from orchestration.approval.outbox_items import AnyOutboxItem, PostCard
 from orchestration.approval.record import Record
@@ -60,7 +61,7 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
         outbox.step()
         waits = outbox.waits()
         if not waits:
-            return record.outcome()
+            return projection.outcome(record)
         yield when_any(waits)
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.slack.messages.cards import Rendered
+from orchestration.approval import projection
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
-from orchestration.domain.cards import Notice, Step, StepKind
+from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.commands import Comment, Decision, Delegation
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.policy import Escalation, FieldSpec, Level, OnTimeout, Policy
@@ -72,7 +73,7 @@ class RequestStory:
         if opened:
             self.record.open_level(0, ASKED)
             for holder, delegate in (away or {}).items():
-                self.record.absent(holder, delegate)
+                self.record.voting.absent(holder, delegate)
 
     def at(self, minutes: int) -> datetime:
         return ASKED + timedelta(minutes=minutes)
@@ -89,7 +90,7 @@ class RequestStory:
             comment=comment,
         )
         holder = next((one for one, by in self.record.state.delegates.items() if by == who), who)
-        self.record.vote(decision, holder, self.at(minutes))
+        self.record.voting.vote(decision, holder, self.at(minutes))
 
     def next_level(self, minutes: int) -> None:
         """The open level is passed, and the next one opens."""
@@ -97,7 +98,7 @@ class RequestStory:
         self.record.open_level(self.record.state.level_index + 1, self.at(minutes))
 
     def delegate(self, who: str, to: str) -> None:
-        self.record.delegate(
+        self.record.voting.delegate(
             Delegation(
                 command_id="c",
                 actor=who,
@@ -109,6 +110,10 @@ class RequestStory:
             )
         )
 
+    def card(self, round_: int) -> Card:
+        """What the copy posted for that round says now."""
+        return projection.card(self.record, round_)
+
     def say(self, who: str, kind: RemarkKind, text: str, minutes: int) -> None:
         self.record.remark(
             Comment(command_id="c", actor=who, via=Via.CHAT, kind=kind, text=text), self.at(minutes)
@@ -117,7 +122,7 @@ class RequestStory:
     def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> SendMessageInput:
         """A message about the request as it stands."""
         round_ = self.record.state.round
-        return SendMessageInput(user=user, notice=notice, card=self.record.card(round_), attempt=1, **more)
+        return SendMessageInput(user=user, notice=notice, card=self.card(round_), attempt=1, **more)
 
     def step(self, kind: StepKind, **what: Any) -> Step:
         return Step(number=1, kind=kind, at=ASKED, **what)

@@ -49,7 +49,7 @@ def notifier(client: WebClient) -> SlackNotifier:
 
 @pytest.fixture
 def card() -> Card:
-    return RequestStory().record.card(1)
+    return RequestStory().card(1)
 
 
 def ended(card: Card) -> Card:

@@ -9,8 +9,10 @@ from decimal import Decimal
 import pytest
 
 from bot.slack.ids import SlackIds
-from orchestration.approval.record import COMMENT_BYTES_KEPT, Record
+from orchestration.approval import projection
+from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
+from orchestration.approval.voting import COMMENT_BYTES_KEPT
 from orchestration.domain import policy_file, rules
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import PolicyError
@@ -197,28 +199,28 @@ def cast(
     record: Record, actor: str, choice: Choice = Choice.APPROVE, *, round_: int = 1, holder: str | None = None
 ) -> str | None:
     """Votes, as the workflow does once the rules have allowed it; returns whose vote has then settled the round."""
-    record.vote(decision(actor, choice, round_), holder or actor, NOW)
-    deciding = record.deciding_vote(round_, choice)
+    record.voting.vote(decision(actor, choice, round_), holder or actor, NOW)
+    deciding = record.voting.deciding_vote(round_, choice)
     return deciding.actor if deciding else None
 
 
 def test_who_joined_a_group_later_does_not_take_the_place_of_one_who_was_asked() -> None:
     record = record_of("all")
-    record.ask(["U0ADA", "U0FAY", "U0FIN"])
+    record.voting.ask(["U0ADA", "U0FAY", "U0FIN"])
     assert [cast(record, actor) for actor in ("U0ADA", "U0FAY", "U0NEW")] == [None] * 3
     assert cast(record, "U0FIN") == "U0FIN"
 
 
 def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
     record = record_of("all")
-    record.ask(["U0ADA", "U0FAY", "U0FIN"])
+    record.voting.ask(["U0ADA", "U0FAY", "U0FIN"])
     assert [cast(record, actor) for actor in ("U0ADA", "U0FAY", "U0FIN")] == [None, None, "U0FIN"]
 
 
 def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
     record = record_of("purchase")
     record.escalate(NOW)
-    record.delegate(delegation("U0DIRK", "U0ZED", 2))
+    record.voting.delegate(delegation("U0DIRK", "U0ZED", 2))
     assert cast(record, "U0ZED", round_=2, holder="U0DIRK") == "U0ZED"
 
 
@@ -230,8 +232,8 @@ def test_a_rejection_never_approves() -> None:
     assert cast(record, "U0ADA") is None
     record.escalate(NOW)
     assert cast(record, "U0FIN", Choice.REJECT) is None
-    assert record.deciding_vote(1, Choice.APPROVE) is None
-    assert record.deciding_vote(2, Choice.APPROVE) is None
+    assert record.voting.deciding_vote(1, Choice.APPROVE) is None
+    assert record.voting.deciding_vote(2, Choice.APPROVE) is None
     assert cast(record, "U0MAX", round_=2) == "U0MAX"
 
 
@@ -252,19 +254,19 @@ def test_an_escalation_has_a_quorum_of_its_own() -> None:
 )
 def test_an_unknown_amount_needs_the_code(amount: str | None, factor: Factor | None, settled: bool) -> None:
     record = record_of("wire")
-    record.request = REQUEST.model_copy(update={"amount": Decimal(amount) if amount else None})
-    record.vote(decision("U0ADA", round_=1), "U0ADA", NOW, factor)
-    assert (record.deciding_vote(1, Choice.APPROVE) is not None) is settled
-    assert record.needs_code(1) is (amount != "10000")
+    record.voting.request = REQUEST.model_copy(update={"amount": Decimal(amount) if amount else None})
+    record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW, factor)
+    assert (record.voting.deciding_vote(1, Choice.APPROVE) is not None) is settled
+    assert record.voting.needs_code(1) is (amount != "10000")
 
 
 def test_a_code_that_comes_later_is_kept_with_the_vote_that_it_confirms() -> None:
     record = record_of("wire")
-    assert record.vote(decision("U0ADA", round_=1), "U0ADA", NOW) is Reason.RECORDED
-    assert record.deciding_vote(1, Choice.APPROVE) is None
-    assert record.vote(decision("U0ADA", round_=1), "U0ADA", NOW, Factor.SMS) is Reason.RECORDED
+    assert record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW) is Reason.RECORDED
+    assert record.voting.deciding_vote(1, Choice.APPROVE) is None
+    assert record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW, Factor.SMS) is Reason.RECORDED
     assert [vote.factor for vote in record.state.votes] == [Factor.SMS]
-    assert record.vote(decision("U0ADA", round_=1), "U0ADA", NOW) is Reason.UNCHANGED
+    assert record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW) is Reason.UNCHANGED
 
 
 def test_whoever_let_another_decide_has_decided_too() -> None:
@@ -277,8 +279,8 @@ def test_whoever_let_another_decide_has_decided_too() -> None:
 def test_all_of_two_takes_two_people_whatever_became_of_a_group() -> None:
     """One of the two named is a group that has vanished, so only one person was asked."""
     record = record_of("all")
-    record.ask(["U0FIN"])
-    assert not record.approvable({"S0MANAGERS": []})
+    record.voting.ask(["U0FIN"])
+    assert not record.voting.approvable({"S0MANAGERS": []})
     assert cast(record, "U0FIN") is None
 
 
@@ -288,14 +290,14 @@ def test_a_status_of_ten_levels_with_fifty_long_comments_each_fits_the_hub() -> 
     for index in range(10):
         if index:
             record.open_level(index, NOW)
-        record.ask([f"U{index}X{n}" for n in range(50)])
+        record.voting.ask([f"U{index}X{n}" for n in range(50)])
         for person in list(record.state.asked):
-            record.vote(decision(person, comment="é" * 2000), person, NOW)
+            record.voting.vote(decision(person, comment="é" * 2000), person, NOW)
         if index < 9:
             record.close_level(record.state.status)
     record.end(record.state.status.APPROVED, NOW)
-    assert len(record.progress().model_dump_json().encode()) < 700_000
-    comments = [vote.comment for level in record.outcome().levels for vote in level.decisions]
+    assert len(projection.progress(record).model_dump_json().encode()) < 700_000
+    comments = [vote.comment for level in projection.outcome(record).levels for vote in level.decisions]
     assert comments[0] == "é" * 2000
     assert comments[-1] == "é" * 100 + "…"
     assert sum(len(comment.encode()) for comment in comments) < 2 * COMMENT_BYTES_KEPT

@@ -48,9 +48,7 @@ def lines(rendered: Rendered) -> list[str]:
 
 def test_a_new_card(story: MakeStory) -> None:
     fields = {"vendor": "Acme", "needed_by": "1 Dec"}
-    card = story(
-        fields=fields, description="Ours are from 2019.\nQuote: https://acme.example/q/7"
-    ).record.card(1)
+    card = story(fields=fields, description="Ours are from 2019.\nQuote: https://acme.example/q/7").card(1)
     rendered = render(card, ["S0MANAGERS", "U0ADA"])
     assert lines(rendered) == [
         "New laptops for the team",
@@ -76,7 +74,7 @@ def test_a_new_card(story: MakeStory) -> None:
 
 
 def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
-    rendered = render(story().record.card(1))
+    rendered = render(story().card(1))
     row = next(block for block in rendered.blocks if block["type"] == "actions")
     *buttons, menu = row["elements"]
     payload = rendered.metadata["event_payload"]
@@ -91,13 +89,13 @@ def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
 
 
 def test_nothing_is_asked_of_an_amount_that_is_not_there(story: MakeStory, policies: Policies) -> None:
-    rendered = render(story(policies["access"], title="CRM", fields={"system": "crm.example"}).record.card(1))
+    rendered = render(story(policies["access"], title="CRM", fields={"system": "crm.example"}).card(1))
     assert lines(rendered)[1] == "<@U0RITA> asks for approval · System: crm.example"
     assert rendered.text == "<@U0RITA> asks for approval: CRM"
 
 
 def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: MakeStory) -> None:
-    rendered = render(story(fields={"vendor": "x" * 300}, description="y" * 700).record.card(1))
+    rendered = render(story(fields={"vendor": "x" * 300}, description="y" * 700).card(1))
     assert lines(rendered)[1:4] == [
         "<@U0RITA> asks for *4,200.00 USD*",
         "*Vendor*: " + "x" * 200 + "…",
@@ -117,8 +115,8 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
             " · waiting for <!subteam^S0FINANCE> · until {2 Dec 9:40}"
         ),
     ]
-    assert lines(render(told.record.card(2)))[2:4] == levels
-    assert lines(render(told.record.card(1))) == [
+    assert lines(render(told.card(2)))[2:4] == levels
+    assert lines(render(told.card(1))) == [
         "*New laptops for the team*",
         "<@U0RITA> asks for *4,200.00 USD*",
         *levels,
@@ -129,15 +127,15 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
 def test_who_decides_for_whom_and_whether_they_are_away(story: MakeStory) -> None:
     told = story(away={"U0ADA": "U0BOB"})
     line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or <!subteam^S0MANAGERS>"
-    assert lines(render(told.record.card(1)))[2].startswith(line)
+    assert lines(render(told.card(1)))[2].startswith(line)
     fresh = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>, who is away) or others · until {3 Dec 9:30}"
-    assert lines(render(told.record.card(1), []))[2] == fresh
+    assert lines(render(told.card(1), []))[2] == fresh
     handed = story()
     handed.delegate("U0ADA", "U0BOB")
     line = "○ *Manager* · waiting for <@U0BOB> (for <@U0ADA>) or <!subteam^S0MANAGERS> · until"
-    assert lines(render(handed.record.card(1)))[2].startswith(line)
+    assert lines(render(handed.card(1)))[2].startswith(line)
     handed.vote("U0BOB", Choice.APPROVE, 5)
-    assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.record.card(1)))[2]
+    assert "✓ <@U0BOB> for <@U0ADA>, {9:35}" in lines(render(handed.card(1)))[2]
 
 
 def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(story: MakeStory) -> None:
@@ -145,9 +143,9 @@ def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(stor
     level = PURCHASE.levels[0].model_copy(update={"approvers": ["U0ADA", "U0FIN", "U0FAY"]})
     told = story(PURCHASE.model_copy(update={"levels": [level]}), away={"U0ADA": "U0DIRK"})
     told.record.escalate(told.at(60))
-    told.record.absent("U0BOSS", "U0BOB")
+    told.record.voting.absent("U0BOSS", "U0BOB")
     for notify, others in (([], "or 2 more"), (None, "<@U0FIN> or <@U0FAY>")):
-        line, escalation = lines(render(told.record.card(2), notify))[2:4]
+        line, escalation = lines(render(told.card(2), notify))[2:4]
         assert line.startswith("○ *Manager* · waiting for <@U0DIRK> (for <@U0ADA>, who is away)")
         assert f"{others} · no decision by {{10:30}}" in line
         assert escalation.startswith("○ *Escalation* · waiting · <@U0BOB> for <@U0BOSS>, who is away · until")
@@ -156,11 +154,11 @@ def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(stor
 def test_where_it_takes_everybody_the_names_are_joined_by_and(story: MakeStory) -> None:
     level = LEVEL.model_copy(update={"quorum": "all", "approvers": ["U0ADA", "U0FIN", "U0FAY"]})
     told = story(PURCHASE.model_copy(update={"levels": [level], "escalation": None}))
-    told.record.ask(["U0ADA", "U0FIN", "U0FAY"])
+    told.record.voting.ask(["U0ADA", "U0FIN", "U0FAY"])
     told.vote("U0ADA", Choice.APPROVE, 5)
     assert (
         "1 of 3 · ✓ <@U0ADA>, {9:35} · waiting for <@U0FIN> and <@U0FAY> · until"
-        in lines(render(told.record.card(1)))[2]
+        in lines(render(told.card(1)))[2]
     )
 
 
@@ -170,9 +168,9 @@ def test_the_last_question_and_its_answer(story: MakeStory) -> None:
     told.say("U0RITA", RemarkKind.ANSWER, "Because.", 2)
     told.say("U0FAY", RemarkKind.COMMENT, "Fine.", 3)
     told.say("U0FIN", RemarkKind.QUESTION, "Which <colour>?", 4)
-    assert "<@U0FIN> asks: “Which &lt;colour&gt;?”, {9:34}" in lines(render(told.record.card(1)))
+    assert "<@U0FIN> asks: “Which &lt;colour&gt;?”, {9:34}" in lines(render(told.card(1)))
     told.say("U0RITA", RemarkKind.ANSWER, "Blue.", 5)
-    shown = lines(render(told.record.card(1)))
+    shown = lines(render(told.card(1)))
     assert "<@U0RITA> answers: “Blue.”, {9:35}" in shown
     assert not any("Because" in line or "Fine." in line for line in shown)
 
@@ -199,14 +197,14 @@ def test_what_the_outcome_did(story: MakeStory, state: ActionState, shown: str) 
     told = story()
     told.record.end(Status.APPROVED, told.at(5), by="U0ADA")
     told.record.state.actions = [state]
-    assert lines(render(told.record.card(1)))[2] == shown
+    assert lines(render(told.card(1)))[2] == shown
 
 
 def test_what_nobody_had_to_decide(story: MakeStory) -> None:
     told = story(opened=False)
     told.record.state.round = 1
     told.record.end(Status.AUTO_APPROVED, told.at(0), reason="Nobody needs to be asked, as it is small.")
-    assert lines(render(told.record.card(1)))[:3] == [
+    assert lines(render(told.card(1)))[:3] == [
         "*New laptops for the team* · 4,200.00 USD",
         "✓ *Approved by rule* · {9:30}",
         "Nobody needs to be asked, as it is small.",
@@ -218,13 +216,13 @@ def test_a_partial_result_is_kept_at_the_time_out(story: MakeStory) -> None:
     told.next_level(10)
     told.vote("U0FIN", Choice.APPROVE, 20)
     told.record.end(Status.TIMED_OUT, told.at(60), reason="Nobody answered in time.")
-    assert "✗ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50} · timed out" in lines(render(told.record.card(2)))[3]
+    assert "✗ *Finance* · 1 of 2 · ✓ <@U0FIN>, {9:50} · timed out" in lines(render(told.card(2)))[3]
 
 
 def test_escalated(story: MakeStory) -> None:
     told = story()
     told.record.escalate(told.at(2880))
-    original, escalated = render(told.record.card(1)), render(told.record.card(2), ["S0DIRECTORS"])
+    original, escalated = render(told.card(1)), render(told.card(2), ["S0DIRECTORS"])
     assert lines(original)[2:] == [
         "○ *Manager* · waiting for <@U0ADA> or <!subteam^S0MANAGERS> · no decision by {3 Dec 9:30}",
         "→ *Escalated* to <#C0ESCALATIONS> · can still be decided here · until {4 Dec 9:30}",
@@ -248,7 +246,7 @@ def test_approved(story: MakeStory) -> None:
     told = story()
     told.vote("U0ADA", Choice.APPROVE, 72)
     told.record.end(Status.APPROVED, told.at(72), by="U0ADA")
-    rendered = render(told.record.card(1))
+    rendered = render(told.card(1))
     assert lines(rendered) == [
         "*New laptops for the team* · 4,200.00 USD",
         "✓ *Approved* by <@U0ADA> · {10:42}",
@@ -262,7 +260,7 @@ def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) ->
     told.record.escalate(told.at(60))
     told.record.end(Status.TIMED_OUT, told.at(120), reason="Nobody answered in time.")
     for round_ in (1, 2):
-        assert lines(render(told.record.card(round_)))[3] == (
+        assert lines(render(told.card(round_)))[3] == (
             "(✗ *Manager* · timed out\n→ *Escalated* to <#C0ESCALATIONS>, {10:30})"
         )
 
@@ -271,7 +269,7 @@ def test_rejected_says_why_and_marks_the_words_as_theirs(story: MakeStory) -> No
     told = story()
     told.vote("U0ADA", Choice.REJECT, 72, "Too dear.\n✓ Approved")
     told.record.end(Status.REJECTED, told.at(72), by="U0ADA", comments="Too dear.\n✓ Approved")
-    assert lines(render(told.record.card(1)))[1:4] == [
+    assert lines(render(told.card(1)))[1:4] == [
         "✗ *Rejected* by <@U0ADA> · {10:42}",
         "> Too dear.",
         "> ✓ Approved",
@@ -285,7 +283,7 @@ def test_the_end_keeps_the_path_where_there_was_one(story: MakeStory) -> None:
     told.vote("U0FIN", Choice.APPROVE, 20)
     told.vote("U0FAY", Choice.REJECT, 30, "No.")
     told.record.end(Status.REJECTED, told.at(30), by="U0FAY", comments="No.")
-    assert lines(render(told.record.card(1)))[3:] == [
+    assert lines(render(told.card(1)))[3:] == [
         "(✓ *Manager* · <@U0ADA>, {9:40}\n✗ *Finance* · ✓ <@U0FIN>, {9:50} · ✗ <@U0FAY>, {10:00}: “No.”)",
         "(Asked by <@U0RITA>, {9:30} · Purchase · purchase-k7m2x9qd)",
     ]
@@ -318,14 +316,14 @@ def test_the_other_ends(
 ) -> None:
     told = story()
     told.record.end(status, told.at(60), by=by, comments=comments, reason=reason)
-    assert lines(render(told.record.card(1)))[1:-1] == shown
+    assert lines(render(told.card(1)))[1:-1] == shown
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.ended])
 def test_an_ended_card_has_no_buttons_and_every_state_has_its_words(story: MakeStory, status: Status) -> None:
     told = story()
     told.record.end(status, told.at(60))
-    card = told.record.card(1)
+    card = told.card(1)
     assert all(block["type"] != "actions" for block in render(card).blocks)
     assert "*New laptops for the team* (4,200.00 USD)" in notice(told.tell(), {}).text
 
@@ -335,9 +333,9 @@ def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
     attack = "<!channel> <@U0BOSS>\n✓ *Manager* · <@U0ADA>"
     told = story(title=attack, description=attack, fields={"vendor": attack, "needed_by": attack})
     told.vote("U0ADA", Choice.REJECT, 5, attack)
-    pending = told.record.card(1)
+    pending = told.card(1)
     told.record.end(Status.REJECTED, told.at(6), by="U0ADA", comments=attack)
-    for card in (pending, told.record.card(1)):
+    for card in (pending, told.card(1)):
         rendered = render(card)
         for text in (*mrkdwn_of(rendered), rendered.text, notice(told.tell(), {}).text):
             assert "<!channel>" not in text

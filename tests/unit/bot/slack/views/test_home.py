@@ -11,6 +11,7 @@ import pytest
 from bot.simulator.slack_api.views_check import checked_view
 from bot.slack.views import away_form, home
 from bot.slack.views.home import home_view
+from orchestration.approval import projection
 from orchestration.approval.status import RequestView
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, Outlook, PersonEntry
@@ -25,7 +26,7 @@ Stories = Callable[..., RequestStory]
 
 
 def item(story: RequestStory) -> RequestView:
-    return RequestView(story.record.progress(), story.record.request, story.record.policy)
+    return RequestView(projection.progress(story.record), story.record.request, story.record.policy)
 
 
 def texts(view: dict[str, Any]) -> list[str]:

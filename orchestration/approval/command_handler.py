@@ -1,0 +1,254 @@
+"""What commands do to a request under way: each is checked, obeyed if the rules allow it, and answered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from durabletask.task import OrchestrationContext
+from pydantic import ValidationError
+
+from orchestration.approval.approvers import Approvers
+from orchestration.approval.effects import Effects
+from orchestration.approval.ending import RequestEnding
+from orchestration.approval.record import Record
+from orchestration.approval.repeats import Repeats
+from orchestration.approval.step_up import StepUp
+from orchestration.challenge.models import Trouble
+from orchestration.domain import rules
+from orchestration.domain.cards import Notice, StepKind
+from orchestration.domain.commands import (
+    COMMANDS,
+    Cancellation,
+    Command,
+    Comment,
+    Decision,
+    Delegation,
+    Reason,
+    Retry,
+    command_id_of,
+)
+from orchestration.domain.request import Choice, Factor, RemarkKind, Status
+from orchestration.domain.rounds import Members
+from orchestration.durable.generator import Durable
+from orchestration.people.worklist import WorklistUpdates
+
+log = logging.getLogger(__name__)
+
+
+class CommandHandler:
+    """Handles one request's commands, one after the other."""
+
+    def __init__(
+        self,
+        ctx: OrchestrationContext,
+        record: Record,
+        effects: Effects,
+        approvers: Approvers,
+        step_up: StepUp,
+        worklists: WorklistUpdates,
+        ending: RequestEnding,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._record = record
+        self._effects = effects
+        self._approvers = approvers
+        self._step_up = step_up
+        self._worklists = worklists
+        self._ending = ending
+        self._now = now
+        self._repeats = Repeats(record.state)
+        self._log = ctx.create_replay_safe_logger(log)
+
+    def handle(self, name: str, payload: Any) -> Durable[None]:
+        """Answers one command. A delivery that came twice already has its verdict."""
+        try:
+            command = COMMANDS[name].model_validate(payload)
+        except ValidationError as error:
+            self._refuse_malformed(name, payload, error)
+            return
+        fingerprint = command.fingerprint()
+        if self._record.answered(command.command_id, fingerprint):
+            return
+        reason = self._repeats.refusal(command)
+        if reason is None:
+            reason = self._unfit(command) or (yield from self._obey(command))
+            self._repeats.remember(command, reason)
+            if reason is Reason.RECORDED and isinstance(command, Decision | Delegation):
+                self._step_up.drop(command.actor)
+        self._record.answer(command.command_id, reason, fingerprint)
+
+    def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
+        """Anyone may raise an event. One that does not fit is logged, and answered where it carries an ID."""
+        self._log.warning(
+            "%s: malformed %s passed over (%d faults)", self._record.request_id, name, error.error_count()
+        )
+        command_id = command_id_of(payload)
+        if command_id is not None and not self._record.answered(command_id):
+            self._record.answer(command_id, Reason.MALFORMED)
+
+    def _unfit(self, command: Command) -> Reason | None:
+        """Why it is not even looked at: a group sent it, or it is about something else than this request now is."""
+        if self._of_a_group(command):
+            return Reason.MALFORMED
+        shown = (command.nonce, command.digest)
+        identity = self._record.identity
+        return None if shown in {(None, None), (identity.nonce, identity.digest)} else Reason.OUTDATED
+
+    def _of_a_group(self, command: Command) -> bool:
+        """Whether a group acts or is to decide. Only people do; the service takes no such command from anybody."""
+        people = {command.actor, command.to} if isinstance(command, Delegation) else {command.actor}
+        return not people.isdisjoint(self._record.policy.groups)
+
+    def _obey(self, command: Command) -> Durable[Reason]:
+        """Does what the command asks, if the rules allow it; returns what to tell the one who sent it."""
+        if isinstance(command, Retry):
+            return self._retry(command)
+        if self._record.ended:
+            return Reason.ALREADY_ENDED
+        if isinstance(command, Cancellation):
+            return self._cancel(command)
+        members = yield from self._members(command)
+        if members is None:
+            return Reason.DIRECTORY_UNAVAILABLE
+        self._approvers.ask(members)
+        if isinstance(command, Decision):
+            reason = self._decide(self._record.voting.voters().placed(command, members), members)
+        elif isinstance(command, Delegation):
+            reason = yield from self._delegate(command, members)
+        else:
+            reason = self._comment(command, members)
+        self._approvers.look_at(members)
+        return reason
+
+    def _members(self, command: Command) -> Durable[Members | None]:
+        """The members of the groups that matter for this command, at this moment; None where nobody can tell."""
+        pool = self._record.policy.delegate_pool() if isinstance(command, Delegation) else []
+        return (yield from self._approvers.members([*self._record.voting.seated(), *pool]))
+
+    def _decide(self, decision: Decision, members: Members, factor: Factor | None = None) -> Reason:
+        record = self._record
+        voters = record.voting.voters()
+        reason = rules.may_decide(decision, policy=record.policy, voters=voters, members=members)
+        round_ = voters.round(decision.round)
+        if reason is not Reason.RECORDED or round_ is None:
+            return reason
+        if factor is None and self._step_up.needed(decision):
+            return self._begin_step_up(decision)
+        holder = voters.seat(decision.actor, round_, members) or decision.actor
+        reason = record.voting.vote(decision, holder, self._now(), factor)
+        if reason is Reason.RECORDED:
+            self._approvers.release([decision.actor])
+            self._worklists.decided(decision.actor)
+            self._effects.post_reply(
+                StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
+            )
+            self._end_level_if_decided(decision)
+        return reason
+
+    def _end_level_if_decided(self, decision: Decision) -> None:
+        """Ends the level, or the request, where the votes of this round are enough for the side of this decision."""
+        record = self._record
+        deciding = record.voting.deciding_vote(decision.round, decision.choice)
+        if deciding is None:
+            self._effects.refresh_cards()
+        elif deciding.choice is Choice.REJECT:
+            self._ending.end_request(Status.REJECTED, by=deciding.actor, comments=deciding.comment)
+        else:
+            self._ending.pass_level(deciding)
+
+    def _begin_step_up(self, act: Decision | Delegation) -> Reason:
+        reason = self._step_up.begin(act)
+        if reason is Reason.CODE_SENT:
+            self._effects.post_reply(StepKind.CODE_SENT, actor=act.actor)
+            self._effects.refresh_cards()
+        return reason
+
+    def confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
+        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
+        if trouble is None:
+            members = yield from self._members(act)
+            if members is None:
+                trouble = Trouble.UNSENT
+            elif isinstance(act, Decision):
+                self._repeats.remember(act, self._decide(act, members, Factor.SMS))
+            else:
+                reason = yield from self._delegate(act, members, Factor.SMS)
+                self._repeats.remember(act, reason)
+                trouble = Trouble.UNSENT if reason is Reason.DIRECTORY_UNAVAILABLE else None
+            if members is not None:
+                self._approvers.look_at(members)
+        if trouble is not None:
+            step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
+            self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
+        if self._record.state.level_open:  # else what comes next says more than that the code has come
+            self._effects.refresh_cards()
+
+    def _delegate(
+        self, delegation: Delegation, members: Members, factor: Factor | None = None
+    ) -> Durable[Reason]:
+        record, voters = self._record, self._record.voting.voters()
+        known = record.people.get(delegation.actor)
+        reason = rules.may_delegate(
+            delegation,
+            policy=record.policy,
+            voters=voters,
+            members=members,
+            entered=known.delegate if known else None,
+        )
+        if reason is not Reason.RECORDED:
+            return reason
+        code = self._step_up.needed(delegation)
+        if record.voting.too_few_after(delegation, members, confirmed=code):
+            return Reason.TOO_FEW_LEFT
+        if code and not record.voting.enrolled(delegation.to):
+            return Reason.DELEGATE_UNFIT
+        unfit = yield from self._approvers.unfit_delegate(delegation.to)
+        if unfit is not None:
+            return unfit
+        if code and factor is None:
+            return self._begin_step_up(delegation)
+        was_asked = delegation.actor in record.voting.undecided()
+        record.voting.delegate(delegation, confirmed=code)
+        self._approvers.release([delegation.actor])
+        self._worklists.done([delegation.actor])
+        self._worklists.waits([delegation.to])
+        if was_asked and delegation.to in record.voting.undecided():
+            self._approvers.wait_for([delegation.to])
+        step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
+        self._effects.ask(delegation.to, step)
+        self._effects.refresh_cards()
+        return reason
+
+    def _comment(self, comment: Comment, members: Members) -> Reason:
+        record = self._record
+        reason = rules.may_comment(
+            comment, requester=record.request.requester, voters=record.voting.voters(), members=members
+        )
+        if reason is not Reason.RECORDED:
+            return reason
+        asker = record.last_asker()
+        record.remark(comment, self._now())
+        step = self._effects.post_reply(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
+        self._effects.refresh_cards()
+        if comment.kind is RemarkKind.QUESTION:
+            self._effects.tell_requester(Notice.QUESTION, step)
+        elif comment.kind is RemarkKind.ANSWER and asker:
+            self._effects.send_message(asker, Notice.ANSWER, step)
+        return reason
+
+    def _cancel(self, cancellation: Cancellation) -> Reason:
+        if cancellation.actor != self._record.request.requester:
+            return Reason.NOT_THE_REQUESTER
+        self._ending.end_request(Status.CANCELLED, by=cancellation.actor, comments=cancellation.reason)
+        return Reason.RECORDED
+
+    def _retry(self, retry: Retry) -> Reason:
+        if retry.actor != (self._record.policy.owner or self._record.request.requester):
+            return Reason.NOT_THE_OWNER
+        if not self._record.ended or not self._effects.retry_actions():
+            return Reason.NOTHING_TO_RETRY
+        self._effects.refresh_cards()
+        return Reason.RECORDED

@@ -1,0 +1,59 @@
+"""How a level and a request end: who is released, what is called off, who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from orchestration.approval.approvers import Approvers
+from orchestration.approval.effects import Effects
+from orchestration.approval.record import Record
+from orchestration.approval.step_up import StepUp
+from orchestration.domain.cards import Notice, StepKind
+from orchestration.domain.request import Status, Vote
+from orchestration.people.worklist import WorklistUpdates
+
+
+class RequestEnding:
+    """Ends the open level, or the whole request. Each is done once."""
+
+    def __init__(
+        self,
+        record: Record,
+        effects: Effects,
+        approvers: Approvers,
+        step_up: StepUp,
+        worklists: WorklistUpdates,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._record = record
+        self._effects = effects
+        self._approvers = approvers
+        self._step_up = step_up
+        self._worklists = worklists
+        self._now = now
+
+    def pass_level(self, deciding: Vote) -> None:
+        """The open level is approved by this vote: nobody is waited for any longer, and no code counts for it."""
+        self._stop_waiting()
+        self._record.state.decided_by = deciding
+        self._record.close_level(Status.APPROVED)
+
+    def end_request(
+        self, status: Status, *, by: str | None = None, comments: str = "", reason: str = ""
+    ) -> None:
+        """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
+        self._stop_waiting()
+        self._record.end(status, self._now(), by=by, comments=comments, reason=reason)
+        self._effects.refresh_cards()
+        step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
+        self._effects.tell_requester(Notice.PROGRESS, step)
+        self._effects.send_outcome()
+
+    def _stop_waiting(self) -> None:
+        """Also takes the request off the worklists of those whom the open level named and who have not voted."""
+        record = self._record
+        self._approvers.release(record.voting.undecided())
+        self._step_up.drop_all()
+        if record.state.level_open:
+            self._worklists.done(record.voting.named())

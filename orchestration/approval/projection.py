@@ -1,0 +1,113 @@
+"""What others see of a request: the copies of its card, the custom status, the outcome."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestration.approval.record import Record
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Card, Shown
+from orchestration.domain.commands import Progress
+from orchestration.domain.request import Outcome
+
+REMARK_SHOWN: Final = 500
+
+
+def card(record: Record, round_: int) -> Card:
+    """What the copy posted for `round_` must say now."""
+    state, request = record.state, record.request
+    upcoming = [] if record.ended else [level.name for level in record.policy.levels[state.level_index + 1 :]]
+    return Card(
+        request_id=record.request_id,
+        nonce=record.identity.nonce,
+        digest=record.identity.digest,
+        round=round_,
+        status=state.status,
+        policy_title=record.policy.title,
+        title=request.title,
+        description=request.description,
+        amount=request.amount,
+        currency=request.currency,
+        fields=[
+            Shown(label=spec.title, value=request.fields[spec.name])
+            for spec in record.policy.fields
+            if request.fields.get(spec.name)
+        ],
+        requester=request.requester,
+        asked_at=state.asked_at,
+        levels=record.levels(),
+        upcoming=upcoming,
+        confirming=list(state.confirming),
+        remarks=[
+            remark
+            if len(remark.text) <= REMARK_SHOWN
+            else remark.model_copy(update={"text": remark.text[:REMARK_SHOWN] + "…"})
+            for remark in state.remarks
+        ],
+        actions=state.actions,
+        open=round_ in state.open_rounds,
+        escalation=state.escalated and round_ == state.round,
+        ended_at=state.ended_at,
+        ended_by=state.ended_by,
+        comments=state.comments,
+        reason=state.reason,
+    )
+
+
+def progress(record: Record) -> Progress:
+    """The custom status: small, and enough to act on from outside."""
+    state = record.state
+    return Progress(
+        request_id=record.request_id,
+        status=state.status,
+        policy=record.policy.key,
+        title=record.request.title,
+        requester=record.request.requester,
+        asked_at=state.asked_at,
+        nonce=record.identity.nonce,
+        digest=record.identity.digest,
+        answered=state.answered,
+        round=state.round,
+        steps=state.steps,
+        deadline=state.deadline,
+        levels=record.levels(),
+        cards=state.cards,
+        actions=state.actions,
+        confirming=state.confirming,
+        outcome=outcome(record) if record.ended else None,
+        receipt_pending=state.receipt_pending,
+        verdicts=state.verdicts,
+    )
+
+
+def outcome(record: Record) -> Outcome:
+    """The output, once `end` was called."""
+    state = record.state
+    if state.ended_at is None:
+        raise ValueError("the request has not ended")
+    return Outcome(
+        request_id=record.request_id,
+        status=state.status,
+        processed_by=state.ended_by,
+        processed_at=state.ended_at,
+        comments=state.comments,
+        reason=state.reason,
+        levels=state.past_levels,
+        digest=record.identity.digest,
+        nonce=record.identity.nonce,
+        receipt=state.receipt,
+    )
+
+
+def refused(outcome: Outcome, given: ApprovalInput) -> Progress:
+    """The custom status of a request that no policy would take."""
+    return Progress(
+        request_id=outcome.request_id,
+        status=outcome.status,
+        policy=given.request.policy,
+        title=given.request.title,
+        requester=given.request.requester,
+        asked_at=outcome.processed_at,
+        round=0,
+        outcome=outcome,
+    )
