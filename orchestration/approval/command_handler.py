@@ -20,6 +20,7 @@ from orchestration.challenge.models import Trouble
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import (
+    ACCEPTED,
     COMMANDS,
     Cancellation,
     Command,
@@ -136,6 +137,8 @@ class CommandHandler:
         if reason is not Reason.RECORDED or round_ is None:
             return reason
         if factor is None and self._step_up.needed(decision):
+            if record.voting.is_confirmed(decision):
+                return Reason.UNCHANGED
             return self._begin_step_up(decision)
         holder = voters.seat(decision.actor, round_, members) or decision.actor
         reason = record.voting.vote(decision, holder, self._now(), factor)
@@ -167,24 +170,31 @@ class CommandHandler:
         return reason
 
     def confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
-        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes."""
-        if trouble is None:
-            members = yield from self._members(act)
-            if members is None:
-                trouble = Trouble.UNSENT
-            elif isinstance(act, Decision):
-                self._repeats.remember(act, self._decide(act, members, Factor.SMS))
-            else:
-                reason = yield from self._delegate(act, members, Factor.SMS)
-                self._repeats.remember(act, reason)
-                trouble = Trouble.UNSENT if reason is Reason.DIRECTORY_UNAVAILABLE else None
-            if members is not None:
-                self._approvers.look_at(members)
+        """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes.
+
+        Whatever keeps it from counting is told to its person: the press itself was answered long ago.
+        """
         if trouble is not None:
             step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
             self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
+        else:
+            reason = yield from self._obey_confirmed(act)
+            self._repeats.remember(act, reason)
+            if reason not in ACCEPTED:
+                self._effects.refuse_confirmed(act.actor, reason)
         if self._record.state.level_open:  # else what comes next says more than that the code has come
             self._effects.refresh_cards()
+
+    def _obey_confirmed(self, act: Decision | Delegation) -> Durable[Reason]:
+        members = yield from self._members(act)
+        if members is None:
+            return Reason.DIRECTORY_UNAVAILABLE
+        if isinstance(act, Decision):
+            reason = self._decide(act, members, Factor.SMS)
+        else:
+            reason = yield from self._delegate(act, members, Factor.SMS)
+        self._approvers.look_at(members)
+        return reason
 
     def _delegate(
         self, delegation: Delegation, members: Members, factor: Factor | None = None
@@ -204,7 +214,7 @@ class CommandHandler:
         if record.voting.too_few_after(delegation, members, confirmed=code):
             return Reason.TOO_FEW_LEFT
         if code and not record.voting.enrolled(delegation.to):
-            return Reason.DELEGATE_UNFIT
+            return Reason.DELEGATE_NOT_ENROLLED
         unfit = yield from self._approvers.unfit_delegate(delegation.to)
         if unfit is not None:
             return unfit

@@ -22,6 +22,7 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Card, Notice, Step, StepKind, Waiting
+from orchestration.domain.commands import Reason
 from orchestration.domain.effects import (
     Delivery,
     EditCardInput,
@@ -142,6 +143,11 @@ class Effects:
 
     def _put_message(self, message: SendMessage) -> None:
         self.outbox.put(f"send_message:{message.user}", message)
+
+    def refuse_confirmed(self, person: str, reason: Reason) -> None:
+        """Tells a person that what they confirmed by the right code does not count, and why."""
+        step = self.post_reply(StepKind.REFUSED, actor=person, text=reason)
+        self.send_message(person, Notice.REFUSED, step)
 
     def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
         """A message to the requester."""

@@ -10,6 +10,7 @@ from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.approval.step_up import StepUp
 from orchestration.domain.cards import Notice, StepKind
+from orchestration.domain.commands import Reason
 from orchestration.domain.request import Status, Vote
 from orchestration.people.worklist import WorklistUpdates
 
@@ -35,7 +36,7 @@ class RequestEnding:
 
     def pass_level(self, deciding: Vote) -> None:
         """The open level is approved by this vote: nobody is waited for any longer, and no code counts for it."""
-        self._stop_waiting()
+        self._stop_waiting(Reason.ROUND_OVER)
         self._record.state.decided_by = deciding
         self._record.close_level(Status.APPROVED)
 
@@ -43,17 +44,18 @@ class RequestEnding:
         self, status: Status, *, by: str | None = None, comments: str = "", reason: str = ""
     ) -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
-        self._stop_waiting()
+        self._stop_waiting(Reason.ALREADY_ENDED)
         self._record.end(status, self._now(), by=by, comments=comments, reason=reason)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._effects.send_outcome()
 
-    def _stop_waiting(self) -> None:
-        """Also takes the request off the worklists of those whom the open level named and who have not voted."""
+    def _stop_waiting(self, too_late: Reason) -> None:
+        """Nobody is asked any more, and it is on nobody's worklist. Whose code came `too_late` is told so."""
         record = self._record
         self._approvers.release(record.voting.undecided())
-        self._step_up.drop_all()
+        for person in self._step_up.drop_all():
+            self._effects.refuse_confirmed(person, too_late)
         if record.state.level_open:
             self._worklists.done(record.voting.named())

@@ -38,12 +38,17 @@ class StepUp:
         )
 
     def begin(self, act: Decision | Delegation) -> Reason:
-        """Sends the actor a code, unless one is on its way to them already."""
+        """Sends the actor a code, unless one for just this is on its way to them already.
+
+        A code for something else that they pressed before is withdrawn: answering it would not do what they want now.
+        """
         record = self._record
-        if act.actor in record.state.confirming:
-            return Reason.CODE_ON_ITS_WAY
         if not record.voting.enrolled(act.actor):
             return Reason.NOT_ENROLLED
+        awaited = [_done_by(other) for other, _ in self._under_way.values() if other.actor == act.actor]
+        if _done_by(act) in awaited:
+            return Reason.CODE_ON_ITS_WAY
+        self.drop(act.actor)
         record.state.challenges += 1
         challenge_id = f"{record.request_id}-sms-{record.identity.nonce[:8]}-{record.state.challenges}"
         record.state.confirming[act.actor] = challenge_id
@@ -114,13 +119,28 @@ class StepUp:
                 del self._under_way[challenge_id]
                 self._record.state.confirming.pop(person, None)
 
-    def drop_all(self) -> None:
-        """The level is over: nobody needs these codes any more, and no later answer counts."""
-        for challenge_id in self._under_way:
-            self._cancel(challenge_id)
+    def drop_all(self) -> list[str]:
+        """The level is over: nobody needs these codes any more, and no later answer counts.
+
+        Returns who had confirmed by then, too late.
+        """
+        late = []
+        for challenge_id, (act, task) in self._under_way.items():
+            if not task.is_complete:
+                self._cancel(challenge_id)
+            elif self._trouble(task) is None:
+                late.append(act.actor)
         self._under_way.clear()
         self._record.state.confirming.clear()
+        return late
 
     def _cancel(self, challenge_id: str) -> None:
         cancelled = Cancelled(trouble=Trouble.CANCELLED).model_dump(mode="json")
         self._ctx.send_event(challenge_id, EVENT_CANCELLED, data=cancelled)
+
+
+def _done_by(act: Decision | Delegation) -> tuple[int, str, str]:
+    """What the act does. The same pressed twice, or by another way, is the same."""
+    if isinstance(act, Delegation):
+        return act.round, "delegate", act.to
+    return act.round, act.choice, act.comment

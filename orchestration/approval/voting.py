@@ -109,6 +109,17 @@ class Voting:
         known = self.people.get(person)
         return known is not None and known.enrolled
 
+    def is_confirmed(self, decision: Decision) -> bool:
+        """Whether their vote in this round says just this, confirmed by a code."""
+        return any(
+            vote.factor is not None and self._says_the_same(vote, decision) for vote in self.state.votes
+        )
+
+    def _says_the_same(self, vote: Vote, decision: Decision) -> bool:
+        said = (vote.round, vote.actor, vote.choice, vote.comment, vote.digest)
+        digest = self.request.digest()
+        return said == (decision.round, decision.actor, decision.choice, decision.comment, digest)
+
     def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
         """Keeps a decision that `actor` made from the seat of `holder`.
 
@@ -119,8 +130,7 @@ class Voting:
             (vote for vote in state.votes if (vote.round, vote.actor) == (decision.round, decision.actor)),
             None,
         )
-        now_said = (decision.choice, decision.comment, digest)
-        same = before is not None and (before.choice, before.comment, before.digest) == now_said
+        same = before is not None and self._says_the_same(before, decision)
         # The same said again with a code is kept with it: it now counts as confirmed.
         if before is not None and same and (factor is None or before.factor is not None):
             return Reason.UNCHANGED

@@ -78,6 +78,7 @@ class StepKind(StrEnum):
     CARD_STALE = "card_stale"
     CODE_SENT = "code_sent"
     CODE_FAILED = "code_failed"
+    REFUSED = "refused"  # although the code was right
     ENDED = "ended"
 
 
@@ -108,6 +109,7 @@ class Notice(StrEnum):
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
     CODE_FAILED = "code_failed"
+    REFUSED = "refused"  # although the code was right
     OUTCOME = "outcome"
 
 

@@ -142,6 +142,7 @@ class Reason(StrEnum):
     COUNTED_BEFORE = "counted_before"
     HANDED_OVER = "handed_over"
     DELEGATE_UNFIT = "delegate_unfit"
+    DELEGATE_NOT_ENROLLED = "delegate_not_enrolled"
     DELEGATE_NOT_ALLOWED = "delegate_not_allowed"
     TOO_FEW_LEFT = "too_few_left"
     NEEDED_LATER = "needed_later"

@@ -31,8 +31,12 @@ SENTENCES = {
     Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
     Reason.DELEGATE_UNFIT: (
-        "That person cannot decide this for you: they asked for it, have decided, are away, have no phone enrolled "
-        "for a code that is needed, or are no active member of this workspace."
+        "That person cannot decide this for you: they asked for it, have decided, are away, or are no active member of "
+        "this workspace."
+    ),
+    Reason.DELEGATE_NOT_ENROLLED: (
+        "Deciding this needs a code sent to a phone, and no number is enrolled for that person. Please choose somebody "
+        "else, or ask who runs Countersign to enrol their number."
     ),
     Reason.DELEGATE_NOT_ALLOWED: "This policy does not let that person decide for somebody else.",
     Reason.TOO_FEW_LEFT: (
@@ -87,6 +91,23 @@ TROUBLES = {
 def why_not(trouble: str) -> str:
     """Why a code did not confirm; a reason of a later release gets a general sentence."""
     return next((reason for known, reason in TROUBLES.items() if known == trouble), "no code confirmed it")
+
+
+# What came in between, and where "please try again" would not say that a new code comes with it.
+_REFUSED_THOUGH_CONFIRMED = {
+    Reason.ROUND_OVER: "This round was over before your code came.",
+    Reason.ALREADY_ENDED: "The request had ended before your code came.",
+    Reason.DIRECTORY_UNAVAILABLE: (
+        "I could not look up just now who may decide this. Please press again in a minute; I then send a new code."
+    ),
+}
+
+
+def refused_though_confirmed(reason: str) -> str:
+    """Why an act does not count although its code was right. Of a later release's reason it says only that."""
+    sentences = {**SENTENCES, **_REFUSED_THOUGH_CONFIRMED}
+    why = next((words for known, words in sentences.items() if known == reason), "")
+    return f"Your code was right, but what you confirmed does not count. {why}".rstrip()
 
 
 def unconfirmed(trouble: str) -> str:

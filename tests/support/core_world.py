@@ -64,7 +64,7 @@ class CoreWorld:
         if policy == "purchase":
             given.setdefault("amount", Decimal(4200))
         request_id = await self.service.start(ApprovalRequest.model_validate(given))
-        await self.until(request_id, lambda progress: len(progress.cards) == 1)
+        await self.until(request_id, lambda progress: len(progress.cards) >= 1)
         return request_id
 
     async def decide(

@@ -262,7 +262,7 @@ class DecisionModel:
         if to not in allowed:
             why.add("delegate_not_allowed")
         if any(rules.code for rules in self.rounds.values()) and to not in self.case.enrolled:
-            why |= {"delegate_unfit", "not_enrolled"}
+            why |= {"delegate_not_enrolled", "not_enrolled"}
         return why
 
     def hand_over(self, holder: str, to: str) -> None:

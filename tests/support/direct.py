@@ -89,6 +89,14 @@ class DirectRun:
         self._context.complete(task, progress)
         self._settle()
 
+    def codes_at_once(self, *challenge_ids: str) -> None:
+        """The right codes of these challenges come in one batch, in that order."""
+        for challenge_id in challenge_ids:
+            _, task = self.challenges.pop(challenge_id)
+            task.complete(ChallengeProgress(challenge_id=challenge_id, status=ChallengeStatus.VERIFIED))
+        self._resume()
+        self._settle()
+
     def advance(self, moment: datetime) -> None:
         """Lets time pass up to that moment; each timer fires at its own."""
         while (timer := self._context.next_timer(moment)) is not None:

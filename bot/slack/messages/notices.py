@@ -17,7 +17,7 @@ from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
-from orchestration.service.messages import unconfirmed
+from orchestration.service.messages import refused_though_confirmed, unconfirmed
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
@@ -143,6 +143,10 @@ def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) ->
     return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
+def _refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(f"✗ {what}: {refused_though_confirmed(_said(tell))} {_link(tell, links)}".rstrip())
+
+
 def _how_it_stands(card: Card, what: str, link: str) -> str:
     gone_to = next((level.escalated_to for level in reversed(card.levels) if level.escalated_to), None)
     sentence = SENTENCES[card.status].format(
@@ -234,4 +238,5 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.ACTION_FAILED: _action_failed,
     Notice.CARD_STALE: _card_stale,
     Notice.CODE_FAILED: _code_failed,
+    Notice.REFUSED: _refused,
 }

@@ -95,5 +95,8 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
+    StepKind.REFUSED: lambda step: (
+        f"{NO} {_who(step)} confirmed by code, but it does not count; I told them why"
+    ),
     StepKind.ENDED: _ended,
 }

@@ -262,7 +262,7 @@ async def test_the_factor_cannot_be_walked_around(world: CoreWorld) -> None:
     shown = await world.service.identity(request_id)
     ticket = await world.service.decide(request_id, ada, Choice.APPROVE, shown=shown, round=1)
     assert (await world.service.verdict(ticket)).reason is Reason.CODE_SENT
-    assert await world.delegate(request_id, "U0FIN", "U0BOB") is Reason.DELEGATE_UNFIT
+    assert await world.delegate(request_id, "U0FIN", "U0BOB") is Reason.DELEGATE_NOT_ENROLLED
     assert await world.delegate(request_id, "U0FIN", "U0RITA") is Reason.DELEGATE_UNFIT
     assert await world.delegate(request_id, "U0FIN", "U0DIRK") is Reason.CODE_SENT
     await world.skip(days=2)

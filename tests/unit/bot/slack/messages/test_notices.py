@@ -59,6 +59,10 @@ LINES = [
         "✗ <@U0ADA> did not confirm: no code came back in time; please press again for a new one",
     ),
     (
+        step(StepKind.REFUSED, actor="U0ADA", text="not_an_approver"),
+        "✗ <@U0ADA> confirmed by code, but it does not count; I told them why",
+    ),
+    (
         step(StepKind.ENDED, actor="U0ADA", status=Status.REJECTED, text="No."),
         "✗ *Rejected* by <@U0ADA>:\n> No.",
     ),
