@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from bot.terminal import plain
+
+_ESCALATED: Final = {
+    "silence": "not decided in time",
+    "too_few_left": "too few people were left to decide it",
+}
 
 
 def standing(approval: dict[str, Any]) -> str:
@@ -16,6 +21,8 @@ def standing(approval: dict[str, Any]) -> str:
         yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
         parts.append(f"{level['name']}: {yes} of {level['needed']}")
         parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
+        if level["escalated_to"]:
+            parts.append(f"escalated to {level['escalated_to']}, {_ESCALATED[level['escalated_because']]}")
     if approval["deadline"]:
         until = datetime.fromisoformat(approval["deadline"]).astimezone()
         parts.append(f"until {until:%a %H:%M}")

@@ -258,7 +258,7 @@ class CommandHandler:
     def _retry(self, retry: Retry) -> Reason:
         if retry.actor != (self._record.policy.owner or self._record.request.requester):
             return Reason.NOT_THE_OWNER
-        if not self._record.ended or not self._effects.retry_actions():
+        if not self._record.ended or not self._effects.retry_failed():
             return Reason.NOTHING_TO_RETRY
         self._effects.refresh_cards()
         return Reason.RECORDED

@@ -205,14 +205,24 @@ class Effects:
             if known.status != "done":
                 self._run(index)
 
-    def retry_actions(self) -> bool:
-        """Runs again what failed; False when nothing did."""
+    def any_failed(self) -> bool:
+        """Whether something that the outcome was to do was given up, and waits for somebody to have it tried again."""
+        state = self._record.state
+        return state.callback_failed or any(action.status == "failed" for action in state.actions)
+
+    def retry_failed(self) -> bool:
+        """Does again what failed; False when nothing did."""
+        if not self.any_failed():
+            return False
         state = self._record.state
         failed = [index for index, action in enumerate(state.actions) if action.status == "failed"]
         for index in failed:
             state.actions[index] = state.actions[index].model_copy(update={"status": "pending"})
             self._run(index)
-        return bool(failed)
+        if state.callback_failed:
+            state.callback_failed = False
+            self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR, again=True))
+        return True
 
     def _actions(self) -> list[Action]:
         record = self._record
@@ -232,14 +242,18 @@ class Effects:
         step = self.post_reply(kind, to=label, text=answer[:300])
         self.refresh_cards()
         if status == "failed":
-            state.retry_until = self._now() + self._record.policy.actions_retried_for
-            self.tell_owner(Notice.ACTION_FAILED, step)
+            self._ask_to_retry(step)
 
     def _callback_given_up(self, problem: str) -> None:
-        """Reported in the thread and to the owner: a program waits for what it never got."""
+        """A program waits for what it never got."""
+        self._record.state.callback_failed = True
         url = self._record.request.callback_url
-        step = self.post_reply(StepKind.ACTION_FAILED, to=f"callback to {url}", text=problem[:300])
-        self.tell_owner(Notice.PROGRESS, step)
+        self._ask_to_retry(self.post_reply(StepKind.ACTION_FAILED, to=url, text=problem[:300]))
+
+    def _ask_to_retry(self, step: Step) -> None:
+        """The owner is told what failed, and can have it tried again for some time."""
+        self._record.state.retry_until = self._now() + self._record.policy.actions_retried_for
+        self.tell_owner(Notice.ACTION_FAILED, step)
 
     # ---- running an item: the outbox asks --------------------------------------------------------------
 
@@ -334,6 +348,8 @@ class Effects:
                 self._acted(index, "done", delivery.answer)
             case SignReceipt():
                 self._signed(delivery.answer)
+            case SendCallback(again=True):
+                self.post_reply(StepKind.ACTION_DONE, to=self._record.request.callback_url)
             case _:
                 pass
 

@@ -69,6 +69,7 @@ class SendCallback(OutboxItem):
     longest_backoff: ClassVar[timedelta] = timedelta(hours=1)
 
     kind: Literal["send_callback"] = "send_callback"
+    again: bool = Field(default=False, description="Whether it had been given up, and was told so")
 
 
 AnyOutboxItem = Annotated[

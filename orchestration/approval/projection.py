@@ -75,6 +75,7 @@ def progress(record: Record) -> Progress:
         actions=state.actions,
         confirming=state.confirming,
         outcome=outcome(record) if record.ended else None,
+        callback_failed=state.callback_failed,
         receipt_pending=state.receipt_pending,
         verdicts=state.verdicts,
     )

@@ -10,7 +10,16 @@ from orchestration.approval.voting import Voting
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
 from orchestration.domain.policy import Level
-from orchestration.domain.request import CardRef, Choice, Identity, LevelState, Remark, RemarkKind, Status
+from orchestration.domain.request import (
+    CardRef,
+    Choice,
+    EscalationCause,
+    Identity,
+    LevelState,
+    Remark,
+    RemarkKind,
+    Status,
+)
 
 # All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
 VERDICTS_KEPT: Final = 100
@@ -51,7 +60,8 @@ class Record:
         """The level begins: its own round, nobody has voted, silence ends at `deadline`."""
         state, level = self.state, self.policy.levels[index]
         state.level_index, state.level_open = index, True
-        state.status, state.escalated, state.escalated_at = Status.PENDING, False, None
+        state.status, state.escalated = Status.PENDING, False
+        state.escalated_at, state.escalated_because = None, None
         state.votes, state.delegates, state.delegated, state.confirmed = [], {}, [], []
         state.asked = []
         state.undecidable = False
@@ -67,7 +77,8 @@ class Record:
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         state.escalated, state.escalated_at, state.status = True, now, Status.ESCALATED
-        state.undecidable = False
+        cause = EscalationCause.TOO_FEW_LEFT if state.undecidable else EscalationCause.SILENCE
+        state.escalated_because, state.undecidable = cause, False
         state.round += 1
         state.open_rounds.append(state.round)
         state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
@@ -149,6 +160,7 @@ class Record:
             deadline=state.deadline,
             decisions=state.votes,
             escalated_at=state.escalated_at,
+            escalated_because=state.escalated_because,
             escalated_to=escalation.channel if escalation and state.escalated else None,
             escalation_needed=escalation.quorum if escalation else 1,
         )

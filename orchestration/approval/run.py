@@ -203,8 +203,11 @@ class ApprovalRun:
                         self._inbox.drop(PATIENCE)
                 continue
             if not self._outbox.busy():
-                failed = any(action.status == "failed" for action in state.actions)
-                if not failed or state.retry_until is None or self.now() >= state.retry_until:
+                if (
+                    not self._effects.any_failed()
+                    or state.retry_until is None
+                    or self.now() >= state.retry_until
+                ):
                     return
                 if not self._inbox.watches(PATIENCE):
                     self._watch(PATIENCE, state.retry_until)

@@ -15,6 +15,7 @@ from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,
     CardRef,
+    EscalationCause,
     LevelState,
     Recorded,
     Remark,
@@ -46,6 +47,7 @@ class State(BaseModel):
     level_open: bool = False
     escalated: bool = False
     escalated_at: datetime | None = None
+    escalated_because: EscalationCause | None = None
     round: int = 0
     open_rounds: list[int] = Field(default_factory=list)
     deadline: datetime | None = None
@@ -79,6 +81,7 @@ class State(BaseModel):
     comments: str = ""
     reason: str = ""
     actions: list[ActionState] = Field(default_factory=list)
+    callback_failed: bool = False
     receipt_pending: bool = False
     receipt: str | None = None
     retry_until: datetime | None = None

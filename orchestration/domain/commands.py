@@ -151,6 +151,7 @@ class Reason(StrEnum):
     NOT_INVOLVED = "not_involved"
     NOT_THE_OWNER = "not_the_owner"
     NOTHING_TO_RETRY = "nothing_to_retry"
+    RETRY_OVER = "retry_over"
     ROUND_OVER = "round_over"
     OUTDATED = "outdated"
     ID_REUSED = "id_reused"
@@ -219,6 +220,7 @@ class Progress(Recorded):
     outcome: Outcome | None = Field(
         default=None, description="Set from the moment it ends, before the cards are edited"
     )
+    callback_failed: bool = Field(default=False, description="Whether the callback was given up")
     receipt_pending: bool = Field(default=False, description="True between the outcome and its receipt")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")
 

@@ -190,6 +190,13 @@ class Remark(Recorded):
     at: datetime
 
 
+class EscalationCause(StrEnum):
+    """Why a level was escalated."""
+
+    SILENCE = "silence"
+    TOO_FEW_LEFT = "too_few_left"
+
+
 class LevelState(Recorded):
     """How one level stands or ended, with every vote that counts."""
 
@@ -213,6 +220,9 @@ class LevelState(Recorded):
     decisions: list[Vote] = Field(default_factory=list)
     escalated_at: datetime | None = None
     escalated_to: str | None = None
+    escalated_because: EscalationCause | None = Field(
+        default=None, description="Nobody decided in time, or too few people were left who may"
+    )
     escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
 
     def approvals(self) -> int:

@@ -52,7 +52,6 @@ from orchestration.domain.request import (
     Identity,
     Outcome,
     RemarkKind,
-    Status,
     Via,
 )
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
@@ -86,6 +85,7 @@ class Ticket:
     command_id: str
     fingerprint: str
     known: Verdict | None = None
+    retries: bool = False
 
 
 class ApprovalService:
@@ -274,9 +274,11 @@ class ApprovalService:
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)
         progress = progress_of(state)
-        ticket = Ticket(request_id, command.command_id, command.fingerprint())
+        ticket = Ticket(
+            request_id, command.command_id, command.fingerprint(), retries=isinstance(command, Retry)
+        )
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
-            found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress.status)
+            found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
             return replace(ticket, known=found)
         # The count orders it behind whatever its person did before, by whichever process that came.
         stamped = command.model_copy(update={"answered": progress.answered})
@@ -300,7 +302,7 @@ class ApprovalService:
                 if found := _find(progress, ticket):
                     return found
                 if state.runtime_status in OVER:
-                    return _reused(progress, ticket) or _too_late(ticket, progress.status)
+                    return _reused(progress, ticket) or _too_late(ticket, progress)
             if asyncio.get_running_loop().time() + pause > deadline:
                 return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
             await asyncio.sleep(pause)
@@ -381,5 +383,10 @@ def _reused(progress: Progress, ticket: Ticket) -> Verdict | None:
     return Verdict(command_id=ticket.command_id, reason=Reason.ID_REUSED) if used else None
 
 
-def _too_late(ticket: Ticket, status: Status) -> Verdict:
-    return Verdict(command_id=ticket.command_id, reason=Reason.ALREADY_ENDED, ended_as=status)
+def _too_late(ticket: Ticket, progress: Progress) -> Verdict:
+    """For whatever comes once the request has ended; a retry has its own time, which is over too."""
+    reason = Reason.ALREADY_ENDED
+    if ticket.retries:
+        failed = progress.callback_failed or any(action.status == "failed" for action in progress.actions)
+        reason = Reason.RETRY_OVER if failed else Reason.NOTHING_TO_RETRY
+    return Verdict(command_id=ticket.command_id, reason=reason, ended_as=progress.status)

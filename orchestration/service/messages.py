@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestration.challenge.models import Trouble
 from orchestration.domain.commands import Reason, Verdict
-from orchestration.domain.request import Status
+from orchestration.domain.request import EscalationCause, LevelState, Status
 
 ENDED = {
     Status.APPROVED: "approved",
@@ -14,6 +14,12 @@ ENDED = {
     Status.CANCELLED: "cancelled",
     Status.FAILED: "failed",
     Status.TERMINATED: "stopped by an operator",
+}
+
+# Why a level went to other people.
+WHY_ESCALATED = {
+    EscalationCause.SILENCE: "Nobody decided it in time",
+    EscalationCause.TOO_FEW_LEFT: "Too few people were left who may decide it",
 }
 
 SENTENCES = {
@@ -49,6 +55,10 @@ SENTENCES = {
     Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",
     Reason.NOT_THE_OWNER: "Only the owner of this policy can have that tried again.",
     Reason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
+    Reason.RETRY_OVER: (
+        "This cannot be tried again any more: the time for that is over. Please do it by hand in the other system, or "
+        "ask who runs Countersign."
+    ),
     Reason.ROUND_OVER: "This card belongs to a round that is over, so nothing changed.",
     Reason.OUTDATED: "This request has changed or was replaced since you saw it; open it again.",
     Reason.ID_REUSED: "This ID was used for a different command, so nothing changed.",
@@ -70,6 +80,11 @@ def sentence(verdict: Verdict) -> str:
     if verdict.reason is Reason.ALREADY_ENDED and verdict.ended_as is not None:
         return f"This request was already {ENDED[verdict.ended_as]}, so nothing changed."
     return SENTENCES[verdict.reason]
+
+
+def why_escalated(level: LevelState) -> str:
+    """The beginning of a sentence, for a level that was escalated."""
+    return WHY_ESCALATED[level.escalated_because or EscalationCause.SILENCE]
 
 
 TROUBLES = {

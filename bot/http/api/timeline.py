@@ -11,6 +11,7 @@ from durabletask import history as past
 from pydantic import BaseModel, Field, ValidationError
 
 from orchestration.challenge.models import ChallengeStatus
+from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
 from orchestration.domain.request import SMS_CHALLENGE
 from orchestration.service.messages import sentence
@@ -164,7 +165,21 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
         kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
     elif result.get("retry_after") is not None:
         kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
+    elif task.name == "post_reply":
+        words += _what_reply(task)
     return TimelineEntry(at=at, kind=kind, text=words, **_place(task))
+
+
+def _what_reply(task: past.TaskScheduledEvent) -> str:
+    """What the reply was about; for an escalation also why, which no other step says."""
+    step = _json(task.input).get("step")
+    kind = step.get("kind") if isinstance(step, dict) else None
+    if not isinstance(step, dict) or not isinstance(kind, str):
+        return ""
+    why = ""
+    if kind == StepKind.ESCALATED:
+        why = f". {step.get('text') or 'Nobody decided in time.'}"
+    return f": {kind.replace('_', ' ')}{why}"
 
 
 def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> TimelineEntry | None:

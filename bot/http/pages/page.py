@@ -11,10 +11,12 @@ from typing import Final
 
 from bot.http.pages.record import RequestRecord
 from bot.http.templating import TEMPLATES, render
+from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import clean, system, unescape
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
+from orchestration.service.messages import why_escalated
 
 STYLE: Final = (TEMPLATES / "record.css").read_text()
 # The Content-Security-Policy allows this one stylesheet, by its hash, and nothing else.
@@ -76,8 +78,11 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         spoke=SPOKE,
         dot=DOT,
         clean=clean,
+        why_escalated=why_escalated,
         line=_line,
-        place=_place,
+        is_person=is_person,
+        is_channel=is_channel,
+        system_name=_system_name,
         iso=_iso,
         utc=_utc,
         utc_seconds=_utc_seconds,
@@ -89,8 +94,8 @@ def notice_page(title: str, *sentences: str) -> str:
     return render("notice.html", style=STYLE, title=title, sentences=sentences)
 
 
-def _place(label: str) -> str:
-    """Where an action went. Of an address only the host: its path may be a secret."""
+def _system_name(label: str) -> str:
+    """Which outside system an action reached. Of an address only the host: its path may be a secret."""
     return unescape(system(label))
 
 

@@ -21,7 +21,7 @@ from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_a
 from orchestration.domain.request import Choice
 from orchestration.service.approvals import ApprovalService
 
-TRYING_AGAIN: Final = "It is being tried again; the card will say how it went."
+TRYING_AGAIN: Final = "It is being tried again; the thread under the card will say how it went."
 
 
 def register(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None:

@@ -10,7 +10,7 @@ from bot.slack.ids import is_group
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
-from orchestration.domain.request import Factor, LevelState, Status, Via, Vote
+from orchestration.domain.request import EscalationCause, Factor, LevelState, Status, Via, Vote
 
 VIA: Final = {Via.CHAT: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
 FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
@@ -81,7 +81,8 @@ def _waiting(level: LevelState, approvals: int, naming: bool) -> Iterator[str]: 
     elif level.needed == 1 and not level.escalated_at:
         yield "waiting"
     if level.escalated_at:
-        yield f"no decision by {when(level.escalated_at)}"
+        few = level.escalated_because is EscalationCause.TOO_FEW_LEFT
+        yield f"{'too few people left,' if few else 'no decision by'} {when(level.escalated_at)}"
     elif level.deadline:
         yield f"until {when(level.deadline)}"
 
@@ -124,7 +125,7 @@ def _absent(level: LevelState, who: str) -> str:
 
 
 def _escalation(card: Card, level: LevelState) -> str:
-    """Where the request went when nobody answered, and for how long it waits there."""
+    """Where the request went when its level was not decided, and for how long it waits there."""
     where = mention(level.escalated_to) if level.escalated_to else "others"
     if level.status.ended:
         at = f", {when(level.escalated_at)}" if level.escalated_at else ""
@@ -135,6 +136,8 @@ def _escalation(card: Card, level: LevelState) -> str:
         theirs = [absent for absent, present in level.delegates.items() if present not in level.approvers]
         instead = "".join(f"{DOT}{one}" for one in _for_whom(level, theirs))
         return f"{OPEN} {bold('Escalation')}{DOT}waiting{instead}{until}"
+    if level.escalated_because is EscalationCause.TOO_FEW_LEFT:
+        return f"{ONWARD} {bold('Escalated')} to {where}{until}"
     return f"{ONWARD} {bold('Escalated')} to {where}{DOT}can still be decided here{until}"
 
 

@@ -17,7 +17,7 @@ from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
-from orchestration.service.messages import refused_though_confirmed, unconfirmed
+from orchestration.service.messages import refused_though_confirmed, unconfirmed, why_escalated
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
@@ -25,18 +25,18 @@ NOTICE: Final = "notice"
 
 SENTENCES: Final = {
     Status.PENDING: "{what} is waiting for a decision.",
-    Status.ESCALATED: "Nobody decided {what} in time, so it was escalated to {escalated_to}.",
+    Status.ESCALATED: "{what} was escalated to {escalated_to}. {why_escalated}.",
     Status.APPROVED: "✓ {who} approved {what}.",
     Status.AUTO_APPROVED: "✓ {what} is approved by rule.",
     Status.REJECTED: "✗ {who} rejected {what}.",
-    Status.TIMED_OUT: "✗ {what} timed out: nobody decided it in time.",
+    Status.TIMED_OUT: "✗ {what} ended without a decision.",
     Status.CANCELLED: "– {what} was withdrawn.",
     Status.FAILED: "✗ {what} failed, and nobody will be asked any more.",
     Status.TERMINATED: "– {what} was stopped by an operator.",
 }
 # Whether the end's own words say more than its sentence does.
 QUOTED: Final = frozenset({Status.APPROVED, Status.REJECTED, Status.CANCELLED})
-EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.FAILED})
+EXPLAINED: Final = frozenset({Status.AUTO_APPROVED, Status.REJECTED, Status.TIMED_OUT, Status.FAILED})
 
 LINK: Final = "<{url}|See the card>"
 # For who is to decide: whatever has become of the card, they can.
@@ -148,11 +148,13 @@ def _refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Not
 
 
 def _how_it_stands(card: Card, what: str, link: str) -> str:
-    gone_to = next((level.escalated_to for level in reversed(card.levels) if level.escalated_to), None)
+    escalated = next((level for level in reversed(card.levels) if level.escalated_to), None)
+    gone_to = escalated.escalated_to if escalated else None
     sentence = SENTENCES[card.status].format(
         what=what,
         who=mention(card.ended_by) if card.ended_by else "The policy",
         escalated_to=mention(gone_to) if gone_to else "others",
+        why_escalated=why_escalated(escalated) if escalated else "Nobody decided it in time",
     )
     why = ""
     if card.status in QUOTED and card.comments:

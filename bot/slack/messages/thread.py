@@ -26,6 +26,12 @@ def _voted(step: Step) -> str:
     return _with(f"{VOTE_MARKS[choice]} {_who(step)} {done}", step.text)
 
 
+def _escalated(step: Step) -> str:
+    """Its text is the reason, where that is something else than silence."""
+    why = safe(step.text, SHORT).rstrip(".") or "Nobody decided in time"
+    return f"{ONWARD} {why}: escalated to {_place(step)}"
+
+
 def _level_passed(step: Step) -> str:
     return f"{YES} {bold(safe(step.text, 40)) or 'This level'} is passed"
 
@@ -86,7 +92,7 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),
     StepKind.ANSWER: lambda step: _with(f"{_who(step)} answers", step.text),
     StepKind.REMINDED: lambda step: f"Reminded {_people(step)}",
-    StepKind.ESCALATED: lambda step: f"{ONWARD} Nobody decided in time: escalated to {_place(step)}",
+    StepKind.ESCALATED: _escalated,
     StepKind.LEVEL_PASSED: _level_passed,
     StepKind.ACTION_DONE: _action_done,
     StepKind.ACTION_FAILED: _action_failed,

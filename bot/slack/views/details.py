@@ -12,13 +12,14 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.levels import delegates, vote_words
-from bot.slack.messages.status_labels import CALLED, DOT, MARKS
+from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD
 from bot.slack.text import bold, mention, plain, safe, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.domain.commands import Progress
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, LevelState
+from orchestration.service.messages import why_escalated
 
 ID: Final = "details"
 LINKS: Final = "details_links"
@@ -119,6 +120,9 @@ def _level(level: LevelState) -> Iterator[str]:
     yield within(lead, DOT, PARAGRAPH)
     who = ", ".join(map(mention, level.approvers))
     yield within(["May decide:", *who.split(" ")], " ", PARAGRAPH)
+    if level.escalated_at:
+        where = f" to {mention(level.escalated_to)}" if level.escalated_to else ""
+        yield f"{ONWARD} {why_escalated(level)}: escalated{where}, {when(level.escalated_at)}"
     for vote in level.decisions:
         yield vote_words(vote, marked=True, limit=1200)
 

@@ -216,7 +216,7 @@ async def test_silence_escalates_with_what_was_said_so_far_and_either_card_decid
         people.fin, DEPLOYS, "→ *Escalated* to <#C0ESCALATIONS> · can still be decided here"
     )
     assert "approve" in actions_of(original)
-    await sees(people.rita, "D0RITA", "so it was escalated to <#C0ESCALATIONS>")
+    await sees(people.rita, "D0RITA", "was escalated to <#C0ESCALATIONS>. Nobody decided it in time.")
     await sees(
         people.rita, DEPLOYS, "Nobody decided in time: escalated to <#C0ESCALATIONS>", thread=card["ts"]
     )

@@ -102,7 +102,7 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
     await sees(people.rita, PURCHASES, "✓ Order PO-1 placed · 127.0.0.1")
     assert len(erp.orders) == 1
     await press(people.dirk, told, "retry")
-    await sees(people.dirk, "D0DIRK", "This request was already approved by rule")
+    await sees(people.dirk, "D0DIRK", "There is nothing that failed and could be tried again.")
 
 
 async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: World, people: Cast) -> None:

@@ -131,7 +131,7 @@ async def test_when_nobody_answers_at_all_every_card_says_so(world: World) -> No
     for person, channel in ((rita, PURCHASES), (dirk, ESCALATIONS)):
         ended = await person.wait_for_message(channel, says("✗ *Timed out*"))
         assert (actions_of(ended), "Nobody answered in time." in whole_text(ended)) == ([], True)
-    await rita.wait_for_message("D0RITA", lambda message: "timed out" in message["text"])
+    await rita.wait_for_message("D0RITA", lambda message: "ended without a decision" in message["text"])
 
 
 async def test_a_card_that_lost_its_metadata_still_decides(world: World) -> None:

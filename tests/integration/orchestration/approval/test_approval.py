@@ -16,7 +16,7 @@ from orchestration.domain.errors import (
     ThrottledError,
     UnknownRequestError,
 )
-from orchestration.domain.request import ApprovalRequest, Choice, Status, Via
+from orchestration.domain.request import ApprovalRequest, Choice, EscalationCause, Status, Via
 from orchestration.service.approvals import Actor
 from tests.support.core_world import CoreWorld
 
@@ -104,6 +104,7 @@ async def test_silence_escalates_and_then_times_out_on_every_card(world: CoreWor
     first = world.board.card("C0PURCHASES")
     assert first.open
     assert (first.levels[0].escalated_to, first.escalation) == ("C0ESCALATIONS", False)
+    assert first.levels[0].escalated_because is EscalationCause.SILENCE
     assert world.board.card("C0ESCALATIONS").escalation
 
     await world.skip(days=1)

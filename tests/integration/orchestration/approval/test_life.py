@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from bot.slack.messages.notices import notice
+from bot.slack.messages.thread import line
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import DeliveryError
@@ -282,3 +284,35 @@ async def test_a_terminated_request_is_reconciled_on_its_card_and_for_its_people
     assert (card.status, card.open, card.reason) == (Status.TERMINATED, False, outcome.reason)
     assert world.board.told == [("U0RITA", Status.TERMINATED)]
     assert [await world.waits_of(person) for person in ("U0ADA", "U0FAY", "U0FIN")] == [[], [], []]
+
+
+async def test_a_callback_that_is_given_up_is_told_as_that_and_can_be_tried_again(world: CoreWorld) -> None:
+    world.board.problems["send_callback"] = [DeliveryError("410 Gone")] * 2
+    request_id = await world.ask("deploy", amount=None, callback_url="https://ci.example/hook?key=s3cret")
+    await world.decide(request_id, "U0ADA")
+    await world.until(request_id, lambda progress: progress.callback_failed)
+    await world.eventually(lambda: "action_failed" in [told.notice for told in world.board.messages])
+    failed = next(told for told in world.board.messages if told.notice == "action_failed")
+    assert "ci.example could not be told: 410 Gone" in notice(failed, {}).text
+    assert "s3cret" not in notice(failed, {}).text
+    assert [user for user, _ in world.board.told] == ["U0RITA"], "told of the decision once"
+    said = next(step for _, step in world.board.replies if step.kind == "action_failed")
+    assert line(said) == "✗ Failed: 410 Gone · ci.example"
+    assert await world.retry(request_id, "U0RITA") is Reason.RECORDED
+    await world.eventually(lambda: world.board.steps().count("action_failed") == 2)
+    assert await world.retry(request_id, "U0RITA") is Reason.RECORDED
+    await world.completed(request_id)
+    assert [where for where, _, _ in world.board.acted] == ["https://ci.example/hook?key=s3cret"]
+    assert world.board.steps()[-1] == "action_done"
+    assert await world.retry(request_id, "U0RITA") is Reason.NOTHING_TO_RETRY
+
+
+async def test_who_tries_again_too_late_is_told_so(world: CoreWorld) -> None:
+    world.board.problems["send_callback"] = [DeliveryError("410 Gone")]
+    request_id = await world.ask("deploy", amount=None, callback_url="https://ci.example/hook")
+    await world.decide(request_id, "U0ADA")
+    await world.until(request_id, lambda progress: progress.callback_failed)
+    await world.due_within(days=1)
+    await world.skip(days=1, minutes=1)
+    await world.completed(request_id)
+    assert await world.retry(request_id, "U0RITA") is Reason.RETRY_OVER

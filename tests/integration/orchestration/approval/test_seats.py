@@ -12,7 +12,7 @@ from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import InvalidRequestError, PolicyError
 from orchestration.domain.policy import Away, PersonEntry
-from orchestration.domain.request import Choice, RemarkKind, Status
+from orchestration.domain.request import Choice, EscalationCause, RemarkKind, Status
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board
 from tests.support.core_world import CoreWorld, opened
@@ -217,6 +217,7 @@ async def test_a_group_that_has_vanished_lowers_nothing(world: CoreWorld, board:
     request_id = await world.ask("mixed")
     progress = await world.until(request_id, lambda progress: len(progress.cards) == 2)
     assert progress.status is Status.ESCALATED
+    assert progress.levels[0].escalated_because is EscalationCause.TOO_FEW_LEFT
     assert (await world.decide(request_id, "U0BOB")).accepted
     assert (await world.service.status(request_id)).outcome is None
     assert (await world.decide(request_id, "U0MAX", round=2)).accepted

@@ -78,3 +78,20 @@ def test_a_command_is_told_with_its_verdict(reason: Reason, refused: str | None)
     )
     assert [one.refused for one in told] == [refused, None, None]
     assert {one.kind for one in told} == {"event"}
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        ({"kind": "voted", "text": "Fine."}, "Thread reply posted: voted"),
+        ({"kind": "escalated", "text": ""}, "Thread reply posted: escalated. Nobody decided in time."),
+        ({"kind": "escalated", "text": "Too few."}, "Thread reply posted: escalated. Too few."),
+        (["odd"], "Thread reply posted"),
+    ],
+)
+def test_a_reply_says_what_it_was_about_and_an_escalation_why(step: Any, text: str) -> None:
+    task = past.TaskScheduledEvent(
+        event_id=5, timestamp=AT, name="post_reply", input=json.dumps({"step": step})
+    )
+    done = past.TaskCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=5, result="{}")
+    assert [entry.text for entry in timeline_entries([task, done])] == [text]

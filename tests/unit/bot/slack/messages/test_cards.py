@@ -362,7 +362,7 @@ def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
             Status.TIMED_OUT,
             None,
             "",
-            "✗ *New laptops for the team* (4,200.00 USD) timed out: nobody decided it in time. {link}",
+            "✗ *New laptops for the team* (4,200.00 USD) ended without a decision. {link}",
         ),
     ],
 )
@@ -381,8 +381,7 @@ def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     told = story()
     told.record.escalate(told.at(60))
     assert notice(told.tell(), {}).text == (
-        "Nobody decided *New laptops for the team* (4,200.00 USD) in time, "
-        "so it was escalated to <#C0ESCALATIONS>."
+        "*New laptops for the team* (4,200.00 USD) was escalated to <#C0ESCALATIONS>. Nobody decided it in time."
     )
 
 
