@@ -45,6 +45,7 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
 from orchestration.runtime.worker import register
+from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
@@ -98,6 +99,7 @@ async def running(
         connection = connect(
             settings.hub,
             settings.data_dir,
+            SealKeys(secrets.derive_each("seal", "")),
             skippable_clock=settings.skippable_clock,
             retention=settings.retention,
         )
@@ -122,7 +124,7 @@ async def running(
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
-        worker.start()  # type: ignore[no-untyped-call]  # the SDK's
+        worker.start()
         closing.push_async_callback(_stop, worker)
 
         sweeping = asyncio.create_task(

@@ -28,7 +28,8 @@ class OutcomeActivities:
     def take_policy(self, _: ActivityContext, given: ApprovalRequest) -> Taken:
         """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
-            return Taken(given=taken(given, self._book(), self._ids))
+            known = taken(given, self._book(), self._ids)
+            return Taken(given=known.model_copy(update={"asked_without_seal": True}))
         except InvalidRequestError as error:
             return Taken(problem=str(error))
 

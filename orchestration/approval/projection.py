@@ -64,6 +64,7 @@ def progress(record: Record) -> Progress:
         title=record.request.title,
         requester=record.request.requester,
         asked_at=state.asked_at,
+        asked_without_seal=record.asked_without_seal,
         nonce=record.identity.nonce,
         digest=record.identity.digest,
         answered=state.answered,
@@ -96,6 +97,7 @@ def outcome(record: Record) -> Outcome:
         levels=state.past_levels,
         digest=record.identity.digest,
         nonce=record.identity.nonce,
+        asked_without_seal=record.asked_without_seal,
         receipt=state.receipt,
     )
 

@@ -36,6 +36,7 @@ class Record:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
         self.people = given.people
+        self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
         self.voting = Voting(self.request, self.policy, self.people, self.state)

@@ -103,6 +103,9 @@ class ApprovalInput(Recorded):
     request: ApprovalRequest
     nonce: str = Field(default="", description="Random, made at the start, by us: see `take_policy`")
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
+    asked_without_seal: bool = Field(
+        default=False, description="Another program on the task hub asked, and named the requester"
+    )
     people: dict[PersonId, KnownPerson] = Field(
         default_factory=dict, description="Those whom the policy names"
     )

@@ -26,6 +26,9 @@ CUT_SHORT_REASONS: Final = {
     Status.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
     Status.TERMINATED: "It was stopped by an operator.",
 }
+NOT_OUR_END: Final = (
+    "The task hub says that it ended, but no process of Countersign ended it; the operator must look into it."
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ def progress_of(state: OrchestrationState) -> Progress:
     """
     progress = state.get_custom_status(Progress)
     cut_short = CUT_SHORT.get(state.runtime_status)
+    forged = state.runtime_status is OrchestrationStatus.COMPLETED and not (
+        progress is not None and progress.status.ended
+    )
+    if forged:  # a turn of ours publishes the outcome before it completes, under its seal
+        cut_short = Status.FAILED
     if progress is not None and (cut_short is None or progress.status.ended):
         return progress
     given = state.get_input(ApprovalInput)
@@ -87,7 +95,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         request_id=state.instance_id,
         status=cut_short,
         processed_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
-        reason=CUT_SHORT_REASONS[cut_short],
+        reason=NOT_OUR_END if forged else CUT_SHORT_REASONS[cut_short],
         levels=progress.levels,
         digest=given.request.digest(),
         nonce=given.nonce,

@@ -145,6 +145,7 @@ class Voting:
             at=now,
             digest=digest,
             factor=factor,
+            seal=decision.seal,
         )
         state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED

@@ -53,6 +53,12 @@ class Stamped(Recorded):
     )
     nonce: Nonce | None = None
     digest: Digest | None = None
+    seal: str = Field(
+        default="",
+        alias="$seal",
+        exclude=True,
+        description="Of the event that brought it: `orchestration.sealing` checked it, and the vote keeps it",
+    )
 
     def fingerprint(self) -> str:
         """Of the whole command, but for its ID and what the service fills in anew: a repeat has the same one."""
@@ -205,6 +211,7 @@ class Progress(Recorded):
     title: str
     requester: str
     asked_at: datetime
+    asked_without_seal: bool = False
     nonce: str = ""
     digest: str = ""
     answered: int = Field(default=0, description="How many commands it has answered so far")

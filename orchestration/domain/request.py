@@ -171,6 +171,7 @@ class Vote(Recorded):
     factor: Factor | None = Field(
         default=None, description="What confirmed it beside the session it came from"
     )
+    seal: str = Field(default="", description="Of the command: that the service took it, for this request")
 
 
 class RemarkKind(StrEnum):
@@ -264,6 +265,10 @@ class Outcome(Recorded):
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
     nonce: str = Field(default="", description="Which start of the request it was; the receipt's `jti`")
+    asked_without_seal: bool = Field(
+        default=False,
+        description="Another program on the task hub asked. It named the requester, and nobody checked who that is",
+    )
     receipt: str | None = Field(default=None, description="Compact JWS (Ed25519) over the outcome")
 
 

@@ -15,13 +15,17 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
-from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.client import AsyncTaskHubGrpcClient
-from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
+from durabletask.internal.shared import AsyncClientInterceptor
+from durabletask.worker import ConcurrencyOptions
 
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, Hub, HubError, SkippableClock
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.ours import OURS
+from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
+from orchestration.sealing.keys import SealKeys
+from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
 
 THREADS: Final = 16
 SDK_LOG: Final = logging.getLogger("durabletask")
@@ -83,22 +87,31 @@ def parse_scheduler(text: str) -> Scheduler:
 class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
-    `hub` is the embedded hub where this process serves it, None otherwise.
+    `hub` is the embedded hub where this process serves it, None otherwise. Who holds the same `keys` is trusted
+    with what is ours on that hub; the hub itself is not.
     """
 
-    def __init__(self, address: str, *, hub: Hub | None = None, scheduler: Scheduler | None = None) -> None:
+    def __init__(
+        self, address: str, keys: SealKeys, *, hub: Hub | None = None, scheduler: Scheduler | None = None
+    ) -> None:
         self._address = address
+        self._keys = keys
         self.hub = hub
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
         """A client. Needs a running event loop; the caller closes it."""
+        interceptors: list[AsyncClientInterceptor] = [
+            SealingInterceptor(self._keys, OURS),
+            HistoryInterceptor(self._keys, OURS),
+        ]
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
                 emit_trace_spans=False,
+                interceptors=interceptors,
             )
         return AsyncDurableTaskSchedulerClient(
             host_address=self._scheduler.host,
@@ -107,9 +120,10 @@ class Connection:
             secure_channel=self._scheduler.secure,
             data_converter=PydanticConverter(),
             logger=SDK_LOG,
+            interceptors=interceptors,
         )
 
-    def worker(self) -> TaskHubGrpcWorker:
+    def worker(self) -> SealingWorker | SealingSchedulerWorker:
         """A worker on which nothing is registered yet.
 
         It takes no more activities than it has threads: work it had queued could outlive its lease.
@@ -119,23 +133,27 @@ class Connection:
             maximum_concurrent_orchestration_work_items=THREADS,
             maximum_thread_pool_workers=THREADS,
         )
+        worker: SealingWorker | SealingSchedulerWorker
         if self._scheduler is None:
-            return TaskHubGrpcWorker(
+            worker = SealingWorker(
                 host_address=self._address,
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
                 logger=SDK_LOG,
                 emit_trace_spans=False,
             )
-        return DurableTaskSchedulerWorker(
-            host_address=self._scheduler.host,
-            taskhub=self._scheduler.task_hub,
-            token_credential=self._credential(self._scheduler),
-            secure_channel=self._scheduler.secure,
-            data_converter=PydanticConverter(),
-            concurrency_options=concurrency,
-            logger=SDK_LOG,
-        )
+        else:
+            worker = SealingSchedulerWorker(
+                host_address=self._scheduler.host,
+                taskhub=self._scheduler.task_hub,
+                token_credential=self._credential(self._scheduler),
+                secure_channel=self._scheduler.secure,
+                data_converter=PydanticConverter(),
+                concurrency_options=concurrency,
+                logger=SDK_LOG,
+            )
+        worker.sealing(self._keys, OURS)
+        return worker
 
     def now(self) -> datetime:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
@@ -172,9 +190,14 @@ class Connection:
 
 
 def connect(
-    setting: str, data_dir: Path, *, skippable_clock: bool = False, retention: timedelta = RETENTION
+    setting: str,
+    data_dir: Path,
+    keys: SealKeys,
+    *,
+    skippable_clock: bool = False,
+    retention: timedelta = RETENTION,
 ) -> Connection:
-    """Connects to the hub that COUNTERSIGN_HUB names.
+    """Connects to the hub that COUNTERSIGN_HUB names. What is ours there is sealed with `keys`.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
     `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention`
@@ -189,15 +212,15 @@ def connect(
             raise HubSettingError(str(error)) from error
         if skippable_clock:
             (data_dir / HUB_ADDRESS_FILE).write_text(hub.address)
-        return Connection(hub.address, hub=hub)
+        return Connection(hub.address, keys, hub=hub)
     if setting.startswith("grpc://"):
         place = urlsplit(setting)
         if not place.hostname or not place.port:
             raise HubSettingError(
                 "COUNTERSIGN_HUB: grpc:// needs a host and a port, such as grpc://127.0.0.1:4001."
             )
-        return Connection(place.netloc)
+        return Connection(place.netloc, keys)
     if "=" in setting:
         scheduler = parse_scheduler(setting)
-        return Connection(scheduler.host, scheduler=scheduler)
+        return Connection(scheduler.host, keys, scheduler=scheduler)
     raise HubSettingError

@@ -13,6 +13,7 @@ import pytest
 from bot import config
 from bot.cli import main
 from orchestration.runtime.connect import connect
+from tests.support.core_world import SEAL_KEYS
 
 
 async def start_hub(place: Path, listen: str) -> tuple[Process, str]:
@@ -25,7 +26,7 @@ async def start_hub(place: Path, listen: str) -> tuple[Process, str]:
 
 async def test_a_client_finds_what_it_started_after_the_hub_was_killed(tmp_path: Path) -> None:
     hub, address = await start_hub(tmp_path / "hub.db", "127.0.0.1:0")
-    connection = connect(f"grpc://{address}", tmp_path)
+    connection = connect(f"grpc://{address}", tmp_path, SEAL_KEYS)
     client = connection.client()
     try:
         await client.schedule_new_orchestration("nobody-serves-this", instance_id="kept")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
+from durabletask.worker import TaskHubGrpcWorker
 
 from bot.slack.ids import SlackIds
 from orchestration.approval.activities import ApprovalActivities
@@ -28,6 +29,7 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
+from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.request_ids import RequestIds
@@ -51,12 +53,18 @@ class CoreWorld:
         board: Board,
         challenges: ChallengeService,
         phones: BoardPhones,
+        worker: TaskHubGrpcWorker,
     ) -> None:
         self.connection = connection
         self.service = service
         self.board = board
         self.challenges = challenges
         self.phones = phones
+        self._worker = worker
+
+    async def stop_worker(self) -> None:
+        """From now on no process of ours does any work."""
+        await asyncio.to_thread(self._worker.stop)
 
     async def ask(self, policy: str = "purchase", **changes: object) -> str:
         """Asks, and returns once the card is on the board."""
@@ -184,6 +192,7 @@ class CoreWorld:
 
 
 SLACK: IdReader = SlackIds()
+SEAL_KEYS = SealKeys([b"the key of the tests, 32 bytes and more"])
 
 
 def request_ids(*secrets: str) -> RequestIds:
@@ -205,7 +214,7 @@ _CLOSING: list[threading.Thread] = []
 
 def connected(data: Path) -> Connection:
     """A hub on a file in `data`, whose clock skips."""
-    return connect("embedded", data, skippable_clock=True)
+    return connect("embedded", data, SEAL_KEYS, skippable_clock=True)
 
 
 def close_later(connection: Connection) -> None:
@@ -253,6 +262,7 @@ async def opened(
         board,
         ChallengeService(client, codes),
         phones,
+        worker,
     )
     await client.close()
     stopping = threading.Thread(target=worker.stop)

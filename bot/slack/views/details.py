@@ -107,6 +107,8 @@ def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
     amount = [] if request.amount is None else [format_amount(request.amount, request.currency)]
     until = [f"until {when(progress.deadline)}"] if progress.deadline else []
     asked = f"Asked for by {mention(request.requester)}, {when(progress.asked_at)}"
+    if progress.asked_without_seal:
+        asked += ". Another program on the task hub said so; nobody checked who that is"
     ended = []
     if progress.outcome:
         ended = [safe(progress.outcome.comments or progress.outcome.reason, 2000, room=2000)]

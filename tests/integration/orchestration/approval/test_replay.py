@@ -27,6 +27,7 @@ from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, S
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
+from orchestration.sealing import envelope
 from tests.support.board import Board, BoardActions
 from tests.support.core_world import CoreWorld, outcome_activities
 
@@ -62,7 +63,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
     )
     assert done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, done.failureDetails
     # What a later release has learned to say is left out: a history holds what was said when it was made.
-    was, now = json.loads(ended.result.value), json.loads(done.result.value)
+    was, now = json.loads(envelope.take(ended.result.value)[1]), json.loads(done.result.value)
     assert was == _as_far_as(was, now | {"request_id": was["request_id"]})
     return Outcome.model_validate_json(done.result.value)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.runtime.connect import SDK_LOG, HubSettingError, Scheduler, connect, parse_scheduler
+from tests.support.core_world import SEAL_KEYS
 
 
 def test_a_connection_string_is_read_as_the_scheduler_writes_it() -> None:
@@ -41,14 +42,14 @@ def test_a_wrong_connection_string_names_the_part(text: str, words: str) -> None
 @pytest.mark.parametrize("setting", ["", "sqlite", "grpc://", "grpc://host"])
 def test_a_wrong_hub_says_what_is_possible(setting: str, tmp_path: Path) -> None:
     with pytest.raises(HubSettingError, match="grpc://"):
-        connect(setting, tmp_path)
+        connect(setting, tmp_path, SEAL_KEYS)
 
 
 def test_a_hub_file_that_is_in_use_is_one_line_with_the_remedy(tmp_path: Path) -> None:
-    first = connect("embedded", tmp_path)
+    first = connect("embedded", tmp_path, SEAL_KEYS)
     try:
         with pytest.raises(HubSettingError) as caught:
-            connect("embedded", tmp_path)
+            connect("embedded", tmp_path, SEAL_KEYS)
         assert "\n" not in str(caught.value)
         assert "hub.db" in str(caught.value)
     finally:
@@ -59,7 +60,7 @@ async def test_every_way_of_authenticating_makes_a_client_and_a_worker(tmp_path:
     """Nothing is sent: credentials are asked for a token at the first call."""
     for authentication in ("ManagedIdentity", "DefaultAzure", "None"):
         text = f"Endpoint=https://h.example;Authentication={authentication};TaskHub=t"
-        connection = connect(text, tmp_path)
+        connection = connect(text, tmp_path, SEAL_KEYS)
         client = connection.client()
         connection.worker()
         await client.close()

@@ -22,6 +22,7 @@ from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.upkeep import housekeeping
 from orchestration.hub.upkeep.housekeeping import SweepPosition, parse_retention, step
 from orchestration.runtime.connect import connect
+from tests.support.core_world import SEAL_KEYS
 from tests.support.hubs import HubUnderTest, eventually
 
 LONG = timedelta(days=401)
@@ -144,7 +145,7 @@ def test_an_entity_of_which_nothing_is_left_is_forgotten(hub: Hub, ours: HubUnde
 @contextmanager
 def embedded(directory: Path) -> Iterator[str]:
     """The embedded hub with a retention of two days in its settings; its address."""
-    connection = connect("embedded", directory, skippable_clock=True, retention=timedelta(days=2))
+    connection = connect("embedded", directory, SEAL_KEYS, skippable_clock=True, retention=timedelta(days=2))
     assert connection.hub is not None
     try:
         yield connection.hub.address

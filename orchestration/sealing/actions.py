@@ -1,0 +1,83 @@
+"""Seals what a turn of an orchestration, an activity or an entity hands to the hub."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.sealing import envelope, scope
+from orchestration.sealing.keys import SealKeys
+from orchestration.sealing.scope import Place, Scope
+
+NOTHING: Final = "null"
+
+
+class Sealer:
+    """Puts seals on texts and on what an orchestration or an entity sends."""
+
+    def __init__(self, keys: SealKeys, ours: Scope) -> None:
+        self._keys = keys
+        self._scope = ours
+
+    def put(self, message: Any, field: str, place: Place, made_in: str = "") -> None:
+        """Seals the JSON in that field; an absent value is sealed as `null`."""
+        carried = getattr(message, field)
+        text = carried.value or NOTHING
+        carried.value = envelope.put(self._keys.seal(place, text, made_in), text)
+
+    def turn(self, response: pb.OrchestratorResponse, name: str, generation: str) -> None:
+        """Everything that a turn of our orchestration `name` sends, and its status."""
+        instance_id = response.instanceId
+        if response.HasField("customStatus"):
+            self.put(response, "customStatus", scope.status(instance_id, name))
+        for action in response.actions:
+            self._action(action, instance_id, name, generation)
+
+    def _action(self, action: pb.OrchestratorAction, instance_id: str, name: str, generation: str) -> None:
+        match action.WhichOneof("orchestratorActionType"):
+            case "scheduleTask":
+                task = action.scheduleTask
+                self.put(task, "input", scope.task(instance_id, task.name, action.id), generation)
+            case "createSubOrchestration":
+                child = action.createSubOrchestration
+                if child.name in self._scope.orchestrations:
+                    self.put(child, "input", scope.start(child.instanceId, child.name), generation)
+            case "sendEvent":
+                sent = action.sendEvent
+                if self._scope.has_event(sent.name):
+                    self.put(sent, "data", scope.event(sent.instance.instanceId, sent.name))
+            case "sendEntityMessage":
+                self._entity_message(action.sendEntityMessage, generation)
+            case "completeOrchestration":
+                self._complete(action.completeOrchestration, instance_id, name, generation)
+
+    def _entity_message(self, message: pb.SendEntityMessageAction, generation: str) -> None:
+        kind = message.WhichOneof("EntityMessageType")
+        if kind not in {"entityOperationCalled", "entityOperationSignaled"}:
+            return
+        sent = getattr(message, kind)
+        entity_id = sent.targetInstanceId.value
+        if self._scope.has_entity(entity_id):
+            made_in = generation if kind == "entityOperationCalled" else ""
+            self.put(sent, "input", scope.operation(entity_id, sent.operation), made_in)
+
+    def _complete(
+        self, done: pb.CompleteOrchestrationAction, instance_id: str, name: str, generation: str
+    ) -> None:
+        if done.orchestrationStatus == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
+            self.put(done, "result", scope.start(instance_id, name), generation)
+        elif done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
+            self.put(done, "result", scope.output(instance_id, name), generation)
+
+    def entity_actions(self, result: pb.EntityBatchResult) -> None:
+        """What an entity of ours sends and starts."""
+        for action in result.actions:
+            if action.HasField("startNewOrchestration"):
+                begun = action.startNewOrchestration
+                if begun.name in self._scope.orchestrations:
+                    self.put(begun, "input", scope.start(begun.instanceId, begun.name))
+            elif action.HasField("sendSignal"):
+                sent = action.sendSignal
+                if self._scope.has_entity(sent.instanceId):
+                    self.put(sent, "input", scope.operation(sent.instanceId, sent.name))

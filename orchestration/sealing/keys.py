@@ -1,0 +1,81 @@
+"""The keys that seal: the first one makes seals, each of them checks. Pure: equal arguments give equal seals."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from orchestration.domain.errors import CountersignError
+
+SHORTEST: Final = 32  # bytes
+# The key's ID, what it was made in (may be empty) and the MAC. None of them holds a dot or a quote.
+_SEAL: Final = re.compile(r"([0-9a-f]{8})\.([A-Za-z0-9_-]{0,43})\.([A-Za-z0-9_-]{43})")
+
+
+class BrokenSealError(CountersignError):
+    """There is no seal, or it is not on this text in this place."""
+
+
+class UnknownKeyError(CountersignError):
+    """The seal was made with a key that this process does not hold. `key_id` says which."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"The seal was made with the key {key_id}, which this process does not hold.")
+        self.key_id = key_id
+
+
+class SealKeys:
+    """Seals text for one place, such as "the event ApprovalDecision of the instance X".
+
+    A seal is `KEY.MADE_IN.MAC`. MADE_IN says in which generation of an orchestration it was made, where that matters;
+    the MAC (HMAC-SHA-256) is over the place, MADE_IN and the text.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) < SHORTEST for key in keys):
+            raise ValueError(f"a sealing key has at least {SHORTEST} bytes")
+        self._keys = {key_id_of(key): key for key in keys}
+        self._newest = key_id_of(keys[0])
+
+    @property
+    def ids(self) -> list[str]:
+        """The IDs of the keys, the one that makes seals first."""
+        return list(self._keys)
+
+    def seal(self, place: Sequence[str], text: str, made_in: str = "") -> str:
+        """The seal of `text` at `place`."""
+        return f"{self._newest}.{made_in}.{_mac(self._keys[self._newest], place, made_in, text)}"
+
+    def check(self, place: Sequence[str], text: str, seal: str) -> str:
+        """What the seal says that it was made in. Raises `BrokenSealError` or `UnknownKeyError`."""
+        found = _SEAL.fullmatch(seal)
+        if found is None:
+            raise BrokenSealError
+        key_id, made_in, mac = found.groups()
+        key = self._keys.get(key_id)
+        if key is None:
+            raise UnknownKeyError(key_id)
+        if not hmac.compare_digest(mac, _mac(key, place, made_in, text)):
+            raise BrokenSealError
+        return made_in
+
+
+def key_id_of(key: bytes) -> str:
+    """Eight hex digits that name a key and say nothing of it."""
+    return hashlib.sha256(b"countersign sealing key\0" + key).hexdigest()[:8]
+
+
+def generation_of(seal: str) -> str:
+    """What names the generation of an orchestration that began with this seal: the MAC of its input."""
+    return seal.rpartition(".")[2]
+
+
+def _mac(key: bytes, place: Sequence[str], made_in: str, text: str) -> str:
+    """Over length-prefixed parts, so that no two lists of parts give the same bytes."""
+    parts = [part.encode("utf-8", "surrogatepass") for part in (*place, made_in, text)]
+    message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")

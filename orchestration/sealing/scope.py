@@ -1,0 +1,83 @@
+"""What is sealed, and for which place: one function for each thing that the hub carries for us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+# A place is what a seal is bound to beside its text. A text that is carried to another place has a broken seal there.
+Place = tuple[str, ...]
+ENTITY_MARK: Final = "@"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The orchestrations, activities, entities and events that are ours. All of theirs is sealed, and nothing else is.
+
+    `open_starts` are orchestrations that another program may start without a seal, each with the one member that its
+    input may then have. Names of entities and events are compared without regard to case, as every hub does.
+    """
+
+    orchestrations: frozenset[str]
+    activities: frozenset[str]
+    entities: frozenset[str]
+    events: frozenset[str]
+    open_starts: tuple[tuple[str, str], ...] = ()
+
+    def has_entity(self, entity_id: str) -> bool:
+        """Whether the entity of this ID (`@name@key`) is ours."""
+        parts = entity_id.split(ENTITY_MARK, 2)
+        return len(parts) == 3 and not parts[0] and parts[1].casefold() in self.entities
+
+    def has_event(self, name: str) -> bool:
+        """Whether an event of this name is one that our orchestrations wait for."""
+        return name.casefold() in self.events
+
+    def open_member(self, orchestration: str) -> str | None:
+        """The one member that an unsealed input of this orchestration may have; None where none may start it."""
+        return dict(self.open_starts).get(orchestration)
+
+
+def start(instance_id: str, orchestration: str) -> Place:
+    """The input of a generation of an orchestration."""
+    return ("start", instance_id, orchestration)
+
+
+def event(instance_id: str, name: str) -> Place:
+    """The payload of an event."""
+    return ("event", instance_id, name.casefold())
+
+
+def task(instance_id: str, activity: str, task_id: int) -> Place:
+    """The input of an activity. Made in: the generation that calls it."""
+    return ("task", instance_id, activity, str(task_id))
+
+
+def result(instance_id: str, activity: str, task_id: int) -> Place:
+    """The result of an activity. Made in: the generation that called it."""
+    return ("result", instance_id, activity, str(task_id))
+
+
+def output(instance_id: str, orchestration: str) -> Place:
+    """The output of an orchestration. Made in: its generation."""
+    return ("output", instance_id, orchestration)
+
+
+def status(instance_id: str, orchestration: str) -> Place:
+    """The custom status of an orchestration."""
+    return ("status", instance_id, orchestration)
+
+
+def operation(entity_id: str, name: str) -> Place:
+    """The input of an operation of an entity. Made in: the generation that calls it; nothing for a signal."""
+    return ("operation", entity_id.casefold(), name)
+
+
+def reply(entity_id: str, name: str, request_id: str) -> Place:
+    """The result of an operation that was called. Made in: the generation that called it."""
+    return ("reply", entity_id.casefold(), name, request_id)
+
+
+def state(entity_id: str) -> Place:
+    """The state of an entity."""
+    return ("state", entity_id.casefold())

@@ -1,0 +1,204 @@
+"""A worker that counts only what is sealed, and seals what it answers. It stands between the SDK and the hub.
+
+The three methods are the SDK's own, which hands each work item to one of them; its version is pinned.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
+from durabletask.internal import helpers
+from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.worker import TaskHubGrpcWorker
+
+from orchestration.sealing import envelope, scope
+from orchestration.sealing.actions import Sealer
+from orchestration.sealing.history import HistoryReader, StartRefusedError
+from orchestration.sealing.keys import BrokenSealError, SealKeys, UnknownKeyError
+from orchestration.sealing.scope import Scope
+
+log = logging.getLogger(__name__)
+
+# An operation that no entity of ours has: it stands in for one without a seal, and fails as an unknown one does.
+UNSEALED: Final = "unsealed"
+
+
+class _Answers:
+    """The hub's stub as one work item sees it: what it answers with is sealed first."""
+
+    def __init__(self, stub: Any, seal: Any, method: str) -> None:
+        self._stub = stub
+        self._seal = seal
+        self._method = method
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._stub, name)
+        if name != self._method:
+            return call
+
+        def sealed(message: Any) -> Any:
+            self._seal(message)
+            return call(message)
+
+        return sealed
+
+
+class _Sealing:
+    """What both workers have in common. `sealing` is to be called before the worker starts."""
+
+    _keys: SealKeys
+    _ours: Scope
+    _sealer: Sealer
+
+    def sealing(self, keys: SealKeys, ours: Scope) -> None:
+        """Has the worker count and seal with these keys what is `ours`."""
+        self._keys, self._ours, self._sealer = keys, ours, Sealer(keys, ours)
+
+    def start(self) -> None:
+        """Starts the worker. It asks the hub for the work of what is registered, and leaves other programs theirs."""
+        self.use_work_item_filters()  # type: ignore[attr-defined]  # the SDK's
+        super().start()  # type: ignore[misc]
+
+    def _execute_orchestrator(self, req: pb.OrchestratorRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803 - the SDK's
+        reader = HistoryReader(self._keys, self._ours, req.instanceId)
+        try:
+            for events in (req.pastEvents, req.newEvents):
+                kept = [event for event in events if reader.read(event)]
+                if len(kept) < len(events):
+                    del events[:]
+                    events.extend(kept)
+        except UnknownKeyError as error:
+            _report(req.instanceId, error)
+            stub.AbandonTaskOrchestratorWorkItem(
+                pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
+            )
+            return
+        except StartRefusedError as error:
+            log.error("%s: %s", req.instanceId, error)  # noqa: TRY400 - where it was noticed is no news
+            stub.CompleteOrchestratorTask(_refusal(req.instanceId, completionToken, error))
+            return
+        if reader.ours:
+
+            def seal(response: pb.OrchestratorResponse) -> None:
+                self._sealer.turn(response, reader.name, reader.generation)
+
+            stub = _Answers(stub, seal, "CompleteOrchestratorTask")
+        super()._execute_orchestrator(req, stub, completionToken)  # type: ignore[misc]  # the SDK's, see above
+
+    def _execute_activity(self, req: pb.ActivityRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803
+        if req.name not in self._ours.activities:
+            super()._execute_activity(req, stub, completionToken)  # type: ignore[misc]  # the SDK's, see above
+            return
+        instance_id = req.orchestrationInstance.instanceId
+        seal, text = envelope.take(req.input.value)
+        try:
+            made_in = self._keys.check(scope.task(instance_id, req.name, req.taskId), text, seal)
+        except UnknownKeyError as error:
+            _report(instance_id, error)
+            stub.AbandonTaskActivityWorkItem(pb.AbandonActivityTaskRequest(completionToken=completionToken))
+            return
+        except BrokenSealError:
+            log.error("%s: %s was called without a seal of ours", instance_id, req.name)  # noqa: TRY400 - as above
+            stub.CompleteActivityTask(
+                pb.ActivityResponse(
+                    instanceId=instance_id,
+                    taskId=req.taskId,
+                    completionToken=completionToken,
+                    failureDetails=pb.TaskFailureDetails(
+                        errorType="BrokenSealError",
+                        errorMessage=f"{req.name} is an activity of Countersign; only its own orchestrations call it.",
+                    ),
+                )
+            )
+            return
+        req.input.value = "" if text == "null" else text
+
+        def sealed(response: pb.ActivityResponse) -> None:
+            if not response.HasField("failureDetails"):
+                place = scope.result(instance_id, req.name, req.taskId)
+                self._sealer.put(response, "result", place, made_in)
+
+        super()._execute_activity(req, _Answers(stub, sealed, "CompleteActivityTask"), completionToken)  # type: ignore[misc]
+
+    def _execute_entity_batch(
+        self,
+        req: pb.EntityBatchRequest | pb.EntityRequest,
+        stub: Any,
+        completionToken: Any,  # noqa: N803
+    ) -> pb.EntityBatchResult:
+        if not self._ours.has_entity(req.instanceId):
+            return super()._execute_entity_batch(req, stub, completionToken)  # type: ignore[misc, no-any-return]
+        infos: list[pb.OperationInfo] = []
+        if isinstance(req, pb.EntityRequest):
+            req, infos = helpers.convert_to_entity_batch_request(req)
+        try:
+            self._open_state(req)
+            made_in = [self._open_operation(req.instanceId, operation) for operation in req.operations]
+        except UnknownKeyError as error:
+            _report(req.instanceId, error)
+            stub.AbandonTaskEntityWorkItem(pb.AbandonEntityTaskRequest(completionToken=completionToken))
+            return pb.EntityBatchResult()
+        operations = [(operation.operation, operation.requestId) for operation in req.operations]
+
+        def sealed(result: pb.EntityBatchResult) -> None:
+            result.operationInfos.extend(infos)
+            for (name, request_id), origin, done in zip(operations, made_in, result.results, strict=True):
+                if done.HasField("success"):
+                    place = scope.reply(req.instanceId, name, request_id)
+                    self._sealer.put(done.success, "result", place, origin)
+            if result.HasField("entityState") and result.entityState.value:
+                self._sealer.put(result, "entityState", scope.state(req.instanceId))
+            self._sealer.entity_actions(result)
+
+        return super()._execute_entity_batch(  # type: ignore[misc, no-any-return]
+            req, _Answers(stub, sealed, "CompleteEntityTask"), completionToken
+        )
+
+    def _open_state(self, req: pb.EntityBatchRequest) -> None:
+        """A state that nobody of ours wrote is none: what it says confers nothing."""
+        if not req.entityState.value:
+            return
+        seal, text = envelope.take(req.entityState.value)
+        try:
+            self._keys.check(scope.state(req.instanceId), text, seal)
+        except BrokenSealError:
+            log.error("%s: its state has no seal of ours and is dropped", req.instanceId)  # noqa: TRY400 - as above
+            req.ClearField("entityState")
+        else:
+            req.entityState.value = text
+
+    def _open_operation(self, entity_id: str, operation: pb.OperationRequest) -> str:
+        seal, text = envelope.take(operation.input.value)
+        try:
+            made_in = self._keys.check(scope.operation(entity_id, operation.operation), text, seal)
+        except BrokenSealError:
+            log.warning("%s: %s without a seal of ours is refused", entity_id, operation.operation)
+            operation.operation = UNSEALED
+            return ""
+        operation.input.value = "" if text == "null" else text
+        return made_in
+
+
+class SealingWorker(_Sealing, TaskHubGrpcWorker):
+    """For a hub of ours."""
+
+
+class SealingSchedulerWorker(_Sealing, DurableTaskSchedulerWorker):
+    """For Durable Task Scheduler."""
+
+
+def _report(what: str, error: UnknownKeyError) -> None:
+    log.error("%s: %s It is left to another process.", what, error)
+
+
+def _refusal(instance_id: str, token: str, error: StartRefusedError) -> pb.OrchestratorResponse:
+    failure = pb.TaskFailureDetails(errorType="StartRefusedError", errorMessage=str(error))
+    action = pb.OrchestratorAction(
+        id=-1,
+        completeOrchestration=pb.CompleteOrchestrationAction(
+            orchestrationStatus=pb.ORCHESTRATION_STATUS_FAILED, failureDetails=failure
+        ),
+    )
+    return pb.OrchestratorResponse(instanceId=instance_id, actions=[action], completionToken=token)

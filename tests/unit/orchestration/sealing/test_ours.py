@@ -1,0 +1,31 @@
+"""What is sealed is what the worker registers: a name that is left out of `OURS` would be open to everybody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from durabletask.worker import TaskHubGrpcWorker
+
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.codes import Codes
+from orchestration.people.activities import PeopleActivities
+from orchestration.runtime.ours import OURS
+from orchestration.runtime.worker import register
+from tests.support.board import Board, BoardActions, BoardPhones
+from tests.support.core_world import outcome_activities
+
+
+def test_everything_that_the_worker_registers_is_sealed() -> None:
+    worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
+    register(
+        worker,
+        ApprovalActivities(board, board, BoardActions(board), alone_since=datetime.now(UTC)),
+        outcome_activities(board),
+        PeopleActivities(board),
+        ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
+    )
+    registry = worker._registry
+    assert set(registry.orchestrators) == OURS.orchestrations
+    assert set(registry.activities) == OURS.activities
+    assert set(registry.entities) == OURS.entities
