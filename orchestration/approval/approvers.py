@@ -141,7 +141,8 @@ class Approvers:
         """Notes who is asked, if the level needs to know and does not know yet."""
         record = self._record
         level, state = record.level, record.state
-        if not state.level_open or state.asked or not (level.quorum == "all" or level.remind_every):
+        known = state.asked is not None
+        if not state.level_open or known or not (level.quorum == "all" or level.remind_every):
             return
         record.voting.ask(record.voting.rounds()[0].holders(members))
         self.wait_for(record.voting.undecided())

@@ -64,7 +64,7 @@ class Record:
         state.status, state.escalated = Status.PENDING, False
         state.escalated_at, state.escalated_because = None, None
         state.votes, state.delegates, state.delegated, state.confirmed = [], {}, [], []
-        state.asked = []
+        state.asked = None
         state.undecidable = False
         state.round += 1
         state.open_rounds = [state.round]

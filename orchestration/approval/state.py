@@ -56,7 +56,9 @@ class State(BaseModel):
         default=False, description="Whether the requester asked for less time than the level has"
     )
     undecidable: bool = Field(default=False, description="Whether no open round can be approved any more")
-    asked: list[str] = Field(default_factory=list)
+    asked: list[str] | None = Field(
+        default=None, description="Who was asked when the level opened; None while nobody could tell"
+    )
     delegates: dict[str, str] = Field(default_factory=dict)
     delegated: list[str] = Field(default_factory=list)
     confirmed: list[str] = Field(

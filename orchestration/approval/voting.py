@@ -40,7 +40,7 @@ class Voting:
         return self.policy.levels[self.state.level_index]
 
     def ask(self, people: list[str]) -> None:
-        """Who is asked, as known when the level opened: a quorum of all means these."""
+        """Who is asked, as known when the level opened: a quorum of all means these, and nobody who comes later."""
         voters = self.voters()
         self.state.asked = [person for person in people if not voters.barred(person)]
 
@@ -55,7 +55,7 @@ class Voting:
                 level.approvers,
                 quorum=level.quorum,
                 reject_quorum=level.reject_quorum,
-                at_least=level.people_needed(len(state.asked)),
+                at_least=level.people_needed(len(state.asked or ())),
                 code=level.needs_code(self.request.amount),
                 asked=state.asked,
             )
@@ -215,7 +215,7 @@ class Voting:
     @property
     def needed(self) -> int:
         """How many approvals the level's own round takes; of "all", at least one."""
-        level, asked = self.level, len(self.state.asked)
+        level, asked = self.level, len(self.state.asked or ())
         return max(asked if level.quorum == "all" else level.quorum, level.people_needed(asked), 1)
 
     def delegate(self, delegation: Delegation, *, confirmed: bool = False) -> None:
@@ -250,7 +250,7 @@ class Voting:
     def undecided(self) -> list[str]:
         """Who was asked, or is their delegate, and has not voted."""
         voted = {vote.actor for vote in self.state.votes}
-        return [person for person in self._now_for(self.state.asked) if person not in voted]
+        return [person for person in self._now_for(self.state.asked or ()) if person not in voted]
 
 
 def _with_delegate(voters: EligibleVoters, holder: str, delegate: str, *, confirmed: bool) -> EligibleVoters:

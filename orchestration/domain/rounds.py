@@ -30,8 +30,9 @@ class Round:
     """The terms of one open round.
 
     `named` have the seats: people, and the `groups` among them. `at_least` different people must have approved in any
-    case. With a quorum of "all", `asked` are the holders who were asked when the round opened. `code` says that an
-    approval needs a code.
+    case. With a quorum of "all", `asked` are the holders who were asked when the round opened: None while nobody
+    could tell who they are, and empty where there was nobody, which is for good. `code` says that an approval needs a
+    code.
     """
 
     number: int
@@ -41,7 +42,7 @@ class Round:
     reject_quorum: int = 1
     at_least: int = 1
     code: bool = False
-    asked: Sequence[str] = ()
+    asked: Sequence[str] | None = None
 
     def seats(self, person: str, members: Members) -> bool:
         """Whether the person has a seat of their own here, by name or through a group."""
@@ -121,7 +122,8 @@ class EligibleVoters:
         ]
 
         def costs(holder: str) -> tuple[bool, bool]:
-            return self.needed_later(person, holder), round_.quorum == "all" and holder not in round_.asked
+            not_asked = round_.quorum == "all" and holder not in (round_.asked or ())
+            return self.needed_later(person, holder), not_asked
 
         return min(seats, key=costs, default=None)
 
@@ -137,7 +139,8 @@ def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: 
         return cast[-1] if _different(cast) >= round_.reject_quorum else None
     counted = [vote for vote in cast if _counts(vote, round_, digest)]
     if round_.quorum == "all":
-        enough = bool(round_.asked) and {vote.holder for vote in counted}.issuperset(round_.asked)
+        asked = round_.asked or ()
+        enough = bool(asked) and {vote.holder for vote in counted}.issuperset(asked)
     else:
         enough = _different(counted) >= round_.quorum
     return counted[-1] if counted and enough and _different(counted) >= round_.at_least else None
@@ -153,7 +156,7 @@ def reachable(
 ) -> bool:
     """Whether the round can still be approved, by those who have approved and those who may.
 
-    With a quorum of "all" those who were asked must all still have their seat; before that is known (`asked` is empty),
+    With a quorum of "all" those who were asked must all still have their seat; before that is known (`asked` is None),
     those who have one now.
     """
     approvals = [
@@ -177,7 +180,9 @@ def reachable(
     free = [(person, holder) for person, holder in free if person not in approved]
     if round_.quorum != "all":
         return _can_fill(max(round_.quorum, round_.at_least) - len(approved), free, later)
-    asked = round_.asked or [holder for holder in holders if not voters.barred(holder)]
+    asked = round_.asked
+    if asked is None:
+        asked = [holder for holder in holders if not voters.barred(holder)]
     taken = [(person, holder) for person, holder in free if holder in asked]
     people = {person for person, _ in taken}
     # A person has one vote in a round, so each seat that is left takes a person of its own.

@@ -291,7 +291,7 @@ def test_a_status_of_ten_levels_with_fifty_long_comments_each_fits_the_hub() -> 
         if index:
             record.open_level(index, NOW)
         record.voting.ask([f"U{index}X{n}" for n in range(50)])
-        for person in list(record.state.asked):
+        for person in list(record.state.asked or ()):
             record.voting.vote(decision(person, comment="é" * 2000), person, NOW)
         if index < 9:
             record.close_level(record.state.status)

@@ -1,0 +1,93 @@
+"""With "all", those are asked whom the group had when the level opened. That it had nobody is known, not unknown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.slack.ids import SlackIds
+from orchestration.domain import policy_file
+from orchestration.domain.commands import Reason
+from orchestration.domain.request import EscalationCause, Status
+from tests.support.direct_request import DirectRequest
+
+POLICIES = """
+[policies.all]
+title = "All of a group"
+channel = "C0ALL"
+[[policies.all.levels]]
+name = "Managers"
+approvers = ["S0MANAGERS"]
+quorum = "all"
+timeout = "1d"
+on_timeout = "escalate"
+[policies.all.escalation]
+channel = "C0MORE"
+approvers = ["U0MAX"]
+timeout = "1d"
+
+[policies.one]
+title = "One of a group, with reminders"
+channel = "C0ONE"
+[[policies.one.levels]]
+name = "Managers"
+approvers = ["S0MANAGERS", "U0BOB"]
+remind_every = "1h"
+timeout = "1d"
+"""
+BOOK: Final = policy_file.parse(POLICIES, "late-joiners.toml", SlackIds())
+GROUP: Final = "S0MANAGERS"
+
+
+def test_who_joins_a_group_that_had_nobody_does_not_become_all_of_it() -> None:
+    with DirectRequest(BOOK, "all", {GROUP: []}) as request:
+        assert request.run.progress.status is Status.ESCALATED
+        assert request.level.escalated_because is EscalationCause.TOO_FEW_LEFT
+        request.people.groups[GROUP] = ["U0ADA"]
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        assert request.run.progress.outcome is None, "nobody was asked, so nobody has decided for all"
+        assert request.press(request.decision("U0MAX", round_=2)) is Reason.RECORDED
+        assert request.run.output is not None
+        assert request.run.output.processed_by == "U0MAX"
+
+
+def test_a_directory_that_is_silent_at_the_opening_leaves_open_who_is_asked() -> None:
+    with DirectRequest(BOOK, "all", {GROUP: ["U0ADA", "U0FAY"]}, silent=True) as request:
+        assert (request.run.progress.status, request.level.waiting_for) == (Status.PENDING, [])
+        assert request.press(request.decision("U0ADA")) is Reason.DIRECTORY_UNAVAILABLE
+        request.people.failing = False
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        assert (request.level.waiting_for, request.level.needed) == (["U0FAY"], 2)
+        request.people.groups[GROUP] = ["U0ADA", "U0FAY", "U0SAM"]
+        assert request.press(request.decision("U0SAM")) is Reason.RECORDED
+        assert request.run.progress.outcome is None, "Sam is not who was asked"
+        assert request.press(request.decision("U0FAY")) is Reason.RECORDED
+        assert request.run.output is not None
+        assert request.run.output.status is Status.APPROVED
+
+
+def test_a_group_that_turns_out_to_be_empty_is_known_to_be_from_then_on() -> None:
+    with DirectRequest(BOOK, "all", silent=True) as request:
+        request.people.failing = False
+        assert request.press(request.remark("U0RITA")) is Reason.RECORDED
+        assert request.run.progress.status is Status.ESCALATED
+        request.people.groups[GROUP] = ["U0ADA"]
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        assert request.run.progress.outcome is None
+
+
+def test_who_left_a_group_after_it_was_asked_still_counts_to_all() -> None:
+    with DirectRequest(BOOK, "all", {GROUP: ["U0ADA", "U0FAY"]}) as request:
+        request.people.groups[GROUP] = ["U0ADA"]
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        assert request.run.progress.status is Status.ESCALATED
+        assert request.run.progress.outcome is None
+
+
+def test_who_is_reminded_stays_as_it_was_at_the_opening() -> None:
+    with DirectRequest(BOOK, "one", {GROUP: []}) as request:
+        assert request.level.waiting_for == ["U0BOB"]
+        request.people.groups[GROUP] = ["U0ADA"]
+        assert request.press(request.remark("U0BOB")) is Reason.RECORDED
+        assert request.level.waiting_for == ["U0BOB"]
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        assert request.run.output is not None

@@ -1,0 +1,91 @@
+"""A request in this process, asked by a policy of a test's own: what people press, and what they are told."""
+
+from __future__ import annotations
+
+import itertools
+from types import TracebackType
+from typing import Any, Self
+
+from bot.slack.ids import SlackIds
+from bot.slack.messages.notices import notice
+from orchestration.approval.outcome_activities import taken
+from orchestration.domain.commands import Comment, Decision, Delegation, Reason
+from orchestration.domain.policy import PolicyBook
+from orchestration.domain.request import ApprovalRequest, Choice, LevelState, RemarkKind, Via
+from tests.support.direct import DirectRun, Neighbours
+
+_COUNT = itertools.count(1)
+
+
+class DirectRequest:
+    """One request, by Rita. `groups` are as the directory has them; a test changes `people` as it likes."""
+
+    def __init__(
+        self,
+        book: PolicyBook,
+        policy: str,
+        groups: dict[str, list[str]] | None = None,
+        *,
+        silent: bool = False,
+    ) -> None:
+        self.people = Neighbours()
+        self.people.groups.update(groups or {})
+        self.people.failing = silent
+        request = ApprovalRequest(policy=policy, title="Steel", requester="U0RITA")
+        self.run = DirectRun(taken(request, book, SlackIds()), self.people)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.run.close()
+
+    # ---- commands ----------------------------------------------------------------------------------------
+
+    def decision(
+        self, actor: str, choice: Choice = Choice.APPROVE, comment: str = "", round_: int = 1
+    ) -> Decision:
+        return Decision(**self._stamp(actor), round=round_, choice=choice, comment=comment)
+
+    def delegation(self, actor: str, to: str, round_: int = 1) -> Delegation:
+        return Delegation(**self._stamp(actor), round=round_, to=to)
+
+    def remark(self, actor: str, text: str = "Please look at this.") -> Comment:
+        return Comment(**self._stamp(actor), kind=RemarkKind.COMMENT, text=text)
+
+    def _stamp(self, actor: str) -> dict[str, Any]:
+        progress = self.run.progress
+        return {
+            "command_id": f"c{next(_COUNT)}",
+            "actor": actor,
+            "via": Via.CHAT,
+            "nonce": progress.identity.nonce,
+            "digest": progress.identity.digest,
+            "answered": progress.answered,
+        }
+
+    def press(self, command: Decision | Delegation | Comment) -> Reason | None:
+        """Sends it, and returns the verdict on it."""
+        self.run.send(command)
+        return self.run.verdict(command.command_id)
+
+    def code_of(self, actor: str) -> None:
+        """The right code comes from their phone."""
+        self.run.code(self.run.progress.confirming[actor], right=True)
+
+    # ---- what came of it ---------------------------------------------------------------------------------
+
+    @property
+    def level(self) -> LevelState:
+        """The newest level."""
+        return self.run.progress.levels[-1]
+
+    def told(self, person: str) -> list[str]:
+        """What the person was told by message, in words."""
+        return [notice(message, {}).text for message in self.run.messages if message.user == person]
+
+    def steps(self) -> list[str]:
+        """The kinds of the thread's lines, in turn."""
+        return [step.kind.value for step in self.run.lines]
