@@ -24,7 +24,8 @@ from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, allowed_networks
 from bot.policy_reloading import PolicyReloader
-from bot.security.receipts import SigningKeys
+from bot.security.keys import SigningKeys
+from bot.security.receipts import ReceiptSigner
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
@@ -167,11 +168,11 @@ def _for_programs(
         secrets,
         keys,
         public_url=settings.public_url,
+        issuer=settings.issuer,
         challenges=challenges,
     )
-    return OutcomeActivities(
-        api.outcome_events(keys), CallbackSender(secrets, http), service.book, SlackIds()
-    ), api
+    signer = api.outcome_events(ReceiptSigner(keys, settings.issuer))
+    return OutcomeActivities(signer, CallbackSender(secrets, http), service.book, SlackIds()), api
 
 
 @dataclass(frozen=True)

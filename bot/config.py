@@ -88,6 +88,12 @@ class Settings:
     callback_networks: str | None
 
     @property
+    def issuer(self) -> str:
+        """By which address receipts name this server: the public one, else the one that it listens on."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
     def socket_mode(self) -> bool:
         """Whether Slack is reached over a WebSocket that we open, instead of calling us over HTTP."""
         return self.app_token is not None
@@ -149,6 +155,11 @@ def data_dir(environment: Mapping[str, str]) -> Path:
 def secret(environment: Mapping[str, str]) -> str | None:
     """COUNTERSIGN_SECRET alone. Raises `SettingError`."""
     return gather(environment).get("COUNTERSIGN_SECRET")
+
+
+def signing_key(environment: Mapping[str, str]) -> str | None:
+    """COUNTERSIGN_SIGNING_KEY alone. Raises `SettingError`."""
+    return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
 
 
 def gather(environment: Mapping[str, str]) -> dict[str, str]:

@@ -69,7 +69,10 @@ class Signer(Protocol):
     """Signs outcomes."""
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
-        """The receipt, a compact JWS."""
+        """The receipt, a compact JWS, once it is on record. The same outcome again gives the same receipt.
+
+        `DeliveryError`: this outcome is not to be signed, now or later. Anything else: try again.
+        """
         ...
 
 

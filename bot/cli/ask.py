@@ -11,10 +11,20 @@ import sys
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
-from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
+from bot.cli.api_client import (
+    ApiClient,
+    ApiReply,
+    CallRefusedError,
+    UnreachableError,
+    approval_path,
+    fetch_public,
+)
 from bot.cli.arguments import duration
+from bot.cli.receipt_check import PUBLISHED, YES
+from bot.cli.receipt_file import Asked, ReceiptFile
 from bot.cli.summary import ending, standing
 from bot.terminal import LiveLine, complain, say
 from orchestration.domain.errors import CountersignError
@@ -68,6 +78,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "--wait", metavar="DURATION", type=duration, help="how long to wait here (default: until it ends)"
     )
     parser.add_argument("--idempotency-key", metavar="KEY", help="asking again with the same key asks once")
+    parser.add_argument(
+        "--receipt",
+        metavar="FILE",
+        type=Path,
+        help="keep the receipt there, once it is checked to be genuine and of this very request",
+    )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     parser.add_argument(
         "--cancel-on-interrupt", action="store_true", help="withdraw the request on Ctrl-C or SIGTERM"
@@ -103,6 +119,8 @@ class _Asking:
         self._began = time.monotonic()
         self._request_id: str | None = None
         self._seen: dict[str, Any] | None = None
+        self._body: dict[str, Any] = {}
+        self._receipt_file = ReceiptFile(given.receipt) if given.receipt else None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -133,7 +151,7 @@ class _Asking:
                 pause = min(pause * 2, LONGEST_PAUSE)
                 continue
             if reply.status == 200:
-                return self._ended(reply.body)
+                return await self._ended(reply.body)
         self._line.clear()
         complain(f"nobody has decided {request_id} yet; it stays open.")
         return TIMED_OUT
@@ -156,7 +174,7 @@ class _Asking:
 
     async def _ask(self) -> str:
         given = self._given
-        body = {
+        body = self._body = {
             "policy": given.policy,
             "title": given.title,
             "description": given.description,
@@ -183,10 +201,38 @@ class _Asking:
             else:
                 return str(started.body["id"])
 
-    def _ended(self, approval: dict[str, Any]) -> int:
+    async def _ended(self, approval: dict[str, Any]) -> int:
+        """Prints how it ended, and keeps the receipt. A yes without its receipt is none."""
+        receipt = (approval["outcome"] or {}).get("receipt")
+        if receipt and self._receipt_file:
+            self._receipt_file.keep(receipt, await self._published(), self._what_was_asked(approval))
         self._line.clear()
         say(json.dumps(approval["outcome"] or approval) if self._given.json else ending(approval))
+        if receipt is None and approval["status"] in YES:
+            complain(
+                f"{approval['id']} has no receipt, so nothing proves that yes; the server's log says why."
+            )
+            return COULD_NOT_ASK
+        if receipt is None and self._receipt_file:
+            complain(
+                f"{approval['id']} has no receipt yet; `countersign status {approval['id']} --json` shows it."
+            )
         return STATUSES[approval["status"]]
+
+    def _what_was_asked(self, approval: dict[str, Any]) -> Asked:
+        """The nonce is that of the first look: a request of the same ID may have been asked anew since."""
+        return Asked(approval["id"], (self._seen or approval)["nonce"], self._body)
+
+    async def _published(self) -> Any:
+        """The server's keys. It may be away for a moment just now."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await fetch_public(os.environ, PUBLISHED)
+            except UnreachableError:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(1)
 
     async def _interrupted(self) -> int:
         """Leaves the request open, or withdraws it with --cancel-on-interrupt."""
@@ -206,4 +252,4 @@ class _Asking:
                 raise
         # It may have been decided at the same moment, and then that outcome counts.
         reply = await self._api.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
-        return self._ended(reply.body) if reply.status == 200 else CANCELLED
+        return await self._ended(reply.body) if reply.status == 200 else CANCELLED

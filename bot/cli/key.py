@@ -1,25 +1,59 @@
-"""`countersign key rotate`, on the data directory of this machine."""
+"""`countersign key rotate|list|retire`, on the data directory of this machine."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 from bot import config
-from bot.security.receipts import SigningKeys
+from bot.cli.arguments import since
+from bot.security.keys import SigningKeys
 from bot.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
-    keys = commands.add_parser("key", help="the key that signs receipts; run it where the server runs")
+    keys = commands.add_parser("key", help="the keys that sign receipts; run it where the server runs")
     actions = keys.add_subparsers(metavar="ACTION", required=True)
-    rotate = actions.add_parser("rotate", help="sign with a new key from the next start on")
+
+    rotate = actions.add_parser("rotate", help="sign with a new key from now on")
     rotate.set_defaults(command=_rotate)
+
+    actions.add_parser("list", help="every key, the one that signs first").set_defaults(command=_list)
+
+    retire = actions.add_parser("retire", help="no longer believe a key, such as one that was stolen")
+    retire.add_argument("kid", metavar="KID", help="the key, as `key list` names it")
+    retire.add_argument(
+        "--before",
+        metavar="DATE",
+        type=since,
+        default=None,
+        help="believe only what it signed before: a date, a time, or how long ago, such as 2d (default: now)",
+    )
+    retire.set_defaults(command=_retire)
 
 
 def _rotate(_: argparse.Namespace) -> int:
-    SigningKeys.rotate(config.data_dir(os.environ))
-    say("A new key signs from the next start on; what the old ones signed still verifies.")
+    _keys().rotate()
+    say("A new key signs from now on; what the old ones signed still verifies.")
     return 0
+
+
+def _list(_: argparse.Namespace) -> int:
+    for number, (kid, retired_at) in enumerate(_keys().listed()):
+        state = f"retired {retired_at.isoformat(timespec='seconds')}" if retired_at else "verifies"
+        say(f"{kid}  {state if number else 'signs'}")
+    return 0
+
+
+def _retire(given: argparse.Namespace) -> int:
+    at = datetime.fromisoformat(given.before) if given.before else datetime.now(UTC)
+    _keys().retire(given.kid, at)
+    say(f"Nothing counts that {given.kid} signed at {at.isoformat(timespec='seconds')} or later.")
+    return 0
+
+
+def _keys() -> SigningKeys:
+    return SigningKeys.load(config.signing_key(os.environ), config.data_dir(os.environ))

@@ -1,4 +1,4 @@
-"""`countersign verify RECEIPT`: whether a receipt is genuine, and whether it says approved."""
+"""`countersign verify RECEIPT`: whether a receipt is genuine, about this request, and says approved."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.cli.api_client import fetch_public
+from bot.cli.receipt_check import PUBLISHED, YES, OtherReceiptError, check_claims
 from bot.security.receipts import ReceiptError, verify
 from bot.terminal import complain, plain, say
 from orchestration.domain.errors import CountersignError
@@ -18,25 +19,26 @@ from orchestration.domain.errors import CountersignError
 APPROVED: Final = 0
 NOT_APPROVED: Final = 1
 NOT_GENUINE: Final = 4
-YES: Final = frozenset({"approved", "auto_approved"})
-PUBLISHED: Final = "/.well-known/jwks.json"
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
     check = commands.add_parser(
         "verify",
-        help="check a receipt, and that it says yes",
-        description="Exit status: 0 genuine and approved, 1 genuine but not approved or about something else, "
-        "4 not genuine or not checked.",
+        help="check a receipt, and that it says yes to this request",
+        description="Exit status: 0 genuine, approved and about the request of --id; 1 genuine, but not approved, "
+        "about something else, or without --id; 4 not genuine or not checked.",
     )
     check.usage_status = NOT_GENUINE
     check.add_argument("receipt", metavar="RECEIPT", help="the receipt; - reads it from standard input")
-    check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
-    check.add_argument("--id", metavar="ID", help="insist that it is about this request")
+    check.add_argument("--id", metavar="ID", help="which request it has to be about")
     check.add_argument("--nonce", help="insist that it is about this start of the request")
     check.add_argument("--policy", help="insist that this policy decided")
     check.add_argument("--digest", help="insist that exactly this was shown")
+    check.add_argument(
+        "--issuer", metavar="URL", help="which server it has to be of (default: that of the keys)"
+    )
+    check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
     check.add_argument("--json", action="store_true", help="print all that it says, as JSON")
     check.set_defaults(command=_verify)
 
@@ -44,7 +46,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def _verify(given: argparse.Namespace) -> int:
     receipt = sys.stdin.read() if given.receipt == "-" else given.receipt
     try:
-        claims = verify(receipt, _published(given.jwks))
+        claims = verify(receipt, _published(given.jwks), issuer=given.issuer)
     except CountersignError as error:
         complain(str(error))
         return NOT_GENUINE
@@ -54,10 +56,16 @@ def _verify(given: argparse.Namespace) -> int:
         by = f" by {claims['processed_by']}" if claims.get("processed_by") else ""
         say(plain(f"{claims['sub']} {claims['status']}{by}, {claims['processed_at']}"))
     wanted = {"sub": given.id, "jti": given.nonce, "policy": given.policy, "digest": given.digest}
-    for claim, value in wanted.items():
-        if value is not None and claims.get(claim) != value:
-            complain(f"the receipt is genuine, but about {claims.get(claim)}, not {value}.")
-            return NOT_APPROVED
+    try:
+        check_claims(claims, wanted)
+    except OtherReceiptError as error:
+        complain(str(error))
+        return NOT_APPROVED
+    if given.id is None:
+        complain(
+            "the receipt is genuine, but may be of an earlier request; say with --id which one is meant."
+        )
+        return NOT_APPROVED
     return APPROVED if claims["status"] in YES else NOT_APPROVED
 
 

@@ -2,153 +2,134 @@
 
 from __future__ import annotations
 
-import json
-import os
-import threading
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, OKPKey
-
+from bot.security.keys import SigningKeys
+from bot.security.signatures import PublishedKeys, Signed
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.request import Outcome, Status
+from orchestration.domain.salts import text_digest
 
-FILE: Final = "signing-keys.json"
-# RFC 9864 has a new name for the same algorithm; the old one is what every JOSE library knows.
-ALGORITHM: Final = "EdDSA"
 TYPE: Final = "countersign-receipt+jwt"
+# What a receipt says anew each time that it is made. All else of it is the outcome.
+PLACE: Final = frozenset({"iss", "log", "sequence", "previous", "signed_at"})
 
-
-class SigningKeyError(CountersignError):
-    """COUNTERSIGN_SIGNING_KEY is not valid."""
+_HUBS_WORD: Final = frozenset({Status.TIMED_OUT, Status.FAILED, Status.TERMINATED})
 
 
 class ReceiptError(CountersignError):
     """The receipt is not genuine."""
 
 
-class _Registry(jws.JWSRegistry):
-    """Takes this one algorithm, whatever a receipt's header asks for."""
+def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
+    """What a receipt says of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
-    def get_alg(self, name: str) -> Any:
-        if name != ALGORITHM:
-            raise ReceiptError(f"The receipt is signed by {name!r}, not {ALGORITHM}.")
-        return self.algorithms[name]
+    Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew. What people
+    wrote is in it by salted digest alone. It has no `iat`: libraries refuse one that is ahead of whoever checks.
+    """
+    outcome = given.outcome
+    return {
+        "sub": outcome.request_id,
+        "jti": outcome.nonce,
+        "policy": given.policy,
+        "policy_digest": given.policy_digest,
+        "requester": given.requester,
+        "asked_with": given.asked_with,
+        "asked_without_seal": outcome.asked_without_seal,
+        "asked_at": given.asked_at.isoformat(),
+        "digest": outcome.digest,
+        "amount": None if given.amount is None else str(given.amount),
+        "currency": given.currency,
+        "status": outcome.status.value,
+        "reported_by_hub": _reported_by_hub(outcome),
+        "processed_by": outcome.processed_by,
+        "processed_at": outcome.processed_at.isoformat(),
+        "reason_digest": text_digest(outcome.reason_salt, outcome.reason),
+        "comments_digest": text_digest(outcome.comments_salt, outcome.comments),
+        "decisions": [
+            {
+                "level": level.name,
+                "actor": vote.actor,
+                "round": vote.round,
+                "for": vote.holder if vote.holder != vote.actor else None,
+                "choice": vote.choice.value,
+                "comment_digest": text_digest(vote.salt, vote.comment),
+                "via": vote.via.value,
+                "factor": vote.factor and vote.factor.value,
+                "token": vote.token,
+                "at": vote.at.isoformat(),
+            }
+            for level in outcome.levels
+            for vote in level.decisions
+        ],
+    }
 
 
-class SigningKeys:
-    """The private keys, newest first: the first signs, the public halves of all verify."""
+class ReceiptSigner:
+    """`orchestration.ports.Signer`. Safe to share between threads."""
 
-    def __init__(self, keys: list[OKPKey]) -> None:
+    def __init__(self, keys: SigningKeys, issuer: str) -> None:
+        """`issuer`: the server's own address, which every receipt names."""
         self._keys = keys
-
-    @classmethod
-    def load(cls, given: str | None, data_dir: Path) -> SigningKeys:
-        """From the setting, a private JWK or a set of them; else from the data directory, made there at first.
-
-        Raises `SigningKeyError`.
-        """
-        if given:
-            return cls(_parse(given, "COUNTERSIGN_SIGNING_KEY"))
-        path = data_dir / FILE
-        if not path.exists():
-            _write(path, [_fresh()])
-        return cls(_parse(path.read_text(), str(path)))
-
-    @classmethod
-    def rotate(cls, data_dir: Path) -> SigningKeys:
-        """A new key signs from the next start on; the old ones keep verifying. Raises `SigningKeyError`."""
-        known = cls.load(None, data_dir)
-        keys = [_fresh(), *known._keys]  # noqa: SLF001 - of its own class
-        _write(data_dir / FILE, keys)
-        return cls(keys)
-
-    def public(self) -> dict[str, Any]:
-        """The JWK set that is published."""
-        return {"keys": [_public(key) for key in self._keys]}
+        self._issuer = issuer
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
-        """The receipt of an outcome: what was shown (by digest), how it was decided, by whom, when.
-
-        Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew.
-        Each decision also says which way it came and which second factor confirmed it, if one did.
-        It has no `iat`: libraries refuse one that is a second ahead of the clock of whoever checks.
-        """
-        key, outcome = self._keys[0], given.outcome
-        claims = {
-            "iss": "countersign",
-            "sub": outcome.request_id,
-            "jti": outcome.nonce,
-            "policy": given.policy,
-            "requester": given.requester,
-            "digest": outcome.digest,
-            "status": outcome.status.value,
-            "processed_by": outcome.processed_by,
-            "processed_at": outcome.processed_at.isoformat(),
-            "decisions": [
-                {
-                    "level": level.name,
-                    "actor": vote.actor,
-                    "round": vote.round,
-                    "for": vote.holder if vote.holder != vote.actor else None,
-                    "choice": vote.choice.value,
-                    "via": vote.via.value,
-                    "factor": vote.factor and vote.factor.value,
-                    "token": vote.token,
-                    "at": vote.at.isoformat(),
-                }
-                for level in outcome.levels
-                for vote in level.decisions
-            ],
-        }
-        header = {"alg": ALGORITHM, "kid": key.thumbprint(), "typ": TYPE}
-        payload = json.dumps(claims, sort_keys=True, separators=(",", ":"))
-        return jws.serialize_compact(header, payload, key, registry=_Registry())
+        """See `Signer`."""
+        claims = outcome_claims(given) | {"iss": self._issuer, "signed_at": datetime.now(UTC).isoformat()}
+        return self._keys.sign(TYPE, claims)
 
 
-def verify(receipt: str, published: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims of a receipt, if one of the published keys signed it. Raises `ReceiptError`; needs no network."""
+def _reported_by_hub(outcome: Outcome) -> bool:
+    """Whether nobody did anything that ended it: the hub said that a time was over, or that the instance had ended."""
+    silence = outcome.status is Status.REJECTED and outcome.processed_by is None
+    return outcome.status in _HUBS_WORD or silence
+
+
+def verify(
+    receipt: str,
+    published: Mapping[str, Any],
+    *,
+    issuer: str | None = None,
+    on_record: Callable[[Signed, str], bool] | None = None,
+) -> dict[str, Any]:
+    """The claims of a receipt, if one of the published keys signed it for this server. Needs no network.
+
+    `issuer` is the server's address; without it, the one that stands beside the keys. `on_record` says whether the
+    records have it, which a receipt by a retired key needs. Raises `ReceiptError`.
+    """
     try:
-        keys = KeySet.import_key_set({"keys": [dict(key) for key in published["keys"]]})
-        found = jws.deserialize_compact(receipt.strip(), keys, registry=_Registry())
-        claims = json.loads(found.payload)
-    except (JoseError, ValueError, KeyError, TypeError, UnicodeEncodeError) as error:
-        raise ReceiptError(f"The receipt is not genuine: {error}.") from error
-    if found.headers().get("typ") != TYPE or not isinstance(claims, dict):
+        keys = PublishedKeys(published)
+        found = keys.read(receipt)
+    except CountersignError as error:
+        raise ReceiptError(f"The receipt is not genuine. {error}") from error
+    if found.type != TYPE:
         raise ReceiptError("This was signed by Countersign, but it is no receipt.")
-    return claims
+    _check_key(found, receipt.strip(), on_record)
+    expected = issuer or keys.issuer
+    if expected is not None and found.claims.get("iss") != expected:
+        raise ReceiptError(f"The receipt is of the server {found.claims.get('iss')}, not of {expected}.")
+    return found.claims
 
 
-def _fresh() -> OKPKey:
-    return OKPKey.generate_key("Ed25519")
+def _check_key(found: Signed, receipt: str, on_record: Callable[[Signed, str], bool] | None) -> None:
+    """Raises `ReceiptError` where the key is retired, and the receipt is not older and on record."""
+    if found.retired_at is None:
+        return
+    retired = f"the key {found.kid}, which was retired at {_said(found.retired_at)}"
+    if found.too_late:
+        signed_at = found.signed_at
+        when = f"at {_said(signed_at)}" if signed_at else "at no time that it says"
+        raise ReceiptError(f"The receipt was signed {when} by {retired}.")
+    if on_record is None:
+        raise ReceiptError(
+            f"The receipt was signed by {retired}. It counts only if the records have it: give them with --log."
+        )
+    if not on_record(found, receipt):
+        raise ReceiptError(f"The receipt was signed by {retired}, and the records do not have it.")
 
 
-def _public(key: OKPKey) -> dict[str, Any]:
-    return {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": ALGORITHM}
-
-
-def _parse(text: str, source: str) -> list[OKPKey]:
-    try:
-        found = json.loads(text)
-        listed = found.get("keys", [found])
-        keys = [OKPKey.import_key(key) for key in listed]
-    except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SigningKeyError(
-            f"{source}: is not a private Ed25519 JWK or a set of them; give one ({error})."
-        ) from error
-    if not keys or any(key.curve_name != "Ed25519" or not key.is_private for key in keys):
-        raise SigningKeyError(f"{source}: has another key than private ones for Ed25519; remove it.")
-    return keys
-
-
-def _write(path: Path, keys: list[OKPKey]) -> None:
-    """Replaces the file in one step, so that it is never half written. Only its owner can read it."""
-    fresh = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"keys": [key.as_dict(private=True) for key in keys]}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+def _said(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -39,8 +39,8 @@ from orchestration.durable.outbox import Outbox
 
 MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
 CALLBACKS_RETRIED_FOR: Final = timedelta(days=3)
-# Signing needs nothing but the key. Where that fails for so long, the outcome goes out without a receipt.
-RECEIPT_RETRIED_FOR: Final = timedelta(minutes=10)
+# Nothing goes out before it is on record. A full disk is freed by somebody, and then everything goes on.
+RECEIPT_RETRIED_FOR: Final = timedelta(days=366)
 
 
 class Effects:
@@ -163,12 +163,20 @@ class Effects:
         """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
         if self._record.state.receipt_pending:
             self.outbox.put("sign_receipt", SignReceipt(give_up=RECEIPT_RETRIED_FOR))
-        else:
-            self._signed(None)
+        elif self._record.state.receipt:
+            self._goes_out()
 
-    def _signed(self, receipt: str | None) -> None:
-        state, request = self._record.state, self._record.request
-        state.receipt_pending, state.receipt = False, receipt or state.receipt
+    def _signed(self, receipt: str) -> None:
+        self._record.state.receipt_pending, self._record.state.receipt = False, receipt
+        self._goes_out()
+
+    def _unsigned(self, problem: str) -> None:
+        """Without a receipt nothing goes out: no action, no callback, no event. The owner hears of it."""
+        self._record.state.receipt_pending = False
+        self.tell_owner(Notice.UNSIGNED, self.post_reply(StepKind.UNSIGNED, text=problem[:300]))
+
+    def _goes_out(self) -> None:
+        request = self._record.request
         self.run_actions()
         if request.callback_url:
             self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
@@ -319,11 +327,16 @@ class Effects:
         )
 
     def _build_receipt(self, attempt: int) -> tuple[str, BaseModel]:
-        request = self._record.request
+        record, request = self._record, self._record.request
         return "sign_receipt", SignReceiptInput(
-            outcome=projection.outcome(self._record),
+            outcome=projection.outcome(record),
             policy=request.policy,
+            policy_digest=record.policy.digest(),
             requester=request.requester,
+            asked_with=request.asked_with,
+            asked_at=record.state.asked_at,
+            amount=request.amount,
+            currency=request.currency,
             attempt=attempt,
         )
 
@@ -364,7 +377,7 @@ class Effects:
             case RunAction(index=index):
                 self._acted(index, "failed", problem)
             case SignReceipt():
-                self._signed(None)
+                self._unsigned(problem)
             case SendCallback():
                 self._callback_given_up(problem)
             case _:

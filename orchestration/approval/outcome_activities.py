@@ -12,7 +12,7 @@ from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceip
 from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
-from orchestration.domain.request import ApprovalRequest, new_nonce
+from orchestration.domain.request import ApprovalRequest, new_nonce, new_salt
 from orchestration.ports import Caller, Signer
 
 
@@ -34,8 +34,11 @@ class OutcomeActivities:
             return Taken(problem=str(error))
 
     def sign_receipt(self, _: ActivityContext, given: SignReceiptInput) -> Delivery:
-        """Signs the outcome. Signing twice is harmless: each receipt is true."""
-        return Delivery(answer=self._signer.sign_receipt(given))
+        """Signs the outcome and puts it on record. The same outcome again gets the same receipt."""
+        try:
+            return Delivery(answer=self._signer.sign_receipt(given))
+        except DeliveryError as error:
+            return Delivery(impossible=str(error))
 
     def send_callback(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
         """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
@@ -64,6 +67,7 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
         raise InvalidRequestError(f"requester: {error}.", field="requester") from error
     return ApprovalInput(
         nonce=new_nonce(),
+        salt=new_salt(),
         request=rules.check_request(request, policy),
         policy=policy,
         people=book.people_of(policy),

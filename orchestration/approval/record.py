@@ -20,6 +20,7 @@ from orchestration.domain.request import (
     RemarkKind,
     Status,
 )
+from orchestration.domain.salts import text_salt
 
 # All of a level's 50 approvers may press in the same instant, twice, and each is to find an answer.
 VERDICTS_KEPT: Final = 100
@@ -39,7 +40,8 @@ class Record:
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
-        self.voting = Voting(self.request, self.policy, self.people, self.state)
+        self._salt = given.salt
+        self.voting = Voting(self.request, self.policy, self.people, self.state, given.salt)
 
     @property
     def level(self) -> Level:
@@ -117,6 +119,10 @@ class Record:
         """Who put the last question that is still remembered."""
         asked = [remark.actor for remark in self.state.remarks if remark.kind is RemarkKind.QUESTION]
         return asked[-1] if asked else None
+
+    def salt_of(self, what: str, text: str) -> str:
+        """The salt of that text of the outcome; empty where there is no text."""
+        return text_salt(self._salt, what) if text else ""
 
     # ---- verdicts and steps ------------------------------------------------------------------------------
 

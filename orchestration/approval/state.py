@@ -104,6 +104,9 @@ class ApprovalInput(Recorded):
 
     request: ApprovalRequest
     nonce: str = Field(default="", description="Random, made at the start, by us: see `take_policy`")
+    salt: str = Field(
+        default="", description="Random, made with the nonce: the salt of each text comes from it"
+    )
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
     asked_without_seal: bool = Field(
         default=False, description="Another program on the task hub asked, and named the requester"

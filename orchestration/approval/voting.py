@@ -12,6 +12,7 @@ from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.policy import KnownPerson, Level, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
+from orchestration.domain.salts import text_salt
 
 # The hub takes no status, input or output of more than 1 MiB, and the votes are in each of them (twice in a status).
 # Past this many bytes of comments a vote keeps the beginning of its own; the thread has all of it.
@@ -28,11 +29,14 @@ class Voting:
         policy: Policy,
         people: Mapping[str, KnownPerson],
         state: State,
+        salt: str = "",
     ) -> None:
+        """`salt` is the start's own, from which that of each comment comes."""
         self.request = request
         self.policy = policy
         self.people = people
         self.state = state
+        self._salt = salt
 
     @property
     def level(self) -> Level:
@@ -134,12 +138,18 @@ class Voting:
         # The same said again with a code is kept with it: it now counts as confirmed.
         if before is not None and same and (factor is None or before.factor is not None):
             return Reason.UNCHANGED
+        comment = self._kept(decision.comment)
+        # The time sets a comment apart from the one that its person takes back with it.
+        salt = (
+            text_salt(self._salt, "vote", decision.round, decision.actor, now.isoformat()) if comment else ""
+        )
         vote = Vote(
             round=decision.round,
             holder=holder,
             actor=decision.actor,
             choice=decision.choice,
-            comment=self._kept(decision.comment),
+            comment=comment,
+            salt=salt,
             via=decision.via,
             token=decision.token,
             at=now,

@@ -76,6 +76,7 @@ class StepKind(StrEnum):
     ACTION_DONE = "action_done"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_SENT = "code_sent"
     CODE_FAILED = "code_failed"
     REFUSED = "refused"  # although the code was right
@@ -108,6 +109,7 @@ class Notice(StrEnum):
     DIGEST = "digest"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_FAILED = "code_failed"
     REFUSED = "refused"  # although the code was right
     OUTCOME = "outcome"

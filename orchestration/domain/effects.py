@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from pydantic import Field
 
@@ -62,11 +63,19 @@ class RunActionInput(Recorded):
 
 
 class SignReceiptInput(Recorded):
-    """Input of `sign_receipt`: what is signed."""
+    """Input of `sign_receipt`: the outcome, and what of the request the receipt binds beside it.
+
+    `policy_digest` is of the policy as it was copied when the request was made. `asked_with` names the API token.
+    """
 
     outcome: Outcome
     policy: str
+    policy_digest: str
     requester: str
+    asked_with: str | None = None
+    asked_at: datetime
+    amount: Decimal | None = None
+    currency: str | None = None
     attempt: int = Field(ge=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
-from orchestration.domain.request import Duration, Recorded, Status
+from orchestration.domain.request import Duration, Recorded, Status, to_json
 from orchestration.domain.rounds import can_follow
 
 
@@ -246,6 +247,14 @@ class Policy(Recorded):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over canonical JSON of what was written: what is left at its default is left out.
+
+        So a release that brings a new key with a default changes the digest of no policy.
+        """
+        written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return hashlib.sha256(to_json(written).encode()).hexdigest()
 
     @property
     def confirms(self) -> bool:

@@ -108,6 +108,13 @@ class Identity(Recorded):
 
 def new_nonce() -> str:
     """The nonce of one start: 128 random bits, safe in a URL."""
+    while (made := secrets.token_urlsafe(16)).startswith("-"):  # a command line would take it for an option
+        pass
+    return made
+
+
+def new_salt() -> str:
+    """The salt of one start, from which that of each of its texts is derived. No receipt and no card says it."""
     return secrets.token_urlsafe(16)
 
 
@@ -164,6 +171,10 @@ class Vote(Recorded):
     actor: PersonId
     choice: Choice
     comment: str = ""
+    salt: str = Field(
+        default="",
+        description="With it the receipt's digest of the comment can be checked; empty without a comment",
+    )
     via: Via
     token: TokenName | None = Field(default=None, description="The API token it came by, if it did")
     at: datetime
@@ -261,7 +272,13 @@ class Outcome(Recorded):
     processed_by: str | None = None
     processed_at: datetime
     comments: str = ""
+    comments_salt: str = Field(
+        default="", description="With it the receipt's digest of `comments` can be checked"
+    )
     reason: str = ""
+    reason_salt: str = Field(
+        default="", description="With it the receipt's digest of `reason` can be checked"
+    )
     levels: list[LevelState] = Field(default_factory=list)
     digest: str
     nonce: str = Field(default="", description="Which start of the request it was; the receipt's `jti`")

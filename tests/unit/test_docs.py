@@ -230,7 +230,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         ChallengeRoutes(nothing),
         HookRoutes(nothing, nothing),
         ManagementRoutes(nothing, nothing),
-        JwksRoutes(nothing),
+        JwksRoutes(nothing, nothing),
         DocsRoutes(),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]

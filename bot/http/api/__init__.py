@@ -13,7 +13,7 @@ from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
 from bot.http.api.urls import Urls
-from bot.security.receipts import SigningKeys
+from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
@@ -36,6 +36,7 @@ class Api:
         keys: SigningKeys,
         *,
         public_url: str | None,
+        issuer: str,
         challenges: ChallengeService | None = None,
     ) -> None:
         """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
@@ -43,7 +44,7 @@ class Api:
         self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
-        groups = (self._approvals, HookRoutes(operations, urls), management, JwksRoutes(keys), docs)
+        groups = (self._approvals, HookRoutes(operations, urls), management, JwksRoutes(keys, issuer), docs)
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()

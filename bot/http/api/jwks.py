@@ -6,14 +6,15 @@ from aiohttp import web
 
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, plain_json
 from bot.http.api.models import JwkSet
-from bot.security.receipts import SigningKeys
+from bot.security.keys import SigningKeys
 
 
 class JwksRoutes:
     """The one endpoint."""
 
-    def __init__(self, keys: SigningKeys) -> None:
+    def __init__(self, keys: SigningKeys, issuer: str) -> None:
         self._keys = keys
+        self._issuer = issuer
 
     def endpoints(self) -> list[Endpoint]:
         """It asks for no token, as the keys are public."""
@@ -30,5 +31,6 @@ class JwksRoutes:
         ]
 
     async def show(self, _: ApiCall) -> web.Response:
-        """May be cached for an hour at most, so that a new key is soon known."""
-        return plain_json(self._keys.public(), headers={"Cache-Control": "public, max-age=3600"})
+        """May be cached for an hour at most, so that a new key is soon known, and one that is retired."""
+        published = {"issuer": self._issuer, **self._keys.public()}
+        return plain_json(published, headers={"Cache-Control": "public, max-age=3600"})

@@ -125,10 +125,20 @@ class Jwk(BaseModel):
     alg: str
 
 
+class RetiredJwk(Jwk):
+    """A public key that signs no more."""
+
+    retired_at: datetime = Field(description="What it signed then or later does not count")
+
+
 class JwkSet(BaseModel):
     """The public keys that receipts are checked with, the one that signs first."""
 
+    issuer: str = Field(description="The server's address, which its receipts name as `iss`")
     keys: list[Jwk]
+    retired_keys: list[RetiredJwk] = Field(
+        description="Apart from the others, so that what they signed is refused where nobody looks at `retired_at`"
+    )
 
 
 class NewDecision(Model):

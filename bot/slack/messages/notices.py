@@ -131,6 +131,13 @@ def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) 
     return _pressable(text.rstrip(), tell.card, RETRY, "Try again", None)
 
 
+def _unsigned(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(
+        f"✗ {what} has ended, but its outcome was not signed, so nothing was set going: {safe(_said(tell), SAID)} "
+        f"{_link(tell, links)}".rstrip()
+    )
+
+
 def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = f"{mention(tell.step.place)}: " if tell.step and tell.step.place else ""
     problem = f"{where}{safe(_said(tell), SAID)}"
@@ -239,6 +246,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.DIGEST: _digest,
     Notice.ACTION_FAILED: _action_failed,
     Notice.CARD_STALE: _card_stale,
+    Notice.UNSIGNED: _unsigned,
     Notice.CODE_FAILED: _code_failed,
     Notice.REFUSED: _refused,
 }

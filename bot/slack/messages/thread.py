@@ -99,6 +99,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.CARD_STALE: lambda step: (
         f"{NO} A card could not be brought up to date: {_place(step)}: {safe(step.text, SHORT)}"
     ),
+    StepKind.UNSIGNED: lambda step: (
+        f"{NO} This outcome was not signed, so nothing was set going: {safe(step.text, SHORT)}"
+    ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
     StepKind.REFUSED: lambda step: (

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,16 @@ async def test_the_step_of_a_github_actions_job(api: ApiWorld, choice: str, stat
     assert code == status, out
 
 
-async def test_the_shell_script(api: ApiWorld) -> None:
-    code, out = await run(api, "Drop the old tables?", "approve", "sh", "-c", recipe("shell"))
+async def test_the_shell_script(api: ApiWorld, tmp_path: Path) -> None:
+    script = f"cd '{tmp_path}'\n" + recipe("shell")
+    code, out = await run(api, "Drop the old tables?", "approve", "sh", "-c", script)
     assert (code, out.splitlines()[-1]) == (0, "dropping"), out
+    assert (tmp_path / "receipt.jwt").read_text().count(".") == 2
 
 
-async def test_the_shell_script_stops_at_a_no(own_api: ApiWorld) -> None:
-    code, out = await run(own_api, "Drop the old tables?", "reject", "sh", "-c", recipe("shell"))
+async def test_the_shell_script_stops_at_a_no(own_api: ApiWorld, tmp_path: Path) -> None:
+    script = f"cd '{tmp_path}'\n" + recipe("shell")
+    code, out = await run(own_api, "Drop the old tables?", "reject", "sh", "-c", script)
     assert (code, "dropping" in out) == (1, False), out
 
 
@@ -101,12 +105,18 @@ async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp
     published = (await api.call("GET", "/.well-known/jwks.json")).body
     (tmp_path / "jwks.json").write_text(json.dumps(published))
 
-    async def check(choice: str) -> tuple[int | None, str]:
+    last: list[str] = []
+
+    async def check(
+        choice: str, given: Callable[[list[str]], str] = lambda made: made[-1]
+    ) -> tuple[int | None, str]:
         request_id = await api.ask(ci)
         await api.decide(ada, request_id, choice, comment="So.")
         ended = await api.call("GET", f"/api/approvals/{request_id}?wait=20s", ci)
+        last.append(ended.body["outcome"]["receipt"])
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", recipe("receipt"), ended.body["outcome"]["receipt"]),
+            *(sys.executable, "-c", recipe("receipt")),
+            *(given(last), request_id, ended.body["digest"]),
             cwd=tmp_path,
             stdout=PIPE,
             stderr=STDOUT,
@@ -117,4 +127,7 @@ async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp
     code, out = await check("approve")
     assert (code, out.endswith("approved by U0ADA\n")) == (0, True), out
     code, out = await check("reject")
+    assert (code, "AssertionError" in out) == (1, True), out
+    # The receipt of an earlier request, of the same policy and in the same words.
+    code, out = await check("approve", lambda made: made[0])
     assert (code, "AssertionError" in out) == (1, True), out

@@ -53,6 +53,10 @@ LINES = [
         step(StepKind.CARD_STALE, place="C0DEPLOYS", text="<script> failed <!channel>"),
         "✗ A card could not be brought up to date: <#C0DEPLOYS>: &lt;script&gt; failed &lt;!channel&gt;",
     ),
+    (
+        step(StepKind.UNSIGNED, text="Another outcome is on <record>."),
+        "✗ This outcome was not signed, so nothing was set going: Another outcome is on &lt;record&gt;.",
+    ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
         step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
@@ -118,6 +122,11 @@ def test_what_each_message_says(story: MakeStory) -> None:
     )
     assert says(Notice.ACTION_FAILED, step=failed) == (
         f"✗ {WHAT} has ended, but erp.example could not be told: erp.example answered 503. {SEEN}"
+    )
+    unsigned = step(StepKind.UNSIGNED, text="Another outcome is on record.")
+    assert says(Notice.UNSIGNED, step=unsigned) == (
+        f"✗ {WHAT} has ended, but its outcome was not signed, so nothing was set going: Another outcome is on record. "
+        f"{SEEN}"
     )
     stale = step(StepKind.CARD_STALE, place="C0DEPLOYS", text="it kept failing")
     assert says(Notice.CARD_STALE, step=stale) == (

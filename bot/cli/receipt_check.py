@@ -1,0 +1,45 @@
+"""Whether a receipt is genuine, and about the very request that somebody means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from bot.security.receipts import verify
+from bot.security.signatures import Signed
+from orchestration.domain.errors import CountersignError
+
+PUBLISHED: Final = "/.well-known/jwks.json"
+YES: Final = frozenset({"approved", "auto_approved"})
+
+_WORDS: Final = {"sub": "request", "jti": "nonce", "policy": "policy", "digest": "digest"}
+
+
+class OtherReceiptError(CountersignError):
+    """The receipt is genuine, but about something else."""
+
+
+def check_receipt(
+    receipt: str,
+    published: Mapping[str, Any],
+    wanted: Mapping[str, str | None],
+    *,
+    issuer: str | None = None,
+    on_record: Callable[[Signed, str], bool] | None = None,
+) -> dict[str, Any]:
+    """The claims. `wanted` maps claims to the value that each has to have; None takes any.
+
+    Raises `ReceiptError`, or `OtherReceiptError` naming the first claim that differs.
+    """
+    claims = verify(receipt, published, issuer=issuer, on_record=on_record)
+    check_claims(claims, wanted)
+    return claims
+
+
+def check_claims(claims: Mapping[str, Any], wanted: Mapping[str, str | None]) -> None:
+    """Raises `OtherReceiptError` naming the first claim that is not as wanted."""
+    for claim, value in wanted.items():
+        if value is not None and claims.get(claim) != value:
+            raise OtherReceiptError(
+                f"the receipt is genuine, but about the {_WORDS[claim]} {claims.get(claim)}, not {value}."
+            )
