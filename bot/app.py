@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets as secrets_
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from durabletask.client import AsyncTaskHubGrpcClient
@@ -20,6 +22,7 @@ from bot.http.api import Api
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
 from bot.http.server import serving
+from bot.hub_membership import HubMembership
 from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, allowed_networks
@@ -44,11 +47,13 @@ from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
+from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.sweep import ReconcileSweep
@@ -61,7 +66,7 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class Countersign:
-    """A running process: its service, its API and their port, its hub and worker, and the task that connects to Slack.
+    """A running process: service, API and port, hub and worker, its place on the hub, the task that connects to Slack.
 
     `connecting` is done once Slack is connected; it raises when Slack refuses a token.
     """
@@ -71,6 +76,7 @@ class Countersign:
     port: int
     connection: Connection
     worker: TaskHubGrpcWorker
+    membership: HubMembership
     connecting: asyncio.Task[None]
 
 
@@ -93,6 +99,7 @@ async def running(
     """
     known = installed()
     secrets = Secrets.load(settings.secret, settings.data_dir)
+    keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     sms = twilio_account(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks))
     book = PolicyReloader(settings.policies, known, sms=sms is not None)
@@ -110,7 +117,7 @@ async def running(
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
         service = ApprovalService(client, book, SlackIds(), request_ids)
         challenges = sms.service(client) if sms else None
-        outcome_activities, api = _for_programs(settings, client, service, secrets, http, challenges)
+        outcome_activities, api = _for_programs(settings, client, service, secrets, keys, http, challenges)
         people = _for_people(settings, connection, client, service, secrets, redraw_every)
 
         worker = connection.worker()
@@ -125,8 +132,8 @@ async def running(
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
-        worker.start()
         closing.push_async_callback(_stop, worker)
+        membership = await _joined(connection, client, book, keys, worker.start, closing)
 
         sweeping = asyncio.create_task(
             sweep.run(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
@@ -144,12 +151,43 @@ async def running(
         closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
-            serving(settings, service, slack_connection, [api, people.records], webhooks)
+            serving(settings, service, slack_connection, [api, people.records], webhooks, membership)
         )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
-        yield Countersign(service, api, port, connection, worker, connecting)
+        yield Countersign(service, api, port, connection, worker, membership, connecting)
+
+
+async def _joined(
+    connection: Connection,
+    client: AsyncTaskHubGrpcClient,
+    book: PolicyReloader,
+    keys: SigningKeys,
+    begin: Callable[[], None],
+    closing: AsyncExitStack,
+) -> HubMembership:
+    """Joins the processes on the hub at once where the keys fit, else as soon as they do."""
+    name = secrets_.token_hex(8)
+
+    def me() -> Replica:
+        return Replica(
+            id=name,
+            sealing_keys=connection.keys.ids,
+            signing_keys=[key["kid"] for key in keys.public()["keys"]],
+            policies=book.digest,
+            seen_at=datetime.now(UTC),
+        )
+
+    as_stored = connection.client_as_stored()
+    closing.push_async_callback(as_stored.close)
+    joining = Joining(client, as_stored, connection.keys, me, alone=connection.hub is not None)
+    membership = HubMembership(joining, connection, begin)
+    await membership.join()
+    keeping = asyncio.create_task(membership.keep(), name="stay on the hub")
+    closing.push_async_callback(_end, keeping)
+    closing.push_async_callback(membership.leave)
+    return membership
 
 
 def _for_programs(
@@ -157,10 +195,10 @@ def _for_programs(
     client: AsyncTaskHubGrpcClient,
     service: ApprovalService,
     secrets: Secrets,
+    keys: SigningKeys,
     http: HttpClient,
     challenges: ChallengeService | None,
 ) -> tuple[OutcomeActivities, Api]:
-    keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     api = Api(
         service,
         Operations(client),

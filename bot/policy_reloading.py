@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,6 +49,7 @@ class PolicyReloader:
         self._sms = sms
         self._seen = self._stamp()
         self._book = load(path, known, sms=sms)
+        self.digest = self._digest()
 
     def __call__(self) -> PolicyBook:
         """The last policies without a fault; the faults of newer ones are logged once, by line."""
@@ -60,12 +62,17 @@ class PolicyReloader:
     def _reload(self) -> None:
         try:
             self._book = load(self._path, self._known, sms=self._sms)
+            self.digest = self._digest()
         except PolicyError as error:
             log.error("the policy file has faults, so the policies before it stay in force:\n%s", error)  # noqa: TRY400 - the error names every fault by line
         else:
             log.info(
                 "the policies of %s are in force: %s", self._path, ", ".join(sorted(self._book.policies))
             )
+
+    def _digest(self) -> str:
+        """SHA-256 of the file, to tell whether other processes have the same."""
+        return hashlib.sha256(self._path.read_bytes()).hexdigest()
 
     def _stamp(self) -> tuple[int, int, int] | None:
         """Differs after a change, even if an editor replaces the file or a deploy swaps a link. None: no file."""

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from bot.config import SettingError, Settings
+from bot.hub_membership import HubMembership
 from bot.slack.api.connection import SlackConnection
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
@@ -33,9 +34,10 @@ async def serving(
     slack: SlackConnection,
     route_groups: Sequence[RouteGroup],
     twilio: TwilioWebhooks | None,
+    membership: HubMembership,
 ) -> AsyncIterator[int]:
     """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    application = _routes(settings, service, slack, twilio)
+    application = _routes(settings, service, slack, twilio, membership)
     for group in route_groups:
         group.attach(application)
     runner = web.AppRunner(application, access_log=None)
@@ -56,20 +58,27 @@ async def serving(
 
 
 def _routes(
-    settings: Settings, service: ApprovalService, slack: SlackConnection, twilio: TwilioWebhooks | None
+    settings: Settings,
+    service: ApprovalService,
+    slack: SlackConnection,
+    twilio: TwilioWebhooks | None,
+    membership: HubMembership,
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        """200 once the hub answers and Slack is connected; else 503 that says which is down."""
+        """200 once the hub answers, Slack is connected and the keys fit; else 503 that says what is wrong."""
         try:
             hub_up = await service.reachable()
         except CountersignError:
             hub_up = False
         checks = {"hub": hub_up, "slack": await slack.ready()}
         body = {name: "up" if up else "down" for name, up in checks.items()}
-        return web.json_response(body, status=200 if all(checks.values()) else 503)
+        if membership.problem:
+            body["problem"] = membership.problem
+        good = all(checks.values()) and not membership.problem
+        return web.json_response(body, status=200 if good else 503)
 
     application = web.Application(client_max_size=BODY_LIMIT)
     application.router.add_get("/healthz", alive)

@@ -121,6 +121,8 @@ class DelegateChange(Recorded):
 
     person: str
     entry: PersonEntry | None = None
+    change_id: str = Field(description="Random: a change that comes again is passed over")
+    changed_at: datetime
     attempt: int = Field(default=1, ge=1)
 
 

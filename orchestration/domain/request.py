@@ -26,6 +26,7 @@ WORKLIST: Final = "worklist"
 PHONE: Final = "phone"
 DELEGATE_CHANGE: Final = "delegate_change"
 SMS_CHALLENGE: Final = "sms_challenge"
+ROSTER: Final = "roster"
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 

@@ -21,6 +21,9 @@ MANY: Final = 5
 DIGEST_EVERY: Final = timedelta(days=1)
 # Changes of a delegate that a person is texted about in an hour. A message in the chat tells them of each.
 TEXTS_PER_HOUR: Final = 5
+CHANGES_KEPT: Final = 20
+# By so much the clocks of two processes may differ that both take changes.
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 class Reminder(Recorded):
@@ -30,12 +33,20 @@ class Reminder(Recorded):
     digest: list[Waiting] = Field(default_factory=list)
 
 
+class Changed(Recorded):
+    """A change of a person's entry that was obeyed."""
+
+    id: str
+    at: datetime
+
+
 class PersonState(Recorded):
     """The state of the entity."""
 
     waits: dict[str, Waiting] = Field(default_factory=dict)
     digest_at: datetime | None = None
     entry: PersonEntry | None = None
+    changes: list[Changed] = Field(default_factory=list, description="The last ones, newest last")
     texted: list[datetime] = Field(default_factory=list, description="When, within the last hour")
 
 
@@ -59,11 +70,14 @@ def person(ctx: EntityContext, given: Any) -> Any:
             return reminder.model_dump(mode="json")
         case "set_entry":
             change = DelegateChange.model_validate(given)
+            if _came_before(change, state.changes):
+                return None
             if change.entry != state.entry:
                 ctx.schedule_new_orchestration(
                     DELEGATE_CHANGE, input=change.model_dump(mode="json", by_alias=True)
                 )
-            state = state.model_copy(update={"entry": change.entry})
+            obeyed = [*state.changes, Changed(id=change.change_id, at=change.changed_at)]
+            state = state.model_copy(update={"entry": change.entry, "changes": obeyed[-CHANGES_KEPT:]})
         case "entry":
             return state.entry.model_dump(mode="json", by_alias=True) if state.entry else None
         case "may_text":
@@ -78,9 +92,15 @@ def person(ctx: EntityContext, given: Any) -> Any:
     return None
 
 
+def _came_before(change: DelegateChange, obeyed: list[Changed]) -> bool:
+    """Whether it is a repeat: whoever holds the hub may keep an old change, with its seal, and send it again."""
+    newest = max((one.at for one in obeyed), default=change.changed_at)
+    return change.changed_at < newest - CLOCKS_DIFFER or any(one.id == change.change_id for one in obeyed)
+
+
 def _keep(ctx: EntityContext, state: PersonState) -> None:
     """An empty state is none at all, so that a person for whom nothing waits leaves nothing behind."""
-    empty = not state.waits and state.entry is None and not state.texted
+    empty = not state.waits and state.entry is None and not state.texted and not state.changes
     ctx.set_state(None if empty else state.model_dump(mode="json", by_alias=True))
 
 

@@ -88,23 +88,31 @@ class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
     `hub` is the embedded hub where this process serves it, None otherwise. Who holds the same `keys` is trusted
-    with what is ours on that hub; the hub itself is not.
+    with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that is ours.
     """
 
     def __init__(
         self, address: str, keys: SealKeys, *, hub: Hub | None = None, scheduler: Scheduler | None = None
     ) -> None:
         self._address = address
-        self._keys = keys
+        self.keys = keys
+        self.held: str | None = None
         self.hub = hub
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
         """A client. Needs a running event loop; the caller closes it."""
         interceptors: list[AsyncClientInterceptor] = [
-            SealingInterceptor(self._keys, OURS),
-            HistoryInterceptor(self._keys, OURS),
+            SealingInterceptor(self.keys, OURS, lambda: self.held),
+            HistoryInterceptor(self.keys, OURS),
         ]
+        return self._client(interceptors)
+
+    def client_as_stored(self) -> AsyncTaskHubGrpcClient:
+        """A client that opens no seal and makes none: it shows what is stored."""
+        return self._client([])
+
+    def _client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
@@ -152,7 +160,7 @@ class Connection:
                 concurrency_options=concurrency,
                 logger=SDK_LOG,
             )
-        worker.sealing(self._keys, OURS)
+        worker.sealing(self.keys, OURS)
         return worker
 
     def now(self) -> datetime:

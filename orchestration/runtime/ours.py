@@ -12,6 +12,7 @@ from orchestration.domain.request import (
     PERSON,
     PHONE,
     RECONCILE,
+    ROSTER,
     SMS_CHALLENGE,
     WORKLIST,
 )
@@ -39,7 +40,7 @@ OURS: Final = Scope(
             "alert_lock",
         }
     ),
-    entities=frozenset({PERSON, WORKLIST, PHONE}),
+    entities=frozenset({PERSON, WORKLIST, PHONE, ROSTER}),
     events=frozenset(name.casefold() for name in (*COMMANDS, EVENT_RESPONSE, EVENT_CANCELLED)),
     # Another orchestration may ask for an approval. It names the request, and `take_policy` takes everything else.
     open_starts=((APPROVAL, "request"),),

@@ -21,12 +21,13 @@ from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
 from orchestration.domain.effects import DelegateChange
-from orchestration.domain.request import PERSON, PHONE, VERSION, WORKLIST, Outcome
+from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.delegate_change import delegate_change
 from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.workflow import reconcile
+from orchestration.replicas.roster import roster
 
 
 def register(
@@ -43,6 +44,7 @@ def register(
     worker.add_orchestrator(cast("Orchestrator[DelegateChange, None]", delegate_change))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
+    worker.add_entity(roster, ROSTER)
     if challenges is not None:
         worker.add_orchestrator(cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
         worker.add_entity(phone, PHONE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
 
+from orchestration.domain.errors import HubUnavailableError
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.history import HistoryReader, StartRefusedError
@@ -17,17 +18,26 @@ from orchestration.sealing.scope import Scope
 
 log = logging.getLogger(__name__)
 
+UNREADABLE: Final = (
+    "Nothing was recorded. This was sealed with the key {key}, which this process does not hold. "
+    "Please tell its operator."
+)
+
 
 class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
-    """For calls with one answer. What has no seal of ours is left out of the answer, and logged."""
+    """For calls with one answer. What has no seal of ours is left out of the answer, and logged.
 
-    def __init__(self, keys: SealKeys, ours: Scope) -> None:
+    While `held` gives a reason, nothing of ours is sent: other processes could not check its seal.
+    """
+
+    def __init__(self, keys: SealKeys, ours: Scope, held: Callable[[], str | None] = lambda: None) -> None:
         self._keys = keys
         self._scope = ours
+        self._held = held
         self._sealer = Sealer(keys, ours)
 
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Seals the request, awaits the answer, opens it."""
+        """Seals the request, awaits the answer, opens it. Raises `HubUnavailableError` while requests are held."""
         self._seal(request)
         answer = await (await continuation(client_call_details, request))
         self._open(answer)
@@ -36,24 +46,41 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
     def _seal(self, request: Any) -> None:
         if isinstance(request, pb.CreateInstanceRequest):
             if request.name in self._scope.orchestrations:
-                self._sealer.put(request, "input", scope.start(request.instanceId, request.name))
+                self._put(request, scope.start(request.instanceId, request.name))
         elif isinstance(request, pb.RaiseEventRequest):
             if self._scope.has_event(request.name):
-                self._sealer.put(request, "input", scope.event(request.instanceId, request.name))
+                self._put(request, scope.event(request.instanceId, request.name))
         elif isinstance(request, pb.SignalEntityRequest) and self._scope.has_entity(request.instanceId):
-            self._sealer.put(request, "input", scope.operation(request.instanceId, request.name))
+            self._put(request, scope.operation(request.instanceId, request.name))
+
+    def _put(self, request: Any, place: scope.Place) -> None:
+        if held := self._held():
+            raise HubUnavailableError(f"Nothing was recorded. {held}")
+        self._sealer.put(request, "input", place)
 
     def _open(self, answer: Any) -> None:
         if isinstance(answer, pb.GetInstanceResponse):
-            self._open_instance(answer.orchestrationState)
+            try:
+                self._open_instance(answer.orchestrationState)
+            except UnknownKeyError as error:
+                raise HubUnavailableError(UNREADABLE.format(key=error.key_id)) from error
         elif isinstance(answer, pb.QueryInstancesResponse):
             for state in answer.orchestrationState:
-                self._open_instance(state)
+                self._open_one_of_many(state)
         elif isinstance(answer, pb.GetEntityResponse):
             self._open_entity(answer.entity)
         elif isinstance(answer, pb.QueryEntitiesResponse):
             for entity in answer.entities:
                 self._open_entity(entity)
+
+    def _open_one_of_many(self, state: pb.OrchestrationState) -> None:
+        """One that cannot be read hides no other; it shows nothing."""
+        try:
+            self._open_instance(state)
+        except UnknownKeyError as error:
+            log.warning("%s cannot be read: %s", state.instanceId, error)
+            for field in ("input", "output", "customStatus"):
+                state.ClearField(field)
 
     def _open_instance(self, state: pb.OrchestrationState) -> None:
         name, instance_id = state.name, state.instanceId
@@ -66,7 +93,11 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
 
     def _open_entity(self, entity: pb.EntityMetadata) -> None:
         if self._scope.has_entity(entity.instanceId):
-            self._open_field(entity, "serializedState", scope.state(entity.instanceId))
+            try:
+                self._open_field(entity, "serializedState", scope.state(entity.instanceId))
+            except UnknownKeyError as error:
+                log.warning("%s cannot be read: %s", entity.instanceId, error)
+                entity.ClearField("serializedState")
 
     def _open_field(self, message: Any, field: str, place: scope.Place, unsealed: str | None = None) -> None:
         """`unsealed`: where there is no seal at all, the text stays, as the member of that name is all it may have."""
@@ -78,9 +109,8 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             return
         try:
             self._keys.check(place, text, seal)
-        except (BrokenSealError, UnknownKeyError) as error:
-            why = type(error).__name__
-            log.error("%s: its %s has no seal of ours (%s)", message.instanceId, field, why)  # noqa: TRY400 - where is no news
+        except BrokenSealError:
+            log.error("%s: its %s has no seal of ours", message.instanceId, field)  # noqa: TRY400 - where is no news
             message.ClearField(field)
         else:
             if text == "null":

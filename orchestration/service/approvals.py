@@ -11,6 +11,7 @@ import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import grpc
@@ -348,7 +349,9 @@ class ApprovalService:
 
         Where that changes anything the person is told, durably: see `orchestration.people.delegate_change`.
         """
-        change = DelegateChange(person=person, entry=entry)
+        change = DelegateChange(
+            person=person, entry=entry, change_id=str(uuid.uuid4()), changed_at=datetime.now(UTC)
+        )
         with translated():
             await within_budget(
                 self._client.signal_entity(

@@ -164,6 +164,10 @@ class World:
     def service(self) -> ApprovalService:
         return self.app.service
 
+    def set(self, **settings: str) -> None:
+        """Gives the bot these settings from its next start on."""
+        self._more |= settings
+
     def write(self, policies: str) -> None:
         """Replaces the policy file, as an editor does."""
         new = self.policies.with_suffix(".new")

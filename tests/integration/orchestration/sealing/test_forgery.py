@@ -24,11 +24,14 @@ from orchestration.approval.status import NOT_OUR_END
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.commands import EVENT_CANCELLED, EVENT_DECISION, Reason
 from orchestration.domain.effects import DelegateChange
+from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import PERSON, RECONCILE, SMS_CHALLENGE, Outcome, Status
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.ours import OURS
+from orchestration.sealing.client import SealingInterceptor
 from tests.support.board import NUMBERS
-from tests.support.core_world import PATIENCE, CoreWorld
+from tests.support.core_world import PATIENCE, SEAL_KEYS, CoreWorld
 
 
 @pytest.fixture
@@ -346,7 +349,7 @@ async def test_what_a_child_says_is_its_own(world: CoreWorld, connection: Connec
 async def test_an_entity_hears_our_processes_alone(world: CoreWorld, stranger: TaskHubGrpcClient) -> None:
     """Nobody else says that Ada is away and that Mal decides for her."""
     entry = {"delegate": "U0MAL", "away": {"from": "2020-01-01", "until": "2099-01-01"}}
-    change = {"person": "U0ADA", "entry": entry}
+    change = {"person": "U0ADA", "entry": entry, "change_id": "x", "changed_at": "2026-11-26T00:00:00Z"}
     DelegateChange.model_validate(change)  # else it would be refused for its shape
     ada = EntityInstanceId(PERSON, "U0ADA")
     stranger.signal_entity(ada, "set_entry", change)
@@ -355,3 +358,39 @@ async def test_an_entity_hears_our_processes_alone(world: CoreWorld, stranger: T
     assert not world.board.changes
     found = stranger.get_entity(ada)
     assert found is None or "U0MAL" not in str(found.get_state())
+
+
+async def test_a_change_that_was_kept_with_its_seal_is_not_obeyed_again(
+    world: CoreWorld, stranger: TaskHubGrpcClient
+) -> None:
+    """Ada was away, and came back. Whoever holds the hub sends her old change once more."""
+    ada = EntityInstanceId(PERSON, "U0ADA")
+    kept: list[str] = []
+    sealer = SealingInterceptor(SEAL_KEYS, OURS)
+    entry = PersonEntry.model_validate(
+        {"delegate": "U0FIN", "away": {"from": "2020-01-01", "until": "2099-01-01"}}
+    )
+    for at, change_id, one in (
+        ("2026-11-26T00:00:00Z", "first", entry),
+        ("2026-11-26T00:10:00Z", "second", None),
+    ):
+        change = DelegateChange(
+            person="U0ADA", entry=one, change_id=change_id, changed_at=datetime.fromisoformat(at)
+        )
+        request = pb.SignalEntityRequest(
+            instanceId=str(ada),
+            name="set_entry",
+            input=StringValue(value=change.model_dump_json(by_alias=True)),
+        )
+        sealer._seal(request)
+        kept.append(request.input.value)
+        stranger._stub.SignalEntity(request)
+    await world.eventually(lambda: len(world.board.changes) == 2)
+    for old in (kept[0], kept[1], kept[0]):
+        stranger._stub.SignalEntity(
+            pb.SignalEntityRequest(instanceId=str(ada), name="set_entry", input=StringValue(value=old))
+        )
+    request_id = await world.ask("deploy")
+    progress = await world.service.status(request_id)
+    assert progress.levels[-1].delegates == {}
+    assert len(world.board.changes) == 2

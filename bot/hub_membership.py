@@ -1,0 +1,75 @@
+"""Keeps this process among those that work on the hub. It works once its keys fit theirs, and says so until then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from orchestration.domain.errors import CountersignError, HubUnavailableError
+from orchestration.replicas.roster import HEARTBEAT
+from orchestration.runtime.connect import Connection
+from orchestration.service.joining import Joining
+
+log = logging.getLogger(__name__)
+
+RETRY: Final = 5.0  # seconds between two looks whether the keys fit by now
+NOT_YET: Final = "This process has not reached its task hub yet."
+
+
+class HubMembership:
+    """Joins with `joining`, then lets the process work: `begin` starts its worker, and `connection` takes commands.
+
+    `problem` says why it does not work yet; None once it does.
+    """
+
+    def __init__(self, joining: Joining, connection: Connection, begin: Callable[[], None]) -> None:
+        self._joining = joining
+        self._connection = connection
+        self._begin = begin
+        self.problem: str | None = None
+        self._wait(NOT_YET)
+
+    async def join(self) -> bool:
+        """Tries once; whether it works from now on."""
+        try:
+            problem = await self._joining.problem()
+        except HubUnavailableError:
+            return False
+        if problem is not None:
+            if problem != self.problem:
+                log.error("no work is taken: %s", problem)
+            self._wait(problem)
+            return False
+        self._wait(None)
+        self._begin()
+        await self._announce()
+        return True
+
+    async def keep(self) -> None:
+        """Joins as soon as it can, then says every minute that it is still here. Runs until it is cancelled."""
+        alone = self._connection.hub is not None
+        while True:
+            waiting = self.problem is not None and not await self.join()
+            if alone and not waiting:
+                return
+            await asyncio.sleep(RETRY if waiting else HEARTBEAT.total_seconds())
+            if not waiting:
+                await self._announce()
+
+    async def leave(self) -> None:
+        """Says that this process ends, where the hub still hears it."""
+        if self.problem is None:
+            with suppress(CountersignError):
+                await self._joining.leave()
+
+    def _wait(self, problem: str | None) -> None:
+        self.problem = self._connection.held = problem
+
+    async def _announce(self) -> None:
+        try:
+            await self._joining.announce()
+        except HubUnavailableError as error:
+            log.warning("this process could not say that it is here: %s", error)

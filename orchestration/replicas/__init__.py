@@ -1,0 +1,1 @@
+"""Which processes of Countersign share a hub, and whether their keys fit together."""
