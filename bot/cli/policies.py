@@ -42,6 +42,11 @@ def _check(given: argparse.Namespace) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - the faults by line, as compilers print them
         return FAULTS_FOUND
     say(f"{given.file}: OK ({', '.join(sorted(book.policies))})")
+    for key, policy in sorted(book.policies.items()):
+        if depends := policy.depends_on_groups():
+            say(f"Note: policies.{key}: {depends}.")
+        for warning in policy.warnings():
+            say(f"Warning: policies.{key}: {warning}.")
     confirmed = [key for key, policy in sorted(book.policies.items()) if policy.confirms]
     if confirmed and not sms:
         say(NEEDS_TWILIO.format(policies=", ".join(confirmed)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from orchestration.approval.state import State
 from orchestration.domain.commands import Decision, Delegation, Reason
+from orchestration.domain.matching import Demand
 from orchestration.domain.policy import KnownPerson, Level, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
@@ -93,7 +94,7 @@ class Voting:
             enrolled=[person for person in self.people if self.enrolled(person)],
         )
 
-    def _later(self, votes: Iterable[Vote]) -> list[tuple[Collection[str], int]]:
+    def _later(self, votes: Iterable[Vote]) -> list[Demand]:
         """What the later levels still take, once this one has these votes."""
         state, policy = self.state, self.policy
         if policy.allow_repeat_approver:
@@ -102,7 +103,7 @@ class Voting:
         for vote in votes:
             if vote.choice is Choice.APPROVE:
                 barred |= {vote.actor, vote.holder}
-        return [(people, number) for _, people, number in policy.demands(barred, state.level_index + 1)]
+        return policy.later_demands(state.level_index + 1, barred)
 
     def needs_code(self, round_number: int) -> bool:
         """Whether an approval in that round needs a code. An escalation inherits what any level so far asked for."""

@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 
+from orchestration.domain import decidability
+from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
+from orchestration.domain.matching import Demand
 from orchestration.domain.request import Duration, Recorded, Status, to_json
-from orchestration.domain.rounds import can_follow
 
 
 def e164(number: str) -> str:
@@ -243,7 +245,7 @@ class Policy(Recorded):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        faults = [*self._timeout_faults(), *self._field_faults(), *self._quorum_faults()]
+        faults = [*self._timeout_faults(), *self._field_faults()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -262,11 +264,17 @@ class Policy(Recorded):
         return any(level.confirms for level in self.levels)
 
     def confirmers(self) -> list[str]:
-        """The people, by name, who may need a phone to get a code on: an escalation inherits what its levels need."""
-        levels = [level for level in self.levels if level.confirms]
-        named = [person for level in levels for person in level.approvers]
-        if levels and self.escalation:
-            named += self.escalation.approvers
+        """The people, by name, who may need a phone to get a code on.
+
+        An escalation needs a code where its level or one before it does.
+        """
+        named: list[str] = []
+        code = False
+        for level in self.levels:
+            code = code or level.confirms
+            named += level.approvers if level.confirms else []
+            if code and self.escalation and level.on_timeout is OnTimeout.ESCALATE:
+                named += self.escalation.approvers
         return [person for person in dict.fromkeys(named) if person not in self.groups]
 
     def _timeout_faults(self) -> list[str]:
@@ -297,31 +305,6 @@ class Policy(Recorded):
             faults.append("sms_above needs a currency")
         return faults
 
-    def _quorum_faults(self) -> list[str]:
-        """Levels that nobody can ever decide. Groups are not looked into, as their members change."""
-        stages: list[tuple[str, Level | Escalation]] = [
-            (f"level {level.name}", level) for level in self.levels
-        ]
-        stages += [("the escalation", self.escalation)] if self.escalation else []
-        faults = []
-        for name, stage in stages:
-            if self.groups_in(stage.approvers):
-                continue
-            people = len(set(stage.approvers))
-            needed = stage.people_needed(people) if isinstance(stage, Level) else stage.quorum
-            if stage.quorum != "all" and max(stage.quorum, needed) > people:
-                faults.append(f"{name} needs {max(stage.quorum, needed)} approvals of {people} people")
-            elif needed > people:
-                faults.append(f"{name} needs {needed} different people and names {people}")
-            if stage.reject_quorum > people:
-                faults.append(f"{name} needs {stage.reject_quorum} rejections of {people} people")
-        if not faults and (level := self.undecidable(barred=())) is not None:
-            faults.append(
-                f"level {level.name} cannot be decided: nobody may decide twice, and the levels before it use up its "
-                "people; name others, or set allow_repeat_approver"
-            )
-        return faults
-
     def principals(self) -> list[str]:
         """Every person and group that a level or the escalation names, each once, in order."""
         named = [principal for level in self.levels for principal in level.approvers]
@@ -335,30 +318,69 @@ class Policy(Recorded):
         """Those of the principals that are groups, each once, in order."""
         return list(dict.fromkeys(principal for principal in principals if principal in self.groups))
 
-    def demands(self, barred: Collection[str], start: int = 0) -> list[tuple[Level, list[str], int]]:
-        """Each level from `start` on, those of its people who are not `barred`, and how many of them it takes.
+    def impossible(self, barred: Collection[str] = (), *, escalations: bool = True) -> list[Impossible]:
+        """The rounds that can never be decided once nobody of `barred` may: see `decidability`. Empty if all can."""
+        return decidability.find_impossible(
+            self._levels(), repeat=self.allow_repeat_approver, barred=barred, escalations=escalations
+        )
 
-        A level with a group among its approvers is left out: who is in it is known only when it opens.
-        """
-        found = []
-        for level in self.levels[start:]:
-            if self.groups_in(level.approvers):
-                continue
-            people = [person for person in dict.fromkeys(level.approvers) if person not in barred]
-            # Of "all", those who decided before are not asked again, so only the least number is certain.
-            number = level.people_needed(0)
-            found.append((level, people, number if level.quorum == "all" else max(level.quorum, number)))
+    def warnings(self) -> list[str]:
+        """What will leave a round that nobody can decide in some course of a request. Sentences without a full stop."""
+        levels, repeat = self._levels(), self.allow_repeat_approver
+        needs = decidability.needs_of_groups(levels, repeat=repeat)
+        found = [need.sentence() for need in needs if need.spent]
+        if crowded := decidability.crowded_escalations(levels, repeat=repeat):
+            found.append(
+                f"nobody may decide two levels, and {crowded.missing()}: where all of these escalate, the last one is "
+                "left to its level's own approvers"
+            )
         return found
 
-    def undecidable(self, barred: Collection[str], start: int = 0) -> Level | None:
-        """The first level from `start` on that cannot be decided once nobody of `barred` may, or None."""
-        before: list[tuple[Collection[str], int]] = []
-        for level, people, number in self.demands(barred, start):
-            seats = [*before, (people, number)]
-            if not can_follow(seats if not self.allow_repeat_approver else seats[-1:]):
-                return level
-            before = seats
-        return None
+    def depends_on_groups(self) -> str | None:
+        """How many members its groups have to have, as a sentence without a full stop; None if it needs none."""
+        repeat = self.allow_repeat_approver
+        needs = decidability.needs_of_groups(self._levels(), repeat=repeat)
+        told = [need.sentence() for need in needs if not need.spent]
+        others = [] if self.allow_self_approval else ["whoever asks"]
+        others += [] if repeat or len(self.levels) == 1 else ["whoever decides another level"]
+        besides = f", not counting {' and '.join(others)}" if others else ""
+        return f"{'; '.join(told)}{besides}" if told else None
+
+    def later_demands(self, start: int, barred: Collection[str]) -> list[Demand]:
+        """Of each level from `start` on, who of those it names could decide it, and how many people it takes.
+
+        Nobody of `barred` can. Levels with a group are left out, and so is what an escalation takes.
+        """
+        return decidability.demands([own for own, _ in self._levels()[start:]], barred)
+
+    def _levels(self) -> list[PolicyLevel]:
+        return [(self._own_round(level), self._escalation_of(level)) for level in self.levels]
+
+    def _own_round(self, level: Level) -> PolicyRound:
+        needed = level.people_needed(0)
+        return PolicyRound(
+            level.name,
+            *self._people_and_groups(level.approvers),
+            approvals=needed if level.quorum == "all" else max(level.quorum, needed),
+            rejections=level.reject_quorum,
+            everybody=level.quorum == "all",
+        )
+
+    def _escalation_of(self, level: Level) -> PolicyRound | None:
+        escalation = self.escalation
+        if escalation is None or level.on_timeout is not OnTimeout.ESCALATE:
+            return None
+        return PolicyRound(
+            level.name,
+            *self._people_and_groups(escalation.approvers),
+            approvals=escalation.quorum,
+            rejections=escalation.reject_quorum,
+            escalation=True,
+        )
+
+    def _people_and_groups(self, principals: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        groups = tuple(self.groups_in(principals))
+        return tuple(one for one in dict.fromkeys(principals) if one not in groups), groups
 
 
 @dataclass(frozen=True)

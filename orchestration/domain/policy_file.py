@@ -49,6 +49,13 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
         faults += [(fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+    else:
+        # Not a part of the model: a request that is open keeps its policy, whatever a later release finds.
+        faults += [
+            (("policies", key), fault.sentence())
+            for key, policy in book.policies.items()
+            for fault in policy.impossible()
+        ]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)
         raise PolicyError("\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in lines))

@@ -13,12 +13,11 @@ from itertools import combinations
 from typing import Final, Literal
 
 from orchestration.domain.commands import Decision
+from orchestration.domain.matching import Demand, Matching, without
 from orchestration.domain.request import Choice, Vote
 
 # Each group with the people in it at this moment. A group that is missing has nobody in it.
 Members = Mapping[str, Collection[str]]
-# Some people, and how many of them it takes.
-Demand = tuple[Collection[str], int]
 # A seat that may be used: who votes from it, and whose it is.
 Seat = tuple[str, str]
 # Each one doubles the ways to try; past so many, a round may be taken for lost a little early.
@@ -104,7 +103,7 @@ class EligibleVoters:
 
     def needed_later(self, *people: str) -> bool:
         """Whether a later level could not be decided any more, were these people counted here."""
-        return can_follow(self.later) and not can_follow(_without(self.later, people))
+        return Matching(self.later).complete and not Matching(without(self.later, people)).complete
 
     def seat(self, person: str, round_: Round, members: Members) -> str | None:
         """Whose seat the person votes from: their own, or else one they are the delegate for; None: from none.
@@ -165,7 +164,7 @@ def reachable(
         if vote.round == round_.number and vote.choice is Choice.APPROVE and _counts(vote, round_, digest)
     ]
     approved, filled = {vote.actor for vote in approvals}, {vote.holder for vote in approvals}
-    later = voters.later if can_follow(voters.later) else ()
+    later = voters.later if Matching(voters.later).complete else ()
     holders = round_.holders(members)
     delegates = voters.delegates_in(round_)
 
@@ -190,7 +189,7 @@ def reachable(
         return False
     others = [(person, holder) for person, holder in free if person not in people]
     names = {name for seat in taken for name in seat}
-    return _can_fill(round_.at_least - len(people | approved), others, _without(later, names))
+    return _can_fill(round_.at_least - len(people | approved), others, without(later, names))
 
 
 def _can_fill(number: int, seats: Sequence[Seat], later: Sequence[Demand]) -> bool:
@@ -205,31 +204,12 @@ def _can_fill(number: int, seats: Sequence[Seat], later: Sequence[Demand]) -> bo
         for taken in combinations(dear, size):
             names = {name for seat in taken for name in seat}
             different = len({person for person, _ in taken}) == size
-            if different and can_follow([(cheap - names, number - size), *_without(later, names)]):
+            if (
+                different
+                and Matching([(sorted(cheap - names), number - size), *without(later, names)]).complete
+            ):
                 return True
     return False
-
-
-def _without(demands: Sequence[Demand], people: Collection[str]) -> list[Demand]:
-    return [([person for person in able if person not in people], number) for able, number in demands]
-
-
-def can_follow(levels: Sequence[Demand]) -> bool:
-    """Whether each level can have as many people as it needs (people, number) while nobody decides at two of them."""
-    wanted = [people for people, number in levels for _ in range(number)]
-    taken: dict[str, int] = {}
-
-    def place(index: int, tried: set[str]) -> bool:
-        """Kuhn's matching: whoever is taken gives way where they can serve at another place."""
-        for person in wanted[index]:
-            if person not in tried:
-                tried.add(person)
-                if person not in taken or place(taken[person], tried):
-                    taken[person] = index
-                    return True
-        return False
-
-    return all(place(index, set()) for index in range(len(wanted)))
 
 
 def _counts(vote: Vote, round_: Round, digest: str) -> bool:

@@ -24,22 +24,32 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
     for spec in policy.fields:
         if spec.required and not request.fields.get(spec.name, "").strip():
             raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
-    barred = set() if policy.allow_self_approval else {request.requester}
-    if (level := policy.undecidable(barred)) is not None:
-        raise InvalidRequestError(
-            f"policy: without you too few people are left to decide the level {level.name}, "
-            "and nobody decides their own request. Please have somebody else ask.",
-            field="policy",
-        )
     if policy.require_amount and request.amount is None:
         raise InvalidRequestError(f"amount: is required for {policy.title}.", field="amount")
     if request.currency and policy.currency and request.currency != policy.currency:
         raise InvalidRequestError(f"currency: {policy.title} is in {policy.currency}.", field="currency")
-    if request.amount is None or request.currency:
-        return request
-    if policy.currency is None:
-        raise InvalidRequestError(f"amount: {policy.title} takes no amount.", field="amount")
-    return request.model_copy(update={"currency": policy.currency})
+    if request.amount is not None and not request.currency:
+        if policy.currency is None:
+            raise InvalidRequestError(f"amount: {policy.title} takes no amount.", field="amount")
+        request = request.model_copy(update={"currency": policy.currency})
+    if auto_approves(request, policy) is None:
+        _check_others_suffice(request, policy)
+    return request
+
+
+def _check_others_suffice(request: ApprovalRequest, policy: Policy) -> None:
+    """Raises `InvalidRequestError` where too few people are left to decide it without the requester.
+
+    Only the levels' own rounds are looked at: while these can be decided the request can, whomever it escalates to.
+    """
+    barred = set() if policy.allow_self_approval else {request.requester}
+    for fault in policy.impossible(barred, escalations=False):
+        what = "reject it at" if fault.rejecting else "decide"
+        raise InvalidRequestError(
+            f"policy: without you too few people are left to {what} the level {fault.round.level}, "
+            "and nobody decides their own request. Please have somebody else ask.",
+            field="policy",
+        )
 
 
 def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:

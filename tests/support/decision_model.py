@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
+from tests.support import possible
+from tests.support.possible import Terms
+
 Members = Mapping[str, list[str]]
 # Where the page says one thing and the orchestration does another, which nobody has decided yet: somebody may be a
 # delegate who asked for it, where the policy allows self-approval; and so may the operator's entry, although the policy
@@ -50,6 +53,19 @@ class Case:
     allow_repeat: bool = False
     delegates: tuple[str, ...] = ()
     operator: Mapping[str, str] = field(default_factory=dict)
+
+    def terms(self) -> list[tuple[Terms, Terms | None]]:
+        """Of each level, what its own round takes and what its escalation's does."""
+        found: list[tuple[Terms, Terms | None]] = []
+        for level in self.levels:
+            own = Terms(
+                level.approvers, level.people(0), level.reject_quorum, everybody=level.quorum == "all"
+            )
+            other = self.escalation if level.escalates else None
+            found.append(
+                (own, Terms(other.approvers, other.people(0), other.reject_quorum) if other else None)
+            )
+        return found
 
     def named(self) -> set[str]:
         """Everybody and every group that the policy names as approvers."""
@@ -159,22 +175,12 @@ class DecisionModel:
         return {name for vote in self.votes if vote.approves for name in (vote.actor, vote.holder)}
 
     def follows(self, used: set[str], *, strict: bool) -> bool:
-        """Whether the later levels that name people alone can be decided without those.
-
-        Read strictly, by their own people. Else a level that escalates may be decided by the escalation.
-        """
+        """Whether the later levels that name people alone can be decided, in their own rounds, without those."""
         if self.case.allow_repeat:
             return True
-        later = [
-            (self._able(level, used), level.people(0))
-            for level in self.case.levels[self.index + 1 :]
-            if not set(level.approvers) & self.case.groups and (strict or not level.escalates)
-        ]
-        return _disjoint(later)
-
-    def _able(self, level: Rules, used: set[str]) -> set[str]:
-        able = {who for who in level.approvers if not self.barred(who)} - used
-        return able & self.case.enrolled if level.code else able
+        barred = {who for level in self.case.levels for who in level.approvers if self.barred(who)}
+        later = [own for own, _ in self.case.terms()[self.index + 1 :]]
+        return possible.in_turn(later, self.case.groups, used | barred)
 
     # ---- what settles ------------------------------------------------------------------------------------
 
@@ -273,26 +279,3 @@ class DecisionModel:
     def vote(self, vote: CastVote) -> None:
         """One vote a person in a round."""
         self.votes = [v for v in self.votes if (v.round, v.actor) != (vote.round, vote.actor)] + [vote]
-
-
-def possible(case: Case, barred: set[str], *, strict: bool) -> bool:
-    """Whether levels that name people alone can all be decided without those; groups are not looked into."""
-    stages = [
-        ({who for who in level.approvers if who not in barred}, level.people(0))
-        for level in case.levels
-        if not set(level.approvers) & case.groups and (strict or not level.escalates)
-    ]
-    if case.allow_repeat:
-        return all(len(people) >= number for people, number in stages)
-    return _disjoint(stages)
-
-
-def _disjoint(stages: list[tuple[set[str], int]]) -> bool:
-    """Whether each stage can have so many people of its own."""
-    if not stages:
-        return True
-    (people, number), rest = stages[0], stages[1:]
-    return any(
-        _disjoint([(others - set(chosen), needed) for others, needed in rest])
-        for chosen in combinations(sorted(people), number)
-    )

@@ -23,7 +23,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from pydantic import ValidationError
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.challenge.models import Trouble
@@ -38,6 +37,7 @@ from tests.support import decision_model as rules
 from tests.support.decision_model import Case, DecisionModel, Rules
 from tests.support.direct import DirectRun, Neighbours
 from tests.support.identity import SHOWN
+from tests.support.possible import possible
 
 PROOF = bool(os.environ.get("COUNTERSIGN_PROOF"))
 RUNS, STEPS = (3000, 50) if PROOF else (70, 40)
@@ -213,16 +213,15 @@ class Deciding(RuleBasedStateMachine):
 
     def _policy(self, **terms: Any) -> Policy | None:
         """The policy; None where it is refused, as the page says."""
-        try:
-            policy = Policy(key="model", title="Model", channel="C0MAIN", groups=GROUPS, **terms)
-        except ValidationError:
-            policy = None
-        self.figures["policies refused"] += policy is None
-        if policy is None:
-            assert not self._policy_possible(strict=True), "a policy that can be decided was refused"
-        else:
-            assert self._policy_possible(strict=False), "a policy that nobody can decide was accepted"
-        return policy
+        policy = Policy(key="model", title="Model", channel="C0MAIN", groups=GROUPS, **terms)
+        refused = bool(policy.impossible())
+        self.figures["policies refused"] += refused
+        assert possible(self.case.terms(), GROUPS, repeat=self.case.allow_repeat) == (not refused), (
+            "a policy that can be decided was refused"
+            if refused
+            else "a policy that nobody can decide was accepted"
+        )
+        return None if refused else policy
 
     def _may_ask(self, request: ApprovalRequest, policy: Policy) -> bool:
         """Whether the request is taken, as the page says."""
@@ -234,18 +233,10 @@ class Deciding(RuleBasedStateMachine):
             taken = True
         barred = set() if self.case.allow_self else {"U0RITA"}
         self.figures["requests refused"] += not taken
-        possible = rules.possible(self.case, barred, strict=not taken)
-        assert possible == taken, "refused, though it can be decided" if possible else "nobody can decide it"
+        own = [(first, None) for first, _ in self.case.terms()]
+        can_be = possible(own, GROUPS, barred, repeat=self.case.allow_repeat)
+        assert can_be == taken, "refused, though it can be decided" if can_be else "nobody can decide it"
         return taken
-
-    def _policy_possible(self, *, strict: bool) -> bool:
-        stages = [*self.case.levels, *([self.case.escalation] if self.case.escalation else [])]
-        for stage in stages:
-            if not set(stage.approvers) & self.case.groups and (
-                stage.people(0) > len(stage.approvers) or stage.reject_quorum > len(stage.approvers)
-            ):
-                return False
-        return rules.possible(self.case, set(), strict=strict)
 
     # ---- what people and the world do ----------------------------------------------------------------------
 

@@ -1,0 +1,56 @@
+"""Whether a policy can be decided at all, by trying every way. From docs/reference/deciding.md, and from no code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+
+@dataclass(frozen=True)
+class Terms:
+    """One round as a policy writes it. `least` is how many different people it takes; with `everybody`, at least."""
+
+    approvers: tuple[str, ...]
+    least: int = 1
+    rejections: int = 1
+    everybody: bool = False
+
+
+# Each level's own round, and its escalation's if it escalates.
+Levels = Sequence[tuple[Terms, Terms | None]]
+
+
+def possible(levels: Levels, groups: Collection[str], barred: Collection[str] = (), *, repeat: bool) -> bool:
+    """Whether each round can be approved, and rejected, in some course of a request, without those who are barred."""
+    return not list(impossible(levels, groups, barred, repeat=repeat))
+
+
+def impossible(
+    levels: Levels, groups: Collection[str], barred: Collection[str] = (), *, repeat: bool
+) -> Iterator[tuple[int, Terms, bool]]:
+    """The rounds that cannot be: of which level, which one, and whether it cannot be rejected.
+
+    The other levels are decided in their own rounds. Groups are taken to have people enough.
+    """
+    own = [] if repeat else [first for first, _ in levels]
+    for at, rounds in enumerate(levels):
+        for one in filter(None, rounds):
+            if not in_turn([*own[:at], one, *own[at + 1 :]], groups, barred):
+                yield at, one, False
+            if not in_turn([*own[:at], Terms(one.approvers, one.rejections)], groups, barred):
+                yield at, one, True
+
+
+def in_turn(rounds: Sequence[Terms], groups: Collection[str], used: Collection[str]) -> bool:
+    """Whether these can be approved one after the other, while those who are used decide none of them any more."""
+    if not rounds:
+        return True
+    one, *rest = rounds
+    named = {who for who in one.approvers if who not in groups}
+    known, free = len(named) == len(set(one.approvers)), named - set(used)
+    if one.everybody:  # afterwards all of them have decided, here or before
+        return (not known or len(free) >= one.least) and in_turn(rest, groups, {*used, *named})
+    if not known:
+        return in_turn(rest, groups, used)
+    return any(in_turn(rest, groups, {*used, *way}) for way in combinations(sorted(free), one.least))
