@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from bot.outbound.actions import InstalledAction
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy import PersonEntry, PolicyBook
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,20 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
     return book
 
 
+def changes_of_people(before: PolicyBook, after: PolicyBook) -> Iterator[str]:
+    """Who is asked in whose place, and when, where the file now says it otherwise: one line a person, no number."""
+    for person in sorted({*before.people, *after.people}):
+        was, now = (_entry_words(book.people.get(person)) for book in (before, after))
+        if was != now:
+            yield f"{person}: {now} (before: {was})"
+
+
+def _entry_words(entry: PersonEntry | None) -> str:
+    delegate = f"delegate {entry.delegate}" if entry and entry.delegate else "no delegate"
+    away = f"away from {entry.away.since} until {entry.away.until}" if entry and entry.away else "not away"
+    return f"{delegate}, {away}"
+
+
 class PolicyReloader:
     """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
 
@@ -60,6 +74,7 @@ class PolicyReloader:
         return self._book
 
     def _reload(self) -> None:
+        before = self._book
         try:
             self._book = load(self._path, self._known, sms=self._sms)
             self.digest = self._digest()
@@ -69,6 +84,8 @@ class PolicyReloader:
             log.info(
                 "the policies of %s are in force: %s", self._path, ", ".join(sorted(self._book.policies))
             )
+            for change in changes_of_people(before, self._book):
+                log.info("new requests go by this: %s", change)
 
     def _digest(self) -> str:
         """SHA-256 of the file, to tell whether other processes have the same."""

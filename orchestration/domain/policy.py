@@ -443,14 +443,13 @@ class PolicyBook(Recorded):
         )
 
     def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
-        """The entries of the people whom this policy names, and of their delegates: what an instance takes along."""
-        named = {*policy.principals(), *policy.delegates}
-        named |= {
-            entry.delegate for person, entry in self.people.items() if person in named and entry.delegate
-        }
+        """The entries that can matter to a request of this policy: what an instance takes along.
+
+        They are not only those of the people whom it names: members of groups decide too, or are delegates. A phone
+        matters only where codes are needed.
+        """
         return {
             person: enrolled.known()
             for person, enrolled in self.people.items()
-            # Where codes are needed, anyone enrolled may be delegated to or be in a group.
-            if person in named or (policy.confirms and enrolled.phone)
+            if enrolled.delegate or enrolled.away or (policy.confirms and enrolled.phone)
         }

@@ -10,7 +10,7 @@ from bot.slack.ids import SlackIds
 from bot.slack.messages.notices import notice
 from orchestration.approval.outcome_activities import taken
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.domain.request import ApprovalRequest, Choice, LevelState, RemarkKind, Via
 from tests.support.direct import DirectRun, Neighbours
 
@@ -18,7 +18,10 @@ _COUNT = itertools.count(1)
 
 
 class DirectRequest:
-    """One request, by Rita. `groups` are as the directory has them; a test changes `people` as it likes."""
+    """One request, by Rita.
+
+    `groups` are as the directory has them, `entries` what people said of being away. Both are in `people`.
+    """
 
     def __init__(
         self,
@@ -26,10 +29,12 @@ class DirectRequest:
         policy: str,
         groups: dict[str, list[str]] | None = None,
         *,
+        entries: dict[str, PersonEntry] | None = None,
         silent: bool = False,
     ) -> None:
         self.people = Neighbours()
         self.people.groups.update(groups or {})
+        self.people.entries.update(entries or {})
         self.people.failing = silent
         request = ApprovalRequest(policy=policy, title="Steel", requester="U0RITA")
         self.run = DirectRun(taken(request, book, SlackIds()), self.people)

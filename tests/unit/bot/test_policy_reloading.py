@@ -59,6 +59,32 @@ def test_an_edit_counts_for_the_next_request_and_a_faulty_one_changes_nothing(
     assert list(book().policies) == ["back"]
 
 
+def test_who_is_asked_instead_of_whom_is_logged_where_the_file_changes_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    file = tmp_path / "policies.toml"
+    people = '[people.U0ADA]\nphone = "+12025550142"\ndelegate = "U0BOB"\n'
+    write(file, people + GOOD.format(name="purchase"))
+    book = PolicyReloader(file, {}, sms=False)
+    away = "away = { from = 2026-12-20, until = 2027-01-03 }\n"
+    write(
+        file, people.replace("U0BOB", "U0MAL").replace("0142", "0143") + away + GOOD.format(name="purchase")
+    )
+    assert book().people["U0ADA"].delegate == "U0MAL"
+    write(file, GOOD.format(name="purchase"))
+    assert book().people == {}
+    write(file, GOOD.format(name="travel"))
+    assert list(book().policies) == ["travel"]
+    told = [line for line in caplog.messages if line.startswith("new requests go by this")]
+    now = "delegate U0MAL, away from 2026-12-20 until 2027-01-03"
+    assert told == [
+        f"new requests go by this: U0ADA: {now} (before: delegate U0BOB, not away)",
+        f"new requests go by this: U0ADA: no delegate, not away (before: {now})",
+    ]
+    assert "202555" not in caplog.text
+
+
 def test_a_faulty_file_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "policies.toml"
     write(file, GOOD.format(name="purchase") + '[policies.purchase.on]\napproved = { activity = "nope" }\n')
