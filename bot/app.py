@@ -25,7 +25,7 @@ from bot.http.server import serving
 from bot.hub_membership import HubMembership
 from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
-from bot.outbound.http_client import HttpClient, allowed_networks
+from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
 from bot.security.keys import SigningKeys
 from bot.security.receipts import ReceiptSigner
@@ -101,7 +101,7 @@ async def running(
     secrets = Secrets.load(settings.secret, settings.data_dir)
     keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     sms = twilio_account(settings, secrets)
-    http = HttpClient(allowed_networks(settings.callback_networks))
+    http = HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts))
     book = PolicyReloader(settings.policies, known, sms=sms is not None)
     async with AsyncExitStack() as closing:
         connection = connect(
@@ -124,7 +124,10 @@ async def running(
         slack = web_client(settings.bot_token, settings.slack_api_url)
         notifier = SlackNotifier(slack, pace or Pace(), people.home_publisher.shown)
         activities = ApprovalActivities(
-            notifier, SlackDirectory(slack), OutcomeActions(known, http), alone_since=connection.alone_since()
+            notifier,
+            SlackDirectory(slack),
+            OutcomeActions(known, http, secrets),
+            alone_since=connection.alone_since(),
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         register(

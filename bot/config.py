@@ -46,6 +46,7 @@ SETTINGS: Final = frozenset(
         "TWILIO_FROM",
         "TWILIO_MESSAGING_SERVICE_SID",
         "COUNTERSIGN_SIGNING_KEY",
+        "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
     }
 )
@@ -86,6 +87,7 @@ class Settings:
     secret: str | None
     signing_key: str | None
     callback_networks: str | None
+    callback_hosts: str | None
 
     @property
     def issuer(self) -> str:
@@ -144,6 +146,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         secret=given.get("COUNTERSIGN_SECRET"),
         signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
         callback_networks=given.get("COUNTERSIGN_CALLBACK_NETWORKS"),
+        callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
     )
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from bot import config
+from bot.outbound.signing import action_secret
+from bot.security.secrets import Secrets
 from bot.terminal import say
 from orchestration.domain.errors import PolicyError
 
 FAULTS_FOUND: Final = 1
+POLICY_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 NEEDS_TWILIO: Final = (
     "Note: {policies} sends codes by SMS, so `countersign run` will need the TWILIO_ settings."
 )
@@ -21,11 +25,27 @@ NEEDS_TWILIO: Final = (
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
     policies = commands.add_parser("policies", help="what may be asked for, and who decides")
-    check = policies.add_subparsers(metavar="COMMAND", required=True).add_parser(
+    actions = policies.add_subparsers(metavar="COMMAND", required=True)
+    check = actions.add_parser(
         "check", help="find every fault in a policy file; exit status 1 when there is one"
     )
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check)
+
+    secret = actions.add_parser(
+        "secret", help="what the systems verify with that a policy's outcomes are POSTed to"
+    )
+    secret.add_argument("name", metavar="NAME", help="the policy, as the file calls it")
+    secret.set_defaults(command=_secret)
+
+
+def _secret(given: argparse.Namespace) -> int:
+    """Derived from the server's secret and the policy's name, so it can be shown again at any time."""
+    if not POLICY_KEY.fullmatch(given.name):
+        raise PolicyError(f"NAME: {given.name!r} is no name of a policy, such as purchase.")
+    secrets = Secrets.load(config.secret(os.environ), config.data_dir(os.environ))
+    say(action_secret(secrets, given.name))
+    return 0
 
 
 def _check(given: argparse.Namespace) -> int:

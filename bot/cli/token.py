@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from bot import config
-from bot.outbound.callbacks import secret_of
+from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE, RATE, TokenError, TokenFile
 from bot.terminal import say
@@ -54,7 +54,7 @@ def _callback_secret(given: argparse.Namespace) -> int:
     settings = config.secret(os.environ)
     if given.name not in {token.name for token in _file().all()}:
         raise TokenError(f"NAME: there is no token {given.name}.")
-    say(secret_of(Secrets.load(settings, config.data_dir(os.environ)), given.name))
+    say(callback_secret(Secrets.load(settings, config.data_dir(os.environ)), given.name))
     return 0
 
 

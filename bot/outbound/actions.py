@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from bot.outbound.http_client import HttpAnswer, HttpClient, host_of
+from bot.outbound.signing import action_secret, signed
+from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import CountersignError, DeliveryError
 from orchestration.domain.policy import Policy
@@ -58,24 +60,32 @@ def missing(
 class OutcomeActions:
     """`orchestration.ports.Actions`. Safe to share between threads."""
 
-    def __init__(self, known: Mapping[str, InstalledAction], http: HttpClient) -> None:
+    def __init__(self, known: Mapping[str, InstalledAction], http: HttpClient, secrets: Secrets) -> None:
         """`known`: the installed actions, by name."""
         self._known = known
         self._http = http
+        self._secrets = secrets
 
     def run_action(self, action: RunActionInput) -> str:
         """POSTs the event, or calls the installed action. `key` stays the same over all tries."""
         if action.post is not None:
-            return self._post(action.post, action.key, action.event)
+            return self._post(action.post, action)
         return self._call(action.activity or "", action.key, action.event)
 
-    def _post(self, url: str, key: str, event: dict[str, Any]) -> str:
-        """POSTs the event as JSON, with `key` as its `Idempotency-Key`.
+    def _post(self, url: str, action: RunActionInput) -> str:
+        """POSTs the event as JSON, signed with the policy's secret, with the key as `Idempotency-Key` and `webhook-id`.
 
         Returns the `message` or `id` of a JSON answer, else its status.
         """
-        body = json.dumps(event, allow_nan=False).encode()
-        answer = self._http.post(url, body, {"Idempotency-Key": key}, is_final=_is_final, read=ANSWER_READ)
+        body = json.dumps(action.event, allow_nan=False)
+        headers = signed(action_secret(self._secrets, action.policy), action.key, body)
+        answer = self._http.post(
+            url,
+            body.encode(),
+            {"Idempotency-Key": action.key, **headers},
+            is_final=_is_final,
+            read=ANSWER_READ,
+        )
         said = _message(answer)
         if answer.ok:
             return said or f"done ({answer.status})"

@@ -1,9 +1,9 @@
 """The one HTTP client for what leaves this server on its own: callbacks, and the POSTs of outcome actions.
 
-One set of rules holds for both. A private, loopback or link-local address is refused unless its network is allowed. No
-redirect is followed, no proxy or `.netrc` of the environment is used, and no cookie is kept. A try is given
-up after ten seconds, though a name resolver that hangs can hold its thread for longer. No more of an answer is read
-than its caller asks for.
+One set of rules holds for both. An address that is not public is refused unless its network is allowed. Where the
+operator gives a list of hosts, every other host is refused. No redirect is followed, no proxy or `.netrc` of the
+environment is used, and no cookie is kept. A try is given up after ten seconds. No more of an answer is read than its
+caller asks for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,14 +23,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.config import SettingError
+from bot.outbound.addresses import Network, may_be_called
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
 
 TIMEOUT: Final = 10.0  # seconds, for all of one try
+_HOST: Final = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 LONGEST_WAIT: Final = 3600.0  # seconds; a system that asks for more is tried again sooner all the same
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TryFailedError(CountersignError):
@@ -57,12 +61,38 @@ def allowed_networks(setting: str | None) -> tuple[Network, ...]:
         ) from error
 
 
+def allowed_hosts(setting: str | None) -> HostList | None:
+    """The hosts of COUNTERSIGN_CALLBACK_HOSTS, or None where every host may be called. Raises `SettingError`."""
+    if setting is None:
+        return None
+    hosts = [host.lower() for host in setting.replace(",", " ").split()]
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise SettingError(
+                f"COUNTERSIGN_CALLBACK_HOSTS: {host!r} is no host; give names such as erp.example.com or "
+                "*.example.com, without scheme, port and path, separated by commas."
+            )
+    return HostList(hosts)
+
+
+class HostList:
+    """The only hosts that may be called. `*.example.com` means every name under example.com, and not itself."""
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._hosts = frozenset(host for host in hosts if not host.startswith("*."))
+        self._domains = tuple(host.removeprefix("*") for host in hosts if host.startswith("*."))
+
+    def __contains__(self, host: str) -> bool:
+        return host in self._hosts or host.endswith(self._domains)
+
+
 class HttpClient:
     """POSTs to other systems. Called from worker threads; each call has its own connection."""
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
-        """`allowed`: the networks that may be reached although they are not public."""
+    def __init__(self, allowed: Sequence[Network], hosts: HostList | None = None) -> None:
+        """`allowed`: networks that may be reached although they are not public. `hosts`: the only hosts, or None."""
         self._allowed = allowed
+        self._hosts = hosts
 
     def post(
         self,
@@ -85,8 +115,12 @@ class HttpClient:
         self, url: str, body: bytes, headers: Mapping[str, str], is_final: Callable[[int], bool], read: int
     ) -> HttpAnswer:
         host = host_of(url)
+        if self._hosts is not None and host.removesuffix(".") not in self._hosts:
+            raise DeliveryError(f"{host} is not among the hosts that COUNTERSIGN_CALLBACK_HOSTS allows.")
         sockets = _PublicSockets(self._allowed)
-        connector = aiohttp.TCPConnector(socket_factory=sockets.open, force_close=True)
+        connector = aiohttp.TCPConnector(
+            socket_factory=sockets.open, force_close=True, resolver=_DaemonResolver()
+        )
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
@@ -101,7 +135,7 @@ class HttpClient:
             ):
                 _check(answer, host, is_final)
                 return HttpAnswer(answer.status, await _beginning(answer.content, read))
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, UnicodeError) as error:
             raise DeliveryError(f"{host} is not an address that can be called.") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if sockets.refused is not None and not sockets.opened:
@@ -126,13 +160,58 @@ class _PublicSockets:
         """A socket for one result of `getaddrinfo`. Raises `OSError` for an address that must not be reached."""
         family, kind, protocol, _, place = target
         address = ipaddress.ip_address(place[0].partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        address = mapped or address
-        if not address.is_global and not any(address in network for network in self._allowed):
+        if not may_be_called(address, self._allowed):
             self.refused = address
             raise OSError(f"{address} is not a public address.")
         self.opened += 1
         return socket.socket(family, kind, protocol)
+
+
+class _DaemonResolver(AbstractResolver):
+    """Resolves each name in a thread of its own, which nobody waits for once the try's time is over."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of the name. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[list[Any]] = loop.create_future()
+
+        def look() -> None:
+            result: list[Any] | OSError
+            try:
+                result = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+            except OSError as error:
+                result = error
+            except UnicodeError:  # a label that is too long or empty
+                result = socket.gaierror(socket.EAI_NONAME, "the name is not valid")
+            with suppress(RuntimeError):  # the try is over, and its loop closed
+                loop.call_soon_threadsafe(_settle, found, result)
+
+        threading.Thread(target=look, name=f"resolve {host}", daemon=True).start()
+        return [
+            ResolveResult(
+                hostname=host,
+                host=place[0],
+                port=place[1],
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, place in await found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+
+def _settle(future: asyncio.Future[list[Any]], result: list[Any] | OSError) -> None:
+    if future.done():
+        return
+    if isinstance(result, OSError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
 
 
 def host_of(url: str) -> str:

@@ -319,6 +319,7 @@ class Effects:
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
         key = f"{self._outcome_id()}:{index}"
         return "run_action", RunActionInput(
+            policy=self._record.policy.key,
             post=action.post,
             activity=action.activity,
             key=key,

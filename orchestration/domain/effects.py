@@ -53,8 +53,12 @@ class SendMessageInput(Recorded):
 
 
 class RunActionInput(Recorded):
-    """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries."""
+    """Input of `run_action`: POST the outcome, or call an installed action. `key` stays the same over all tries.
 
+    `policy` is the one whose outcome it is: a POST is signed with the secret of that policy.
+    """
+
+    policy: str
     post: str | None = None
     activity: str | None = None
     key: str

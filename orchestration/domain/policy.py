@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import phonenumbers
 from pydantic import (
@@ -138,8 +139,17 @@ class Action(Recorded):
 
     @property
     def label(self) -> str:
-        """What it is called where its result is told."""
-        return self.post or self.activity or self.notify or ""
+        """What it is called where its result is told. Of an address only the host: its path may be a secret."""
+        if self.post is not None:
+            return _host(self.post)
+        return self.activity or self.notify or ""
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "the system"
+    except ValueError:
+        return "the system"
 
 
 class Away(Recorded):

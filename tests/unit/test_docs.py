@@ -26,7 +26,7 @@ from bot.http.api.hooks import HookRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.timeline import _ACTIVITIES
-from bot.outbound.callbacks import secret_of
+from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
@@ -323,7 +323,7 @@ def test_the_receiver_of_callbacks_takes_ours_and_no_others(monkeypatch: pytest.
     (snippet,) = recipes("callback")
     names: dict[str, Any] = {}
     exec(compile(snippet, "outcomes.md", "exec"), names)  # noqa: S102 - the page's own words
-    secret = secret_of(Secrets(b"x" * 32), "ci")
+    secret = callback_secret(Secrets(b"x" * 32), "ci")
     monkeypatch.setenv("CALLBACK_SECRET", secret)
     body = json.dumps({"data": {"outcome": {"status": "approved"}}})
     now = datetime.now(UTC)

@@ -8,26 +8,30 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.outbound import actions
 from bot.outbound.actions import MissingActionError, OutcomeActions
 from bot.outbound.http_client import HttpClient, TryFailedError, allowed_networks
+from bot.outbound.signing import action_secret, callback_secret
+from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from tests.support.order_server import OrderServer
 
+SECRETS = Secrets(b"a secret of at least thirty-two bytes")
 HTTP = HttpClient(allowed_networks("127.0.0.0/8"))
 EVENT: dict[str, object] = {"type": "approval.approved", "data": {"title": "Café"}}
 
 
 def action(key: str, *, post: str | None = None, activity: str | None = None) -> RunActionInput:
-    return RunActionInput(post=post, activity=activity, key=key, event=EVENT, attempt=1)
+    return RunActionInput(policy="purchase", post=post, activity=activity, key=key, event=EVENT, attempt=1)
 
 
 def post(server: OrderServer) -> str:
-    return OutcomeActions({}, HTTP).run_action(action("purchase-1:approved:0", post=server.url))
+    return OutcomeActions({}, HTTP, SECRETS).run_action(action("purchase-1:approved:0", post=server.url))
 
 
 def test_the_event_goes_as_json_with_its_key(server: OrderServer) -> None:
@@ -37,6 +41,19 @@ def test_the_event_goes_as_json_with_its_key(server: OrderServer) -> None:
     assert (path, body) == ("/orders", EVENT)
     assert headers["Idempotency-Key"] == "purchase-1:approved:0"
     assert headers["Content-Type"] == "application/json"
+
+
+def test_a_post_is_signed_with_the_secret_of_its_policy(server: OrderServer) -> None:
+    """Anybody may know the address; only who holds the secret can place an order there."""
+    post(server)
+    [(_, headers, body)] = server.asked
+    raw = json.dumps(body)
+    assert Webhook(action_secret(SECRETS, "purchase")).verify(raw, dict(headers)) == EVENT
+    for wrong in (action_secret(SECRETS, "deploy"), callback_secret(SECRETS, "purchase")):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(wrong).verify(raw, dict(headers))
+    with pytest.raises(WebhookVerificationError):
+        Webhook(action_secret(SECRETS, "purchase")).verify(raw.replace("Caf", "Caff"), dict(headers))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +128,7 @@ def test_what_trying_again_cannot_cure(
 
 def test_nobody_there_is_said_by_name_and_without_the_path() -> None:
     with pytest.raises(TryFailedError) as told:
-        OutcomeActions({}, HTTP).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
+        OutcomeActions({}, HTTP, SECRETS).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
     assert str(told.value) == "127.0.0.1 could not be reached (Connection refused)."
 
 
@@ -138,9 +155,12 @@ def test_an_installed_action_is_called_with_key_and_event(packages: Path) -> Non
     )
     install(packages, "ledger", "ledger_actions:book")
     known = actions.installed()
-    assert OutcomeActions(known, HTTP).run_action(action("k", activity="ledger")) == "k approval.approved"
+    assert (
+        OutcomeActions(known, HTTP, SECRETS).run_action(action("k", activity="ledger"))
+        == "k approval.approved"
+    )
     with pytest.raises(DeliveryError, match="No installed package has the action gone any more"):
-        OutcomeActions(known, HTTP).run_action(action("k", activity="gone"))
+        OutcomeActions(known, HTTP, SECRETS).run_action(action("k", activity="gone"))
 
 
 def test_an_action_that_cannot_be_loaded_stops_the_start_by_name(packages: Path) -> None:

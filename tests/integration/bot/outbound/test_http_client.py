@@ -11,7 +11,7 @@ import pytest
 from bot.config import SettingError
 from bot.outbound.actions import OutcomeActions
 from bot.outbound.callbacks import CallbackSender
-from bot.outbound.http_client import HttpClient, TryFailedError, allowed_networks
+from bot.outbound.http_client import HttpClient, TryFailedError, allowed_hosts, allowed_networks
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput, SendCallbackInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
@@ -29,8 +29,11 @@ def send(request: pytest.FixtureRequest, tmp_path: Path) -> Send:
         return sender.send_callback(SendCallbackInput(url=url, id="x", event={}, attempt=1))
 
     def action(url: str, networks: str | None) -> str:
-        actions = OutcomeActions({}, HttpClient(allowed_networks(networks)))
-        return actions.run_action(RunActionInput(post=url, activity=None, key="x", event={}, attempt=1))
+        http = HttpClient(allowed_networks(networks))
+        actions = OutcomeActions({}, http, Secrets.load(None, tmp_path))
+        return actions.run_action(
+            RunActionInput(policy="purchase", post=url, activity=None, key="x", event={}, attempt=1)
+        )
 
     return {"callback": callback, "action": action}[request.param]
 
@@ -45,6 +48,25 @@ def send(request: pytest.FixtureRequest, tmp_path: Path) -> Send:
         "http://[::ffff:127.0.0.1]:{port}/",
         "http://2130706433:{port}/",
         "http://169.254.169.254/latest/meta-data",
+        "http://168.63.129.16/machine/",
+        "http://192.0.0.192/latest/",
+        "http://100.100.100.200/latest/meta-data/",
+        "http://224.0.0.1/",
+        "http://255.255.255.255/",
+        "http://[64:ff9b::7f00:1]:{port}/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://[64:ff9b:1::a00:1]/",
+        "http://[::ffff:0:7f00:1]:{port}/",
+        "http://[::7f00:1]:{port}/",
+        "http://[2002:7f00:1::]/",
+        "http://[2002:a9fe:a9fe::1]/",
+        "http://[2001:0:5db8:d822:8000:63bf:80ff:fffe]/",
+        "http://[fe80::5efe:7f00:1]/",
+        "http://[2a00:1450::200:5efe:a00:1]/",
+        "http://[fec0::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[ff02::1]/",
+        "http://[::]:{port}/",
         "http://10.0.0.1/",
         "http://[fe80::1]/",
     ],
@@ -57,6 +79,43 @@ def test_no_private_address_is_reached_however_it_is_written(
     with pytest.raises(DeliveryError, match=r"not an? (public )?address"):
         send(target.format(port=server.server_port), networks)
     assert server.asked == []
+
+
+def test_with_a_list_of_hosts_no_other_is_called(tmp_path: Path, server: OrderServer) -> None:
+    """However the host is written; the list names hosts, and not addresses that they resolve to."""
+    networks = allowed_networks("127.0.0.0/8")
+    for setting, reached in (
+        ("127.0.0.1", True),
+        ("LOCALHOST, 127.0.0.1", True),
+        ("localhost", False),
+        ("*.0.0.1", True),
+        ("*.127.0.0.1", False),
+        ("erp.example *.example.com", False),
+        ("", False),
+    ):
+        server.asked.clear()
+        sender = CallbackSender(Secrets.load(None, tmp_path), HttpClient(networks, allowed_hosts(setting)))
+        callback = SendCallbackInput(url=server.url, id="x", event={}, attempt=1)
+        if reached:
+            sender.send_callback(callback)
+        else:
+            with pytest.raises(DeliveryError, match="COUNTERSIGN_CALLBACK_HOSTS"):
+                sender.send_callback(callback)
+        assert bool(server.asked) is reached
+
+
+@pytest.mark.parametrize("setting", ["https://erp.example", "erp.example:443", "erp.example/x", "*", "a b*c"])
+def test_what_is_no_host_is_said_at_the_start(setting: str) -> None:
+    with pytest.raises(SettingError, match=r"^COUNTERSIGN_CALLBACK_HOSTS: .*; give names such as erp"):
+        allowed_hosts(setting)
+
+
+@pytest.mark.parametrize(
+    "host", ["a" * 64 + ".example", "a..example", ".example", "xn--" + "ü" * 60 + ".example"]
+)
+def test_a_name_that_cannot_be_one_is_said_in_words(send: Send, host: str) -> None:
+    with pytest.raises((DeliveryError, TryFailedError), match=r"cannot be resolved|that can be called"):
+        send(f"http://{host}/", "127.0.0.0/8")
 
 
 def test_an_allowed_network_is_reached(send: Send, server: OrderServer) -> None:

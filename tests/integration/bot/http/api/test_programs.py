@@ -16,7 +16,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext
 from standardwebhooks import Webhook
 
-from bot.outbound.callbacks import secret_of
+from bot.outbound.signing import callback_secret
 from bot.security.receipts import ReceiptError, verify
 from bot.security.secrets import Secrets
 from orchestration.approval.subworkflow import request_approval
@@ -111,7 +111,7 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) 
             await retry_due(api, tries - 1)
             await api.eventually(lambda tries=tries: len(place.got) == tries)
         asked_with = (await api.service.view(approval["id"])).request.asked_with
-        secret = secret_of(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
+        secret = callback_secret(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
         ids = set()
         for headers, body in place.got:
             event = Webhook(secret).verify(body, headers)
