@@ -27,8 +27,9 @@ from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
+from bot.records.log import FOLDER as RECORDS
+from bot.records.log import RecordLog
 from bot.security.keys import SigningKeys
-from bot.security.receipts import ReceiptSigner
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
@@ -66,13 +67,14 @@ SLACK_TIMEOUT: Final = 10  # seconds, for one call to the Web API
 
 @dataclass(frozen=True)
 class Countersign:
-    """A running process: service, API and port, hub and worker, its place on the hub, the task that connects to Slack.
+    """A running process: service, API, records, port, hub and worker, its place on the hub, what connects to Slack.
 
     `connecting` is done once Slack is connected; it raises when Slack refuses a token.
     """
 
     service: ApprovalService
     api: Api
+    records: RecordLog
     port: int
     connection: Connection
     worker: TaskHubGrpcWorker
@@ -117,8 +119,14 @@ async def running(
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
         service = ApprovalService(client, book, SlackIds(), request_ids)
         challenges = sms.service(client) if sms else None
-        outcome_activities, api = _for_programs(settings, client, service, secrets, keys, http, challenges)
-        people = _for_people(settings, connection, client, service, secrets, redraw_every)
+        records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
+        closing.callback(records.close)
+        operations = Operations(client, records)
+        sender = CallbackSender(secrets, http)
+        outcome_activities, api = _for_programs(
+            settings, operations, service, secrets, keys, records, sender, challenges
+        )
+        people = _for_people(settings, connection, client, operations, service, secrets, redraw_every)
 
         worker = connection.worker()
         slack = web_client(settings.bot_token, settings.slack_api_url)
@@ -159,7 +167,7 @@ async def running(
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
-        yield Countersign(service, api, port, connection, worker, membership, connecting)
+        yield Countersign(service, api, records, port, connection, worker, membership, connecting)
 
 
 async def _joined(
@@ -195,16 +203,17 @@ async def _joined(
 
 def _for_programs(
     settings: Settings,
-    client: AsyncTaskHubGrpcClient,
+    operations: Operations,
     service: ApprovalService,
     secrets: Secrets,
     keys: SigningKeys,
-    http: HttpClient,
+    records: RecordLog,
+    sender: CallbackSender,
     challenges: ChallengeService | None,
 ) -> tuple[OutcomeActivities, Api]:
     api = Api(
         service,
-        Operations(client),
+        operations,
         TokenFile(settings.data_dir / TOKENS),
         secrets,
         keys,
@@ -212,8 +221,7 @@ def _for_programs(
         issuer=settings.issuer,
         challenges=challenges,
     )
-    signer = api.outcome_events(ReceiptSigner(keys, settings.issuer))
-    return OutcomeActivities(signer, CallbackSender(secrets, http), service.book, SlackIds()), api
+    return OutcomeActivities(api.outcome_events(records), sender, service.book, SlackIds()), api
 
 
 @dataclass(frozen=True)
@@ -230,6 +238,7 @@ def _for_people(
     settings: Settings,
     connection: Connection,
     client: AsyncTaskHubGrpcClient,
+    operations: Operations,
     service: ApprovalService,
     secrets: Secrets,
     redraw_every: float,
@@ -241,7 +250,7 @@ def _for_people(
         slack,
         HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
         Prechecks(groups, links.make),
-        RecordRoutes(service, Operations(client), links, Names(slack, groups)),
+        RecordRoutes(service, operations, links, Names(slack, groups)),
     )
 
 

@@ -76,6 +76,17 @@ class Signer(Protocol):
         ...
 
 
+class Records(Protocol):
+    """Keeps what happened for longer than the task hub does."""
+
+    def purged(self, request_id: str, nonce: str, by: str) -> None:
+        """Puts on record that `by` is about to have this start of the request forgotten. Once is enough.
+
+        Where that fails (`RecordsUnavailableError`), nothing is to be forgotten.
+        """
+        ...
+
+
 class Caller(Protocol):
     """Tells other programs."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from bot.security.keys import SigningKeys
 from bot.security.signatures import PublishedKeys, Signed
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import CountersignError
@@ -14,8 +13,6 @@ from orchestration.domain.request import Outcome, Status
 from orchestration.domain.salts import text_digest
 
 TYPE: Final = "countersign-receipt+jwt"
-# What a receipt says anew each time that it is made. All else of it is the outcome.
-PLACE: Final = frozenset({"iss", "log", "sequence", "previous", "signed_at"})
 
 _HUBS_WORD: Final = frozenset({Status.TIMED_OUT, Status.FAILED, Status.TERMINATED})
 
@@ -66,20 +63,6 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
             for vote in level.decisions
         ],
     }
-
-
-class ReceiptSigner:
-    """`orchestration.ports.Signer`. Safe to share between threads."""
-
-    def __init__(self, keys: SigningKeys, issuer: str) -> None:
-        """`issuer`: the server's own address, which every receipt names."""
-        self._keys = keys
-        self._issuer = issuer
-
-    def sign_receipt(self, given: SignReceiptInput) -> str:
-        """See `Signer`."""
-        claims = outcome_claims(given) | {"iss": self._issuer, "signed_at": datetime.now(UTC).isoformat()}
-        return self._keys.sign(TYPE, claims)
 
 
 def _reported_by_hub(outcome: Outcome) -> bool:

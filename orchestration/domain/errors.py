@@ -44,6 +44,10 @@ class HubSilentError(HubUnavailableError):
     """The task hub did not answer in time, so I cannot tell whether that counts. Please do it again: it counts once."""
 
 
+class RecordsUnavailableError(CountersignError):
+    """The records cannot be written to just now, so nothing was done. The server's log says why."""
+
+
 class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 

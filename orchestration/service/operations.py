@@ -5,6 +5,7 @@ Unlike the service's commands these take effect on the instance itself and run n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from durabletask.client import (
     parse_orchestration_state,
 )
 from durabletask.history import HistoryEvent
+from durabletask.history import SubOrchestrationInstanceCreatedEvent as ChildCreated
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
 
+from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import progress_of
 from orchestration.domain.commands import COMMANDS, Progress
 from orchestration.domain.errors import (
@@ -32,7 +35,9 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.request import APPROVAL, Outcome, Status
+from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.approvals import OVER
 from orchestration.service.calls import ours, translated, within_budget
 from orchestration.service.sweep import reconcile_id, start_reconciling
 
@@ -64,8 +69,10 @@ class Wanted:
 class Operations:
     """An operator's operations on the hub. Each may raise `HubUnavailableError`."""
 
-    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient, records: Records) -> None:
+        """`records` get to know of each approval that is purged, before it is."""
         self._client = client
+        self._records = records
         self._converter = PydanticConverter()
 
     # ---- looking -----------------------------------------------------------------------------------------
@@ -188,11 +195,38 @@ class Operations:
         with translated():
             await within_budget(start_reconciling(self._client, state))
 
-    async def purge(self, instance_id: str) -> int:
-        """Forgets an instance that has ended, and what it had started; how many were forgotten."""
+    async def purge(self, instance_id: str, by: str) -> int:
+        """Forgets an instance that has ended, and what it had started; how many were forgotten.
+
+        Each approval among them has its tombstone in the records before that, which says `by` whom. Raises
+        `RecordsUnavailableError` where that is not possible, and `UnknownRequestError`.
+        """
+        for request_id, nonce in await self._ended_approvals(instance_id):
+            await asyncio.to_thread(self._records.purged, request_id, nonce, by)
         with translated(_named):
             result = await within_budget(self._client.purge_orchestration(instance_id))
         return int(result.deleted_instance_count)
+
+    async def _ended_approvals(self, instance_id: str) -> list[tuple[str, str]]:
+        """Each approval, with its nonce, that goes with the instance when that is purged: itself, or what it asked."""
+        found: dict[str, str] = {}
+        looked_at: set[str] = set()
+        left = [instance_id]
+        while left:
+            looked_at.add(one := left.pop())
+            try:
+                state = await self.instance(one)
+            except UnknownRequestError:
+                continue
+            if state.runtime_status not in OVER:
+                continue
+            if state.name == APPROVAL:
+                given = state.get_input(ApprovalInput)
+                found[one] = given.nonce if given else ""
+            else:
+                children = [event for event in await self.history(one) if isinstance(event, ChildCreated)]
+                left += [child.instance_id for child in children if child.instance_id not in looked_at]
+        return list(found.items())
 
 
 def _named(error: grpc.RpcError) -> CountersignError:

@@ -33,6 +33,7 @@ class Board:
         self.replies: list[tuple[str, Step]] = []
         self.acted: list[tuple[str, str, dict[str, Any]]] = []
         self.pinged: list[str] = []
+        self.purged: list[tuple[str, str, str]] = []
         self.edits = 0
         self.posts = 0
         self.lookups = 0
@@ -144,6 +145,11 @@ class BoardOutcomes:
     def sign_receipt(self, given: SignReceiptInput) -> str:
         self._board._maybe_fail("sign_receipt")
         return f"stamped {given.outcome.request_id} {given.outcome.status}"
+
+    def purged(self, request_id: str, nonce: str, by: str) -> None:
+        self._board._maybe_fail("purged")
+        with self._board.lock:
+            self._board.purged.append((request_id, nonce, by))
 
     def send_callback(self, callback: SendCallbackInput) -> str:
         self._board._maybe_fail("send_callback")

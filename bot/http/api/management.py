@@ -181,7 +181,10 @@ class ManagementRoutes:
     async def purge(self, call: ApiCall) -> web.Response:
         """Purges it, if it has ended."""
         instance_id = self._admit(call, "admin")
-        deleted = await self._operations.purge(instance_id)
+        deleted = await self._operations.purge(
+            instance_id,
+            f"{call.token.owner} with {call.token.name}" if call.has_token else "an address with a key",
+        )
         if not deleted:
             raise UnknownRequestError("There is no ended instance with that ID.")
         return plain_json({"instancesDeleted": deleted})

@@ -16,6 +16,7 @@ from orchestration.domain.errors import (
     HubUnavailableError,
     IdempotencyConflictError,
     InvalidRequestError,
+    RecordsUnavailableError,
     ReservedEventError,
     UnknownRequestError,
 )
@@ -92,7 +93,7 @@ def problem_of(error: CountersignError) -> Problem:
             return Problem("key-reused", str(error), errors=[("Idempotency-Key", str(error))])
         case ReservedEventError():
             return Problem("forbidden", str(error))
-        case HubUnavailableError() | TokenError():
+        case HubUnavailableError() | RecordsUnavailableError() | TokenError():
             return Problem("unavailable", str(error), headers={"Retry-After": "2"})
     raise error
 

@@ -14,6 +14,7 @@ from bot.simulator.control.person import ActionRefusedError
 from orchestration.domain.request import ApprovalRequest, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.operations import Operations
+from tests.support.board import Board, BoardOutcomes
 from tests.support.messages import Message, actions_of, private, says
 from tests.support.slack import PURCHASES, deliver, has_card, pressed, undecided
 from tests.support.world import World
@@ -36,11 +37,11 @@ async def asked(world: World, title: str) -> Message:
 async def purged(world: World, card: Message) -> None:
     request_id = card["metadata"]["event_payload"]["instance_id"]
     await world.service.cancel(request_id, Actor("U0RITA", Via.CHAT))
-    operations = Operations(world.client)
+    operations = Operations(world.client, BoardOutcomes(Board()))
     async with asyncio.timeout(10):
         while (await operations.instance(request_id)).runtime_status.name != "COMPLETED":
             await asyncio.sleep(0.01)
-    assert await operations.purge(request_id) >= 1
+    assert await operations.purge(request_id, "U0OPS") >= 1
 
 
 async def replaced(world: World, before: Message) -> Message:

@@ -31,7 +31,7 @@ from orchestration.domain.request import (
 )
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
-from tests.support.board import NUMBERS
+from tests.support.board import NUMBERS, BoardOutcomes
 from tests.support.book import CORE as BOOK
 from tests.support.core_world import PATIENCE, CoreWorld, by, request_ids
 from tests.support.identity import OTHER_NONCE
@@ -42,7 +42,7 @@ async def purged(world: CoreWorld, request_id: str) -> None:
     await world.cancel(request_id, "U0RITA")
     await world.completed(request_id)
     client = world.connection.client()
-    assert await Operations(client).purge(request_id) >= 1
+    assert await Operations(client, BoardOutcomes(world.board)).purge(request_id, "U0OPS") >= 1
     await client.close()
 
 
@@ -210,7 +210,7 @@ async def test_a_key_finds_its_request_after_the_secret_has_changed(world: CoreW
 async def test_an_outcome_of_a_stopped_request_is_of_this_start(world: CoreWorld) -> None:
     """What was asked anew, and stopped again, has its cards corrected again, and is not told of the first outcome."""
     client = world.connection.client()
-    operations = Operations(client)
+    operations = Operations(client, BoardOutcomes(world.board))
 
     async def stopped() -> str:
         request_id = await world.ask("deploy", idempotency_key="run-7")
@@ -227,7 +227,7 @@ async def test_an_outcome_of_a_stopped_request_is_of_this_start(world: CoreWorld
         return request_id
 
     request_id = await stopped()
-    assert await operations.purge(request_id) >= 1
+    assert await operations.purge(request_id, "U0OPS") >= 1
     assert await stopped() == request_id
     await client.close()
 
@@ -240,7 +240,7 @@ async def test_the_keys_of_what_follows_an_outcome_are_of_this_start(world: Core
             "budget", amount=Decimal(5), idempotency_key="desk", callback_url="https://ci.example/done"
         )
         await world.completed(request_id)
-        await Operations(client).purge(request_id)
+        await Operations(client, BoardOutcomes(world.board)).purge(request_id, "U0OPS")
     await client.close()
     assert len({key for _, key, _ in world.board.acted}) == 2
 

@@ -19,6 +19,7 @@ from orchestration.people.worklist import ASKED_KEPT, WAITS_KEPT, WorklistState,
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.operations import Operations
 from orchestration.service.worklists import Worklist, Worklists
+from tests.support.board import BoardOutcomes
 from tests.support.core_world import PATIENCE, CoreWorld
 
 GROUPS = {
@@ -121,7 +122,7 @@ async def test_what_was_stopped_or_purged_is_on_no_worklist(
 ) -> None:
     request_id = await world.ask("purchase")
     await worklist_when(reader, "U0FIN", waits(request_id))
-    operations = Operations(client)
+    operations = Operations(client, BoardOutcomes(world.board))
     await operations.terminate(request_id, "wrong")
     found = await worklist_when(reader, "U0RITA", lambda worklist: bool(worklist.decided))
     assert found.decided[0].progress.status is Status.TERMINATED
@@ -131,7 +132,7 @@ async def test_what_was_stopped_or_purged_is_on_no_worklist(
             await asyncio.sleep(0.01)
 
     await asyncio.wait_for(cleared(), PATIENCE)
-    await operations.purge(request_id)
+    await operations.purge(request_id, "U0OPS")
     assert (await state(client, "U0RITA")).asked == [request_id]
     assert (await reader.of("U0RITA", [])) == Worklist()
 

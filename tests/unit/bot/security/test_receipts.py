@@ -6,9 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +14,15 @@ import pytest
 
 from bot.cli.main import main
 from bot.security.keys import SigningKeyError, SigningKeys
-from bot.security.receipts import ReceiptError, ReceiptSigner, verify
-from orchestration.domain.effects import SignReceiptInput
-from orchestration.domain.request import Choice, Factor, LevelState, Outcome, Status, Via, Vote
-
-ISSUER = "https://approvals.example"
-AT = datetime(2026, 11, 1, tzinfo=UTC)
-
-Sign = Callable[..., str]
-
-
-def published(keys: SigningKeys, issuer: str = ISSUER) -> dict[str, Any]:
-    """As the server publishes them."""
-    return {"issuer": issuer, **keys.public()}
-
-
-def outcome(**changes: Any) -> Outcome:
-    """An approval that was decided in Slack, and confirmed by a code."""
-    vote = Vote(
-        round=1,
-        holder="U0ADA",
-        actor="U0ADA",
-        choice=Choice.APPROVE,
-        comment="Go.",
-        salt="pepper",
-        via=Via.CHAT,
-        factor=Factor.SMS,
-        at=AT,
-    )
-    given: dict[str, Any] = {
-        "request_id": "deploy-1",
-        "status": Status.APPROVED,
-        "processed_by": "U0ADA",
-        "processed_at": AT,
-        "levels": [LevelState(name="On call", status=Status.APPROVED, decisions=[vote])],
-        "digest": "a" * 64,
-        "nonce": "n" * 22,
-    }
-    return Outcome(**given | changes)
+from bot.security.receipts import TYPE, ReceiptError, outcome_claims, verify
+from orchestration.domain.request import Status
+from tests.support.receipts import AT, ISSUER, ended, published
 
 
 def signing(keys: SigningKeys, **changes: Any) -> str:
-    """The receipt of that approval."""
-    given = SignReceiptInput(
-        outcome=outcome(**changes),
-        policy="deploy",
-        policy_digest="b" * 64,
-        requester="U0RITA",
-        asked_with="ci",
-        asked_at=AT - timedelta(hours=1),
-        amount=Decimal("4200.50"),
-        currency="EUR",
-        attempt=1,
-    )
-    return ReceiptSigner(keys, ISSUER).sign_receipt(given)
+    """The receipt of an approval, by itself."""
+    more = {"iss": ISSUER, "signed_at": datetime.now(UTC).isoformat()}
+    return keys.sign(TYPE, outcome_claims(ended(**changes)) | more)
 
 
 # ---- what it says ----------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The records: every outcome in a hash-chained log that outlives the task hub's retention."""

@@ -1,0 +1,248 @@
+"""One log: a file that only grows, of entries that each name the hash of the one before.
+
+An entry is on disk (fsync) before it is told of. No byte that was written is removed: a line that a kill has cut short
+stays, and the entry after it says that it is no entry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from bot.records.entries import Entry, Kind, Place, read_line, unchecked_claims
+from bot.records.index import Index, Indexed
+from orchestration.domain.errors import CountersignError
+
+ENTRIES: Final = "entries.jsonl"
+INDEX: Final = "index.db"
+LOCK: Final = "lock"
+
+# Signs the claims of an entry that is no receipt, for its place.
+SignClaims = Callable[[Place, dict[str, Any]], str]
+
+
+class DamagedLogError(CountersignError):
+    """The log is not as this server left it."""
+
+
+class LogInUseError(CountersignError):
+    """Another process writes this log."""
+
+
+class Chain:
+    """The log in one folder, whose name is the log's ID. One process has it open. Not to be shared between threads."""
+
+    def __init__(self, folder: Path, sign: SignClaims) -> None:
+        """Opens it, or begins it where the folder is empty, and mends what a kill has left.
+
+        Raises `LogInUseError`, `DamagedLogError`, `OSError` or `sqlite3.Error`.
+        """
+        self.id = folder.name
+        self._folder = folder
+        self._sign = sign
+        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise LogInUseError from error
+        self._doubtful = True
+        self._file = os.open(folder / ENTRIES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._index: Index | None = None
+        try:
+            _sync_folder(folder)
+            self._index = Index(folder / INDEX)
+            self._settle()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def last(self) -> Indexed:
+        """The last entry; its sequence is 0 where there is none."""
+        return self._known.last()
+
+    def append(self, kind: Kind, make: Callable[[Place], str], request: str = "", nonce: str = "") -> Entry:
+        """Adds an entry, and returns it once it is on disk. `make` signs it for its place.
+
+        Raises `OSError`, `sqlite3.Error` or `DamagedLogError`. It may be in the log all the same: look with `find`.
+        """
+        self._settle()
+        return self._write(kind, make, request, nonce)
+
+    def find(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
+        """The entries of that kind about that start of the request, in order. Raises `DamagedLogError`."""
+        self._settle()
+        return [self._read(place) for place in self._known.find(request, nonce, kind)]
+
+    def lines(self, after: int = 0) -> Iterator[tuple[Entry, bytes]]:
+        """The entries behind that number, in order, each with its bytes: also with what a kill left before it.
+
+        Raises `DamagedLogError`.
+        """
+        before = self._known.at(after)
+        starts = before.ends + 1 if before else 0
+        while (place := self._known.at(after + 1)) is not None:
+            entry = self._read(place)
+            yield entry, os.pread(self._file, place.ends + 1 - starts, starts)
+            after, starts = place.sequence, place.ends + 1
+
+    def close(self) -> None:
+        """Lets another process open it."""
+        if self._index is not None:
+            with suppress(sqlite3.Error):
+                self._index.close()
+        os.close(self._file)
+        os.close(self._lock)
+
+    @property
+    def _known(self) -> Index:
+        if self._index is None:
+            raise AssertionError("the log is open")
+        return self._index
+
+    def _read(self, place: Indexed) -> Entry:
+        line = os.pread(self._file, place.ends - place.starts, place.starts)
+        entry = read_line(line)
+        if entry is None or entry.hash != place.hash:
+            raise DamagedLogError(f"{self._path}: entry {place.sequence} was changed after it was written.")
+        return entry
+
+    # ---- writing -----------------------------------------------------------------------------------------
+
+    def _write(
+        self, kind: Kind, make: Callable[[Place], str], request: str = "", nonce: str = "", lead: bytes = b""
+    ) -> Entry:
+        last = self.last
+        place = Place(self.id, last.sequence + 1, last.hash)
+        entry = Entry(place, kind, request, nonce, make(place))
+        size = os.fstat(self._file).st_size
+        try:
+            _write_all(self._file, lead + entry.line() + b"\n")
+            os.fsync(self._file)
+        except OSError:
+            self._undo(size)
+            raise
+        starts = size + len(lead)
+        try:
+            self._known.add(entry, starts, starts + len(entry.line()))
+        except sqlite3.Error:  # it is on record all the same, and has to be found when it is asked for again
+            self._doubtful = True
+            raise
+        return entry
+
+    def _undo(self, size: int) -> None:
+        """Removes what this process has just written a part of. Where that is refused, it is looked at again."""
+        try:
+            os.ftruncate(self._file, size)
+        except OSError:  # such as for a file that may only grow
+            self._doubtful = True
+
+    def _settle(self) -> None:
+        """Takes over what is on disk and not in the index, and mends its end. Raises `DamagedLogError` or `OSError`."""
+        if not self._doubtful:
+            return
+        os.fsync(self._file)
+        if self._catch_up():
+            self._mend()
+        self._doubtful = False
+
+    def _mend(self) -> None:
+        """Ends the line that was cut short, and says in an entry of its own that it is none."""
+        starts, size = _behind(self.last), os.fstat(self._file).st_size
+        torn = os.pread(self._file, size - starts, starts)
+        lead = b"" if torn.endswith(b"\n") else b"\n"
+        self._write(
+            Kind.MENDED,
+            lambda place: self._sign(place, {"kind": Kind.MENDED, **torn_claims(torn + lead)}),
+            lead=lead,
+        )
+
+    # ---- opening -----------------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / ENTRIES
+
+    def _catch_up(self) -> bool:
+        """Takes into the index what is behind its last entry. Whether the file ends in a line that was cut short.
+
+        Raises `DamagedLogError`.
+
+        An entry that is in the index was on disk. So a log that ends before it was cut, and by no kill.
+        """
+        last = self.last
+        if last.sequence:
+            if os.fstat(self._file).st_size <= last.ends:
+                raise DamagedLogError(f"{self._path}: was cut; it had {last.sequence} entries.")
+            self._read(last)
+        with open(self._file, "rb", closefd=False) as file:
+            file.seek(_behind(last))
+            return self._take_lines(file)
+
+    def _take_lines(self, lines: Iterable[bytes]) -> bool:
+        last, torn, at = self.last, b"", _behind(self.last)
+        for line in lines:
+            entry = read_line(line.removesuffix(b"\n"))
+            if entry is None:
+                torn += line
+                at += len(line)
+                continue
+            if not self._follows(entry, last, torn):
+                raise DamagedLogError(
+                    f"{self._path}: entry {entry.place.sequence} does not follow entry {last.sequence}."
+                )
+            if not line.endswith(b"\n"):  # all of it was written but its end
+                _write_all(self._file, b"\n")
+                os.fsync(self._file)
+            ends = at + len(entry.line())
+            self._known.add(entry, at, ends)
+            last, torn, at = self.last, b"", ends + 1
+        return bool(torn)
+
+    def _follows(self, entry: Entry, last: Indexed, torn: bytes) -> bool:
+        if entry.place != Place(self.id, last.sequence + 1, last.hash):
+            return False
+        return not torn or is_mended(entry, torn)
+
+
+def torn_claims(torn: bytes) -> dict[str, Any]:
+    """What the entry behind a line that was cut short says of it: how long it is, and its hash."""
+    return {"torn_bytes": len(torn), "torn_sha256": hashlib.sha256(torn).hexdigest()}
+
+
+def is_mended(entry: Entry, torn: bytes) -> bool:
+    """Whether this entry says that those bytes before it are no entry."""
+    if entry.kind is not Kind.MENDED:
+        return False
+    try:
+        claims = unchecked_claims(entry.jws)
+    except (ValueError, IndexError):
+        return False
+    return torn_claims(torn).items() <= claims.items()
+
+
+def _behind(place: Indexed) -> int:
+    """Where the next line starts, in bytes."""
+    return place.ends + 1 if place.sequence else 0
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file that was just made is there after a crash only once its folder is on disk."""
+    for path in (folder, folder.parent):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,97 @@
+"""Finds entries of a log by request. It can always be made again from the log, and says how far the log was written."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bot.records.entries import FIRST, Entry, Kind
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entries (
+    sequence INTEGER PRIMARY KEY,
+    starts INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    nonce TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS entries_by_request ON entries (request, nonce) WHERE request <> '';
+"""
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """Where the line of an entry is in the file, in bytes, without its end; and the hash of it."""
+
+    sequence: int
+    starts: int
+    ends: int
+    hash: str
+
+
+BEGINNING: Final = Indexed(0, 0, 0, FIRST)
+
+
+class Index:
+    """An SQLite file beside the log. Not to be shared between threads without a lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes it where there is none, or one that cannot be read."""
+        try:
+            self._db = _open(path)
+        except sqlite3.DatabaseError:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._db = _open(path)
+
+    def last(self) -> Indexed:
+        """The last entry that is in it."""
+        row = self._db.execute(
+            "SELECT sequence, starts, ends, hash FROM entries ORDER BY sequence DESC LIMIT 1"
+        ).fetchone()
+        return Indexed(*row) if row else BEGINNING
+
+    def add(self, entry: Entry, starts: int, ends: int) -> None:
+        """Adds an entry that is on disk."""
+        self._db.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (entry.place.sequence, starts, ends, entry.hash, entry.kind, entry.request, entry.nonce),
+        )
+
+    def find(self, request: str, nonce: str, kind: Kind) -> list[Indexed]:
+        """The entries of that kind about that start of the request, in order."""
+        rows = self._db.execute(
+            "SELECT sequence, starts, ends, hash FROM entries "
+            "WHERE request = ? AND nonce = ? AND request <> '' AND kind = ? ORDER BY sequence",
+            (request, nonce, kind),
+        )
+        return [Indexed(*row) for row in rows]
+
+    def at(self, sequence: int) -> Indexed | None:
+        """The entry of that number."""
+        row = self._db.execute(
+            "SELECT sequence, starts, ends, hash FROM entries WHERE sequence = ?", (sequence,)
+        ).fetchone()
+        return Indexed(*row) if row else None
+
+    def close(self) -> None:
+        """Writes what is still to be written."""
+        self._db.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        # A commit need not reach the disk: what is lost with it is read from the log again.
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_SCHEMA)
+        db.execute("SELECT count(*) FROM (SELECT 1 FROM entries LIMIT 1)")
+    except BaseException:
+        db.close()
+        raise
+    return db

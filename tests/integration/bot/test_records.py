@@ -1,0 +1,106 @@
+"""The records of the running server: every outcome and every purge is in the log of its data directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from durabletask.task import OrchestrationContext
+
+from bot.records.chain import ENTRIES
+from bot.security.signatures import PublishedKeys
+from orchestration.approval.subworkflow import request_approval
+from orchestration.domain.request import ApprovalRequest
+from tests.support.api_world import ApiWorld
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+RUNTIME = "/runtime/webhooks/durabletask/instances"
+
+
+def release(ctx: OrchestrationContext, given: dict[str, Any]) -> Any:
+    """Somebody's own orchestration, which asks."""
+    outcome = yield from request_approval(ctx, ApprovalRequest.model_validate(given))
+    return outcome.status.value
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(tmp_path: Path) -> AsyncIterator[ApiWorld]:
+    async with ApiWorld(tmp_path, release) as found:
+        yield found
+
+
+async def entries(world: ApiWorld) -> list[tuple[str, dict[str, Any]]]:
+    """The kind of each entry of the one log, and what its signature says."""
+    keys = PublishedKeys((await world.call("GET", "/.well-known/jwks.json")).body)
+    [file] = (world.data / "records").glob(f"*/{ENTRIES}")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [(line["kind"], keys.read(line["jws"]).claims) for line in lines]
+
+
+async def decided(world: ApiWorld, request_id: str, choice: str = "approve") -> dict[str, Any]:
+    """Has Ada decide, and returns the approval with its receipt."""
+    ada = world.token("ada", "U0ADA", "decide:deploy")
+    assert (await world.decide(ada, request_id, choice, comment="So.")).status == 200
+    answer = await world.call("GET", f"/api/approvals/{request_id}?wait=20s", world.token("ci"))
+    await world.client.wait_for_orchestration_completion(request_id, timeout=20)
+    found: dict[str, Any] = answer.body
+    return found
+
+
+async def test_every_end_is_on_record_and_a_restart_goes_on(world: ApiWorld) -> None:
+    ci = world.token("ci")
+    first = await decided(world, await world.ask(ci))
+    await world.stop()
+    await world.start()
+    second = await decided(world, await world.ask(ci), "reject")
+    silent = await world.ask(ci)
+    await world.skip(minutes=31)
+    third = (await world.call("GET", f"/api/approvals/{silent}?wait=20s", ci)).body
+    found = await entries(world)
+    assert [kind for kind, _ in found] == ["opened", "receipt", "receipt", "receipt"]
+    said = [(claims["sub"], claims["status"], claims["reported_by_hub"]) for _, claims in found[1:]]
+    assert said == [
+        (first["id"], "approved", False),
+        (second["id"], "rejected", False),
+        (third["id"], "timed_out", True),
+    ]
+    assert all(one["outcome"]["receipt"] for one in (first, second, third))
+    assert {claims["iss"] for _, claims in found} == {world.url}
+    assert found[1][1]["asked_with"].startswith("ci-")
+
+
+async def test_a_purge_leaves_a_tombstone_for_every_approval_that_goes_with_it(world: ApiWorld) -> None:
+    root = world.token("root", "U0OPS")
+    mine = (await decided(world, await world.ask(root)))["id"]
+    given = {"policy": "deploy", "title": "Release?", "requester": "U0RITA"}
+    parent = await world.client.schedule_new_orchestration("release", input=given)
+    child = await world.asked("Release?")
+    await decided(world, child)
+    await world.client.wait_for_orchestration_completion(parent, timeout=20)
+    running = await world.ask(root)
+    for instance, status in ((mine, 200), (parent, 200), (running, 404), ("nobody", 404)):
+        assert (await world.call("DELETE", f"{RUNTIME}/{instance}", root)).status == status
+    found = await entries(world)
+    nonces = {claims["sub"]: claims["jti"] for kind, claims in found if kind == "receipt"}
+    tombstones = [claims for kind, claims in found if kind == "purged"]
+    assert [(one["sub"], one["jti"]) for one in tombstones] == [(mine, nonces[mine]), (child, nonces[child])]
+    assert all(one["by"].startswith("U0OPS with root-") for one in tombstones)
+
+
+async def test_a_purge_that_cannot_be_put_on_record_is_not_done(world: ApiWorld) -> None:
+    root = world.token("root")
+    request_id = (await decided(world, await world.ask(root)))["id"]
+    [file] = (world.data / "records").glob(f"*/{ENTRIES}")
+    chain = world.app.records.chain
+    with world.app.records.lock:
+        chain._file, kept = -1, chain._file  # as when the disk is gone
+    refused = await world.call("DELETE", f"{RUNTIME}/{request_id}", root)
+    assert (refused.status, "nothing was done" in refused.body["detail"]) == (503, True)
+    chain._file = kept
+    assert (await world.call("GET", f"/api/approvals/{request_id}", root)).status == 200
+    assert file.read_text().count('"purged"') == 0
+    assert (await world.call("DELETE", f"{RUNTIME}/{request_id}", root)).status == 200

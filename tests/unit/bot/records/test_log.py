@@ -1,0 +1,255 @@
+"""The records of a server: one entry for each outcome, whatever comes twice, at once, or instead."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.records.chain import ENTRIES
+from bot.records.entries import TYPE
+from bot.records.log import RecordLog
+from bot.security.keys import SigningKeys
+from bot.security.receipts import verify
+from bot.security.signatures import PublishedKeys
+from orchestration.domain.errors import DeliveryError, RecordsUnavailableError
+from orchestration.domain.request import Status
+from tests.support import ROOT
+from tests.support.receipts import ISSUER, NONCE, ended, published
+from tests.support.room import room_for
+
+
+class Server:
+    """One data directory, and the records of the processes that share it."""
+
+    def __init__(self, data: Path) -> None:
+        self.keys = SigningKeys.load(None, data)
+        self.folder = data / "records"
+
+    @contextmanager
+    def open(self) -> Iterator[RecordLog]:
+        records = RecordLog.open(self.folder, self.keys, ISSUER)
+        try:
+            yield records
+        finally:
+            records.close()
+
+    def logs(self) -> list[Path]:
+        return sorted(path / ENTRIES for path in self.folder.iterdir())
+
+    def entries(self, file: Path | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """The kind of each entry of the one log, and what its signature says."""
+        [file] = [file] if file else self.logs()
+        keys = PublishedKeys(published(self.keys))
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        return [(line["kind"], keys.read(line["jws"]).claims) for line in lines]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server(tmp_path)
+
+
+def test_a_receipt_says_where_in_which_log_it_stands(server: Server) -> None:
+    with server.open() as records:
+        receipt = records.sign_receipt(ended())
+    claims = verify(receipt, published(server.keys))
+    (opened, first), (kind, on_record) = server.entries()
+    assert (opened, kind, on_record) == ("opened", "receipt", claims)
+    assert (first["iss"], first["damaged"]) == (ISSUER, [])
+    assert (claims["log"], claims["sequence"]) == (server.logs()[0].parent.name, 2)
+    assert len(claims["previous"]) == 64
+    assert claims["iss"] == ISSUER
+
+
+def test_the_same_outcome_again_gets_the_same_receipt_and_no_second_entry(server: Server) -> None:
+    """Also after a restart, as when the process was killed before it could say that it had signed."""
+    with server.open() as records:
+        receipt = records.sign_receipt(ended())
+        assert records.sign_receipt(ended().model_copy(update={"attempt": 2})) == receipt
+    with server.open() as records:
+        assert records.sign_receipt(ended()) == receipt
+        other = records.sign_receipt(ended(nonce="m" * 22, digest="c" * 64))
+        assert other != receipt  # another start of the same ID, after a purge
+    assert [kind for kind, _ in server.entries()] == ["opened", "receipt", "receipt"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from bot.records.index import Index
+from bot.records.log import RecordLog
+from bot.security.keys import SigningKeys
+from tests.support.receipts import ISSUER, ended
+
+data, where = Path(sys.argv[1]), sys.argv[2]
+keys = SigningKeys.load(None, data)
+records = RecordLog.open(data / "records", keys, ISSUER)
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if where == "signed":
+    sign = keys.sign
+    keys.sign = lambda *given: (sign(*given), die())
+elif where == "half written":
+    write = os.write
+    os.write = lambda file, line: (write(file, line[:300]), die())
+elif where == "written":
+    os.fsync = die
+else:
+    Index.add = die
+records.sign_receipt(ended())
+"""
+
+
+@pytest.mark.parametrize("where", ["signed", "half written", "written", "on disk"])
+def test_a_kill_between_signing_and_answering_leaves_one_entry(server: Server, where: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(server.folder.parent), where]
+    killed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    with server.open() as records:
+        receipt = records.sign_receipt(ended())
+    found = [line for line in server.logs()[0].read_text().splitlines() if line.endswith("}")]
+    lines = [json.loads(line) for line in found]
+    assert [line["jws"] for line in lines if line["kind"] == "receipt"] == [receipt]
+    assert [line["kind"] for line in lines if line["kind"] == "mended"] == ["mended"] * (
+        where == "half written"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"status": Status.REJECTED}, {"processed_by": "U0EVE"}, {"digest": "f" * 64}, {"levels": []}],
+)
+def test_another_outcome_of_the_same_start_is_not_signed_and_raises_an_alarm(
+    server: Server, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.open() as records:
+        receipt = records.sign_receipt(ended())
+        for _ in range(2):
+            with pytest.raises(
+                DeliveryError, match="Another outcome of this request is on record, which is approved"
+            ):
+                records.sign_receipt(ended(**changes))
+        assert records.sign_receipt(ended()) == receipt
+    assert "ALARM deploy-1: entry 2 of the log" in caplog.text
+    kinds = [kind for kind, _ in server.entries()]
+    assert kinds == ["opened", "receipt", "conflict"]
+    conflict = server.entries()[2][1]
+    assert (conflict["sub"], conflict["jti"], conflict["on_record"]) == ("deploy-1", NONCE, 2)
+    assert conflict["refused"]["status"] == changes.get("status", "approved")
+
+
+def test_a_claim_that_a_later_release_has_learned_to_make_is_no_other_outcome() -> None:
+    """The process was killed after it had signed, and is updated before it signs again."""
+    from bot.records.log import _agree  # noqa: PLC0415 - its own step is what is tried
+
+    old = {"status": "approved", "decisions": [{"actor": "U0ADA"}]}
+    new = {"status": "approved", "decisions": [{"actor": "U0ADA", "device": "x"}], "since": 2}
+    assert _agree(old, new)
+    assert not _agree(old, new | {"decisions": [{"actor": "U0EVE"}]})
+    assert not _agree(old, new | {"decisions": []})
+
+
+def test_a_tombstone_is_set_once_for_each_start(server: Server) -> None:
+    with server.open() as records:
+        records.sign_receipt(ended())
+        records.purged("deploy-1", NONCE, "U0OPS with root-1")
+        records.purged("deploy-1", NONCE, "U0OPS with root-1")
+        records.purged("deploy-1", "m" * 22, "an address with a key")
+    tombstones = [claims for kind, claims in server.entries() if kind == "purged"]
+    assert [(claims["sub"], claims["jti"], claims["by"]) for claims in tombstones] == [
+        ("deploy-1", NONCE, "U0OPS with root-1"),
+        ("deploy-1", "m" * 22, "an address with a key"),
+    ]
+
+
+def test_many_threads_make_one_chain(server: Server) -> None:
+    with server.open() as records, ThreadPoolExecutor(8) as pool:
+        wanted = [ended(f"deploy-{number % 20}") for number in range(60)]
+        receipts = list(pool.map(records.sign_receipt, wanted))
+    assert len(set(receipts)) == 20
+    assert [claims["sequence"] for _, claims in server.entries()] == list(range(1, 22))
+
+
+def test_two_processes_that_share_a_directory_write_a_log_each(server: Server) -> None:
+    with server.open() as one, server.open() as other:
+        assert one.chain.id != other.chain.id
+        one.sign_receipt(ended("deploy-1"))
+        other.sign_receipt(ended("deploy-1"))
+    assert [len(server.entries(file)) for file in server.logs()] == [2, 2]
+    with server.open() as again, server.open() as beside:
+        assert {again.chain.id, beside.chain.id} == {one.chain.id, other.chain.id}
+
+
+def test_a_damaged_log_is_left_as_it_is_and_another_is_begun(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.open() as records:
+        records.sign_receipt(ended())
+        damaged = records.chain.id
+    [file] = server.logs()
+    cut = file.read_bytes()[:-40]
+    file.write_bytes(cut)
+    with server.open() as records:
+        records.sign_receipt(ended("deploy-2"))
+    assert f"ALARM the log {damaged} is damaged" in caplog.text
+    assert file.read_bytes() == cut
+    [other] = [path for path in server.logs() if path != file]
+    (_, opened), _ = server.entries(other)
+    assert [(one["log"], "was cut" in one["why"]) for one in opened["damaged"]] == [(damaged, True)]
+    with server.open() as records:  # and gone on with, at the next start
+        assert records.chain.last.sequence == 2
+
+
+def test_on_a_full_disk_nothing_is_signed_and_words_say_why(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.open() as records:
+        [file] = server.logs()
+        with room_for(file, 100):
+            for ask in (
+                lambda: records.sign_receipt(ended()),
+                lambda: records.purged("deploy-1", NONCE, "U0OPS"),
+            ):
+                with pytest.raises(RecordsUnavailableError):
+                    ask()
+        assert (
+            "the records: deploy-1 cannot be put on record ([Errno 27] File too large). It is tried again."
+            in (caplog.text)
+        )
+        receipt = records.sign_receipt(ended())
+        assert verify(receipt, published(server.keys))["sequence"] == 2
+    assert [kind for kind, _ in server.entries()] == ["opened", "receipt"]
+
+
+def test_a_receipt_whose_place_in_the_index_was_lost_is_found_again(server: Server) -> None:
+    """The disk was full for the index alone: the entry is on record, and its receipt was never handed out."""
+    with server.open() as records:
+        add = records.chain._known.add
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        records.chain._known.add = full  # type: ignore[method-assign, assignment]
+        with pytest.raises(RecordsUnavailableError):
+            records.sign_receipt(ended())
+        records.chain._known.add = add  # type: ignore[method-assign]
+        receipt = records.sign_receipt(ended())
+        assert verify(receipt, published(server.keys))["sequence"] == 2
+    assert [kind for kind, _ in server.entries()] == ["opened", "receipt"]
+
+
+def test_entries_that_are_no_receipts_pass_for_none(server: Server) -> None:
+    with server.open() as records:
+        records.purged("deploy-1", NONCE, "U0OPS")
+    keys = PublishedKeys(published(server.keys))
+    [file] = server.logs()
+    assert {keys.read(json.loads(line)["jws"]).type for line in file.read_text().splitlines()} == {TYPE}
