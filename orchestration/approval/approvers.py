@@ -113,7 +113,7 @@ class Approvers:
             )
             if not self._fit(delegate, person, voters, members) or (code and not confirmed):
                 continue
-            if not record.voting.approvable_after_absence(person, delegate, members, confirmed=confirmed):
+            if record.voting.leaves_too_few(person, delegate, members, confirmed=confirmed):
                 continue
             if (yield from self.unfit_delegate(delegate)) is None:
                 record.voting.absent(person, delegate, confirmed=confirmed)

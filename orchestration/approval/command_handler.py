@@ -211,7 +211,7 @@ class CommandHandler:
         if reason is not Reason.RECORDED:
             return reason
         code = self._step_up.needed(delegation)
-        if record.voting.too_few_after(delegation, members, confirmed=code):
+        if record.voting.leaves_too_few(delegation.actor, delegation.to, members, confirmed=code):
             return Reason.TOO_FEW_LEFT
         if code and not record.voting.enrolled(delegation.to):
             return Reason.DELEGATE_NOT_ENROLLED
@@ -220,11 +220,10 @@ class CommandHandler:
             return unfit
         if code and factor is None:
             return self._begin_step_up(delegation)
-        was_asked = delegation.actor in record.voting.undecided()
+        was_asked, before = delegation.actor in record.voting.undecided(), record.voting.named()
         record.voting.delegate(delegation, confirmed=code)
         self._approvers.release([delegation.actor])
-        self._worklists.done([delegation.actor])
-        self._worklists.waits([delegation.to])
+        self._worklists.change(before, record.voting.named())
         if was_asked and delegation.to in record.voting.undecided():
             self._approvers.wait_for([delegation.to])
         step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)

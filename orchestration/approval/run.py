@@ -124,12 +124,12 @@ class ApprovalRun:
         if escalation is None:
             raise AssertionError("the policy was checked to have an escalation where a level escalates")
         why = self.undecidable_because() if self.record.state.undecidable else ""
-        before = set(self.record.voting.named())
+        before = self.record.voting.named()
         self.record.escalate(self.now())
         pool = self.record.policy.delegate_pool()
         members = yield from self._approvers.members([*self.record.voting.seated(), *pool])
         away = yield from self._approvers.find_delegates(escalation.approvers, members)
-        self._worklists.waits([who for who in self.record.voting.named() if who not in before])
+        self._worklists.change(before, self.record.voting.named())
         if members is not None:
             self._approvers.look_at(members)
         self._effects.post_card(escalation.channel, escalation.notify)

@@ -90,6 +90,7 @@ class Voting:
             confirmed=state.confirmed,
             counted=() if policy.allow_repeat_approver else state.counted,
             requester=None if policy.allow_self_approval else self.request.requester,
+            asked_by=self.request.requester,
             later=self._later(state.votes),
             enrolled=[person for person in self.people if self.enrolled(person)],
         )
@@ -176,33 +177,29 @@ class Voting:
             return None
         return settling_vote(round_, self.state.votes, choice, self.request.digest())
 
-    def approvable(self, members: Members, voters: EligibleVoters | None = None) -> bool:
-        """Whether any open round can still be approved, by these voters or by those of now."""
-        voters, digest = voters or self.voters(), self.request.digest()
+    def approvable(self, members: Members) -> bool:
+        """Whether any open round can still be approved."""
+        voters, digest = self.voters(), self.request.digest()
         return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in voters.rounds)
 
     def seated(self) -> list[str]:
         """The people and groups with a seat in an open round."""
         return list(dict.fromkeys(name for round_ in self.rounds() for name in round_.named))
 
-    def too_few_after(self, delegation: Delegation, members: Members, *, confirmed: bool) -> bool:
-        """Whether its round can still be approved now, and could not be any more after this delegation."""
-        state = self.state
-        left = self._votes_without(delegation.actor)
-        now, digest = self.voters(), self.request.digest()
-        round_ = now.round(delegation.round)
-        if round_ is None or not reachable(round_, state.votes, now, members, digest):
-            return False
-        after = _with_delegate(now, delegation.actor, delegation.to, confirmed=confirmed)
-        after = replace(after, later=self._later(left))
-        return not reachable(round_, left, after, members, digest)
+    def leaves_too_few(self, holder: str, delegate: str, members: Members, *, confirmed: bool) -> bool:
+        """Whether an open round can be approved now, and could not be any more with this delegate for `holder`.
 
-    def approvable_after_absence(
-        self, holder: str, delegate: str, members: Members, *, confirmed: bool
-    ) -> bool:
-        """Whether any open round could still be approved were `holder` away with this delegate."""
-        after = _with_delegate(self.voters(), holder, delegate, confirmed=confirmed)
-        return self.approvable(members, after)
+        Every open round is looked at, not only that of the card: the delegate votes instead in each where they count.
+        """
+        votes, left, digest = self.state.votes, self._votes_without(holder), self.request.digest()
+        now = self.voters()
+        after = _with_delegate(now, holder, delegate, confirmed=confirmed)
+        after = replace(after, later=self._later(left))
+        return any(
+            reachable(round_, votes, now, members, digest)
+            and not reachable(round_, left, after, members, digest)
+            for round_ in now.rounds
+        )
 
     def has_voted(self, person: str) -> bool:
         """Whether they have voted at the open level, or somebody has from their seat."""
@@ -240,23 +237,34 @@ class Voting:
         state.delegated = [*state.delegated, actor]
 
     def _now_for(self, principals: Iterable[str], at: int = 0) -> list[str]:
-        """These people and groups, each holder replaced by who votes for them in that open round: own, escalation."""
-        rounds, delegates = self.rounds(), self.state.delegates
-        if at < len(rounds):
-            voters = EligibleVoters(delegates=delegates, confirmed=self.state.confirmed)
-            delegates = dict(voters.delegates_in(rounds[at]))
-        return list(dict.fromkeys(delegates.get(one, one) for one in principals))
+        """These people and groups, each holder replaced by who votes for them in that open round: own, escalation.
+
+        Whoever may not vote at this level, as they asked for it or have decided an earlier one, is left out.
+        """
+        rounds, voters = self.rounds(), self.voters()
+        delegates = voters.delegates_in(rounds[at]) if at < len(rounds) else voters.delegates
+        return list(dict.fromkeys(delegates.get(one, one) for one in principals if not voters.barred(one)))
 
     def approvers(self) -> list[str]:
-        """Who may decide in the level's own round, as it names them, with their delegates in place."""
-        return self._now_for(self.level.approvers)
+        """Who may decide in the level's own round, as it names them, with their delegates in place.
+
+        Also the delegates of those who have a seat through a group only.
+        """
+        approvers = self._now_for(self.level.approvers)
+        if self.policy.groups_in(approvers):
+            named = {one for round_ in self.rounds() for one in round_.named}
+            approvers += [to for holder, to in self.state.delegates.items() if holder not in named]
+        return list(dict.fromkeys(approvers))
 
     def named(self) -> list[str]:
         """The people and groups who may decide now and have not, as the level and its escalation name them."""
-        escalation = self.policy.escalation if self.state.escalated else None
-        named = [*self.approvers(), *self._now_for(escalation.approvers if escalation else [], at=1)]
-        voted = {vote.actor for vote in self.state.votes}
-        return [who for who in dict.fromkeys(named) if who not in voted]
+        voters, voted = self.voters(), {vote.actor for vote in self.state.votes}
+        found: list[str] = []
+        for at, round_ in enumerate(voters.rounds):
+            found += self._now_for(round_.named, at)
+            # Which groups their holders are in is not known here.
+            found += voters.delegates_in(round_).values() if round_.groups else []
+        return [who for who in dict.fromkeys(found) if who not in voted]
 
     def undecided(self) -> list[str]:
         """Who was asked, or is their delegate, and has not voted."""

@@ -321,7 +321,10 @@ class Policy(Recorded):
         return list(dict.fromkeys([*named, *(self.escalation.approvers if self.escalation else [])]))
 
     def delegate_pool(self) -> list[str]:
-        """The people and groups who may decide for somebody else; the operator's own entries come on top."""
+        """The people and groups who may decide for somebody else.
+
+        Without a list of them, whom the operator entered for a person may decide for that one too.
+        """
         return self.delegates or self.principals()
 
     def groups_in(self, principals: Collection[str]) -> list[str]:

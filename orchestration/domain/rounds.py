@@ -62,9 +62,10 @@ class EligibleVoters:
 
     `rounds` are the open ones. `delegates` maps a seat's holder to who votes instead of them; `confirmed` are the
     holders whose delegate counts also in a round that needs a code. `counted` have decided an earlier level, and
-    `requester` has asked for it; neither may vote here (both are empty where the policy allows it). `later` has for
-    each later level the people who could still decide it, and how many of them it takes; it is empty where one person
-    may decide at several levels. `enrolled` have a phone for codes; None where that is not known.
+    `requester` has asked for it; neither may vote here (both are empty where the policy allows it). `asked_by` has
+    asked for it too, whatever the policy allows: they are nobody's delegate. `later` has for each later level the
+    people who could still decide it, and how many of them it takes; it is empty where one person may decide at
+    several levels. `enrolled` have a phone for codes; None where that is not known.
     """
 
     rounds: Sequence[Round] = ()
@@ -72,6 +73,7 @@ class EligibleVoters:
     confirmed: Collection[str] = ()
     counted: Collection[str] = ()
     requester: str | None = None
+    asked_by: str | None = None
     later: Sequence[Demand] = ()
     enrolled: Collection[str] | None = None
 

@@ -111,13 +111,17 @@ def delegate_fault(
 ) -> Reason | None:
     """Why this person cannot vote for `holder`, or None when they can. Whether they are enrolled is not asked here."""
     handed_over = delegate in voters.delegates
-    if delegate == holder or handed_over or delegate in policy.groups or voters.barred(delegate):
+    if delegate in {holder, voters.asked_by} or handed_over or voters.barred(delegate):
         return Reason.DELEGATE_UNFIT
     named = policy.delegate_pool()
+    if delegate in policy.groups:
+        return Reason.DELEGATE_UNFIT
     allowed = delegate in named or any(
         delegate in members.get(group, ()) for group in policy.groups_in(named)
     )
-    return None if allowed or delegate == entered else Reason.DELEGATE_NOT_ALLOWED
+    # A policy that lists its delegates means these alone.
+    allowed = allowed or (not policy.delegates and delegate == entered)
+    return None if allowed else Reason.DELEGATE_NOT_ALLOWED
 
 
 def absence_delegate(

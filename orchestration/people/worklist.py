@@ -83,6 +83,11 @@ class WorklistUpdates:
         """It waits for them no more."""
         self._signal("done", principals)
 
+    def change(self, before: Collection[str], now: Collection[str]) -> None:
+        """Those who may decide it are others than before."""
+        self.done([one for one in before if one not in now])
+        self.waits([one for one in now if one not in before])
+
     def _signal(self, operation: str, principals: Collection[str]) -> None:
         for principal in dict.fromkeys(principals):
             self._ctx.signal_entity(

@@ -22,7 +22,7 @@ from orchestration.domain.cards import Card
 from orchestration.domain.commands import EVENTS, Command, Progress, Reason
 from orchestration.domain.effects import ActivePeople, Delivery, Membership
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import CardRef, Outcome
+from orchestration.domain.request import WORKLIST, CardRef, Outcome
 
 LIMIT = "CONTINUE_AS_NEW_AFTER"  # of `approval_run`: the one way to have a history taken for long at will
 START = datetime(2026, 3, 2, 9, 0)  # noqa: DTZ001 - the SDK's times are naive UTC
@@ -33,6 +33,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         self.groups: dict[str, list[str]] = {}
+        self.inactive: set[str] = set()
         self.failing = False
         self.entries: dict[str, PersonEntry] = {}
 
@@ -48,6 +49,7 @@ class DirectRun:
         self.card_refs: dict[str, CardRef] = {}
         self.lines: list[Any] = []
         self.messages: list[Any] = []
+        self.worklists: dict[str, bool] = {}  # by key, whether the request waits for them
         self.challenges: dict[str, tuple[ChallengeInput, CompletableTask[Any]]] = {}
         self.status: Progress | None = None
         self.output: Outcome | None = None
@@ -167,11 +169,11 @@ class DirectRun:
         """What the activity of that name returns."""
         match name:
             case "members":
-                if self.people.failing:
-                    raise ConnectionError("the directory does not answer")
+                self._ask_directory()
                 return Membership(groups={g: list(self.people.groups.get(g, [])) for g in given.groups})
             case "active_people":
-                return ActivePeople(people=given.people)
+                self._ask_directory()
+                return ActivePeople(people=[who for who in given.people if who not in self.people.inactive])
             case "post_card":
                 ref = CardRef(channel=given.channel, ts=str(next(self._timestamps)), round=given.card.round)
                 self.card_refs[ref.ts], self.cards[ref.ts] = ref, given.card.model_copy(deep=True)
@@ -186,12 +188,21 @@ class DirectRun:
                 return Delivery(answer="receipt")
         return Delivery()
 
+    def _ask_directory(self) -> None:
+        if self.people.failing:
+            raise ConnectionError("the directory does not answer")
+
     def entity(self, entity: str, operation: str) -> Any:
         """What the entity of a person answers."""
         if operation == "entry":
             known = next((e for p, e in self.people.entries.items() if entity.lower() == p.lower()), None)
             return known.model_dump(mode="json", by_alias=True) if known else None
         return {}
+
+    def signalled(self, entity: str, key: str, operation: str) -> None:
+        """A worklist is told that the request waits for somebody, or does no more."""
+        if entity == WORKLIST and operation != "asked":
+            self.worklists[key] = operation == "waits"
 
 
 class DirectContext:
@@ -263,7 +274,7 @@ class DirectContext:
         return task
 
     def signal_entity(self, entity: Any, operation: str, given: Any = None) -> None:
-        """Nothing here depends on what an entity is told."""
+        self._run.signalled(entity.entity, entity.key, operation)
 
     def send_event(self, instance_id: str, name: str, *, data: Any = None) -> None:
         self._run.challenges.pop(instance_id, None)

@@ -87,6 +87,10 @@ class DirectRequest:
         """The newest level."""
         return self.run.progress.levels[-1]
 
+    def waited_for(self) -> set[str]:
+        """On whose Home, and whose groups', it waits."""
+        return {who for who, waiting in self.run.worklists.items() if waiting}
+
     def told(self, person: str) -> list[str]:
         """What the person was told by message, in words."""
         return [notice(message, {}).text for message in self.run.messages if message.user == person]

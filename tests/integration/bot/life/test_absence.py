@@ -45,7 +45,7 @@ phone = "+12025550146"
 title = "Purchase"
 channel = "C0PURCHASES"
 currency = "USD"
-delegates = ["U0SAM"]
+delegates = ["U0SAM", "U0DIRK"]
 [[policies.purchase.levels]]
 name = "Manager"
 approvers = ["U0ADA", "U0FIN"]

@@ -40,7 +40,7 @@ away = { from = 2020-01-01, until = 2099-12-31 }
 [policies.coded]
 title = "With a code"
 channel = "C0CODED"
-delegates = ["U0MAL", "U0APP", "U0SAM"]
+delegates = ["U0MAL", "U0APP", "U0SAM", "U0DIRK"]
 [[policies.coded.levels]]
 name = "Board"
 approvers = ["U0ADA", "U0FIN"]

@@ -1,0 +1,199 @@
+"""Random policies, requests and workspaces for the model of the decision, each as the model and as the code take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Away, Escalation, KnownPerson, Level, PersonEntry, Policy
+from orchestration.domain.request import ApprovalRequest
+from orchestration.domain.rules import check_request
+from tests.support.decision_model import Case, Entry, ModelWorld, PolicyStage
+from tests.support.identity import SHOWN
+
+REQUESTER: Final = "U0RITA"
+PERSONS: Final = ["U0ADA", "U0BOB", "U0CY", "U0FIN", "U0MAX", REQUESTER]
+ANYBODY: Final = [*PERSONS, "U0ZED"]
+GROUPS: Final = ["S0ONE", "S0TWO"]
+LEVEL_TIME: Final = timedelta(hours=10)
+ESCALATION_TIME: Final = timedelta(hours=6)
+REMIND_EVERY: Final = timedelta(hours=3)  # never at the moment of a deadline
+ABOVE: Final = Decimal(100)
+ALL_YEAR: Final = Away.model_validate({"from": date(2026, 1, 1), "until": date(2026, 12, 31)})
+LONG_AGO: Final = Away.model_validate({"from": date(2025, 1, 1), "until": date(2026, 3, 1)})
+
+anybody = st.sampled_from(ANYBODY)
+principals = st.lists(st.sampled_from([*PERSONS, *PERSONS, *GROUPS]), min_size=1, max_size=4, unique=True)
+group_members = st.lists(anybody, max_size=3, unique=True)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn: the terms of levels and escalation by name, and who is who."""
+
+    levels: list[dict[str, Any]]
+    escalation: dict[str, Any]
+    amount: Decimal | None
+    shorter: timedelta | None
+    allow_self: bool
+    allow_repeat: bool
+    require_reason: bool
+    delegates: list[str]
+    enrolled: set[str]
+    entered: dict[str, Entry]
+    groups: tuple[list[str], list[str]]
+    own: dict[str, str]
+    inactive: set[str]
+
+
+@dataclass(frozen=True)
+class TakenRequest:
+    """A request that was taken: for the model, and for the orchestration."""
+
+    case: Case
+    policy: Policy
+    request: ApprovalRequest
+    given: ApprovalInput
+    world: ModelWorld
+
+
+def _stage(draw: st.DrawFn, quorums: list[Any]) -> dict[str, Any]:
+    approvers = draw(principals)
+    most = 3 if set(approvers) & set(GROUPS) else len(approvers)
+    quorum = draw(st.sampled_from(quorums))
+    return {
+        "approvers": approvers,
+        "quorum": quorum if quorum == "all" else min(quorum, most),
+        "reject_quorum": min(draw(st.sampled_from([1, 1, 2])), most),
+    }
+
+
+@st.composite
+def _levels(draw: st.DrawFn) -> dict[str, Any]:
+    return {
+        **_stage(draw, [1, 1, 2, 3, "all"]),
+        "at_least": draw(st.sampled_from([None, None, None, 1, 2, 3])),
+        "sms": draw(st.sampled_from([False, False, False, True])),
+        "sms_above": draw(st.sampled_from([None, None, None, ABOVE])),
+        "on_timeout": draw(st.sampled_from(["escalate", "escalate", "expire", "reject"])),
+        "remind_every": draw(st.sampled_from([None, None, REMIND_EVERY])),
+    }
+
+
+@st.composite
+def drawn(draw: st.DrawFn) -> Drawn:
+    """Everything at random; whether it makes a policy is for others to say."""
+    flags = st.sampled_from([False, False, True])
+    people = st.sampled_from(PERSONS)
+    return Drawn(
+        levels=draw(st.lists(_levels(), min_size=1, max_size=3)),
+        escalation=_stage(draw, [1, 1, 2]),
+        amount=draw(st.sampled_from([None, Decimal(50), ABOVE, ABOVE + 1])),
+        shorter=draw(
+            st.sampled_from([None, None, None, timedelta(hours=5), timedelta(hours=8), timedelta(hours=20)])
+        ),
+        allow_self=draw(flags),
+        allow_repeat=draw(flags),
+        require_reason=draw(st.booleans()),
+        delegates=draw(st.just([]) | principals),
+        enrolled=draw(st.sets(anybody)),
+        entered=draw(
+            st.dictionaries(
+                people, st.builds(Entry, delegate=st.none() | anybody, away=st.booleans()), max_size=2
+            )
+        ),
+        groups=draw(st.tuples(group_members, group_members)),
+        own=draw(st.dictionaries(people, anybody, max_size=2)),
+        inactive=draw(st.sampled_from([set(), set(), {"U0ZED"}, {"U0FIN", "U0ZED"}])),
+    )
+
+
+def own_entry(entry: Entry) -> PersonEntry:
+    """What a person says: away with a delegate, or there again (they were away, and that is over)."""
+    return PersonEntry(delegate=entry.delegate, away=ALL_YEAR if entry.away else LONG_AGO)
+
+
+def case_of(asked: Drawn) -> Case:
+    """As the model takes it. Who is named where a code may be needed has a phone: a policy file is refused else."""
+    escalates = any(level["on_timeout"] == "escalate" for level in asked.levels)
+    phones, coded = set[str](), False
+    for level in asked.levels:
+        may_need = level["sms"] or level["sms_above"] is not None
+        coded = coded or may_need
+        phones |= set(level["approvers"]) if may_need else set()
+        phones |= set(asked.escalation["approvers"]) if coded and level["on_timeout"] == "escalate" else set()
+    return Case(
+        levels=tuple(
+            PolicyStage(**{**level, "approvers": tuple(level["approvers"])})
+            for level in map(_without_reminder, asked.levels)
+        ),
+        escalation=PolicyStage(**{**asked.escalation, "approvers": tuple(asked.escalation["approvers"])})
+        if escalates
+        else None,
+        groups=frozenset(GROUPS),
+        requester=REQUESTER,
+        enrolled=frozenset((asked.enrolled | phones) - set(GROUPS)),
+        amount=asked.amount,
+        allow_self=asked.allow_self,
+        allow_repeat=asked.allow_repeat,
+        delegates=tuple(asked.delegates),
+        entered={who: entry for who, entry in asked.entered.items() if entry.delegate != who},
+    )
+
+
+def _without_reminder(level: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in level.items() if name != "remind_every"}
+
+
+def policy_of(asked: Drawn, case: Case) -> Policy | None:
+    """As the code takes it; None where `policies check` refuses it."""
+    policy = Policy(
+        key="model",
+        title="Model",
+        channel="C0MAIN",
+        currency="USD",
+        groups=GROUPS,
+        levels=[Level(name=f"L{n}", timeout=LEVEL_TIME, **level) for n, level in enumerate(asked.levels)],
+        escalation=Escalation(channel="C0ESC", timeout=ESCALATION_TIME, **asked.escalation)
+        if case.escalation
+        else None,
+        allow_self_approval=asked.allow_self,
+        allow_repeat_approver=asked.allow_repeat,
+        delegates=asked.delegates,
+        require_reason=asked.require_reason,
+    )
+    return None if policy.impossible() else policy
+
+
+def request_of(asked: Drawn, policy: Policy) -> ApprovalRequest | None:
+    """What is asked; None where it is refused."""
+    request = ApprovalRequest(
+        policy="model", title="T", requester=REQUESTER, timeout=asked.shorter, amount=asked.amount
+    )
+    try:
+        return check_request(request, policy)
+    except InvalidRequestError:
+        return None
+
+
+def taken(asked: Drawn, case: Case, policy: Policy, request: ApprovalRequest) -> TakenRequest:
+    """The request as it is handed to the orchestration, and the workspace it is asked in."""
+    known = {
+        who: KnownPerson(
+            enrolled=who in case.enrolled,
+            delegate=case.entered.get(who, Entry()).delegate,
+            away=ALL_YEAR if case.entered.get(who, Entry()).away else None,
+        )
+        for who in {*case.enrolled, *case.entered}
+    }
+    own = {who: Entry(to, away=True) for who, to in asked.own.items() if who != to}
+    world = ModelWorld(dict(zip(GROUPS, asked.groups, strict=True)), own, set(asked.inactive))
+    given = ApprovalInput(request=request, nonce=SHOWN.nonce, policy=policy, people=known)
+    return TakenRequest(case, policy, request, given, world)
