@@ -47,6 +47,13 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
         )
         await say(interaction, service, prechecks, await ack_and_read(interaction, service, ticket))
 
+    @app.action({"block_id": cards.ACTIONS, "action_id": cards.READ})
+    @answered
+    async def read(interaction: Interaction) -> None:
+        """The card does not show all of what is asked: Details do, and have the button that approves."""
+        await interaction.ack()
+        await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
+
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.REJECT})
     @answered
     async def reject(interaction: Interaction) -> None:

@@ -9,7 +9,7 @@ says who, when and why. People are named by mentions only: a display name can be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.slack import blocks
@@ -17,12 +17,13 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.levels import level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OPEN, YES
-from bot.slack.text import ELLIPSIS, bold, mention, plain, quoted, safe, system, when, within
+from bot.slack.text import bold, mention, plain, quoted, safe, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, RemarkKind
 
 APPROVE: Final = "approve"
+READ: Final = "read_and_approve"
 REJECT: Final = "reject"
 MORE: Final = "more"
 ENTER_CODE: Final = "enter_code"
@@ -48,7 +49,8 @@ FIELD: Final = 200
 SAID: Final = 300
 REASON: Final = 600
 ANSWER: Final = 200
-REST: Final = "_There is more of this under ⋯ Details._"
+REST: Final = "_There is more of this than fits here. It is all under ⋯ Details._"
+EVERYTHING: Final = 10_000_000  # characters, seen or on the wire: more than a request can have
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,22 @@ def headline(card: Card) -> str:
     return f"{_lead(card)}{mention(card.requester)} asks for {what}: {_title(card)}"
 
 
-def buttons(title: str, target: Target, *, code: bool) -> list[Json]:
-    """What decides, on a card and in Details alike; `code` where one is awaited."""
+def shows_all(card: Card) -> bool:
+    """Whether the open card shows all of what is asked. Where it does not, it leads to Details before it approves."""
+    words = quoted(card.description, EVERYTHING, lines=EVERYTHING // 10, room=EVERYTHING)
+    return (
+        plain(card.title, blocks.HEADER) == plain(card.title, EVERYTHING)
+        and _asked(card) == _asked(card, _EVERYTHING)
+        and quoted(card.description, DESCRIPTION) == words
+    )
+
+
+def buttons(title: str, target: Target, *, code: bool, whole: bool = True) -> list[Json]:
+    """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown."""
     found = [
-        _button(APPROVE, "Approve", "primary", title, target),
+        _button(APPROVE, "Approve", "primary", title, target)
+        if whole
+        else _button(READ, "Read and approve…", "primary", title, target),
         _button(REJECT, "Reject…", "danger", title, target),
     ]
     return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
@@ -94,9 +108,10 @@ def buttons(title: str, target: Target, *, code: bool) -> list[Json]:
 
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
+    whole = shows_all(card)
     said = [
         _asked(card),
-        _description(card),
+        _description(card, whole=whole),
         level_lines(card, naming=notify is None),
         _confirming(card),
         _talk(card),
@@ -107,8 +122,10 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     parts.append(
         blocks.actions(
             ACTIONS,
-            *buttons(title, target, code=bool(card.confirming)),
-            blocks.overflow(MORE, {option(choice): label for choice, label in MENU.items()}),
+            *buttons(title, target, code=bool(card.confirming), whole=whole),
+            blocks.overflow(
+                MORE, {option(key): label for key, label in MENU.items() if whole or key != COMMENTED}
+            ),
         )
     )
     parts.append(blocks.context(_small_print(card)))
@@ -117,7 +134,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    said = [f"{bold(_title(card))}\n{_asked(card, room=2100)}", level_lines(card, naming=True)]
+    said = [f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}", level_lines(card, naming=True)]
     return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
 
 
@@ -159,21 +176,42 @@ def _lead(card: Card) -> str:
     return "Escalated: " if card.escalation else ""
 
 
-def _asked(card: Card, room: int = 2800) -> str:
+@dataclass(frozen=True)
+class _Limits:
+    """How much of a request a card shows: characters that are seen, and characters on the wire."""
+
+    label: int
+    label_room: int
+    value: int
+    value_room: int
+    line_room: int
+    room: int
+
+
+_ON_A_CARD: Final = _Limits(label=48, label_room=200, value=FIELD, value_room=900, line_room=1400, room=2800)
+_WHEN_PASSED: Final = replace(_ON_A_CARD, room=2100)
+_EVERYTHING: Final = _Limits(*[EVERYTHING] * 6)
+
+
+def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     """Who asks for what. Short fields share the line; long ones get their own."""
     amount = _amount(card)
     lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
-    said = [(safe(field.label, 48, room=200), safe(field.value, FIELD, room=900)) for field in card.fields]
+    said = [
+        (
+            safe(field.label, limits.label, room=limits.label_room),
+            safe(field.value, limits.value, room=limits.value_room),
+        )
+        for field in card.fields
+    ]
     short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
     long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
-    return within([within([lead, *short], DOT, 1400), *long], "\n", room)
+    return within([within([lead, *short], DOT, limits.line_room), *long], "\n", limits.room)
 
 
-def _description(card: Card) -> str:
-    """What was written, cut where nobody would read on; a cut says where the rest is."""
-    shown = quoted(card.description, DESCRIPTION)
-    cut = shown.endswith(ELLIPSIS) or any(len(field.value) > FIELD for field in card.fields)
-    return "\n".join(filter(None, [shown, REST if cut else ""]))
+def _description(card: Card, *, whole: bool) -> str:
+    """What was written, cut where nobody would read on. Where the card is not `whole`, it says where the rest is."""
+    return "\n".join(filter(None, [quoted(card.description, DESCRIPTION), "" if whole else REST]))
 
 
 def _talk(card: Card) -> str:

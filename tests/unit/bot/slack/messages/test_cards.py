@@ -4,11 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from bot.slack.input.draft import Policies
-from bot.slack.messages.cards import Rendered, render
+from bot.slack.messages.cards import COMMENTED, REST, Rendered, render
 from bot.slack.messages.notices import asked, notice
 from orchestration.domain.cards import Notice
 from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
@@ -101,6 +102,55 @@ def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: Mak
         "*Vendor*: " + "x" * 200 + "…",
         "> " + "y" * 600 + "…",
     ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fields": {"vendor": "&" * 199}},  # shorter than the limit, and five times as long on the wire
+        {"fields": {"vendor": "x" * 201}},
+        {"fields": {"vendor": "<" * 40, "needed_by": "&" * 199}},
+        {"fields": {"vendor": "… " + "x" * 300}},  # an ellipsis of theirs hides no cut of ours
+        {"description": "x" * 601},
+        {"description": "line\n" * 13},
+        {"description": "…" + "&" * 599},
+    ],
+    ids=str,
+)
+def test_a_card_that_leaves_something_out_says_so_and_does_not_approve(
+    story: MakeStory, changes: dict[str, Any]
+) -> None:
+    """Four fields of `&` once pushed the amount's own field off the card without a word."""
+    shown = lines(render(story(**changes).card(1), []))
+    assert REST in shown
+    buttons = next(line for line in shown if line.startswith("["))
+    assert "[Read and approve…]" in buttons
+    assert "[Approve]" not in buttons
+    [menu] = [
+        element
+        for block in render(story(**changes).card(1), []).blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if element["type"] == "overflow"
+    ]
+    assert not [option for option in menu["options"] if COMMENTED in option["value"]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"title": "…"},
+        {"description": "a\u200b…b"},
+        {"fields": {"vendor": "x" * 200}},
+        {"title": "a\u202eb"},
+    ],
+    ids=str,
+)
+def test_a_card_that_shows_all_approves_at_once(story: MakeStory, changes: dict[str, Any]) -> None:
+    shown = lines(render(story(**changes).card(1), []))
+    assert REST not in shown
+    assert any("[Approve]" in line for line in shown)
 
 
 def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
