@@ -129,12 +129,12 @@ def _round(number: int, approvers: Sequence[str], policy: Policy, *, code: bool)
 
 
 def involved(progress: Progress, request: ApprovalRequest, policy: Policy) -> set[str]:
-    """The people and groups of a request: who asked, who is or will be asked, who decided, and the policy's owner."""
+    """The people and groups of a request: who asked, whom the policy names, who was asked or decided, and its owner."""
     found = {request.requester, *filter(None, [policy.owner])}
     for level in policy.levels:
-        found.update(level.approvers)
+        found.update(level.approvers, level.notify)
     if policy.escalation:
-        found.update(policy.escalation.approvers)
+        found.update(policy.escalation.approvers, policy.escalation.notify)
     for stage in progress.levels:
         found.update(stage.approvers, stage.waiting_for, stage.delegates, stage.delegates.values())
         found.update(vote.actor for vote in stage.decisions)

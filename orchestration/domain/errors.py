@@ -36,6 +36,10 @@ class ReservedEventError(CountersignError):
     """Approvals are decided through /api/approvals/{id}/decision, never by raising their events."""
 
 
+class NotInvolvedError(CountersignError):
+    """Only the people of this request can see all of it: who asked, who may decide it or was told, and its owner."""
+
+
 class HubUnavailableError(CountersignError):
     """The task hub cannot be reached just now, so nothing was recorded. Please try again in a moment."""
 

@@ -37,13 +37,20 @@ class Prechecks:
         reason = precheck(person, members, item)
         return round_for(person, members, item), None if reason is Reason.RECORDED else reason
 
-    async def record(self, person: str, item: RequestView) -> str | None:
-        """The address of the whole record, for a person of the request: it can be opened outside of Slack."""
+    async def may_look(self, person: str, item: RequestView) -> bool:
+        """Whether all of the request may be shown to them: a person of the request or of its policy.
+
+        This one is a guard. Where Slack does not say who is in a group, nobody is in it.
+        """
         people = involved(item.progress, item.request, item.policy)
-        groups = await self._groups_of(person, people, item.policy) or ()
-        if person not in people and not people & set(groups):
-            return None
-        return self._link(item.progress.request_id, person)
+        return person in people or bool(
+            people & (await self._groups_of(person, people, item.policy) or set())
+        )
+
+    async def record(self, person: str, item: RequestView) -> str | None:
+        """The address of the whole record, for whoever may look: it can be opened outside of Slack."""
+        may = await self.may_look(person, item)
+        return self._link(item.progress.request_id, person) if may else None
 
     async def _groups_of(self, person: str, principals: set[str], policy: Policy) -> frozenset[str] | None:
         """Asks Slack only where it matters."""

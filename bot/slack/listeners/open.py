@@ -19,7 +19,7 @@ from bot.slack.views.details import Offers, details_view
 from bot.slack.views.request_form import Origin
 from orchestration.approval.status import RequestView
 from orchestration.domain.commands import Progress, Reason, Verdict
-from orchestration.domain.errors import CountersignError
+from orchestration.domain.errors import CountersignError, NotInvolvedError
 from orchestration.domain.request import Status
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.messages import sentence
@@ -96,6 +96,8 @@ async def _details(
     interaction: Interaction, service: ApprovalService, request_id: str, prechecks: Prechecks, words: str = ""
 ) -> Json:
     item = await service.view(request_id)
+    if not await prechecks.may_look(interaction.person, item):
+        raise NotInvolvedError
     card, record, (round_, refusal) = await asyncio.gather(
         _card_link(interaction, item.progress),
         prechecks.record(interaction.person, item),

@@ -9,6 +9,7 @@ from functools import partial
 from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
+from bot.slack.messages import cards
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.sweep import reconcile_id
@@ -236,21 +237,23 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
     form = await people.rita.wait_for_view("ask")
     long = "Line & <!here> of text. " * 120
     await people.rita.submit(form, {"title": attack, "description": long})
-    card = await sees(people.ada, PURCHASES, "There is more of this under ⋯ Details.")
+    card = await sees(people.ada, PURCHASES, cards.REST.strip("_"))
     mrkdwn = [
         block["text"]["text"] for block in card["blocks"] if block.get("text", {}).get("type") == "mrkdwn"
     ]
     assert not any("<!" in text.replace("<!date", "") or "<@U0DIRK>" in text for text in mrkdwn)
-    await choose(people.sam, card, "details")
-    view = await people.sam.wait_for_view("details")
+    await people.ada.click(card["channel"], card["ts"], cards.READ)
+    view = await people.ada.wait_for_view("details")
     shown = "".join(
         block["text"]["text"]
         for block in view["blocks"]
         if block["type"] == "section" and block["text"]["type"] == "plain_text"
     )
     assert shown == attack + long.strip()
+    await people.ada.click_in_view(view, cards.APPROVE)
+    await sees(people.ada, PURCHASES, "Approved")
     assert "as SHA-256: `" in text_of({"text": "", "blocks": view["blocks"]})
-    await people.sam.close_view(view)
+    await people.ada.close_view(view)
     await people.rita.command(GENERAL, f"/request-approval status {request_id(card)}")
     await people.rita.wait_for_view("details")
 

@@ -14,7 +14,7 @@ from bot.slack.views import details, home
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import Choice, Status, Via
 from orchestration.service.approvals import Actor
-from tests.support.messages import has_button, whole_text
+from tests.support.messages import has_button, text_of, whole_text
 from tests.support.slack import ESCALATIONS, PURCHASES, ask, deliver, has_card
 from tests.support.world import World
 
@@ -98,8 +98,12 @@ async def test_only_who_may_decide_is_offered_to(world: World) -> None:
     rita, sam, ada = [world.person(user) for user in ("U0RITA", "U0SAM", "U0ADA")]
     card = await ask(rita)
     request_id = card["metadata"]["event_payload"]["instance_id"]
-    for person in (rita, sam):
-        assert "approve" not in pressable(await details_of(person, request_id)), person.user_id
+    assert "approve" not in pressable(await details_of(rita, request_id))
+    await sam.command(PURCHASES, f"/request-approval status {request_id}")
+    told = await sam.wait_for_message(PURCHASES, lambda message: message["ephemeral"])
+    assert "Only the people of this request" in text_of(told)
+    await sam.click(PURCHASES, card["ts"], "more", selected_option=option(card, "details"))
+    assert not await sam.views()
     await ada.click(PURCHASES, card["ts"], "more", selected_option=option(card, "details"))
     view = await ada.wait_for_view(details.ID)
     assert pressable(view)[:2] == ["approve", "reject"]
