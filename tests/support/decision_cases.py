@@ -15,7 +15,7 @@ from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Away, Escalation, KnownPerson, Level, PersonEntry, Policy
 from orchestration.domain.request import ApprovalRequest
 from orchestration.domain.rules import check_request
-from tests.support.decision_model import Case, Entry, ModelWorld, PolicyStage
+from tests.support.decision_model import AwayEntry, Case, ModelWorld, PolicyStage
 from tests.support.identity import SHOWN
 
 REQUESTER: Final = "U0RITA"
@@ -47,7 +47,7 @@ class Drawn:
     require_reason: bool
     delegates: list[str]
     enrolled: set[str]
-    entered: dict[str, Entry]
+    entered: dict[str, AwayEntry]
     groups: tuple[list[str], list[str]]
     own: dict[str, str]
     inactive: set[str]
@@ -106,7 +106,7 @@ def drawn(draw: st.DrawFn) -> Drawn:
         enrolled=draw(st.sets(anybody)),
         entered=draw(
             st.dictionaries(
-                people, st.builds(Entry, delegate=st.none() | anybody, away=st.booleans()), max_size=2
+                people, st.builds(AwayEntry, delegate=st.none() | anybody, away=st.booleans()), max_size=2
             )
         ),
         groups=draw(st.tuples(group_members, group_members)),
@@ -115,7 +115,7 @@ def drawn(draw: st.DrawFn) -> Drawn:
     )
 
 
-def own_entry(entry: Entry) -> PersonEntry:
+def own_entry(entry: AwayEntry) -> PersonEntry:
     """What a person says: away with a delegate, or there again (they were away, and that is over)."""
     return PersonEntry(delegate=entry.delegate, away=ALL_YEAR if entry.away else LONG_AGO)
 
@@ -188,12 +188,12 @@ def taken(asked: Drawn, case: Case, policy: Policy, request: ApprovalRequest) ->
     known = {
         who: KnownPerson(
             enrolled=who in case.enrolled,
-            delegate=case.entered.get(who, Entry()).delegate,
-            away=ALL_YEAR if case.entered.get(who, Entry()).away else None,
+            delegate=case.entered.get(who, AwayEntry()).delegate,
+            away=ALL_YEAR if case.entered.get(who, AwayEntry()).away else None,
         )
         for who in {*case.enrolled, *case.entered}
     }
-    own = {who: Entry(to, away=True) for who, to in asked.own.items() if who != to}
+    own = {who: AwayEntry(to, away=True) for who, to in asked.own.items() if who != to}
     world = ModelWorld(dict(zip(GROUPS, asked.groups, strict=True)), own, set(asked.inactive))
     given = ApprovalInput(request=request, nonce=SHOWN.nonce, policy=policy, people=known)
     return TakenRequest(case, policy, request, given, world)

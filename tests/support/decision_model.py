@@ -45,7 +45,7 @@ class PolicyStage:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AwayEntry:
     """What somebody said of being away, or what the operator entered for them."""
 
     delegate: str | None = None
@@ -65,7 +65,7 @@ class Case:
     allow_self: bool = False
     allow_repeat: bool = False
     delegates: tuple[str, ...] = ()
-    entered: Mapping[str, Entry] = field(default_factory=dict)
+    entered: Mapping[str, AwayEntry] = field(default_factory=dict)
 
     def stages(self) -> list[PolicyStage]:
         """The levels, and the escalation if there is one."""
@@ -91,7 +91,7 @@ class ModelWorld:
     """What can change while a request is open."""
 
     groups: dict[str, list[str]] = field(default_factory=dict)
-    own: dict[str, Entry] = field(default_factory=dict)
+    own: dict[str, AwayEntry] = field(default_factory=dict)
     inactive: set[str] = field(default_factory=set)
     failing: bool = False
 
@@ -324,12 +324,12 @@ class DecisionModel:
 
     def away(self, person: str) -> bool:
         """What they said themselves goes before what the operator entered."""
-        entry = self.world.own.get(person) or self.case.entered.get(person) or Entry()
+        entry = self.world.own.get(person) or self.case.entered.get(person) or AwayEntry()
         return entry.away
 
     def operators(self, holder: str) -> str | None:
         """Whom the operator entered as the delegate of this person."""
-        return self.case.entered.get(holder, Entry()).delegate
+        return self.case.entered.get(holder, AwayEntry()).delegate
 
     def delegate_faults(self, holder: str, to: str, *, code: bool) -> set[str]:
         """Why `to` may not decide for `holder` at this level, but for how many people are left after it."""
@@ -371,7 +371,7 @@ class DecisionModel:
 
     def replaced_by(self, holder: str) -> tuple[str, bool] | None:
         """Who would be asked instead of somebody who is away, and whether also where a code is needed."""
-        entered = self.case.entered.get(holder) or Entry()
+        entered = self.case.entered.get(holder) or AwayEntry()
         entry = self.world.own.get(holder) or entered
         if not entry.away:
             return None

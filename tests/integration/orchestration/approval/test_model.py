@@ -41,7 +41,7 @@ from tests.support.decision_cases import (
     taken,
 )
 from tests.support.decision_course import Course
-from tests.support.decision_model import Entry
+from tests.support.decision_model import AwayEntry
 from tests.support.identity import OTHER_NONCE
 from tests.support.possible import Terms, possible
 
@@ -241,7 +241,7 @@ class Deciding(RuleBasedStateMachine):
     @while_open
     @rule(who=st.sampled_from(PERSONS), to=st.none() | anybody)
     def be_away(self, who: str, to: str | None) -> None:
-        self.at.world.own[who] = Entry(to, away=to is not None) if to != who else Entry()
+        self.at.world.own[who] = AwayEntry(to, away=to is not None) if to != who else AwayEntry()
 
     @while_open
     @rule(group=st.sampled_from(GROUPS), people=group_members)
