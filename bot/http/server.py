@@ -68,13 +68,20 @@ def _routes(
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        """200 once the hub answers, Slack is connected and the keys fit; else 503 that says what is wrong."""
+        """200 once the hub answers, Slack is connected and the keys fit; else 503 that says what is wrong.
+
+        Warnings leave it at 200: the hub serves, and whoever took this process out of service would lose more.
+        """
+        warnings: list[str] = []
         try:
             hub_up = await service.reachable()
+            warnings = await service.warnings()
         except CountersignError:
             hub_up = False
         checks = {"hub": hub_up, "slack": await slack.ready()}
-        body = {name: "up" if up else "down" for name, up in checks.items()}
+        body: dict[str, object] = {name: "up" if up else "down" for name, up in checks.items()}
+        if warnings:
+            body["warnings"] = warnings
         if membership.problem:
             body["problem"] = membership.problem
         good = all(checks.values()) and not membership.problem

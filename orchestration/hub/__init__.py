@@ -7,11 +7,13 @@ approvals or of the program around it.
 from orchestration.hub.command import main
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
+from orchestration.hub.service.warnings_service import WARNINGS
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
     "RETENTION",
+    "WARNINGS",
     "Clock",
     "Hub",
     "HubError",

@@ -1,4 +1,4 @@
-"""The command line of the hub: runs it as a process of its own, and checks or copies its file."""
+"""The command line of the hub: runs it as a process of its own, checks or copies its file, accepts the clock."""
 
 import argparse
 import logging
@@ -13,7 +13,8 @@ from typing import Final
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 from orchestration.hub.storage.clock import SkippableClock, SystemClock
-from orchestration.hub.upkeep import backup, check, housekeeping
+from orchestration.hub.storage.machine import MachineTime
+from orchestration.hub.upkeep import backup, check, clock_acceptance, housekeeping
 
 FAULTS_FOUND: Final = 1
 NOT_DONE: Final = 2
@@ -21,13 +22,15 @@ INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a hub, or `check FILE`, or `backup FILE TO`.
+    """Run a hub, or `check FILE`, or `backup FILE TO`, or `accept-clock FILE`.
 
     Returns the exit status: 0; 1 where a check found faults; 2 where it could not do what was asked, with the
     reason on stderr; 130 where Ctrl-C ended it.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
-    command = {"check": _check, "backup": _backup}.get(arguments[0] if arguments else "")
+    command = {"check": _check, "backup": _backup, "accept-clock": _accept_clock}.get(
+        arguments[0] if arguments else ""
+    )
     try:
         return _serve(arguments) if command is None else command(arguments[1:])
     except HubError as error:
@@ -62,8 +65,8 @@ def _serve_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="countersign hub",
         description="A durable task hub on one file, for durabletask programs.",
-        epilog="countersign hub check FILE verifies a hub's file; countersign hub backup FILE TO copies it. Both "
-        "may be run while the hub serves.",
+        epilog="countersign hub check FILE verifies a hub's file; countersign hub backup FILE TO copies it; "
+        "countersign hub accept-clock FILE has the hub take this machine's time. All may be run while the hub serves.",
     )
     parser.add_argument(
         "--db", type=Path, required=True, metavar="FILE", help="the hub's file; created where there is none"
@@ -120,4 +123,16 @@ def _backup(arguments: list[str]) -> int:
     parser.add_argument("to", type=Path, metavar="TO", help="a file that does not exist yet")
     given = parser.parse_args(arguments)
     print(backup.backup(given.file, given.to).text())  # noqa: T201  # a command's answer
+    return 0
+
+
+def _accept_clock(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="countersign hub accept-clock",
+        description="Has the hub on FILE take this machine's time at once, later or earlier, and hold its timers no "
+        "longer. Use it when the hub says that its time and the machine's clock differ, and the clock is right. Run it "
+        "as the hub's user. Exit status 0, or 2 where the hub did not take it.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    print(clock_acceptance.accept(parser.parse_args(arguments).file, MachineTime()))  # noqa: T201  # a command's answer
     return 0

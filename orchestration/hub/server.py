@@ -19,10 +19,10 @@ from typing import Any, Final, Self, TypeVar
 from orchestration.hub.engine import recovery, timers, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
-from orchestration.hub.errors import HubError
+from orchestration.hub.errors import FullError, HubError
 from orchestration.hub.protocol import wire
 from orchestration.hub.service import calls as service
-from orchestration.hub.service import clock_service, routes
+from orchestration.hub.service import clock_service, routes, warnings_service
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import GroupCommitStore
@@ -30,7 +30,7 @@ from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import address, busy_polling
 from orchestration.hub.transport.grpc_server import GrpcServer
-from orchestration.hub.upkeep import housekeeping
+from orchestration.hub.upkeep import housekeeping, timekeeping
 
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -66,6 +66,9 @@ class Hub:
         self._listen = listen
         self._lease_s = lease.total_seconds()
         self._retention = retention
+        self._time_keeper = timekeeping.TimeKeeper(
+            self._path, self.clock, retention // timedelta(microseconds=1)
+        )
         self._loop_factory = busy_polling.loop if busy_poll else asyncio.new_event_loop
         self._address: str | None = None
         self._thread: threading.Thread | None = None
@@ -146,6 +149,10 @@ class Hub:
         """When the first timer in the file is due, or None where there is none."""
         return self._call(self._next_timer())
 
+    def warnings(self) -> list[str]:
+        """What is wrong with the hub's time, and what is going to be deleted because of it; empty mostly."""
+        return self._time_keeper.warnings() + (self._housekeeper.warnings() if self._housekeeper else [])
+
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._loop is None or self._thread is None:
             coroutine.close()
@@ -153,13 +160,8 @@ class Hub:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _advance(self, delta: timedelta) -> datetime:
-        clock, store, timer_loop, housekeeper = self.clock, self._store, self._timer_loop, self._housekeeper
-        if (
-            not isinstance(clock, clocks.SkippableClock)
-            or store is None
-            or timer_loop is None
-            or housekeeper is None
-        ):
+        clock, store = self.clock, self._store
+        if not isinstance(clock, clocks.SkippableClock) or store is None:
             raise HubError("This hub runs on the machine's clock, which cannot be moved.")
         if delta < timedelta():
             raise HubError("A clock can only be moved forward.")
@@ -169,9 +171,13 @@ class Hub:
             return _skips(tx)
 
         clock.restore(await store.run(add))
-        timer_loop.clock_moved()
-        housekeeper.clock_moved()
+        self._clock_moved()
         return clock.now()
+
+    def _clock_moved(self) -> None:
+        if self._timer_loop is not None and self._housekeeper is not None:
+            self._timer_loop.clock_moved()
+            self._housekeeper.clock_moved()
 
     async def _next_timer(self) -> datetime | None:
         if self._store is None:
@@ -189,6 +195,7 @@ class Hub:
             reader = file.reader(self._path)
             stack.callback(reader.close)
             self._restore_clock(db)
+            self._time_keeper.restore(Transaction(db, self.clock, AfterCommit()))
             if listen is None:
                 socket = address.UnixSocket(self._path)
                 stack.callback(socket.remove)
@@ -215,14 +222,18 @@ class Hub:
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
         self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
         _connect(store, dispatcher, waiters, timer_loop)
+        store.on_change = self._time_keeper.note
         recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         server = GrpcServer(
-            routes.routes(calls, store) | clock_service.routes(self.clock, self._advance, self._next_timer)
+            routes.routes(calls, store)
+            | clock_service.routes(self.clock, self._advance, self._next_timer)
+            | warnings_service.routes(self.warnings)
         )
         background = [
             asyncio.create_task(timer_loop.serve()),
             asyncio.create_task(housekeeper.serve()),
+            asyncio.create_task(self._time_keeper.serve(store, self._clock_moved)),
             asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s)),
         ]
         try:
@@ -237,6 +248,8 @@ class Hub:
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+            with contextlib.suppress(FullError):
+                await store.run(partial(self._time_keeper.note, age=0))
             await store.close()
             calls.close()
 

@@ -56,6 +56,7 @@ from orchestration.domain.request import (
     Via,
 )
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
+from orchestration.service.hub_warnings import hub_warnings
 from orchestration.service.request_ids import RequestIds
 
 T = TypeVar("T")
@@ -315,6 +316,10 @@ class ApprovalService:
         """Whether the hub answers. Raises `HubUnavailableError` when it does not."""
         await self._state("countersign-readiness")
         return True
+
+    async def warnings(self) -> list[str]:
+        """What operators should know of the hub; empty mostly. Raises `HubSilentError`."""
+        return await hub_warnings(self._client)
 
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""

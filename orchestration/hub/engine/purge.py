@@ -1,17 +1,22 @@
 """Deletes ended instances when a client asks for it: in small steps, so that other calls need not wait."""
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import endings, listing
-from orchestration.hub.protocol import statuses
+from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
+
+_log: Final = logging.getLogger(__name__)
 
 # How many instances one transaction deletes at most, and how many rows: a few milliseconds of work.
 _STEP: Final = 50
@@ -34,6 +39,21 @@ def delete_ended(tx: Transaction, keys: list[int]) -> tuple[int, int]:
         if rows >= _ROWS:
             return count, left
     return count, 0
+
+
+def _without_jumps(tx: Transaction, asked: pb.PurgeInstanceFilter) -> pb.PurgeInstanceFilter:
+    """The filter, for what is old enough without a jump of the clock that is less than a day old."""
+    delayed = clocks.delayed(tx.clock)
+    if not delayed:
+        return asked
+    _log.warning(
+        "The clock jumped by %s within the last day. A purge by age leaves what only that made old.",
+        timedelta(seconds=delayed // clocks.SECOND),
+    )
+    kept = pb.PurgeInstanceFilter()
+    kept.CopyFrom(asked)
+    kept.createdTimeTo.CopyFrom(wire.to_timestamp(wire.from_timestamp(asked.createdTimeTo) - delayed))
+    return kept
 
 
 class Purge:
@@ -61,6 +81,8 @@ class Purge:
         return self._response
 
     async def _filtered(self, asked: pb.PurgeInstanceFilter, *, recursive: bool) -> None:
+        if asked.HasField("createdTimeTo"):
+            asked = await self._store.run(partial(_without_jumps, asked=asked))
         if asked.HasField("timeout"):
             self._until = time.monotonic() + asked.timeout.ToTimedelta().total_seconds()
         after = 0

@@ -17,7 +17,7 @@ from orchestration.hub.storage.transaction import Transaction
 
 _log: Final = logging.getLogger(__name__)
 
-# The machine's clock can be set without notice, so the hub looks at least this often.
+# Whoever notices that the clock has jumped, or that timers are held no longer, wakes the loop before that.
 _LONGEST_SLEEP_S: Final = 30.0
 _PAUSE_S: Final = 1.0
 # How long timers within a skip wait for earlier work that makes no progress.
@@ -27,9 +27,10 @@ _PATIENCE_S: Final = 5.0
 def add(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
     """Set a timer of the instance of this row. A timer that is already due fires in this same transaction.
 
-    The exception is a timer that is due within a skip: `TimerLoop` fires those in their order.
+    The exceptions are a timer that is due within a skip, which `TimerLoop` fires in its order, and every timer while
+    timers are held.
     """
-    if fire_at <= tx.now and not clocks.skipped(tx.clock, fire_at):
+    if fire_at <= tx.now and not clocks.skipped(tx.clock, fire_at) and not clocks.held(tx.clock):
         _put_fired(tx, row, task, fire_at)
     else:
         tx.do(Q.timer_add, row["key"], task, fire_at)
@@ -43,12 +44,12 @@ def _put_fired(tx: Transaction, row: Any, task: int, fire_at: int) -> None:
 
 
 def fire_due(tx: Transaction) -> None:
-    """Fire the timers and delayed signals that are due, in order, up to a batch.
+    """Fire the timers and delayed signals that are due, in order, up to a batch; none while timers are held.
 
     Of those that are due within a skip, it fires only those of the earliest time.
     """
     first = next_due(tx)
-    if first is None:
+    if first is None or clocks.held(tx.clock):
         return
     # Read again in this transaction: the work that was waited for may have set an earlier timer.
     until = first if clocks.skipped(tx.clock, first) else tx.now
@@ -93,7 +94,7 @@ class TimerLoop:
             self._wake.set()
 
     def clock_moved(self) -> None:
-        """Look at the timers now, because the clock was moved."""
+        """Look at the timers now, because the clock was moved or timers are held no longer."""
         self._wake.set()
 
     async def serve(self) -> None:
@@ -118,7 +119,7 @@ class TimerLoop:
         self._next = None
         self._next = due = await self._store.run(next_due)
         now = clocks.now(self._clock)
-        if due is None:
+        if due is None or clocks.held(self._clock):
             return _LONGEST_SLEEP_S
         if due > now:
             return min(_LONGEST_SLEEP_S, (due - now) / 1_000_000)

@@ -1,6 +1,7 @@
 """Turns of an orchestration: the work item that a worker gets, and what its answer changes."""
 
 import contextlib
+import itertools
 import uuid
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
     first = waiting[0]["at"]
     at = max(tx.as_of(first), row["turned_at"])
     if clocks.skipped(tx.clock, first):
-        waiting = [event for event in waiting if event["at"] <= first]
+        waiting = list(itertools.takewhile(lambda event: event["at"] <= first, waiting))
     past = [piece["events"] for piece in tx.all(Q.history_of, key)]
     waiting = _fitting(waiting)
     events = [

@@ -72,6 +72,12 @@ WHERE h.instance > ? AND h.instance <= ? ORDER BY h.instance, h.turn;
 -- name: window
 SELECT max(key) FROM (SELECT key FROM instance WHERE key > ? ORDER BY key LIMIT ?);
 
+-- name: first_events
+-- What came first to each instance that has no history.
+SELECT i.id, m.event FROM instance AS i
+JOIN inbox AS m ON m.seq = (SELECT min(seq) FROM inbox WHERE instance = i.key)
+WHERE i.completed_at IS NULL AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key);
+
 -- name: inbox_of
 SELECT event FROM inbox WHERE instance = ?;
 

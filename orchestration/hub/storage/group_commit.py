@@ -38,9 +38,10 @@ class _Pending(NamedTuple):
 class GroupCommitStore:
     """Runs operations in the order in which they came, and commits them in batches; lives on one event loop.
 
-    Three functions may be set. `before_commit` is called with the transaction before each COMMIT, and returns
-    the function that undoes what it did if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch`
-    is called after each batch and after `wake`; it returns whether it wants to be called again at once.
+    Four functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
+    `before_commit` is called with the transaction before each COMMIT, and returns the function that undoes what it did
+    if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch` is called after each batch and after
+    `wake`; it returns whether it wants to be called again at once.
     """
 
     def __init__(self, db: sqlite3.Connection, clock: clocks.Clock) -> None:
@@ -50,6 +51,7 @@ class GroupCommitStore:
         self._queue: deque[_Pending] = deque()
         self._scheduled = False
         self._closing = False
+        self.on_change: Callable[[Transaction], None] = lambda _transaction: None
         self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[AfterCommit], None] = lambda _after_commit: None
         self.after_batch: Callable[[], bool] = lambda: False
@@ -144,7 +146,7 @@ class GroupCommitStore:
         """Run a batch in one transaction and COMMIT it; returns the outcomes. This is where the hub commits."""
         db = self._db
         outcomes: list[Any] = []
-        changed = db.total_changes
+        before = changed = db.total_changes
         take_back = _nothing
         db.execute("BEGIN")
         try:
@@ -157,6 +159,8 @@ class GroupCommitStore:
                         raise
                     outcomes.append(refusal)
                 changed = db.total_changes
+            if changed != before:
+                self.on_change(transaction)
             take_back = self.before_commit(transaction)
             db.execute("COMMIT")
         except BaseException:

@@ -85,14 +85,15 @@ DELETE FROM history WHERE instance = ?;
 INSERT INTO inbox (instance, at, kind, event) VALUES (?, ?, ?, ?);
 
 -- name: turn_of
--- What a turn needs besides the history: the instance, once for each event in its inbox.
+-- What a turn needs besides the history: the instance, once for each event in its inbox, in the order they came. Their
+-- times are no order: a clock may be set.
 SELECT i.id, i.execution, i.status, i.turns, i.turned_at, i.trace, b.seq, b.at, b.kind, b.event
 FROM inbox AS b JOIN instance AS i ON i.key = b.instance
 WHERE b.instance = ? AND i.completed_at IS NULL AND (i.turns > 0 OR i.scheduled_at IS NULL OR i.scheduled_at <= ?)
-ORDER BY b.at, b.seq;
+ORDER BY b.seq;
 
 -- name: inbox_of
-SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY at, seq;
+SELECT seq, at, kind, event FROM inbox WHERE instance = ? ORDER BY seq;
 
 -- name: inbox_defer
 UPDATE inbox SET at = max(at, ?) WHERE instance = ?;
@@ -243,6 +244,20 @@ DELETE FROM entity WHERE key IN (
     WHERE e.state IS NULL AND e.updated_at <= ? AND e.lock_section IS NULL
       AND NOT EXISTS (SELECT 1 FROM entity_inbox AS m WHERE m.entity = e.key)
     LIMIT 50);
+
+-- name: expired_between
+-- How many ended after the first time, and by the second.
+SELECT count(*) FROM instance WHERE completed_at > ? AND completed_at <= ?;
+
+-- name: clock_get
+SELECT seen, run, delays, retention FROM clock WHERE only = 1;
+
+-- name: clock_put
+INSERT OR REPLACE INTO clock (only, seen, run, delays, retention) VALUES (1, ?, ?, ?, ?);
+
+-- name: turned_at_limit
+-- What runs must not go on seeing a later time than this.
+UPDATE instance SET turned_at = ? WHERE completed_at IS NULL AND turned_at > ?;
 
 -- name: skip_add
 INSERT INTO skip (from_at, to_at) VALUES (?, ?);

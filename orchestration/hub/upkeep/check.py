@@ -142,6 +142,7 @@ def _check(db: sqlite3.Connection, report: Report) -> None:
         for row in db.execute(statement, {"ended": ended} if ":ended" in statement else {}):
             report.add(words.format_map(dict(row)))
     _check_contents(db, report)
+    _check_starts(db, report)
     after = 0
     while (until := db.execute(CHECKS.window, (after, _WINDOW)).fetchone()[0]) is not None:
         db.execute("COMMIT")
@@ -160,11 +161,21 @@ def _check_contents(db: sqlite3.Connection, report: Report) -> None:
                 report.add(f"{words.format(key)} cannot be read: {error}")
 
 
+def _check_starts(db: sqlite3.Connection, report: Report) -> None:
+    """An execution without a history yet begins with its start, whatever the times of the events that wait for it."""
+    for instance_id, content in db.execute(CHECKS.first_events):
+        with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
+            event = pb.HistoryEvent.FromString(content)
+            if not event.HasField("executionStarted"):
+                kind = event.WhichOneof("eventType")
+                report.add(f"inbox: that of {instance_id!r} does not begin with its start, but with {kind}")
+
+
 def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) -> None:
     row = pieces[0]
     unanswered = Unanswered()
     last: list[pb.HistoryEvent] = []
-    started = False
+    begins = ""  # the first event but for those that only begin a turn
     for piece in pieces:
         try:
             last = wire.parse_history(piece["events"])
@@ -172,11 +183,14 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
             report.add(f"history: turn {piece['turn']} of {row['id']!r} cannot be read: {error}")
             return
         for event in last:
-            started = started or event.HasField("executionStarted")
+            if not begins and not event.HasField("orchestratorStarted"):
+                begins = event.WhichOneof("eventType") or "nothing"
             unanswered.read(event)
     # An instance that was terminated before its first turn has only an end, written by the hub.
-    if not started and row["turn"] < row["turns"]:
-        report.add(f"history: that of {row['id']!r} begins in its middle, at turn {row['turn']}")
+    if begins != "executionStarted" and row["turn"] < row["turns"]:
+        report.add(
+            f"history: that of {row['id']!r} begins with {begins}, at turn {row['turn']}, and not with its start"
+        )
     if row["completed_at"] is not None:
         if not any(event.HasField("executionCompleted") for event in last):
             report.add(f"history: that of {row['id']!r}, which has ended, does not say how")

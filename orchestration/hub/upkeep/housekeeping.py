@@ -105,8 +105,17 @@ def _kept_by_parent(tx: Transaction, row: sqlite3.Row, until: int) -> tuple[bool
     return False, looked
 
 
+def _ended_between(tx: Transaction, since: int, until: int) -> int:
+    count: int = tx.one(Q.expired_between, since, until)[0] if since < until else 0
+    return count
+
+
 class Housekeeper:
-    """Deletes what ended longer ago than `retention` by the hub's clock; idle while there is nothing to delete."""
+    """Deletes what ended longer ago than `retention` by the hub's clock; idle while there is nothing to delete.
+
+    What became so old by a jump of the clock, or by a shorter retention, and not by the passing of time, is kept for
+    another day. That it is going to be deleted is said in the log and by `warnings`.
+    """
 
     def __init__(self, store: GroupCommitStore, clock: clocks.Clock, retention: timedelta) -> None:
         self._store = store
@@ -115,6 +124,7 @@ class Housekeeper:
         self._position = SweepPosition()
         self._began = time.monotonic()
         self._wake = asyncio.Event()
+        self._spared = 0
 
     def clock_moved(self) -> None:
         """Sweep again from the beginning, because the clock was moved."""
@@ -141,8 +151,25 @@ class Housekeeper:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _IDLE_S)
 
+    def warnings(self) -> list[str]:
+        """What is going to be deleted in one go; empty mostly."""
+        return [f"retention: {self._announcement()}"] if self._spared else []
+
+    def _announcement(self) -> str:
+        left = timedelta(seconds=clocks.delayed_for(self._clock) // clocks.SECOND)
+        return (
+            f"{self._spared:,} ended instances became old enough to delete at once: the clock jumped, or the "
+            f"retention is shorter than before. They are deleted when the hub has run for another {left}. To keep "
+            "them, restart with the clock set right or a longer retention."
+        )
+
     async def _step(self) -> bool:
-        until = clocks.now(self._clock) - self._retention
+        expired = clocks.now(self._clock) - self._retention
+        until = expired - clocks.delayed(self._clock)
+        before = self._spared
+        self._spared = await self._store.run(partial(_ended_between, since=until, until=expired))
+        if self._spared > before:
+            _log.warning("%s", self._announcement())
         # The position moves only once the step is on disk.
         self._position, more = await self._store.run(partial(step, until=until, position=self._position))
         return more

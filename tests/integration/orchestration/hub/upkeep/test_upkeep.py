@@ -17,6 +17,7 @@ from durabletask import task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub, HubError, main
+from orchestration.hub.protocol import wire
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.backup import backup
 from orchestration.hub.upkeep.check import check
@@ -97,6 +98,8 @@ def test_a_sound_file_is_summed_up(sound: Path, tmp_path: Path, capsys: pytest.C
     assert path.read_bytes() == before
 
 
+RAISED = wire.event(1, eventRaised=pb.EventRaisedEvent(name="go"))
+STARTED = wire.event(2, executionStarted=pb.ExecutionStartedEvent(name="any"))
 DAMAGE = [
     ("DELETE FROM timer", "timer: 'open' waits for its timer 2, which is gone"),
     ("DELETE FROM activity", "activity: 'open' waits for its activity 1, which is gone"),
@@ -105,7 +108,15 @@ DAMAGE = [
         "sub-orchestration: 'open' waits for its sub-orchestration 3",
     ),
     ("DELETE FROM inbox", "instance: 'child' has neither a history nor an event that would start it"),
-    ("DELETE FROM history WHERE turn = 0", "history: that of 'ended' begins in its middle, at turn 1"),
+    ("DELETE FROM history WHERE turn = 0", "history: that of 'ended' begins with eventRaised, at turn 1"),
+    (
+        f"UPDATE history SET events = x'{wire.history([RAISED, STARTED]).hex()}' WHERE turn = 0",  # noqa: S608
+        "history: that of 'ended' begins with eventRaised, at turn 0, and not with its start",
+    ),
+    (
+        f"INSERT INTO inbox SELECT -1, key, 1, 0, x'{RAISED.hex()}' FROM instance WHERE id = 'child'",  # noqa: S608
+        "inbox: that of 'child' does not begin with its start, but with eventRaised",
+    ),
     ("DELETE FROM instance WHERE id = 'waits'", "history: 1 pieces belong to instance"),
     ("DELETE FROM instance WHERE id = 'open'", "timer: 1 belong to instance"),
     ("UPDATE history SET turn = turn + 7 WHERE turn = 1", "history: 'ended' has 2 pieces, from turn 0 to 8"),
