@@ -158,7 +158,7 @@ async def running(
         register_listeners(
             app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
         )
-        slack_connection = SlackConnection(app, settings.app_token)
+        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret)
         closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(

@@ -11,12 +11,15 @@ from aiohttp import web
 
 from bot.config import SettingError, Settings
 from bot.hub_membership import HubMembership
+from bot.request_body import refuse_encodings
 from bot.slack.api.connection import SlackConnection
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
 from orchestration.service.approvals import ApprovalService
 
-BODY_LIMIT: Final = 1024 * 1024  # bytes; a Slack payload is far smaller
+BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
+IDLE: Final = 30.0  # seconds
+LINGERING: Final = 1.0  # seconds
 
 
 class RouteGroup(Protocol):
@@ -40,7 +43,15 @@ async def serving(
     application = _routes(settings, service, slack, twilio, membership)
     for group in route_groups:
         group.attach(application)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=False,
+        # A connection has so long to send the head of a request.
+        keepalive_timeout=IDLE,
+        # What comes of a body after its answer is thrown away, for as long as an honest sender needs to see the answer.
+        lingering_time=LINGERING,
+    )
     await runner.setup()
     try:
         try:
@@ -87,7 +98,7 @@ def _routes(
         good = all(checks.values()) and not membership.problem
         return web.json_response(body, status=200 if good else 503)
 
-    application = web.Application(client_max_size=BODY_LIMIT)
+    application = web.Application(client_max_size=BODY_LIMIT, middlewares=[refuse_encodings])
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
     if not settings.socket_mode:

@@ -9,11 +9,13 @@ from aiohttp import web
 from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
+from bot import request_body
 from bot.twilio.sender import TROUBLES
 from orchestration.challenge.models import ChallengeStatus, Trouble
 from orchestration.domain.errors import CountersignError
 from orchestration.service.challenges import ChallengeService, Heard
 
+BODY_LIMIT: Final = 64 * 1024  # bytes; a text has at most 1,600 characters
 REPLIES_REMEMBERED: Final = 10_000
 # Twilio answers these itself and also sends them to us. We answer nothing: that would be a second reply, or not sent.
 KEYWORDS: Final = frozenset(
@@ -73,8 +75,11 @@ class TwilioWebhooks:
         return web.Response(status=204)
 
     async def _signed(self, request: web.Request) -> dict[str, str]:
-        """The form, once its signature holds over the exact public URL; 403 otherwise."""
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        """The form, once its signature holds over the exact public URL; 403 otherwise.
+
+        Twilio signs the fields, so they are parsed first, by a strict and bounded parser.
+        """
+        form = request_body.form_of(request, await request_body.read(request, BODY_LIMIT))
         url = self._public_url + request.raw_path
         signature = request.headers.get("X-Twilio-Signature", "")
         if not self._validator.validate(url, form, signature):

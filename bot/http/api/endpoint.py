@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
+from bot import request_body
 from bot.http.api.models import BODY_LIMIT, Method
 from bot.http.api.problems import Problem, invalid
 from bot.security.tokens import DECIDE, Token
@@ -125,17 +126,12 @@ class ApiCall:
 
     async def raw(self) -> bytes:
         """The body's bytes, at most `BODY_LIMIT` of them. Raises `Problem`."""
-        if (self.request.content_length or 0) > BODY_LIMIT:
-            raise Problem("too-large")
-        read = bytearray()
         try:
-            async for piece in self.request.content.iter_any():
-                read += piece
-                if len(read) > BODY_LIMIT:
-                    raise Problem("too-large")
-        except web.RequestPayloadError as error:  # an encoding that is not what its header says
-            raise Problem("malformed", "The body cannot be read.") from error
-        return bytes(read)
+            return await request_body.read(self.request, BODY_LIMIT)
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Problem("too-large") from error
+        except (web.HTTPBadRequest, web.HTTPRequestTimeout) as error:
+            raise Problem("malformed", error.text) from error
 
 
 def admits(endpoint: Endpoint, token: Token) -> bool:

@@ -7,17 +7,21 @@ import logging
 from typing import Final
 
 from aiohttp import web
-from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.authorization.async_single_team_authorization import AsyncSingleTeamAuthorization
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot import request_body
+from bot.slack.api.signature import SlackSignature
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
 
+BODY_LIMIT: Final = 1024 * 1024  # bytes; a submitted form with the longest description is under half of it
 RETRY: Final = 5.0  # seconds between tries to reach Slack at start
 # Answers that say a credential is wrong: waiting will not mend those.
 BAD_TOKEN: Final = frozenset(
@@ -32,8 +36,9 @@ class SlackRefusedError(CountersignError):
 class SlackConnection:
     """Keeps `app` reachable for Slack: in Socket Mode when an app token is given, otherwise at `/slack/events`."""
 
-    def __init__(self, app: AsyncApp, app_token: str | None) -> None:
+    def __init__(self, app: AsyncApp, app_token: str | None, signing_secret: str | None = None) -> None:
         self._app = app
+        self._signature = SlackSignature(signing_secret) if signing_secret else None
         self._app_token = app_token
         self._socket: AsyncSocketModeHandler | None = None
         self._greeted = False
@@ -85,5 +90,9 @@ class SlackConnection:
             await self._socket.close_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     async def receive(self, request: web.Request) -> web.Response:
-        """`POST /slack/events`: Bolt checks the signature and its age, and answers 401 where they do not hold."""
-        return await to_aiohttp_response(await self._app.async_dispatch(await to_bolt_request(request)))
+        """`POST /slack/events`: 401 unless Slack signed the body lately. Bolt gets what Slack signed, no more."""
+        body = request_body.text_of(await request_body.read(request, BODY_LIMIT))
+        if self._signature is None or not self._signature.holds(body, request.headers):
+            raise web.HTTPUnauthorized(text="The signature does not hold.")
+        signed = AsyncBoltRequest(body=body, query=request.query_string, headers=dict(request.headers))
+        return await to_aiohttp_response(await self._app.async_dispatch(signed))
