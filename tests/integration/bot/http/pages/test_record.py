@@ -121,7 +121,7 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         "Asked by Rita Moreno U0RITA , by API with the token ci-",
         "Service web",
         "First line. Second line.",
-        "On call ✓ Approved · needs 1 Approvers: Ada Okafor U0ADA , Rita Moreno U0RITA",
+        "On call ✓ Approved · needs 1 Approvers: Ada Okafor U0ADA ✓ Ada Okafor U0ADA approved, ",
         "✓ Ada Okafor U0ADA approved, 20",
         "by API with the token ada-",
         "Go ahead.",
