@@ -27,6 +27,14 @@ delegates = ["S0SUBSTITUTES"]
 name = "One"
 approvers = ["U0ADA", "S0MANAGERS"]
 timeout = "1d"
+
+[policies.open]
+title = "Delegates as the operator entered them"
+channel = "C0POOL"
+[[policies.open.levels]]
+name = "One"
+approvers = ["U0ADA", "S0MANAGERS"]
+timeout = "1d"
 """
 BOOK: Final = policy_file.parse(POLICIES, "operators-entries.toml", SlackIds())
 GROUPS: Final = {"S0SUBSTITUTES": ["U0SUE", "U0SAM"], "S0MANAGERS": ["U0FAY"]}
@@ -47,6 +55,11 @@ def test_nor_is_such_a_delegate_put_in_the_place_of_somebody_away(to: str, deleg
 
 
 def test_a_member_of_a_group_may_hand_over_to_whom_the_operator_entered_for_them() -> None:
-    with DirectRequest(BOOK, "pool", GROUPS) as request:
+    with DirectRequest(BOOK, "open", GROUPS) as request:
         assert request.press(request.delegation("U0FAY", "U0BOB")) is Reason.DELEGATE_NOT_ALLOWED
         assert request.press(request.delegation("U0FAY", "U0LEE")) is Reason.RECORDED
+
+
+def test_a_policy_that_lists_its_delegates_means_these_alone() -> None:
+    with DirectRequest(BOOK, "pool", GROUPS) as request:
+        assert request.press(request.delegation("U0FAY", "U0LEE")) is Reason.DELEGATE_NOT_ALLOWED
