@@ -46,6 +46,7 @@ from bot.slack.ids import SlackIds
 from bot.slack.listeners import register as register_listeners
 from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.replicas.roster import Replica
@@ -53,6 +54,7 @@ from orchestration.runtime.connect import SDK_LOG, Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
@@ -139,7 +141,12 @@ async def running(
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         register(
-            worker, activities, outcome_activities, telling, sms.activities(book, notifier) if sms else None
+            worker,
+            activities,
+            outcome_activities,
+            telling,
+            AskerActivities(HubAskers(client)),
+            sms.activities(book, notifier) if sms else None,
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)

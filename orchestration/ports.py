@@ -12,7 +12,10 @@ from typing import Protocol
 
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
+    AskedOutcome,
     DelegateChange,
+    NotifyInstanceInput,
+    ReadOutcomeInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
@@ -92,6 +95,21 @@ class Caller(Protocol):
 
     def send_callback(self, callback: SendCallbackInput) -> str:
         """POST the event, signed; returns a short answer for people."""
+        ...
+
+
+class Askers(Protocol):
+    """Reaches the orchestrations that asked, and reads for them what became of their requests."""
+
+    def notify_instance(self, given: NotifyInstanceInput) -> str:
+        """Raise the event, unless the instance is one of Countersign's own; returns a short answer for people.
+
+        An instance that does not exist or has ended needs no event, which is no error.
+        """
+        ...
+
+    def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
+        """The request's outcome; None before it is signed, for a yes that never is, and for whoever did not ask it."""
         ...
 
 

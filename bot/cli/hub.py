@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from orchestration import hub
+from orchestration.domain.names import OrchestrationName
 
 NAME: Final = "hub"
 
@@ -19,5 +20,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs the hub's own command line, whose options a subparser of argparse would refuse. Returns the exit status."""
-    return hub.main(words)
+    """Runs the hub's own command line, whose options a subparser of argparse would refuse. Returns the exit status.
+
+    No approval is rewound, restarted or replaced by it.
+    """
+    return hub.main(words, run_once=list(OrchestrationName))

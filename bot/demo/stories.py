@@ -53,6 +53,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "sign_receipt": ("quiet", "Receipt signed"),
     "run_action": ("done", "Action carried out"),
     "send_callback": ("done", "Callback delivered"),
+    "notify_instance": ("quiet", "Orchestration told"),
     "suspended": ("trouble", "Suspended"),
     "resumed": ("event", "Resumed"),
     "terminated": ("trouble", "Stopped by an operator"),

@@ -13,6 +13,7 @@ from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
+    NotifyInstance,
     PostCard,
     PostReply,
     RunAction,
@@ -26,6 +27,7 @@ from orchestration.domain.commands import Reason
 from orchestration.domain.effects import (
     Delivery,
     EditCardInput,
+    NotifyInstanceInput,
     PostCardInput,
     PostReplyInput,
     RunActionInput,
@@ -181,8 +183,7 @@ class Effects:
         if request.callback_url:
             self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:
-            told = self._outcome_event()["data"]
-            self._ctx.send_event(request.notify_instance.id, request.notify_instance.event, data=told)
+            self.outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
 
     def _outcome_id(self) -> str:
         """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
@@ -263,6 +264,13 @@ class Effects:
         self._record.state.retry_until = self._now() + self._record.policy.actions_retried_for
         self.tell_owner(Notice.ACTION_FAILED, step)
 
+    def _notification_refused(self, problem: str) -> None:
+        """Reported in the thread and to the owner. Trying again would not help."""
+        target = self._record.request.notify_instance
+        place = f"event for {target.id if target else 'an orchestration'}"
+        step = self.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])
+        self.tell_owner(Notice.PROGRESS, step)
+
     # ---- running an item: the outbox asks --------------------------------------------------------------
 
     def build(  # noqa: PLR0911 - one arm for each kind of item
@@ -308,6 +316,8 @@ class Effects:
                 return self._build_receipt(attempt)
             case SendCallback():
                 return self._build_callback(attempt)
+            case NotifyInstance():
+                return self._build_notification(attempt)
 
     def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
         record, cards, action = self._record, self._record.state.cards, self._actions()[index]
@@ -351,6 +361,17 @@ class Effects:
             attempt=attempt,
         )
 
+    def _build_notification(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        if record.request.notify_instance is None:
+            raise AssertionError("nobody is to be notified")
+        return "notify_instance", NotifyInstanceInput(
+            request_id=record.request_id,
+            target=record.request.notify_instance,
+            data=self._outcome_event()["data"],
+            attempt=attempt,
+        )
+
     def done(self, item: AnyOutboxItem, attempt: int, delivery: Delivery) -> None:
         """It was done."""
         match item:
@@ -381,5 +402,7 @@ class Effects:
                 self._unsigned(problem)
             case SendCallback():
                 self._callback_given_up(problem)
+            case NotifyInstance():
+                self._notification_refused(problem)
             case _:
                 pass

@@ -72,7 +72,13 @@ class SendCallback(OutboxItem):
     again: bool = Field(default=False, description="Whether it had been given up, and was told so")
 
 
+class NotifyInstance(OutboxItem):
+    """Raise the outcome as an event on the orchestration that the request names."""
+
+    kind: Literal["notify_instance"] = "notify_instance"
+
+
 AnyOutboxItem = Annotated[
-    PostCard | EditCard | PostReply | SendMessage | RunAction | SignReceipt | SendCallback,
+    PostCard | EditCard | PostReply | SendMessage | RunAction | SignReceipt | SendCallback | NotifyInstance,
     Field(discriminator="kind"),
 ]

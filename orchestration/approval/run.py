@@ -17,7 +17,7 @@ from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.step_up import StepUp
 from orchestration.domain.cards import Notice, StepKind
-from orchestration.domain.commands import COMMANDS
+from orchestration.domain.commands import EVENTS
 from orchestration.domain.request import CardRef, Status
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
@@ -47,7 +47,7 @@ class ApprovalRun:
         self._ctx = ctx
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
-        self._inbox = Inbox(ctx, *COMMANDS)
+        self._inbox = Inbox(ctx, *EVENTS.values())
         self.record = Record(ctx.instance_id, given, self.now())
         self._effects = Effects(ctx, self.record, self.now, posted=self._card_posted, lost=self._card_lost)
         self._outbox = self._effects.outbox

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
+from pydantic import ValidationError
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
@@ -52,8 +53,8 @@ class RequestView:
 
 def view_of(state: OrchestrationState) -> RequestView:
     """The request of an `approval` instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
-    given = state.get_input(ApprovalInput)
-    if given is None or given.policy is None or not given.nonce:
+    given = _input(state)
+    if given.policy is None or not given.nonce:
         raise UnknownRequestError
     return RequestView(progress_of(state), given.request, given.policy)
 
@@ -64,7 +65,7 @@ def progress_of(state: OrchestrationState) -> Progress:
     A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
     """
-    progress = state.get_custom_status(Progress)
+    progress = _published(state)
     cut_short = CUT_SHORT.get(state.runtime_status)
     forged = state.runtime_status is OrchestrationStatus.COMPLETED and not (
         progress is not None and progress.status.ended
@@ -73,9 +74,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         cut_short = Status.FAILED
     if progress is not None and (cut_short is None or progress.status.ended):
         return progress
-    given = state.get_input(ApprovalInput)
-    if given is None:
-        raise UnknownRequestError
+    given = _input(state)
     if progress is None:
         progress = Progress(
             request_id=state.instance_id,
@@ -101,6 +100,23 @@ def progress_of(state: OrchestrationState) -> Progress:
         nonce=given.nonce,
     )
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
+
+
+def _published(state: OrchestrationState) -> Progress | None:
+    try:
+        return state.get_custom_status(Progress)
+    except ValidationError as error:
+        raise UnknownRequestError from error
+
+
+def _input(state: OrchestrationState) -> ApprovalInput:
+    try:
+        given = state.get_input(ApprovalInput)
+    except ValidationError as error:  # whoever is on the hub may start it with anything
+        raise UnknownRequestError from error
+    if given is None:
+        raise UnknownRequestError
+    return given
 
 
 def eligible_voters_of(progress: Progress, policy: Policy, amount: Decimal | None) -> EligibleVoters:

@@ -6,12 +6,18 @@ By name, from any durabletask SDK: call the sub-orchestration `approval` with th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from durabletask.task import OrchestrationContext, when_any
 
+from orchestration.domain.effects import AskedOutcome
+from orchestration.domain.errors import UnprovenOutcomeError
+from orchestration.domain.names import nudge_of
 from orchestration.domain.request import APPROVAL, VERSION, ApprovalRequest, Notified, Outcome
 from orchestration.durable.generator import Durable
+
+# One is usual. Whoever sends more than these has the asker wait until everything is done.
+NUDGES_HEARD: Final = 20
 
 
 def request_approval(
@@ -21,19 +27,46 @@ def request_approval(
 
     `instance_id` becomes the request's ID; without one it is made from the policy's name. A request that no policy
     takes ends as `failed`, with the reason. Works with any data converter.
+
+    Anybody on the hub may raise an event. So the one that tells of the outcome is believed in nothing: the outcome is
+    read from the request's own instance, which has to name this orchestration as the one that asked, and has to be
+    about what was asked here. Raises `UnprovenOutcomeError` where it is not, and `TaskFailedError` where the request
+    could not be started or its orchestration failed.
     """
     child = instance_id or f"{request.policy}-{ctx.new_uuid().replace('-', '')[:12]}"
-    event = f"ApprovalOutcome:{child}"
-    asked = request.model_copy(update={"notify_instance": Notified(id=ctx.instance_id, event=event)})
-    told = ctx.wait_for_external_event(event)
+    asker = Notified(id=ctx.instance_id, event=nudge_of(child))
+    asked = request.model_copy(update={"notify_instance": asker})
     done: Any = ctx.call_sub_orchestrator(
         APPROVAL,
         input={"request": asked.model_dump(mode="json")},
         instance_id=child,
         version=VERSION,
     )
-    # The sub-orchestration itself ends only when every card is edited and every callback made, which may take days.
-    yield when_any([told, done])
-    if told.is_complete:
-        return Outcome.model_validate(told.get_result()["outcome"])
-    return Outcome.model_validate(done.get_result())
+    for _ in range(NUDGES_HEARD):
+        nudge = ctx.wait_for_external_event(asker.event)
+        # The sub-orchestration itself ends only when every card is edited and every callback made: perhaps in days.
+        yield when_any([nudge, done])
+        if done.is_complete:
+            nudge.cancel()
+            break
+        outcome = yield from _read(ctx, child, asked)
+        if outcome is not None:
+            return outcome
+    yield done
+    outcome = yield from _read(ctx, child, asked)
+    if outcome is None:
+        raise UnprovenOutcomeError
+    return outcome
+
+
+def _read(ctx: OrchestrationContext, child: str, asked: ApprovalRequest) -> Durable[Outcome | None]:
+    """The outcome of that very request, from its instance; None where there is none, or it is of another request."""
+    given = {"request_id": child, "asker": asked.notify_instance and asked.notify_instance.model_dump()}
+    read: Any = yield ctx.call_activity("read_outcome", input=given)
+    if read is None:
+        return None
+    found = AskedOutcome.model_validate(read, extra="ignore")
+    if asked.amount is not None and asked.currency is None:  # the policy fills it in
+        asked = asked.model_copy(update={"currency": found.request.currency})
+    about = (found.outcome.request_id, found.outcome.digest, found.request.requester)
+    return found.outcome if about == (child, asked.digest(), asked.requester) else None

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from orchestration.domain.commands import CommandId
 from orchestration.domain.ids import PersonId
+from orchestration.domain.names import EventName
 from orchestration.domain.request import Recorded
 
-EVENT_RESPONSE: Final = "SmsChallengeResponse"
-EVENT_CANCELLED: Final = "SmsChallengeCancelled"
+EVENT_RESPONSE: Final = EventName.SMS_RESPONSE
+EVENT_CANCELLED: Final = EventName.SMS_CANCELLED
 
 LIFETIME: Final = timedelta(minutes=2)
 ATTEMPTS: Final = 3
@@ -63,6 +64,10 @@ class ChallengeInput(Recorded):
     bound: str = Field(max_length=1000)
     alert_channel: str | None = Field(default=None, description="Who is told when a number is locked")
     lifetime: timedelta = LIFETIME
+
+    def alone(self, challenge_id: str) -> bool:
+        """Whether it confirms a number and nothing else: what a decision needs is bound to that decision."""
+        return self.bound == challenge_id and self.target.user is None
 
 
 class Response(Recorded):

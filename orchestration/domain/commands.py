@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestration.domain.ids import PersonId
+from orchestration.domain.names import EventName
 from orchestration.domain.request import (
     ActionState,
     CardRef,
@@ -27,11 +28,11 @@ from orchestration.domain.request import (
     to_json,
 )
 
-EVENT_DECISION: Final = "ApprovalDecision"
-EVENT_CANCELLED: Final = "ApprovalCancelled"
-EVENT_DELEGATED: Final = "ApprovalDelegated"
-EVENT_COMMENT: Final = "ApprovalComment"
-EVENT_RETRY: Final = "ApprovalActionRetry"
+EVENT_DECISION: Final = EventName.DECISION
+EVENT_CANCELLED: Final = EventName.CANCELLED
+EVENT_DELEGATED: Final = EventName.DELEGATED
+EVENT_COMMENT: Final = EventName.COMMENT
+EVENT_RETRY: Final = EventName.RETRY
 
 CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -125,14 +126,14 @@ def command_id_of(payload: object) -> str | None:
 
 Command = Decision | Cancellation | Delegation | Comment | Retry
 
-COMMANDS: Final[dict[str, type[Command]]] = {
-    EVENT_DECISION: Decision,
-    EVENT_CANCELLED: Cancellation,
-    EVENT_DELEGATED: Delegation,
-    EVENT_COMMENT: Comment,
-    EVENT_RETRY: Retry,
+EVENTS: Final[dict[type[Command], EventName]] = {
+    Decision: EVENT_DECISION,
+    Cancellation: EVENT_CANCELLED,
+    Delegation: EVENT_DELEGATED,
+    Comment: EVENT_COMMENT,
+    Retry: EVENT_RETRY,
 }
-EVENTS: Final[dict[type[Command], str]] = {model: name for name, model in COMMANDS.items()}
+COMMANDS: Final[dict[str, type[Command]]] = {name: model for model, name in EVENTS.items()}
 
 
 class Reason(StrEnum):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import CardRef, Outcome, Recorded
+from orchestration.domain.request import ApprovalRequest, CardRef, Notified, Outcome, Recorded
 
 
 class PostCardInput(Recorded):
@@ -91,6 +91,29 @@ class SendCallbackInput(Recorded):
     asked_with: str | None = None
     event: dict[str, object]
     attempt: int = Field(ge=1)
+
+
+class NotifyInstanceInput(Recorded):
+    """Input of `notify_instance`: raise that event, with the outcome, on an orchestration that waits for it."""
+
+    request_id: str
+    target: Notified
+    data: dict[str, object]
+    attempt: int = Field(ge=1)
+
+
+class ReadOutcomeInput(Recorded):
+    """Input of `read_outcome`: the request, and the orchestration that asked it by `notify_instance`."""
+
+    request_id: str
+    asker: Notified
+
+
+class AskedOutcome(Recorded):
+    """Result of `read_outcome`: what was asked, as it is on record, and how it ended."""
+
+    request: ApprovalRequest
+    outcome: Outcome
 
 
 class MembersInput(Recorded):

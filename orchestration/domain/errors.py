@@ -40,6 +40,22 @@ class NotInvolvedError(CountersignError):
     """Only the people of this request can see all of it: who asked, who may decide it or was told, and its owner."""
 
 
+class OwnInstanceError(CountersignError):
+    """That instance is one of Countersign's own: no event from outside reaches it, and it never runs again."""
+
+
+class EndedInstanceError(CountersignError):
+    """The instance has ended."""
+
+
+class WrongStateError(CountersignError):
+    """The instance is in no state for that."""
+
+
+class UnprovenOutcomeError(CountersignError):
+    """The request has ended, but there is no outcome on record that is about what was asked. Nothing was approved."""
+
+
 class HubUnavailableError(CountersignError):
     """The task hub cannot be reached just now, so nothing was recorded. Please try again in a moment."""
 

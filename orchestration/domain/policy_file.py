@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
+from orchestration.domain.names import policy_name_fault
 from orchestration.domain.policy import PolicyBook
 
 Location = tuple[str | int, ...]
@@ -44,7 +45,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
         raise PolicyError(f"{place}: is not valid TOML: {error}.") from error
     if not isinstance(tables.get("policies"), dict) or not tables["policies"]:
         raise PolicyError(f"{source}:1: there is no [policies.NAME] table, so nothing could be asked for.")
-    faults = [(loc, FORBIDDEN) for loc in _reserved(tables)]
+    faults = list(_reserved(tables))
     try:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
@@ -62,11 +63,13 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     return book
 
 
-def _reserved(tables: Mapping[str, Any]) -> Iterator[Location]:
-    """Where somebody wrote what is worked out here."""
+def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
+    """Where somebody wrote what is worked out here, or gave a policy a name that is not free, and why that is wrong."""
     for key, table in tables["policies"].items():
         if isinstance(table, dict) and "groups" in table:
-            yield ("policies", key, "groups")
+            yield ("policies", key, "groups"), FORBIDDEN
+        if (fault := policy_name_fault(key)) is not None:
+            yield ("policies", key), fault
 
 
 def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:

@@ -18,15 +18,16 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestration.domain.ids import PersonId
+from orchestration.domain.names import EntityName, OrchestrationName
 
-APPROVAL: Final = "approval"
-RECONCILE: Final = "reconcile"
-PERSON: Final = "person"
-WORKLIST: Final = "worklist"
-PHONE: Final = "phone"
-DELEGATE_CHANGE: Final = "delegate_change"
-SMS_CHALLENGE: Final = "sms_challenge"
-ROSTER: Final = "roster"
+APPROVAL: Final = OrchestrationName.APPROVAL
+RECONCILE: Final = OrchestrationName.RECONCILE
+DELEGATE_CHANGE: Final = OrchestrationName.DELEGATE_CHANGE
+SMS_CHALLENGE: Final = OrchestrationName.SMS_CHALLENGE
+PERSON: Final = EntityName.PERSON
+WORKLIST: Final = EntityName.WORKLIST
+PHONE: Final = EntityName.PHONE
+ROSTER: Final = EntityName.ROSTER
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 

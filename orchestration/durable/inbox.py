@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from durabletask.task import CancellableTask, OrchestrationContext, Task, when_any
 
+from orchestration.domain.names import EventName
+
 T = TypeVar("T")
 
 
@@ -18,12 +20,13 @@ class Inbox:
     It knows no order between names; so whatever else is waited for is waited for through `meanwhile`, which lines
     up each arrival at its moment. A vote sent before the deadline counts, and one sent after it does not, also
     where both came in while something was being looked up.
+    An event that is waited for is an `EventName`, and so one that nothing from outside may raise.
     Payloads are taken raw: anyone may raise an event, and one that does not fit must not fail the instance.
     """
 
-    def __init__(self, ctx: OrchestrationContext, *names: str) -> None:
+    def __init__(self, ctx: OrchestrationContext, *names: EventName) -> None:
         self._ctx = ctx
-        self._waiters: dict[str, CancellableTask[Any]] = {
+        self._waiters: dict[EventName, CancellableTask[Any]] = {
             name: ctx.wait_for_external_event(name) for name in names
         }
         self._timers: dict[str, CancellableTask[Any]] = {}

@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -21,8 +21,8 @@ NOT_DONE: Final = 2
 INTERRUPTED: Final = 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a hub, or `check FILE`, or `backup FILE TO`, or `accept-clock FILE`.
+def main(argv: Sequence[str] | None = None, *, run_once: Collection[str] = ()) -> int:
+    """Run a hub, or `check FILE`, or `backup FILE TO`, or `accept-clock FILE`. `run_once`: see `Hub`.
 
     Returns the exit status: 0; 1 where a check found faults; 2 where it could not do what was asked, with the
     reason on stderr; 130 where Ctrl-C ended it.
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments[0] if arguments else ""
     )
     try:
-        return _serve(arguments) if command is None else command(arguments[1:])
+        return _serve(arguments, run_once) if command is None else command(arguments[1:])
     except HubError as error:
         print(error, file=sys.stderr)  # noqa: T201  # a command's answer
         return NOT_DONE
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _serve(arguments: list[str]) -> int:
+def _serve(arguments: list[str], run_once: Collection[str]) -> int:
     """Run a hub until SIGINT or SIGTERM. Prints its address on a line of its own once it serves."""
     options = _serve_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -52,6 +52,7 @@ def _serve(arguments: list[str]) -> int:
         listen=options.listen,
         clock=SkippableClock() if options.skippable else SystemClock(),
         retention=options.retention,
+        run_once=run_once,
         busy_poll=options.busy_poll,
     )
     hub.start()

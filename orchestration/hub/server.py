@@ -9,7 +9,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -47,8 +47,9 @@ class Hub:
     `listen` is a loopback HOST:PORT (port 0 takes a free one). Without it the hub listens on a Unix socket beside
     the file that only its owner can open. `lease` is how long a connected worker may hold a work item before it is
     dispatched again, in real time and not by `clock`. Instances that ended longer than `retention` ago, by the
-    hub's clock, are deleted. `busy_poll` makes the hub faster under load if it has a process of its own (see
-    busy_polling.py); in a process with its workers it gains nothing.
+    hub's clock, are deleted. Instances of the orchestrations that `run_once` names are never rewound or restarted, and
+    none but the one that started them can replace them: what they did stands. `busy_poll` makes the hub faster under
+    load if it has a process of its own (see busy_polling.py); in a process with its workers it gains nothing.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Hub:
         clock: clocks.Clock | None = None,
         lease: timedelta = timedelta(minutes=5),
         retention: timedelta = housekeeping.RETENTION,
+        run_once: Collection[str] = (),
         busy_poll: bool = False,
     ) -> None:
         self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
@@ -69,6 +71,7 @@ class Hub:
         self._time_keeper = timekeeping.TimeKeeper(
             self._path, self.clock, retention // timedelta(microseconds=1)
         )
+        self._run_once = frozenset(run_once)
         self._loop_factory = busy_polling.loop if busy_poll else asyncio.new_event_loop
         self._address: str | None = None
         self._thread: threading.Thread | None = None
@@ -215,7 +218,7 @@ class Hub:
     async def _run(
         self, db: sqlite3.Connection, reader: sqlite3.Connection, listen: str, started: threading.Event
     ) -> None:
-        store = GroupCommitStore(db, self.clock)
+        store = GroupCommitStore(db, self.clock, self._run_once)
         dispatcher = Dispatcher(self._lease_s)
         waiters = Waiters()
         timer_loop = timers.TimerLoop(store, self.clock)

@@ -20,6 +20,7 @@ from durabletask.internal.shared import AsyncClientInterceptor
 from durabletask.worker import ConcurrencyOptions
 
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.names import OrchestrationName
 from orchestration.hub import RETENTION, Hub, HubError, SkippableClock
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
@@ -213,7 +214,7 @@ def connect(
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
-        hub = Hub(data_dir / HUB_FILE, clock=clock, retention=retention)
+        hub = Hub(data_dir / HUB_FILE, clock=clock, retention=retention, run_once=list(OrchestrationName))
         try:
             hub.start()
         except HubError as error:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestration.challenge.models import EVENT_CANCELLED, EVENT_RESPONSE
-from orchestration.domain.commands import COMMANDS
-from orchestration.domain.request import (
-    APPROVAL,
-    DELEGATE_CHANGE,
-    PERSON,
-    PHONE,
-    RECONCILE,
-    ROSTER,
-    SMS_CHALLENGE,
-    WORKLIST,
-)
+from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.sealing.scope import Scope
 
+# What other orchestrations call, without a seal. It says nothing that the hub does not hold, and does nothing.
+OPEN_ACTIVITIES: Final = frozenset({"read_outcome"})
+
 OURS: Final = Scope(
-    orchestrations=frozenset({APPROVAL, RECONCILE, DELEGATE_CHANGE, SMS_CHALLENGE}),
+    orchestrations=frozenset(OrchestrationName),
     activities=frozenset(
         {
             "post_card",
@@ -34,14 +26,15 @@ OURS: Final = Scope(
             "take_policy",
             "sign_receipt",
             "send_callback",
+            "notify_instance",
             "look_up_phone",
             "send_code",
             "check_code",
             "alert_lock",
         }
     ),
-    entities=frozenset({PERSON, WORKLIST, PHONE, ROSTER}),
-    events=frozenset(name.casefold() for name in (*COMMANDS, EVENT_RESPONSE, EVENT_CANCELLED)),
+    entities=frozenset(EntityName),
+    events=frozenset(name.casefold() for name in EventName),
     # Another orchestration may ask for an approval. It names the request, and `take_policy` takes everything else.
-    open_starts=((APPROVAL, "request"),),
+    open_starts=((OrchestrationName.APPROVAL, "request"),),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from durabletask.task import Orchestrator
 from durabletask.worker import (
@@ -13,6 +13,7 @@ from durabletask.worker import (
 )
 
 from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
@@ -21,6 +22,7 @@ from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
 from orchestration.domain.effects import DelegateChange
+from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.delegate_change import delegate_change
@@ -35,18 +37,19 @@ def register(
     activities: ApprovalActivities,
     outcome_activities: OutcomeActivities,
     people: PeopleActivities,
+    askers: AskerActivities,
     challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
-    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
-    worker.add_orchestrator(cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
-    worker.add_orchestrator(cast("Orchestrator[DelegateChange, None]", delegate_change))
+    _add(worker, cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
+    _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
+    _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
     if challenges is not None:
-        worker.add_orchestrator(cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
+        _add(worker, cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
         worker.add_entity(phone, PHONE)
         worker.add_activity(challenges.look_up_phone)
         worker.add_activity(challenges.send_code)
@@ -65,6 +68,8 @@ def register(
         outcome_activities.take_policy,
         outcome_activities.sign_receipt,
         outcome_activities.send_callback,
+        askers.notify_instance,
+        askers.read_outcome,
     ):
         worker.add_activity(activity)
     worker.use_versioning(
@@ -75,3 +80,8 @@ def register(
             failure_strategy=VersionFailureStrategy.REJECT,
         )
     )
+
+
+def _add(worker: TaskHubGrpcWorker, orchestrator: Orchestrator[Any, Any]) -> None:
+    """Raises `ValueError` for one that is not in `OrchestrationName`: events from outside would reach it."""
+    OrchestrationName(worker.add_orchestrator(orchestrator))

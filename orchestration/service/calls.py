@@ -46,6 +46,13 @@ def ours(error: grpc.RpcError) -> CountersignError:
     return HubUnavailableError()
 
 
+def named(error: grpc.RpcError) -> CountersignError:
+    """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return UnknownRequestError()
+    return ours(error)
+
+
 @contextmanager
 def translated(error_of: Callable[[grpc.RpcError], CountersignError] = ours) -> Iterator[None]:
     """Raises the hub's errors as ours."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
+from pydantic import ValidationError
 
 from orchestration.approval.status import CUT_SHORT
 from orchestration.challenge.activities import NUMBER_CONTEXT
@@ -27,11 +28,11 @@ from orchestration.challenge.models import (
 )
 from orchestration.challenge.phone import PhoneState
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
-STANDALONE: Final = "challenge-"  # begins the ID of a challenge that belongs to no decision
 ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply
 
 
@@ -58,7 +59,7 @@ class ChallengeService:
 
     async def start(self, number: str, subject: str) -> str:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted."""
-        challenge_id = STANDALONE + "".join(secrets.choice(CROCKFORD) for _ in range(12))
+        challenge_id = f"{IdPrefix.CHALLENGE}-" + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
             target=ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
             subject=subject,
@@ -76,6 +77,17 @@ class ChallengeService:
         """Where a challenge stands. Raises `UnknownRequestError`."""
         state = await self._state(challenge_id)
         if state is None:
+            raise UnknownRequestError
+        return _progress_of(state)
+
+    async def status_alone(self, challenge_id: str) -> ChallengeProgress:
+        """As `status`, of one that was begun here. One that confirms a decision is unknown, whatever its ID."""
+        state = await self._state(challenge_id)
+        try:
+            given = state.get_input(ChallengeInput) if state else None
+        except ValidationError as error:  # whoever is on the hub may start it with anything
+            raise UnknownRequestError from error
+        if state is None or given is None or not given.alone(challenge_id):
             raise UnknownRequestError
         return _progress_of(state)
 
@@ -113,7 +125,11 @@ class ChallengeService:
         return Heard(waiting=len(waiting), challenge=after[0], answered=answered)
 
     async def undelivered(self, challenge_id: str, trouble: Trouble) -> None:
-        """The provider reports that the message did not arrive: the challenge ends at once, with the reason."""
+        """The provider reports that the message did not arrive: the challenge ends at once, with the reason.
+
+        Raises `UnknownRequestError` where there is no such challenge.
+        """
+        await self.status(challenge_id)
         await self._raise(challenge_id, EVENT_CANCELLED, Cancelled(trouble=trouble))
 
     async def _waiting_for(self, number: str) -> dict[str, str]:

@@ -1,6 +1,8 @@
-"""What an operator does from outside: list instances, read histories, terminate, suspend, resume, purge.
+"""What an operator does from outside: list instances, read histories, raise events, stop, hold, run again, purge.
 
-Unlike the service's commands these take effect on the instance itself and run none of its code.
+Unlike the service's commands these take effect on the instance itself and run none of its code. Events, rewind and
+restart are for other orchestrations only. Whose an instance is, is told by its orchestration, as the hub names it at
+that moment, and never by its ID.
 """
 
 from __future__ import annotations
@@ -24,27 +26,31 @@ from durabletask.history import HistoryEvent
 from durabletask.history import SubOrchestrationInstanceCreatedEvent as ChildCreated
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
+from pydantic import ValidationError
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import progress_of
-from orchestration.domain.commands import COMMANDS, Progress
+from orchestration.domain.commands import Progress
 from orchestration.domain.errors import (
     CountersignError,
+    EndedInstanceError,
     InvalidRequestError,
+    OwnInstanceError,
     ReservedEventError,
     UnknownRequestError,
+    WrongStateError,
 )
+from orchestration.domain.names import is_entity, is_own_event, is_own_orchestration
 from orchestration.domain.request import APPROVAL, Outcome, Status
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import OVER
-from orchestration.service.calls import ours, translated, within_budget
+from orchestration.service.calls import named, ours, translated, within_budget
 from orchestration.service.sweep import reconcile_id, start_reconciling
 
 PAGES_LOOKED_THROUGH: Final = 20
 LARGEST_PAGE: Final = 200
-# The SDK takes event names without regard to case, so a reserved one is refused in any.
-RESERVED: Final = frozenset(name.casefold() for name in COMMANDS)
+NEVER_AGAIN: Final = "Those never run again: what was decided stands. Ask anew instead."
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,7 @@ class Operations:
         )
         for _ in range(PAGES_LOOKED_THROUGH):
             states, token = await self._hub_page(query, token)
-            found = [progress_of(state) for state in states if state.name == APPROVAL]
-            found = [progress for progress in found if wanted.fits(progress)]
+            found = [progress for progress in map(_readable, states) if progress and wanted.fits(progress)]
             if found or token is None:
                 return found, token
         return [], token
@@ -126,7 +131,7 @@ class Operations:
 
     async def instance(self, instance_id: str) -> OrchestrationState:
         """Any instance, of whatever orchestration. Raises `UnknownRequestError`."""
-        with translated(_named):
+        with translated(named):
             state = await within_budget(self._client.get_orchestration_state(instance_id))
         if state is None:
             raise UnknownRequestError
@@ -135,7 +140,7 @@ class Operations:
     async def history(self, instance_id: str) -> list[HistoryEvent]:
         """What happened to the instance's present generation, in order. Raises `UnknownRequestError`."""
         await self.instance(instance_id)
-        with translated(_named):
+        with translated(named):
             return await within_budget(self._client.get_orchestration_history(instance_id))
 
     async def whole_history(self, progress: Progress) -> list[HistoryEvent]:
@@ -165,34 +170,80 @@ class Operations:
 
     # ---- acting ------------------------------------------------------------------------------------------
 
-    async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:
-        """Raises an event on an instance that runs.
+    async def check_event(self, instance_id: str, name: str) -> OrchestrationState:
+        """The instance that an event from outside may be raised on.
 
-        Raises `ReservedEventError` for the names by which approvals are decided: those come through the service only.
+        Raises `ReservedEventError` for an event that our own orchestrations wait for, `UnknownRequestError`, and
+        `OwnInstanceError` for one of our own instances, whatever the event.
         """
-        if name.casefold() in RESERVED:
+        if is_own_event(name):
             raise ReservedEventError
-        with translated(_named):
+        return await self._foreign(
+            instance_id,
+            "Events from outside do not reach it. Decide, comment and withdraw through /api/approvals/{id}.",
+        )
+
+    async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:
+        """Raises an event on another orchestration's instance that runs.
+
+        Raises what `check_event` raises, and `EndedInstanceError`: the hub would take the event and do nothing.
+        """
+        state = await self.check_event(instance_id, name)
+        if state.runtime_status in OVER:
+            raise EndedInstanceError
+        with translated(named):
             await within_budget(self._client.raise_orchestration_event(instance_id, name, data=payload))
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """Has another orchestration's instance that failed run again from where it failed.
+
+        Raises `UnknownRequestError`, `OwnInstanceError`, and `WrongStateError` where it has not failed.
+        """
+        await self._foreign(instance_id, NEVER_AGAIN)
+        with translated(_replayed):
+            await within_budget(self._client.rewind_orchestration(instance_id, reason=reason))
+
+    async def restart(self, instance_id: str, *, new_id: bool) -> str:
+        """Starts the work of another orchestration's instance that has ended again; returns its ID, perhaps a `new_id`.
+
+        Raises `UnknownRequestError`, `OwnInstanceError`, and `WrongStateError` where it has not ended.
+        """
+        await self._foreign(instance_id, NEVER_AGAIN)
+        with translated(_replayed):
+            return await within_budget(
+                self._client.restart_orchestration(instance_id, restart_with_new_instance_id=new_id)
+            )
+
+    async def _foreign(self, instance_id: str, advice: str) -> OrchestrationState:
+        """An instance that is none of ours. Raises `OwnInstanceError` with the advice for one that is."""
+        if is_entity(instance_id):
+            raise UnknownRequestError("There is no instance with that ID.")
+        state = await self.instance(instance_id)
+        if is_own_orchestration(state.name):
+            raise OwnInstanceError(
+                f"{instance_id} is an instance of Countersign's own orchestration {state.name}. {advice}"
+            )
+        return state
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
         """Holds the instance: events and timers wait until it is resumed."""
-        with translated(_named):
+        with translated(named):
             await within_budget(self._client.suspend_orchestration(instance_id, reason=reason))
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
         """Lets a held instance go on."""
-        with translated(_named):
+        with translated(named):
             await within_budget(self._client.resume_orchestration(instance_id, reason=reason))
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
         """Stops the instance at once. For an approval, `reconcile` then makes its cards say so."""
-        with translated(_named):
+        with translated(named):
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
         state = await self.instance(instance_id)
         if state.name != APPROVAL:
             return
-        with translated():
+        # One that somebody started with what is no request has no card, and so nothing to reconcile.
+        with translated(), suppress(ValidationError):
             await within_budget(start_reconciling(self._client, state))
 
     async def purge(self, instance_id: str, by: str) -> int:
@@ -203,7 +254,7 @@ class Operations:
         """
         for request_id, nonce in await self._ended_approvals(instance_id):
             await asyncio.to_thread(self._records.purged, request_id, nonce, by)
-        with translated(_named):
+        with translated(named):
             result = await within_budget(self._client.purge_orchestration(instance_id))
         return int(result.deleted_instance_count)
 
@@ -221,16 +272,33 @@ class Operations:
             if state.runtime_status not in OVER:
                 continue
             if state.name == APPROVAL:
-                given = state.get_input(ApprovalInput)
-                found[one] = given.nonce if given else ""
+                found[one] = _nonce_of(state)
             else:
                 children = [event for event in await self.history(one) if isinstance(event, ChildCreated)]
                 left += [child.instance_id for child in children if child.instance_id not in looked_at]
         return list(found.items())
 
 
-def _named(error: grpc.RpcError) -> CountersignError:
-    """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
-    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-        return UnknownRequestError()
-    return ours(error)
+def _nonce_of(state: OrchestrationState) -> str:
+    """Empty where its input cannot be read: no request was ever made of it."""
+    with suppress(ValidationError):
+        given = state.get_input(ApprovalInput)
+        return given.nonce if given else ""
+    return ""
+
+
+def _readable(state: OrchestrationState) -> Progress | None:
+    """The progress of an approval; None for another orchestration, and where its input cannot be read."""
+    if state.name != APPROVAL:
+        return None
+    try:
+        return progress_of(state)
+    except UnknownRequestError:
+        return None
+
+
+def _replayed(error: grpc.RpcError) -> CountersignError:
+    """As `named`, where an instance is to run again: the hub says in words why it cannot."""
+    if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+        return WrongStateError(error.details())
+    return named(error)

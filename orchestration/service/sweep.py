@@ -16,6 +16,7 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import CUT_SHORT, progress_of
 from orchestration.domain.errors import HubUnavailableError
+from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import APPROVAL, RECONCILE, VERSION
 from orchestration.reconcile.workflow import ReconcileInput
 
@@ -28,7 +29,7 @@ OVERLAP: Final = timedelta(minutes=10)
 
 def reconcile_id(request_id: str, nonce: str) -> str:
     """The instance that reconciles this start of a request: its name sees to it that there is only one."""
-    return f"reconcile-{request_id}-{nonce[:8]}"
+    return f"{IdPrefix.RECONCILE}-{request_id}-{nonce[:8]}"
 
 
 async def start_reconciling(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:

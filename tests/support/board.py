@@ -11,7 +11,10 @@ from typing import Any
 
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
+    AskedOutcome,
     DelegateChange,
+    NotifyInstanceInput,
+    ReadOutcomeInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
@@ -134,6 +137,16 @@ class Board:
     def has(self, channel: str) -> bool:
         with self.lock:
             return any(place == channel for place, _ in self.cards)
+
+
+class NoAskers:
+    """For a replay, which runs no activity."""
+
+    def notify_instance(self, given: NotifyInstanceInput) -> str:
+        raise NotImplementedError
+
+    def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
+        raise NotImplementedError
 
 
 class BoardOutcomes:

@@ -18,6 +18,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from bot.slack.ids import SlackIds
 from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
@@ -31,6 +32,7 @@ from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import Actor, ApprovalService
+from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.request_ids import RequestIds
 from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones
@@ -244,7 +246,7 @@ async def opened(
     book: PolicyBook = BOOK,
     ids: IdReader = SLACK,
 ) -> AsyncIterator[CoreWorld]:
-    worker = connection.worker()
+    worker, client = connection.worker(), connection.client()
     phones = BoardPhones()
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
@@ -252,10 +254,10 @@ async def opened(
         ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
+        AskerActivities(HubAskers(client)),
         ChallengeActivities(codes, phones, phones, phones),
     )
     worker.start()
-    client = connection.client()
     yield CoreWorld(
         connection,
         ApprovalService(client, lambda: book, ids, request_ids("core")),

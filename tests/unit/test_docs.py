@@ -30,7 +30,8 @@ from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
-from orchestration.domain.commands import COMMANDS, Reason
+from orchestration.domain.commands import Reason
+from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.policy import Action, Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
 from tests.support import ROOT
@@ -205,10 +206,10 @@ def test_the_policy_page_has_every_key_and_no_other() -> None:
 def test_the_pages_have_every_status_reason_and_event() -> None:
     wire = ROOT / "docs/reference/wire.md"
     assert coded(table(wire, "Statuses")) == set(Status)
-    events = {
-        row[1].strip("`") for row in table(wire, "Orchestrations, entities, events") if row[0] == "event"
-    }
-    assert {event for event in events if event.startswith("Approval")} == set(COMMANDS)
+    names = table(wire, "Orchestrations, entities, events")
+    kinds = {"orchestration": OrchestrationName, "entity": EntityName, "event": EventName}
+    for kind, ours in kinds.items():
+        assert {row[1].strip("`").partition(":")[0] for row in names if row[0] == kind} == set(ours)
     assert coded(table(ROOT / "docs/reference/http-api.md", "Verdicts")) == set(Reason)
 
 
@@ -285,7 +286,7 @@ def test_every_function_that_the_map_names_is_in_the_file_before_it() -> None:
             node.name
             for place in places
             for node in ast.walk(ast.parse((ROOT / place).read_text(encoding="utf-8")))
-            if isinstance(node, ast.ClassDef | ast.FunctionDef)
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         }
         for word in coded([row], 1):
             if re.fullmatch(r"[A-Za-z_.]+", word) and not word.endswith(".py"):

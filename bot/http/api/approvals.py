@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -28,10 +29,10 @@ from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
-from orchestration.domain.errors import ReservedEventError, UnknownRequestError
+from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import ApprovalRequest, Identity, Notified
 from orchestration.service.approvals import ApprovalService, Ticket
-from orchestration.service.operations import RESERVED, Operations, Wanted
+from orchestration.service.operations import Operations, Wanted
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
@@ -159,7 +160,7 @@ class ApprovalRoutes:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(NewApproval)
         if ask.notify_instance is not None:
-            self._check_notified(call, ask.notify_instance)
+            await self._check_notified(call, ask.notify_instance)
         request = ApprovalRequest(
             **ask.model_dump(),
             requester=call.token.owner,
@@ -168,15 +169,18 @@ class ApprovalRoutes:
         )
         request_id = await self._service.start(request)
         headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
-        return json_response(self._urls.started(call, request_id), 202, headers)
+        started = self._urls.started(call, request_id, may_act=call.token.may(ADMIN))
+        return json_response(started, 202, headers)
 
-    @staticmethod
-    def _check_notified(call: ApiCall, target: Notified) -> None:
-        """Raises `Problem` without the scope admin, and `ReservedEventError` for an event that decides approvals."""
+    async def _check_notified(self, call: ApiCall, target: Notified) -> None:
+        """Raises `Problem` without the scope admin, and what `Operations.check_event` raises.
+
+        The instance may be started later. Whose it is, is looked at again when the event is sent.
+        """
         if not call.token.may(ADMIN):
             raise Problem("forbidden", "notify_instance needs a token of scope admin.")
-        if target.event.casefold() in RESERVED:
-            raise ReservedEventError
+        with suppress(UnknownRequestError):
+            await self._operations.check_event(target.id, target.event)
 
     async def show(self, call: ApiCall) -> web.Response:
         """Shows it. With `wait`, waits first until it is decided."""

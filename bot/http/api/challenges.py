@@ -13,10 +13,10 @@ from bot.http.api.models import Line
 from bot.http.api.problems import Problem
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
-from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
+from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import e164
 from orchestration.domain.request import Model
-from orchestration.service.challenges import STANDALONE, ChallengeService
+from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import why_not
 
 
@@ -108,29 +108,23 @@ class ChallengeRoutes:
 
     async def show(self, call: ApiCall) -> web.Response:
         """Shows one."""
-        return json_response(_shown(await self._service.status(_own(call))))
+        return json_response(_shown(await self._service.status_alone(call.part("id"))))
 
     async def respond(self, call: ApiCall) -> web.Response:
         """Answers one. Raises `Problem` when it has ended."""
-        challenge_id = _own(call)
+        read = await self._service.status_alone(call.part("id"))
         digits = self._service.codes.digits_of((await call.body(ChallengeResponse)).code)
         if digits is None:
             raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")
-        answer = await self._service.answer(challenge_id, digits, call.fresh_id())
-        progress = await self._service.status(challenge_id)
+        command_id = call.fresh_id()
+        progress = await self._service.answer_read(read, digits, command_id)
+        answer = result_for(progress, command_id)
         if answer is None:
             raise Problem("conflict", f"The challenge is {progress.status}.")
         responded = ChallengeResult(
             right=answer.right, attempts_left=answer.attempts_left, status=progress.status
         )
         return json_response(responded)
-
-
-def _own(call: ApiCall) -> str:
-    challenge_id = call.part("id")
-    if not challenge_id.startswith(STANDALONE):
-        raise UnknownRequestError
-    return challenge_id
 
 
 def _shown(progress: ChallengeProgress) -> Challenge:

@@ -12,9 +12,7 @@ from bot.http.api.models import Hook, NewHook
 from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN
-from orchestration.domain.errors import ReservedEventError
-from orchestration.service.approvals import OVER
-from orchestration.service.operations import RESERVED, Operations
+from orchestration.service.operations import Operations
 
 
 class HookRoutes:
@@ -53,25 +51,20 @@ class HookRoutes:
         ]
 
     async def make(self, call: ApiCall) -> web.Response:
-        """Makes one for an existing instance and any event but those that decide approvals."""
+        """Makes one for an instance of another orchestration, and an event that is none of Countersign's own."""
         given = await call.body(NewHook)
-        if given.event_name.casefold() in RESERVED:
-            raise ReservedEventError
-        await self._operations.instance(given.instance_id)
+        await self._operations.check_event(given.instance_id, given.event_name)
         until = datetime.now(UTC) + given.expires_in
         url = self._urls.hook(call, given.instance_id, given.event_name, until)
         return json_response(Hook(url=url, expires_at=until), 201)
 
     async def receive(self, call: ApiCall) -> web.Response:
-        """Raises the event. A JSON body is its payload; any other body becomes a string."""
+        """Raises the event, if it still may be. A JSON body is its payload; any other body becomes a string."""
         instance_id, name = call.part("instance_id"), call.part("event_name")
         if not self._urls.admits_hook(call, instance_id, name):
             raise Problem("unauthenticated", "The key in this address is wrong, or has expired.")
         raw = await call.raw()
         is_json = call.request.content_type.endswith("json")
         payload = event_payload(raw) if is_json else raw.decode(errors="replace")
-        state = await self._operations.instance(instance_id)
-        if state.runtime_status in OVER:
-            raise Problem("gone")
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)

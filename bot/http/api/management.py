@@ -1,8 +1,8 @@
 """/runtime/webhooks/durabletask: the HTTP API of Durable Functions, so that its clients work unchanged.
 
 Status codes and names are theirs: 202 while it runs, 410 once it has ended, and so on. Two things differ: an approval
-is Completed from the moment its outcome stands, though its cards may still be on their way; and the events by which
-approvals are decided are refused.
+is Completed from the moment its outcome stands, though its cards may still be on their way; and no event, rewind or
+restart reaches an instance of Countersign's own.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Final
 from aiohttp import web
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
-from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, plain_json
-from bot.http.api.models import Instance, Purged
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response, plain_json
+from bot.http.api.models import Instance, Purged, Started
 from bot.http.api.problems import Problem
 from bot.http.api.urls import MANAGEMENT, Urls
 from bot.security.tokens import ADMIN, READ
 from orchestration.approval.status import progress_of
 from orchestration.domain.errors import UnknownRequestError
-from orchestration.domain.request import APPROVAL
+from orchestration.domain.request import APPROVAL, Outcome
 from orchestration.service.approvals import OVER
 from orchestration.service.operations import Operations
 
@@ -92,7 +92,7 @@ class ManagementRoutes:
                 "POST",
                 f"{one}/raiseEvent/{{event_name}}",
                 self.raise_event,
-                "Raise an event; those of approvals are refused",
+                "Raise an event on an instance of another orchestration",
                 frozenset({ADMIN}),
                 accepted,
                 gone,
@@ -119,6 +119,30 @@ class ManagementRoutes:
                     ("resume", self.resume),
                 )
             ),
+            Endpoint(
+                "POST",
+                f"{one}/rewind",
+                self.rewind,
+                "Run a failed instance of another orchestration again from where it failed",
+                frozenset({ADMIN}),
+                accepted,
+                ("malformed", "not-found", "conflict"),
+                keyed=True,
+                tag="Management",
+                loose_query=("reason",),
+            ),
+            Endpoint(
+                "POST",
+                f"{one}/restart",
+                self.restart,
+                "Start the work of an ended instance of another orchestration again, under a new ID unless told not to",
+                frozenset({ADMIN}),
+                {202: ResponseSpec("It runs", Started)},
+                ("not-found", "conflict"),
+                keyed=True,
+                tag="Management",
+                loose_query=("restartWithNewInstanceId",),
+            ),
         ]
 
     async def show(self, call: ApiCall) -> web.Response:
@@ -142,7 +166,7 @@ class ManagementRoutes:
         return plain_json(body, 202, headers)
 
     async def raise_event(self, call: ApiCall) -> web.Response:
-        """Any event but those that decide approvals."""
+        """Raises an event on an instance of another orchestration. Countersign's own are refused, whatever it is."""
         instance_id = self._admit(call, "admin")
         name = call.part("event_name")
         if not _EVENT.match(name):
@@ -150,7 +174,6 @@ class ManagementRoutes:
         if call.request.content_type != "application/json":
             raise Problem("malformed", "Send JSON: Content-Type: application/json.")
         payload = event_payload(await call.raw())
-        await self._running(instance_id)
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)
 
@@ -177,6 +200,19 @@ class ManagementRoutes:
         await self._running(instance_id)
         await self._operations.resume(instance_id, reason)
         return web.Response(status=202)
+
+    async def rewind(self, call: ApiCall) -> web.Response:
+        """Rewinds it. Countersign's own are refused."""
+        instance_id = self._admit(call, "admin")
+        await self._operations.rewind(instance_id, _reason(call))
+        return web.Response(status=202)
+
+    async def restart(self, call: ApiCall) -> web.Response:
+        """Restarts it. Countersign's own are refused."""
+        instance_id = self._admit(call, "admin")
+        new_id = call.request.query.get("restartWithNewInstanceId", "true").lower() != "false"
+        restarted = await self._operations.restart(instance_id, new_id=new_id)
+        return json_response(self._urls.started(call, restarted, may_act=True), 202)
 
     async def purge(self, call: ApiCall) -> web.Response:
         """Purges it, if it has ended."""
@@ -230,10 +266,8 @@ def _reason(call: ApiCall) -> str | None:
 def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
     status = STATUSES[state.runtime_status]
     custom, output = state.get_custom_status(), state.get_output()
-    if state.name == APPROVAL and state.runtime_status not in OVER:
-        outcome = progress_of(state).outcome
-        if outcome is not None:
-            status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
+    if state.name == APPROVAL and state.runtime_status not in OVER and (outcome := _outcome(state)):
+        status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
     if state.failure_details is not None:
         output = state.failure_details.message
     return {
@@ -246,6 +280,14 @@ def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
         "createdTime": _time(state.created_at),
         "lastUpdatedTime": _time(state.last_updated_at),
     }
+
+
+def _outcome(state: OrchestrationState) -> Outcome | None:
+    """None also for an instance that somebody started with anything: it is shown all the same."""
+    try:
+        return progress_of(state).outcome
+    except UnknownRequestError:
+        return None
 
 
 def _event(event: dict[str, Any], kind: str, *, with_output: bool) -> dict[str, Any]:

@@ -13,12 +13,15 @@ from pydantic import ValidationError
 from bot.security.tokens import TokenError
 from orchestration.domain.errors import (
     CountersignError,
+    EndedInstanceError,
     HubUnavailableError,
     IdempotencyConflictError,
     InvalidRequestError,
+    OwnInstanceError,
     RecordsUnavailableError,
     ReservedEventError,
     UnknownRequestError,
+    WrongStateError,
 )
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -82,7 +85,7 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
         )
 
 
-def problem_of(error: CountersignError) -> Problem:
+def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm for each kind of error
     """The problem for one of our errors. Raises the error itself where it has no kind of problem."""
     match error:
         case InvalidRequestError():
@@ -91,8 +94,12 @@ def problem_of(error: CountersignError) -> Problem:
             return Problem("not-found", str(error))
         case IdempotencyConflictError():
             return Problem("key-reused", str(error), errors=[("Idempotency-Key", str(error))])
-        case ReservedEventError():
+        case ReservedEventError() | OwnInstanceError():
             return Problem("forbidden", str(error))
+        case EndedInstanceError():
+            return Problem("gone")
+        case WrongStateError():
+            return Problem("conflict", str(error))
         case HubUnavailableError() | RecordsUnavailableError() | TokenError():
             return Problem("unavailable", str(error), headers={"Retry-After": "2"})
     raise error

@@ -52,6 +52,7 @@ _ACTIVITIES: Final = {
     "active_people": "Delegate looked up",
     "sign_receipt": "Receipt signed",
     "send_callback": "Callback delivered",
+    "notify_instance": "Orchestration told",
     "take_policy": "Policy taken",
 }
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from bot.http.api.endpoint import ApiCall
 from bot.http.api.models import Started
 from bot.security.secrets import Secrets
-from bot.security.tokens import ADMIN
 
 MANAGEMENT: Final = "/runtime/webhooks/durabletask/instances"
 LIFETIME: Final = timedelta(days=90)  # how long the keys in management addresses are good
@@ -33,15 +32,15 @@ class Urls:
         """One approval."""
         return f"{self.base(call)}/api/approvals/{request_id}"
 
-    def started(self, call: ApiCall, instance_id: str) -> Started:
+    def started(self, call: ApiCall, instance_id: str, *, may_act: bool) -> Started:
         """The management addresses under the names of Durable Functions.
 
         As theirs they carry a key, so that following them needs no header: to look, for whoever asked; to act on the
-        instance, only for a token of scope admin.
+        instance, for those who `may_act`.
         """
         instance = f"{self.base(call)}{MANAGEMENT}/{instance_id}"
         look = self._query(STATUS_RIGHT, instance_id)
-        act = self._query(ADMIN_RIGHT, instance_id) if call.token.may(ADMIN) else ""
+        act = self._query(ADMIN_RIGHT, instance_id) if may_act else ""
         return Started(
             id=instance_id,
             status_query_get_uri=f"{instance}?{look}",

@@ -43,7 +43,7 @@ def _notify_parent(tx: Transaction, row: Any, ending: Ending, at: int) -> None:
     if ending.status == pb.ORCHESTRATION_STATUS_COMPLETED:
         event = child_completed(at, task, ending.output)
     else:
-        event = child_failed(at, task, ending.failure or _unexplained(row["id"], ending.status))
+        event = child_failed(at, task, ending.failure or unexplained(row["id"], statuses.word(ending.status)))
     parent = tx.one(Q.instance_by_key, row["parent"])
     inbox.put_bound(tx, parent, row["parent_execution"], at, event)
 
@@ -56,10 +56,11 @@ def completed_event(at: int, ending: Ending) -> bytes:
     return wire.event(at, executionCompleted=done)
 
 
-def _unexplained(instance_id: str, status: pb.OrchestrationStatus) -> pb.TaskFailureDetails:
+def unexplained(instance_id: str, how: str) -> pb.TaskFailureDetails:
+    """The failure of a sub-orchestration that left none: `how` it ended, in a word."""
     return pb.TaskFailureDetails(
         errorType="SubOrchestrationEnded",
-        errorMessage=f"The sub-orchestration {instance_id!r} was {statuses.word(status)}.",
+        errorMessage=f"The sub-orchestration {instance_id!r} was {how}.",
     )
 
 

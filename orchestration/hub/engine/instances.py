@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import endings, inbox
-from orchestration.hub.errors import AlreadyExistsError, InvalidError, NotFoundError
+from orchestration.hub.errors import AlreadyExistsError, InvalidError, NotFoundError, NotReadyError
 from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
@@ -49,6 +49,14 @@ def _brief(tx: Transaction, instance_id: str) -> Any:
 def unknown(instance_id: str) -> NotFoundError:
     """The error for an instance ID that does not exist."""
     return NotFoundError(f"There is no orchestration instance {instance_id!r}.")
+
+
+def runs_once(row: Any) -> NotReadyError:
+    """The error for an ended instance of this row that is to run again, and may not."""
+    return NotReadyError(
+        f"{row['id']!r} is an instance of {row['name']!r}. Those run once on this hub: none is rewound, restarted or "
+        "replaced. Start another one."
+    )
 
 
 def started_event(new: NewInstance, execution: str, at: int) -> bytes:
@@ -110,8 +118,9 @@ def create(tx: Transaction, new: NewInstance, at: int) -> None:
 def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     """Start an instance; returns its ID.
 
-    An existing instance of that ID is replaced if the request's reuse policy lists its status: it is ended, and
-    deleted with its history. Otherwise AlreadyExistsError is raised. Also raises InvalidError.
+    An existing instance of that ID is replaced if the request's reuse policy lists its status, and it is none of those
+    that run once: it is ended, and deleted with its history. Otherwise AlreadyExistsError is raised. Also raises
+    InvalidError.
     """
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)
     if not request.name:
@@ -119,7 +128,8 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     text = limits.payload("input", request.input if request.HasField("input") else None)
     existing = tx.one(Q.instance_brief, instance_id)
     if existing is not None:
-        if existing["status"] not in request.orchestrationIdReusePolicy.replaceableStatus:
+        replaceable = request.orchestrationIdReusePolicy.replaceableStatus
+        if existing["status"] not in replaceable or existing["name"] in tx.run_once:
             raise AlreadyExistsError(f"An orchestration instance {instance_id!r} already exists.")
         # Ended first, so that its locks are released and its parent is notified.
         terminate(tx, pb.TerminateRequest(instanceId=instance_id))
@@ -148,7 +158,7 @@ def start_for_entity(tx: Transaction, action: pb.StartNewOrchestrationAction, at
         return
     existing = tx.one(Q.instance_brief, instance_id)
     if existing is not None:
-        if existing["status"] not in statuses.ENDED:
+        if existing["status"] not in statuses.ENDED or existing["name"] in tx.run_once:
             return
         endings.delete(tx, existing["key"])
     new = NewInstance(

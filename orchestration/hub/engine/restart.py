@@ -16,11 +16,14 @@ def restart(tx: Transaction, request: pb.RestartInstanceRequest) -> str:
 
     Name, version, input and tags are those of its last execution. Under the same ID the old instance is deleted
     with its history; with `restartWithNewInstanceId` it is kept. The new instance has no parent, even where the
-    old one had. Raises NotFoundError, and NotReadyError where the instance has not ended.
+    old one had. Raises NotFoundError, and NotReadyError where the instance has not ended or is one of those that run
+    once.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise instances.unknown(request.instanceId)
+    if row["name"] in tx.run_once:
+        raise instances.runs_once(row)
     if row["status"] not in statuses.ENDED:
         raise NotReadyError(
             f"Only an orchestration that has ended can be restarted, and {row['id']!r} is "

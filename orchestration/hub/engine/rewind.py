@@ -23,11 +23,14 @@ from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkIt
 def rewind(tx: Transaction, request: pb.RewindInstanceRequest) -> None:
     """Have a failed instance rewound, together with the sub-orchestrations that failed it.
 
-    It is running from now on. Raises NotFoundError, and NotReadyError where it has not failed.
+    It is running from now on. Raises NotFoundError, and NotReadyError where it has not failed or is one of those that
+    run once.
     """
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise instances.unknown(request.instanceId)
+    if row["name"] in tx.run_once:
+        raise instances.runs_once(row)
     if row["status"] != statuses.FAILED:
         how = statuses.word(row["status"])
         raise NotReadyError(f"Only an orchestration that failed can be rewound, and {row['id']!r} is {how}.")
@@ -114,7 +117,8 @@ def _restore_children(
 ) -> None:
     """Rewind sub-orchestrations that failed, take the output of those that completed, and start the others again.
 
-    One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again.
+    One that still runs is left alone. One that was terminated has no failure to go back to, so it starts again. One of
+    those that run once does neither: how it ended is its answer for this execution too.
     """
     children = {
         child["parent_task"]: child
@@ -122,19 +126,33 @@ def _restore_children(
     }
     for task, asked in unanswered.children.items():
         child = children.get(task)
-        if child is not None and child["status"] == statuses.FAILED:
+        ended = child is None or child["status"] in statuses.ENDED
+        if child is not None and child["status"] == statuses.COMPLETED:
+            done = tx.one(Q.instance_result, child["key"])
+            inbox.put_bound(tx, row, row["execution"], at, endings.child_completed(at, task, done["output"]))
+        elif ended and asked.name in tx.run_once:
+            failure = _failure_of(tx, child, asked.instanceId)
+            inbox.put_bound(tx, row, row["execution"], at, endings.child_failed(at, task, failure))
+        elif child is not None and child["status"] == statuses.FAILED:
             failed = tx.one(Q.instance_by_key, child["key"])
             reason = rewound.reason if rewound.HasField("reason") else None
             _request_rewind(tx, failed, reason, row["execution"], at)
-        elif child is not None and child["status"] == statuses.COMPLETED:
-            done = tx.one(Q.instance_output, child["key"])
-            inbox.put_bound(tx, row, row["execution"], at, endings.child_completed(at, task, done["output"]))
-        elif child is None or child["status"] in statuses.ENDED:
+        elif ended:
             action = pb.CreateSubOrchestrationAction(
                 instanceId=asked.instanceId, name=asked.name, tags=asked.tags
             )
             decisions.copy(asked, action, "version", "input", "parentTraceContext")
             again.children.append((task, action))
+
+
+def _failure_of(tx: Transaction, child: Any, child_id: str) -> pb.TaskFailureDetails:
+    """How a sub-orchestration ended that does not run again, as its parent was told before."""
+    if child is None:
+        return endings.unexplained(child_id, "deleted")
+    failure = tx.one(Q.instance_result, child["key"])["failure"]
+    if failure is None:
+        return endings.unexplained(child_id, statuses.word(child["status"]))
+    return pb.TaskFailureDetails.FromString(failure)
 
 
 def _restore_calls(tx: Transaction, row: Any, old: str, unanswered: Unanswered, at: int) -> None:

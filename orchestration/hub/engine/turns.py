@@ -245,6 +245,8 @@ def _add_child(tx: Transaction, row: Any, task: int, child: pb.CreateSubOrchestr
     existing = tx.one(Q.instance_brief, child_id) if problem is None else None
     if existing is not None and existing["status"] not in statuses.ENDED:
         problem = f"An orchestration instance {child_id!r} already exists and has not ended."
+    elif existing is not None and existing["name"] in tx.run_once and existing["parent_id"] != row["id"]:
+        problem = f"An orchestration instance {child_id!r} already exists, and is not replaced."
     if problem is not None:
         failure = pb.TaskFailureDetails(
             errorType="SubOrchestrationNotStarted", errorMessage=problem, isNonRetriable=True
@@ -252,7 +254,7 @@ def _add_child(tx: Transaction, row: Any, task: int, child: pb.CreateSubOrchestr
         inbox.put_bound(tx, row, row["execution"], at, endings.child_failed(at, task, failure))
         return
     if existing is not None:
-        # A retry by the SDK's retry policy starts the same ID again.
+        # A retry by the SDK's retry policy starts the same ID again, and so does a later generation of its parent.
         endings.delete(tx, existing["key"])
     new = instances.NewInstance(
         id=child_id,

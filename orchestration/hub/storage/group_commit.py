@@ -44,9 +44,12 @@ class GroupCommitStore:
     `wake`; it returns whether it wants to be called again at once.
     """
 
-    def __init__(self, db: sqlite3.Connection, clock: clocks.Clock) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, clock: clocks.Clock, run_once: frozenset[str] = frozenset()
+    ) -> None:
         self._db = db
         self._clock = clock
+        self._run_once = run_once
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Pending] = deque()
         self._scheduled = False
@@ -78,7 +81,7 @@ class GroupCommitStore:
         if self._closing:
             raise HubError(_CLOSING)
         try:
-            return operation(Transaction(self._db, self._clock, AfterCommit()))
+            return operation(Transaction(self._db, self._clock, AfterCommit(), self._run_once))
         except sqlite3.Error as error:
             raise _explain(error) from error
 
@@ -89,7 +92,7 @@ class GroupCommitStore:
         """
         self._db.execute("BEGIN")
         try:
-            return operation(Transaction(self._db, self._clock, AfterCommit()))
+            return operation(Transaction(self._db, self._clock, AfterCommit(), self._run_once))
         finally:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
@@ -150,7 +153,7 @@ class GroupCommitStore:
         take_back = _nothing
         db.execute("BEGIN")
         try:
-            transaction = Transaction(db, self._clock, after_commit)
+            transaction = Transaction(db, self._clock, after_commit, self._run_once)
             for pending in batch:
                 try:
                     outcomes.append(pending.operation(transaction))

@@ -13,10 +13,10 @@ FROM instance WHERE key = ?;
 
 -- name: instance_brief
 -- What is needed to put an event into the inbox.
-SELECT key, id, execution, name, version, status, scheduled_at, turns FROM instance WHERE id = ?;
+SELECT key, id, execution, name, version, status, scheduled_at, turns, parent_id FROM instance WHERE id = ?;
 
--- name: instance_output
-SELECT output FROM instance WHERE key = ?;
+-- name: instance_result
+SELECT output, failure FROM instance WHERE key = ?;
 
 -- name: instance_add
 INSERT INTO instance (id, execution, name, version, status, created_at, updated_at, scheduled_at, input, tags,

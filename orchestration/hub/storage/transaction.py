@@ -44,14 +44,24 @@ class AfterCommit:
 
 
 class Transaction:
-    """An operation's view of the file. Operations that share a COMMIT share it, and its time."""
+    """An operation's view of the file. Operations that share a COMMIT share it, and its time.
 
-    __slots__ = ("_db", "_now", "after_commit", "clock")
+    `run_once` are the names of orchestrations that never run again, as `Hub` was given them.
+    """
 
-    def __init__(self, db: sqlite3.Connection, clock: clocks.Clock, after_commit: AfterCommit) -> None:
+    __slots__ = ("_db", "_now", "after_commit", "clock", "run_once")
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        clock: clocks.Clock,
+        after_commit: AfterCommit,
+        run_once: frozenset[str] = frozenset(),
+    ) -> None:
         self._db = db
         self.clock = clock
         self.after_commit = after_commit
+        self.run_once = run_once
         self._now = 0
 
     @property

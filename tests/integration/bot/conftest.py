@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from orchestration.hub import Hub, SkippableClock
 from tests.support.api_world import ApiWorld
+from tests.support.foreign import FOREIGN
 from tests.support.world import World, policies
 
 
@@ -33,8 +34,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
-    """One for all tests that neither count what is in it nor skip its time; stopping one takes a second."""
-    async with ApiWorld(tmp_path_factory.mktemp("api")) as found:
+    """One for all tests that neither count what is in it nor skip its time; stopping one takes a second.
+
+    Orchestrations of somebody else run in its worker.
+    """
+    async with ApiWorld(tmp_path_factory.mktemp("api"), *FOREIGN) as found:
         yield found
 
 

@@ -23,12 +23,13 @@ from durabletask.worker import TaskHubGrpcWorker, _OrchestrationExecutor
 from google.protobuf import json_format
 
 from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
 from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions
+from tests.support.board import Board, BoardActions, NoAskers
 from tests.support.core_world import CoreWorld, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -52,6 +53,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
         ApprovalActivities(board, board, BoardActions(board), alone_since=started),
         outcome_activities(board),
         PeopleActivities(board),
+        AskerActivities(NoAskers()),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))

@@ -12,6 +12,7 @@ from bot import policy_reloading
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file as policy_text
 from orchestration.domain.errors import PolicyError
+from orchestration.domain.names import IdPrefix, OrchestrationName
 from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import Status
 
@@ -129,3 +130,32 @@ def test_a_policy_that_needs_a_code_is_refused_without_an_sms_account(tmp_path: 
         PolicyError, match=r"p\.toml:5: policies\.purchase: needs a code by SMS .* no TWILIO_ settings"
     ):
         policy_reloading.load(file, {}, sms=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *OrchestrationName,
+        "sms-challenge",
+        "delegate-change",
+        *IdPrefix,
+        "settle",
+        "challenge-phone",
+        "reconcile-purchase",
+        "settle-up",
+    ],
+)
+def test_a_policy_cannot_have_a_name_that_makes_its_requests_look_like_something_else(name: str) -> None:
+    said = [
+        line
+        for line in faults(GOOD.replace("policies.purchase", f"policies.{name}"))
+        if "choose another name" in line
+    ]
+    assert said == [said[0]]
+    assert said[0].startswith(f"p.toml:5: policies.{name}: ")
+
+
+@pytest.mark.parametrize("name", ["challenges", "approvals", "phone", "person", "sms", "my-challenge"])
+def test_other_names_are_free(name: str) -> None:
+    text = GOOD.replace("policies.purchase", f"policies.{name}")
+    assert set(policy_text.parse(text, "p.toml", SlackIds()).policies) == {name}

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.people.activities import PeopleActivities
-from orchestration.runtime.ours import OURS
+from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
-from tests.support.board import Board, BoardActions, BoardPhones
+from tests.support.board import Board, BoardActions, BoardPhones, NoAskers
 from tests.support.core_world import outcome_activities
 
 
@@ -23,9 +24,11 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         ApprovalActivities(board, board, BoardActions(board), alone_since=datetime.now(UTC)),
         outcome_activities(board),
         PeopleActivities(board),
+        AskerActivities(NoAskers()),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations
-    assert set(registry.activities) == OURS.activities
+    assert set(registry.activities) == OURS.activities | OPEN_ACTIVITIES
+    assert not OURS.activities & OPEN_ACTIVITIES
     assert set(registry.entities) == OURS.entities

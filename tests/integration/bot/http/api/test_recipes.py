@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import yaml
-from durabletask.client import OrchestrationStatus
+from durabletask.client import OrchestrationState, OrchestrationStatus
+from durabletask.worker import TaskHubGrpcWorker
 
 from tests.support import ROOT
 from tests.support.api_world import ApiWorld
@@ -88,16 +90,77 @@ async def test_the_api_with_curl(own_api: ApiWorld, tmp_path: Path) -> None:
     assert (code, out.splitlines()[-1]) == (0, "approved"), out
 
 
-async def test_another_orchestration(tmp_path: Path) -> None:
+def names_in(snippet: str) -> dict[str, Any]:
+    """What the snippet defines."""
     names: dict[str, Any] = {}
-    exec(compile(recipe("orchestration"), "orchestration.md", "exec"), names)  # noqa: S102 - the guide's own words
-    async with ApiWorld(tmp_path, names["release"]) as api:
-        instance = await api.client.schedule_new_orchestration("release", input="4f2c1a")
-        request_id = await api.asked("Release 4f2c1a?")
-        await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)
-        state = await api.client.wait_for_orchestration_completion(instance, timeout=20)
-        assert state is not None
-        assert (state.runtime_status, state.get_output()) == (OrchestrationStatus.COMPLETED, "released")
+    exec(compile(snippet, "orchestration.md", "exec"), names)  # noqa: S102 - the guide's own words
+    return names
+
+
+async def ended(api: ApiWorld, instance: str) -> OrchestrationState:
+    state = await api.client.wait_for_orchestration_completion(instance, timeout=20)
+    assert state is not None
+    return state
+
+
+async def test_another_orchestration(tmp_path: Path) -> None:
+    """It is told, by an event that anybody on the hub may raise, of a yes that nobody has said."""
+    async with ApiWorld(tmp_path, names_in(recipe("orchestration"))["release"]) as api:
+        ada = api.token("ada", "U0ADA", "decide:deploy")
+        for build, choice, says in (
+            ("4f2c1a", "approve", "released"),
+            ("000bad", "reject", "kept back: rejected"),
+        ):
+            instance = await api.client.schedule_new_orchestration("release", input=build)
+            request_id = await api.asked(f"Release {build}?")
+            for form in ("ApprovalOutcome", "approvaloutcome"):
+                forged = (await api.service.status(request_id)).model_dump(mode="json")
+                said = {"request_id": request_id, "status": "approved", "processed_at": forged["asked_at"]}
+                said |= {"digest": forged["digest"], "nonce": forged["nonce"], "processed_by": "U0ADA"}
+                await api.client.raise_orchestration_event(
+                    instance, f"{form}:{request_id}", data={"request": {}, "outcome": said}
+                )
+            await api.decide(ada, request_id, choice, comment="So.")
+            state = await ended(api, instance)
+            assert (state.runtime_status, state.get_output()) == (OrchestrationStatus.COMPLETED, says)
+
+
+async def test_another_orchestration_that_checks_the_receipt_where_it_acts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = names_in(recipe("checked"))
+    monkeypatch.setenv("COUNTERSIGN_JWKS", str(tmp_path / "jwks.json"))
+    async with ApiWorld(tmp_path) as api:
+        published = (await api.call("GET", "/.well-known/jwks.json")).body
+        (tmp_path / "jwks.json").write_text(json.dumps(published))
+        hub = api.app.connection.hub
+        assert hub is not None
+        # A program of its own, which knows nothing of ours.
+        program = TaskHubGrpcWorker(host_address=hub.address)
+        program.add_orchestrator(names["release_checked"])
+        program.add_activity(names["ship"])
+        program.use_work_item_filters()
+        program.start()
+        ada, root = api.token("ada", "U0ADA", "decide:deploy"), api.token("root")
+        receipts = {}
+        for build, choice, says in (("1", "approve", "released 1"), ("2", "reject", "kept back: rejected")):
+            instance = await api.client.schedule_new_orchestration("release_checked", input=build)
+            request_id = await api.asked(f"Release {build}?")
+            await api.decide(ada, request_id, choice, comment="So.")
+            assert (await ended(api, instance)).get_output() == says
+            shown = await api.call("GET", f"/api/approvals/{request_id}?wait=20s", root)
+            receipts[build] = shown.body["outcome"]["receipt"]
+        # With anything else than a receipt for this very build, whoever calls it.
+        head, body, signature = receipts["1"].split(".")
+        for receipt in (
+            receipts["1"],
+            f"{head}.{receipts['2'].split('.')[1]}.{signature}",
+            f"{head}.{body}.",
+            "",
+        ):
+            with pytest.raises((PermissionError, jwt.PyJWTError)):
+                names["ship"](None, {"build": "3", "receipt": receipt})
+        await asyncio.to_thread(program.stop)
 
 
 async def test_a_receipt_in_ten_lines_of_another_jose_library(api: ApiWorld, tmp_path: Path) -> None:

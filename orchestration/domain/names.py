@@ -1,0 +1,100 @@
+"""The names that Countersign has for itself on a task hub, and how a name from outside is compared with them.
+
+The worker registers its workflows and entities by these names, and the workflows wait for events by these names only.
+So a name that is added is kept from outside at once.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import StrEnum
+from typing import Final
+
+
+class OrchestrationName(StrEnum):
+    """What a hub calls the workflows."""
+
+    APPROVAL = "approval"
+    RECONCILE = "reconcile"
+    DELEGATE_CHANGE = "delegate_change"
+    SMS_CHALLENGE = "sms_challenge"
+
+
+class EntityName(StrEnum):
+    """What a hub calls the entities."""
+
+    PERSON = "person"
+    WORKLIST = "worklist"
+    PHONE = "phone"
+    ROSTER = "roster"
+
+
+class EventName(StrEnum):
+    """What the workflows wait for. `OUTCOME` is only the beginning of a name: see `nudge_of`."""
+
+    DECISION = "ApprovalDecision"
+    CANCELLED = "ApprovalCancelled"
+    DELEGATED = "ApprovalDelegated"
+    COMMENT = "ApprovalComment"
+    RETRY = "ApprovalActionRetry"
+    SMS_RESPONSE = "SmsChallengeResponse"
+    SMS_CANCELLED = "SmsChallengeCancelled"
+    OUTCOME = "ApprovalOutcome"
+
+
+class IdPrefix(StrEnum):
+    """What the IDs of those instances begin with that are named after no policy."""
+
+    CHALLENGE = "challenge"
+    RECONCILE = "reconcile"
+
+
+# `reconcile` was called so before the first release.
+_FORMER: Final = frozenset({"settle"})
+_ENTITY_MARK: Final = "@"
+_PART: Final = ":"  # between the name of an event and whose it is
+
+
+def folded(name: str) -> str:
+    """Equal for two names that differ in case, in Unicode form or in space around them only.
+
+    Our hub carries a name as it is, the Python SDK matches events by `casefold`, and .NET without regard to case.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+_ORCHESTRATIONS: Final = frozenset(folded(name) for name in OrchestrationName)
+_EVENTS: Final = tuple(folded(name) for name in EventName)
+_PREFIXES: Final = tuple(sorted({*(folded(prefix) for prefix in IdPrefix), *_FORMER}))
+
+
+def is_own_orchestration(name: str) -> bool:
+    """Whether an instance of this orchestration belongs to Countersign. One without a name counts as its own."""
+    return not name or folded(name) in _ORCHESTRATIONS
+
+
+def is_entity(instance_id: str) -> bool:
+    """Whether this is how a hub writes the ID of an entity, `@name@key`."""
+    return folded(instance_id).startswith(_ENTITY_MARK)
+
+
+def is_own_event(name: str) -> bool:
+    """Whether an event of this name is one that Countersign waits for, or begins like one: `ApprovalOutcome:x`."""
+    said = folded(name)
+    return any(said == own or said.startswith(own + _PART) for own in _EVENTS)
+
+
+def nudge_of(request_id: str) -> str:
+    """The event by which a request tells the orchestration that asked that there is an outcome to read."""
+    return f"{EventName.OUTCOME}{_PART}{request_id}"
+
+
+def policy_name_fault(name: str) -> str | None:
+    """Why no policy may have this name: its requests would have IDs like other instances. None where it may."""
+    said = folded(name).replace("_", "-")
+    if said in {own.replace("_", "-") for own in _ORCHESTRATIONS}:
+        return f"{name!r} is what Countersign calls one of its own workflows; choose another name"
+    taken = next((prefix for prefix in _PREFIXES if said == prefix or said.startswith(f"{prefix}-")), None)
+    if taken is None:
+        return None
+    return f"IDs that begin with {taken + '-'!r} belong to Countersign's own instances; choose another name"

@@ -1,0 +1,84 @@
+"""The orchestrations that ask, reached over the hub: they are told of an outcome, and read it themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+
+from orchestration.approval.state import ApprovalInput
+from orchestration.approval.status import progress_of
+from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
+from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
+from orchestration.domain.names import folded, is_entity, is_own_event, is_own_orchestration, nudge_of
+from orchestration.domain.request import APPROVAL, Status
+from orchestration.service.approvals import OVER
+from orchestration.service.calls import named, translated, within_budget
+
+T = TypeVar("T")
+
+YES: Final = frozenset({Status.APPROVED, Status.AUTO_APPROVED})
+NOBODY_WAITS: Final = "nobody waits for it any more"
+
+
+class HubAskers:
+    """See `Askers`. Works in the event loop that it was made in, for activities, which run on worker threads."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def notify_instance(self, given: NotifyInstanceInput) -> str:
+        """Raises `DeliveryError` for one of Countersign's own instances or events, and `HubUnavailableError`."""
+        return self._run(self._notify(given))
+
+    def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
+        """Raises `HubUnavailableError`."""
+        return self._run(self._read(given))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
+            work.close()
+            raise HubUnavailableError from error
+
+    async def _notify(self, given: NotifyInstanceInput) -> str:
+        target = given.target
+        if is_entity(target.id):
+            raise DeliveryError(f"{target.id} is an entity, which no event reaches.")
+        if is_own_event(target.event) and folded(target.event) != folded(nudge_of(given.request_id)):
+            raise DeliveryError(f"{target.event} is one of Countersign's own events.")
+        # Whose the instance is, is looked at now: it was named when the request was asked, perhaps weeks ago.
+        state = await self._state(target.id)
+        if state is not None and is_own_orchestration(state.name):
+            raise DeliveryError(f"{target.id} is an instance of Countersign's own.")
+        if state is None or state.runtime_status in OVER:
+            return NOBODY_WAITS
+        with translated(named):
+            raising = self._client.raise_orchestration_event(target.id, target.event, data=given.data)
+            await within_budget(raising)
+        return "told"
+
+    async def _read(self, given: ReadOutcomeInput) -> AskedOutcome | None:
+        state = await self._state(given.request_id)
+        if state is None or state.name != APPROVAL:
+            return None
+        progress = progress_of(state)
+        asked = state.get_input(ApprovalInput)
+        if asked is None or asked.request.notify_instance != given.asker:
+            return None
+        if progress.outcome is None or progress.receipt_pending:
+            return None
+        if progress.status in YES and progress.outcome.receipt is None:
+            return None
+        return AskedOutcome(request=asked.request, outcome=progress.outcome)
+
+    async def _state(self, instance_id: str) -> OrchestrationState | None:
+        try:
+            with translated(named):
+                return await within_budget(self._client.get_orchestration_state(instance_id))
+        except UnknownRequestError:
+            return None

@@ -1,0 +1,47 @@
+"""How another orchestration reads the outcome of what it asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestration.approval.subworkflow import _read
+from orchestration.domain.effects import AskedOutcome
+from orchestration.domain.request import ApprovalRequest, Outcome, Status
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"outcome": {"request_id": "deploy-00000000"}},
+        {"outcome": {"digest": "0" * 64}},
+        {"request": {"requester": "U0ADA"}},
+    ],
+)
+def test_an_outcome_about_something_else_is_none(changed: dict[str, Any]) -> None:
+    """Whatever the activity was told: what is compared is what this orchestration asked."""
+    asked = ApprovalRequest(policy="deploy", title="Release?", requester="U0RITA")
+    outcome = Outcome(
+        request_id="deploy-1", status=Status.APPROVED, processed_at=datetime.now(UTC), digest=asked.digest()
+    )
+    read = AskedOutcome(request=asked, outcome=outcome).model_dump(mode="json")
+    for of, values in changed.items():
+        read[of] |= values
+
+    def judged(answer: Any) -> Outcome | None:
+        context: Any = SimpleNamespace(call_activity=lambda *_, **__: None)
+        steps = _read(context, "deploy-1", asked)
+        next(steps)
+        try:
+            steps.send(answer)
+        except StopIteration as stop:
+            found: Outcome | None = stop.value
+            return found
+        raise AssertionError("it asks for one thing only")
+
+    assert judged(AskedOutcome(request=asked, outcome=outcome).model_dump(mode="json")) == outcome
+    assert judged(read) is None
+    assert judged(None) is None
