@@ -92,8 +92,7 @@ class Settings:
     @property
     def issuer(self) -> str:
         """By which address receipts name this server: the public one, else the one that it listens on."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        return self.public_url or _local_url(self.host, self.port)
 
     @property
     def socket_mode(self) -> bool:
@@ -165,6 +164,15 @@ def signing_key(environment: Mapping[str, str]) -> str | None:
     return gather(environment).get("COUNTERSIGN_SIGNING_KEY")
 
 
+def issuer(environment: Mapping[str, str]) -> str:
+    """`Settings.issuer` alone. Raises `SettingError`."""
+    given = gather(environment)
+    public = given.get("COUNTERSIGN_PUBLIC_URL")
+    if public is not None:
+        return _url("COUNTERSIGN_PUBLIC_URL", public)
+    return _local_url(*_listen(given.get("COUNTERSIGN_LISTEN", LISTEN)))
+
+
 def gather(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings as given, not yet checked. The file's values, and over them the environment's."""
     config = environment.get("COUNTERSIGN_CONFIG")
@@ -227,6 +235,10 @@ def _listen(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise SettingError(f"COUNTERSIGN_LISTEN: {text!r} is not HOST:PORT, such as {LISTEN}.")
     return host.strip("[]"), int(port)
+
+
+def _local_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _retention(text: str | None) -> timedelta:

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 
 from bot.cli import (
     ask,
+    audit,
     cancel,
     demo,
     export,
@@ -41,6 +42,7 @@ SUBCOMMANDS: Final = (
     cancel,
     export,
     verify,
+    audit,
     key,
     token,
     policies,

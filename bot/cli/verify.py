@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from bot.cli.api_client import fetch_public
-from bot.cli.receipt_check import PUBLISHED, YES, OtherReceiptError, check_claims
-from bot.security.receipts import ReceiptError, verify
+from bot.cli.keys_of import published_keys
+from bot.cli.receipt_check import YES, OtherReceiptError, check_claims
+from bot.records.audit import on_record
+from bot.records.reading import Logs
+from bot.security.receipts import verify
 from bot.terminal import complain, plain, say
 from orchestration.domain.errors import CountersignError
 
@@ -39,6 +40,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "--issuer", metavar="URL", help="which server it has to be of (default: that of the keys)"
     )
     check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")
+    check.add_argument(
+        "--log",
+        metavar="PLACE",
+        help="the records, which a receipt by a retired key has to be in: a folder or a store",
+    )
     check.add_argument("--json", action="store_true", help="print all that it says, as JSON")
     check.set_defaults(command=_verify)
 
@@ -46,7 +52,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 def _verify(given: argparse.Namespace) -> int:
     receipt = sys.stdin.read() if given.receipt == "-" else given.receipt
     try:
-        claims = verify(receipt, _published(given.jwks), issuer=given.issuer)
+        published = published_keys(given.jwks)
+        logs = Logs(given.log) if given.log else None
+        claims = verify(
+            receipt,
+            published,
+            issuer=given.issuer,
+            on_record=partial(on_record, logs, published) if logs else None,
+        )
     except CountersignError as error:
         complain(str(error))
         return NOT_GENUINE
@@ -67,12 +80,3 @@ def _verify(given: argparse.Namespace) -> int:
         )
         return NOT_APPROVED
     return APPROVED if claims["status"] in YES else NOT_APPROVED
-
-
-def _published(kept: Path | None) -> Any:
-    if kept is None:
-        return asyncio.run(fetch_public(os.environ, PUBLISHED))
-    try:
-        return json.loads(kept.read_text())
-    except (OSError, ValueError) as error:
-        raise ReceiptError(f"--jwks: {kept} cannot be read ({error}).") from error

@@ -92,7 +92,10 @@ def read_line(line: bytes) -> Entry | None:
 
 
 def unchecked_claims(jws: str) -> dict[str, Any]:
-    """What a signature of our own says, without checking it: for what this process has read from its own log."""
-    payload = jws.split(".")[1]
-    found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    """What a signature says, without checking it; nothing where it cannot be read. For what decides nothing."""
+    try:
+        payload = jws.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return {}
     return found if isinstance(found, dict) else {}

@@ -9,8 +9,10 @@ import logging
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -30,23 +32,25 @@ FOLDER: Final = "records"  # in the data directory
 class RecordLog:
     """`orchestration.ports.Signer` and `Records`. Safe to share between threads."""
 
-    def __init__(self, chain: Chain, keys: SigningKeys, issuer: str) -> None:
-        """`issuer`: the server's own address, which every entry names."""
+    def __init__(self, chain: Chain, sign: _Signer) -> None:
         self._chain = chain
-        self._keys = keys
-        self._issuer = issuer
+        self._sign = sign
         self._lock = threading.Lock()
 
     @classmethod
-    def open(cls, folder: Path, keys: SigningKeys, issuer: str) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        keys: SigningKeys,
+        issuer: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Self:
         """Goes on with a log of `folder` that no other process writes, or begins one.
 
-        A log that was cut or changed is left as it is, and another one is begun. Raises `RecordsUnavailableError`.
+        `issuer` is the server's own address, which every entry names; `now` is this machine's clock. A log that was cut
+        or changed is left as it is, and another one is begun. Raises `RecordsUnavailableError`.
         """
-
-        def sign(place: Place, claims: Mapping[str, Any]) -> str:
-            return _signed(keys, issuer, place, claims)
-
+        sign = _Signer(keys, issuer, now)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             damaged = []
@@ -64,7 +68,7 @@ class RecordLog:
                 chain = _begin(folder, sign)
         except (OSError, sqlite3.Error) as error:
             raise _unavailable("the log cannot be opened", error) from error
-        found = cls(chain, keys, issuer)
+        found = cls(chain, sign)
         if chain.last.sequence == 0:
             found._append(Kind.OPENED, {"damaged": damaged})
         return found
@@ -105,7 +109,7 @@ class RecordLog:
 
     def _refuse(self, known: Entry, claims: Mapping[str, Any]) -> None:
         request, nonce = known.request, known.nonce
-        on_record = unchecked_claims(known.jws)["status"]
+        on_record = unchecked_claims(known.jws).get("status")
         log.error(
             "ALARM %s: entry %d of the log %s says %s, and now it is said to be %s. This is not signed.",
             request,
@@ -116,7 +120,7 @@ class RecordLog:
         )
         refused = {"sub": request, "jti": nonce, "on_record": known.place.sequence, "refused": dict(claims)}
         if not any(
-            unchecked_claims(one.jws)["refused"] == refused["refused"]
+            unchecked_claims(one.jws).get("refused") == refused["refused"]
             for one in self._find(request, nonce, Kind.CONFLICT)
         ):
             self._append(Kind.CONFLICT, refused, request, nonce)
@@ -131,26 +135,28 @@ class RecordLog:
     def _append(self, kind: Kind, claims: Mapping[str, Any], request: str = "", nonce: str = "") -> Entry:
         """Adds an entry of that kind. Raises `RecordsUnavailableError`."""
         is_receipt = kind is Kind.RECEIPT
-        said = claims if is_receipt else {"kind": kind, **claims}
-
-        def make(place: Place) -> str:
-            return _signed(self._keys, self._issuer, place, said, RECEIPT if is_receipt else TYPE)
-
+        said = dict(claims) if is_receipt else {"kind": kind, **claims}
+        make = partial(self._sign, claims=said, type_=RECEIPT if is_receipt else TYPE)
         try:
             return self._chain.append(kind, make, request, nonce)
         except (OSError, sqlite3.Error, DamagedLogError) as error:
             raise _unavailable(f"{request or self._chain.id} cannot be put on record", error) from error
 
 
-def _signed(
-    keys: SigningKeys, issuer: str, place: Place, claims: Mapping[str, Any], type_: str = TYPE
-) -> str:
-    """Every statement says by whom, where in which log, and when by this machine's clock."""
-    more = {"iss": issuer, "signed_at": datetime.now(UTC).isoformat(), **place.claims()}
-    return keys.sign(type_, {**claims, **more})
+@dataclass(frozen=True)
+class _Signer:
+    """Signs statements: each says by whom, where in which log, and when by this machine's clock."""
+
+    keys: SigningKeys
+    issuer: str
+    now: Callable[[], datetime]
+
+    def __call__(self, place: Place, claims: dict[str, Any], type_: str = TYPE) -> str:
+        more = {"iss": self.issuer, "signed_at": self.now().isoformat(), **place.claims()}
+        return self.keys.sign(type_, {**claims, **more})
 
 
-def _begin(folder: Path, sign: Any) -> Chain:
+def _begin(folder: Path, sign: _Signer) -> Chain:
     while True:
         made = folder / secrets.token_hex(8)
         made.mkdir(mode=0o700)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from bot.records.chain import ENTRIES
 from bot.security.signatures import PublishedKeys
 from orchestration.approval.subworkflow import request_approval
 from orchestration.domain.request import ApprovalRequest
+from tests.support import ROOT
 from tests.support.api_world import ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -104,3 +109,48 @@ async def test_a_purge_that_cannot_be_put_on_record_is_not_done(world: ApiWorld)
     assert (await world.call("GET", f"/api/approvals/{request_id}", root)).status == 200
     assert file.read_text().count('"purged"') == 0
     assert (await world.call("DELETE", f"{RUNTIME}/{request_id}", root)).status == 200
+
+
+async def countersign(world: ApiWorld, *words: str, **more: str) -> tuple[int | None, str]:
+    """Runs the command where the server runs."""
+    environment = {"PATH": os.environ["PATH"], **world.settings(), "COUNTERSIGN_URL": world.url, **more}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *words), cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, out.decode()
+
+
+async def test_an_auditor_gets_a_year_with_its_texts_and_checks_it(world: ApiWorld, tmp_path: Path) -> None:
+    ci = world.token("ci")
+    asked = [await world.ask(ci, title=f"Deploy {number}?") for number in range(3)]
+    for request_id, choice in zip(asked, ("approve", "reject", "approve"), strict=True):
+        await decided(world, request_id, choice)
+    await world.client.purge_orchestration(asked[2])  # the hub forgets it by itself, as after its retention
+    folder = tmp_path / "year"
+    code, out = await countersign(
+        world,
+        "audit",
+        "export",
+        str(folder),
+        "--from",
+        "365d",
+        COUNTERSIGN_TOKEN=world.token("auditor", "U0SAM", "read"),
+    )
+    assert (code, out) == (
+        0,
+        f"3 receipts of 1 logs are in {folder}.\n2 requests with their texts; 1 are forgotten by the task hub.\n",
+    )
+    requests = [json.loads(line) for line in (folder / "requests.jsonl").read_text().splitlines()]
+    assert [(one["id"], one["outcome"]["comments"]) for one in requests] == [
+        (asked[0], "So."),
+        (asked[1], "So."),
+    ]
+    kept = tmp_path / "jwks.json"
+    kept.write_text(json.dumps((await world.call("GET", "/.well-known/jwks.json")).body))
+    code, out = await countersign(world, "audit", "verify", str(folder), "--jwks", str(kept))
+    assert (code, "3 receipts of 3 outcomes, 0 purged. They are whole." in out) == (0, True), out
+    requests[0]["outcome"]["comments"] = "Never."
+    (folder / "requests.jsonl").write_text(json.dumps(requests[0]) + "\n")
+    code, out = await countersign(world, "audit", "verify", str(folder), "--jwks", str(kept))
+    assert (code, f"{asked[0]}: its comments is not what was signed" in out) == (1, True), out

@@ -1,0 +1,125 @@
+"""Holds the outcomes of all logs against each other: each start of a request has one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.records.findings import AuditFindings
+
+# What makes an outcome another one. A later release may say more of the same.
+_CORE: Final = ("digest", "policy", "status", "processed_by", "processed_at")
+_VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
+_TORN: Final = re.compile(rb'"kind":"receipt","request":"([^"\\]*)","nonce":"([^"\\]*)"')
+
+
+@dataclass(frozen=True)
+class _Signed:
+    log: str
+    sequence: int
+    status: str
+    core: bytes
+
+
+class Outcomes:
+    """Takes entries of every log; then `conclude`."""
+
+    def __init__(self, findings: AuditFindings) -> None:
+        self._findings = findings
+        self._signed: dict[tuple[str, str], _Signed] = {}
+        self._purged: set[tuple[str, str]] = set()
+        self._torn: list[tuple[str, int, str, str]] = []
+        self.receipts = 0
+
+    @property
+    def number(self) -> int:
+        """How many starts of requests have an outcome."""
+        return len(self._signed)
+
+    @property
+    def purged(self) -> int:
+        """How many starts of requests have a tombstone."""
+        return len(self._purged)
+
+    def receipt(self, log: str, sequence: int, claims: Mapping[str, Any]) -> None:
+        """An outcome."""
+        self.receipts += 1
+        request, nonce = str(claims.get("sub")), str(claims.get("jti"))
+        new = _Signed(log, sequence, str(claims.get("status")), _core(claims))
+        first = self._signed.setdefault((request, nonce), new)
+        if first is new:
+            return
+        if first.core != new.core:
+            self._findings.fault(
+                log,
+                sequence,
+                f"{request} is {new.status} here, and {first.status} in entry {first.sequence} of {first.log}: "
+                "two outcomes of one request.",
+            )
+        elif first.log == log:
+            self._findings.fault(log, sequence, f"the outcome of {request} is in entry {first.sequence} too.")
+
+    def conflict(self, log: str, sequence: int, claims: Mapping[str, Any]) -> None:
+        """A second outcome came while the server ran, and was not signed."""
+        refused = claims.get("refused")
+        status = refused.get("status") if isinstance(refused, Mapping) else None
+        self._findings.fault(
+            log,
+            sequence,
+            f"a second outcome of {claims.get('sub')} came, which said {status}, and was not signed; find out why.",
+        )
+
+    def tombstone(self, claims: Mapping[str, Any]) -> None:
+        """A request was purged."""
+        self._purged.add((str(claims.get("sub")), str(claims.get("jti"))))
+
+    def torn(self, log: str, sequence: int, torn: bytes) -> None:
+        """A line was cut short, which the entry `sequence` explains. It was of an outcome that is then signed again."""
+        found = _TORN.search(torn)
+        if found:
+            self._torn.append((log, sequence, found[1].decode(), found[2].decode()))
+        else:
+            self._findings.note(
+                log, sequence, f"before it a kill has cut a line short, of which {len(torn)} bytes are there."
+            )
+
+    def conclude(self) -> None:
+        """Says what can be known only once every log was read."""
+        for log, sequence, request, nonce in self._torn:
+            if (request, nonce) in self._signed:
+                words = (
+                    f"before it a kill has cut the outcome of {request} short, which was then signed again."
+                )
+                self._findings.note(log, sequence, words)
+            else:
+                words = f"the outcome of {request} was cut short before it, and no log has it since: it is missing."
+                self._findings.fault(log, sequence, words)
+        starts: defaultdict[str, set[str]] = defaultdict(set)
+        for request, nonce in self._signed:
+            starts[request].add(nonce)
+        for request, nonces in starts.items():
+            unexplained = sum((request, nonce) not in self._purged for nonce in nonces)
+            if unexplained > 1:
+                self._findings.note(
+                    "all logs",
+                    0,
+                    f"{request} was asked {len(nonces)} times, and no tombstone says why it could be.",
+                )
+
+
+def _core(claims: Mapping[str, Any]) -> bytes:
+    votes = claims.get("decisions")
+    core = [
+        [claims.get(name) for name in _CORE],
+        [
+            [vote.get(name) for name in _VOTE]
+            for vote in (votes if isinstance(votes, list) else [])
+            if isinstance(vote, Mapping)
+        ],
+    ]
+    return hashlib.sha256(json.dumps(core, sort_keys=True).encode()).digest()
