@@ -136,11 +136,13 @@ class CommandHandler:
         round_ = voters.round(decision.round)
         if reason is not Reason.RECORDED or round_ is None:
             return reason
+        holder = record.voting.seat_for(decision, members)
+        if holder is None:
+            return Reason.NEEDED_LATER
         if factor is None and self._step_up.needed(decision):
             if record.voting.is_confirmed(decision):
                 return Reason.UNCHANGED
             return self._begin_step_up(decision)
-        holder = voters.seat(decision.actor, round_, members) or decision.actor
         reason = record.voting.vote(decision, holder, self._now(), factor)
         if reason is Reason.RECORDED:
             self._approvers.release([decision.actor])

@@ -158,7 +158,7 @@ class Record:
             name=self.level.name,
             status=status,
             round=state.round - 1 if state.escalated else state.round,
-            needed=self.voting.needed,
+            **self.voting.standing(),
             approvers=self.voting.approvers(),
             waiting_for=self.voting.undecided(),
             delegates=dict(state.delegates),
@@ -169,7 +169,6 @@ class Record:
             escalated_at=state.escalated_at,
             escalated_because=state.escalated_because,
             escalated_to=escalation.channel if escalation and state.escalated else None,
-            escalation_needed=escalation.quorum if escalation else 1,
         )
 
     def levels(self) -> list[LevelState]:

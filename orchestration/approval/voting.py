@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from orchestration.approval.state import State
+from orchestration.domain import rounds
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.matching import Demand
 from orchestration.domain.policy import KnownPerson, Level, Policy
@@ -88,11 +89,11 @@ class Voting:
             rounds=self.rounds(),
             delegates=state.delegates,
             confirmed=state.confirmed,
-            counted=() if policy.allow_repeat_approver else state.counted,
+            counted=frozenset(() if policy.allow_repeat_approver else state.counted),
             requester=None if policy.allow_self_approval else self.request.requester,
             asked_by=self.request.requester,
             later=self._later(state.votes),
-            enrolled=[person for person in self.people if self.enrolled(person)],
+            enrolled=frozenset(person for person in self.people if self.enrolled(person)),
         )
 
     def _later(self, votes: Iterable[Vote]) -> list[Demand]:
@@ -162,6 +163,47 @@ class Voting:
         state.votes = [*(one for one in state.votes if one is not before), vote]
         return Reason.RECORDED
 
+    def seat_for(self, decision: Decision, members: Members) -> str | None:
+        """Whose seat a decision that the rules allow is made from; None for an approval that a later level forbids.
+
+        That is one after which the round could not be approved any more, since a later level needs who is left.
+        """
+        voters = self.voters()
+        round_ = voters.round(decision.round)
+        if round_ is None:
+            return None
+        seats = voters.seats(decision.actor, round_, members)
+        if decision.choice is Choice.APPROVE:
+            seats = [
+                holder
+                for holder in seats
+                if not voters.needed_later(decision.actor, holder)
+                and not self._strands(decision, holder, round_, members)
+            ]
+        return next(iter(seats), None)
+
+    def _strands(self, decision: Decision, holder: str, round_: Round, members: Members) -> bool:
+        """Whether the round can be approved now, and could not be any more by others after this approval."""
+        votes, digest, now = self.state.votes, self.request.digest(), self.voters()
+        approval = Vote(
+            round=round_.number,
+            holder=holder,
+            actor=decision.actor,
+            choice=Choice.APPROVE,
+            via=decision.via,
+            at=self.state.asked_at,  # no rule asks for the time
+            digest=digest,
+            factor=Factor.SMS if round_.code else None,
+        )
+        after = [
+            *(vote for vote in votes if (vote.round, vote.actor) != (round_.number, decision.actor)),
+            approval,
+        ]
+        then = replace(now, later=self._later(after))
+        return reachable(round_, votes, now, members, digest) and not (
+            reachable(round_, after, then, members, digest)
+        )
+
     def _kept(self, comment: str) -> str:
         levels = [level.decisions for level in self.state.past_levels]
         votes = [vote for decisions in [*levels, self.state.votes] for vote in decisions]
@@ -220,11 +262,15 @@ class Voting:
         """The votes but for those that this person gave, or that were given from their seat."""
         return [vote for vote in self.state.votes if person not in {vote.actor, vote.holder}]
 
-    @property
-    def needed(self) -> int:
-        """How many approvals the level's own round takes; of "all", at least one."""
-        level, asked = self.level, len(self.state.asked or ())
-        return max(asked if level.quorum == "all" else level.quorum, level.people_needed(asked), 1)
+    def standing(self) -> dict[str, int]:
+        """How many approvals each open round takes and how many it has, as a `LevelState` says it."""
+        votes, digest = self.state.votes, self.request.digest()
+        own, *escalation = self.rounds()
+        found = {"needed": rounds.needed(own), "approvals": rounds.approvals(own, votes, digest)}
+        for round_ in escalation:
+            found["escalation_needed"] = rounds.needed(round_)
+            found["escalation_approvals"] = rounds.approvals(round_, votes, digest)
+        return found
 
     def delegate(self, delegation: Delegation, *, confirmed: bool = False) -> None:
         """`to` decides instead of `actor`, for this level. A vote given by `actor`, or from their seat, is withdrawn.

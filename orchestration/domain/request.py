@@ -218,6 +218,9 @@ class LevelState(Recorded):
     status: Status
     round: int = Field(default=1, description="The level's own round; its escalation's is the next")
     needed: int = Field(default=1, description="How many approvals its own round takes")
+    approvals: int = Field(
+        default=0, description="How many of these it has: of different people, with a code where it needs one"
+    )
     approvers: list[str] = Field(default_factory=list, description="Who may decide: people and groups")
     waiting_for: list[str] = Field(default_factory=list, description="Who was asked and has not decided")
     delegates: dict[str, str] = Field(
@@ -238,16 +241,7 @@ class LevelState(Recorded):
         default=None, description="Nobody decided in time, or too few people were left who may"
     )
     escalation_needed: int = Field(default=1, description="How many approvals the escalation's round takes")
-
-    def approvals(self) -> int:
-        """How many different people have approved in the level's own round."""
-        return len(
-            {
-                vote.actor
-                for vote in self.decisions
-                if vote.round == self.round and vote.choice is Choice.APPROVE
-            }
-        )
+    escalation_approvals: int = Field(default=0, description="How many of these it has")
 
 
 class CardRef(Recorded):

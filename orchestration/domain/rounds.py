@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import cached_property
 from typing import Final, Literal
 
 from orchestration.domain.commands import Decision
@@ -20,8 +20,8 @@ from orchestration.domain.request import Choice, Vote
 Members = Mapping[str, Collection[str]]
 # A seat that may be used: who votes from it, and whose it is.
 Seat = tuple[str, str]
-# Each one doubles the ways to try; past so many, a round may be taken for lost a little early.
-DEAR_TRIED: Final = 8
+# How many ways to use those seats that cost a later level two people are tried.
+WAYS_TRIED: Final = 200
 
 
 @dataclass(frozen=True)
@@ -103,20 +103,29 @@ class EligibleVoters:
         """Whether they may not vote here, neither from a seat of their own nor from anybody else's."""
         return person == self.requester or person in self.counted
 
+    @cached_property
+    def following(self) -> Matching:
+        """Who could decide which later level; each person is given to one."""
+        return Matching(self.later)
+
     def needed_later(self, *people: str) -> bool:
         """Whether a later level could not be decided any more, were these people counted here."""
-        return Matching(self.later).complete and not Matching(without(self.later, people)).complete
+        return self.following.complete and not self.following.spares(people)
 
     def seat(self, person: str, round_: Round, members: Members) -> str | None:
-        """Whose seat the person votes from: their own, or else one they are the delegate for; None: from none.
+        """Whose seat the person votes from: the first of `seats`; None: from none."""
+        return next(iter(self.seats(person, round_, members)), None)
 
-        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred. Of several it
-        is one whose holder no later level needs, and with a quorum of "all" one that was asked.
+    def seats(self, person: str, round_: Round, members: Members) -> list[str]:
+        """The holders of those seats from which the person may vote: their own, or of those they are the delegate for.
+
+        Somebody who has handed their vote over has no seat. A seat is empty where its holder is barred. The first seats
+        are those whose holder no later level needs, and of "all" those that were asked.
         """
         delegates = self.delegates_in(round_)
         own = [person] if person not in delegates else []
         others = [holder for holder, delegate in delegates.items() if delegate == person]
-        seats = [
+        found = [
             holder
             for holder in [*own, *others]
             if not self.barred(person) and not self.barred(holder) and round_.seats(holder, members)
@@ -126,25 +135,54 @@ class EligibleVoters:
             not_asked = round_.quorum == "all" and holder not in (round_.asked or ())
             return self.needed_later(person, holder), not_asked
 
-        return min(seats, key=costs, default=None)
+        return sorted(found, key=costs) if len(found) > 1 else found
 
 
 def settling_vote(round_: Round, votes: Iterable[Vote], choice: Choice, digest: str) -> Vote | None:
     """The last vote of those that settle the round for the side of `choice`; None where they do not.
 
-    Only that side is looked at, so a rejection never approves. Approvals count on this very digest, and with a code
-    where the round needs one.
+    Only that side is looked at, so a rejection never approves. See `counting` for the approvals that count.
     """
-    cast = [vote for vote in votes if vote.round == round_.number and vote.choice is choice]
+    cast = list(votes)
     if choice is Choice.REJECT:
-        return cast[-1] if _different(cast) >= round_.reject_quorum else None
-    counted = [vote for vote in cast if _counts(vote, round_, digest)]
-    if round_.quorum == "all":
-        asked = round_.asked or ()
-        enough = bool(asked) and {vote.holder for vote in counted}.issuperset(asked)
-    else:
-        enough = _different(counted) >= round_.quorum
-    return counted[-1] if counted and enough and _different(counted) >= round_.at_least else None
+        rejections = [vote for vote in cast if vote.round == round_.number and vote.choice is Choice.REJECT]
+        return rejections[-1] if _different(rejections) >= round_.reject_quorum else None
+    settled = approvals(round_, cast, digest) >= needed(round_)
+    return counting(round_, cast, digest)[-1] if settled else None
+
+
+def counting(round_: Round, votes: Iterable[Vote], digest: str) -> list[Vote]:
+    """The approvals that count in this round: on this very digest, and with a code where the round needs one."""
+    return [
+        vote
+        for vote in votes
+        if vote.round == round_.number
+        and vote.choice is Choice.APPROVE
+        and vote.digest == digest
+        and (vote.factor is not None or not round_.code)
+    ]
+
+
+def needed(round_: Round) -> int:
+    """How many approvals the round takes: at least one, and of "all" one from each seat that was asked."""
+    quorum = len(round_.asked or ()) if round_.quorum == "all" else round_.quorum
+    return max(quorum, round_.at_least, 1)
+
+
+def approvals(round_: Round, votes: Iterable[Vote], digest: str) -> int:
+    """How many of the approvals that it takes the round has. It is approved once it has as many as are `needed`.
+
+    They are of different people, from different seats. With a quorum of "all" nobody else takes the place of a seat
+    that was asked, and nobody decides before it is known who was asked.
+    """
+    counted = counting(round_, votes, digest)
+    number = _different(counted)
+    if round_.quorum != "all":
+        return number
+    if not round_.asked:
+        return 0
+    missing = set(round_.asked) - {vote.holder for vote in counted}
+    return min(number, needed(round_) - len(missing))
 
 
 def _different(votes: Sequence[Vote]) -> int:
@@ -160,13 +198,9 @@ def reachable(
     With a quorum of "all" those who were asked must all still have their seat; before that is known (`asked` is None),
     those who have one now.
     """
-    approvals = [
-        vote
-        for vote in votes
-        if vote.round == round_.number and vote.choice is Choice.APPROVE and _counts(vote, round_, digest)
-    ]
-    approved, filled = {vote.actor for vote in approvals}, {vote.holder for vote in approvals}
-    later = voters.later if Matching(voters.later).complete else ()
+    given = counting(round_, votes, digest)
+    approved, filled = {vote.actor for vote in given}, {vote.holder for vote in given}
+    later = voters.later if voters.following.complete else ()
     holders = round_.holders(members)
     delegates = voters.delegates_in(round_)
 
@@ -195,24 +229,39 @@ def reachable(
 
 
 def _can_fill(number: int, seats: Sequence[Seat], later: Sequence[Demand]) -> bool:
-    """Whether so many different people can vote from these seats, and the later levels still be decided by others."""
+    """Whether so many different people can vote from these seats, and the later levels still be decided by others.
+
+    A seat from which a delegate votes costs the later levels two people, if they want its holder. Which of these seats
+    are used is tried one way after the other. True if that takes too many tries: then the round waits.
+    """
     wanted = {person for people, _ in later for person in people}
-    # Such a seat costs the later levels two people: who votes, and whose seat it is.
-    dear = [(person, holder) for person, holder in seats if person != holder and holder in wanted][
-        :DEAR_TRIED
-    ]
-    cheap = {person for person, holder in seats if person == holder or holder not in wanted}
-    for size in range(min(max(number, 0), len(dear)) + 1):
-        for taken in combinations(dear, size):
-            names = {name for seat in taken for name in seat}
-            different = len({person for person, _ in taken}) == size
-            if (
-                different
-                and Matching([(sorted(cheap - names), number - size), *without(later, names)]).complete
-            ):
-                return True
-    return False
+    dear = [(person, holder) for person, holder in seats if person != holder and holder in wanted]
+    cheap = [person for person, holder in seats if person == holder or holder not in wanted]
 
+    def fits(taken: Sequence[Seat], rest: Sequence[Seat] = ()) -> bool:
+        """Whether it can be done with these of the dear seats, and cheap ones.
 
-def _counts(vote: Vote, round_: Round, digest: str) -> bool:
-    return vote.digest == digest and (vote.factor is not None or not round_.code)
+        With `rest`: whether that is not ruled out, if more of the dear seats are taken, from among these.
+        """
+        names = {name for seat in taken for name in seat}
+        left = max(number - len(taken), 0)
+        able = [person for person in cheap if person not in names]
+        spent = max(left - len(set(able)), 0)
+        casters, holders = [person for person, _ in rest], [holder for _, holder in rest]
+        # As many of the holders are spent as there are cheap seats missing, whichever they are.
+        here = [([*able, *casters], left), (holders, spent)] if rest else [(able, left)]
+        return Matching([*here, *without(later, names)]).complete
+
+    ways: list[tuple[Seat, ...]] = [()]
+    for _ in range(WAYS_TRIED):
+        if not ways:
+            return False
+        taken = ways.pop()
+        if fits(taken):
+            return True
+        names = {name for seat in taken for name in seat}
+        start = dear.index(taken[-1]) + 1 if taken else 0
+        rest = [seat for seat in dear[start:] if names.isdisjoint(seat)]
+        if rest and len(taken) < number and fits(taken, rest):
+            ways += [(*taken, seat) for seat in reversed(rest)]
+    return True

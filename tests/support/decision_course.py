@@ -106,8 +106,10 @@ class Course:
             needs_reason = self.asked.policy.require_reason and not act.comment.strip()
             return {"reason_required"} if needs_reason else set()
         seats = self.model.seats(act.actor, act.round)
-        needed = all(self.model.needed_later((act.actor, seat)) for seat in seats)
-        return {"needed_later"} if needed else set()
+        free = [
+            seat for seat in seats if not self.model.taken_from_a_later_level((act.actor, seat), act.round)
+        ]
+        return set() if free else {"needed_later"}
 
     def _had(self, act: Decision, *, coded: bool = False) -> bool:
         said = (act.round, act.actor, act.choice is Choice.APPROVE, act.comment)

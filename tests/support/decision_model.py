@@ -254,6 +254,13 @@ class DecisionModel:
         """Whether a later level could not be approved any more, once this seat has approved."""
         return not self.follows(self.used() | set(use))
 
+    def taken_from_a_later_level(self, use: SeatUse, number: int) -> bool:
+        """Whether a later level could not be approved once this seat has approved, or else this round could not."""
+        caster, holder = use
+        after = copy.deepcopy(self)
+        after.vote(CastVote(number, holder, caster, approves=True, code=self.rounds[number].code))
+        return self.needed_later(use) or (self.reachable(number) and not after.reachable(number))
+
     # ---- what settles ------------------------------------------------------------------------------------
 
     def counting(self, number: int) -> list[CastVote]:

@@ -61,7 +61,7 @@ def _level(level: LevelState, *, naming: bool) -> str:
 
 def _parts(level: LevelState, naming: bool) -> Iterator[str]:  # noqa: FBT001 - handed on from `level_lines`
     running = not level.status.ended
-    approvals = level.approvals()
+    approvals = level.approvals
     if level.needed > 1 and level.status not in DECIDED:
         yield f"{approvals} of {level.needed}"
     marked = running or len(level.decisions) > 1 or level.status not in DECIDED
@@ -131,6 +131,8 @@ def _escalation(card: Card, level: LevelState) -> str:
         at = f", {when(level.escalated_at)}" if level.escalated_at else ""
         return f"{ONWARD} {bold('Escalated')} to {where}{at}"
     until = f"{DOT}until {when(level.deadline)}" if level.deadline else ""
+    if level.escalation_needed > 1:
+        until = f"{DOT}{level.escalation_approvals} of {level.escalation_needed}{until}"
     if card.escalation:
         # Who decides for somebody of the level itself is named on its own line.
         theirs = [absent for absent, present in level.delegates.items() if present not in level.approvers]

@@ -132,7 +132,7 @@ def _asked(item: RequestView) -> str:
     elif level:
         where = f"{OPEN} Waiting for {safe(level.name, 40)}"
     if level and level.needed > 1:
-        where += f", {level.approvals()} of {level.needed}"
+        where += f", {level.approvals} of {level.needed}"
     return _lines(item, [where, *_until(item)])
 
 

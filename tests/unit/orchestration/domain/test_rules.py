@@ -218,6 +218,48 @@ def test_one_who_left_the_group_after_voting_has_still_voted_for_all() -> None:
     assert [cast(record, actor) for actor in ("U0ADA", "U0FAY", "U0FIN")] == [None, None, "U0FIN"]
 
 
+def test_the_card_counts_what_settles_the_level_and_nothing_else() -> None:
+    """With a quorum of "all" somebody who joined the group later is not one of those who were asked."""
+    record = record_of("all")
+    record.voting.ask(["U0ADA", "U0FIN"])
+    cast(record, "U0NEW")
+    cast(record, "U0ADA")
+    [level] = record.levels()
+    assert (level.approvals, level.needed) == (1, 2)
+    cast(record, "U0FIN")
+    [level] = record.levels()
+    assert (level.approvals, level.needed) == (2, 2)
+
+
+def test_the_card_counts_no_approval_without_the_code_that_its_round_needs() -> None:
+    record = record_of("transfer")
+    cast(record, "U0ADA")
+    assert record.levels()[0].approvals == 0
+    record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW, Factor.SMS)
+    assert record.levels()[0].approvals == 1
+
+
+def test_the_card_counts_no_approval_of_another_digest() -> None:
+    record = record_of("vote")
+    cast(record, "U0ADA")
+    record.state.votes = [vote.model_copy(update={"digest": "f" * 64}) for vote in record.state.votes]
+    cast(record, "U0FIN")
+    assert record.levels()[0].approvals == 1
+    assert record.voting.deciding_vote(1, Choice.APPROVE) is None
+
+
+def test_each_round_of_a_level_is_counted_by_itself() -> None:
+    escalation = Escalation(channel="C0E", approvers=["U0ADA", "U0MAX"], timeout=timedelta(days=1), quorum=2)
+    level = BOOK.policies["vote"].levels[0].model_copy(update={"on_timeout": OnTimeout.ESCALATE})
+    record = record_of("vote", levels=[level], escalation=escalation)
+    cast(record, "U0ADA")
+    record.escalate(NOW)
+    cast(record, "U0MAX", round_=2)
+    [found] = record.levels()
+    assert (found.approvals, found.needed) == (1, 2)
+    assert (found.escalation_approvals, found.escalation_needed) == (1, 2)
+
+
 def test_a_delegate_of_one_it_escalated_to_through_a_group_decides_alone() -> None:
     record = record_of("purchase")
     record.escalate(NOW)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import COMMENTED, REST, Rendered, render
 from bot.slack.messages.notices import asked, notice
 from orchestration.domain.cards import Notice
+from orchestration.domain.policy import Escalation
 from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
 from tests.support.story import PURCHASE, RequestStory, mrkdwn_of
 
@@ -199,6 +200,15 @@ def test_the_card_of_an_escalation_says_that_a_delegate_is_not_the_only_one(stor
         assert line.startswith("○ *Manager* · waiting for <@U0DIRK> (for <@U0ADA>, who is away)")
         assert f"{others} · no decision by {{10:30}}" in line
         assert escalation.startswith("○ *Escalation* · waiting · <@U0BOB> for <@U0BOSS>, who is away · until")
+
+
+def test_the_cards_say_how_many_of_an_escalation_have_approved(story: MakeStory) -> None:
+    escalation = Escalation(channel="C0E", approvers=["U0MAX", "U0DIRK"], timeout=timedelta(days=1), quorum=2)
+    told = story(PURCHASE.model_copy(update={"escalation": escalation}))
+    told.record.escalate(told.at(60))
+    told.vote("U0MAX", Choice.APPROVE, 70)
+    assert lines(render(told.card(2)))[3].startswith("○ *Escalation* · waiting · 1 of 2 · until")
+    assert "can still be decided here · 1 of 2 · until" in lines(render(told.card(1)))[3]
 
 
 def test_where_it_takes_everybody_the_names_are_joined_by_and(story: MakeStory) -> None:
