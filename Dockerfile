@@ -11,7 +11,8 @@ RUN /opt/countersign/bin/pip install --no-cache-dir --no-deps .
 
 # Run: no compiler, no cache, no root.
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/countersign --create-home countersign
+RUN useradd --system --uid 10001 --home-dir /var/lib/countersign --create-home countersign \
+    && chmod 700 /var/lib/countersign
 COPY --from=build /opt/countersign /opt/countersign
 ENV PATH=/opt/countersign/bin:$PATH \
     PYTHONUNBUFFERED=1 \

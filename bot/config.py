@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from bot.security import data_dir as data_dir_check
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, parse_retention
 
@@ -71,9 +72,9 @@ class SettingError(CountersignError):
 class Settings:
     """What `countersign run` needs, checked."""
 
-    bot_token: str
-    signing_secret: str | None
-    app_token: str | None
+    bot_token: str = field(repr=False)
+    signing_secret: str | None = field(repr=False)
+    app_token: str | None = field(repr=False)
     slack_api_url: str
     host: str
     port: int
@@ -84,8 +85,8 @@ class Settings:
     retention: timedelta
     policies: Path
     sms: Mapping[str, str]
-    secret: str | None
-    signing_key: str | None
+    secret: str | None = field(repr=False)
+    signing_key: str | None = field(repr=False)
     callback_networks: str | None
     callback_hosts: str | None
 
@@ -272,4 +273,5 @@ def _data_dir(given: Mapping[str, str]) -> Path:
         raise SettingError(
             f"COUNTERSIGN_DATA_DIR: {path} cannot be written to by this user; give a directory that can."
         )
+    data_dir_check.check(path)
     return path

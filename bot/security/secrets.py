@@ -6,6 +6,7 @@ import base64
 import hmac
 import os
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -37,14 +38,15 @@ class Secrets:
         if given:
             return cls(*(part.encode() for part in given.split()))
         path = data_dir / FILE
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(SHORTEST) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            pass
-        return cls(*(part.encode() for part in path.read_text().split()))
+        if not path.exists():
+            _create(path)
+        found = path.read_text().split()
+        if not found:
+            raise SecretError(
+                f"{path}: is empty. Restore it from a backup. Where this server has never run, remove the file and "
+                "start again."
+            )
+        return cls(*(part.encode() for part in found))
 
     @property
     def values(self) -> tuple[bytes, ...]:
@@ -73,6 +75,25 @@ class Secrets:
             hmac.compare_digest(mac, _mac(secret, purpose, about, expires)) for secret in self._secrets
         )
         return signed and now.timestamp() < int(expires)
+
+
+def _create(path: Path) -> None:
+    """Puts a whole file there, or none: a process that is killed in between leaves no empty one behind."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(SHORTEST) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with suppress(FileExistsError):  # another process was first, and its secret is the one
+            path.hardlink_to(fresh)
+    finally:
+        fresh.unlink()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _derive(secret: bytes, purpose: str, about: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import phonenumbers
 
@@ -16,9 +16,9 @@ class TwilioSettings:
     """An account at Twilio, or at anything that speaks its API."""
 
     account_sid: str
-    auth_token: str
+    auth_token: str = field(repr=False)
     api_key: str | None
-    api_secret: str | None
+    api_secret: str | None = field(repr=False)
     sender: str | None
     messaging_service_sid: str | None
     api_url: str | None

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -33,7 +33,7 @@ class Codes:
     `secrets` has the present one first, each of at least 32 bytes. `digits` is the length of a code, 4 to 8.
     """
 
-    secrets: Sequence[bytes]
+    secrets: Sequence[bytes] = field(repr=False)
     digits: int = 6
 
     def __post_init__(self) -> None:

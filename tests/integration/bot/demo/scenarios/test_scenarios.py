@@ -116,7 +116,7 @@ async def test_a_bot_that_does_not_start_leaves_its_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The log that the error names is gone with the directory where none was chosen."""
-    (tmp_path / "bot").mkdir()
+    (tmp_path / "bot").mkdir(mode=0o700)
     (tmp_path / "bot" / HUB_FILE).write_text("no hub at all " * 100)
     with pytest.raises(CountersignError, match="The bot did not start"):
         await play_all([], tmp_path)
