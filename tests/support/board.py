@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -179,15 +179,12 @@ class BoardActions:
         return self._board.act(action.post or action.activity or "", action.key, action.event)
 
 
-NUMBERS = {"U0ADA": "+12025550142", "U0FIN": "+12025550143", "U0DIRK": "+12025550144"}
-
-
 class BoardPhones:
     """Phones: who has which number, and every message that was sent to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Mapping[str, str] | None = None) -> None:
         self.lock = threading.Lock()
-        self.numbers = dict(NUMBERS)
+        self.numbers = dict(numbers or {})
         self.texts: list[tuple[str, str, str]] = []
         self.problems: list[Exception] = []
         self.alerts: list[tuple[str, str, str | None]] = []

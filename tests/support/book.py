@@ -8,6 +8,11 @@ from orchestration.domain.policy import PolicyBook
 from tests.support import POLICIES
 
 
+def parsed(policies: str, people: str = "") -> PolicyBook:
+    """The policies of this text, with these tables of people before them."""
+    return policy_file.parse(people + policies, "test.toml", SlackIds())
+
+
 def read(name: str) -> PolicyBook:
     """The policies of `tests/support/policies/<name>.toml`."""
     return policy_file.parse((POLICIES / f"{name}.toml").read_text(), f"{name}.toml", SlackIds())

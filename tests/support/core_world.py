@@ -247,7 +247,7 @@ async def opened(
     ids: IdReader = SLACK,
 ) -> AsyncIterator[CoreWorld]:
     worker, client = connection.worker(), connection.client()
-    phones = BoardPhones()
+    phones = BoardPhones({person: known.phone for person, known in book.people.items() if known.phone})
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,

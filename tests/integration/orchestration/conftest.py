@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.domain.policy import PolicyBook
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board
+from tests.support.book import CORE
 from tests.support.core_world import CoreWorld, all_closed, close_later, connected, opened
 
 
@@ -32,6 +34,12 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 @pytest.fixture
-async def world(connection: Connection, board: Board) -> AsyncIterator[CoreWorld]:
-    async with opened(connection, board, board) as found:
+def book() -> PolicyBook:
+    """The policies that are asked by. A module with a book of its own has a fixture of this name."""
+    return CORE
+
+
+@pytest.fixture
+async def world(connection: Connection, board: Board, book: PolicyBook) -> AsyncIterator[CoreWorld]:
+    async with opened(connection, board, board, book=book) as found:
         yield found

@@ -27,20 +27,12 @@ from tests.integration.bot.life.conftest import (
     until,
 )
 from tests.support.messages import text_of
+from tests.support.people import enrolled
 from tests.support.simulated import calls, fault, no_faults
 from tests.support.world import World
 
-POLICIES = """
-[people.U0ADA]
-phone = "+12025550142"
-[people.U0FIN]
-phone = "+12025550143"
-delegate = "U0DIRK"
-[people.U0DIRK]
-phone = "+12025550144"
-[people.U0SAM]
-phone = "+12025550146"
-
+PEOPLE = enrolled("U0ADA", "U0DIRK", "U0SAM", U0FIN="U0DIRK")
+POLICIES = f"""{PEOPLE}
 [policies.purchase]
 title = "Purchase"
 channel = "C0PURCHASES"

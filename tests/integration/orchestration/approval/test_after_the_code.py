@@ -6,20 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.slack.ids import SlackIds
-from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import PersonEntry
+from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
+from tests.support.people import ALWAYS, enrolled
 
 POLICIES = """
-[people.U0ADA]
-phone = "+12025550142"
-[people.U0FAY]
-phone = "+12025550143"
-[people.U0DIRK]
-phone = "+12025550144"
-
 [policies.wire]
 title = "Wire transfer"
 channel = "C0WIRES"
@@ -46,7 +39,7 @@ sms = true
 timeout = "1d"
 """
 IN_VAIN = "✗ *Steel*: Your code was right, but what you confirmed does not count."
-BOOK = policy_file.parse(POLICIES, "after-the-code.toml", SlackIds())
+BOOK = parsed(POLICIES, enrolled("U0ADA", "U0FAY", "U0DIRK"))
 MANAGERS = {"S0MANAGERS": ["U0ADA", "U0FAY"]}
 
 
@@ -89,9 +82,7 @@ def test_a_silent_directory_is_not_called_a_fault_of_the_sms(wire: DirectRequest
 
 def test_a_delegate_who_has_gone_away_meanwhile_is_told_to_who_confirmed(wire: DirectRequest) -> None:
     assert wire.press(wire.delegation("U0ADA", "U0DIRK")) is Reason.CODE_SENT
-    wire.people.entries["U0DIRK"] = PersonEntry(
-        away=Away.model_validate({"from": "2020-01-01", "until": "2099-01-01"})
-    )
+    wire.people.entries["U0DIRK"] = PersonEntry(away=ALWAYS)
     wire.code_of("U0ADA")
     [words] = wire.told("U0ADA")
     assert "That person cannot decide this for you" in words

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from bot.slack.ids import SlackIds
-from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import SmsRefusedError, ThrottledError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.domain.request import Choice, Status
 from orchestration.people.activities import TEXT_NAMED, TEXT_TAKEN_BACK
 from orchestration.people.person import TEXTS_PER_HOUR
-from orchestration.runtime.connect import Connection
-from tests.support.board import NUMBERS, Board
-from tests.support.core_world import CoreWorld, opened
+from tests.support.book import parsed
+from tests.support.core_world import CoreWorld
+from tests.support.people import ALWAYS, NUMBERS, enrolled
 
-ALWAYS = Away(since=date(2020, 1, 1), until=date(2099, 12, 31))
 MAL = PersonEntry(delegate="U0MAL", away=ALWAYS)
 
 POLICIES = """
-[people.U0ADA]
-phone = "+12025550142"
-[people.U0FIN]
-phone = "+12025550143"
-delegate = "U0DIRK"
-[people.U0DIRK]
-phone = "+12025550144"
-delegate = "U0LEE"
-[people.U0MAL]
-phone = "+12025550145"
 [people.U0SAM]
 away = { from = 2020-01-01, until = 2099-12-31 }
 
@@ -85,14 +70,12 @@ channel = "C0MORE"
 approvers = ["U0ADA"]
 timeout = "1d"
 """
-BOOK = policy_file.parse(POLICIES, "handing-over.toml", SlackIds())
+BOOK = parsed(POLICIES, enrolled("U0ADA", "U0MAL", U0FIN="U0DIRK", U0DIRK="U0LEE"))
 
 
 @pytest.fixture
-async def world(connection: Connection, board: Board) -> AsyncIterator[CoreWorld]:
-    async with opened(connection, board, board, book=BOOK, ids=SlackIds()) as found:
-        found.phones.numbers["U0MAL"] = "+12025550145"
-        yield found
+def book() -> PolicyBook:
+    return BOOK
 
 
 async def confirm(world: CoreWorld, person: str) -> None:

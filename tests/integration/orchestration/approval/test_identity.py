@@ -31,10 +31,11 @@ from orchestration.domain.request import (
 )
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations
-from tests.support.board import NUMBERS, BoardOutcomes
+from tests.support.board import BoardOutcomes
 from tests.support.book import CORE as BOOK
 from tests.support.core_world import PATIENCE, CoreWorld, by, request_ids
 from tests.support.identity import OTHER_NONCE
+from tests.support.people import NUMBERS
 
 
 async def purged(world: CoreWorld, request_id: str) -> None:

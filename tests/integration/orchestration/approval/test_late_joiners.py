@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.slack.ids import SlackIds
-from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.request import EscalationCause, Status
+from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
 
 POLICIES = """
@@ -34,7 +33,7 @@ approvers = ["S0MANAGERS", "U0BOB"]
 remind_every = "1h"
 timeout = "1d"
 """
-BOOK: Final = policy_file.parse(POLICIES, "late-joiners.toml", SlackIds())
+BOOK: Final = parsed(POLICIES)
 GROUP: Final = "S0MANAGERS"
 
 

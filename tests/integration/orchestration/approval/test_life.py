@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -12,13 +11,11 @@ from bot.slack.messages.thread import line
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import DeliveryError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import Choice, RemarkKind, Status
 from orchestration.reconcile.workflow import ReconcileInput
 from tests.support.core_world import CoreWorld
-
-ALWAYS = Away.model_validate({"from": date(2020, 1, 1), "until": date(2099, 12, 31)})
-
+from tests.support.people import ALWAYS
 
 # ---- levels and votes ------------------------------------------------------------------------------------
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-from bot.slack.ids import SlackIds
-from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import PersonEntry
+from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
+from tests.support.people import ALWAYS
 
 POLICIES = """
 [people.U0SUE]
@@ -36,9 +36,8 @@ name = "One"
 approvers = ["U0ADA", "S0MANAGERS"]
 timeout = "1d"
 """
-BOOK: Final = policy_file.parse(POLICIES, "operators-entries.toml", SlackIds())
+BOOK: Final = parsed(POLICIES)
 GROUPS: Final = {"S0SUBSTITUTES": ["U0SUE", "U0SAM"], "S0MANAGERS": ["U0FAY"]}
-ALWAYS: Final = Away.model_validate({"from": "2020-01-01", "until": "2099-12-31"})
 
 
 @pytest.mark.parametrize(("to", "reason"), [("U0SUE", Reason.DELEGATE_UNFIT), ("U0SAM", Reason.RECORDED)])

@@ -15,8 +15,8 @@ import pytest
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.commands import EVENT_DECISION, Decision, Reason, Verdict
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
-from tests.support.board import NUMBERS
 from tests.support.core_world import CoreWorld, by
+from tests.support.people import NUMBERS
 
 MANY = 110
 

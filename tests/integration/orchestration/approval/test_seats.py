@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -11,24 +10,14 @@ from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import InvalidRequestError, PolicyError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.domain.request import Choice, EscalationCause, RemarkKind, Status
-from orchestration.runtime.connect import Connection
 from tests.support.board import Board
-from tests.support.core_world import CoreWorld, opened
-
-ALWAYS = Away(since=date(2020, 1, 1), until=date(2099, 12, 31))
+from tests.support.book import parsed
+from tests.support.core_world import CoreWorld
+from tests.support.people import ALWAYS, enrolled
 
 POLICIES = """
-[people.U0ADA]
-phone = "+12025550142"
-[people.U0BOB]
-phone = "+12025550143"
-[people.U0CY]
-phone = "+12025550144"
-[people.U0MAX]
-phone = "+12025550145"
-
 [policies.three]
 title = "Two of three"
 channel = "C0THREE"
@@ -137,13 +126,12 @@ name = "Second"
 approvers = ["U0ADA"]
 timeout = "1d"
 """
-BOOK = policy_file.parse(POLICIES, "seats.toml", SlackIds())
+BOOK = parsed(POLICIES, enrolled("U0ADA", "U0BOB", "U0CY", "U0MAX"))
 
 
 @pytest.fixture
-async def world(connection: Connection, board: Board) -> AsyncIterator[CoreWorld]:
-    async with opened(connection, board, board, book=BOOK, ids=SlackIds()) as found:
-        yield found
+def book() -> PolicyBook:
+    return BOOK
 
 
 async def escalated(world: CoreWorld, request_id: str) -> None:

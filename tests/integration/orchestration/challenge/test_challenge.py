@@ -17,9 +17,10 @@ from orchestration.domain.errors import NumberDecryptionError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
-from tests.support.board import NUMBERS, refusal
+from tests.support.board import refusal
 from tests.support.challenges import SOMEBODY, begun, code_in, other
 from tests.support.core_world import CoreWorld
+from tests.support.people import NUMBERS
 
 ADA = NUMBERS["U0ADA"]
 GUESSES = 10_000 if os.environ.get("COUNTERSIGN_PROOF") else 500

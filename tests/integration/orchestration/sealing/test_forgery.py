@@ -30,8 +30,8 @@ from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
 from orchestration.sealing.client import SealingInterceptor
-from tests.support.board import NUMBERS
 from tests.support.core_world import PATIENCE, SEAL_KEYS, CoreWorld
+from tests.support.people import NUMBERS
 
 
 @pytest.fixture

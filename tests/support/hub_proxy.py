@@ -1,0 +1,63 @@
+"""A gRPC server in front of a hub that passes every call on, byte for byte, and remembers which calls came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Final, Self
+
+import grpc
+
+CALLS_AT_ONCE: Final = 32  # the streams of the workers among them
+NO_DEADLINE: Final = 1e6  # seconds; of a call without one, more than that is said to be left
+
+
+class HubProxy(grpc.GenericRpcHandler):
+    """Use it as a context manager; `address` is what a client is given instead of the hub's."""
+
+    def __init__(self, hub: str) -> None:
+        self.calls: list[str] = []
+        self._channel = grpc.insecure_channel(hub)
+        self._server = grpc.server(ThreadPoolExecutor(CALLS_AT_ONCE))
+        self._server.add_generic_rpc_handlers((self,))
+        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._server.stop(None).wait()
+        self._channel.close()
+
+    def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """On the wire a single message is a stream of one, so one handler does for every method."""
+        method = handler_call_details.method
+        self.calls.append(method.rpartition("/")[2])
+        return grpc.stream_stream_rpc_method_handler(self._passing_on(method))
+
+    def _passing_on(self, method: str) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]:
+        pass_on: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(method)
+
+        def handle(sent: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            left = context.time_remaining()
+            call = pass_on(
+                sent,
+                timeout=left if left is not None and left < NO_DEADLINE else None,
+                metadata=tuple(pair for pair in context.invocation_metadata() if pair[0] != "user-agent"),
+            )
+
+            def cancel() -> None:
+                call.cancel()
+
+            context.add_callback(cancel)
+            try:
+                yield from call
+            except grpc.RpcError as error:
+                if context.is_active():
+                    context.abort(error.code(), error.details() or "")
+
+        return handle
