@@ -7,6 +7,7 @@ from typing import Any, Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.sealing import envelope, scope
+from orchestration.sealing.history import HistoryReader
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.scope import Place, Scope
 
@@ -20,55 +21,58 @@ class Sealer:
         self._keys = keys
         self._scope = ours
 
-    def put(self, message: Any, field: str, place: Place, made_in: str = "") -> None:
+    def put(self, message: Any, field: str, place: Place, call: str = "") -> None:
         """Seals the JSON in that field; an absent value is sealed as `null`."""
         carried = getattr(message, field)
         text = carried.value or NOTHING
-        carried.value = envelope.put(self._keys.seal(place, text, made_in), text)
+        carried.value = envelope.put(self._keys.seal(place, text, call), text)
 
-    def turn(self, response: pb.OrchestratorResponse, name: str, generation: str) -> None:
-        """Everything that a turn of our orchestration `name` sends, and its status."""
-        instance_id = response.instanceId
+    def turn(self, response: pb.OrchestratorResponse, read: HistoryReader) -> None:
+        """Everything that a turn of our orchestration sends, and its status. `read` has read what it was told."""
         if response.HasField("customStatus"):
-            self.put(response, "customStatus", scope.status(instance_id, name))
+            self.put(response, "customStatus", scope.status(response.instanceId, read.name))
         for action in response.actions:
-            self._action(action, instance_id, name, generation)
+            if action.HasField("createSubOrchestration"):
+                read.children.add(action.createSubOrchestration.instanceId)
+        for action in response.actions:
+            self._action(action, response.instanceId, read)
 
-    def _action(self, action: pb.OrchestratorAction, instance_id: str, name: str, generation: str) -> None:
+    def _action(self, action: pb.OrchestratorAction, instance_id: str, read: HistoryReader) -> None:
+        call = read.digest.call(action.id)
         match action.WhichOneof("orchestratorActionType"):
             case "scheduleTask":
                 task = action.scheduleTask
-                self.put(task, "input", scope.task(instance_id, task.name, action.id), generation)
+                self.put(task, "input", scope.task(instance_id, task.name, action.id), call)
             case "createSubOrchestration":
                 child = action.createSubOrchestration
                 if child.name in self._scope.orchestrations:
-                    self.put(child, "input", scope.start(child.instanceId, child.name), generation)
+                    self.put(child, "input", scope.start(child.instanceId, child.name), call)
             case "sendEvent":
                 sent = action.sendEvent
-                if self._scope.has_event(sent.name):
+                # Who is told of an outcome, and by which event, is said in the request: no command comes of that.
+                if sent.instance.instanceId in read.children and self._scope.has_event(sent.name):
                     self.put(sent, "data", scope.event(sent.instance.instanceId, sent.name))
             case "sendEntityMessage":
-                self._entity_message(action.sendEntityMessage, generation)
+                self._entity_message(action.sendEntityMessage, call)
             case "completeOrchestration":
-                self._complete(action.completeOrchestration, instance_id, name, generation)
+                self._complete(action.completeOrchestration, instance_id, read)
 
-    def _entity_message(self, message: pb.SendEntityMessageAction, generation: str) -> None:
+    def _entity_message(self, message: pb.SendEntityMessageAction, call: str) -> None:
         kind = message.WhichOneof("EntityMessageType")
         if kind not in {"entityOperationCalled", "entityOperationSignaled"}:
             return
         sent = getattr(message, kind)
         entity_id = sent.targetInstanceId.value
         if self._scope.has_entity(entity_id):
-            made_in = generation if kind == "entityOperationCalled" else ""
-            self.put(sent, "input", scope.operation(entity_id, sent.operation), made_in)
+            place = scope.operation(entity_id, sent.operation)
+            self.put(sent, "input", place, call if kind == "entityOperationCalled" else "")
 
-    def _complete(
-        self, done: pb.CompleteOrchestrationAction, instance_id: str, name: str, generation: str
-    ) -> None:
+    def _complete(self, done: pb.CompleteOrchestrationAction, instance_id: str, read: HistoryReader) -> None:
+        """The output, and the next generation's input, are made for whoever called the first generation."""
         if done.orchestrationStatus == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
-            self.put(done, "result", scope.start(instance_id, name), generation)
+            self.put(done, "result", scope.start(instance_id, read.name), read.called_by)
         elif done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
-            self.put(done, "result", scope.output(instance_id, name), generation)
+            self.put(done, "result", scope.output(instance_id, read.name), read.called_by)
 
     def entity_actions(self, result: pb.EntityBatchResult) -> None:
         """What an entity of ours sends and starts."""

@@ -12,7 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.actions import Sealer
-from orchestration.sealing.history import HistoryReader, StartRefusedError
+from orchestration.sealing.history import HistoryReader, StartRefusedError, has_only, started_as
 from orchestration.sealing.keys import BrokenSealError, SealKeys, UnknownKeyError
 from orchestration.sealing.scope import Scope
 
@@ -40,7 +40,7 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         """Seals the request, awaits the answer, opens it. Raises `HubUnavailableError` while requests are held."""
         self._seal(request)
         answer = await (await continuation(client_call_details, request))
-        self._open(answer)
+        self._open(answer, request)
         return answer
 
     def _seal(self, request: Any) -> None:
@@ -58,32 +58,33 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             raise HubUnavailableError(f"Nothing was recorded. {held}")
         self._sealer.put(request, "input", place)
 
-    def _open(self, answer: Any) -> None:
+    def _open(self, answer: Any, request: Any) -> None:
+        """What was asked about one instance or entity is opened as that one's, whatever the hub calls it."""
         if isinstance(answer, pb.GetInstanceResponse):
             try:
-                self._open_instance(answer.orchestrationState)
+                self._open_instance(answer.orchestrationState, request.instanceId)
             except UnknownKeyError as error:
                 raise HubUnavailableError(UNREADABLE.format(key=error.key_id)) from error
         elif isinstance(answer, pb.QueryInstancesResponse):
             for state in answer.orchestrationState:
                 self._open_one_of_many(state)
         elif isinstance(answer, pb.GetEntityResponse):
-            self._open_entity(answer.entity)
+            self._open_entity(answer.entity, request.instanceId)
         elif isinstance(answer, pb.QueryEntitiesResponse):
             for entity in answer.entities:
-                self._open_entity(entity)
+                self._open_entity(entity, entity.instanceId)
 
     def _open_one_of_many(self, state: pb.OrchestrationState) -> None:
         """One that cannot be read hides no other; it shows nothing."""
         try:
-            self._open_instance(state)
+            self._open_instance(state, state.instanceId)
         except UnknownKeyError as error:
             log.warning("%s cannot be read: %s", state.instanceId, error)
             for field in ("input", "output", "customStatus"):
                 state.ClearField(field)
 
-    def _open_instance(self, state: pb.OrchestrationState) -> None:
-        name, instance_id = state.name, state.instanceId
+    def _open_instance(self, state: pb.OrchestrationState, instance_id: str) -> None:
+        name = state.name
         if name not in self._scope.orchestrations:
             return
         self._open_field(state, "input", scope.start(instance_id, name), self._scope.open_member(name))
@@ -91,26 +92,28 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         if state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
             self._open_field(state, "output", scope.output(instance_id, name))
 
-    def _open_entity(self, entity: pb.EntityMetadata) -> None:
-        if self._scope.has_entity(entity.instanceId):
+    def _open_entity(self, entity: pb.EntityMetadata, entity_id: str) -> None:
+        if self._scope.has_entity(entity_id):
             try:
-                self._open_field(entity, "serializedState", scope.state(entity.instanceId))
+                self._open_field(entity, "serializedState", scope.state(entity_id))
             except UnknownKeyError as error:
-                log.warning("%s cannot be read: %s", entity.instanceId, error)
+                log.warning("%s cannot be read: %s", entity_id, error)
                 entity.ClearField("serializedState")
 
-    def _open_field(self, message: Any, field: str, place: scope.Place, unsealed: str | None = None) -> None:
-        """`unsealed`: where there is no seal at all, the text stays, as the member of that name is all it may have."""
+    def _open_field(
+        self, message: Any, field: str, place: scope.Place, open_member: str | None = None
+    ) -> None:
+        """Where there is no seal at all, a text with the one `open_member` stays, as a start may have that much."""
         carried = getattr(message, field)
         if not carried.value:
             return
         seal, text = envelope.take(carried.value)
-        if not seal and unsealed is not None:
+        if not seal and open_member is not None and has_only(open_member, text):
             return
         try:
             self._keys.check(place, text, seal)
         except BrokenSealError:
-            log.error("%s: its %s has no seal of ours", message.instanceId, field)  # noqa: TRY400 - where is no news
+            log.error("%s has no seal of ours", " ".join(place))  # noqa: TRY400 - where is no news
             message.ClearField(field)
         else:
             if text == "null":
@@ -133,14 +136,14 @@ class HistoryInterceptor(grpc.aio.UnaryStreamClientInterceptor):
         chunks = await continuation(client_call_details, request)
         if not isinstance(request, pb.StreamInstanceHistoryRequest):
             return chunks
-        return self._opened(chunks, HistoryReader(self._keys, self._scope, request.instanceId))
+        return self._opened(chunks, request.instanceId)
 
     async def _opened(
-        self, chunks: AsyncIterator[pb.HistoryChunk], reader: HistoryReader
+        self, chunks: AsyncIterator[pb.HistoryChunk], instance_id: str
     ) -> AsyncIterator[pb.HistoryChunk]:
-        async for chunk in chunks:
-            kept = [event for event in chunk.events if _counts(reader, event)]
-            yield pb.HistoryChunk(events=kept)
+        events = [event async for chunk in chunks for event in chunk.events]
+        reader = HistoryReader(self._keys, self._scope, instance_id, started_as(events))
+        yield pb.HistoryChunk(events=[event for event in events if _counts(reader, event)])
 
 
 def _counts(reader: HistoryReader, event: pb.HistoryEvent) -> bool:

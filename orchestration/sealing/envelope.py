@@ -10,11 +10,12 @@ from typing import Final
 SEAL: Final = "$seal"
 _BEGIN: Final = f'{{"{SEAL}":"'
 _VALUE: Final = ',"$value":'
+_LIKE_VALUE: Final = "{" + _VALUE[1:]  # an object that would look like something that is none
 
 
 def put(seal: str, text: str) -> str:
     """The JSON `text` with its seal."""
-    if not text.startswith("{"):
+    if not text.startswith("{") or text.startswith(_LIKE_VALUE):
         return f'{_BEGIN}{seal}"{_VALUE}{text}}}'
     return f'{_BEGIN}{seal}"{"" if text == "{}" else ","}{text[1:]}'
 

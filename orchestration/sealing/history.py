@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
 from orchestration.domain.errors import CountersignError
 from orchestration.sealing import envelope, scope
+from orchestration.sealing.history_digest import HistoryDigest, short
 from orchestration.sealing.keys import BrokenSealError, SealKeys, generation_of
 from orchestration.sealing.scope import Scope
 
@@ -18,26 +21,87 @@ log = logging.getLogger(__name__)
 
 NOT_OURS: Final = "the answer has no seal of ours, so it does not count"
 
+TASK, CHILD, OPERATION = "task", "child", "operation"
+
+
+@dataclass(frozen=True)
+class _AwaitedCall:
+    """A call that the orchestration made: the place of its answer, and the name that the answer has to be made for."""
+
+    place: scope.Place
+    name: str
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """How a kind of event answers: which kind of call, where its number and its text are, and how a failure is said."""
+
+    call: str
+    number: str
+    text: str
+    failure: str
+
+
+_TASK = _Answer(TASK, "taskScheduledId", "result", "taskFailed")
+_CHILD = _Answer(CHILD, "taskScheduledId", "result", "subOrchestrationInstanceFailed")
+_OPERATION = _Answer(OPERATION, "requestId", "output", "entityOperationFailed")
+_ANSWERS: Final = {
+    "taskCompleted": _TASK,
+    "subOrchestrationInstanceCompleted": _CHILD,
+    "entityOperationCompleted": _OPERATION,
+}
+_FAILURES: Final = {answer.failure: answer for answer in (_TASK, _CHILD, _OPERATION)}
+
+# What an event tells the orchestration, as text. The hub's time is told to the second: no hub need keep more of it.
+_TOLD: Final[dict[str, Callable[[pb.HistoryEvent], tuple[str, ...]]]] = {
+    "orchestratorStarted": lambda event: (str(event.timestamp.seconds),),
+    "eventRaised": lambda event: (event.eventRaised.name.casefold(), event.eventRaised.input.value),
+    "timerFired": lambda event: (str(event.timerFired.timerId),),
+    "executionSuspended": lambda _: (),
+    "executionResumed": lambda _: (),
+    "executionTerminated": lambda _: (),
+}
+# These say that the hub carried out what the orchestration asked for, or frame a turn. They tell it nothing.
+_BOOKKEEPING: Final = frozenset(
+    {
+        "orchestratorCompleted",
+        "executionCompleted",
+        "taskScheduled",
+        "timerCreated",
+        "subOrchestrationInstanceCreated",
+        "entityOperationCalled",
+        "entityOperationSignaled",
+        "eventSent",
+    }
+)
+
 
 class StartRefusedError(CountersignError):
     """The orchestration was started without a seal of ours, or with more than such a start may give."""
 
 
+def started_as(events: Iterable[pb.HistoryEvent]) -> str:
+    """The name of the orchestration that the first start among the events begins; empty where there is none."""
+    return next((event.executionStarted.name for event in events if event.HasField("executionStarted")), "")
+
+
 class HistoryReader:
-    """Takes the events of one instance in order. `ours` is known after its start was read.
+    """Takes the events of one instance in order, the start of `name` among them. With `quiet` it logs nothing.
 
     Inputs of starts and payloads of events keep their seals: a later generation, or an auditor, checks them too.
     """
 
-    def __init__(self, keys: SealKeys, ours: Scope, instance_id: str) -> None:
+    def __init__(self, keys: SealKeys, ours: Scope, instance_id: str, name: str) -> None:
         self._keys = keys
         self._scope = ours
         self._instance_id = instance_id
-        self._activities: dict[int, str] = {}
-        self._children: dict[int, pb.SubOrchestrationInstanceCreatedEvent] = {}
-        self._calls: dict[str, pb.EntityOperationCalledEvent] = {}
-        self.name = ""
+        self._calls: dict[tuple[str, int | str], _AwaitedCall] = {}
+        self.name = name
         self.generation = ""
+        self.called_by = ""
+        self.children: set[str] = set()
+        self.digest = HistoryDigest()
+        self.quiet = False
 
     @property
     def ours(self) -> bool:
@@ -49,139 +113,145 @@ class HistoryReader:
 
         Raises `StartRefusedError`, or `UnknownKeyError` where another process has to read it.
         """
-        kind = event.WhichOneof("eventType")
+        kind = event.WhichOneof("eventType") or ""
         if kind == "executionStarted":
-            self.name = event.executionStarted.name
-            self.generation = self._start(event.executionStarted) if self.ours else ""
-        elif not self.ours:
+            self._start(event.executionStarted)
             return True
-        elif kind == "eventRaised":
-            return self._raised(event.eventRaised)
-        else:
-            self._note_call(event, kind)
-            self._check_answer(event, kind)
+        if not self.ours:
+            return True
+        if not self._counts(event, kind):
+            self._warn(
+                "an event %s does not count: it has no seal of ours, or answers nothing", _named(event, kind)
+            )
+            return False
+        self._tell(event)
         return True
 
-    def _note_call(self, event: pb.HistoryEvent, kind: str | None) -> None:
+    def _counts(self, event: pb.HistoryEvent, kind: str) -> bool:
+        """Whether it may be told to our orchestration. What we do not know, we do not tell."""
+        if kind == "eventRaised":
+            return self._is_sealed(event.eventRaised)
+        if kind in _ANSWERS:
+            return self._answered(event, kind, _ANSWERS[kind])
+        if kind in _FAILURES:
+            answer = _FAILURES[kind]
+            return (answer.call, getattr(getattr(event, kind), answer.number)) in self._calls
+        self._note_call(event, kind)
+        return kind in _TOLD or kind in _BOOKKEEPING
+
+    def _tell(self, event: pb.HistoryEvent) -> None:
+        kind = event.WhichOneof("eventType") or ""
+        if kind in _TOLD:
+            self.digest.add(kind, *_TOLD[kind](event))
+        elif answer := _ANSWERS.get(kind):
+            done = getattr(event, kind)
+            self.digest.add(kind, str(getattr(done, answer.number)), getattr(done, answer.text).value)
+        elif answer := _FAILURES.get(kind):
+            failed = getattr(event, kind)
+            why = failed.failureDetails
+            self.digest.add(kind, str(getattr(failed, answer.number)), why.errorType, why.errorMessage)
+
+    def _note_call(self, event: pb.HistoryEvent, kind: str) -> None:
+        """The hub says that it took a call. Only our own turn, at this point, could have named that call."""
+        name = self.digest.call(event.eventId)
         match kind:
             case "taskScheduled":
-                self._activities[event.eventId] = event.taskScheduled.name
+                place = scope.result(self._instance_id, event.taskScheduled.name, event.eventId)
+                self._calls[TASK, event.eventId] = _AwaitedCall(place, name)
             case "subOrchestrationInstanceCreated":
-                self._children[event.eventId] = event.subOrchestrationInstanceCreated
+                created = event.subOrchestrationInstanceCreated
+                self.children.add(created.instanceId)
+                self._calls[CHILD, event.eventId] = _AwaitedCall(
+                    scope.output(created.instanceId, created.name), name
+                )
             case "entityOperationCalled":
-                self._calls[event.entityOperationCalled.requestId] = event.entityOperationCalled
+                called = event.entityOperationCalled
+                place = scope.reply(called.targetInstanceId.value, called.operation, called.requestId)
+                self._calls[OPERATION, called.requestId] = _AwaitedCall(place, name)
 
-    def _check_answer(self, event: pb.HistoryEvent, kind: str | None) -> None:
-        match kind:
-            case "taskCompleted":
-                self._completed(event)
-            case "subOrchestrationInstanceCompleted":
-                self._child_completed(event)
-            case "entityOperationCompleted":
-                self._answered(event)
-
-    def _start(self, started: pb.ExecutionStartedEvent) -> str:
+    def _start(self, started: pb.ExecutionStartedEvent) -> None:
+        if not self.ours and started.name not in self._scope.orchestrations:
+            return
+        if self.generation or not self.ours:
+            raise StartRefusedError(f"{started.name} was started within a run of {self.name}.")
         seal, text = envelope.take(started.input.value)
         if seal:
-            try:
-                self._keys.check(scope.start(self._instance_id, self.name), text, seal)
-            except BrokenSealError as error:
-                raise StartRefusedError(
-                    f"{self.name} was started with a seal that is not on this input; start it through Countersign."
-                ) from error
-            return generation_of(seal)
+            self.called_by = self._check_start(seal, text)
+            self.generation = generation_of(seal)
+        else:
+            self._check_open_start(text)
+            self.generation = short(text.encode())
+        self.digest.add("executionStarted", self.generation)
+
+    def _check_start(self, seal: str, text: str) -> str:
+        try:
+            return self._keys.check(scope.start(self._instance_id, self.name), text, seal)
+        except BrokenSealError as error:
+            raise StartRefusedError(
+                f"{self.name} was started with a seal that is not on this input; start it through Countersign."
+            ) from error
+
+    def _check_open_start(self, text: str) -> None:
         member = self._scope.open_member(self.name)
         if member is None:
             raise StartRefusedError(f"{self.name} was started without a seal; only Countersign starts it.")
-        if _members(text) != {member}:
+        if not has_only(member, text):
             raise StartRefusedError(
                 f"{self.name} was started without a seal and with more than `{member}`; give that alone."
             )
-        return ""
 
-    def _raised(self, raised: pb.EventRaisedEvent) -> bool:
+    def _is_sealed(self, raised: pb.EventRaisedEvent) -> bool:
         seal, text = envelope.take(raised.input.value)
         try:
             self._keys.check(scope.event(self._instance_id, raised.name), text, seal)
         except BrokenSealError:
-            log.warning(
-                "%s: an event %s without a seal of ours was passed over", self._instance_id, raised.name
-            )
             return False
         return True
 
-    def _completed(self, event: pb.HistoryEvent) -> None:
-        done = event.taskCompleted
-        name = self._activities.get(done.taskScheduledId, "")
-        place = scope.result(self._instance_id, name, done.taskScheduledId)
+    def _answered(self, event: pb.HistoryEvent, kind: str, answer: _Answer) -> bool:
+        """Unseals the answer to a call. One without our seal becomes a failure; one to no call does not count."""
+        done = getattr(event, kind)
+        number = getattr(done, answer.number)
+        call = self._calls.get((answer.call, number))
+        if call is None:
+            return False
         try:
-            _open(done, "result", self._open(place, done.result, self.generation))
+            _put(done, answer.text, self._open(call, getattr(done, answer.text)))
         except BrokenSealError:
-            log.warning("%s: the answer of %s has no seal of ours", self._instance_id, name)
-            event.taskFailed.CopyFrom(
-                pb.TaskFailedEvent(taskScheduledId=done.taskScheduledId, failureDetails=_failure())
-            )
+            self._warn("the answer of %s has no seal of ours", " ".join(call.place))
+            details = pb.TaskFailureDetails(errorType="BrokenSealError", errorMessage=NOT_OURS)
+            failed = getattr(event, answer.failure)
+            setattr(failed, answer.number, number)
+            failed.failureDetails.CopyFrom(details)
+        return True
 
-    def _child_completed(self, event: pb.HistoryEvent) -> None:
-        done = event.subOrchestrationInstanceCompleted
-        created = self._children.get(done.taskScheduledId)
-        if created is None or created.name not in self._scope.orchestrations:
-            return
-        try:
-            # The child answers for the start that this generation gave it, and for no earlier one under the same ID.
-            seal, text = envelope.take(created.input.value)
-            self._check(scope.start(created.instanceId, created.name), text, seal, self.generation)
-            place = scope.output(created.instanceId, created.name)
-            _open(done, "result", self._open(place, done.result, generation_of(seal)))
-        except BrokenSealError:
-            log.warning("%s: the output of %s has no seal of ours", self._instance_id, created.instanceId)
-            event.subOrchestrationInstanceFailed.CopyFrom(
-                pb.SubOrchestrationInstanceFailedEvent(
-                    taskScheduledId=done.taskScheduledId, failureDetails=_failure()
-                )
-            )
-
-    def _answered(self, event: pb.HistoryEvent) -> None:
-        done = event.entityOperationCompleted
-        called = self._calls.get(done.requestId)
-        if called is None or not self._scope.has_entity(called.targetInstanceId.value):
-            return
-        try:
-            place = scope.reply(called.targetInstanceId.value, called.operation, done.requestId)
-            _open(done, "output", self._open(place, done.output, self.generation))
-        except BrokenSealError:
-            log.warning(
-                "%s: the answer of %s has no seal of ours", self._instance_id, called.targetInstanceId.value
-            )
-            event.entityOperationFailed.CopyFrom(
-                pb.EntityOperationFailedEvent(requestId=done.requestId, failureDetails=_failure())
-            )
-
-    def _open(self, place: scope.Place, carried: StringValue, generation: str) -> str:
+    def _open(self, call: _AwaitedCall, carried: StringValue) -> str:
         seal, text = envelope.take(carried.value)
-        self._check(place, text, seal, generation)
+        if self._keys.check(call.place, text, seal) != call.name:
+            raise BrokenSealError
         return text
 
-    def _check(self, place: scope.Place, text: str, seal: str, generation: str) -> None:
-        if self._keys.check(place, text, seal) != generation:
-            raise BrokenSealError
+    def _warn(self, words: str, *what: str) -> None:
+        if not self.quiet:
+            log.warning("%s: " + words, self._instance_id, *what)  # noqa: G003 - both are ours
 
 
-def _open(message: object, field: str, text: str) -> None:
+def _put(message: Any, field: str, text: str) -> None:
     """Puts the unsealed JSON in place; `null` becomes the absent value that it stands for."""
     if text == "null":
-        message.ClearField(field)  # type: ignore[attr-defined]  # a protobuf message
+        message.ClearField(field)
     else:
         getattr(message, field).value = text
 
 
-def _members(text: str) -> set[str]:
+def _named(event: pb.HistoryEvent, kind: str) -> str:
+    return event.eventRaised.name if kind == "eventRaised" else kind
+
+
+def has_only(member: str, text: str) -> bool:
+    """Whether the JSON is an object with that one member."""
     try:
         found = json.loads(text or "null")
     except (ValueError, RecursionError):
-        return set()
-    return set(found) if isinstance(found, dict) else set()
-
-
-def _failure() -> pb.TaskFailureDetails:
-    return pb.TaskFailureDetails(errorType="BrokenSealError", errorMessage=NOT_OURS)
+        return False
+    return isinstance(found, dict) and set(found) == {member}

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from orchestration.domain.errors import CountersignError
 
 SHORTEST: Final = 32  # bytes
-# The key's ID, what it was made in (may be empty) and the MAC. None of them holds a dot or a quote.
+# The key's ID, the call that it is made for (may be empty) and the MAC. None of them holds a dot or a quote.
 _SEAL: Final = re.compile(r"([0-9a-f]{8})\.([A-Za-z0-9_-]{0,43})\.([A-Za-z0-9_-]{43})")
 
 
@@ -31,8 +31,8 @@ class UnknownKeyError(CountersignError):
 class SealKeys:
     """Seals text for one place, such as "the event ApprovalDecision of the instance X".
 
-    A seal is `KEY.MADE_IN.MAC`. MADE_IN says in which generation of an orchestration it was made, where that matters;
-    the MAC (HMAC-SHA-256) is over the place, MADE_IN and the text.
+    A seal is `KEY.CALL.MAC`. CALL names the call that the text is for, or answers, where there is one; the MAC
+    (HMAC-SHA-256) is over the place, CALL and the text.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -46,22 +46,22 @@ class SealKeys:
         """The IDs of the keys, the one that makes seals first."""
         return list(self._keys)
 
-    def seal(self, place: Sequence[str], text: str, made_in: str = "") -> str:
+    def seal(self, place: Sequence[str], text: str, call: str = "") -> str:
         """The seal of `text` at `place`."""
-        return f"{self._newest}.{made_in}.{_mac(self._keys[self._newest], place, made_in, text)}"
+        return f"{self._newest}.{call}.{_mac(self._keys[self._newest], place, call, text)}"
 
     def check(self, place: Sequence[str], text: str, seal: str) -> str:
-        """What the seal says that it was made in. Raises `BrokenSealError` or `UnknownKeyError`."""
+        """The call that the seal is made for. Raises `BrokenSealError` or `UnknownKeyError`."""
         found = _SEAL.fullmatch(seal)
         if found is None:
             raise BrokenSealError
-        key_id, made_in, mac = found.groups()
+        key_id, call, mac = found.groups()
         key = self._keys.get(key_id)
         if key is None:
             raise UnknownKeyError(key_id)
-        if not hmac.compare_digest(mac, _mac(key, place, made_in, text)):
+        if not hmac.compare_digest(mac, _mac(key, place, call, text)):
             raise BrokenSealError
-        return made_in
+        return call
 
 
 def key_id_of(key: bytes) -> str:
@@ -74,8 +74,12 @@ def generation_of(seal: str) -> str:
     return seal.rpartition(".")[2]
 
 
-def _mac(key: bytes, place: Sequence[str], made_in: str, text: str) -> str:
-    """Over length-prefixed parts, so that no two lists of parts give the same bytes."""
-    parts = [part.encode("utf-8", "surrogatepass") for part in (*place, made_in, text)]
-    message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+def _mac(key: bytes, place: Sequence[str], call: str, text: str) -> str:
+    message = joined((*place, call, text))
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
+
+
+def joined(parts: Iterable[str]) -> bytes:
+    """The parts, each behind its length, so that no two lists of parts give the same bytes."""
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(len(part).to_bytes(8, "big") + part for part in encoded)

@@ -15,7 +15,8 @@ class Scope:
     """The orchestrations, activities, entities and events that are ours. All of theirs is sealed, and nothing else is.
 
     `open_starts` are orchestrations that another program may start without a seal, each with the one member that its
-    input may then have. Names of entities and events are compared without regard to case, as every hub does.
+    input may then have. Names of entities and events are compared without regard to case, as every hub does; the keys
+    of entities are not.
     """
 
     orchestrations: frozenset[str]
@@ -26,8 +27,7 @@ class Scope:
 
     def has_entity(self, entity_id: str) -> bool:
         """Whether the entity of this ID (`@name@key`) is ours."""
-        parts = entity_id.split(ENTITY_MARK, 2)
-        return len(parts) == 3 and not parts[0] and parts[1].casefold() in self.entities
+        return _entity(entity_id)[0] in self.entities
 
     def has_event(self, name: str) -> bool:
         """Whether an event of this name is one that our orchestrations wait for."""
@@ -39,7 +39,7 @@ class Scope:
 
 
 def start(instance_id: str, orchestration: str) -> Place:
-    """The input of a generation of an orchestration."""
+    """The input of a generation of an orchestration. Made for: the call, where it is a child."""
     return ("start", instance_id, orchestration)
 
 
@@ -49,17 +49,17 @@ def event(instance_id: str, name: str) -> Place:
 
 
 def task(instance_id: str, activity: str, task_id: int) -> Place:
-    """The input of an activity. Made in: the generation that calls it."""
+    """The input of an activity. Made for: the call."""
     return ("task", instance_id, activity, str(task_id))
 
 
 def result(instance_id: str, activity: str, task_id: int) -> Place:
-    """The result of an activity. Made in: the generation that called it."""
+    """The result of an activity. Made for: the call."""
     return ("result", instance_id, activity, str(task_id))
 
 
 def output(instance_id: str, orchestration: str) -> Place:
-    """The output of an orchestration. Made in: its generation."""
+    """The output of an orchestration. Made for: the call, where it is a child."""
     return ("output", instance_id, orchestration)
 
 
@@ -69,15 +69,21 @@ def status(instance_id: str, orchestration: str) -> Place:
 
 
 def operation(entity_id: str, name: str) -> Place:
-    """The input of an operation of an entity. Made in: the generation that calls it; nothing for a signal."""
-    return ("operation", entity_id.casefold(), name)
+    """The input of an operation of an entity. Made for: the call; a signal is none."""
+    return ("operation", *_entity(entity_id), name)
 
 
 def reply(entity_id: str, name: str, request_id: str) -> Place:
-    """The result of an operation that was called. Made in: the generation that called it."""
-    return ("reply", entity_id.casefold(), name, request_id)
+    """The result of an operation that was called. Made for: the call."""
+    return ("reply", *_entity(entity_id), name, request_id)
 
 
 def state(entity_id: str) -> Place:
     """The state of an entity."""
-    return ("state", entity_id.casefold())
+    return ("state", *_entity(entity_id))
+
+
+def _entity(entity_id: str) -> tuple[str, str]:
+    """The name, in which case does not matter, and the key of `@name@key`; an empty name for what is no such ID."""
+    parts = entity_id.split(ENTITY_MARK, 2)
+    return (parts[1].casefold(), parts[2]) if len(parts) == 3 and not parts[0] else ("", entity_id)

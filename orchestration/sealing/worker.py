@@ -6,6 +6,7 @@ The three methods are the SDK's own, which hands each work item to one of them; 
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import Any, Final
 
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
@@ -15,7 +16,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.actions import Sealer
-from orchestration.sealing.history import HistoryReader, StartRefusedError
+from orchestration.sealing.history import HistoryReader, StartRefusedError, started_as
 from orchestration.sealing.keys import BrokenSealError, SealKeys, UnknownKeyError
 from orchestration.sealing.scope import Scope
 
@@ -62,9 +63,11 @@ class _Sealing:
         super().start()  # type: ignore[misc]
 
     def _execute_orchestrator(self, req: pb.OrchestratorRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803 - the SDK's
-        reader = HistoryReader(self._keys, self._ours, req.instanceId)
+        name = started_as(chain(req.pastEvents, req.newEvents))
+        reader = HistoryReader(self._keys, self._ours, req.instanceId, name)
         try:
-            for events in (req.pastEvents, req.newEvents):
+            # What was told before was logged when it was new.
+            for events, reader.quiet in ((req.pastEvents, True), (req.newEvents, False)):
                 kept = [event for event in events if reader.read(event)]
                 if len(kept) < len(events):
                     del events[:]
@@ -82,7 +85,7 @@ class _Sealing:
         if reader.ours:
 
             def seal(response: pb.OrchestratorResponse) -> None:
-                self._sealer.turn(response, reader.name, reader.generation)
+                self._sealer.turn(response, reader)
 
             stub = _Answers(stub, seal, "CompleteOrchestratorTask")
         super()._execute_orchestrator(req, stub, completionToken)  # type: ignore[misc]  # the SDK's, see above
@@ -94,7 +97,7 @@ class _Sealing:
         instance_id = req.orchestrationInstance.instanceId
         seal, text = envelope.take(req.input.value)
         try:
-            made_in = self._keys.check(scope.task(instance_id, req.name, req.taskId), text, seal)
+            call = self._keys.check(scope.task(instance_id, req.name, req.taskId), text, seal)
         except UnknownKeyError as error:
             _report(instance_id, error)
             stub.AbandonTaskActivityWorkItem(pb.AbandonActivityTaskRequest(completionToken=completionToken))
@@ -118,7 +121,7 @@ class _Sealing:
         def sealed(response: pb.ActivityResponse) -> None:
             if not response.HasField("failureDetails"):
                 place = scope.result(instance_id, req.name, req.taskId)
-                self._sealer.put(response, "result", place, made_in)
+                self._sealer.put(response, "result", place, call)
 
         super()._execute_activity(req, _Answers(stub, sealed, "CompleteActivityTask"), completionToken)  # type: ignore[misc]
 
@@ -135,7 +138,7 @@ class _Sealing:
             req, infos = helpers.convert_to_entity_batch_request(req)
         try:
             self._open_state(req)
-            made_in = [self._open_operation(req.instanceId, operation) for operation in req.operations]
+            calls = [self._open_operation(req.instanceId, operation) for operation in req.operations]
         except UnknownKeyError as error:
             _report(req.instanceId, error)
             stub.AbandonTaskEntityWorkItem(pb.AbandonEntityTaskRequest(completionToken=completionToken))
@@ -144,10 +147,10 @@ class _Sealing:
 
         def sealed(result: pb.EntityBatchResult) -> None:
             result.operationInfos.extend(infos)
-            for (name, request_id), origin, done in zip(operations, made_in, result.results, strict=True):
+            for (name, request_id), call, done in zip(operations, calls, result.results, strict=True):
                 if done.HasField("success"):
                     place = scope.reply(req.instanceId, name, request_id)
-                    self._sealer.put(done.success, "result", place, origin)
+                    self._sealer.put(done.success, "result", place, call)
             if result.HasField("entityState") and result.entityState.value:
                 self._sealer.put(result, "entityState", scope.state(req.instanceId))
             self._sealer.entity_actions(result)
@@ -172,13 +175,13 @@ class _Sealing:
     def _open_operation(self, entity_id: str, operation: pb.OperationRequest) -> str:
         seal, text = envelope.take(operation.input.value)
         try:
-            made_in = self._keys.check(scope.operation(entity_id, operation.operation), text, seal)
+            call = self._keys.check(scope.operation(entity_id, operation.operation), text, seal)
         except BrokenSealError:
             log.warning("%s: %s without a seal of ours is refused", entity_id, operation.operation)
             operation.operation = UNSEALED
             return ""
         operation.input.value = "" if text == "null" else text
-        return made_in
+        return call
 
 
 class SealingWorker(_Sealing, TaskHubGrpcWorker):
