@@ -6,10 +6,12 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
+from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes, mask
 from orchestration.challenge.models import (
     ChallengeTarget,
     CheckCode,
+    CheckedCode,
     LockAlert,
     PhoneRef,
     SendCode,
@@ -26,11 +28,19 @@ NUMBER_CONTEXT: Final = "challenge"
 class ChallengeActivities:
     """Sends codes and compares answers. No error carries a number or a code; the provider's own texts may hold both."""
 
-    def __init__(self, codes: Codes, phones: Phones, sender: SmsSender, alerts: Alerts) -> None:
+    def __init__(
+        self,
+        codes: Codes,
+        phones: Phones,
+        sender: SmsSender,
+        alerts: Alerts,
+        since_boot: BootClock = since_boot,
+    ) -> None:
         self._codes = codes
         self._phones = phones
         self._sender = sender
         self._alerts = alerts
+        self._since_boot = since_boot
 
     def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
         """The number's key and its mask, or why it cannot be sent to."""
@@ -39,7 +49,7 @@ class ChallengeActivities:
             return PhoneRef(trouble=Trouble.NOT_ENROLLED)
         if not self._phones.allowed(number):
             return PhoneRef(trouble=Trouble.COUNTRY)
-        return PhoneRef(key=self._codes.number_key(number), masked=mask(number))
+        return PhoneRef(key=self._codes.number_key(number), masked=mask(number), at=self._since_boot())
 
     def send_code(self, _: ActivityContext, given: SendCode) -> Sent:
         """Sends the code; the same challenge always sends the same one. Raises when trying again may help."""
@@ -54,9 +64,15 @@ class ChallengeActivities:
             return Sent(trouble=Trouble(error.trouble))
         return Sent()
 
-    def check_code(self, _: ActivityContext, given: CheckCode) -> bool:
-        """Whether the keyed answer is that of the right code, compared in constant time."""
-        return self._codes.fits(given.answer, given.challenge_id, given.bound)
+    def check_code(self, _: ActivityContext, given: CheckCode) -> CheckedCode:
+        """Whether the keyed answer is that of the right code, compared in constant time.
+
+        Where this machine has been up for the code's lifetime since it was sent, the code is over, whatever the hub's
+        time is.
+        """
+        if given.began is not None and given.began.ended_by(self._since_boot(), given.lifetime):
+            return CheckedCode(right=False, over=True)
+        return CheckedCode(right=self._codes.fits(given.answer, given.challenge_id, given.bound))
 
     def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
         """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""

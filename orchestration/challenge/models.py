@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from orchestration.challenge.boot_time import BootMoment
 from orchestration.domain.commands import CommandId
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
@@ -106,11 +107,15 @@ class ChallengeProgress(Recorded):
 
 
 class PhoneRef(Recorded):
-    """Result of `look_up_phone`: the key of the number's entity and the number masked, or why there is none."""
+    """Result of `look_up_phone`: the key of the number's entity and the number masked, or why there is none.
+
+    `at` is the moment of it, from which the time since boot of a code counts.
+    """
 
     key: str = ""
     masked: str = ""
     trouble: Trouble | None = None
+    at: BootMoment | None = None
 
 
 class SendCode(Recorded):
@@ -124,11 +129,20 @@ class SendCode(Recorded):
 
 
 class CheckCode(Recorded):
-    """Input of `check_code`."""
+    """Input of `check_code`. `began` is when the code's `lifetime` began, by the time since boot."""
 
     challenge_id: str
     bound: str
     answer: str
+    began: BootMoment | None = None
+    lifetime: timedelta = LIFETIME
+
+
+class CheckedCode(Recorded):
+    """Result of `check_code`. A code that is `over` is neither right nor wrong: it was not compared."""
+
+    right: bool
+    over: bool = False
 
 
 class Sent(Recorded):

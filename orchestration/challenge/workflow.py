@@ -10,6 +10,7 @@ from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError, when_any
 from pydantic import ValidationError
 
+from orchestration.challenge.boot_time import BootMoment
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
@@ -18,6 +19,7 @@ from orchestration.challenge.models import (
     ChallengeProgress,
     ChallengeStatus,
     CheckCode,
+    CheckedCode,
     CodeResult,
     LockAlert,
     PhoneRef,
@@ -44,7 +46,9 @@ ANSWERS_KEPT: Final = 10
 def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[ChallengeProgress]:
     """Verified by the right code in time, failed by three wrong ones or when it cannot be sent, expired otherwise.
 
-    The output is the last progress.
+    It expires when its timer fires. Before that, an answer finds it over where the hub's time says so, or the time
+    since boot of the machine that began it: a clock that is turned, or timers that wait, keep no code alive. The output
+    is the last progress.
     """
     challenge = _Challenge(ctx, given)
     phone: PhoneRef = yield ctx.call_activity("look_up_phone", input=given.target, return_type=PhoneRef)
@@ -62,7 +66,7 @@ def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[C
         yield ctx.call_activity("alert_lock", input=alert)
     if not opened.allowed:
         return challenge.failed(Trouble.LOCKED)
-    yield from challenge.send_and_wait()
+    yield from challenge.send_and_wait(phone.at)
     ctx.signal_entity(entity, "close", ctx.instance_id)
     return challenge.progress
 
@@ -78,6 +82,7 @@ class _Challenge:
         self.progress = ChallengeProgress(
             challenge_id=ctx.instance_id, user=given.target.user, subject=given.subject
         )
+        self._began: BootMoment | None = None
 
     def now(self) -> datetime:
         return clock.now(self._ctx)
@@ -91,9 +96,15 @@ class _Challenge:
         self.publish(status=ChallengeStatus.FAILED, trouble=trouble)
         return self.progress
 
-    def send_and_wait(self) -> Durable[None]:
-        """The lifetime counts from the first try to send, and an answer is taken while another try is under way."""
-        deadline = self._ctx.create_timer(self._given.lifetime)
+    def send_and_wait(self, began: BootMoment | None) -> Durable[None]:
+        """The lifetime counts from the first try to send, and an answer is taken while another try is under way.
+
+        By the time since boot it counts from `began`, shortly before.
+        """
+        self._began = began
+        until = self.now() + self._given.lifetime
+        self.publish(until=until)
+        deadline = clock.timer(self._ctx, until)
         sending: Any = self._send()
         while self.progress.status is ChallengeStatus.WAITING:
             under_way = [sending] if sending is not None else []
@@ -145,12 +156,26 @@ class _Challenge:
             yield from self._check(response)
 
     def _check(self, response: Response) -> Durable[None]:
-        given = CheckCode(challenge_id=self._ctx.instance_id, bound=self._given.bound, answer=response.answer)
-        right: bool = yield self._ctx.call_activity("check_code", input=given)
-        left = self.progress.attempts_left - (0 if right else 1)
-        answer = CodeResult(command_id=response.command_id, right=right, attempts_left=left)
+        if self.progress.until is None or self.now() >= self.progress.until:
+            self.publish(status=ChallengeStatus.EXPIRED)
+            return
+        given = CheckCode(
+            challenge_id=self._ctx.instance_id,
+            bound=self._given.bound,
+            answer=response.answer,
+            began=self._began,
+            lifetime=self._given.lifetime,
+        )
+        checked: CheckedCode = yield self._ctx.call_activity(
+            "check_code", input=given, return_type=CheckedCode
+        )
+        if checked.over:
+            self.publish(status=ChallengeStatus.EXPIRED)
+            return
+        left = self.progress.attempts_left - (0 if checked.right else 1)
+        answer = CodeResult(command_id=response.command_id, right=checked.right, attempts_left=left)
         self.publish(attempts_left=left, answers=[*self.progress.answers, answer][-ANSWERS_KEPT:])
-        if right:
+        if checked.right:
             self.publish(status=ChallengeStatus.VERIFIED)
         elif left <= 0:
             self.failed(Trouble.WRONG)

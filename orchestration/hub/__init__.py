@@ -9,6 +9,7 @@ from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 from orchestration.hub.service.warnings_service import WARNINGS
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
+from orchestration.hub.storage.machine import MachineTime, boot_id
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Clock",
     "Hub",
     "HubError",
+    "MachineTime",
     "SkippableClock",
     "SystemClock",
+    "boot_id",
     "main",
     "parse_retention",
 ]

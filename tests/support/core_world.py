@@ -21,6 +21,7 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
+from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
@@ -245,9 +246,13 @@ async def opened(
     *,
     book: PolicyBook = BOOK,
     ids: IdReader = SLACK,
+    since_boot: BootClock = since_boot,
+    phones: BoardPhones | None = None,
 ) -> AsyncIterator[CoreWorld]:
     worker, client = connection.worker(), connection.client()
-    phones = BoardPhones({person: known.phone for person, known in book.people.items() if known.phone})
+    phones = phones or BoardPhones(
+        {person: known.phone for person, known in book.people.items() if known.phone}
+    )
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
@@ -255,7 +260,7 @@ async def opened(
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client)),
-        ChallengeActivities(codes, phones, phones, phones),
+        ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()
     yield CoreWorld(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from orchestration.challenge.boot_time import BootMoment
 from orchestration.hub import Clock
 from orchestration.hub.protocol import wire
 
@@ -17,12 +18,17 @@ class FakeMachine:
     def __init__(self, start: datetime | None = None) -> None:
         self._wall = wire.to_micros(start or datetime(2026, 3, 1, 9, tzinfo=UTC))
         self._boot = 5 * 86_400 * 1_000_000
+        self._boots = 1
 
     def wall(self) -> int:
         return self._wall
 
     def boot(self) -> int:
         return self._boot
+
+    def since_boot(self) -> BootMoment:
+        """As activities on this machine see it."""
+        return BootMoment(boot=f"boot {self._boots}", lasted=self._boot * MICROSECOND)
 
     def goes_on(self, **time: float) -> None:
         """Time passes, by both clocks, in one go: as when the machine sleeps, or nobody looks meanwhile."""
@@ -47,6 +53,7 @@ class FakeMachine:
         """The machine is off for some time, and booted again."""
         self._wall += timedelta(**time) // MICROSECOND
         self._boot = 0
+        self._boots += 1
 
     @property
     def time_of_day(self) -> datetime:
