@@ -71,7 +71,8 @@ class HubInHand:
     """`worker` is ours; `board` is where its activities work."""
 
     def __init__(self, keys: SealKeys = SEAL_KEYS, book: PolicyBook = CORE) -> None:
-        self.board, self.phones = Board(), BoardPhones()
+        self.board = Board()
+        self.phones = BoardPhones({who: known.phone for who, known in book.people.items() if known.phone})
         self.codes = Codes([b"a secret of at least thirty-two bytes"])
         self.book = book
         self.worker = Connection("nowhere", keys).worker()
