@@ -73,6 +73,12 @@ class TokenFile:
         token = self._by_hash.get(_hash(secret))
         return token if token and token.revoked_at is None else None
 
+    def named(self, name: str) -> Token | None:
+        """The token of this name, if it is good. Raises `TokenError` when the file cannot be read."""
+        self._refresh()
+        token = self._tokens.get(name)
+        return token if token and token.revoked_at is None else None
+
     def all(self) -> list[Token]:
         """Every token there is or was, by name. Raises `TokenError`."""
         self._refresh()

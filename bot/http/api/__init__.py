@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from bot.http.api.approvals import ApprovalRoutes
@@ -12,6 +14,7 @@ from bot.http.api.hooks import HookRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
+from bot.http.api.rate_limit import RateLimiter
 from bot.http.api.urls import Urls
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
@@ -40,7 +43,8 @@ class Api:
         challenges: ChallengeService | None = None,
     ) -> None:
         """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
-        urls = Urls(public_url, secrets)
+        rates = RateLimiter(time.monotonic)
+        urls = Urls(public_url, secrets, tokens, rates)
         self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
         docs = DocsRoutes()
@@ -49,7 +53,7 @@ class Api:
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()
         docs.describe(endpoints)
-        self.authenticator = Authenticator(endpoints, tokens)
+        self.authenticator = Authenticator(endpoints, tokens, rates)
 
     @property
     def polls(self) -> int:

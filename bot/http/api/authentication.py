@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -23,10 +22,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Authenticator:
     """Adds endpoints to an application, each behind its tokens."""
 
-    def __init__(self, endpoints: list[Endpoint], tokens: TokenFile) -> None:
+    def __init__(self, endpoints: list[Endpoint], tokens: TokenFile, rates: RateLimiter) -> None:
         self.endpoints = endpoints
         self._tokens = tokens
-        self._rates = RateLimiter(time.monotonic)
+        self._rates = rates
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes, and the middleware that answers failures."""
@@ -42,7 +41,7 @@ class Authenticator:
                 if token is None and not endpoint.keyed:
                     raise _unauthenticated()
             if token is not None:
-                self._limit(token)
+                self._rates.admit(token)
                 if not admits(endpoint, token):
                     if endpoint.keyed and "code" in request.query:
                         return await endpoint.handler(ApiCall(request, None))
@@ -86,10 +85,6 @@ class Authenticator:
         if token is None:
             raise _unauthenticated()
         return token
-
-    def _limit(self, token: Token) -> None:
-        if seconds := self._rates.take(token):
-            raise Problem("too-many", headers={"Retry-After": str(seconds)})
 
 
 def _unauthenticated() -> Problem:

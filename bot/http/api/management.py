@@ -16,9 +16,9 @@ from aiohttp import web
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response, plain_json
-from bot.http.api.models import Instance, Purged, Started
+from bot.http.api.models import Approval, Instance, Purged, Started
 from bot.http.api.problems import Problem
-from bot.http.api.urls import MANAGEMENT, Urls
+from bot.http.api.urls import ADMIN_RIGHT, MANAGEMENT, STATUS_RIGHT, Urls
 from bot.security.tokens import ADMIN, READ
 from orchestration.approval.status import progress_of
 from orchestration.domain.errors import UnknownRequestError
@@ -147,11 +147,13 @@ class ManagementRoutes:
 
     async def show(self, call: ApiCall) -> web.Response:
         """The instance as their clients expect it."""
-        instance_id = self._admit(call, "status")
+        instance_id = self._admit(call, STATUS_RIGHT)
         state = await self._operations.instance(instance_id)
         query = call.request.query
-        body = _instance(state, with_input=query.get("showInput", "true").lower() != "false")
-        if query.get("showHistory", "").lower() == "true":
+        inside = call.has_token or self._urls.may_act(call, instance_id)
+        with_input = query.get("showInput", "true").lower() != "false"
+        body = _instance(state, with_input=with_input) if inside else _public(state)
+        if query.get("showHistory", "").lower() == "true" and inside:
             events = await self._operations.history(instance_id)
             with_output = query.get("showHistoryOutput", "").lower() == "true"
             body["historyEvents"] = [
@@ -167,7 +169,7 @@ class ManagementRoutes:
 
     async def raise_event(self, call: ApiCall) -> web.Response:
         """Raises an event on an instance of another orchestration. Countersign's own are refused, whatever it is."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         name = call.part("event_name")
         if not _EVENT.match(name):
             raise Problem("malformed", "The event's name is not 1 to 100 printable ASCII characters.")
@@ -179,7 +181,7 @@ class ManagementRoutes:
 
     async def terminate(self, call: ApiCall) -> web.Response:
         """Stops it. An approval's cards are then made to say so."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
         await self._operations.terminate(instance_id, reason)
@@ -187,7 +189,7 @@ class ManagementRoutes:
 
     async def suspend(self, call: ApiCall) -> web.Response:
         """Suspends it."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
         await self._operations.suspend(instance_id, reason)
@@ -195,7 +197,7 @@ class ManagementRoutes:
 
     async def resume(self, call: ApiCall) -> web.Response:
         """Resumes it."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         reason = _reason(call)
         await self._running(instance_id)
         await self._operations.resume(instance_id, reason)
@@ -203,20 +205,20 @@ class ManagementRoutes:
 
     async def rewind(self, call: ApiCall) -> web.Response:
         """Rewinds it. Countersign's own are refused."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         await self._operations.rewind(instance_id, _reason(call))
         return web.Response(status=202)
 
     async def restart(self, call: ApiCall) -> web.Response:
         """Restarts it. Countersign's own are refused."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         new_id = call.request.query.get("restartWithNewInstanceId", "true").lower() != "false"
         restarted = await self._operations.restart(instance_id, new_id=new_id)
         return json_response(self._urls.started(call, restarted, may_act=True), 202)
 
     async def purge(self, call: ApiCall) -> web.Response:
         """Purges it, if it has ended."""
-        instance_id = self._admit(call, "admin")
+        instance_id = self._admit(call, ADMIN_RIGHT)
         deleted = await self._operations.purge(
             instance_id,
             f"{call.token.owner} with {call.token.name}" if call.has_token else "an address with a key",
@@ -280,6 +282,18 @@ def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
         "createdTime": _time(state.created_at),
         "lastUpdatedTime": _time(state.last_updated_at),
     }
+
+
+def _public(state: OrchestrationState) -> dict[str, Any]:
+    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside."""
+    shown = _instance(state, with_input=False)
+    if state.name == APPROVAL:
+        try:
+            approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
+        except UnknownRequestError:
+            approval = None
+        return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}
+    return shown
 
 
 def _outcome(state: OrchestrationState) -> Outcome | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.http.api.problems import Problem
 from bot.security.tokens import Token
 
 
@@ -22,6 +23,11 @@ class RateLimiter:
         """now: seconds, never going back."""
         self._now = now
         self._buckets: dict[str, _Bucket] = {}
+
+    def admit(self, token: Token) -> None:
+        """Counts one request. Raises `Problem` where the token has none left for now."""
+        if seconds := self.take(token):
+            raise Problem("too-many", headers={"Retry-After": str(seconds)})
 
     def take(self, token: Token) -> int:
         """0 when the request may go on, else the whole seconds after which one may."""

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from bot.http.api.endpoint import ApiCall
 from bot.http.api.models import Started
+from bot.http.api.rate_limit import RateLimiter
 from bot.security.secrets import Secrets
+from bot.security.tokens import ADMIN, Token, TokenFile
 
 MANAGEMENT: Final = "/runtime/webhooks/durabletask/instances"
 LIFETIME: Final = timedelta(days=90)  # how long the keys in management addresses are good
@@ -18,11 +20,19 @@ HOOK: Final = "hook"
 
 
 class Urls:
-    """Absolute addresses: under COUNTERSIGN_PUBLIC_URL, or as the caller addressed us."""
+    """Absolute addresses: under COUNTERSIGN_PUBLIC_URL, or as the caller addressed us.
 
-    def __init__(self, public_url: str | None, secrets: Secrets) -> None:
+    An address with a key belongs to the token that it was made with. It ends when that is revoked, does no more than
+    that may, and counts against its limit.
+    """
+
+    def __init__(
+        self, public_url: str | None, secrets: Secrets, tokens: TokenFile, rates: RateLimiter
+    ) -> None:
         self._public_url = public_url
         self._secrets = secrets
+        self._tokens = tokens
+        self._rates = rates
 
     def base(self, call: ApiCall) -> str:
         """Scheme and host, without a slash."""
@@ -39,8 +49,8 @@ class Urls:
         instance, for those who `may_act`.
         """
         instance = f"{self.base(call)}{MANAGEMENT}/{instance_id}"
-        look = self._query(STATUS_RIGHT, instance_id)
-        act = self._query(ADMIN_RIGHT, instance_id) if may_act else ""
+        look = self._query(call, STATUS_RIGHT, instance_id)
+        act = self._query(call, ADMIN_RIGHT, instance_id) if may_act else ""
         return Started(
             id=instance_id,
             status_query_get_uri=f"{instance}?{look}",
@@ -51,25 +61,50 @@ class Urls:
             purge_history_delete_uri=f"{instance}?{act}".rstrip("?"),
         )
 
-    def _query(self, right: str, instance_id: str) -> str:
-        key = self._secrets.sign(right, instance_id, until=datetime.now(UTC) + LIFETIME)
-        return f"taskHub=countersign&connection=Storage&code={key}"
+    def _query(self, call: ApiCall, right: str, instance_id: str) -> str:
+        maker = self._maker(call)
+        until = datetime.now(UTC) + LIFETIME
+        key = self._secrets.sign(right, f"{instance_id}\0{maker}", until=until)
+        return f"taskHub=countersign&connection=Storage&by={maker}&code={key}"
+
+    def _maker(self, call: ApiCall) -> str:
+        """The token that new addresses belong to: the caller's, or that of the address at which they called."""
+        return call.token.name if call.has_token else call.request.query.get("by", "")
 
     def admits(self, call: ApiCall, right: str, instance_id: str) -> bool:
-        """Whether the address carries a key of ours for this; the right to act includes the right to look."""
-        key, now = call.request.query.get("code", ""), datetime.now(UTC)
-        rights = {right, ADMIN_RIGHT}
-        return any(self._secrets.verify(one, instance_id, key, now=now) for one in rights)
+        """Whether the address carries a key of ours for this; the right to act includes the right to look.
+
+        Raises `Problem` where its token has called too often.
+        """
+        if self.may_act(call, instance_id):
+            token = self._admitted(call, ADMIN_RIGHT, instance_id)
+            return token is not None and token.may(ADMIN)
+        return right == STATUS_RIGHT and self._admitted(call, STATUS_RIGHT, instance_id) is not None
+
+    def may_act(self, call: ApiCall, instance_id: str) -> bool:
+        """Whether the key in the address is one to act on the instance, and so to see all of it."""
+        return self._is_key(call, ADMIN_RIGHT, instance_id)
 
     def hook(self, call: ApiCall, instance_id: str, event_name: str, until: datetime) -> str:
         """An address at which anyone who has it may raise this one event until then."""
-        key = self._secrets.sign(HOOK, f"{instance_id}\0{event_name}", until=until)
-        return (
-            f"{self.base(call)}/hooks/{quote(instance_id, safe='')}/{quote(event_name, safe='')}?code={key}"
-        )
+        maker = self._maker(call)
+        key = self._secrets.sign(HOOK, f"{instance_id}\0{event_name}\0{maker}", until=until)
+        path = f"/hooks/{quote(instance_id, safe='')}/{quote(event_name, safe='')}"
+        return f"{self.base(call)}{path}?by={maker}&code={key}"
 
     def admits_hook(self, call: ApiCall, instance_id: str, event_name: str) -> bool:
-        """Whether the address carries the key for this event of this instance."""
-        key = call.request.query.get("code", "")
-        about = f"{instance_id}\0{event_name}"
-        return self._secrets.verify(HOOK, about, key, now=datetime.now(UTC))
+        """Whether the address carries the key for this event of this instance. Raises `Problem` as `rights`."""
+        token = self._admitted(call, HOOK, f"{instance_id}\0{event_name}")
+        return token is not None and token.may(ADMIN)
+
+    def _admitted(self, call: ApiCall, right: str, about: str) -> Token | None:
+        if not self._is_key(call, right, about):
+            return None
+        token = self._tokens.named(call.request.query.get("by", ""))
+        if token is not None:
+            self._rates.admit(token)
+        return token
+
+    def _is_key(self, call: ApiCall, right: str, about: str) -> bool:
+        maker, key = call.request.query.get("by", ""), call.request.query.get("code", "")
+        return self._secrets.verify(right, f"{about}\0{maker}", key, now=datetime.now(UTC))

@@ -51,6 +51,54 @@ async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_t
     assert (await api.call("GET", asked["statusQueryGetUri"])).body["runtimeStatus"] == "Running"
 
 
+async def test_the_key_of_a_status_address_shows_nothing_from_inside(api: ApiWorld) -> None:
+    """The input holds the policy, with addresses whose paths are secrets; the history holds everything else."""
+    ci = api.token("ci", "U0RITA", "request")
+    asked = (await api.call("POST", "/api/approvals", ci, json={"policy": "deploy", "title": "Deploy?"})).body
+    looked = (await api.call("GET", asked["statusQueryGetUri"] + "&showHistory=true&showInput=true")).body
+    assert looked["input"] is None
+    assert "historyEvents" not in looked
+    assert set(looked["customStatus"]) == set(
+        (await api.call("GET", f"/api/approvals/{asked['id']}", ci)).body
+    )
+    root = api.token("root")
+    inside = (await api.call("GET", f"{RUNTIME}/{asked['id']}?showHistory=true", root)).body
+    assert inside["input"]["request"]["title"] == "Deploy?"
+    assert inside["historyEvents"]
+
+
+async def test_an_address_with_a_key_ends_with_its_token(api: ApiWorld) -> None:
+    root = api.token("root", "U0RITA", "request", "admin")
+    asked = (
+        await api.call("POST", "/api/approvals", root, json={"policy": "deploy", "title": "Deploy?"})
+    ).body
+    waiting = await api.client.schedule_new_orchestration("listener", input="Paid")
+    hook = {"instance_id": waiting, "event_name": "Paid"}
+    url = (await api.call("POST", "/api/hooks", root, json=hook)).body["url"]
+    addresses = [
+        ("GET", asked["statusQueryGetUri"]),
+        ("POST", asked["suspendPostUri"].replace("{text}", "x")),
+        ("POST", url),
+    ]
+    forged = [(method, address.replace("by=", "by=x")) for method, address in addresses]
+    for method, address in forged:
+        assert (await api.call(method, address, json={})).status == 401
+    made_with = api.tokens.find(root)
+    assert made_with is not None
+    api.tokens.revoke(made_with.name)
+    for method, address in addresses:
+        assert (await api.call(method, address, json={})).status == 401, address
+
+
+async def test_an_address_with_a_key_counts_against_the_limit_of_its_token(api: ApiWorld) -> None:
+    slow = api.token("slow", "U0RITA", "request", rate=3)
+    asked = (
+        await api.call("POST", "/api/approvals", slow, json={"policy": "deploy", "title": "Deploy?"})
+    ).body
+    statuses = [(await api.call("GET", asked["statusQueryGetUri"])).status for _ in range(4)]
+    assert statuses == [202, 202, 429, 429]
+
+
 async def test_terminating_an_approval_ends_it_on_its_cards_and_then_it_is_gone(api: ApiWorld) -> None:
     root = api.token("root")
     request_id = await api.ask(root)
