@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
+import grpc
 import pytest
 
 from bot import config
@@ -36,6 +37,22 @@ async def test_a_client_finds_what_it_started_after_the_hub_was_killed(tmp_path:
         assert again == address
         state = await client.get_orchestration_state("kept")
         assert state is not None
+    finally:
+        await client.close()
+        hub.send_signal(signal.SIGTERM)
+        assert await hub.wait() == 0
+
+
+async def test_its_hub_runs_no_approval_again(tmp_path: Path) -> None:
+    hub, address = await start_hub(tmp_path / "hub.db", "127.0.0.1:0")
+    client = connect(f"grpc://{address}", tmp_path, SEAL_KEYS).client()
+    try:
+        for name in ("approval", "somebody-elses"):
+            await client.schedule_new_orchestration(name, instance_id=name)
+            await client.terminate_orchestration(name)
+        with pytest.raises(grpc.RpcError, match="run once on this hub"):
+            await client.restart_orchestration("approval")
+        assert await client.restart_orchestration("somebody-elses") == "somebody-elses"
     finally:
         await client.close()
         hub.send_signal(signal.SIGTERM)

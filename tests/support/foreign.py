@@ -18,4 +18,9 @@ def stumbles(ctx: OrchestrationContext, _: None) -> Any:
     raise ValueError("stumbled")
 
 
-FOREIGN = (listener, stumbles)
+def asks(ctx: OrchestrationContext, request: Any) -> Any:
+    """Asks by the name of our workflow and JSON alone, with whatever request it is given."""
+    return (yield ctx.call_sub_orchestrator("approval", input={"request": request}))
+
+
+FOREIGN = (listener, stumbles, asks)

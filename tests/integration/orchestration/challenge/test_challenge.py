@@ -13,7 +13,7 @@ import pytest
 from orchestration.challenge.codes import Codes, mask
 from orchestration.challenge.models import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.commands import Reason
-from orchestration.domain.errors import NumberDecryptionError
+from orchestration.domain.errors import NumberDecryptionError, UnknownRequestError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
@@ -130,6 +130,15 @@ async def test_a_report_of_a_failed_delivery_ends_it_at_once(world: CoreWorld) -
     challenge = await begun(world)
     await world.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
     assert (await ended(world, challenge)).trouble is Trouble.UNDELIVERABLE
+
+
+async def test_a_report_of_a_failed_delivery_reaches_challenges_alone(world: CoreWorld) -> None:
+    """It names its challenge in its address; what is something else there is told nothing."""
+    for elsewhere in (await world.ask("purchase"), "nobody", "@person@U0ADA"):
+        with pytest.raises(UnknownRequestError):
+            await world.challenges.undelivered(elsewhere, Trouble.UNDELIVERABLE)
+    with pytest.raises(UnknownRequestError):
+        await world.challenges.status_alone("nobody")
 
 
 async def test_a_send_that_is_tried_again_sends_the_same_code(world: CoreWorld) -> None:

@@ -190,6 +190,34 @@ async def test_notify_instance_looks_again_whose_the_instance_is(own_api: ApiWor
     assert await events_of(api, victim) == []
 
 
+@pytest.mark.parametrize(
+    ("whom", "event"),
+    [
+        ("a request", "Hello"),
+        ("a request", "ApprovalDecision"),
+        ("a listener", "APPROVALDECISION"),
+        ("a listener", "SmsChallengeCancelled"),
+        ("a listener", "ApprovalOutcome:deploy-k7m2x9qd"),
+    ],
+)
+async def test_a_program_on_the_hub_has_us_send_none_of_these_either(
+    api: ApiWorld, whom: str, event: str
+) -> None:
+    """It asks without our API, so its request was looked at by nobody: the event is, when it would be sent."""
+    root, ada = api.token("root"), api.token("ada", "U0ADA", "decide:deploy")
+    victim = await (api.ask(root) if whom == "a request" else listening(api, event))
+    title = f"Sent {next(_NUMBERS)}"
+    asked = {"policy": "deploy", "title": title, "requester": "U0RITA"}
+    await api.client.schedule_new_orchestration(
+        "asks", input={**asked, "notify_instance": {"id": victim, "event": event}}
+    )
+    request_id = await api.asked(title)
+    assert (await api.decide(ada, request_id)).status == 200
+    [card] = api.cards_of(request_id)
+    await api.eventually(lambda: any(f"event for {victim[:20]}" in line for line in api.thread(card)))
+    assert await events_of(api, victim) == []
+
+
 async def test_notify_instance_tells_one_that_waits_and_is_at_ease_about_one_that_is_gone(
     api: ApiWorld,
 ) -> None:
