@@ -51,6 +51,7 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import SDK_LOG, Connection, connect
+from orchestration.runtime.ours import OURS
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService
@@ -59,6 +60,7 @@ from orchestration.service.challenges import ChallengeService
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
+from orchestration.service.seals import SealInventory
 from orchestration.service.sweep import ReconcileSweep
 from orchestration.service.worklists import Worklists
 
@@ -118,6 +120,9 @@ async def running(
         closing.callback(connection.close)
         client = connection.client()
         closing.push_async_callback(client.close)
+        as_stored = connection.client_as_stored()
+        closing.push_async_callback(as_stored.close)
+        inventory = SealInventory(client, as_stored, connection.keys, OURS)
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
         service = ApprovalService(client, book, SlackIds(), request_ids)
         challenges = sms.service(client) if sms else None
@@ -126,7 +131,7 @@ async def running(
         operations = Operations(client, records)
         sender = CallbackSender(secrets, http)
         outcome_activities, api = _for_programs(
-            settings, operations, service, secrets, keys, records, sender, challenges
+            settings, operations, service, secrets, keys, records, sender, challenges, inventory
         )
         people = _for_people(settings, connection, client, operations, service, secrets, redraw_every)
 
@@ -151,7 +156,7 @@ async def running(
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
         closing.push_async_callback(_stop, worker)
-        membership = await _joined(connection, client, book, keys, worker.start, closing)
+        membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
         sweeping = asyncio.create_task(
             sweep.run(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
@@ -180,6 +185,7 @@ async def running(
 async def _joined(
     connection: Connection,
     client: AsyncTaskHubGrpcClient,
+    as_stored: AsyncTaskHubGrpcClient,
     book: PolicyReloader,
     keys: SigningKeys,
     begin: Callable[[], None],
@@ -197,8 +203,6 @@ async def _joined(
             seen_at=datetime.now(UTC),
         )
 
-    as_stored = connection.client_as_stored()
-    closing.push_async_callback(as_stored.close)
     joining = Joining(client, as_stored, connection.keys, me, alone=connection.hub is not None)
     membership = HubMembership(joining, connection, begin)
     await membership.join()
@@ -208,7 +212,7 @@ async def _joined(
     return membership
 
 
-def _for_programs(
+def _for_programs(  # noqa: PLR0913, PLR0917 - each is a service that the API offers
     settings: Settings,
     operations: Operations,
     service: ApprovalService,
@@ -217,6 +221,7 @@ def _for_programs(
     records: RecordLog,
     sender: CallbackSender,
     challenges: ChallengeService | None,
+    inventory: SealInventory,
 ) -> tuple[OutcomeActivities, Api]:
     api = Api(
         service,
@@ -226,6 +231,7 @@ def _for_programs(
         keys,
         public_url=settings.public_url,
         issuer=settings.issuer,
+        inventory=inventory,
         challenges=challenges,
     )
     return OutcomeActivities(api.outcome_events(records), sender, service.book, SlackIds()), api

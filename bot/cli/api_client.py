@@ -138,7 +138,7 @@ class ApiClient:
                 _problem_line(answer.status, found),
                 float(after) if after.isascii() and after.isdecimal() else 0,
             )
-        if answer.status >= 300 or found is None:
+        if answer.status >= 300 or (found is None and text):
             raise CallRefusedError(answer.status, _problem_line(answer.status, found))
         return ApiReply(answer.status, found)
 

@@ -49,7 +49,7 @@ class PhoneState(Recorded):
 
 
 def phone(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `open` (an Opening) → Opened, `close` (a challenge's ID)."""
+    """Operations: `open` (an Opening) → Opened, `close` (a challenge's ID), `touch`, which changes nothing."""
     state = PhoneState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "open":
@@ -59,6 +59,9 @@ def phone(ctx: EntityContext, given: Any) -> Any:
         case "close":
             rest = {challenge: what for challenge, what in state.open.items() if challenge != given}
             ctx.set_state(state.model_copy(update={"open": rest}).model_dump(mode="json"))
+            return None
+        case "touch":
+            ctx.set_state(state.model_dump(mode="json"))
             return None
         case other:
             raise ValueError(f"a phone has no operation {other!r}")

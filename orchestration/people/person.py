@@ -54,7 +54,7 @@ def person(ctx: EntityContext, given: Any) -> Any:
     """Operations: `waits` (a Waiting), `done` (a request ID), `remind` ({now}) → Reminder, `entry` → their own word.
 
     `set_entry` (a DelegateChange) starts `delegate_change` where it changes anything. That asks `may_text` ({now}) →
-    whether to send an SMS.
+    whether to send an SMS. `touch` changes nothing.
     """
     state = PersonState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
@@ -78,6 +78,8 @@ def person(ctx: EntityContext, given: Any) -> Any:
                 )
             obeyed = [*state.changes, Changed(id=change.change_id, at=change.changed_at)]
             state = state.model_copy(update={"entry": change.entry, "changes": obeyed[-CHANGES_KEPT:]})
+        case "touch":
+            pass
         case "entry":
             return state.entry.model_dump(mode="json", by_alias=True) if state.entry else None
         case "may_text":

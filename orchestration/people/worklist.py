@@ -33,7 +33,10 @@ class WorklistState(Recorded):
 
 
 def worklist(ctx: EntityContext, request_id: Any) -> None:
-    """Operations, each with a request ID: `asked`, `waits`, `decided` (it waits no more), `done` (the same)."""
+    """Operations, each with a request ID: `asked`, `waits`, `decided` (it waits no more), `done` (the same).
+
+    `touch` changes nothing.
+    """
     state = WorklistState.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "asked":
@@ -45,6 +48,8 @@ def worklist(ctx: EntityContext, request_id: Any) -> None:
             change = {"waits": _without(request_id, state.waits), "decided": decided}
         case "done":
             change = {"waits": _without(request_id, state.waits)}
+        case "touch":
+            change = {}
         case other:
             raise ValueError(f"a worklist has no operation {other!r}")
     state = state.model_copy(update=change)

@@ -37,7 +37,7 @@ class Roster(Recorded):
 
 
 def roster(ctx: EntityContext, given: Any) -> None:
-    """Operations: `announce` (a Replica: here it is, or still is), `leave` (its ID)."""
+    """Operations: `announce` (a Replica: here it is, or still is), `leave` (its ID), `touch`, which changes nothing."""
     state = Roster.model_validate(ctx.get_state(dict, {}))
     match ctx.operation:
         case "announce":
@@ -46,6 +46,8 @@ def roster(ctx: EntityContext, given: Any) -> None:
             state = Roster(replicas={**others, new.id: new})
         case "leave":
             state = Roster(replicas={key: one for key, one in state.replicas.items() if key != given})
+        case "touch":
+            pass
         case other:
             raise ValueError(f"a roster has no operation {other!r}")
     # An empty one stays, with its seal: by that the next process sees whether it has the right secret.

@@ -15,6 +15,7 @@ from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
 from bot.http.api.rate_limit import RateLimiter
+from bot.http.api.seals import SealRoutes
 from bot.http.api.urls import Urls
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
@@ -23,6 +24,7 @@ from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.operations import Operations
+from orchestration.service.seals import SealInventory
 
 __all__ = ["Api"]
 
@@ -30,7 +32,7 @@ __all__ = ["Api"]
 class Api:
     """Everything under /api, ready to be attached to an application."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a service that it offers
         self,
         service: ApprovalService,
         operations: Operations,
@@ -40,15 +42,24 @@ class Api:
         *,
         public_url: str | None,
         issuer: str,
+        inventory: SealInventory,
         challenges: ChallengeService | None = None,
     ) -> None:
         """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
+        self.inventory = inventory
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
         self._approvals = ApprovalRoutes(service, operations, urls)
         management = ManagementRoutes(operations, urls)
-        docs = DocsRoutes()
-        groups = (self._approvals, HookRoutes(operations, urls), management, JwksRoutes(keys, issuer), docs)
+        docs, seals = DocsRoutes(), SealRoutes(inventory)
+        groups = (
+            self._approvals,
+            HookRoutes(operations, urls),
+            management,
+            JwksRoutes(keys, issuer),
+            seals,
+            docs,
+        )
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]
         if challenges is not None:
             endpoints += ChallengeRoutes(challenges).endpoints()

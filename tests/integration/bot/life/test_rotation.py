@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,11 +13,14 @@ import pytest
 
 from bot import config
 from bot.app import Countersign, running
+from bot.cli.main import main
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
 from bot.slack.api.pace import Pace
 from orchestration.domain.request import Status
 from orchestration.hub import Hub, SkippableClock
 from tests.integration.bot.life.conftest import PURCHASES, approve, ask, request_id, sees
-from tests.support.world import World, policies
+from tests.support.world import PATIENCE_S, World, policies
 
 OLD, NEW = "an-old-secret-of-at-least-32-bytes", "a-new-secret-of-at-least-32-bytes"
 
@@ -105,3 +109,43 @@ async def joins(app: Countersign) -> bool:
         if app.membership.problem is None or await app.membership.join():
             return True
     return False
+
+
+async def test_it_is_told_what_still_needs_the_old_secret(old: World) -> None:
+    """The old one may go once no open request and no entity needs it; a leaked one ends what it sealed."""
+    card = await ask(old.person("U0RITA"), "plain Chairs")
+    await started_with(old, NEW, OLD)
+    inventory = old.app.api.inventory
+    new, before = old.app.connection.keys.ids
+    uses = await inventory.uses()
+    assert uses[before].open == [request_id(card)]
+    assert uses[before].entities
+    assert await inventory.reseal_entities() == len(set(uses[before].entities))
+    async with asyncio.timeout(PATIENCE_S):
+        while (await inventory.uses())[before].entities:
+            await asyncio.sleep(0.05)
+    await approve(old.person("U0ADA"), card)
+    await old.until(request_id(card), lambda progress: progress.status is Status.APPROVED)
+    async with asyncio.timeout(PATIENCE_S):
+        while (uses := await inventory.uses())[before].open:
+            await asyncio.sleep(0.05)
+    assert uses[before].ended == 1
+    assert uses[new].ended == 1  # its later answers
+
+
+async def test_the_command_line_ends_what_a_leaked_secret_has_sealed(
+    old: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = await ask(old.person("U0RITA"), "plain Chairs")
+    await started_with(old, NEW, OLD)
+    root = TokenFile(old.data / TOKENS).create("root", "U0RITA", ["admin"])
+    monkeypatch.setenv("COUNTERSIGN_URL", old.url)
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", root)
+    _, before = old.app.connection.keys.ids
+    assert await asyncio.to_thread(main, ["secret", "list"]) == 0
+    assert f"    {request_id(card)}" in capsys.readouterr().out.splitlines()
+    assert await asyncio.to_thread(main, ["secret", "end", "00000000"]) == 2
+    assert await asyncio.to_thread(main, ["secret", "end", before]) == 0
+    assert await asyncio.to_thread(main, ["secret", "reseal"]) == 0
+    await old.until(request_id(card), lambda progress: progress.status is Status.TERMINATED)
+    assert "no key 00000000" in capsys.readouterr().err
