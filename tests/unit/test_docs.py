@@ -25,6 +25,7 @@ from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
+from bot.http.api.seals import SealRoutes
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
@@ -232,6 +233,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         HookRoutes(nothing, nothing),
         ManagementRoutes(nothing, nothing),
         JwksRoutes(nothing, nothing),
+        SealRoutes(nothing),
         DocsRoutes(),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
