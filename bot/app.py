@@ -114,6 +114,7 @@ async def running(
             settings.hub,
             settings.data_dir,
             SealKeys(secrets.derive_each("seal", "")),
+            token=settings.hub_token,
             skippable_clock=settings.skippable_clock,
             retention=settings.retention,
         )

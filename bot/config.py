@@ -34,6 +34,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_DATA_DIR",
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
+        "COUNTERSIGN_HUB_TOKEN",
         "COUNTERSIGN_POLICIES",
         "COUNTERSIGN_RETENTION",
         "COUNTERSIGN_SECRET",
@@ -52,6 +53,7 @@ SETTINGS: Final = frozenset(
     }
 )
 SECRETS: Final = (
+    "COUNTERSIGN_HUB_TOKEN",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
     "SLACK_APP_TOKEN",
@@ -81,6 +83,7 @@ class Settings:
     public_url: str | None
     data_dir: Path
     hub: str
+    hub_token: str | None
     skippable_clock: bool
     retention: timedelta
     policies: Path
@@ -124,6 +127,12 @@ def read(environment: Mapping[str, str]) -> Settings:
     clock = given.get("COUNTERSIGN_HUB_CLOCK", "system")
     if clock not in CLOCKS:
         raise SettingError('COUNTERSIGN_HUB_CLOCK: must be "system", or "skippable" for demos and tests.')
+    hub = given.get("COUNTERSIGN_HUB", HUB)
+    if "COUNTERSIGN_HUB_TOKEN" in given and not hub.startswith("grpc://"):
+        raise SettingError(
+            "COUNTERSIGN_HUB_TOKEN: goes with a COUNTERSIGN_HUB that starts with grpc://; remove it, or name such "
+            "a hub."
+        )
     return Settings(
         bot_token=bot_token,
         signing_secret=signing_secret,
@@ -136,7 +145,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_PUBLIC_URL" in given
         else None,
         data_dir=_data_dir(given),
-        hub=given.get("COUNTERSIGN_HUB", HUB),
+        hub=hub,
+        hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         policies=Path(

@@ -10,6 +10,7 @@ from orchestration.hub.server import Hub
 from orchestration.hub.service.warnings_service import WARNINGS
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.storage.machine import MachineTime, boot_id
+from orchestration.hub.transport.tokens import beside as token_file
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "boot_id",
     "main",
     "parse_retention",
+    "token_file",
 ]

@@ -50,6 +50,8 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
     hub = Hub(
         options.db,
         listen=options.listen,
+        token_file=options.token_file,
+        authenticate=not options.no_auth,
         clock=SkippableClock() if options.skippable else SystemClock(),
         retention=options.retention,
         run_once=run_once,
@@ -73,7 +75,21 @@ def _serve_parser() -> argparse.ArgumentParser:
         "--db", type=Path, required=True, metavar="FILE", help="the hub's file; created where there is none"
     )
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", help="a loopback address; without it, a Unix socket beside the file"
+        "--listen",
+        metavar="HOST:PORT",
+        help="serve TCP as well, on a loopback address; without it, only a Unix socket beside the file",
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="where the token is that calls over TCP have to send; made where there is none (default: beside the "
+        "hub's file, with .token at its end)",
+    )
+    parser.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="take calls over TCP without a token, from every user of this machine: for a development machine only",
     )
     parser.add_argument(
         "--retention",

@@ -28,7 +28,8 @@ from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
-from orchestration.hub.transport import address, busy_polling
+from orchestration.hub.transport import busy_polling
+from orchestration.hub.transport.doors import Doors
 from orchestration.hub.transport.grpc_server import GrpcServer
 from orchestration.hub.upkeep import housekeeping, timekeeping
 
@@ -44,19 +45,21 @@ _GRACE_S: Final = 1.0
 class Hub:
     """A durable task hub on one file, for the durabletask SDK's clients and workers.
 
-    `listen` is a loopback HOST:PORT (port 0 takes a free one). Without it the hub listens on a Unix socket beside
-    the file that only its owner can open. `lease` is how long a connected worker may hold a work item before it is
-    dispatched again, in real time and not by `clock`. Instances that ended longer than `retention` ago, by the
-    hub's clock, are deleted. Instances of the orchestrations that `run_once` names are never rewound or restarted, and
-    none but the one that started them can replace them: what they did stands. `busy_poll` makes the hub faster under
+    `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. `lease` is how long a
+    connected worker may hold a work item before it is dispatched again, in real time and not by `clock`. Instances
+    that ended longer than `retention` ago, by the hub's clock, are deleted. Instances of the orchestrations that
+    `run_once` names are never rewound or restarted, and none but the one that started them can replace them: what
+    they did stands. `busy_poll` makes the hub faster under
     load if it has a process of its own (see busy_polling.py); in a process with its workers it gains nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # settings, each with a default
         self,
         path: Path,
         *,
         listen: str | None = None,
+        token_file: Path | None = None,
+        authenticate: bool = True,
         clock: clocks.Clock | None = None,
         lease: timedelta = timedelta(minutes=5),
         retention: timedelta = housekeeping.RETENTION,
@@ -65,7 +68,7 @@ class Hub:
     ) -> None:
         self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
         self._path = Path(path)
-        self._listen = listen
+        self._doors = Doors(self._path, listen, token_file, authenticate=authenticate)
         self._lease_s = lease.total_seconds()
         self._retention = retention
         self._time_keeper = timekeeping.TimeKeeper(
@@ -153,8 +156,9 @@ class Hub:
         return self._call(self._next_timer())
 
     def warnings(self) -> list[str]:
-        """What is wrong with the hub's time, and what is going to be deleted because of it; empty mostly."""
-        return self._time_keeper.warnings() + (self._housekeeper.warnings() if self._housekeeper else [])
+        """Who can reach it without a token, what is wrong with its time and is deleted for that; empty mostly."""
+        housekeeping_says = self._housekeeper.warnings() if self._housekeeper else []
+        return self._doors.warnings() + self._time_keeper.warnings() + housekeeping_says
 
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._loop is None or self._thread is None:
@@ -190,7 +194,6 @@ class Hub:
 
     async def _serve(self, started: threading.Event) -> None:
         with contextlib.ExitStack() as stack:
-            listen = address.loopback(self._listen) if self._listen is not None else None
             lock = file.FileLock(self._path)
             stack.callback(lock.close)
             db = file.connect(self._path)
@@ -199,11 +202,8 @@ class Hub:
             stack.callback(reader.close)
             self._restore_clock(db)
             self._time_keeper.restore(Transaction(db, self.clock, AfterCommit()))
-            if listen is None:
-                socket = address.UnixSocket(self._path)
-                stack.callback(socket.remove)
-                listen = f"unix:{socket.path}"
-            await self._run(db, reader, listen, started)
+            stack.callback(self._doors.close)
+            await self._run(db, reader, started)
 
     def _restore_clock(self, db: sqlite3.Connection) -> None:
         skips = _skips(Transaction(db, self.clock, AfterCommit()))
@@ -216,7 +216,7 @@ class Hub:
             )
 
     async def _run(
-        self, db: sqlite3.Connection, reader: sqlite3.Connection, listen: str, started: threading.Event
+        self, db: sqlite3.Connection, reader: sqlite3.Connection, started: threading.Event
     ) -> None:
         store = GroupCommitStore(db, self.clock, self._run_once)
         dispatcher = Dispatcher(self._lease_s)
@@ -240,7 +240,7 @@ class Hub:
             asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s)),
         ]
         try:
-            self._address = await _listen(server, listen)
+            self._address = self._doors.open(server)
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
             started.set()
             await self._stopping.wait()
@@ -286,20 +286,6 @@ def _connect(
     store.before_commit = dispatcher.dispatch_early
     store.on_commit = on_commit
     store.after_batch = after_batch
-
-
-async def _listen(server: GrpcServer, listen: str) -> str:
-    """Listen; returns the address in the form that the SDK takes. Raises HubError."""
-    try:
-        if listen.startswith("unix:"):
-            await server.listen_unix(listen.removeprefix("unix:"))
-            return f"unix://{listen.removeprefix('unix:')}"
-        host, _, port = listen.rpartition(":")
-        return f"{host}:{await server.listen_tcp(host.strip('[]'), int(port))}"
-    except OSError as error:
-        raise HubError(
-            f"The hub cannot listen on {listen}: {error.strerror or error}. Is it in use?"
-        ) from error
 
 
 def _skips(tx: Transaction) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from azure.core.credentials import TokenCredential
@@ -16,13 +16,14 @@ from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCreden
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
 from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.grpc_options import GrpcChannelOptions
 from durabletask.internal.shared import AsyncClientInterceptor
 from durabletask.worker import ConcurrencyOptions
 
-from orchestration.domain.errors import CountersignError
 from orchestration.domain.names import OrchestrationName
-from orchestration.hub import RETENTION, Hub, HubError, SkippableClock
+from orchestration.hub import RETENTION, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
@@ -43,12 +44,11 @@ class _DropCancelledTimers(logging.Filter):
 
 SDK_LOG.addFilter(_DropCancelledTimers())
 
+# A hub process is on this machine: its token is not for a proxy that the environment names.
+_OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0)]
+
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
-
-
-class HubSettingError(CountersignError):
-    """COUNTERSIGN_HUB is not valid: use "embedded", "grpc://HOST:PORT" or a scheduler's connection string."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,22 @@ def parse_scheduler(text: str) -> Scheduler:
 class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
-    `hub` is the embedded hub where this process serves it, None otherwise. Who holds the same `keys` is trusted
-    with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that is ours.
+    `hub` is the embedded hub where this process serves it, None otherwise. `token` is sent with each call. Who holds
+    the same `keys` is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients
+    send nothing that is ours.
     """
 
     def __init__(
-        self, address: str, keys: SealKeys, *, hub: Hub | None = None, scheduler: Scheduler | None = None
+        self,
+        address: str,
+        keys: SealKeys,
+        *,
+        token: str | None = None,
+        hub: Hub | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self._address = address
+        self._metadata = None if token is None else [("authorization", f"Bearer {token}")]
         self.keys = keys
         self.held: str | None = None
         self.hub = hub
@@ -117,6 +125,8 @@ class Connection:
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
+                metadata=self._metadata,
+                channel_options=GrpcChannelOptions(raw_options=_OPTIONS),
                 data_converter=PydanticConverter(),
                 logger=SDK_LOG,
                 emit_trace_spans=False,
@@ -146,6 +156,8 @@ class Connection:
         if self._scheduler is None:
             worker = SealingWorker(
                 host_address=self._address,
+                metadata=self._metadata,
+                channel_options=GrpcChannelOptions(raw_options=_OPTIONS),
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
                 logger=SDK_LOG,
@@ -203,6 +215,7 @@ def connect(
     data_dir: Path,
     keys: SealKeys,
     *,
+    token: str | None = None,
     skippable_clock: bool = False,
     retention: timedelta = RETENTION,
 ) -> Connection:
@@ -210,7 +223,9 @@ def connect(
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
     `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention`
-    ago is forgotten. Another hub keeps its own time and retention. Raises `HubSettingError`.
+    ago is forgotten. Another hub keeps its own time and retention. `token` (COUNTERSIGN_HUB_TOKEN; several,
+    separated by spaces, the newest first) is for `grpc://`; without it, the token file under `data_dir` is read
+    where there is one. Raises `HubSettingError`.
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
@@ -222,13 +237,16 @@ def connect(
         if skippable_clock:
             (data_dir / HUB_ADDRESS_FILE).write_text(hub.address)
         return Connection(hub.address, keys, hub=hub)
+    if setting.startswith("unix:"):
+        return Connection(unix_address(setting), keys)
     if setting.startswith("grpc://"):
         place = urlsplit(setting)
         if not place.hostname or not place.port:
             raise HubSettingError(
                 "COUNTERSIGN_HUB: grpc:// needs a host and a port, such as grpc://127.0.0.1:4001."
             )
-        return Connection(place.netloc, keys)
+        sent = token_for(place.hostname, token, token_file(data_dir / HUB_FILE))
+        return Connection(place.netloc, keys, token=sent)
     if "=" in setting:
         scheduler = parse_scheduler(setting)
         return Connection(scheduler.host, keys, scheduler=scheduler)

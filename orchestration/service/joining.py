@@ -20,6 +20,10 @@ from orchestration.service.calls import translated, within_budget
 
 log = logging.getLogger(__name__)
 
+REFUSED: Final = (
+    "COUNTERSIGN_HUB_TOKEN: the task hub refuses our calls, because they do not send its token. The hub logs the file "
+    "of its token when it starts; name that file as COUNTERSIGN_HUB_TOKEN_FILE."
+)
 ENTITY: Final = EntityInstanceId(ROSTER, ONLY_KEY)
 
 
@@ -51,6 +55,8 @@ class Joining:
         try:
             found = await within_budget(self._as_stored.get_entity(ENTITY))
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                return REFUSED
             raise HubUnavailableError from error
         text = found.get_state() if found else None
         if not text:

@@ -18,7 +18,7 @@ from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
-from orchestration.hub import Hub
+from orchestration.hub import Hub, token_file
 from orchestration.hub.upkeep.check import check
 
 WAIT_S = 10.0
@@ -69,6 +69,11 @@ def eventually(check: Callable[..., Any], what: str = "it") -> Any:
             return result
         time.sleep(0.01)
     raise AssertionError(f"{what} did not happen within {WAIT_S} s")
+
+
+def bearer(file: Path) -> list[tuple[str, str]]:
+    """The metadata with which a hub on this file takes calls over TCP."""
+    return [("authorization", f"Bearer {token_file(file).read_text(encoding='ascii').strip()}")]
 
 
 class HubUnderTest:

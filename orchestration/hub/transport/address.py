@@ -1,7 +1,8 @@
-"""Where the hub listens: on a Unix socket that only its owner can open, or on loopback TCP."""
+"""Where the hub listens: on a Unix socket that only its owner can open, and on loopback TCP where it is told to."""
 
 import ipaddress
 import os
+import socket
 import stat
 import tempfile
 from pathlib import Path
@@ -13,33 +14,53 @@ from orchestration.hub.errors import HubError
 _LONGEST_PATH: Final = 107
 
 
-def loopback(listen: str) -> str:
-    """HOST:PORT as given, with `localhost` as 127.0.0.1.
+def loopback(listen: str) -> tuple[str, int]:
+    """The host and port of HOST:PORT, with `localhost` as 127.0.0.1.
 
-    Raises HubError where it is not loopback: whoever connects can do everything, and nothing is encrypted.
+    Raises HubError where it is not loopback: nothing is encrypted, so on a network the token could be read.
     """
+    if listen.startswith("unix:"):
+        raise HubError(
+            f"The hub cannot listen on {listen!r}: its Unix socket is always beside its file. "
+            "Leave --listen away, or give HOST:PORT for TCP as well, such as 127.0.0.1:4001."
+        )
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise HubError(f"The hub cannot listen on {listen!r}: give HOST:PORT, such as 127.0.0.1:4001.")
     if host == "localhost":
-        return f"127.0.0.1:{port}"
+        return "127.0.0.1", int(port)
     try:
         inside = ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         inside = False
     if not inside:
         raise HubError(
-            f"The hub does not listen on {host!r}: it has no passwords and no encryption, so it serves "
-            "this machine only. "
+            f"The hub does not listen on {host!r}: it does not encrypt, so it serves this machine only. "
             "Listen on 127.0.0.1, or use Durable Task Scheduler for several machines."
         )
-    return listen
+    return host.strip("[]"), int(port)
+
+
+def tcp_socket(host: str, port: int) -> socket.socket:
+    """A socket that is bound to this address. Raises HubError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A hub that starts again may take its port at once.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise HubError(
+            f"The hub cannot listen on {host}:{port}: {error.strerror or error}. Is it in use?"
+        ) from error
+    return bound
 
 
 class UnixSocket:
     """A Unix socket beside the hub's file, in a directory that only its owner can open.
 
-    Where that path is too long for a socket, the directory is a temporary one.
+    Where that path is too long for a socket, the directory is a temporary one. Raises HubError.
     """
 
     def __init__(self, file: Path) -> None:
@@ -62,6 +83,17 @@ class UnixSocket:
                 f"{directory} belongs to somebody else; remove it, or name another file for the hub."
             )
         directory.chmod(0o700)
+
+    def bind(self) -> socket.socket:
+        """The socket, bound. Only its owner can connect. Raises HubError."""
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            bound.bind(str(self.path))
+            self.path.chmod(0o600)
+        except OSError as error:
+            bound.close()
+            raise HubError(f"The hub cannot make its socket {self.path}: {error.strerror}.") from error
+        return bound
 
     def remove(self) -> None:
         """Remove the socket, and its directory if that is temporary."""

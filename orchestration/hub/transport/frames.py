@@ -15,7 +15,7 @@ MAX_FRAME: Final = 16384
 DEFAULT_WINDOW: Final = 65535
 LARGEST_WINDOW: Final = (1 << 31) - 1
 LARGEST_HEADERS: Final = 64 * 1024
-PROTOCOL_ERROR, FLOW_CONTROL_ERROR, COMPRESSION_ERROR = 1, 3, 9
+NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, COMPRESSION_ERROR = 0, 1, 3, 9
 
 # A request carries several payloads of up to 1 MiB. A stream's window is never enlarged, so this is its limit.
 LARGEST_REQUEST: Final = 64 * 1024 * 1024

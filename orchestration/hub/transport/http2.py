@@ -14,8 +14,14 @@ from functools import partial
 from typing import Final
 
 from orchestration.hub.transport import frames, hpack, rpc
+from orchestration.hub.transport.tokens import Tokens
 
 _log: Final = logging.getLogger(__name__)
+_UNAUTHENTICATED: Final = rpc.RpcError(
+    rpc.UNAUTHENTICATED,
+    "This task hub answers only calls that send its token, as the metadata `authorization: Bearer TOKEN`. "
+    "The token is in the file that the hub names when it starts.",
+)
 # Bytes. More than one frame of the largest size with its header.
 _BUFFER: Final = 4 * frames.MAX_FRAME
 
@@ -57,11 +63,17 @@ class _Call:
 
 
 class Http2Connection(asyncio.BufferedProtocol):
-    """One client's connection."""
+    """One client's connection. Where there are `tokens`, each call has to send one of them."""
 
-    def __init__(self, routes: rpc.Routes, connections: set["Http2Connection"]) -> None:
+    def __init__(
+        self,
+        routes: rpc.Routes,
+        connections: set["Http2Connection"],
+        tokens: Tokens | None = None,
+    ) -> None:
         self._routes = routes
         self._connections = connections
+        self._tokens = tokens
         self._loop = asyncio.get_running_loop()
         # One buffer for the life of the connection: asyncio maps and unmaps a buffer of its own for every read,
         # which costs more than the read.
@@ -223,6 +235,9 @@ class Http2Connection(asyncio.BufferedProtocol):
         headers = self._decoder.decode(payload)
         if stream not in self._calls:
             self._last = max(self._last, stream)
+            if self._tokens is not None and not self._tokens.accept(headers.get(b"authorization")):
+                self._refuse(stream, _UNAUTHENTICATED, ended=bool(first & frames.END_STREAM))
+                return
             self._calls[stream] = _Call(self, stream, headers.get(b":path", b""), self._initial_window)
         if first & frames.END_STREAM and not self._calls[stream].begun:
             self._begin(stream)
@@ -255,6 +270,13 @@ class Http2Connection(asyncio.BufferedProtocol):
                 self.push(call)
 
     # Calls.
+
+    def _refuse(self, stream: int, error: rpc.RpcError, *, ended: bool) -> None:
+        """Answer a call that is not taken. `ended`: the client has sent all of it."""
+        block = frames.RESPONSE_HEADERS + frames.error_trailers(error)
+        self._write(frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, block))
+        if not ended:
+            self._write(frames.frame(frames.RST_STREAM, 0, stream, struct.pack(">I", frames.NO_ERROR)))
 
     def _begin(self, stream: int) -> None:
         call = self._calls[stream]

@@ -21,7 +21,8 @@ async def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIter
         async with World(tmp_path, policies("bot"), socket_mode=request.param == "socket mode") as found:
             yield found
         return
-    with Hub(tmp_path / "elsewhere.db", listen="127.0.0.1:0", clock=SkippableClock()) as hub:
+    place, clock = tmp_path / "elsewhere.db", SkippableClock()
+    with Hub(place, listen="127.0.0.1:0", authenticate=False, clock=clock) as hub:
         async with World(tmp_path, policies("bot"), hub=hub) as found:
             yield found
 

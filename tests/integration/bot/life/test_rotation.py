@@ -67,7 +67,9 @@ async def test_without_the_old_secret_no_work_is_taken_and_nothing_fails(old: Wo
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    with Hub(tmp_path / "shared.db", listen="127.0.0.1:0", clock=SkippableClock()) as found:
+    with Hub(
+        tmp_path / "shared.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()
+    ) as found:
         yield found
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from orchestration.runtime.connect import SDK_LOG, HubSettingError, Scheduler, connect, parse_scheduler
+from orchestration.hub import token_file
+from orchestration.runtime.connect import HUB_FILE, SDK_LOG, Scheduler, connect, parse_scheduler
+from orchestration.runtime.hub_address import HubSettingError
 from tests.support.core_world import SEAL_KEYS
 
 
@@ -72,3 +76,28 @@ def test_a_cancelled_timer_that_fires_is_no_news(caplog: pytest.LogCaptureFixtur
     SDK_LOG.warning("purchase-1: Ignoring unexpected timerFired event with ID = 32.")
     SDK_LOG.warning("purchase-1: something else")
     assert [record.getMessage() for record in caplog.records] == ["purchase-1: something else"]
+
+
+def test_a_socket_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "hub"
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(place))
+        connect(f"unix:{place}", tmp_path, SEAL_KEYS).close()
+        if os.geteuid() == 0:
+            os.chown(place, 65534, 65534)
+            with pytest.raises(HubSettingError, match="belongs to another user"):
+                connect(f"unix:{place}", tmp_path, SEAL_KEYS)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HubSettingError, match="is not a socket"):
+        connect(f"unix://{tmp_path / 'file'}", tmp_path, SEAL_KEYS)
+
+
+def test_the_hubs_token_does_not_leave_the_machine(tmp_path: Path) -> None:
+    with pytest.raises(HubSettingError, match="nothing is encrypted"):
+        connect("grpc://hub.example.com:4001", tmp_path, SEAL_KEYS, token="t" * 43)
+    token_file(tmp_path / HUB_FILE).write_text("t" * 43)
+    assert connect("grpc://hub.example.com:4001", tmp_path, SEAL_KEYS)._metadata is None
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        assert connect(f"grpc://{host}:4001", tmp_path, SEAL_KEYS)._metadata == [
+            ("authorization", "Bearer " + "t" * 43)
+        ]

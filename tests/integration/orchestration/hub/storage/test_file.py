@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+from azure.core.credentials import AccessToken, TokenCredential
 from durabletask import task
 from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
@@ -21,7 +22,7 @@ from durabletask.client import TaskHubGrpcClient
 from orchestration.hub import Hub, HubError, main
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.check import check
-from tests.support.hubs import HubUnderTest, RawWorker, complete, eventually, schedule
+from tests.support.hubs import HubUnderTest, RawWorker, bearer, complete, eventually, schedule
 
 
 def patient(ctx: task.OrchestrationContext, _given: Any) -> Any:
@@ -208,6 +209,7 @@ def test_the_socket_and_the_file_are_their_owners_alone(tmp_path: Path) -> None:
         socket = Path(hub.address.removeprefix("unix://"))
         assert socket.parent.parent == tmp_path
         assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not socket.exists()
 
@@ -223,12 +225,17 @@ def test_a_path_too_long_for_a_socket_gets_another(tmp_path: Path) -> None:
 
 
 def test_the_schedulers_own_client_and_worker_run_against_it(tmp_path: Path) -> None:
-    """Over loopback TCP, without a credential, with the metadata that names the task hub."""
+    """Over loopback TCP, with the hub's token as their credential and the metadata that names the task hub."""
+
+    class HubCredential(TokenCredential):
+        def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+            return AccessToken((tmp_path / "hub.db.token").read_text().strip(), expires_on=4_102_444_800)
+
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0") as hub:
         options: dict[str, Any] = {
             "host_address": f"http://{hub.address}",
             "taskhub": "default",
-            "token_credential": None,
+            "token_credential": HubCredential(),
         }
         worker = DurableTaskSchedulerWorker(**options, secure_channel=False)
         worker.add_orchestrator(patient)
@@ -256,7 +263,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
-        with TaskHubGrpcClient(host_address=address) as client:
+        with TaskHubGrpcClient(host_address=address, metadata=bearer(tmp_path / "hub.db")) as client:
             client.schedule_new_orchestration("any", instance_id="one")
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0

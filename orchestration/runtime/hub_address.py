@@ -1,0 +1,67 @@
+"""Where a `countersign hub` process is, and the token that it asks for: checked before anything is sent to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from pathlib import Path
+
+from orchestration.domain.errors import CountersignError
+
+
+class HubSettingError(CountersignError):
+    """COUNTERSIGN_HUB is not valid: use "embedded", "unix:PATH", "grpc://HOST:PORT" or a connection string."""
+
+
+def unix_address(setting: str) -> str:
+    """The address of the socket that `unix:PATH` names. Raises `HubSettingError` where another user has made it."""
+    path = Path(setting.removeprefix("unix:").removeprefix("//")).expanduser().absolute()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return f"unix://{path}"  # the hub may start later
+    except OSError as error:
+        raise HubSettingError(
+            f"COUNTERSIGN_HUB: {path} cannot be reached ({error.strerror}); run the server as the user that runs "
+            "the hub."
+        ) from error
+    if not stat.S_ISSOCK(found.st_mode):
+        raise HubSettingError(
+            f"COUNTERSIGN_HUB: {path} is not a socket; give the address that `countersign hub` prints."
+        )
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise HubSettingError(
+            f"COUNTERSIGN_HUB: {path} belongs to another user (user ID {found.st_uid}); run the hub and the server "
+            "as one user, or reach the hub by grpc:// with its token."
+        )
+    return f"unix://{path}"
+
+
+def token_for(host: str, given: str | None, file: Path) -> str | None:
+    """The token to send to a hub at `host`: the setting's newest, else the file's. Raises `HubSettingError`."""
+    local = host == "localhost" or _is_loopback(host)
+    if given is not None:
+        if not local:
+            raise HubSettingError(
+                f"COUNTERSIGN_HUB_TOKEN: is not sent to {host}, because nothing is encrypted on the way; "
+                "a hub is reached on its own machine, such as grpc://127.0.0.1:4001."
+            )
+        return given.split()[0]
+    if not local or not file.exists():
+        return None
+    try:
+        words = file.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HubSettingError(
+            f"COUNTERSIGN_HUB_TOKEN: the hub's token file {file} cannot be read; "
+            "name one that this user can read as COUNTERSIGN_HUB_TOKEN_FILE."
+        ) from error
+    return words[0] if words else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
