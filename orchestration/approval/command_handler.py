@@ -126,8 +126,10 @@ class CommandHandler:
 
     def _members(self, command: Command) -> Durable[Members | None]:
         """The members of the groups that matter for this command, at this moment; None where nobody can tell."""
-        pool = self._record.policy.delegate_pool() if isinstance(command, Delegation) else []
-        return (yield from self._approvers.members([*self._record.voting.seated(), *pool]))
+        voting, policy = self._record.voting, self._record.policy
+        if isinstance(command, Delegation):
+            return (yield from self._approvers.members([*voting.seated_in_reach(), *policy.delegate_pool()]))
+        return (yield from self._approvers.members(voting.seated()))
 
     def _decide(self, decision: Decision, members: Members, factor: Factor | None = None) -> Reason:
         record = self._record
@@ -139,7 +141,7 @@ class CommandHandler:
         holder = record.voting.seat_for(decision, members)
         if holder is None:
             return Reason.NEEDED_LATER
-        if factor is None and self._step_up.needed(decision):
+        if factor is None and self._step_up.needed(decision, members):
             if record.voting.is_confirmed(decision):
                 return Reason.UNCHANGED
             return self._begin_step_up(decision)
@@ -212,11 +214,11 @@ class CommandHandler:
         )
         if reason is not Reason.RECORDED:
             return reason
-        code = self._step_up.needed(delegation)
-        if record.voting.leaves_too_few(delegation.actor, delegation.to, members, confirmed=code):
-            return Reason.TOO_FEW_LEFT
+        code = self._step_up.needed(delegation, members)
         if code and not record.voting.enrolled(delegation.to):
             return Reason.DELEGATE_NOT_ENROLLED
+        if record.voting.leaves_too_few(delegation.actor, delegation.to, members, confirmed=code):
+            return Reason.TOO_FEW_LEFT
         unfit = yield from self._approvers.unfit_delegate(delegation.to)
         if unfit is not None:
             return unfit

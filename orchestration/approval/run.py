@@ -19,6 +19,7 @@ from orchestration.approval.step_up import StepUp
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import EVENTS
 from orchestration.domain.request import CardRef, Status
+from orchestration.domain.rounds import Members
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
@@ -89,7 +90,8 @@ class ApprovalRun:
         record = self.record
         level = record.policy.levels[index]
         record.open_level(index, self.now())
-        members = yield from self._approvers.members([*level.approvers, *record.policy.delegate_pool()])
+        pool = record.policy.delegate_pool()
+        members = yield from self._approvers.members([*record.voting.seated_in_reach(), *pool])
         if members is not None:
             self._approvers.ask(members)
         away = yield from self._approvers.find_delegates(level.approvers, members)
@@ -132,11 +134,20 @@ class ApprovalRun:
         self._worklists.change(before, self.record.voting.named())
         if members is not None:
             self._approvers.look_at(members)
+            if not self.record.state.undecidable and not self._escalation_helps(members):
+                why = (
+                    f"{why or 'Nobody decided in time.'} Nobody whom it escalates to may decide it, "
+                    f"but the approvers of the level {self.record.level.name} still can."
+                )
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel, text=why)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._tell_delegates(away)
+
+    def _escalation_helps(self, members: Members) -> bool:
+        """Whether the round of the escalation can be approved. If not, it is said: else people wait for nobody."""
+        return self.record.voting.approvable(members, self.record.state.round)
 
     def end(self, status: Status, *, by: str | None = None, comments: str = "", reason: str = "") -> None:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""

@@ -19,6 +19,7 @@ from orchestration.challenge.models import (
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
+from orchestration.domain.rounds import Members
 
 SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
 
@@ -31,11 +32,12 @@ class StepUp:
         self._record = record
         self._under_way: dict[str, tuple[Decision | Delegation, Task[Any]]] = {}
 
-    def needed(self, act: Decision | Delegation) -> bool:
+    def needed(self, act: Decision | Delegation, members: Members) -> bool:
         """Whether this act needs a code. A rejection never does: it is the safe answer."""
-        return self._record.voting.needs_code(act.round) and not (
-            isinstance(act, Decision) and act.choice is Choice.REJECT
-        )
+        voting = self._record.voting
+        if isinstance(act, Delegation):
+            return voting.code_to_delegate(act.actor, members)
+        return act.choice is not Choice.REJECT and voting.needs_code(act.round)
 
     def begin(self, act: Decision | Delegation) -> Reason:
         """Sends the actor a code, unless one for just this is on its way to them already.

@@ -11,7 +11,7 @@ from orchestration.approval.state import State
 from orchestration.domain import rounds
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.matching import Demand
-from orchestration.domain.policy import KnownPerson, Level, Policy
+from orchestration.domain.policy import KnownPerson, Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
 from orchestration.domain.salts import text_salt
@@ -52,7 +52,7 @@ class Voting:
 
     def rounds(self) -> list[Round]:
         """The open rounds: the level's own, and the escalation's beside it."""
-        state, level, escalation = self.state, self.level, self.policy.escalation
+        state, level = self.state, self.level
         if not state.level_open:
             return []
         found = [
@@ -66,18 +66,31 @@ class Voting:
                 asked=state.asked,
             )
         ]
-        if state.escalated and escalation is not None:
-            so_far = self.policy.levels[: state.level_index + 1]
-            escalated = self._round(
-                state.open_rounds[-1],
+        if state.escalated:
+            found += self._escalation(state.open_rounds[-1])
+        return found
+
+    def reached(self) -> list[Round]:
+        """The rounds that a delegate of now reaches: those that are open, and the escalation's if it can still open."""
+        state = self.state
+        to_come = self.level.on_timeout is OnTimeout.ESCALATE and state.level_open and not state.escalated
+        return [*self.rounds(), *(self._escalation(state.round + 1) if to_come else [])]
+
+    def _escalation(self, number: int) -> list[Round]:
+        escalation = self.policy.escalation
+        if escalation is None:
+            return []
+        so_far = self.policy.levels[: self.state.level_index + 1]
+        return [
+            self._round(
+                number,
                 escalation.approvers,
                 quorum=escalation.quorum,
                 reject_quorum=escalation.reject_quorum,
                 at_least=escalation.quorum,
                 code=any(one.needs_code(self.request.amount) for one in so_far),
             )
-            found.append(escalated)
-        return found
+        ]
 
     def _round(self, number: int, approvers: Sequence[str], **terms: Any) -> Round:
         return Round(number, approvers, self.policy.groups_in(approvers), **terms)
@@ -110,6 +123,13 @@ class Voting:
     def needs_code(self, round_number: int) -> bool:
         """Whether an approval in that round needs a code. An escalation inherits what any level so far asked for."""
         return any(round_.code for round_ in self.rounds() if round_.number == round_number)
+
+    def code_to_delegate(self, holder: str, members: Members) -> bool:
+        """Whether this person hands their vote over with a code only: one round that it reaches needs a code.
+
+        It reaches each in which they have a seat, also the escalation's before it opens.
+        """
+        return any(round_.code and round_.seats(holder, members) for round_ in self.reached())
 
     def enrolled(self, person: str) -> bool:
         """Whether the operator has enrolled a phone for them."""
@@ -219,19 +239,24 @@ class Voting:
             return None
         return settling_vote(round_, self.state.votes, choice, self.request.digest())
 
-    def approvable(self, members: Members) -> bool:
-        """Whether any open round can still be approved."""
+    def approvable(self, members: Members, number: int | None = None) -> bool:
+        """Whether any open round can still be approved, or the one of that number."""
         voters, digest = self.voters(), self.request.digest()
-        return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in voters.rounds)
+        looked_at = [one for one in voters.rounds if number is None or one.number == number]
+        return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in looked_at)
 
     def seated(self) -> list[str]:
         """The people and groups with a seat in an open round."""
         return list(dict.fromkeys(name for round_ in self.rounds() for name in round_.named))
 
-    def leaves_too_few(self, holder: str, delegate: str, members: Members, *, confirmed: bool) -> bool:
-        """Whether an open round can be approved now, and could not be any more with this delegate for `holder`.
+    def seated_in_reach(self) -> list[str]:
+        """The same, of each round that a delegate of now reaches."""
+        return list(dict.fromkeys(name for round_ in self.reached() for name in round_.named))
 
-        Every open round is looked at, not only that of the card: the delegate votes instead in each where they count.
+    def leaves_too_few(self, holder: str, delegate: str, members: Members, *, confirmed: bool) -> bool:
+        """Whether a round can be approved now, and could not be any more with this delegate for `holder`.
+
+        Every round is looked at that it reaches: the delegate votes instead in each where they count.
         """
         votes, left, digest = self.state.votes, self._votes_without(holder), self.request.digest()
         now = self.voters()
@@ -240,7 +265,7 @@ class Voting:
         return any(
             reachable(round_, votes, now, members, digest)
             and not reachable(round_, left, after, members, digest)
-            for round_ in now.rounds
+            for round_ in self.reached()
         )
 
     def has_voted(self, person: str) -> bool:

@@ -166,7 +166,7 @@ class Course:
             why = self._why_not_delegate(act)
             if why:
                 assert reason in why, f"{reason}, and by the page {why}"
-            elif self.model.rounds[act.round].code:
+            elif self.model.code_to_delegate(act.actor):
                 self._expect_code(act, reason)
             else:
                 assert reason == "recorded", f"{reason}, and by the page they may"
@@ -180,7 +180,7 @@ class Course:
             return why
         if act.actor not in model.seats(act.actor, act.round) or act.actor in model.handed.values():
             why.add("one_hop")
-        code = model.rounds[act.round].code
+        code = model.code_to_delegate(act.actor)
         why |= model.delegate_faults(act.actor, act.to, code=code)
         if model.needed_later((act.actor, act.actor)):
             why.add("needed_later")

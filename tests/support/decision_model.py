@@ -169,6 +169,7 @@ class DecisionModel:
         named = {name for one in self.rounds.values() for name in one.stage.approvers}
         if delegates:
             named |= set(self.case.delegates) or self.case.named()
+            named |= {name for one in self.in_reach().rounds.values() for name in one.stage.approvers}
         return not self.world.failing or not named & self.case.groups
 
     def look(self, *, delegates: bool = False) -> bool:
@@ -370,11 +371,23 @@ class DecisionModel:
         self.confirmed = (self.confirmed - {holder}) | ({holder} if confirmed else set())
         self.votes = [vote for vote in self.votes if holder not in {vote.actor, vote.holder}]
 
+    def in_reach(self) -> DecisionModel:
+        """The level with the rounds that a delegate of now reaches: its escalation's too, if that can still open."""
+        found = copy.deepcopy(self)
+        if self.rounds and self.level.on_timeout == "escalate" and not self.escalated:
+            found.open_escalation()
+        return found
+
+    def code_to_delegate(self, holder: str) -> bool:
+        """Whether a round that it reaches, where the holder has a seat, needs a code."""
+        found = self.in_reach()
+        return any(one.code and holder in found.holders(number) for number, one in found.rounds.items())
+
     def made_impossible(self, holder: str, to: str, *, confirmed: bool) -> set[int]:
-        """The open rounds that could be approved, and could not be any more once `to` votes for `holder`."""
-        after = copy.deepcopy(self)
+        """The rounds it reaches that could be approved, and could not be any more once `to` votes for `holder`."""
+        before, after = self.in_reach(), self.in_reach()
         after.hand_over(holder, to, confirmed=confirmed)
-        return {one for one in self.rounds if self.reachable(one) and not after.reachable(one)}
+        return {one for one in before.rounds if before.reachable(one) and not after.reachable(one)}
 
     def replaced_by(self, holder: str) -> tuple[str, bool] | None:
         """Who would be asked instead of somebody who is away, and whether also where a code is needed."""

@@ -177,10 +177,10 @@ def test_the_delegate_of_a_member_of_a_group_is_named_and_forgotten_again(decide
 
 
 def test_who_hands_over_anew_is_waited_for_no_more_nor_is_their_first_delegate() -> None:
-    with DirectRequest(BOOK, "coded") as request:
+    away = PersonEntry(delegate="U0MAL", away=ALL_YEAR)
+    with DirectRequest(BOOK, "coded", entries={"U0ADA": away}) as request:
         request.press(request.decision("U0DIRK"))
         request.code_of("U0DIRK")
-        assert request.press(request.delegation("U0ADA", "U0MAL", round_=2)) is Reason.RECORDED
         assert request.waited_for() == {"U0MAL", "U0BOB"}
         silence(request)
         assert request.waited_for() == {"U0MAL", "U0BOB", "U0ADA"}, (
