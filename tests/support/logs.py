@@ -21,7 +21,7 @@ class Keeper:
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        data.mkdir(exist_ok=True)
+        data.mkdir(mode=0o700, exist_ok=True)
         self.keys = SigningKeys.load(None, data)
         self.folder = data / "records"
 
