@@ -25,6 +25,7 @@ FAILED: Final = frozenset({"failed", "undelivered"})
 
 NOTHING_WAITS: Final = "Nothing is waiting for a code from this number."
 NOT_A_CODE: Final = "Please reply with the {digits} digits of the code, nothing else."
+NOT_YET: Final = "Your code has come in and will be checked shortly. The card will say how it went."
 TOO_LATE: Final = "That code has ended. Please press the button again for a new one."
 RIGHT: Final = "Thanks, confirmed."
 WRONG: Final = "That code isn't right, {left} {tries} left."
@@ -52,7 +53,7 @@ class TwilioWebhooks:
         if message_id in self._replies:
             return _twiml(self._replies[message_id])
         try:
-            words = self._words(await self._service.hear(number, text, message_id))
+            words = words_for(await self._service.hear(number, text, message_id), self._service.codes.digits)
         except CountersignError as error:
             return _twiml(str(error))
         self._replies[message_id] = words
@@ -86,17 +87,22 @@ class TwilioWebhooks:
             raise web.HTTPForbidden(text="The signature does not hold.")
         return form
 
-    def _words(self, heard: Heard) -> str:
-        if heard.waiting == 0:
-            return NOTHING_WAITS
-        if heard.not_a_code:
-            return NOT_A_CODE.format(digits=self._service.codes.digits)
-        if heard.answered is None or heard.challenge is None:
-            return TOO_LATE
-        if heard.answered.right or heard.challenge.status is ChallengeStatus.VERIFIED:
-            return RIGHT
-        left = heard.answered.attempts_left
-        return WRONG.format(left=left, tries="try" if left == 1 else "tries") if left > 0 else WRONG_LAST
+
+def words_for(heard: Heard, digits: int) -> str:
+    """What a reply from a phone is answered with; `digits` is how many a code has."""
+    if heard.waiting == 0:
+        return NOTHING_WAITS
+    if heard.not_a_code:
+        return NOT_A_CODE.format(digits=digits)
+    if heard.challenge is not None and heard.challenge.status is ChallengeStatus.VERIFIED:
+        return RIGHT
+    if heard.answered is None or heard.challenge is None:
+        slow = heard.challenge is not None and heard.challenge.status is ChallengeStatus.WAITING
+        return NOT_YET if slow else TOO_LATE
+    if heard.answered.right:
+        return RIGHT
+    left = heard.answered.attempts_left
+    return WRONG.format(left=left, tries="try" if left == 1 else "tries") if left > 0 else WRONG_LAST
 
 
 def _twiml(words: str | None) -> web.Response:

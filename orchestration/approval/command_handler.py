@@ -225,6 +225,7 @@ class CommandHandler:
         if code and factor is None:
             return self._begin_step_up(delegation)
         was_asked, before = delegation.actor in record.voting.undecided(), record.voting.named()
+        cast_for_them = record.voting.cast_for(delegation.actor)
         record.voting.delegate(delegation, confirmed=code)
         self._approvers.release([delegation.actor])
         self._worklists.change(before, record.voting.named())
@@ -232,6 +233,9 @@ class CommandHandler:
             self._approvers.wait_for([delegation.to])
         step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
         self._effects.ask(delegation.to, step)
+        for person in cast_for_them:
+            if person != delegation.to:
+                self._effects.send_message(person, Notice.VOTE_WITHDRAWN, step)
         self._effects.refresh_cards()
         return reason
 
@@ -242,14 +246,15 @@ class CommandHandler:
         )
         if reason is not Reason.RECORDED:
             return reason
-        asker = record.last_asker()
+        askers = record.askers()
         record.remark(comment, self._now())
         step = self._effects.post_reply(StepKind(comment.kind.value), actor=comment.actor, text=comment.text)
         self._effects.refresh_cards()
         if comment.kind is RemarkKind.QUESTION:
             self._effects.tell_requester(Notice.QUESTION, step)
-        elif comment.kind is RemarkKind.ANSWER and asker:
-            self._effects.send_message(asker, Notice.ANSWER, step)
+        elif comment.kind is RemarkKind.ANSWER:
+            for asker in askers:
+                self._effects.send_message(asker, Notice.ANSWER, step)
         return reason
 
     def _cancel(self, cancellation: Cancellation) -> Reason:

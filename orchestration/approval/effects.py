@@ -104,9 +104,14 @@ class Effects:
             self._refresh(ref)
 
     def _stale(self, channel: str, problem: str) -> None:
-        """A copy that could not be posted or edited is reported in the thread, and to the owner."""
+        """A copy that could not be edited is reported in the thread, and to the owner."""
         step = self.post_reply(StepKind.CARD_STALE, place=channel, text=problem)
         self.tell_owner(Notice.CARD_STALE, step)
+
+    def _not_posted(self, channel: str, problem: str) -> None:
+        """A copy that is not there at all is reported likewise: whoever was to see it knows of nothing."""
+        step = self.post_reply(StepKind.CARD_NOT_POSTED, place=channel, text=problem)
+        self.tell_owner(Notice.CARD_NOT_POSTED, step)
 
     # ---- the thread, and messages ------------------------------------------------------------------------
 
@@ -393,7 +398,7 @@ class Effects:
         match item:
             case PostCard(round=round_, channel=channel):
                 if not self._lost(round_, problem):
-                    self._stale(channel, problem)
+                    self._not_posted(channel, problem)
             case EditCard(ref=ref):
                 self._stale(ref.channel, problem)
             case RunAction(index=index):

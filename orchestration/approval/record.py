@@ -115,10 +115,16 @@ class Record:
         remark = Remark(actor=comment.actor, kind=comment.kind, text=comment.text, at=now)
         self.state.remarks = [*self.state.remarks, remark][-REMARKS_KEPT:]
 
-    def last_asker(self) -> str | None:
-        """Who put the last question that is still remembered."""
-        asked = [remark.actor for remark in self.state.remarks if remark.kind is RemarkKind.QUESTION]
-        return asked[-1] if asked else None
+    def askers(self) -> list[str]:
+        """Who an answer is for: whoever has asked since the last one, or else who asked last. A few are remembered."""
+        asked: list[str] = []
+        answered = True
+        for remark in self.state.remarks:
+            if remark.kind is RemarkKind.QUESTION:
+                asked = [remark.actor] if answered else [*asked, remark.actor]
+            if remark.kind is not RemarkKind.COMMENT:
+                answered = remark.kind is RemarkKind.ANSWER
+        return list(dict.fromkeys(asked[-1:] if answered else asked))
 
     def salt_of(self, what: str, text: str) -> str:
         """The salt of that text of the outcome; empty where there is no text."""

@@ -272,6 +272,10 @@ class Voting:
         """Whether they have voted at the open level, or somebody has from their seat."""
         return any(person in {vote.actor, vote.holder} for vote in self.state.votes)
 
+    def cast_for(self, holder: str) -> list[str]:
+        """Who has voted from this person's seat instead of them."""
+        return [vote.actor for vote in self.state.votes if vote.holder == holder != vote.actor]
+
     def absent(self, holder: str, delegate: str, *, confirmed: bool = False) -> None:
         """The holder is away; `delegate` votes instead, for this level.
 

@@ -76,6 +76,7 @@ class StepKind(StrEnum):
     ACTION_DONE = "action_done"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_SENT = "code_sent"
     CODE_FAILED = "code_failed"
@@ -109,9 +110,11 @@ class Notice(StrEnum):
     DIGEST = "digest"
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
+    CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_FAILED = "code_failed"
     REFUSED = "refused"  # although the code was right
+    VOTE_WITHDRAWN = "vote_withdrawn"
     OUTCOME = "outcome"
 
 

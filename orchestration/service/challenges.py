@@ -97,14 +97,30 @@ class ChallengeService:
             await self.answer_read(await self.status(challenge_id), digits, command_id), command_id
         )
 
-    async def answer_read(self, read: ChallengeProgress, digits: str, command_id: str) -> ChallengeProgress:
+    async def answer_read(
+        self, read: ChallengeProgress, digits: str, command_id: str, *, patience: float = ANSWER_WAIT
+    ) -> ChallengeProgress:
         """Answers a challenge whose `status` the caller has just read, and returns it as it stands after that.
 
         `result_for` finds the judgement in it. A challenge that has ended is returned as it was read.
         """
         if read.status is not ChallengeStatus.WAITING:
             return read
-        return await self._respond(read.challenge_id, digits, command_id)
+        return await self._respond(read.challenge_id, digits, command_id, patience)
+
+    async def judged(
+        self, challenge_id: str, command_id: str, *, patience: float = ANSWER_WAIT
+    ) -> ChallengeProgress:
+        """The challenge once an answer that was sent is judged, it has ended, or `patience` seconds are up."""
+        clock = asyncio.get_running_loop()
+        deadline, pause = clock.time() + patience, FIRST_LOOK
+        while True:
+            progress = await self.status(challenge_id)
+            judged = result_for(progress, command_id) is not None
+            if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
+                return progress
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, SLOWEST_LOOK)
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
         """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt."""
@@ -146,19 +162,13 @@ class ChallengeService:
                 waiting[state.instance_id] = given.bound
         return waiting
 
-    async def _respond(self, challenge_id: str, digits: str, command_id: str) -> ChallengeProgress:
+    async def _respond(
+        self, challenge_id: str, digits: str, command_id: str, patience: float = ANSWER_WAIT
+    ) -> ChallengeProgress:
         """Answers a challenge that waits, and looks at it until the answer is judged, it has ended, or time is up."""
         response = Response(command_id=command_id, answer=self.codes.answer(challenge_id, digits))
         await self._raise(challenge_id, EVENT_RESPONSE, response)
-        clock = asyncio.get_running_loop()
-        deadline, pause = clock.time() + ANSWER_WAIT, FIRST_LOOK
-        while True:
-            progress = await self.status(challenge_id)
-            judged = result_for(progress, command_id) is not None
-            if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
-                return progress
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, SLOWEST_LOOK)
+        return await self.judged(challenge_id, command_id, patience=patience)
 
     async def _raise(self, challenge_id: str, event: str, payload: Response | Cancelled) -> None:
         with translated():

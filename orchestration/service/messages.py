@@ -29,7 +29,8 @@ SENTENCES = {
     ),
     Reason.CODE_ON_ITS_WAY: "A code is on its way to your phone already. Reply to it there, or press Enter code here.",
     Reason.NOT_ENROLLED: (
-        "This needs a code sent to your phone, and no number is enrolled for you. Please ask who runs Countersign."
+        "This needs a code sent to your phone, and no number was enrolled for you when it was asked. Somebody else has "
+        "to decide it. Who runs Countersign can enrol you for what is asked later."
     ),
     Reason.UNCHANGED: "That was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
@@ -41,8 +42,8 @@ SENTENCES = {
         "this workspace."
     ),
     Reason.DELEGATE_NOT_ENROLLED: (
-        "Deciding this needs a code sent to a phone, and no number is enrolled for that person. Please choose somebody "
-        "else, or ask who runs Countersign to enrol their number."
+        "Deciding this needs a code sent to a phone, and no number was enrolled for that person when it was asked. "
+        "Please choose somebody else. Who runs Countersign can enrol them for what is asked later."
     ),
     Reason.DELEGATE_NOT_ALLOWED: "This policy does not let that person decide for somebody else.",
     Reason.TOO_FEW_LEFT: (

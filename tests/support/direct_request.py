@@ -57,8 +57,10 @@ class DirectRequest:
     def delegation(self, actor: str, to: str, round_: int = 1) -> Delegation:
         return Delegation(**self._stamp(actor), round=round_, to=to)
 
-    def remark(self, actor: str, text: str = "Please look at this.") -> Comment:
-        return Comment(**self._stamp(actor), kind=RemarkKind.COMMENT, text=text)
+    def remark(
+        self, actor: str, kind: RemarkKind = RemarkKind.COMMENT, text: str = "Please look at this."
+    ) -> Comment:
+        return Comment(**self._stamp(actor), kind=kind, text=text)
 
     def _stamp(self, actor: str) -> dict[str, Any]:
         progress = self.run.progress

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
@@ -19,6 +19,9 @@ from orchestration.domain.request import Via
 from orchestration.service.approvals import Actor
 
 log = logging.getLogger(__name__)
+
+# Seconds after an interaction within which it is acked, whatever is known by then. Slack waits 3, network included.
+ACK_BY: Final = 2.2
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Interaction:
             _opened_from(self.body.get("view") or {}),
         ]
         return next((place for place in places if isinstance(place, str) and place), None)
+
+    def ack_left(self) -> float:
+        """Seconds until it has to be acked: what is left of them for an answer that the ack is to show."""
+        return max(ACK_BY - (time.monotonic() - self.began), 0.0)
 
     @property
     def in_modal(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 from bot.slack.listeners.interaction import Interaction
@@ -12,8 +11,6 @@ from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.messages import sentence
 
 PATIENCE: Final = 10.0  # seconds
-# Seconds after an interaction within which it is acked, with or without a verdict. Slack waits 3, network included.
-ACK_BY: Final = 2.2
 
 
 async def verdict_on(service: ApprovalService, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
@@ -48,7 +45,7 @@ async def answer_submission(
     interaction: Interaction, service: ApprovalService, ticket: Ticket, field: str
 ) -> None:
     """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
-    verdict = await verdict_on(service, ticket, within=_left(interaction))
+    verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket)
     elif verdict.begun:
@@ -64,13 +61,8 @@ async def answer_command(
     interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str
 ) -> None:
     """For a slash command: by the ack where the verdict is quick, else apart."""
-    verdict = await verdict_on(service, ticket, within=_left(interaction))
+    verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, accepted)
     else:
         await interaction.ack(accepted if verdict.accepted else sentence(verdict))
-
-
-def _left(interaction: Interaction) -> float:
-    """Seconds for a verdict that the ack is to show: what the commit has left of them."""
-    return max(ACK_BY - (time.monotonic() - interaction.began), 0.0)

@@ -146,12 +146,28 @@ def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
     )
 
 
+def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
+    return NoticeMessage(
+        f"✗ The card of {what} could not be posted in {where}, so nobody sees it there. "
+        f"{safe(_said(tell), SAID)} {_link(tell, links)}".rstrip()
+    )
+
+
 def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
 def _refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(f"✗ {what}: {refused_though_confirmed(_said(tell))} {_link(tell, links)}".rstrip())
+
+
+def _vote_withdrawn(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    to = mention(tell.step.to) if tell.step and tell.step.to else "somebody else"
+    return NoticeMessage(
+        f"{_by(tell)} handed their vote on {what} to {to}, so what you decided for them does not count any more. "
+        f"{_link(tell, links)}".rstrip()
+    )
 
 
 def _how_it_stands(card: Card, what: str, link: str) -> str:
@@ -247,6 +263,8 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.ACTION_FAILED: _action_failed,
     Notice.CARD_STALE: _card_stale,
     Notice.UNSIGNED: _unsigned,
+    Notice.CARD_NOT_POSTED: _card_not_posted,
     Notice.CODE_FAILED: _code_failed,
+    Notice.VOTE_WITHDRAWN: _vote_withdrawn,
     Notice.REFUSED: _refused,
 }

@@ -102,6 +102,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.UNSIGNED: lambda step: (
         f"{NO} This outcome was not signed, so nothing was set going: {safe(step.text, SHORT)}"
     ),
+    StepKind.CARD_NOT_POSTED: lambda step: (
+        f"{NO} A card could not be posted in {_place(step)}: {safe(step.text, SHORT)}"
+    ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
     StepKind.REFUSED: lambda step: (

@@ -44,7 +44,9 @@ class Counted:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    with Hub(tmp_path / "elsewhere.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()) as found:
+    with Hub(
+        tmp_path / "elsewhere.db", listen="127.0.0.1:0", authenticate=False, clock=SkippableClock()
+    ) as found:
         yield found
 
 

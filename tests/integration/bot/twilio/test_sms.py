@@ -103,6 +103,22 @@ async def test_the_code_can_be_typed_in_slack_by_its_owner_alone(world: World) -
         assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
+async def test_a_typed_code_is_taken_in_time_while_nobody_can_check_it(world: World) -> None:
+    """Slack waits three seconds for a form. The code is on disk by then, and counts once a worker is there again."""
+    async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
+        card = await ask(rita, LARGE)
+        code = await press(ada, card)
+        await rita.wait_for_message(PURCHASES, lambda m: "enter_code" in actions_of(m))
+        await ada.click(PURCHASES, card["ts"], "enter_code")
+        form = await ada.wait_for_view()
+        await world.rest()
+        await ada.submit(form, {"code": code})
+        assert await ada.views() == []
+        await world.stop()
+        await world.start()
+        assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
+
+
 async def test_a_code_decides_where_the_card_is_deleted(world: World) -> None:
     """Details has what the card had: Approve, which sends the code, and then where to enter it."""
     async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:

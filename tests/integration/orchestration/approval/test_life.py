@@ -258,7 +258,10 @@ async def test_an_escalation_card_that_cannot_be_posted_is_reported_and_the_firs
     request_id = await world.ask("quick")
     world.board.problems["post_card"] = [DeliveryError("There is no such channel.")]
     await world.skip(hours=1)
-    await world.eventually(lambda: "card_stale" in world.board.steps())
+    await world.eventually(lambda: "card_not_posted" in world.board.steps())
+    await world.eventually(
+        lambda: ("U0OLGA", "card_not_posted") in [(told.user, told.notice) for told in world.board.messages]
+    )
     assert (await world.decide(request_id, "U0DAN", round=2)).accepted
     assert (await world.outcome(request_id)).status is Status.APPROVED
 

@@ -57,6 +57,10 @@ LINES = [
         step(StepKind.UNSIGNED, text="Another outcome is on <record>."),
         "✗ This outcome was not signed, so nothing was set going: Another outcome is on &lt;record&gt;.",
     ),
+    (
+        step(StepKind.CARD_NOT_POSTED, place="C0DEPLOYS", text="There is no such channel."),
+        "✗ A card could not be posted in <#C0DEPLOYS>: There is no such channel.",
+    ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
         step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
@@ -131,6 +135,15 @@ def test_what_each_message_says(story: MakeStory) -> None:
     stale = step(StepKind.CARD_STALE, place="C0DEPLOYS", text="it kept failing")
     assert says(Notice.CARD_STALE, step=stale) == (
         f"✗ A card of {WHAT} still shows what is no longer true. <#C0DEPLOYS>: it kept failing {SEEN}"
+    )
+    missing = step(StepKind.CARD_NOT_POSTED, place="C0DEPLOYS", text="There is no such channel.")
+    assert says(Notice.CARD_NOT_POSTED, step=missing) == (
+        f"✗ The card of {WHAT} could not be posted in <#C0DEPLOYS>, so nobody sees it there. "
+        f"There is no such channel. {SEEN}"
+    )
+    assert says(Notice.VOTE_WITHDRAWN, "U0BOB", step=handed) == (
+        f"<@U0FAY> handed their vote on {WHAT} to <@U0SAM>, so what you decided for them does not count any more. "
+        f"{SEEN}"
     )
 
 

@@ -1,0 +1,46 @@
+"""What is said of a code that came in, by SMS or typed: never that it has ended while it is still to be checked."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.slack.listeners import codes
+from bot.twilio import webhooks
+from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, CodeResult, Trouble
+from orchestration.service.challenges import Heard
+
+RIGHT = CodeResult(command_id="c", right=True, attempts_left=3)
+WRONG = CodeResult(command_id="c", right=False, attempts_left=1)
+LAST = CodeResult(command_id="c", right=False, attempts_left=0)
+
+
+def challenge(status: ChallengeStatus, trouble: Trouble | None = None) -> ChallengeProgress:
+    return ChallengeProgress(challenge_id="x", status=status, trouble=trouble)
+
+
+WAITING, VERIFIED = challenge(ChallengeStatus.WAITING), challenge(ChallengeStatus.VERIFIED)
+FAILED, EXPIRED = challenge(ChallengeStatus.FAILED, Trouble.WRONG), challenge(ChallengeStatus.EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("progress", "answer", "by_sms", "typed"),
+    [
+        (WAITING, None, webhooks.NOT_YET, codes.NOT_YET),
+        (EXPIRED, None, webhooks.TOO_LATE, codes.ENDED),
+        (VERIFIED, RIGHT, webhooks.RIGHT, ""),
+        (VERIFIED, None, webhooks.RIGHT, ""),
+        (WAITING, WRONG, "That code isn't right, 1 try left.", "That code isn't right, 1 try left."),
+        (
+            FAILED,
+            LAST,
+            webhooks.WRONG_LAST,
+            "Your decision does not count: three wrong codes came in; please press again for a new one.",
+        ),
+    ],
+)
+def test_the_words_for_a_code(
+    progress: ChallengeProgress, answer: CodeResult | None, by_sms: str, typed: str
+) -> None:
+    heard = Heard(waiting=1, challenge=progress, answered=answer)
+    assert webhooks.words_for(heard, 6) == by_sms
+    assert codes.words_for(progress, answer) == typed
