@@ -2,8 +2,10 @@
 FROM python:3.13-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/countersign
-COPY requirements.lock ./
-RUN /opt/countersign/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+# requirements-stores.lock has what COUNTERSIGN_RECORDS_STORE needs for S3 and Azure Blob Storage as well.
+ARG LOCK=requirements.lock
+COPY requirements.lock requirements-stores.lock ./
+RUN /opt/countersign/bin/pip install --no-cache-dir --require-hashes -r "$LOCK"
 COPY pyproject.toml README.md LICENSE ./
 COPY bot ./bot
 COPY orchestration ./orchestration

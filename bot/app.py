@@ -27,8 +27,12 @@ from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
+from bot.records import keeper as keeping
+from bot.records.head_webhook import HeadWebhook
+from bot.records.keeper import RecordKeeper
 from bot.records.log import FOLDER as RECORDS
 from bot.records.log import RecordLog
+from bot.records.store import RecordStore
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
@@ -93,13 +97,14 @@ async def running(
     pace: Pace | None = None,
     sweep_every: float = sweep.EVERY,
     redraw_every: float = home_publisher.PAUSE,
+    records_every: float = keeping.EVERY,
     orchestrators: Iterable[Callable[..., Any]] = (),
 ) -> AsyncIterator[Countersign]:
     """Runs hub, worker, Slack and HTTP in one process until the context is left. Open requests stay on disk.
 
     `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
-    as for a workspace that is only simulated. `sweep_every`: seconds. `orchestrators` run in the
-    same worker, and may ask for approvals.
+    as for a workspace that is only simulated. `sweep_every` and `records_every` (between two looks at what of the
+    records is to be copied): seconds. `orchestrators` run in the same worker, and may ask for approvals.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
@@ -129,6 +134,7 @@ async def running(
         challenges = sms.service(client) if sms else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
+        keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
         sender = CallbackSender(secrets, http)
         outcome_activities, api = _for_programs(
@@ -167,6 +173,9 @@ async def running(
         drawing = asyncio.create_task(people.home_publisher.keep(), name="draw App Homes")
         closing.push_async_callback(_end, drawing)
 
+        keeper.start()
+        closing.push_async_callback(asyncio.to_thread, keeper.stop)
+
         app = AsyncApp(client=people.slack, signing_secret=settings.signing_secret)
         register_listeners(
             app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
@@ -181,6 +190,24 @@ async def running(
         connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")
         closing.push_async_callback(_end, connecting)
         yield Countersign(service, api, records, port, connection, worker, membership, connecting)
+
+
+def _record_keeper(
+    settings: Settings,
+    records: RecordLog,
+    secrets: Secrets,
+    keys: SigningKeys,
+    http: HttpClient,
+    every: float,
+) -> RecordKeeper:
+    return RecordKeeper(
+        records,
+        keys,
+        settings.issuer,
+        store=RecordStore(settings.records_store) if settings.records_store else None,
+        webhook=HeadWebhook(settings.records_webhook, secrets, http) if settings.records_webhook else None,
+        every=every,
+    )
 
 
 async def _joined(

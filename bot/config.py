@@ -50,6 +50,8 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_SIGNING_KEY",
         "COUNTERSIGN_CALLBACK_HOSTS",
         "COUNTERSIGN_CALLBACK_NETWORKS",
+        "COUNTERSIGN_RECORDS_STORE",
+        "COUNTERSIGN_RECORDS_WEBHOOK",
     }
 )
 SECRETS: Final = (
@@ -91,6 +93,8 @@ class Settings:
     secret: str | None = field(repr=False)
     signing_key: str | None = field(repr=False)
     callback_networks: str | None
+    records_store: str | None
+    records_webhook: str | None
     callback_hosts: str | None
 
     @property
@@ -156,6 +160,10 @@ def read(environment: Mapping[str, str]) -> Settings:
         secret=given.get("COUNTERSIGN_SECRET"),
         signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
         callback_networks=given.get("COUNTERSIGN_CALLBACK_NETWORKS"),
+        records_store=given.get("COUNTERSIGN_RECORDS_STORE"),
+        records_webhook=_url("COUNTERSIGN_RECORDS_WEBHOOK", given["COUNTERSIGN_RECORDS_WEBHOOK"])
+        if "COUNTERSIGN_RECORDS_WEBHOOK" in given
+        else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
     )
 

@@ -1,4 +1,4 @@
-"""`countersign audit verify|export`: the records, for an auditor."""
+"""`countersign audit verify|export|webhook-secret`: the records, for an auditor."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from bot.cli.keys_of import published_keys
 from bot.records.audit import AuditReport, audit
 from bot.records.export import REQUESTS, ExportedLog, RecordsExport
 from bot.records.findings import Finding
+from bot.records.head_webhook import webhook_secret
 from bot.records.heads import sign_head
 from bot.records.log import FOLDER
 from bot.records.reading import Logs
 from bot.records.texts import text_faults
 from bot.security.keys import SigningKeys
+from bot.security.secrets import Secrets
 from bot.security.signatures import PublishedKeys, SignatureError
 from bot.terminal import complain, plain, say
 from orchestration.domain.errors import CountersignError
@@ -76,6 +78,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     export.add_argument("--log", metavar="PLACE", help=place)
     export.add_argument("--jwks", metavar="FILE", type=Path, help="put these keys into it, which were kept")
     export.set_defaults(command=_export)
+
+    secret = actions.add_parser(
+        "webhook-secret", help="what the receiver of COUNTERSIGN_RECORDS_WEBHOOK verifies heads with"
+    )
+    secret.set_defaults(command=_webhook_secret)
 
 
 # ---- verify ----------------------------------------------------------------------------------------------
@@ -188,6 +195,12 @@ def _head_signer(at: datetime) -> Any:
 
 def _head(keys: SigningKeys, issuer: str, log: ExportedLog, at: datetime) -> str:
     return sign_head(keys, issuer, log.id, log.last, log.hash, at)
+
+
+def _webhook_secret(_: argparse.Namespace) -> int:
+    """Derived, so it can be shown again at any time."""
+    say(webhook_secret(Secrets.load(config.secret(os.environ), config.data_dir(os.environ))))
+    return 0
 
 
 # ---- this machine ----------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Chain:
         Raises `LogInUseError`, `DamagedLogError`, `OSError` or `sqlite3.Error`.
         """
         self.id = folder.name
-        self._folder = folder
+        self.folder = folder
         self._sign = sign
         self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -98,6 +98,7 @@ class Chain:
         if self._index is not None:
             with suppress(sqlite3.Error):
                 self._index.close()
+            self._index = None  # whoever comes later must not read what the number of the file then means
         os.close(self._file)
         os.close(self._lock)
 
@@ -168,7 +169,7 @@ class Chain:
 
     @property
     def _path(self) -> Path:
-        return self._folder / ENTRIES
+        return self.folder / ENTRIES
 
     def _catch_up(self) -> bool:
         """Takes into the index what is behind its last entry. Whether the file ends in a line that was cut short.

@@ -93,9 +93,18 @@ def read_line(line: bytes) -> Entry | None:
 
 def unchecked_claims(jws: str) -> dict[str, Any]:
     """What a signature says, without checking it; nothing where it cannot be read. For what decides nothing."""
+    return _unchecked(jws, 1)
+
+
+def unchecked_header(jws: str) -> dict[str, Any]:
+    """The same of its header."""
+    return _unchecked(jws, 0)
+
+
+def _unchecked(jws: str, number: int) -> dict[str, Any]:
     try:
-        payload = jws.split(".")[1]
-        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        part = jws.split(".")[number]
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (ValueError, IndexError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -79,6 +79,11 @@ class RecordLog:
         return self._chain
 
     @property
+    def folder(self) -> Path:
+        """Where the log lies."""
+        return self._chain.folder
+
+    @property
     def lock(self) -> threading.Lock:
         """Keeps the threads of this process apart."""
         return self._lock

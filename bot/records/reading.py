@@ -56,14 +56,15 @@ class Logs:
 
     def heads(self, log: str) -> Iterator[str]:
         """Its heads, each a signed statement. Raises `LogsUnreadableError`."""
-        for line in self._lines(log, HEADS):
+        for line in self._lines(log, HEADS, ended=True):
             if line.strip():
                 yield line.decode(errors="replace").strip()
 
     def _of(self, log: str, kind: str) -> list[str]:
         return [file for file in self._folders[log] if file.startswith(kind) and file.endswith(SUFFIX)]
 
-    def _lines(self, log: str, kind: str) -> Iterator[bytes]:
+    def _lines(self, log: str, kind: str, *, ended: bool = False) -> Iterator[bytes]:
+        """`ended`: without what a kill has left of a line at the end of a file."""
         rest = b""
         for file in self._of(log, kind):
             with self._open(log, file) as opened:
@@ -77,6 +78,7 @@ class Logs:
                             )
                 except OSError as error:
                     raise LogsUnreadableError(f"{log}/{file} cannot be read ({error}).") from error
+            rest = b"" if ended else rest
         if rest:
             yield rest
 

@@ -139,6 +139,7 @@ class World:
                 pace=Pace(0.01),
                 sweep_every=0.2,
                 redraw_every=0.02,
+                records_every=0.1,
                 orchestrators=self._orchestrators,
             )
         )

@@ -154,3 +154,29 @@ async def test_an_auditor_gets_a_year_with_its_texts_and_checks_it(world: ApiWor
     (folder / "requests.jsonl").write_text(json.dumps(requests[0]) + "\n")
     code, out = await countersign(world, "audit", "verify", str(folder), "--jwks", str(kept))
     assert (code, f"{asked[0]}: its comments is not what was signed" in out) == (1, True), out
+
+
+async def test_the_running_server_copies_its_records_to_the_store(tmp_path: Path) -> None:
+    """And keeps on deciding while the store is away."""
+    store = tmp_path / "store"
+    store.write_text("no folder yet")
+    world = ApiWorld(tmp_path / "data", settings={"COUNTERSIGN_RECORDS_STORE": f"file://{store}"})
+    async with world:
+        decision = await decided(world, await world.ask(world.token("ci")))
+        assert decision["outcome"]["receipt"]
+        store.unlink()
+        await world.eventually(
+            lambda: any("receipt" in file.read_text() for file in store.glob("*/entries-*"))
+        )
+        await world.eventually(lambda: bool(list(store.glob("*/heads-*"))))
+        code, out = await countersign(
+            world, "audit", "verify", str(store), "--known", str(_kept(tmp_path, decision))
+        )
+        assert (code, "1 receipts of 1 outcomes" in out) == (0, True), out
+
+
+def _kept(folder: Path, approval: dict[str, Any]) -> Path:
+    """The receipt, as whoever asked has kept it."""
+    path = folder / "kept"
+    path.write_text(approval["outcome"]["receipt"])
+    return path
