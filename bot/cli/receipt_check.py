@@ -29,15 +29,26 @@ def check_receipt(
 ) -> dict[str, Any]:
     """The claims. `wanted` maps claims to the value that each has to have; None takes any.
 
-    Raises `ReceiptError`, or `OtherReceiptError` naming the first claim that differs.
+    Raises `ReceiptError`, or what `check_claims` raises.
     """
     claims = verify(receipt, published, issuer=issuer, on_record=on_record)
     check_claims(claims, wanted)
     return claims
 
 
-def check_claims(claims: Mapping[str, Any], wanted: Mapping[str, str | None]) -> None:
-    """Raises `OtherReceiptError` naming the first claim that is not as wanted."""
+def check_claims(
+    claims: Mapping[str, Any], wanted: Mapping[str, str | None], *, without_seal: bool = False
+) -> None:
+    """Raises `OtherReceiptError` naming the first claim that is not as wanted.
+
+    A request that another program on the task hub asked names whomever that program likes as its requester, so that
+    nobody knows whether its approver asked. It is taken only where `without_seal` says so.
+    """
+    if claims.get("asked_without_seal") and not without_seal:
+        raise OtherReceiptError(
+            f"the receipt is genuine, but {claims.get('sub')} was asked by another program on the task hub, and nobody "
+            f"checked that it was {claims.get('requester')}."
+        )
     for claim, value in wanted.items():
         if value is not None and claims.get(claim) != value:
             raise OtherReceiptError(

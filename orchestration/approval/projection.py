@@ -34,6 +34,7 @@ def card(record: Record, round_: int) -> Card:
             if request.fields.get(spec.name)
         ],
         requester=request.requester,
+        asked_without_seal=record.asked_without_seal,
         asked_at=state.asked_at,
         levels=record.levels(),
         upcoming=upcoming,

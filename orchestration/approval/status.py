@@ -65,7 +65,8 @@ def progress_of(state: OrchestrationState) -> Progress:
     A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
     """
-    progress = _published(state)
+    given = _input(state)
+    progress = _published(state, given)
     cut_short = CUT_SHORT.get(state.runtime_status)
     forged = state.runtime_status is OrchestrationStatus.COMPLETED and not (
         progress is not None and progress.status.ended
@@ -74,7 +75,6 @@ def progress_of(state: OrchestrationState) -> Progress:
         cut_short = Status.FAILED
     if progress is not None and (cut_short is None or progress.status.ended):
         return progress
-    given = _input(state)
     if progress is None:
         progress = Progress(
             request_id=state.instance_id,
@@ -102,11 +102,13 @@ def progress_of(state: OrchestrationState) -> Progress:
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
 
 
-def _published(state: OrchestrationState) -> Progress | None:
+def _published(state: OrchestrationState, given: ApprovalInput) -> Progress | None:
+    """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
     try:
-        return state.get_custom_status(Progress)
+        found = state.get_custom_status(Progress)
     except ValidationError as error:
         raise UnknownRequestError from error
+    return found if found is None or found.nonce == given.nonce else None
 
 
 def _input(state: OrchestrationState) -> ApprovalInput:

@@ -6,6 +6,7 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
+from orchestration.challenge.attempts import WrongAnswers
 from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes, mask
 from orchestration.challenge.models import (
@@ -41,6 +42,7 @@ class ChallengeActivities:
         self._sender = sender
         self._alerts = alerts
         self._since_boot = since_boot
+        self._wrong_answers = WrongAnswers()
 
     def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
         """The number's key and its mask, or why it cannot be sent to."""
@@ -68,11 +70,16 @@ class ChallengeActivities:
         """Whether the keyed answer is that of the right code, compared in constant time.
 
         Where this machine has been up for the code's lifetime since it was sent, the code is over, whatever the hub's
-        time is.
+        time is. It takes no more than three wrong answers in this process, whatever the hub has kept of them.
         """
         if given.began is not None and given.began.ended_by(self._since_boot(), given.lifetime):
             return CheckedCode(right=False, over=True)
-        return CheckedCode(right=self._codes.fits(given.answer, given.challenge_id, given.bound))
+        if self._wrong_answers.used_up(given.challenge_id):
+            return CheckedCode(right=False)
+        right = self._codes.fits(given.answer, given.challenge_id, given.bound)
+        if not right:
+            self._wrong_answers.add(given.challenge_id, given.answer)
+        return CheckedCode(right=right)
 
     def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
         """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""

@@ -42,6 +42,10 @@ class Card(Recorded):
     currency: str | None = None
     fields: list[Shown] = Field(default_factory=list)
     requester: str
+    asked_without_seal: bool = Field(
+        default=False,
+        description="Another program on the task hub named the requester, and nobody checked that",
+    )
     asked_at: datetime
     levels: list[LevelState] = Field(default_factory=list)
     upcoming: list[str] = Field(default_factory=list, description="The names of the levels still to come")

@@ -26,7 +26,7 @@ def take(text: str) -> tuple[str, str]:
         return "", text
     end = text.find('"', len(_BEGIN))
     seal, rest = text[len(_BEGIN) : end], text[end + 1 :]
-    if end < 0 or not rest.endswith("}"):
+    if not seal or end < 0 or not rest.endswith("}"):
         return "", text
     if rest.startswith(_VALUE):
         return seal, rest[len(_VALUE) : -1]

@@ -22,7 +22,7 @@ from durabletask.client import (
     OrchestrationStatus,
     parse_orchestration_state,
 )
-from durabletask.history import HistoryEvent
+from durabletask.history import ExecutionStartedEvent, HistoryEvent
 from durabletask.history import SubOrchestrationInstanceCreatedEvent as ChildCreated
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
@@ -41,7 +41,7 @@ from orchestration.domain.errors import (
     WrongStateError,
 )
 from orchestration.domain.names import is_entity, is_own_event, is_own_orchestration
-from orchestration.domain.request import APPROVAL, Outcome, Status
+from orchestration.domain.request import APPROVAL, RECONCILE, Outcome, Status
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import OVER
@@ -145,10 +145,16 @@ class Operations:
 
     async def whole_history(self, progress: Progress) -> list[HistoryEvent]:
         """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
-        events = await self.history(progress.request_id)
+        events = await self._own_history(progress.request_id, APPROVAL)
         with suppress(UnknownRequestError):
-            events += await self.history(reconcile_id(progress.request_id, progress.nonce))
+            events += await self._own_history(reconcile_id(progress.request_id, progress.nonce), RECONCILE)
         return events
+
+    async def _own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
+        """The history, if it begins as one of that orchestration: that of any other holds what nobody sealed."""
+        events = await self.history(instance_id)
+        started = next((event for event in events if isinstance(event, ExecutionStartedEvent)), None)
+        return events if started is not None and started.name == orchestration else []
 
     async def reconciled_outcome(self, progress: Progress) -> Outcome | None:
         """The outcome that `reconcile` wrote for an approval that was stopped or failed; None before it has."""
@@ -156,7 +162,11 @@ class Operations:
             state = await self.instance(reconcile_id(progress.request_id, progress.nonce))
         except UnknownRequestError:
             return None
-        return state.get_output(Outcome) if state.runtime_status is OrchestrationStatus.COMPLETED else None
+        # Anybody on the hub may start another orchestration under that ID.
+        if state.name != RECONCILE or state.runtime_status is not OrchestrationStatus.COMPLETED:
+            return None
+        outcome = state.get_output(Outcome)
+        return outcome if outcome is not None and outcome.nonce == progress.nonce else None
 
     async def with_reconciled(self, progress: Progress) -> Progress:
         """The progress; of an approval that was stopped, with the outcome that `reconcile` wrote, once it has."""

@@ -214,7 +214,8 @@ class ManagementRoutes:
         instance_id = self._admit(call, ADMIN_RIGHT)
         new_id = call.request.query.get("restartWithNewInstanceId", "true").lower() != "false"
         restarted = await self._operations.restart(instance_id, new_id=new_id)
-        return json_response(self._urls.started(call, restarted, may_act=True), 202)
+        addresses = self._urls.started(call, restarted, may_act=True, look_with=ADMIN_RIGHT)
+        return json_response(addresses, 202)
 
     async def purge(self, call: ApiCall) -> web.Response:
         """Purges it, if it has ended."""
@@ -285,15 +286,18 @@ def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
 
 
 def _public(state: OrchestrationState) -> dict[str, Any]:
-    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside."""
+    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside.
+
+    Raises `UnknownRequestError` for anything else: of that nothing is sealed, and it would be taken for an approval.
+    """
+    if state.name != APPROVAL:
+        raise UnknownRequestError
     shown = _instance(state, with_input=False)
-    if state.name == APPROVAL:
-        try:
-            approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
-        except UnknownRequestError:
-            approval = None
-        return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}
-    return shown
+    try:
+        approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
+    except UnknownRequestError:
+        approval = None
+    return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}
 
 
 def _outcome(state: OrchestrationState) -> Outcome | None:

@@ -42,14 +42,16 @@ class Urls:
         """One approval."""
         return f"{self.base(call)}/api/approvals/{request_id}"
 
-    def started(self, call: ApiCall, instance_id: str, *, may_act: bool) -> Started:
+    def started(
+        self, call: ApiCall, instance_id: str, *, may_act: bool, look_with: str = STATUS_RIGHT
+    ) -> Started:
         """The management addresses under the names of Durable Functions.
 
         As theirs they carry a key, so that following them needs no header: to look, for whoever asked; to act on the
-        instance, for those who `may_act`.
+        instance, for those who `may_act`. The key of `STATUS_RIGHT` shows an approval and nothing else.
         """
         instance = f"{self.base(call)}{MANAGEMENT}/{instance_id}"
-        look = self._query(call, STATUS_RIGHT, instance_id)
+        look = self._query(call, look_with, instance_id)
         act = self._query(call, ADMIN_RIGHT, instance_id) if may_act else ""
         return Started(
             id=instance_id,

@@ -50,6 +50,7 @@ SAID: Final = 300
 REASON: Final = 600
 ANSWER: Final = 200
 REST: Final = "_There is more of this than fits here. It is all under ⋯ Details._"
+UNCHECKED: Final = "so another program says; nobody checked who asks"
 EVERYTHING: Final = 10_000_000  # characters, seen or on the wire: more than a request can have
 
 
@@ -149,7 +150,7 @@ def _ended(card: Card) -> list[Json]:
         lines.append(why)
     done = within(map(_action, card.actions), "\n", 2800)
     history = level_lines(card, naming=False) if _tells_more(card) else ""
-    asked = f"Asked by {mention(card.requester)}, {when(card.asked_at)}"
+    asked = f"Asked by {_requester(card)}, {when(card.asked_at)}"
     small = [history, DOT.join([asked, _small_print(card)])]
     parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
     return [*parts, *map(blocks.context, filter(None, small))]
@@ -160,6 +161,11 @@ def _ended(card: Card) -> list[Json]:
 
 def _title(card: Card) -> str:
     return safe(card.title, 150, room=800) or safe(card.policy_title, 60)
+
+
+def _requester(card: Card) -> str:
+    """Whoever decides has to know where it is only said that this person asks: it may be an approver who does."""
+    return mention(card.requester) + (f" ({UNCHECKED})" if card.asked_without_seal else "")
 
 
 def _amount(card: Card) -> str:
@@ -196,7 +202,7 @@ _EVERYTHING: Final = _Limits(*[EVERYTHING] * 6)
 def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     """Who asks for what. Short fields share the line; long ones get their own."""
     amount = _amount(card)
-    lead = f"{mention(card.requester)} asks for {bold(amount) or 'approval'}"
+    lead = f"{_requester(card)} asks for {bold(amount) or 'approval'}"
     said = [
         (
             safe(field.label, limits.label, room=limits.label_room),

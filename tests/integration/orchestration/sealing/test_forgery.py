@@ -31,27 +31,8 @@ from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
 from orchestration.sealing.client import SealingInterceptor
 from tests.support.core_world import PATIENCE, SEAL_KEYS, CoreWorld
+from tests.support.other_program import REQUEST, strange_worker
 from tests.support.people import NUMBERS
-
-
-@pytest.fixture
-def stranger(connection: Connection) -> Iterator[TaskHubGrpcClient]:
-    with TaskHubGrpcClient(host_address=connection._address) as client:
-        yield client
-
-
-@contextmanager
-def strange_worker(
-    connection: Connection, **orchestrators: Callable[..., Any]
-) -> Iterator[TaskHubGrpcWorker]:
-    """A worker of another program, which takes the work of these orchestrations and of no other."""
-    worker = TaskHubGrpcWorker(host_address=connection._address, data_converter=PydanticConverter())
-    for name, orchestrator in orchestrators.items():
-        worker._registry.add_named_orchestrator(name, orchestrator)
-    worker.use_work_item_filters()
-    worker.start()
-    yield worker
-    worker.stop()
 
 
 def decision(identity: Any, actor: str = "U0ADA", choice: str = "approve") -> dict[str, Any]:
@@ -133,9 +114,6 @@ async def test_the_vote_keeps_the_seal_of_its_command(world: CoreWorld) -> None:
 # ---- starts ------------------------------------------------------------------------------------------------
 
 
-REQUEST = {"policy": "deploy", "title": "x", "requester": "U0RITA"}
-
-
 @pytest.mark.parametrize(
     ("orchestration", "given"),
     [
@@ -191,6 +169,18 @@ async def test_another_program_may_ask_and_the_record_says_so(
     assert progress.asked_without_seal
     await world.decide("theirs", "U0ADA")
     assert (await world.outcome("theirs")).asked_without_seal
+
+
+async def test_another_program_stamps_nothing_that_the_service_stamps(
+    world: CoreWorld, stranger: TaskHubGrpcClient
+) -> None:
+    """Named there, a token would sign the callbacks with its secret, and the receipt would name it."""
+    given = {"request": {**REQUEST, "asked_with": "payroll", "idempotency_key": "k"}}
+    stranger.schedule_new_orchestration("approval", input=given, instance_id="theirs")
+    await world.until("theirs", lambda progress: len(progress.cards) == 1)
+    request = (await world.service.view("theirs")).request
+    assert request.asked_with is None
+    assert request.idempotency_key is None
 
 
 # ---- work that somebody else took --------------------------------------------------------------------------

@@ -204,6 +204,28 @@ def test_an_entity_answers_for_itself(hub: HubInHand) -> None:
     assert "U0FIN" not in delegates
 
 
+def test_a_code_is_not_found_by_turning_the_hub_back(hub: HubInHand) -> None:
+    """Somebody has Ada's session and the hub: each of their tries is the first one, as far as the history says."""
+    start = hub.asked(ME, "wire", amount="20000")
+    pressed = hub.play(ME, sealed_decision(hub, start, "U0ADA"), history=hub.play(ME, start).history())
+    (created,) = created_in(pressed.history())
+    child = created.subOrchestrationInstanceCreated
+    waiting = hub.play(child.instanceId, started(child.name, child.input.value))
+    right = hub.phones.code("U0ADA")
+    wrong = [digits for digits in ("000000", "000001", "000002", "000003") if digits != right][:3]
+
+    def tried(digits: str) -> str:
+        answer = Response(command_id=digits, answer=hub.codes.answer(child.instanceId, digits))
+        sent = hub.raised(child.instanceId, EVENT_RESPONSE, answer)
+        after = hub.play(child.instanceId, sent, history=waiting.history())
+        return envelope.take(after.response.customStatus.value)[1]
+
+    assert '"verified"' in tried(right)
+    for digits in wrong:
+        assert '"attempts_left":2' in tried(digits)
+    assert '"verified"' not in tried(right)
+
+
 # ---- what our own code could be made to seal ---------------------------------------------------------------
 
 

@@ -268,3 +268,16 @@ def test_keys_are_rotated_listed_and_retired_on_the_data_directory(
     for words in (("rotate",), ("retire", old)):
         code, _, err = key(*words)
         assert (code, "COUNTERSIGN_SIGNING_KEY: is set" in err) == (2, True)
+
+
+def test_a_request_whose_requester_nobody_checked_is_taken_only_when_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An approver who can reach the hub asks in somebody else's name, and approves."""
+    keys = SigningKeys.load(None, tmp_path)
+    kept = tmp_path / "jwks.json"
+    kept.write_text(json.dumps(published(keys)))
+    given = ["verify", signing(keys, asked_without_seal=True), "--jwks", str(kept), "--id", "deploy-1"]
+    assert main(given) == 1
+    assert "nobody checked that it was U0RITA" in capsys.readouterr().err
+    assert main([*given, "--asked-without-seal"]) == 0

@@ -84,7 +84,39 @@ def test_a_text_comes_out_of_its_envelope_as_it_went_in(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "null", '{"$seal":"', '{"$seal":"x', '{"$seal":"x"', "[1]", '{"a":1}', '"x"']
+    "text",
+    [
+        '{"$value":5}',
+        '{"$value":{"a":1}}',
+        '{"$seal":"x","a":1}',
+        '{"a":1,"a":2}',
+        ' {"a":1}',
+        '{"a":"\\ud800"}',
+        "{}",
+        '{ "a": 1 }',
+        "null",
+    ],
+)
+def test_no_text_comes_out_as_another(text: str) -> None:
+    """Whatever people may write into it."""
+    seal = KEYS.seal(("x",), text)
+    assert envelope.take(envelope.put(seal, text)) == (seal, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        '{"$seal":"","a":1}',
+        "{}",
+        "null",
+        '{"$seal":"',
+        '{"$seal":"x',
+        '{"$seal":"x"',
+        "[1]",
+        '{"a":1}',
+        '"x"',
+    ],
 )
 def test_what_has_no_envelope_has_no_seal(text: str) -> None:
     assert envelope.take(text) == ("", text)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
+from durabletask.task import OrchestrationContext
 
 from tests.support.api_world import ApiWorld
+from tests.support.other_program import strange_worker
 from tests.support.simulated import fault
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,6 +52,25 @@ async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_t
     assert (await api.call("POST", asked["resumePostUri"].replace("{text}", "back"))).status == 202
     await api.until(asked["id"], lambda progress: len(progress.cards) == 1)
     assert (await api.call("GET", asked["statusQueryGetUri"])).body["runtimeStatus"] == "Running"
+
+
+async def test_a_status_address_shows_an_approval_and_nothing_that_took_its_place(api: ApiWorld) -> None:
+    """Whoever holds the hub purges the request, and runs something of their own under its ID that says yes."""
+
+    def theirs(_: OrchestrationContext, outcome: Any) -> Any:
+        return outcome
+
+    ci = api.token("ci", "U0RITA", "request")
+    asked = (await api.call("POST", "/api/approvals", ci, json={"policy": "deploy", "title": "Deploy?"})).body
+    await api.client.terminate_orchestration(asked["id"])
+    assert (await api.client.purge_orchestration(asked["id"])).deleted_instance_count >= 1
+    with strange_worker(api.app.connection, theirs=theirs):
+        await api.client.schedule_new_orchestration(
+            "theirs", input={"status": "approved"}, instance_id=asked["id"]
+        )
+        await api.client.wait_for_orchestration_completion(asked["id"], timeout=20)
+    looked = await api.call("GET", asked["statusQueryGetUri"])
+    assert looked.status == 404
 
 
 async def test_the_key_of_a_status_address_shows_nothing_from_inside(api: ApiWorld) -> None:

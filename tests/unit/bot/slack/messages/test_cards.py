@@ -48,6 +48,15 @@ def lines(rendered: Rendered) -> list[str]:
     return found
 
 
+def test_a_card_says_where_nobody_checked_who_asks(story: MakeStory) -> None:
+    """Whoever decides must not think that a colleague asked: it may be an approver who did."""
+    card = story().card(1).model_copy(update={"asked_without_seal": True})
+    unchecked = "<@U0RITA> (so another program says; nobody checked who asks)"
+    assert lines(render(card))[1].startswith(f"{unchecked} asks for")
+    ended = card.model_copy(update={"status": Status.APPROVED, "open": False})
+    assert any(f"Asked by {unchecked}" in line for line in lines(render(ended)))
+
+
 def test_a_new_card(story: MakeStory) -> None:
     fields = {"vendor": "Acme", "needed_by": "1 Dec"}
     card = story(fields=fields, description="Ours are from 2019.\nQuote: https://acme.example/q/7").card(1)

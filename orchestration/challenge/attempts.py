@@ -1,0 +1,33 @@
+"""The wrong answers that this process has seen. The hub counts them too, but its holder can turn back that count."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+from orchestration.challenge.models import ATTEMPTS
+
+# Challenges. To push one out, its person would get that many codes.
+REMEMBERED: Final = 10_000
+
+
+class WrongAnswers:
+    """Of each challenge the first few. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wrong: OrderedDict[str, set[str]] = OrderedDict()
+
+    def add(self, challenge_id: str, answer: str) -> None:
+        """This one was wrong. The same one again counts once: an activity may run twice."""
+        with self._lock:
+            self._wrong.setdefault(challenge_id, set()).add(answer)
+            self._wrong.move_to_end(challenge_id)
+            while len(self._wrong) > REMEMBERED:
+                self._wrong.popitem(last=False)
+
+    def used_up(self, challenge_id: str) -> bool:
+        """Whether the challenge had all its tries: no further answer is right."""
+        with self._lock:
+            return len(self._wrong.get(challenge_id, ())) >= ATTEMPTS
