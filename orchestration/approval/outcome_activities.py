@@ -72,7 +72,7 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
     return ApprovalInput(
         nonce=new_nonce(),
         salt=new_salt(),
-        request=rules.check_request(request, policy),
+        request=rules.check_request(request, policy, book.enrolled()),
         policy=policy,
         people=book.people_of(policy),
     )

@@ -10,7 +10,9 @@ What is not known when a policy is loaded is left out:
   have enough people. `needs_of_groups` says how many of them have to come from the group.
 - Delegates. One votes from the seat of somebody whom the round names, and both have then decided. So a delegate never
   makes a round possible that is impossible without one.
-- Phones. Whoever is named where a code is needed has one: the policy file is refused otherwise.
+
+Where a round needs a code, only people with a phone can approve it. Whoever it names has one, else the policy file is
+refused. Of its groups only those can count whom the operator enrolled, if that is known (`eligible`).
 
 The running request has a check of its own, with what is known by then: `orchestration.domain.rounds.reachable`.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from orchestration.domain.matching import Demand, Matching
 
@@ -31,7 +33,8 @@ class PolicyRound:
     """A round as the policy describes it: a level's own, or that of its escalation.
 
     `approvals` and `rejections` say how many different people each takes. With `everybody` all who are asked must
-    approve, and `approvals` is the least number.
+    approve, and `approvals` is the least number. With a group, `eligible` are all who could be in it and approve, where
+    that is known.
     """
 
     level: str
@@ -41,6 +44,12 @@ class PolicyRound:
     rejections: int
     everybody: bool = False
     escalation: bool = False
+    eligible: tuple[str, ...] | None = None
+
+    @property
+    def candidates(self) -> tuple[str, ...] | None:
+        """All who could approve it; None where nobody can tell."""
+        return self.eligible if self.groups else self.people
 
     @property
     def label(self) -> str:
@@ -75,6 +84,10 @@ class Impossible:
     def _too_few_named(self) -> str:
         what, named = self.round, len(self.people)
         label = "the escalation" if what.escalation else what.label
+        if what.groups:
+            have = f"only {_listed(self.people)} can have one sent" if named else "nobody has a phone"
+            approvals = "an approval" if self.needed == 1 else f"{self.needed} approvals"
+            return f"{label} needs {approvals} confirmed by a code, but {have}; add phones under [people.ID]"
         if self.rejecting:
             return (
                 f"{label} needs {self.needed} rejections of {named} people; name more people, or lower its "
@@ -127,8 +140,9 @@ class GroupNeed:
                 f'everybody in there decides {_listed([one.label for one in self.spent])}, as its quorum is "all"'
             )
         members = "1 member" if self.members == 1 else f"{self.members} members"
+        phone = " with a phone" if self.rounds[0].eligible is not None else ""
         need = "need" if len(self.rounds) > 1 else "needs"
-        return f"{labels} {need} at least {members} of {groups}"
+        return f"{labels} {need} at least {members}{phone} of {groups}"
 
 
 def find_impossible(
@@ -176,7 +190,8 @@ class _Course:
     def fault(self, looked_at: PolicyRound, at: int = 0, *, rejecting: bool = False) -> Impossible | None:
         """Why that round in the place of level `at` cannot be approved (or rejected), or None."""
         if rejecting:
-            looked_at = replace(looked_at, approvals=looked_at.rejections, everybody=False)
+            # A rejection needs no code.
+            looked_at = replace(looked_at, approvals=looked_at.rejections, everybody=False, eligible=None)
         if self.repeat:
             rounds, place = [looked_at], 0
         else:
@@ -186,7 +201,7 @@ class _Course:
         short = Matching(demands(rounds, self.barred)).shortage
         if short is None:
             return None
-        known = [index for index, one in enumerate(rounds) if not one.groups]
+        known = [index for index, one in enumerate(rounds) if one.candidates is not None]
         involved = [known[index] for index in short.places]
         failing = place if place in involved and (rejecting or looked_at.escalation) else involved[-1]
         named = {person for index in involved for person in rounds[index].people}
@@ -202,14 +217,14 @@ class _Course:
 def demands(rounds: Sequence[PolicyRound], barred: Collection[str]) -> list[Demand]:
     """How many different people each of these rounds takes, of those who can be left for it; nobody of `barred`.
 
-    They come one after the other. A round with a group is left out: who is in it is not known. Those whom a round of
-    "all" names have decided by its end, whether there or before, so no later round can count on them.
+    They come one after the other. A round of which nobody can tell who could approve it is left out. Those whom a round
+    of "all" names have decided by its end, whether there or before, so no later round can count on them.
     """
     spent = set(barred)
     found: list[Demand] = []
     for one in rounds:
-        if not one.groups:
-            found.append(([person for person in one.people if person not in spent], one.approvals))
+        if one.candidates is not None:
+            found.append(([person for person in one.candidates if person not in spent], one.approvals))
         if one.everybody:
             spent |= set(one.people)
     return found
@@ -218,7 +233,8 @@ def demands(rounds: Sequence[PolicyRound], barred: Collection[str]) -> list[Dema
 def needs_of_groups(levels: Sequence[PolicyLevel], *, repeat: bool) -> list[GroupNeed]:
     """The rounds that cannot be decided by the people they name, and how many members of their groups it takes."""
     own = [first for first, _ in levels]
-    found: dict[tuple[tuple[str, ...], int, tuple[PolicyRound, ...]], list[PolicyRound]] = {}
+    alike: dict[tuple[Any, ...], list[PolicyRound]] = {}
+    needs: list[GroupNeed] = []
     for at, looked_at in _each_round(levels):
         if not looked_at.groups:
             continue
@@ -229,9 +245,14 @@ def needs_of_groups(levels: Sequence[PolicyLevel], *, repeat: bool) -> list[Grou
         takes = tuple(one for one in before if not set(looked_at.groups).isdisjoint(one.groups))
         if not set(looked_at.groups) <= {group for one in takes for group in one.groups}:
             takes = ()
-        if missing:
-            found.setdefault((tuple(looked_at.groups), missing, takes), []).append(looked_at)
-    return [GroupNeed(rounds, groups, number, spent) for (groups, number, spent), rounds in found.items()]
+        if not missing:
+            continue
+        same = (looked_at.groups, missing, takes, looked_at.eligible is None)
+        if same not in alike:
+            alike[same] = []
+            needs.append(GroupNeed(alike[same], looked_at.groups, missing, takes))
+        alike[same].append(looked_at)
+    return needs
 
 
 def crowded_escalations(levels: Sequence[PolicyLevel], *, repeat: bool) -> Impossible | None:
@@ -242,7 +263,7 @@ def crowded_escalations(levels: Sequence[PolicyLevel], *, repeat: bool) -> Impos
     if repeat:
         return None
     rounds = [escalation or own for own, escalation in levels]
-    known = [one for one in rounds if not one.groups]
+    known = [one for one in rounds if one.candidates is not None]
     short = Matching(demands(rounds, ())).shortage
     if short is None:
         return None

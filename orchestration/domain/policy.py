@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -25,7 +25,7 @@ from orchestration.domain import decidability
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.matching import Demand
-from orchestration.domain.request import Duration, Recorded, Status, to_json
+from orchestration.domain.request import ApprovalRequest, Duration, Recorded, Status, to_json
 
 
 def e164(number: str) -> str:
@@ -331,10 +331,24 @@ class Policy(Recorded):
         """Those of the principals that are groups, each once, in order."""
         return list(dict.fromkeys(principal for principal in principals if principal in self.groups))
 
-    def impossible(self, barred: Collection[str] = (), *, escalations: bool = True) -> list[Impossible]:
-        """The rounds that can never be decided once nobody of `barred` may: see `decidability`. Empty if all can."""
+    def impossible(
+        self,
+        barred: Collection[str] = (),
+        *,
+        escalations: bool = True,
+        enrolled: Collection[str] | None = None,
+        request: ApprovalRequest | None = None,
+    ) -> list[Impossible]:
+        """The rounds that can never be decided once nobody of `barred` may: see `decidability`. Empty if all can.
+
+        `enrolled` have a phone for codes; None where that is not known. Without a `request` a level needs a code if it
+        may need one for some amount.
+        """
         return decidability.find_impossible(
-            self._levels(), repeat=self.allow_repeat_approver, barred=barred, escalations=escalations
+            self._levels(enrolled, request),
+            repeat=self.allow_repeat_approver,
+            barred=barred,
+            escalations=escalations,
         )
 
     def warnings(self) -> list[str]:
@@ -352,7 +366,7 @@ class Policy(Recorded):
     def depends_on_groups(self) -> str | None:
         """How many members its groups have to have, as a sentence without a full stop; None if it needs none."""
         repeat = self.allow_repeat_approver
-        needs = decidability.needs_of_groups(self._levels(), repeat=repeat)
+        needs = decidability.needs_of_groups(self._levels(enrolled=()), repeat=repeat)
         told = [need.sentence() for need in needs if not need.spent]
         others = [] if self.allow_self_approval else ["whoever asks"]
         others += [] if repeat or len(self.levels) == 1 else ["whoever decides another level"]
@@ -366,8 +380,21 @@ class Policy(Recorded):
         """
         return decidability.demands([own for own, _ in self._levels()[start:]], barred)
 
-    def _levels(self) -> list[PolicyLevel]:
-        return [(self._own_round(level), self._escalation_of(level)) for level in self.levels]
+    def _levels(
+        self, enrolled: Collection[str] | None = None, request: ApprovalRequest | None = None
+    ) -> list[PolicyLevel]:
+        found: list[PolicyLevel] = []
+        code = False
+        for level in self.levels:
+            own_code = level.confirms if request is None else level.needs_code(request.amount)
+            code = code or own_code  # an escalation inherits what any level so far asks for
+            own, escalation = self._own_round(level), self._escalation_of(level)
+            if enrolled is not None and own_code:
+                own = replace(own, eligible=tuple(enrolled))
+            if enrolled is not None and code and escalation is not None:
+                escalation = replace(escalation, eligible=tuple(enrolled))
+            found.append((own, escalation))
+        return found
 
     def _own_round(self, level: Level) -> PolicyRound:
         needed = level.people_needed(0)
@@ -427,6 +454,10 @@ class PolicyBook(Recorded):
                         f"add one under [people.{person}]"
                     )
         return self
+
+    def enrolled(self) -> list[str]:
+        """Whose phone the operator enrolled."""
+        return [person for person in self.people if self._phone(person)]
 
     def _phone(self, person: str) -> str | None:
         found = self.people.get(person)

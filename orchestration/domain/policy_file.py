@@ -55,7 +55,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
         faults += [
             (("policies", key), fault.sentence())
             for key, policy in book.policies.items()
-            for fault in policy.impossible()
+            for fault in policy.impossible(enrolled=book.enrolled())
         ]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
@@ -12,8 +13,13 @@ from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.domain.rounds import EligibleVoters, Members
 
 
-def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
-    """The request as this policy wants it (currency filled in). Raises `InvalidRequestError` naming the field."""
+def check_request(
+    request: ApprovalRequest, policy: Policy, enrolled: Collection[str] | None = None
+) -> ApprovalRequest:
+    """The request as this policy wants it (currency filled in). Raises `InvalidRequestError` naming the field.
+
+    `enrolled` have a phone for codes; None where that is not known.
+    """
     known = {field.name: field for field in policy.fields}
     for name in request.fields:
         if name not in known:
@@ -33,17 +39,17 @@ def check_request(request: ApprovalRequest, policy: Policy) -> ApprovalRequest:
             raise InvalidRequestError(f"amount: {policy.title} takes no amount.", field="amount")
         request = request.model_copy(update={"currency": policy.currency})
     if auto_approves(request, policy) is None:
-        _check_others_suffice(request, policy)
+        _check_others_suffice(request, policy, enrolled)
     return request
 
 
-def _check_others_suffice(request: ApprovalRequest, policy: Policy) -> None:
+def _check_others_suffice(request: ApprovalRequest, policy: Policy, enrolled: Collection[str] | None) -> None:
     """Raises `InvalidRequestError` where too few people are left to decide it without the requester.
 
     Only the levels' own rounds are looked at: while these can be decided the request can, whomever it escalates to.
     """
     barred = set() if policy.allow_self_approval else {request.requester}
-    for fault in policy.impossible(barred, escalations=False):
+    for fault in policy.impossible(barred, escalations=False, enrolled=enrolled, request=request):
         what = "reject it at" if fault.rejecting else "decide"
         raise InvalidRequestError(
             f"policy: without you too few people are left to {what} the level {fault.round.level}, "

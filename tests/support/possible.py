@@ -9,12 +9,16 @@ from itertools import combinations
 
 @dataclass(frozen=True)
 class Terms:
-    """One round as a policy writes it. `least` is how many different people it takes; with `everybody`, at least."""
+    """One round as a policy writes it. `least` is how many different people it takes; with `everybody`, at least.
+
+    Where it needs a code, of its groups only those who are `enrolled` count.
+    """
 
     approvers: tuple[str, ...]
     least: int = 1
     rejections: int = 1
     everybody: bool = False
+    enrolled: tuple[str, ...] | None = None
 
 
 # Each level's own round, and its escalation's if it escalates.
@@ -49,6 +53,8 @@ def in_turn(rounds: Sequence[Terms], groups: Collection[str], used: Collection[s
     one, *rest = rounds
     named = {who for who in one.approvers if who not in groups}
     known, free = len(named) == len(set(one.approvers)), named - set(used)
+    if not known and one.enrolled is not None:
+        known, free = True, set(one.enrolled) - set(used)
     if one.everybody:  # afterwards all of them have decided, here or before
         return (not known or len(free) >= one.least) and in_turn(rest, groups, {*used, *named})
     if not known:

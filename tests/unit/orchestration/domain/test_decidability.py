@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.cli.main import main
 from bot.slack.ids import SlackIds
+from orchestration.approval.outcome_activities import taken
 from orchestration.domain import policy_file
 from orchestration.domain.errors import InvalidRequestError, PolicyError
 from orchestration.domain.policy import Escalation, Level, Policy
@@ -32,6 +34,7 @@ levels = st.fixed_dictionaries(
         "at_least": st.sampled_from([None, None, 1, 2, 3]),
         "reject_quorum": few,
         "on_timeout": st.sampled_from(["expire", "escalate"]),
+        "sms": st.sampled_from([False, False, True]),
     }
 )
 escalations = st.fixed_dictionaries({"approvers": approvers, "quorum": few, "reject_quorum": few})
@@ -51,29 +54,50 @@ def policy_of(given_levels: list[dict[str, Any]], escalation: dict[str, Any], **
 
 
 def terms_of(
-    given_levels: list[dict[str, Any]], escalation: dict[str, Any]
+    given_levels: list[dict[str, Any]], escalation: dict[str, Any], enrolled: set[str] | None = None
 ) -> list[tuple[Terms, Terms | None]]:
     found: list[tuple[Terms, Terms | None]] = []
-    other = Terms(tuple(escalation["approvers"]), escalation["quorum"], escalation["reject_quorum"])
+    code = False
     for level in given_levels:
+        code = code or level["sms"]
         everybody = level["quorum"] == "all"
         least = level["at_least"]
         least = (
             least or min(2, len(set(level["approvers"]))) if everybody else max(least or 1, level["quorum"])
         )
-        own = Terms(tuple(level["approvers"]), least, level["reject_quorum"], everybody=everybody)
+        phones = tuple(sorted(enrolled)) if enrolled is not None else None
+        own = Terms(
+            tuple(level["approvers"]),
+            least,
+            level["reject_quorum"],
+            everybody=everybody,
+            enrolled=phones if level["sms"] else None,
+        )
+        other = Terms(
+            tuple(escalation["approvers"]),
+            escalation["quorum"],
+            escalation["reject_quorum"],
+            enrolled=phones if code else None,
+        )
         found.append((own, other if level["on_timeout"] == "escalate" else None))
     return found
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(levels, min_size=1, max_size=4), escalations, st.booleans())
+@given(
+    st.lists(levels, min_size=1, max_size=4),
+    escalations,
+    st.booleans(),
+    st.sets(st.sampled_from([*PEOPLE, "U0E"])),
+)
 def test_a_policy_is_refused_just_where_no_way_is_found(
-    given_levels: list[dict[str, Any]], escalation: dict[str, Any], repeat: bool
+    given_levels: list[dict[str, Any]], escalation: dict[str, Any], repeat: bool, phones: set[str]
 ) -> None:
     policy = policy_of(given_levels, escalation, allow_repeat_approver=repeat)
-    wrong = list(impossible(terms_of(given_levels, escalation), [GROUP], repeat=repeat))
-    faults = policy.impossible()
+    enrolled = phones | set(policy.confirmers())
+    terms = terms_of(given_levels, escalation, enrolled)
+    wrong = list(impossible(terms, [GROUP], repeat=repeat))
+    faults = policy.impossible(enrolled=enrolled)
     assert bool(faults) == bool(wrong)
     for fault in faults:
         assert not set(fault.people) & {GROUP}
@@ -269,6 +293,12 @@ OTHERS = "not counting whoever asks and whoever decides another level"
             [],
         ),
         (
+            text_of(("First", [GROUP], "sms_above = 5"), ("Second", [GROUP], "sms = true"))
+            + f'[people.{A}]\nphone = "+12025550142"\n[people.{B}]\nphone = "+12025550142"\n',
+            f"level First and level Second need at least 1 member with a phone of S0G, {OTHERS}",
+            [],
+        ),
+        (
             text_of(("First", [GROUP], ALL), ("Second", [GROUP], "")),
             f"level First needs at least 1 member of S0G, {OTHERS}",
             [
@@ -307,7 +337,8 @@ def test_what_depends_on_groups_or_on_the_course_is_told(
     file.write_text(text)
     assert main(["policies", "check", str(file)]) == 0
     said = [f"Note: policies.p: {note}."] if note else []
-    assert capsys.readouterr().out.splitlines()[1:] == [
+    printed = [line for line in capsys.readouterr().out.splitlines()[1:] if "TWILIO_" not in line]
+    assert printed == [
         *said,
         *(f"Warning: policies.p: {one}." for one in warnings),
     ]
@@ -321,6 +352,46 @@ def test_who_needs_nobody_may_ask_though_they_alone_decide() -> None:
     assert check_request(small, policy).currency == "USD"
     with pytest.raises(InvalidRequestError, match="too few people are left to decide the level First"):
         check_request(small.model_copy(update={"amount": None}), policy)
+
+
+@pytest.mark.parametrize(
+    ("phones", "words"),
+    [
+        (
+            [],
+            "level First needs 2 approvals confirmed by a code, but nobody has a phone; add phones under [people.ID]",
+        ),
+        (
+            [C],
+            "level First needs 2 approvals confirmed by a code, but only U0C can have one sent; add phones",
+        ),
+        (
+            [C, D],
+            "level First and level Second together need 3 different people, but only U0C and U0D can decide there",
+        ),
+        ([A, C, D], None),
+    ],
+)
+def test_a_group_that_needs_a_code_takes_people_with_phones(phones: list[str], words: str | None) -> None:
+    """Who is in the group is not known, but only people whom the operator enrolled can approve."""
+    text = text_of(("First", [GROUP], "quorum = 2\nsms_above = 10"), ("Second", [C, D], ""))
+    text += "".join(f'[people.{who}]\nphone = "+12025550142"\n' for who in phones)
+    if words is None:
+        assert policy_file.parse(text, "p.toml", SlackIds()).policies
+        return
+    with pytest.raises(PolicyError) as refused:
+        policy_file.parse(text, "p.toml", SlackIds())
+    assert words in str(refused.value)
+
+
+def test_who_is_one_of_the_few_with_a_phone_asks_for_no_more_than_needs_none() -> None:
+    text = text_of(("First", [GROUP], "sms_above = 10")) + f'[people.{A}]\nphone = "+12025550142"\n'
+    book = policy_file.parse(text, "p.toml", SlackIds())
+    small = ApprovalRequest.model_validate({"policy": "p", "title": "T", "requester": A, "amount": "10"})
+    assert taken(small, book, SlackIds()).policy is not None
+    for amount in (Decimal(11), None):
+        with pytest.raises(InvalidRequestError, match="too few people are left to decide the level First"):
+            taken(small.model_copy(update={"amount": amount}), book, SlackIds())
 
 
 def test_who_is_needed_to_reject_cannot_ask() -> None:
