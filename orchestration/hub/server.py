@@ -48,6 +48,7 @@ class Hub:
     `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. `lease` is how long a
     connected worker may hold a work item before it is dispatched again, in real time and not by `clock`. Instances
     that ended longer than `retention` ago, by the hub's clock, are deleted. Instances of the orchestrations that
+    `embedded` says that it runs inside a program of which it is a part, and does not log who can reach it.
     `run_once` names are never rewound or restarted, and none but the one that started them can replace them: what
     they did stands. `busy_poll` makes the hub faster under
     load if it has a process of its own (see busy_polling.py); in a process with its workers it gains nothing.
@@ -64,11 +65,12 @@ class Hub:
         lease: timedelta = timedelta(minutes=5),
         retention: timedelta = housekeeping.RETENTION,
         run_once: Collection[str] = (),
+        embedded: bool = False,
         busy_poll: bool = False,
     ) -> None:
         self.clock: clocks.Clock = clock if clock is not None else clocks.SystemClock()
         self._path = Path(path)
-        self._doors = Doors(self._path, listen, token_file, authenticate=authenticate)
+        self._doors = Doors(self._path, listen, token_file, authenticate=authenticate, embedded=embedded)
         self._lease_s = lease.total_seconds()
         self._retention = retention
         self._time_keeper = timekeeping.TimeKeeper(

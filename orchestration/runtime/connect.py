@@ -229,7 +229,13 @@ def connect(
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
-        hub = Hub(data_dir / HUB_FILE, clock=clock, retention=retention, run_once=list(OrchestrationName))
+        hub = Hub(
+            data_dir / HUB_FILE,
+            clock=clock,
+            retention=retention,
+            run_once=list(OrchestrationName),
+            embedded=True,
+        )
         try:
             hub.start()
         except HubError as error:

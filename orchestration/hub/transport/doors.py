@@ -23,8 +23,15 @@ class Doors:
     """
 
     def __init__(
-        self, file: Path, listen: str | None, token_file: Path | None, *, authenticate: bool
+        self,
+        file: Path,
+        listen: str | None,
+        token_file: Path | None,
+        *,
+        authenticate: bool,
+        embedded: bool = False,
     ) -> None:
+        self._embedded = embedded
         self._file = file
         self._tcp = loopback(listen) if listen is not None else None
         if self._tcp is None and not authenticate:
@@ -45,7 +52,9 @@ class Doors:
         """
         self._unix = UnixSocket(self._file)
         server.listen_unix(self._unix.bind())
-        _log.info("Open at unix://%s to %s.", self._unix.path, peers.owners())
+        # Inside another program the socket is that program's own, and nobody is meant to connect to it.
+        level = logging.DEBUG if self._embedded else logging.INFO
+        _log.log(level, "Open at unix://%s to %s.", self._unix.path, peers.owners())
         if self._tcp is None:
             return f"unix://{self._unix.path}"
         tokens = Tokens.load(self._token_file) if self._authenticate else None
