@@ -35,11 +35,14 @@ SENTENCES = {
     Reason.UNCHANGED: "That was already recorded; nothing changed.",
     Reason.NOT_AN_APPROVER: "You are not one of the approvers of this request, so nothing changed.",
     Reason.SELF_APPROVAL: "You cannot decide your own request; someone else has to.",
-    Reason.COUNTED_BEFORE: "You have decided an earlier level of this request; this one is for somebody else.",
+    Reason.COUNTED_BEFORE: (
+        "You have decided an earlier level of this request, or whoever you would vote for has; this one is for "
+        "somebody else."
+    ),
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
     Reason.DELEGATE_UNFIT: (
-        "That person cannot decide this for you: they asked for it, have decided, are away, or are no active member of "
-        "this workspace."
+        "That person cannot decide this for you: they asked for it, have decided, have handed over their own vote, are "
+        "away, or are no active member of this workspace."
     ),
     Reason.DELEGATE_NOT_ENROLLED: (
         "Deciding this needs a code sent to a phone, and no number was enrolled for that person when it was asked. "
@@ -50,7 +53,10 @@ SENTENCES = {
         "Without your own vote too few different people would be left to approve this. Please choose somebody who does "
         "not decide here already."
     ),
-    Reason.NEEDED_LATER: "A later level cannot be decided without you, so please leave this one to others.",
+    Reason.NEEDED_LATER: (
+        "A later level cannot be decided without you, or without whoever you would vote for, so please leave this one "
+        "to others."
+    ),
     Reason.ONE_HOP: "You decide this for somebody else, and a delegate cannot delegate again.",
     Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
     Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",
