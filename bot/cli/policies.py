@@ -1,4 +1,4 @@
-"""`countersign policies check FILE`: finds every fault in a policy file."""
+"""`countersign policies check|digest FILE`: every fault in a policy file; what receipts call its policies."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(command=_check)
 
+    digest = actions.add_parser("digest", help="the digest of each policy in a file, as receipts have it")
+    digest.add_argument("file", type=Path, metavar="FILE")
+    digest.set_defaults(command=_digest)
+
     secret = actions.add_parser(
         "secret", help="what the systems verify with that a policy's outcomes are POSTed to"
     )
@@ -45,6 +49,18 @@ def _secret(given: argparse.Namespace) -> int:
         raise PolicyError(f"NAME: {given.name!r} is no name of a policy, such as purchase.")
     secrets = Secrets.load(config.secret(os.environ), config.data_dir(os.environ))
     say(action_secret(secrets, given.name))
+    return 0
+
+
+def _digest(given: argparse.Namespace) -> int:
+    """By which an auditor finds the text that decided. Raises `PolicyError`."""
+    # Imported late: they bring the HTTP client with them.
+    from bot import policy_reloading  # noqa: PLC0415
+    from bot.outbound import actions  # noqa: PLC0415
+
+    book = policy_reloading.load(given.file, actions.installed(), sms=True)
+    for key, policy in sorted(book.policies.items()):
+        say(f"{policy.digest()}  {key}")
     return 0
 
 

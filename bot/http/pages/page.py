@@ -11,6 +11,7 @@ from typing import Final
 
 from bot.http.pages.record import RequestRecord
 from bot.http.templating import TEMPLATES, render
+from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import clean, system, unescape
@@ -61,6 +62,7 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         policy=policy,
         progress=progress,
         outcome=progress.outcome,
+        entry=unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {},
         amount=None if request.amount is None else format_amount(request.amount, request.currency),
         fields=[(labels.get(name, name), value) for name, value in request.fields.items() if value],
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],

@@ -12,8 +12,11 @@ import fsspec
 import pytest
 
 from bot.cli.main import main
+from bot.slack.ids import SlackIds
+from orchestration.domain import policy_file
 from tests.support.logs import Keeper
 from tests.support.receipts import ISSUER, NONCE, ended, published
+from tests.support.world import policies
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -253,3 +256,13 @@ def test_records_in_a_store_are_read_by_its_address(keeper: Keeper, run: Run, jw
     store.pipe_file(f"/kept/{keeper.log}/entries-000000000001-000000000002.jsonl", keeper.file.read_bytes())
     code, out, _ = run("audit", "verify", "memory://kept", "--jwks", jwks)
     assert (code, f"{keeper.log}: entries 1 to 2" in out) == (0, True), out
+
+
+def test_a_receipt_leads_to_the_text_of_its_policy(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "policies.toml"
+    file.write_text(policies("api"))
+    code, out, _ = run("policies", "digest", file)
+    known = policy_file.parse(file.read_text(), "here", SlackIds()).policies
+    assert (code, out.splitlines()) == (0, [f"{known[key].digest()}  {key}" for key in sorted(known)])
+    file.write_text(policies("api").replace("30m", "31m"))
+    assert run("policies", "digest", file)[1] != out

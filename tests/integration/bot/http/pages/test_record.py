@@ -129,6 +129,8 @@ async def test_all_of_a_decided_request_is_on_it(reader: RecordReader) -> None:
         "Is it tested?",
         f"--id {request_id} \\ --nonce {outcome.nonce} \\ --digest {outcome.digest} \\ < receipt.txt",
         outcome.receipt,
+        f"of the log {next((api.data / 'records').iterdir()).name} , signed 20",
+        f"for {api.url}.",
         "Receipt signed",
         "Made for Rita Moreno U0RITA ; this address is good until 20",
     ):
