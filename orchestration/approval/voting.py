@@ -204,6 +204,12 @@ class Voting:
 
     def _strands(self, decision: Decision, holder: str, round_: Round, members: Members) -> bool:
         """Whether the round can be approved now, and could not be any more by others after this approval."""
+        # Whoever votes from their own seat takes the place of somebody else who would have voted. If no later level
+        # needs them, as many can still follow as before. So only these two have to be looked at.
+        for_somebody = holder != decision.actor
+        not_asked = round_.quorum == "all" and holder not in (round_.asked or ())
+        if not for_somebody and not not_asked:
+            return False
         votes, digest, now = self.state.votes, self.request.digest(), self.voters()
         approval = Vote(
             round=round_.number,

@@ -54,8 +54,7 @@ SENTENCES = {
         "not decide here already."
     ),
     Reason.NEEDED_LATER: (
-        "A later level cannot be decided without you, or without whoever you would vote for, so please leave this one "
-        "to others."
+        "After your approval too few people would be left for a later level. Please leave this one to others."
     ),
     Reason.ONE_HOP: "You decide this for somebody else, and a delegate cannot delegate again.",
     Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
