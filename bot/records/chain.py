@@ -183,7 +183,7 @@ class Chain:
             if os.fstat(self._file).st_size <= last.ends:
                 raise DamagedLogError(f"{self._path}: was cut; it had {last.sequence} entries.")
             self._read(last)
-        with open(self._file, "rb", closefd=False) as file:
+        with open(self._file, "rb", closefd=False) as file, self._known.at_once():
             file.seek(_behind(last))
             return self._take_lines(file)
 

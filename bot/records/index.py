@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,6 +63,17 @@ class Index:
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             (entry.place.sequence, starts, ends, entry.hash, entry.kind, entry.request, entry.nonce),
         )
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Adds many entries in one transaction: all of them, or none where it ends in an error."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def find(self, request: str, nonce: str, kind: Kind) -> list[Indexed]:
         """The entries of that kind about that start of the request, in order."""
