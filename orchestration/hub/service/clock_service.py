@@ -49,7 +49,7 @@ def _route(call: _Call, *, served: bool) -> rpc.UnaryHandler:
             )
         try:
             time = await call(json.loads(request))
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise _invalid(f"This is not a request to the clock: {error}.") from error
         except HubError as error:
             raise _invalid(str(error)) from error

@@ -9,7 +9,7 @@ from typing import Any, Final
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import message_factory
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from orchestration.hub import errors
 from orchestration.hub.service.calls import Answer, TaskHubService
@@ -80,6 +80,14 @@ def _stream(
     return rpc.StreamHandler(handle)
 
 
+def _decoded(kind: type[Message], request: bytes) -> Message:
+    """The request. Raises InvalidError where it is none."""
+    try:
+        return kind.FromString(request)
+    except DecodeError:
+        raise errors.InvalidError(f"The request is not a {kind.DESCRIPTOR.name} of the protocol.") from None
+
+
 def _unserved(name: str) -> Callable[[Any], Answer]:
     def refuse(_request: Any) -> Answer:
         raise errors.UnsupportedError(f"This hub does not know the call {name}: it is newer than the hub.")
@@ -93,7 +101,7 @@ def routes(service: TaskHubService, store: GroupCommitStore) -> rpc.Routes:
     out: rpc.Routes = {}
     for method in described.methods:
         call: Any = getattr(service, method.name, None)
-        decode = message_factory.GetMessageClass(method.input_type).FromString
+        decode = partial(_decoded, message_factory.GetMessageClass(method.input_type))
         make: Any = _stream if call is not None and method.server_streaming else partial(_unary, store)
         call = call or _unserved(method.name)
         out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)

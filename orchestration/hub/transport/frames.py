@@ -4,27 +4,42 @@ import struct
 from typing import Final
 from urllib.parse import quote
 
-from orchestration.hub.transport import rpc
+from orchestration.hub.transport import bounds, hpack, rpc
 
 # A frame's header: 24 bits of length and 8 of type, then flags and stream.
 FRAME_HEADER: Final = struct.Struct(">IBI")
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    range(10)
+)
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITIZED = 1, 1, 4, 8, 32
 MAX_FRAME: Final = 16384
 DEFAULT_WINDOW: Final = 65535
 LARGEST_WINDOW: Final = (1 << 31) - 1
-LARGEST_HEADERS: Final = 64 * 1024
-NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, COMPRESSION_ERROR = 0, 1, 3, 9
+LARGEST_FRAME_SETTING: Final = (1 << 24) - 1
+NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 0, 1, 3, 5, 6
+SETTINGS_TIMEOUT, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 4, 7, 8, 9, 11
+# Where frames of one kind always have one length, their length.
+LENGTHS: Final = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+# The kinds that are about the connection, and those that are about one stream. WINDOW_UPDATE may be about both.
+OF_CONNECTION: Final = frozenset({SETTINGS, PING, GOAWAY})
+OF_STREAM: Final = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, CONTINUATION})
 
 # A request carries several payloads of up to 1 MiB. A stream's window is never enlarged, so this is its limit.
 LARGEST_REQUEST: Final = 64 * 1024 * 1024
-INITIAL_WINDOW_SETTING: Final = 4
-MAX_FRAME_SETTING: Final = 5
+PUSH_SETTING, STREAMS_SETTING, INITIAL_WINDOW_SETTING, MAX_FRAME_SETTING, HEADERS_SETTING = 2, 3, 4, 5, 6
 # After so many bytes received, the client's window for the whole connection is renewed.
 WINDOW_STEP: Final = 1 << 20
 # Characters of an error's message. It may quote what a client sent, and clients take headers of a few KiB only.
 _LONGEST_MESSAGE: Final = 1000
+
+
+class Http2Error(Exception):
+    """What the client sent breaks the rules of HTTP/2: the connection cannot go on. `code` is for its GOAWAY."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview) -> bytes:
@@ -51,7 +66,12 @@ def _length(number: int) -> bytes:
 RESPONSE_HEADERS: Final = b"\x88" + literal(b"content-type", b"application/grpc")
 OK_TRAILERS: Final = literal(b"grpc-status", b"0")
 SERVER_PREFACE: Final = frame(
-    SETTINGS, 0, 0, struct.pack(">HI", INITIAL_WINDOW_SETTING, LARGEST_REQUEST)
+    SETTINGS,
+    0,
+    0,
+    struct.pack(">HI", INITIAL_WINDOW_SETTING, LARGEST_REQUEST)
+    + struct.pack(">HI", STREAMS_SETTING, bounds.STREAMS)
+    + struct.pack(">HI", HEADERS_SETTING, hpack.LARGEST_LIST),
 ) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", LARGEST_WINDOW - DEFAULT_WINDOW))
 
 
@@ -76,5 +96,35 @@ def message(payload: bytes) -> bytes:
 
 
 def unpadded(flags: int, payload: bytes) -> bytes:
-    """The payload of a frame without its padding."""
-    return payload[1 : len(payload) - payload[0]] if flags & PADDED else payload
+    """The payload of a frame without its padding. Raises Http2Error."""
+    if not flags & PADDED:
+        return payload
+    if not payload or payload[0] >= len(payload):
+        raise Http2Error(PROTOCOL_ERROR)
+    return payload[1 : len(payload) - payload[0]]
+
+
+def check(kind: int, stream: int, length: int) -> None:
+    """Refuse a frame that cannot be right, whatever is in it. Raises Http2Error."""
+    if length > MAX_FRAME or length != LENGTHS.get(kind, length):
+        raise Http2Error(FRAME_SIZE_ERROR)
+    if kind == PUSH_PROMISE or (kind in OF_CONNECTION if stream else kind in OF_STREAM):
+        raise Http2Error(PROTOCOL_ERROR)
+    if stream and not stream & 1 and kind != PRIORITY:
+        raise Http2Error(PROTOCOL_ERROR)  # a stream of the server, which opens none
+
+
+def settings(payload: bytes) -> dict[int, int]:
+    """The settings in a frame; of a repeated one the last. Raises Http2Error."""
+    if len(payload) % 6:
+        raise Http2Error(FRAME_SIZE_ERROR)
+    out: dict[int, int] = {}
+    for setting, value in struct.iter_unpack(">HI", payload):
+        if setting == INITIAL_WINDOW_SETTING and value > LARGEST_WINDOW:
+            raise Http2Error(FLOW_CONTROL_ERROR)
+        if setting == MAX_FRAME_SETTING and not MAX_FRAME <= value <= LARGEST_FRAME_SETTING:
+            raise Http2Error(PROTOCOL_ERROR)
+        if setting == PUSH_SETTING and value > 1:
+            raise Http2Error(PROTOCOL_ERROR)
+        out[setting] = value
+    return out

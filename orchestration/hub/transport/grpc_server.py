@@ -5,12 +5,13 @@ import socket
 from functools import partial
 from typing import Final
 
-from orchestration.hub.transport import peers, rpc
+from orchestration.hub.transport import bounds, peers, rpc
 from orchestration.hub.transport.http2 import Http2Connection
 from orchestration.hub.transport.listener import Listener
 from orchestration.hub.transport.tokens import Tokens
 
 _STEP_S: Final = 0.005
+_LOOK_S: Final = 1.0
 
 
 class GrpcServer:
@@ -18,31 +19,45 @@ class GrpcServer:
 
     def __init__(self, routes: rpc.Routes) -> None:
         self._routes = routes
-        self._connections: set[Http2Connection] = set()
+        self._connections = bounds.Connections()
         self._listeners: list[Listener] = []
+        self._looking: asyncio.Task[None] | None = None
 
     def listen_unix(self, bound: socket.socket) -> None:
         """Serve a Unix socket to the user that the hub runs as, and to root."""
         connection = partial(Http2Connection, self._routes, self._connections)
-        self._listeners.append(Listener(bound, connection, lambda one: peers.is_owner(peers.user_of(one))))
+        self._listen(Listener(bound, connection, lambda one: peers.is_owner(peers.user_of(one))))
 
     def listen_tcp(self, bound: socket.socket, tokens: Tokens | None) -> None:
         """Serve a TCP socket to whoever sends one of the tokens with each call; to everybody where there are none."""
         connection = partial(Http2Connection, self._routes, self._connections, tokens)
-        self._listeners.append(Listener(bound, connection, lambda _one: True))
+        self._listen(Listener(bound, connection, lambda _one: True))
+
+    def _listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._connections.look(loop.time())
+            await asyncio.sleep(_LOOK_S)
 
     async def close(self, grace_s: float) -> None:
         """Accept no more connections, let calls in progress finish for so many seconds, and hang up."""
         for listener in self._listeners:
             listener.close()
+        if self._looking is not None:
+            self._looking.cancel()
         until = asyncio.get_running_loop().time() + grace_s
         # At most a second, once, when the hub stops.
         while self._busy() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # see above
             await asyncio.sleep(_STEP_S)
-        for connection in list(self._connections):
+        for connection in self._connections.all():
             connection.close()
-        while self._connections:  # noqa: ASYNC110  # as above
+        while self._connections.all():  # noqa: ASYNC110  # as above
             await asyncio.sleep(_STEP_S)
 
     def _busy(self) -> bool:
-        return any(one.busy for one in self._connections)
+        return any(one.busy for one in self._connections.all())

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from orchestration.hub.transport import bounds
+
 _log: Final = logging.getLogger(__name__)
 _BACKLOG: Final = 128
 # Connections that are accepted before the others are served again.
@@ -17,7 +19,10 @@ _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Listener:
-    """Accepts connections until it is closed. `serve` makes the protocol of one; `allowed` says whether it may stay."""
+    """Accepts connections until it is closed. `serve` makes the protocol of one; `allowed` says whether it may stay.
+
+    However many come, it accepts `bounds.ACCEPT_RATE` a second, so that the others are served meanwhile.
+    """
 
     def __init__(
         self,
@@ -29,6 +34,8 @@ class Listener:
         self._serve = serve
         self._allowed = allowed
         self._loop = asyncio.get_running_loop()
+        self._budget: float = bounds.ACCEPT_BURST
+        self._counted_at = self._loop.time()
         self._connecting: set[asyncio.Task[object]] = set()
         listening.settimeout(0)  # does not block
         listening.listen(_BACKLOG)
@@ -41,7 +48,13 @@ class Listener:
             self._socket.close()
 
     def _accept(self) -> None:
+        now = self._loop.time()
+        earned = (now - self._counted_at) * bounds.ACCEPT_RATE
+        self._budget, self._counted_at = min(bounds.ACCEPT_BURST, self._budget + earned), now
         for _ in range(_AT_ONCE):
+            if self._budget < 1:
+                self._pause(_AT_ONCE / bounds.ACCEPT_RATE)
+                return
             try:
                 connection, _address = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -50,9 +63,9 @@ class Listener:
                 if error.errno not in _NO_ROOM:
                     raise
                 _log.warning("No connection can be accepted for now: %s.", error.strerror)
-                self._loop.remove_reader(self._socket)
-                self._loop.call_later(_PAUSE_S, self._again)
+                self._pause(_PAUSE_S)
                 return
+            self._budget -= 1
             if self._allowed(connection):
                 connection.settimeout(0)
                 task = self._loop.create_task(self._loop.connect_accepted_socket(self._serve, connection))
@@ -60,6 +73,10 @@ class Listener:
                 task.add_done_callback(self._connected)
             else:
                 connection.close()
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._socket)
+        self._loop.call_later(seconds, self._again)
 
     def _again(self) -> None:
         if self._socket.fileno() >= 0:

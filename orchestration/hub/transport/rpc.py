@@ -15,6 +15,7 @@ def status_number(code: grpc.StatusCode) -> int:
 
 UNIMPLEMENTED: Final = status_number(grpc.StatusCode.UNIMPLEMENTED)
 INTERNAL: Final = status_number(grpc.StatusCode.INTERNAL)
+UNAVAILABLE: Final = status_number(grpc.StatusCode.UNAVAILABLE)
 UNAUTHENTICATED: Final = status_number(grpc.StatusCode.UNAUTHENTICATED)
 
 

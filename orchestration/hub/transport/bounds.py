@@ -1,0 +1,126 @@
+"""How much a client may take up of the hub, alone and together with all others.
+
+Who sends no token may take up little: those connections are few, short, and share one budget. The rest keeps a client
+that fails, or one that was let in and means harm, from taking the memory or the processor from the others.
+"""
+
+from typing import Final, Protocol
+
+# Calls in progress on one connection. What a client asks for beyond these is refused, and may be sent again.
+STREAMS: Final = 1000
+# Bytes of requests that have not arrived whole. One request may have 64 MiB.
+UNFINISHED: Final = 96 * 1024 * 1024
+UNFINISHED_IN_ALL: Final = 256 * 1024 * 1024
+# Seconds from the headers of a request to its end.
+REQUEST_S: Final = 60.0
+# Bytes of answers that the client has not taken. With more, it gets no further calls until it has.
+UNREAD: Final = 64 * 1024 * 1024
+UNREAD_IN_ALL: Final = 256 * 1024 * 1024
+# Bytes of an answer that only reads, and is not sent where too many wait: an answer to a change is shorter.
+LARGE_ANSWER: Final = 64 * 1024
+# Bytes that wait for the client to read its socket. With more, the hub reads nothing more of what it sends.
+UNSENT: Final = 8 * 1024 * 1024
+# Seconds for which a client may leave so much unread.
+UNREAD_S: Final = 60.0
+# Seconds from the connection to the end of the client's first SETTINGS, and from a HEADERS frame to its last
+# CONTINUATION.
+GREETING_S: Final = 5.0
+# Bytes up to which one connection is left alone, though all together are over a bound.
+FREE: Final = 1024 * 1024
+# Connections of clients that were let in, and of others: where there are more of these, the oldest has to go.
+CONNECTIONS: Final = 256
+UNPROVEN: Final = 64
+# What a connection may do before a call has sent the token: seconds, bytes, calls.
+UNPROVEN_S: Final = 20.0
+UNPROVEN_BYTES: Final = 64 * 1024
+UNPROVEN_CALLS: Final = 20
+# Bytes a second from all connections that have sent no token, and how many of them at once.
+UNPROVEN_RATE: Final = 256 * 1024
+UNPROVEN_BURST: Final = 1024 * 1024
+# Bytes of header blocks a second on one connection, without blocks that repeat another, and how many of them at once.
+HEADERS_RATE: Final = 1024 * 1024
+HEADERS_BURST: Final = 2 * 1024 * 1024
+# Frames that carry no request cost credit: each one, and more where they make more work. A second, a request and an
+# answer give some of it. A client without any is hung up on.
+CREDIT: Final = 10_000
+CREDIT_A_SECOND: Final = 500
+CREDIT_A_REQUEST: Final = 8
+CREDIT_AN_ANSWER: Final = 4
+RESET_COST: Final = 5
+SETTINGS_COST: Final = 20
+# Connections that are accepted a second, and how many at once.
+ACCEPT_RATE: Final = 200
+ACCEPT_BURST: Final = 400
+# Seconds in which a client may read why the hub hangs up, and bytes that it may go on sending meanwhile.
+PARTING_S: Final = 2.0
+PARTING_BYTES: Final = 1024 * 1024
+
+
+class Bounded(Protocol):
+    """A connection, as far as its bounds go."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in progress."""
+
+    def close(self) -> None:
+        """Hang up, whatever is in progress."""
+
+    def evict(self) -> None:
+        """Hang up, to make room."""
+
+    def look(self, now: float) -> None:
+        """Hang up on a client that takes too long, and go on reading where there is room again."""
+
+
+class Connections:
+    """All connections of a server, and what they take up together."""
+
+    def __init__(self) -> None:
+        # Those that were let in, the others in the order in which they came, and those that are being hung up on.
+        self._proven: set[Bounded] = set()
+        self._unproven: dict[Bounded, None] = {}
+        self._parting: set[Bounded] = set()
+        # Bytes of requests that have not arrived whole, and of answers that were not taken.
+        self.unfinished = 0
+        self.unread = 0
+        # Bytes that may still be read from connections that have sent no token.
+        self.unproven_bytes: float = UNPROVEN_BURST
+        self._looked_at: float | None = None
+
+    def add(self, one: Bounded) -> None:
+        """Count a new connection, in the place of the oldest that was not let in, where there are too many of these."""
+        if len(self._unproven) >= UNPROVEN:
+            next(iter(self._unproven)).evict()
+        self._unproven[one] = None
+
+    def prove(self, one: Bounded) -> bool:
+        """Count it among those that were let in. False where there are too many already."""
+        if len(self._proven) >= CONNECTIONS:
+            return False
+        del self._unproven[one]
+        self._proven.add(one)
+        return True
+
+    def part(self, one: Bounded) -> None:
+        """Let others take its place: it is being hung up on."""
+        self.remove(one)
+        self._parting.add(one)
+
+    def remove(self, one: Bounded) -> None:
+        """Count it no more."""
+        self._proven.discard(one)
+        self._unproven.pop(one, None)
+        self._parting.discard(one)
+
+    def all(self) -> list[Bounded]:
+        """Every connection that is not closed yet."""
+        return [*self._proven, *self._unproven, *self._parting]
+
+    def look(self, now: float) -> None:
+        """To be called about once a second."""
+        passed = 0.0 if self._looked_at is None else now - self._looked_at
+        self._looked_at = now
+        self.unproven_bytes = min(UNPROVEN_BURST, self.unproven_bytes + passed * UNPROVEN_RATE)
+        for one in self.all():
+            one.look(now)

@@ -1,0 +1,313 @@
+"""The calls of one connection: from the headers of a request to the end of its answer."""
+
+import asyncio
+import logging
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from orchestration.hub.transport import bounds, frames, rpc
+from orchestration.hub.transport.call import Call
+from orchestration.hub.transport.patience import Patience
+from orchestration.hub.transport.sender import Sender
+from orchestration.hub.transport.tokens import Tokens
+
+_log: Final = logging.getLogger(__name__)
+_UNAUTHENTICATED: Final = rpc.RpcError(
+    rpc.UNAUTHENTICATED,
+    "This task hub answers only calls that send its token, as the metadata `authorization: Bearer TOKEN`. "
+    "The token is in the file that the hub names when it starts.",
+)
+_UNFINISHED: Final = rpc.RpcError(
+    rpc.UNAVAILABLE, "The hub holds too many bytes of requests that have not arrived whole. Try again."
+)
+_LATE: Final = rpc.RpcError(
+    rpc.UNAVAILABLE, f"The request has not arrived whole within {bounds.REQUEST_S:.0f} s. Try again."
+)
+_UNREAD: Final = rpc.RpcError(
+    rpc.UNAVAILABLE, "This client has left too many answers unread. Read them, and try again."
+)
+# Calls that the hub ended before the client had sent all: as many are known, for the client's frames on the way.
+_ENDED_EARLY: Final = 2 * bounds.STREAMS
+
+
+class Streams:
+    """The calls of one connection. `prove` is called when a call has sent one of the `tokens` for the first time."""
+
+    def __init__(
+        self,
+        routes: rpc.Routes,
+        connections: bounds.Connections,
+        patience: Patience,
+        tokens: Tokens | None,
+        prove: Callable[[], None],
+    ) -> None:
+        self._routes = routes
+        self._connections = connections
+        self._patience = patience
+        self._tokens = tokens
+        self._prove = prove
+        self._loop = asyncio.get_running_loop()
+        self._calls: dict[int, Call] = {}
+        self.sender = Sender(self._calls, connections)
+        # The streams of requests that have not arrived whole, with the time of their headers, and their bytes.
+        self._unfinished: dict[int, float] = {}
+        self._unfinished_bytes = 0
+        self._ended_early: dict[int, None] = {}
+        self._received = 0
+        # Calls that were answered since they last gave credit.
+        self._answered = 0
+        # The last stream that the client opened.
+        self.last = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in progress."""
+        return bool(self._calls)
+
+    def spend(self, cost: int) -> None:
+        """Count a frame that carries no request. Raises Http2Error where there were too many."""
+        if self._patience.spent:
+            # Each answer may be answered by frames that make room for the next.
+            answered, self._answered = self._answered, 0
+            sent, self.sender.sent = self.sender.sent, 0
+            self._patience.earn(answered * bounds.CREDIT_A_REQUEST + sent * bounds.CREDIT_AN_ANSWER)
+        self._patience.spend(cost)
+
+    def look(self, now: float) -> None:
+        """End the calls whose requests take too long to arrive."""
+        for stream in [one for one, since in self._unfinished.items() if now - since > bounds.REQUEST_S]:
+            self._refuse(stream, _LATE, ended=False)
+
+    def drop_all(self) -> None:
+        """Cancel every call."""
+        for call in list(self._calls.values()):
+            self._cancel(call)
+
+    # What comes in. Each raises Http2Error where it breaks the rules of HTTP/2.
+
+    def take_headers(self, stream: int, headers: dict[bytes, bytes], *, ended: bool) -> None:
+        """A request, or its end."""
+        call = self._calls.get(stream)
+        if call is not None:
+            # Trailers, which mean nothing here but the end of the request.
+            if call.begun or not ended:
+                raise frames.Http2Error(frames.STREAM_CLOSED if call.begun else frames.PROTOCOL_ERROR)
+            self._begin(call)
+            return
+        if stream <= self.last:
+            self._take_late(stream)
+            return
+        self.last = stream
+        if len(self._calls) >= bounds.STREAMS:
+            self._reset(stream, frames.REFUSED_STREAM)
+            self.spend(bounds.RESET_COST)
+            return
+        if self._tokens is not None and not self._let_in(headers.get(b"authorization")):
+            self._refuse(stream, _UNAUTHENTICATED, ended=ended)
+            self._patience.refused()
+            return
+        if self._unread_too_much():
+            self._refuse(stream, _UNREAD, ended=ended)
+            self.spend(bounds.RESET_COST)
+            return
+        call = Call(self.sender, stream, headers.get(b":path", b""), self.sender.initial_window)
+        self._calls[stream] = call
+        if ended:
+            self._begin(call)
+        else:
+            self._unfinished[stream] = self._loop.time()
+
+    def _unread_too_much(self) -> bool:
+        together = self._connections.unread
+        return _too_much(self.sender.waiting, bounds.UNREAD, together, bounds.UNREAD_IN_ALL)
+
+    def _let_in(self, authorization: bytes | None) -> bool:
+        if self._tokens is None or not self._tokens.accept(authorization):
+            return False
+        if not self._patience.proven:
+            self._prove()
+        return True
+
+    def _take_late(self, stream: int) -> None:
+        """Headers on a stream that is closed: right only where they were on the way when the hub closed it."""
+        if stream in self._ended_early:
+            self.spend(1)
+        elif stream < self.last:
+            raise frames.Http2Error(frames.PROTOCOL_ERROR)
+        else:
+            raise frames.Http2Error(frames.STREAM_CLOSED)
+
+    def take_data(self, flags: int, stream: int, payload: bytes) -> None:
+        """A part of a request."""
+        # The client's window for the whole connection is renewed in steps.
+        self._received += len(payload)
+        if self._received >= frames.WINDOW_STEP:
+            self.sender.write(frames.frame(frames.WINDOW_UPDATE, 0, 0, struct.pack(">I", self._received)))
+            self._received = 0
+        call = self._calls.get(stream)
+        if call is None or call.begun:
+            if stream > self.last:
+                raise frames.Http2Error(frames.PROTOCOL_ERROR)
+            if stream not in self._ended_early:
+                raise frames.Http2Error(frames.STREAM_CLOSED)
+            self.spend(1)
+            return
+        data = frames.unpadded(flags, payload)
+        call.received += len(payload)
+        if call.received > frames.LARGEST_REQUEST:
+            raise frames.Http2Error(frames.FLOW_CONTROL_ERROR)
+        call.body += data
+        if flags & frames.END_STREAM:
+            self._begin(call)
+            return
+        if not data:
+            self.spend(1)
+        self._hold(call, len(data))
+        if _too_much(
+            self._unfinished_bytes,
+            bounds.UNFINISHED,
+            self._connections.unfinished,
+            bounds.UNFINISHED_IN_ALL,
+        ):
+            self._refuse(stream, _UNFINISHED, ended=False)
+
+    def _hold(self, call: Call, size: int) -> None:
+        call.held += size
+        self._unfinished_bytes += size
+        self._connections.unfinished += size
+
+    def take_reset(self, _flags: int, stream: int, _payload: bytes) -> None:
+        """The client wants a call no more."""
+        if stream > self.last:
+            raise frames.Http2Error(frames.PROTOCOL_ERROR)
+        call = self._calls.get(stream)
+        if call is None:
+            self.spend(1)
+            return
+        self._cancel(call)
+        self.spend(bounds.RESET_COST)
+
+    def take_window(self, _flags: int, stream: int, payload: bytes) -> None:
+        """The client takes more bytes: of a call's answers, or of all together."""
+        increment = struct.unpack(">I", payload)[0] & frames.LARGEST_WINDOW
+        self.spend(1)
+        if not increment:
+            raise frames.Http2Error(frames.PROTOCOL_ERROR)
+        if stream == 0:
+            if self.sender.widen(increment):
+                self.spend(len(self._calls) // 16)
+        elif stream > self.last:
+            raise frames.Http2Error(frames.PROTOCOL_ERROR)
+        elif (call := self._calls.get(stream)) is not None and not self.sender.widen_call(call, increment):
+            self._cancel(call)
+            self._reset(stream, frames.FLOW_CONTROL_ERROR)
+
+    # Calls.
+
+    def _refuse(self, stream: int, error: rpc.RpcError, *, ended: bool) -> None:
+        """End a call that is not taken. `ended`: the client has sent all of it."""
+        if call := self._calls.get(stream):
+            self._drop(call)
+        block = frames.RESPONSE_HEADERS + frames.error_trailers(error)
+        self.sender.write(frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, block))
+        if not ended:
+            self._reset(stream, frames.NO_ERROR)
+
+    def _reset(self, stream: int, code: int) -> None:
+        """Tell the client to send nothing more of a call; what is on the way is passed over."""
+        self._ended_early[stream] = None
+        if len(self._ended_early) > _ENDED_EARLY:
+            del self._ended_early[next(iter(self._ended_early))]
+        self.sender.write(frames.frame(frames.RST_STREAM, 0, stream, struct.pack(">I", code)))
+
+    def _cancel(self, call: Call) -> None:
+        self._drop(call)
+        if call.task is not None:
+            call.task.cancel()
+
+    def _drop(self, call: Call) -> None:
+        """Forget a call, and what is held of it."""
+        self._calls.pop(call.stream, None)
+        self.sender.drop(call)
+        if not call.begun:
+            self._release(call)
+
+    def _release(self, call: Call) -> None:
+        """Count the bytes of a request as held no more."""
+        self._unfinished.pop(call.stream, None)
+        if call.held:
+            self._hold(call, -call.held)
+
+    def _begin(self, call: Call) -> None:
+        """Answer a request that has arrived whole."""
+        call.begun = True
+        self._release(call)
+        reply = partial(self._finish, call)
+        try:
+            route = self._route(call.path)
+            request = frames.request(call.body)
+            if isinstance(route, rpc.UnaryHandler):
+                call.task = route.call(request, reply)
+            else:
+                call.task = rpc.run_in_task(self._stream(route, request, call), reply)
+        except Exception as error:  # noqa: BLE001  # logged; one call must not take the connection along
+            reply(error)
+
+    async def _stream(self, route: rpc.StreamHandler, request: bytes, call: Call) -> None:
+        head = frames.frame(frames.HEADERS, frames.END_HEADERS, call.stream, frames.RESPONSE_HEADERS)
+        self.sender.write(head)
+        call.opened = True
+        await route.call(request, call)
+        await call.drain()
+
+    def _route(self, path: bytes) -> rpc.UnaryHandler | rpc.StreamHandler:
+        route = self._routes.get(path)
+        if route is None:
+            raise rpc.RpcError(rpc.UNIMPLEMENTED, f"There is no call {path.decode(errors='replace')!r} here.")
+        return route
+
+    def _finish(self, call: Call, answer: bytes | Exception | None) -> None:
+        """End a call: with its one answer, with the end of its answers (None), or with an error."""
+        stream = call.stream
+        if self._calls.get(stream) is not call:
+            return
+        self._answered += 1
+        if isinstance(answer, bytes) and len(answer) > bounds.LARGE_ANSWER and self._unread_too_much():
+            answer = _UNREAD
+        data = frames.message(answer) if isinstance(answer, bytes) else None
+        trailers = (
+            frames.error_trailers(_as_rpc_error(answer))
+            if isinstance(answer, Exception)
+            else frames.OK_TRAILERS
+        )
+        last = frames.END_HEADERS | frames.END_STREAM
+        end = frames.frame(frames.HEADERS, last, stream, trailers)
+        write = self.sender.write
+        if data is None:
+            self._drop(call)
+            if not call.opened:
+                end = frames.frame(frames.HEADERS, last, stream, frames.RESPONSE_HEADERS + trailers)
+            write(end)
+            return
+        head = frames.frame(frames.HEADERS, frames.END_HEADERS, stream, frames.RESPONSE_HEADERS)
+        if self.sender.fits(call, data):
+            del self._calls[stream]
+            write(head + frames.frame(frames.DATA, 0, stream, data) + end)
+            return
+        write(head)
+        call.trailers = end
+        self.sender.send(call, data)
+
+
+def _too_much(own: int, most: int, together: int, most_together: int) -> bool:
+    """Whether a client takes up too much: of its own, or while all together do, and it has a part in that."""
+    return own > most or (together > most_together and own > bounds.FREE)
+
+
+def _as_rpc_error(error: Exception) -> rpc.RpcError:
+    if isinstance(error, rpc.RpcError):
+        return error
+    _log.error("A call failed.", exc_info=error)
+    return rpc.internal_error()
