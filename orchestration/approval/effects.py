@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
 from orchestration.approval import projection
+from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
@@ -24,18 +25,7 @@ from orchestration.approval.outbox_items import (
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Card, Notice, Step, StepKind, Waiting
 from orchestration.domain.commands import Reason
-from orchestration.domain.effects import (
-    Delivery,
-    EditCardInput,
-    NotifyInstanceInput,
-    PostCardInput,
-    PostReplyInput,
-    RunActionInput,
-    SendCallbackInput,
-    SendMessageInput,
-    SignReceiptInput,
-)
-from orchestration.domain.policy import Action
+from orchestration.domain.effects import Delivery, PostCardInput
 from orchestration.domain.request import ActionState, CardRef
 from orchestration.durable.outbox import Outbox
 
@@ -66,6 +56,7 @@ class Effects:
         self._now = now
         self._when_posted = posted
         self._lost = lost
+        self._inputs = ActivityInputs(record)
         self._shown: dict[int, Card] = {}
         self.outbox: Outbox[AnyOutboxItem, Delivery] = Outbox(ctx, now, record.state.lanes, self, Delivery)
 
@@ -190,29 +181,12 @@ class Effects:
         if request.notify_instance:
             self.outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
 
-    def _outcome_id(self) -> str:
-        """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
-        record = self._record
-        return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
-
-    def _outcome_event(self) -> dict[str, Any]:
-        """The outcome as others get it; the same each time."""
-        record, outcome = self._record, projection.outcome(self._record)
-        asked = record.request.model_dump(
-            mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
-        )
-        return {
-            "type": f"approval.{outcome.status}",
-            "timestamp": outcome.processed_at.isoformat(),
-            "data": {"request": asked, "outcome": outcome.model_dump(mode="json", by_alias=True)},
-        }
-
     # ---- the outcome's actions ---------------------------------------------------------------------------
 
     def run_actions(self) -> None:
         """What the policy says an outcome does, but for what was done already; each result goes on the card."""
         state = self._record.state
-        actions = self._actions()
+        actions = projection.actions(self._record)
         if len(state.actions) != len(actions):
             state.actions = [ActionState(label=action.label) for action in actions]
         for index, known in enumerate(state.actions):
@@ -238,19 +212,13 @@ class Effects:
             self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR, again=True))
         return True
 
-    def _actions(self) -> list[Action]:
-        record = self._record
-        return next(
-            (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
-        )
-
     def _run(self, index: int) -> None:
         self.outbox.put(
             f"run_action:{index}", RunAction(index=index, give_up=self._record.policy.actions_retried_for)
         )
 
     def _acted(self, index: int, status: str, answer: str) -> None:
-        state, label = self._record.state, self._actions()[index].label
+        state, label = self._record.state, projection.actions(self._record)[index].label
         state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
         kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
         step = self.post_reply(kind, to=label, text=answer[:300])
@@ -270,112 +238,20 @@ class Effects:
         self.tell_owner(Notice.ACTION_FAILED, step)
 
     def _notification_refused(self, problem: str) -> None:
-        """Reported in the thread and to the owner. Trying again would not help."""
+        """Reported in the thread and to the owner, who cannot have it tried again: that would not help."""
         target = self._record.request.notify_instance
-        place = f"event for {target.id if target else 'an orchestration'}"
+        place = f"orchestration {target.id}" if target else "an orchestration"
         step = self.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])
-        self.tell_owner(Notice.PROGRESS, step)
+        self.tell_owner(Notice.NOTIFICATION_REFUSED, step)
 
     # ---- running an item: the outbox asks --------------------------------------------------------------
 
-    def build(  # noqa: PLR0911 - one arm for each kind of item
-        self, item: AnyOutboxItem, attempt: int, since: datetime
-    ) -> tuple[str, BaseModel]:
+    def build(self, item: AnyOutboxItem, attempt: int, since: datetime) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
-        record, cards = self._record, self._record.state.cards
-        match item:
-            case PostCard(round=round_):
-                card = self._shown[round_] = projection.card(record, round_)
-                return "post_card", PostCardInput(
-                    channel=item.channel,
-                    card=card,
-                    notify=item.notify,
-                    attempt=attempt,
-                    scheduled_at=since,
-                )
-            case EditCard(ref=ref):
-                return "edit_card", EditCardInput(
-                    ref=ref, card=projection.card(record, ref.round), attempt=attempt
-                )
-            case PostReply(step=step):
-                return "post_reply", PostReplyInput(
-                    ref=cards[0],
-                    request_id=record.request_id,
-                    step=step,
-                    attempt=attempt,
-                    scheduled_at=since,
-                )
-            case SendMessage():
-                return "send_message", SendMessageInput(
-                    user=item.user,
-                    notice=item.notice,
-                    card=projection.card(record, record.state.round),
-                    where=cards[-1] if cards else None,
-                    step=item.step,
-                    waiting=item.waiting,
-                    attempt=attempt,
-                )
-            case RunAction(index=index):
-                return self._build_action(index, attempt)
-            case SignReceipt():
-                return self._build_receipt(attempt)
-            case SendCallback():
-                return self._build_callback(attempt)
-            case NotifyInstance():
-                return self._build_notification(attempt)
-
-    def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
-        record, cards, action = self._record, self._record.state.cards, self._actions()[index]
-        if action.notify:
-            card, where = projection.card(record, record.state.round), cards[0] if cards else None
-            return "send_message", SendMessageInput(
-                user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
-            )
-        # The key is the same over all tries and retries, so that the other side can tell a repeat.
-        key = f"{self._outcome_id()}:{index}"
-        return "run_action", RunActionInput(
-            policy=self._record.policy.key,
-            post=action.post,
-            activity=action.activity,
-            key=key,
-            event=self._outcome_event(),
-            attempt=attempt,
-        )
-
-    def _build_receipt(self, attempt: int) -> tuple[str, BaseModel]:
-        record, request = self._record, self._record.request
-        return "sign_receipt", SignReceiptInput(
-            outcome=projection.outcome(record),
-            policy=request.policy,
-            policy_digest=record.policy.digest(),
-            requester=request.requester,
-            asked_with=request.asked_with,
-            asked_at=record.state.asked_at,
-            amount=request.amount,
-            currency=request.currency,
-            attempt=attempt,
-        )
-
-    def _build_callback(self, attempt: int) -> tuple[str, BaseModel]:
-        record = self._record
-        return "send_callback", SendCallbackInput(
-            url=record.request.callback_url or "",
-            id=self._outcome_id(),
-            asked_with=record.request.asked_with,
-            event=self._outcome_event(),
-            attempt=attempt,
-        )
-
-    def _build_notification(self, attempt: int) -> tuple[str, BaseModel]:
-        record = self._record
-        if record.request.notify_instance is None:
-            raise AssertionError("nobody is to be notified")
-        return "notify_instance", NotifyInstanceInput(
-            request_id=record.request_id,
-            target=record.request.notify_instance,
-            data=self._outcome_event()["data"],
-            attempt=attempt,
-        )
+        name, given = self._inputs.build(item, attempt, since)
+        if isinstance(given, PostCardInput):
+            self._shown[given.card.round] = given.card
+        return name, given
 
     def done(self, item: AnyOutboxItem, attempt: int, delivery: Delivery) -> None:
         """It was done."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
+from orchestration.domain.policy import Action
 from orchestration.domain.request import Outcome
 
 REMARK_SHOWN: Final = 500
@@ -102,6 +103,31 @@ def outcome(record: Record) -> Outcome:
         nonce=record.identity.nonce,
         asked_without_seal=record.asked_without_seal,
         receipt=state.receipt,
+    )
+
+
+def outcome_id(record: Record) -> str:
+    """Of this start of the request: after a purge the same ID may be asked, and decided, anew."""
+    return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
+
+
+def outcome_event(record: Record) -> dict[str, Any]:
+    """The outcome as others get it; the same each time."""
+    ended = outcome(record)
+    asked = record.request.model_dump(
+        mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
+    )
+    return {
+        "type": f"approval.{ended.status}",
+        "timestamp": ended.processed_at.isoformat(),
+        "data": {"request": asked, "outcome": ended.model_dump(mode="json", by_alias=True)},
+    }
+
+
+def actions(record: Record) -> list[Action]:
+    """What the policy has this outcome do."""
+    return next(
+        (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
     )
 
 

@@ -113,6 +113,7 @@ class Notice(StrEnum):
     REMINDER = "reminder"
     DIGEST = "digest"
     ACTION_FAILED = "action_failed"
+    NOTIFICATION_REFUSED = "notification_refused"
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will

@@ -124,11 +124,17 @@ def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> No
 
 
 def _action_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return _pressable(_not_told(tell, what, links), tell.card, RETRY, "Try again", None)
+
+
+def _notification_refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(_not_told(tell, what, links))
+
+
+def _not_told(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> str:
     where = system(tell.step.to or "") if tell.step else "the other system"
-    text = (
-        f"✗ {what} has ended, but {where} could not be told: {safe(_said(tell), SAID)} {_link(tell, links)}"
-    )
-    return _pressable(text.rstrip(), tell.card, RETRY, "Try again", None)
+    said = safe(_said(tell), SAID)
+    return f"✗ {what} has ended, but {where} could not be told: {said} {_link(tell, links)}".rstrip()
 
 
 def _unsigned(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -261,6 +267,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.REMINDER: _reminder,
     Notice.DIGEST: _digest,
     Notice.ACTION_FAILED: _action_failed,
+    Notice.NOTIFICATION_REFUSED: _notification_refused,
     Notice.CARD_STALE: _card_stale,
     Notice.UNSIGNED: _unsigned,
     Notice.CARD_NOT_POSTED: _card_not_posted,

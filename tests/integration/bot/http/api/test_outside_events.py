@@ -186,7 +186,11 @@ async def test_notify_instance_looks_again_whose_the_instance_is(own_api: ApiWor
     await api.client.schedule_new_orchestration("approval", input={}, instance_id=victim)
     assert (await api.decide(ada, request_id)).status == 200
     [card] = api.cards_of(request_id)
-    await api.eventually(lambda: any("event for later-1" in line for line in api.thread(card)))
+    await api.eventually(lambda: any("orchestration later-1" in line for line in api.thread(card)))
+    refused = "has ended, but orchestration later-1 could not be told"
+    await api.eventually(lambda: any(refused in told for told in api.direct_messages("U0RITA")))
+    decided = [told for told in api.direct_messages("U0RITA") if "approved *Told*" in told]
+    assert len(decided) == 1, "the decision itself is told once"
     assert await events_of(api, victim) == []
 
 
@@ -214,7 +218,7 @@ async def test_a_program_on_the_hub_has_us_send_none_of_these_either(
     request_id = await api.asked(title)
     assert (await api.decide(ada, request_id)).status == 200
     [card] = api.cards_of(request_id)
-    await api.eventually(lambda: any(f"event for {victim[:20]}" in line for line in api.thread(card)))
+    await api.eventually(lambda: any(f"orchestration {victim[:20]}" in line for line in api.thread(card)))
     assert await events_of(api, victim) == []
 
 

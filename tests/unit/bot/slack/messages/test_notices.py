@@ -132,6 +132,11 @@ def test_what_each_message_says(story: MakeStory) -> None:
         f"✗ {WHAT} has ended, but its outcome was not signed, so nothing was set going: Another outcome is on record. "
         f"{SEEN}"
     )
+    refused = step(StepKind.ACTION_FAILED, to="orchestration release-42", text="It takes no such event.")
+    assert says(Notice.NOTIFICATION_REFUSED, step=refused) == (
+        f"✗ {WHAT} has ended, but orchestration release-42 could not be told: It takes no such event. {SEEN}"
+    )
+    assert notice(told.tell(Notice.NOTIFICATION_REFUSED, step=refused), links).blocks is None
     stale = step(StepKind.CARD_STALE, place="C0DEPLOYS", text="it kept failing")
     assert says(Notice.CARD_STALE, step=stale) == (
         f"✗ A card of {WHAT} still shows what is no longer true. <#C0DEPLOYS>: it kept failing {SEEN}"

@@ -1,0 +1,141 @@
+"""Which activity does an item of the outbox, and with what input. Made when a try starts, from what is true then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from orchestration.approval import projection
+from orchestration.approval.outbox_items import (
+    AnyOutboxItem,
+    EditCard,
+    NotifyInstance,
+    PostCard,
+    PostReply,
+    RunAction,
+    SendCallback,
+    SendMessage,
+    SignReceipt,
+)
+from orchestration.approval.record import Record
+from orchestration.domain.cards import Notice
+from orchestration.domain.effects import (
+    EditCardInput,
+    NotifyInstanceInput,
+    PostCardInput,
+    PostReplyInput,
+    RunActionInput,
+    SendCallbackInput,
+    SendMessageInput,
+    SignReceiptInput,
+)
+
+
+class ActivityInputs:
+    """Of one request."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def build(  # noqa: PLR0911 - one arm for each kind of item
+        self, item: AnyOutboxItem, attempt: int, since: datetime
+    ) -> tuple[str, BaseModel]:
+        """The activity and its input, from what is true now."""
+        record, cards = self._record, self._record.state.cards
+        match item:
+            case PostCard(round=round_):
+                return "post_card", PostCardInput(
+                    channel=item.channel,
+                    card=projection.card(record, round_),
+                    notify=item.notify,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case EditCard(ref=ref):
+                return "edit_card", EditCardInput(
+                    ref=ref, card=projection.card(record, ref.round), attempt=attempt
+                )
+            case PostReply(step=step):
+                return "post_reply", PostReplyInput(
+                    ref=cards[0],
+                    request_id=record.request_id,
+                    step=step,
+                    attempt=attempt,
+                    scheduled_at=since,
+                )
+            case SendMessage():
+                return "send_message", SendMessageInput(
+                    user=item.user,
+                    notice=item.notice,
+                    card=projection.card(record, record.state.round),
+                    where=cards[-1] if cards else None,
+                    step=item.step,
+                    waiting=item.waiting,
+                    attempt=attempt,
+                )
+            case RunAction(index=index):
+                return self._build_action(index, attempt)
+            case SignReceipt():
+                return self._build_receipt(attempt)
+            case SendCallback():
+                return self._build_callback(attempt)
+            case NotifyInstance():
+                return self._build_notification(attempt)
+
+    def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
+        record, cards, action = (
+            self._record,
+            self._record.state.cards,
+            projection.actions(self._record)[index],
+        )
+        if action.notify:
+            card, where = projection.card(record, record.state.round), cards[0] if cards else None
+            return "send_message", SendMessageInput(
+                user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
+            )
+        # The key is the same over all tries and retries, so that the other side can tell a repeat.
+        key = f"{projection.outcome_id(self._record)}:{index}"
+        return "run_action", RunActionInput(
+            policy=self._record.policy.key,
+            post=action.post,
+            activity=action.activity,
+            key=key,
+            event=projection.outcome_event(self._record),
+            attempt=attempt,
+        )
+
+    def _build_receipt(self, attempt: int) -> tuple[str, BaseModel]:
+        record, request = self._record, self._record.request
+        return "sign_receipt", SignReceiptInput(
+            outcome=projection.outcome(record),
+            policy=request.policy,
+            policy_digest=record.policy.digest(),
+            requester=request.requester,
+            asked_with=request.asked_with,
+            asked_at=record.state.asked_at,
+            amount=request.amount,
+            currency=request.currency,
+            attempt=attempt,
+        )
+
+    def _build_callback(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        return "send_callback", SendCallbackInput(
+            url=record.request.callback_url or "",
+            id=projection.outcome_id(self._record),
+            asked_with=record.request.asked_with,
+            event=projection.outcome_event(self._record),
+            attempt=attempt,
+        )
+
+    def _build_notification(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        if record.request.notify_instance is None:
+            raise AssertionError("nobody is to be notified")
+        return "notify_instance", NotifyInstanceInput(
+            request_id=record.request_id,
+            target=record.request.notify_instance,
+            data=projection.outcome_event(self._record)["data"],
+            attempt=attempt,
+        )
