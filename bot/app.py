@@ -149,7 +149,7 @@ async def running(
             notifier,
             SlackDirectory(slack),
             OutcomeActions(known, http, secrets),
-            alone_since=connection.alone_since(),
+            may_have_run=connection.may_have_run,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         register(
@@ -165,9 +165,7 @@ async def running(
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        sweeping = asyncio.create_task(
-            sweep.run(ReconcileSweep(client, connection.now), sweep_every), name="sweep"
-        )
+        sweeping = asyncio.create_task(sweep.run(ReconcileSweep(client), sweep_every), name="sweep")
         closing.push_async_callback(_end, sweeping)
 
         drawing = asyncio.create_task(people.home_publisher.keep(), name="draw App Homes")

@@ -7,7 +7,6 @@ done; wait, then try again), `DeliveryError` (never try again) or anything else 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol
 
 from orchestration.domain.cards import Card, Step
@@ -31,8 +30,8 @@ class Notifier(Protocol):
         """Post `card` to `channel`, pinging `notify` (people and groups)."""
         ...
 
-    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
-        """The copy already posted for the card's round at or after `since`; None when none is found."""
+    def find_card(self, channel: str, card: Card) -> CardRef | None:
+        """The copy already posted for the card's round; None when none is found."""
         ...
 
     def edit_card(self, ref: CardRef, card: Card) -> None:

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 from durabletask.task import ActivityContext
@@ -24,7 +23,6 @@ from orchestration.domain.effects import (
     SendMessageInput,
 )
 from orchestration.domain.errors import DeliveryError, ThrottledError
-from orchestration.domain.request import CardRef
 from orchestration.ports import Actions, Directory, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
@@ -34,34 +32,41 @@ DELIVERIES_REMEMBERED: Final = 10_000
 class ApprovalActivities:
     """The effects of the `approval` orchestration, done through the ports.
 
-    `alone_since` is the hub's time since which no other process works for it; None where others do. Another process
-    may have tried what was scheduled before then, so it is looked for before it is done again.
+    `may_have_run` says of an activity, by the ID of its instance and of its task, whether another process may have
+    begun it before this one was given it. What it posts is then looked for first. No times are compared for that: they
+    are those of different clocks, and clocks are set.
     """
 
     def __init__(
-        self, notifier: Notifier, directory: Directory, actions: Actions, *, alone_since: datetime | None
+        self,
+        notifier: Notifier,
+        directory: Directory,
+        actions: Actions,
+        *,
+        may_have_run: Callable[[str, int], bool],
     ) -> None:
         self._notifier = notifier
         self._directory = directory
         self._actions = actions
-        self._alone_since = alone_since
+        self._may_have_run = may_have_run
         self._lock = threading.Lock()
         self._done: OrderedDict[tuple[str, str, int], Delivery] = OrderedDict()
         self._under_way: dict[tuple[str, str, int], threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
         self._active: dict[str, tuple[float, bool]] = {}
 
-    def post_card(self, _: ActivityContext, given: PostCardInput) -> Delivery:
+    def post_card(self, ctx: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
         card, channel = given.card, given.channel
+        look = self._maybe_tried(ctx, given)
 
-        def post() -> CardRef:
-            look = self._maybe_tried(given)
-            found = self._notifier.find_card(channel, card, card.asked_at) if look else None
-            return found or self._notifier.post_card(channel, card, given.notify)
+        def post() -> Delivery:
+            if look and (found := self._notifier.find_card(channel, card)):
+                return Delivery(card=found, found=True)
+            return Delivery(card=self._notifier.post_card(channel, card, given.notify))
 
         # By its nonce: a request that comes again under an old ID has cards of its own.
-        return self._once((card.request_id, card.nonce, card.round), lambda: Delivery(card=post()))
+        return self._once((card.request_id, card.nonce, card.round), post, unsure=look)
 
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
@@ -72,16 +77,17 @@ class ApprovalActivities:
 
         return _deliver(edit)
 
-    def post_reply(self, _: ActivityContext, given: PostReplyInput) -> Delivery:
+    def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
         """Adds a line to the thread once; as `post_card`."""
+        look = self._maybe_tried(ctx, given)
 
         def reply() -> Delivery:
             place = (given.ref, given.request_id, given.step)
-            if not (self._maybe_tried(given) and self._notifier.has_reply(*place)):
+            if not (look and self._notifier.has_reply(*place)):
                 self._notifier.post_reply(*place)
             return Delivery()
 
-        return self._once((given.ref.channel, given.ref.ts, given.step.number), reply)
+        return self._once((given.ref.channel, given.ref.ts, given.step.number), reply, unsure=look)
 
     def send_message(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message. After a crash at the wrong moment it may come twice, which harms nobody."""
@@ -96,11 +102,14 @@ class ApprovalActivities:
         """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
         return _deliver(lambda: Delivery(answer=self._actions.run_action(given)))
 
-    def _maybe_tried(self, given: PostCardInput | PostReplyInput) -> bool:
-        return given.attempt > 1 or self._alone_since is None or given.scheduled_at <= self._alone_since
+    def _maybe_tried(self, ctx: ActivityContext, given: PostCardInput | PostReplyInput) -> bool:
+        return given.attempt > 1 or self._may_have_run(ctx.orchestration_id, ctx.task_id)
 
-    def _once(self, key: tuple[str, str, int], act: Callable[[], Delivery]) -> Delivery:
-        """Acts, unless this process has done it: its answer may have been lost on the way to the hub."""
+    def _once(self, key: tuple[str, str, int], act: Callable[[], Delivery], *, unsure: bool) -> Delivery:
+        """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
+
+        A try that did nothing, because it had to wait, leaves it `unsure` whether an earlier one did.
+        """
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())
         # When a lease runs out, the same work is dispatched again while the first try runs. The second waits for it.
@@ -111,6 +120,8 @@ class ApprovalActivities:
                 return known
             try:
                 delivery = _deliver(act)
+                if delivery.retry_after is not None:
+                    delivery = delivery.model_copy(update={"unsure": unsure})
                 with self._lock:
                     if delivery.impossible is None and delivery.retry_after is None:
                         self._done[key] = delivery

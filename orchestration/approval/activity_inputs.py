@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import BaseModel
 
 from orchestration.approval import projection
@@ -39,7 +37,7 @@ class ActivityInputs:
         self._record = record
 
     def build(  # noqa: PLR0911 - one arm for each kind of item
-        self, item: AnyOutboxItem, attempt: int, since: datetime
+        self, item: AnyOutboxItem, attempt: int
     ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         record, cards = self._record, self._record.state.cards
@@ -50,7 +48,6 @@ class ActivityInputs:
                     card=projection.card(record, round_),
                     notify=item.notify,
                     attempt=attempt,
-                    scheduled_at=since,
                 )
             case EditCard(ref=ref):
                 return "edit_card", EditCardInput(
@@ -62,7 +59,6 @@ class ActivityInputs:
                     request_id=record.request_id,
                     step=step,
                     attempt=attempt,
-                    scheduled_at=since,
                 )
             case SendMessage():
                 return "send_message", SendMessageInput(

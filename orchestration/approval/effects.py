@@ -80,7 +80,7 @@ class Effects:
     def _refresh(self, ref: CardRef) -> None:
         self.outbox.put(f"card:{ref.round}", EditCard(ref=ref, give_up=self._record.policy.edits_retried_for))
 
-    def _posted(self, round_: int, attempt: int, ref: CardRef) -> None:
+    def _posted(self, round_: int, ref: CardRef, *, may_be_old: bool) -> None:
         state = self._record.state
         state.cards = [*state.cards, ref]
         held, state.held_replies = state.held_replies, []
@@ -90,8 +90,8 @@ class Effects:
         for message in messages:
             self._put_message(message)
         self._when_posted(ref)
-        # A later try may have found the copy of an earlier one, which says what was true at that time.
-        if attempt > 1 or projection.card(self._record, round_) != self._shown.get(round_):
+        # The copy of an earlier try says what was true at that time.
+        if may_be_old or projection.card(self._record, round_) != self._shown.get(round_):
             self._refresh(ref)
 
     def _stale(self, channel: str, problem: str) -> None:
@@ -246,9 +246,9 @@ class Effects:
 
     # ---- running an item: the outbox asks --------------------------------------------------------------
 
-    def build(self, item: AnyOutboxItem, attempt: int, since: datetime) -> tuple[str, BaseModel]:
+    def build(self, item: AnyOutboxItem, attempt: int) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
-        name, given = self._inputs.build(item, attempt, since)
+        name, given = self._inputs.build(item, attempt)
         if isinstance(given, PostCardInput):
             self._shown[given.card.round] = given.card
         return name, given
@@ -259,7 +259,7 @@ class Effects:
             case PostCard(round=round_):
                 if delivery.card is None:
                     raise AssertionError("a card that was posted has a place")
-                self._posted(round_, attempt, delivery.card)
+                self._posted(round_, delivery.card, may_be_old=attempt > 1 or delivery.found)
             case RunAction(index=index):
                 self._acted(index, "done", delivery.answer)
             case SignReceipt():

@@ -19,7 +19,6 @@ class PostCardInput(Recorded):
     card: Card
     notify: list[str] = Field(default_factory=list)
     attempt: int = Field(ge=1)
-    scheduled_at: datetime
 
 
 class EditCardInput(Recorded):
@@ -37,7 +36,6 @@ class PostReplyInput(Recorded):
     request_id: str
     step: Step
     attempt: int = Field(ge=1)
-    scheduled_at: datetime
 
 
 class SendMessageInput(Recorded):
@@ -157,6 +155,8 @@ class Delivery(Recorded):
     """Result of an effect: done (with what it made or answered), asked to wait, or impossible (with the reason)."""
 
     card: CardRef | None = None
+    found: bool = Field(default=False, description="An earlier try had posted the card")
     answer: str = ""
-    retry_after: float | None = Field(default=None, description="Seconds")
+    retry_after: float | None = Field(default=None, description="Seconds; this try did nothing")
+    unsure: bool = Field(default=False, description="An earlier try may have done it")
     impossible: str | None = None

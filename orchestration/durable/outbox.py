@@ -38,7 +38,12 @@ class Attempted(Protocol):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait before the next try; nothing was done."""
+        """Seconds to wait before the next try; this one did nothing."""
+        ...
+
+    @property
+    def unsure(self) -> bool:
+        """Whether an earlier try may have done it, also where this is the first that is counted."""
         ...
 
     @property
@@ -67,7 +72,7 @@ class Lane(BaseModel, Generic[Item]):
 class Runner(Protocol[Item_contra, Result_contra]):
     """Knows what an item means."""
 
-    def build(self, item: Item_contra, attempt: int, since: datetime) -> tuple[str, BaseModel]:
+    def build(self, item: Item_contra, attempt: int) -> tuple[str, BaseModel]:
         """The activity to call and its input, from what is true now."""
         ...
 
@@ -145,7 +150,7 @@ class Outbox(Generic[Item, Result]):
             return
         lane.attempt += 1
         lane.since, lane.not_before = lane.since or self._now(), None
-        activity, given = self._runner.build(lane.queue[0], lane.attempt, lane.since)
+        activity, given = self._runner.build(lane.queue[0], lane.attempt)
         self.written += len(given.model_dump_json())
         self._running[key] = self._ctx.call_activity(activity, input=given, return_type=self._result_type)
 
@@ -162,7 +167,8 @@ class Outbox(Generic[Item, Result]):
             problem = error.details.message  # the error's own text is this one, wrapped by the SDK
             self.written += len(problem) + len(error.details.stack_trace or "")
         if result is not None and result.retry_after is not None:
-            lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
+            if not result.unsure:
+                lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
             pause = max(timedelta(seconds=result.retry_after), SHORTEST_PAUSE)
             problem = "it kept asking us to wait"
         impossible = result.impossible if result is not None else None

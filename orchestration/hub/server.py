@@ -85,6 +85,7 @@ class Hub:
         self._store: GroupCommitStore | None = None
         self._timer_loop: timers.TimerLoop | None = None
         self._housekeeper: housekeeping.Housekeeper | None = None
+        self._unfinished: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def address(self) -> str:
@@ -157,6 +158,13 @@ class Hub:
         """When the first timer in the file is due, or None where there is none."""
         return self._call(self._next_timer())
 
+    def was_unfinished(self, instance_id: str, task_id: int) -> bool:
+        """Whether this activity was unfinished when the hub started: a worker of the last hub may have begun it.
+
+        A later activity with the same ID, of another execution of the instance, counts as the same.
+        """
+        return (instance_id, task_id) in self._unfinished
+
     def warnings(self) -> list[str]:
         """Who can reach it without a token, what is wrong with its time and is deleted for that; empty mostly."""
         housekeeping_says = self._housekeeper.warnings() if self._housekeeper else []
@@ -228,7 +236,7 @@ class Hub:
         self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
         _connect(store, dispatcher, waiters, timer_loop)
         store.on_change = self._time_keeper.note
-        recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
+        self._unfinished = recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         server = GrpcServer(
             routes.routes(calls, store)

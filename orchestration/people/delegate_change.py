@@ -6,7 +6,7 @@ The `person` entity starts it in the same commit as the change, so no way in can
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 from durabletask.entities import EntityInstanceId
@@ -62,7 +62,7 @@ class _Telling:
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
 
-    def build(self, item: TellChange, attempt: int, since: datetime) -> tuple[str, DelegateChange]:  # noqa: ARG002 - the outbox's signature
+    def build(self, item: TellChange, attempt: int) -> tuple[str, DelegateChange]:
         return item.activity, self._given.model_copy(update={"attempt": attempt})
 
     def done(self, item: TellChange, attempt: int, result: Delivery) -> None:

@@ -180,9 +180,13 @@ class Connection:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
         return self.hub.clock.now() if self.hub else datetime.now(UTC)
 
-    def alone_since(self) -> datetime | None:
-        """The hub's time, where the hub is in this process and so serves no other; None where it may serve others."""
-        return self.now() if self.hub else None
+    def may_have_run(self, instance_id: str, task_id: int) -> bool:
+        """Whether another process may have begun this activity before it was dispatched to this one.
+
+        An embedded hub serves this process alone, and knows what its predecessor left unfinished. Of another hub's
+        work nothing is known.
+        """
+        return self.hub is None or self.hub.was_unfinished(instance_id, task_id)
 
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""

@@ -6,8 +6,7 @@ An operator who terminates one through our own route has it reconciled at once; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import grpc
@@ -58,14 +57,14 @@ async def start_reconciling(client: AsyncTaskHubGrpcClient, state: Orchestration
 class ReconcileSweep:
     """Looks at what has ended since it last looked; at everything, a page each time, after a start.
 
-    `now` is the hub's time. Not to be shared between tasks.
+    By the hub's own times alone: this machine's clock is another. Not to be shared between tasks.
     """
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
         self._client = client
-        self._now = now
-        self._since: datetime | None = None
-        self._began = now()
+        # When the last of those that were read had ended: up to the last whole look, and with the present one.
+        self._newest: datetime | None = None
+        self._read: datetime | None = None
         self._token: str | None = None
         self._seen: set[str] = set()
         self._before: set[str] = set()
@@ -78,11 +77,9 @@ class ReconcileSweep:
             raise HubUnavailableError from error
 
     async def _pass(self) -> int:
-        if self._token is None:
-            self._began = self._now()
         page = await self._client.list_instance_ids(
             runtime_status=list(CUT_SHORT),
-            completed_time_from=self._since,
+            completed_time_from=self._newest - OVERLAP if self._newest else None,
             page_size=PAGE,
             continuation_token=self._token,
         )
@@ -93,13 +90,16 @@ class ReconcileSweep:
             self._seen.add(instance_id)
         self._token = page.continuation_token
         if self._token is None:
-            self._since = self._began - OVERLAP
+            self._newest = self._read
             self._before, self._seen = self._seen, set()
         return started
 
     async def _reconcile(self, instance_id: str) -> bool:
         """Whether this started it. What cannot be reconciled is reported, and holds up no other."""
         state = await self._client.get_orchestration_state(instance_id)
+        if state is not None:
+            ended = state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC)
+            self._read = max(ended, self._read or ended)
         if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
             return False
         try:

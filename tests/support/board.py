@@ -6,7 +6,6 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from orchestration.domain.cards import Card, Step
@@ -22,6 +21,11 @@ from orchestration.domain.effects import (
 )
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.domain.request import CardRef, Status
+
+
+def never_run(_instance_id: str, _task_id: int) -> bool:
+    """No other process has begun anything."""
+    return False
 
 
 class Board:
@@ -64,8 +68,8 @@ class Board:
         self._maybe_fail("after post_card")
         return CardRef(channel=channel, ts=ts, round=card.round)
 
-    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
-        assert since.tzinfo is not None
+    def find_card(self, channel: str, card: Card) -> CardRef | None:
+        self._maybe_fail("find_card")
         with self.lock:
             self.lookups += 1
             for (place, ts), posted in self.cards.items():

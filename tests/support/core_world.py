@@ -256,7 +256,7 @@ async def opened(
     codes = Codes([b"a secret of at least thirty-two bytes"])
     register(
         worker,
-        ApprovalActivities(board, directory, BoardActions(board), alone_since=connection.now()),
+        ApprovalActivities(board, directory, BoardActions(board), may_have_run=connection.may_have_run),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client)),

@@ -33,7 +33,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import Board, BoardActions, BoardPhones
+from tests.support.board import Board, BoardActions, BoardPhones, never_run
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -78,7 +78,7 @@ class HubInHand:
         self.worker = Connection("nowhere", keys).worker()
         register(
             self.worker,
-            ApprovalActivities(self.board, self.board, BoardActions(self.board), alone_since=NOON),
+            ApprovalActivities(self.board, self.board, BoardActions(self.board), may_have_run=never_run),
             outcome_activities(self.board, book),
             PeopleActivities(self.board),
             AskerActivities(_Nobody()),

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from slack_sdk import WebClient
@@ -19,9 +18,9 @@ log = logging.getLogger(__name__)
 
 Found = Mapping[str, Any]
 
-SKEW: Final = timedelta(minutes=5)  # by how much Slack's clock may be behind the hub's
-PAGE: Final = 200
-PAGES: Final = 10
+# Messages in each page. What was posted a moment ago is in the first; beyond it, few calls are better. Slack gives at
+# most 999.
+PAGES: Final = (200, 900, 900)
 
 # There is no way to look. The message may then be posted twice, which is better than not at all.
 BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
@@ -43,16 +42,15 @@ class History:
         self._own: _Self | None = None
         self._blind: set[str] = set()
 
-    def in_channel(self, channel: str, since: datetime, wanted: Callable[[Found], bool]) -> Found | None:
-        """The app's own message that is `wanted` among the newest 2,000 since then; None also where it cannot look."""
+    def in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Found | None:
+        """The app's own message that is `wanted` among the newest 2,000; None also where it cannot look.
 
-        def page(cursor: str | None) -> SlackResponse:
+        No time limits the search: Slack's clock is not the one by which the request was asked.
+        """
+
+        def page(size: int, cursor: str | None) -> SlackResponse:
             return self._client.conversations_history(
-                channel=channel,
-                oldest=f"{(since - SKEW).timestamp():.6f}",
-                include_all_metadata=True,
-                limit=PAGE,
-                cursor=cursor,
+                channel=channel, include_all_metadata=True, limit=size, cursor=cursor
             )
 
         return self._search(channel, page, wanted)
@@ -60,15 +58,15 @@ class History:
     def in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Found | None:
         """The same for the oldest 2,000 replies under a message."""
 
-        def page(cursor: str | None) -> SlackResponse:
+        def page(size: int, cursor: str | None) -> SlackResponse:
             return self._client.conversations_replies(
-                channel=channel, ts=ts, include_all_metadata=True, limit=PAGE, cursor=cursor
+                channel=channel, ts=ts, include_all_metadata=True, limit=size, cursor=cursor
             )
 
         return self._search(channel, page, wanted)
 
     def _search(
-        self, channel: str, page: Callable[[str | None], SlackResponse], wanted: Callable[[Found], bool]
+        self, channel: str, page: Callable[[int, str | None], SlackResponse], wanted: Callable[[Found], bool]
     ) -> Found | None:
         with as_delivery_errors():
             try:
@@ -105,10 +103,10 @@ class History:
             )
 
 
-def _all(page: Callable[[str | None], SlackResponse]) -> Iterator[Found]:
+def _all(page: Callable[[int, str | None], SlackResponse]) -> Iterator[Found]:
     cursor: str | None = None
-    for _ in range(PAGES):
-        found = page(cursor)
+    for size in PAGES:
+        found = page(size, cursor)
         yield from found["messages"]
         cursor = (found.get("response_metadata") or {}).get("next_cursor")
         if not cursor:

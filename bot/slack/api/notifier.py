@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from slack_sdk import WebClient
@@ -88,13 +87,13 @@ class SlackNotifier:
         self._shown(card, notify)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
-    def find_card(self, channel: str, card: Card, since: datetime) -> CardRef | None:
-        """The copy this app already posted for the card's round at or after `since`, by its metadata.
+    def find_card(self, channel: str, card: Card) -> CardRef | None:
+        """The copy this app already posted for the card's round, by its metadata.
 
-        None when there is none among the newest 2,000 messages since then, or where the app may not look.
+        None when there is none among the channel's newest 2,000 messages, or where the app may not look.
         """
         wanted = Target.of(card.request_id, card.round, card.identity)
-        found = self._history.in_channel(channel, since, lambda message: target.of_message(message) == wanted)
+        found = self._history.in_channel(channel, lambda message: target.of_message(message) == wanted)
         return CardRef(channel=channel, ts=str(found["ts"]), round=card.round) if found else None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:

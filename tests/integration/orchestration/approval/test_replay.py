@@ -29,7 +29,7 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAskers
+from tests.support.board import Board, BoardActions, NoAskers, never_run
 from tests.support.core_world import CoreWorld, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -47,10 +47,9 @@ async def history(world: CoreWorld, request_id: str) -> list[pb.HistoryEvent]:
 def replay(events: list[pb.HistoryEvent]) -> Outcome:
     """Runs the orchestrator over the history, as a worker does before its last turn; returns what it completes with."""
     worker, board = TaskHubGrpcWorker(), Board()
-    started = events[0].timestamp.ToDatetime()
     register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), alone_since=started),
+        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),

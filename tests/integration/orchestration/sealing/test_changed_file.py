@@ -187,6 +187,6 @@ async def test_a_history_that_is_said_to_be_of_another_orchestration_is_not_told
 async def swept(world: CoreWorld) -> int:
     """How many the sweep has begun to reconcile."""
     client = world.connection.client()
-    found = await ReconcileSweep(client, world.connection.now).sweep()
+    found = await ReconcileSweep(client).sweep()
     await client.close()
     return found

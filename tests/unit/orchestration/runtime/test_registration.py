@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from datetime import UTC, datetime
 
 import pytest
 from durabletask.worker import TaskHubGrpcWorker
@@ -23,7 +22,7 @@ from orchestration.domain.names import (
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import Board, BoardActions, BoardPhones, NoAskers
+from tests.support.board import Board, BoardActions, BoardPhones, NoAskers, never_run
 from tests.support.core_world import outcome_activities
 
 
@@ -31,7 +30,7 @@ def registered() -> TaskHubGrpcWorker:
     worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
     registration.register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), alone_since=datetime.now(UTC)),
+        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
         outcome_activities(board),
         PeopleActivities(board, phones, phones),
         AskerActivities(NoAskers()),

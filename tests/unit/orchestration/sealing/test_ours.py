@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
@@ -13,7 +11,7 @@ from orchestration.challenge.codes import Codes
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
-from tests.support.board import Board, BoardActions, BoardPhones, NoAskers
+from tests.support.board import Board, BoardActions, BoardPhones, NoAskers, never_run
 from tests.support.core_world import outcome_activities
 
 
@@ -21,7 +19,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
     worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
     register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), alone_since=datetime.now(UTC)),
+        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),
