@@ -121,6 +121,13 @@ class RawClient:
         assert last.kind == frames.GOAWAY, last
         return last.code
 
+    def until_goodbye(self) -> int:
+        """The error code of the next GOAWAY, after which the hub waits for this side to hang up."""
+        while (frame := self.receive()) is not None:
+            if frame.kind == frames.GOAWAY:
+                return frame.code
+        raise AssertionError("the hub has hung up without a word")
+
     def answered(self, stream: int) -> bytes:
         """The headers that end a call, undecoded."""
         return self.until(frames.HEADERS, stream, ENDS).payload

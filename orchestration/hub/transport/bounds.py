@@ -4,7 +4,11 @@ Who sends no token may take up little: those connections are few, short, and sha
 that fails, or one that was let in and means harm, from taking the memory or the processor from the others.
 """
 
+import logging
+from collections import Counter
 from typing import Final, Protocol
+
+_log: Final = logging.getLogger(__name__)
 
 # Calls in progress on one connection. What a client asks for beyond these is refused, and may be sent again.
 STREAMS: Final = 1000
@@ -51,6 +55,8 @@ SETTINGS_COST: Final = 20
 # Connections that are accepted a second, and how many at once.
 ACCEPT_RATE: Final = 200
 ACCEPT_BURST: Final = 400
+# Seconds. However many clients are hung up on, the log says so no more often.
+LOG_EVERY_S: Final = 60.0
 # Seconds in which a client may read why the hub hangs up, and bytes that it may go on sending meanwhile.
 PARTING_S: Final = 2.0
 PARTING_BYTES: Final = 1024 * 1024
@@ -87,6 +93,9 @@ class Connections:
         # Bytes that may still be read from connections that have sent no token.
         self.unproven_bytes: float = UNPROVEN_BURST
         self._looked_at: float | None = None
+        # Connections that were hung up on since the log last said so, by error code.
+        self._parted: Counter[int] = Counter()
+        self._logged_at = float("-inf")
 
     def add(self, one: Bounded) -> None:
         """Count a new connection, in the place of the oldest that was not let in, where there are too many of these."""
@@ -102,10 +111,12 @@ class Connections:
         self._proven.add(one)
         return True
 
-    def part(self, one: Bounded) -> None:
-        """Let others take its place: it is being hung up on."""
+    def part(self, one: Bounded, code: int) -> None:
+        """Let others take its place: it is being hung up on, with this error code."""
         self.remove(one)
         self._parting.add(one)
+        if code:
+            self._parted[code] += 1
 
     def remove(self, one: Bounded) -> None:
         """Count it no more."""
@@ -124,3 +135,10 @@ class Connections:
         self.unproven_bytes = min(UNPROVEN_BURST, self.unproven_bytes + passed * UNPROVEN_RATE)
         for one in self.all():
             one.look(now)
+        if self._parted and now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            _log.warning(
+                "Hung up on clients that broke the rules of HTTP/2 or took up too much; by error code: %s.",
+                ", ".join(f"{count} with {code}" for code, count in sorted(self._parted.items())),
+            )
+            self._parted.clear()

@@ -1,6 +1,7 @@
 """The listening side of the hub's gRPC server."""
 
 import asyncio
+import logging
 import socket
 from functools import partial
 from typing import Final
@@ -10,6 +11,7 @@ from orchestration.hub.transport.http2 import Http2Connection
 from orchestration.hub.transport.listener import Listener
 from orchestration.hub.transport.tokens import Tokens
 
+_log: Final = logging.getLogger(__name__)
 _STEP_S: Final = 0.005
 _LOOK_S: Final = 1.0
 
@@ -41,7 +43,10 @@ class GrpcServer:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            self._connections.look(loop.time())
+            try:
+                self._connections.look(loop.time())
+            except Exception:  # noqa: BLE001  # logged; without the next look nothing would be bounded in time
+                _log.exception("A look at the connections failed.")
             await asyncio.sleep(_LOOK_S)
 
     async def close(self, grace_s: float) -> None:

@@ -88,7 +88,10 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._connections.add(self)
         transport.write(frames.SERVER_PREFACE)
         if self._tokens is None:
-            self._prove()
+            try:
+                self._prove()
+            except frames.Http2Error as error:
+                self._part(error.code)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the calls of this client."""
@@ -96,7 +99,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._transport = None
         self._connections.remove(self)
         self._streams.drop_all()
-        self._sender.lost()
+        self._sender.stop()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read nothing of it that would make more of them."""
@@ -172,7 +175,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._goodbye(frames.NO_ERROR)
         if self._transport is not None:
             self._transport.close()
-            if self._transport.get_write_buffer_size():
+            if self._transport.get_write_buffer_size() or self._parted_at is not None:
                 self._transport.abort()  # a client that does not read must not keep the hub from stopping
 
     def evict(self) -> None:
@@ -198,10 +201,11 @@ class Http2Connection(asyncio.BufferedProtocol):
         if self._parted_at is not None or self._transport is None:
             return
         self._parted_at = self._loop.time()
-        self._connections.part(self)
+        self._connections.part(self, code)
         self._filled = 0
         self._streams.drop_all()
         self._goodbye(code)
+        self._sender.stop()
         for why in Pause:
             self._patience.resume(why)
         # Closed at once, with something unread, the system would let the client lose what it was sent last.
@@ -214,7 +218,7 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _prove(self) -> None:
         """Count the client as one that was let in. Raises Http2Error where there are too many."""
         if not self._connections.prove(self):
-            self._part(frames.ENHANCE_YOUR_CALM)
+            raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
         self._patience.proven = True
 
     # Frames.

@@ -29,7 +29,7 @@ class Sender:
         self._transport = transport
         transport.set_write_buffer_limits(high=bounds.UNSENT)
 
-    def lost(self) -> None:
+    def stop(self) -> None:
         """Write no more."""
         self._transport = None
         self._outgoing.clear()
@@ -100,7 +100,9 @@ class Sender:
         return True
 
     def send(self, call: Call, data: bytes) -> None:
-        """Send an answer, or as much of it as the windows allow; the rest when they do."""
+        """Send an answer as far as the windows allow, and the rest when they do; nothing after the call's end."""
+        if self._calls.get(call.stream) is not call:
+            return
         call.pending.append(data)
         self._count(call, len(data))
         self.push(call)

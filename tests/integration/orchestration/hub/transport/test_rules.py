@@ -1,12 +1,16 @@
 """What breaks the rules of HTTP/2 (RFC 9113) ends the connection, with the reason, and harms nobody else."""
 
+import asyncio
 import struct
+from pathlib import Path
 
 import pytest
 
 from orchestration.hub import Hub
-from orchestration.hub.transport import frames, huffman
+from orchestration.hub.transport import bounds, frames, huffman
+from orchestration.hub.transport.call import Call
 from orchestration.hub.transport.frames import frame
+from orchestration.hub.transport.sender import Sender
 from tests.support.hubs import HubUnderTest
 from tests.support.raw_http2 import (
     ALL,
@@ -165,6 +169,27 @@ def test_calls_that_were_going_on_are_cancelled(hub: Hub, ours: HubUnderTest) ->
         assert client.parting() == frames.PROTOCOL_ERROR
         ours.work(any_, activities=())
         assert ours.done(ours.start(any_)).serialized_output == "1"
+
+
+def test_what_is_still_sent_to_a_call_that_is_over_is_dropped_and_not_counted() -> None:
+    async def send() -> None:
+        connections = bounds.Connections()
+        over = Call(Sender({}, connections), 1, b"", 0)
+        over.send(b"late")
+        assert (over.blocked, connections.unread) == (False, 0)
+
+    asyncio.run(send())
+
+
+def test_a_hub_stops_while_it_hangs_up(tmp_path: Path) -> None:
+    """The client is told, and does not hang up itself."""
+    with Hub(tmp_path / "hub.db") as hub, RawClient(hub.address) as client:
+        client.send(call(1, "GetWorkItems"))
+        client.until(frames.HEADERS, 1)
+        client.send(window_update(0, 0))
+        assert client.until_goodbye() == frames.PROTOCOL_ERROR
+        hub.stop()
+        assert client.receive() is None
 
 
 def any_(_ctx: object, _given: object) -> int:
