@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -67,10 +68,16 @@ class TimeKeeper:
                 _log.warning(
                     "The retention is shorter than before: what was kept because of that is deleted a day from now."
                 )
-        if clock_acceptance.is_asked(self._path):
-            self._accept(tx, clock)
-            clock_acceptance.done(self._path)
-        self.note(tx, 0)
+        if isinstance(clock, SkippableClock):
+            _log.warning("Clients may move this hub's clock ahead: that is for tests and demos only.")
+        try:
+            if clock_acceptance.is_asked(self._path):
+                self._accept(tx, clock)
+                clock_acceptance.done(self._path)
+            self.note(tx, 0)
+        except sqlite3.OperationalError as error:
+            # A full disk, as a rule. What is written next writes the time too.
+            _log.warning("The time could not be noted: %s.", error)
 
     def _say_how_it_starts(self, clock: SystemClock, seen: int) -> None:
         reading = clock.read(take_jump=True)
