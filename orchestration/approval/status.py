@@ -15,7 +15,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Status
+from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Recorded, Status
 from orchestration.domain.rounds import EligibleVoters, Round
 
 # The ends of an orchestration that run no line of its own code.
@@ -65,8 +65,7 @@ def progress_of(state: OrchestrationState) -> Progress:
     A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
     """
-    given = _input(state)
-    progress = _published(state, given)
+    progress = _published(state)
     cut_short = CUT_SHORT.get(state.runtime_status)
     forged = state.runtime_status is OrchestrationStatus.COMPLETED and not (
         progress is not None and progress.status.ended
@@ -75,6 +74,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         cut_short = Status.FAILED
     if progress is not None and (cut_short is None or progress.status.ended):
         return progress
+    given = _input(state)
     if progress is None:
         progress = Progress(
             request_id=state.instance_id,
@@ -102,13 +102,22 @@ def progress_of(state: OrchestrationState) -> Progress:
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
 
 
-def _published(state: OrchestrationState, given: ApprovalInput) -> Progress | None:
+class _Start(Recorded):
+    """As much of the input as says which start it is. The rest is long, and this is read at every look."""
+
+    nonce: str = ""
+
+
+def _published(state: OrchestrationState) -> Progress | None:
     """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
     try:
         found = state.get_custom_status(Progress)
+        start = state.get_input(_Start)
     except ValidationError as error:
         raise UnknownRequestError from error
-    return found if found is None or found.nonce == given.nonce else None
+    if start is None:
+        raise UnknownRequestError
+    return found if found is None or found.nonce == start.nonce else None
 
 
 def _input(state: OrchestrationState) -> ApprovalInput:
