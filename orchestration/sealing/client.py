@@ -91,6 +91,8 @@ class SealingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
         self._open_field(state, "customStatus", scope.status(instance_id, name))
         if state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED:
             self._open_field(state, "output", scope.output(instance_id, name))
+        elif not state.output.value.startswith('"'):
+            state.ClearField("output")  # who stops it may give a reason, in words, and no outcome
 
     def _open_entity(self, entity: pb.EntityMetadata, entity_id: str) -> None:
         if self._scope.has_entity(entity_id):

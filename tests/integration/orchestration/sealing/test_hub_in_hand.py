@@ -258,6 +258,18 @@ def test_a_code_that_is_not_needed_any_more_is_withdrawn_under_seal(hub: HubInHa
     assert '"cancelled"' in done.result.value
 
 
+def test_a_request_is_not_run_again_from_where_it_failed(hub: HubInHand) -> None:
+    """Rewinding has the worker write a history anew, of what it has unsealed."""
+    start = hub.asked(ME, "vote")
+    ended = Event(executionCompleted=pb.ExecutionCompletedEvent())
+    history = [
+        *hub.play(ME, sealed_decision(hub, start, "U0ADA"), history=hub.play(ME, start).history()).history(),
+        ended,
+    ]
+    turn = hub.turn(ME, history, [Event(executionRewound=pb.ExecutionRewoundEvent())])
+    assert not turn.response.actions
+
+
 # ---- rotation ----------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,18 @@ def test_an_instance_is_shown_as_the_one_that_was_asked_about(said: str) -> None
         assert any(shown) is all(shown) is (stored == "asked")
 
 
+@pytest.mark.parametrize(
+    ("output", "shown"), [('{"status":"approved"}', False), ('"enough"', True), ("", False)]
+)
+def test_who_stops_a_request_gives_a_reason_and_no_outcome(output: str, shown: bool) -> None:
+    state = state_of("asked")
+    state.orchestrationStatus = pb.ORCHESTRATION_STATUS_TERMINATED
+    state.output.value = output
+    answer = pb.GetInstanceResponse(exists=True, orchestrationState=state)
+    CLIENT._open(answer, pb.GetInstanceRequest(instanceId="asked"))
+    assert answer.orchestrationState.HasField("output") is shown
+
+
 def test_an_entity_is_shown_as_the_one_that_was_asked_about() -> None:
     for stored in ("@person@U0ADA", "@person@U0MAL", "@person@u0ada"):
         entity = pb.EntityMetadata(
