@@ -5,6 +5,13 @@ class HubError(Exception):
     """The hub cannot open its file, serve, or do what was asked."""
 
 
+class StoppingError(HubError):
+    """The hub is stopping: nothing was changed, and the caller may ask again when it is back."""
+
+    def __init__(self) -> None:
+        super().__init__("The hub is stopping. Ask again when it is back.")
+
+
 class RefusedError(HubError):
     """The hub refuses a request; nothing was changed."""
 

@@ -255,8 +255,7 @@ class Hub:
             started.set()
             await self._stopping.wait()
         finally:
-            for worker in dispatcher.workers():
-                worker.dismissed.set()
+            dispatcher.dismiss()
             await server.close(_GRACE_S)
             for task in background:
                 task.cancel()

@@ -18,7 +18,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import activities, entity_batches, turns, workers
 from orchestration.hub.engine.workers import ConnectedWorker
-from orchestration.hub.errors import StaleError
+from orchestration.hub.errors import StaleError, StoppingError
 from orchestration.hub.storage.transaction import AfterCommit, ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
 
@@ -55,6 +55,7 @@ class Dispatcher:
     def __init__(self, lease_s: float) -> None:
         self._lease_s = lease_s
         self._workers: list[ConnectedWorker] = []
+        self._stopping = False
         # Of each kind, by name and version: the order and the key of what is queued.
         self._queues: dict[WorkItemKind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
             kind: {} for kind in WorkItemKind
@@ -111,7 +112,9 @@ class Dispatcher:
     # Workers.
 
     def connect(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:
-        """Add a worker, whose work items are written to `stream`."""
+        """Add a worker, whose work items are written to `stream`. Raises StoppingError."""
+        if self._stopping:
+            raise StoppingError
         worker = workers.connected(request, stream)
         self._workers.append(worker)
         return worker
@@ -133,6 +136,12 @@ class Dispatcher:
         lease = self._leases[token]
         lease.worker = None
         self.offer(lease.ready)
+
+    def dismiss(self) -> None:
+        """Send every worker away, and take no other: the hub is stopping."""
+        self._stopping = True
+        for worker in self._workers:
+            worker.dismissed.set()
 
     def workers(self) -> Iterator[ConnectedWorker]:
         """The connected workers."""

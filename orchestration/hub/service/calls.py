@@ -159,6 +159,8 @@ class TaskHubService:
         self._store.wake()
         try:
             await worker.dismissed.wait()
+            # As an error: a worker whose stream ends well asks again at once, and is given work that it cannot answer.
+            raise errors.StoppingError
         finally:
             # Reached however the stream ends. A worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)
