@@ -148,6 +148,9 @@ class DelegateChange(Recorded):
     entry: PersonEntry | None = None
     change_id: str = Field(description="Random: a change that comes again is passed over")
     changed_at: datetime
+    follows: int = Field(
+        default=0, ge=0, description="How many changes of the person were obeyed when it was made"
+    )
     attempt: int = Field(default=1, ge=1)
 
 

@@ -47,6 +47,7 @@ class PersonState(Recorded):
     digest_at: datetime | None = None
     entry: PersonEntry | None = None
     changes: list[Changed] = Field(default_factory=list, description="The last ones, newest last")
+    changed: int = Field(default=0, description="How many changes were obeyed in all")
     texted: list[datetime] = Field(default_factory=list, description="When, within the last hour")
 
 
@@ -70,14 +71,20 @@ def person(ctx: EntityContext, given: Any) -> Any:
             return reminder.model_dump(mode="json")
         case "set_entry":
             change = DelegateChange.model_validate(given)
-            if _came_before(change, state.changes):
+            if _came_before(change, state):
                 return None
             if change.entry != state.entry:
                 ctx.schedule_new_orchestration(
                     DELEGATE_CHANGE, input=change.model_dump(mode="json", by_alias=True)
                 )
             obeyed = [*state.changes, Changed(id=change.change_id, at=change.changed_at)]
-            state = state.model_copy(update={"entry": change.entry, "changes": obeyed[-CHANGES_KEPT:]})
+            state = state.model_copy(
+                update={
+                    "entry": change.entry,
+                    "changes": obeyed[-CHANGES_KEPT:],
+                    "changed": state.changed + 1,
+                }
+            )
         case "touch":
             pass
         case "entry":
@@ -94,10 +101,18 @@ def person(ctx: EntityContext, given: Any) -> Any:
     return None
 
 
-def _came_before(change: DelegateChange, obeyed: list[Changed]) -> bool:
-    """Whether it is a repeat: whoever holds the hub may keep an old change, with its seal, and send it again."""
-    newest = max((one.at for one in obeyed), default=change.changed_at)
-    return change.changed_at < newest - CLOCKS_DIFFER or any(one.id == change.change_id for one in obeyed)
+def _came_before(change: DelegateChange, state: PersonState) -> bool:
+    """Whether it is a repeat: whoever holds the hub may keep an old change, with its seal, and send it again.
+
+    One that was made in the knowledge of all the others is the newest, whatever the clocks say: one that was set back
+    keeps nobody from coming back. Two may be made at once; then their times decide.
+    """
+    if any(one.id == change.change_id for one in state.changes):
+        return True
+    if change.follows >= state.changed:
+        return False
+    newest = max((one.at for one in state.changes), default=change.changed_at)
+    return change.changed_at < newest - CLOCKS_DIFFER
 
 
 def _keep(ctx: EntityContext, state: PersonState) -> None:

@@ -55,6 +55,7 @@ from orchestration.domain.request import (
     RemarkKind,
     Via,
 )
+from orchestration.people.person import PersonState
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
 from orchestration.service.hub_warnings import hub_warnings
 from orchestration.service.request_ids import RequestIds
@@ -354,17 +355,19 @@ class ApprovalService:
 
         Where that changes anything the person is told, durably: see `orchestration.people.delegate_change`.
         """
-        change = DelegateChange(
-            person=person, entry=entry, change_id=str(uuid.uuid4()), changed_at=datetime.now(UTC)
-        )
+        entity = EntityInstanceId(PERSON, entity_key(person))
         with translated():
-            await within_budget(
-                self._client.signal_entity(
-                    EntityInstanceId(PERSON, entity_key(person)),
-                    "set_entry",
-                    change.model_dump(mode="json", by_alias=True),
-                )
+            found = await within_budget(self._client.get_entity(entity))
+            known = found.get_typed_state(PersonState) if found else None
+            change = DelegateChange(
+                person=person,
+                entry=entry,
+                change_id=str(uuid.uuid4()),
+                changed_at=datetime.now(UTC),
+                follows=known.changed if known else 0,
             )
+            sent = change.model_dump(mode="json", by_alias=True)
+            await within_budget(self._client.signal_entity(entity, "set_entry", sent))
 
     async def _known(self, request_id: str) -> OrchestrationState:
         state = await self._state(request_id)
