@@ -29,8 +29,18 @@ ABOVE: Final = Decimal(100)
 ALL_YEAR: Final = Away.model_validate({"from": date(2026, 1, 1), "until": date(2026, 12, 31)})
 LONG_AGO: Final = Away.model_validate({"from": date(2025, 1, 1), "until": date(2026, 3, 1)})
 
+PRELUDES: Final[list[tuple[str, ...]]] = [
+    (),
+    ("pass",),
+    ("vote", "silence"),
+    ("hand over", "vote"),
+    ("hand over", "silence"),
+    ("pass", "vote", "silence"),
+    ("pass", "hand over", "silence"),
+    ("pass", "hand over", "vote", "silence"),
+]
+
 anybody = st.sampled_from(ANYBODY)
-principals = st.lists(st.sampled_from([*PERSONS, *PERSONS, *GROUPS]), min_size=1, max_size=4, unique=True)
 group_members = st.lists(anybody, max_size=3, unique=True)
 
 
@@ -51,6 +61,7 @@ class Drawn:
     groups: tuple[list[str], list[str]]
     own: dict[str, str]
     inactive: set[str]
+    prelude: tuple[str, ...]  # what happens first, so that what follows happens late in a request
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,7 @@ class TakenRequest:
     world: ModelWorld
 
 
-def _stage(draw: st.DrawFn, quorums: list[Any]) -> dict[str, Any]:
-    approvers = draw(principals)
+def _stage(draw: st.DrawFn, approvers: list[str], quorums: list[Any]) -> dict[str, Any]:
     most = 3 if set(approvers) & set(GROUPS) else len(approvers)
     quorum = draw(st.sampled_from(quorums))
     return {
@@ -76,42 +86,57 @@ def _stage(draw: st.DrawFn, quorums: list[Any]) -> dict[str, Any]:
 
 
 @st.composite
-def _levels(draw: st.DrawFn) -> dict[str, Any]:
-    return {
-        **_stage(draw, [1, 1, 2, 3, "all"]),
-        "at_least": draw(st.sampled_from([None, None, None, 1, 2, 3])),
-        "sms": draw(st.sampled_from([False, False, False, True])),
-        "sms_above": draw(st.sampled_from([None, None, None, ABOVE])),
-        "on_timeout": draw(st.sampled_from(["escalate", "escalate", "expire", "reject"])),
-        "remind_every": draw(st.sampled_from([None, None, REMIND_EVERY])),
-    }
+def _levels(draw: st.DrawFn, principals: st.SearchStrategy[list[str]], codes: str) -> list[dict[str, Any]]:
+    """One to three of them. Where only the first has a code, an escalation of the others has one that they have not."""
+    found = [
+        {
+            **_stage(draw, draw(principals), [1, 1, 2, 2, 3, "all"]),
+            "at_least": draw(st.sampled_from([None, None, None, None, 1, 2, 3])),
+            "sms": codes == "some" and draw(st.booleans()),
+            "sms_above": ABOVE if codes == "some" and draw(st.booleans()) else None,
+            "on_timeout": draw(st.sampled_from(["escalate", "escalate", "escalate", "expire", "reject"])),
+            "remind_every": draw(st.sampled_from([None, None, REMIND_EVERY])),
+        }
+        for _ in range(draw(st.sampled_from([1, 1, 2, 2, 3])))
+    ]
+    if codes == "first":
+        found[0] |= {"sms": True, "approvers": found[0]["approvers"][:1], "quorum": 1, "at_least": None}
+        found[0]["reject_quorum"] = 1
+    return found
 
 
 @st.composite
 def drawn(draw: st.DrawFn) -> Drawn:
-    """Everything at random; whether it makes a policy is for others to say."""
+    """Everything at random, of few people, so that they meet. Whether it makes a policy is for others to say."""
+    cast = draw(st.sampled_from([PERSONS, PERSONS[:3], PERSONS[:4], PERSONS[:5], [*PERSONS[:3], REQUESTER]]))
+    people = st.sampled_from(cast)
+    principals = st.lists(st.sampled_from([*cast, *cast, *GROUPS]), min_size=1, max_size=4, unique=True)
     flags = st.sampled_from([False, False, True])
-    people = st.sampled_from(PERSONS)
+    levels = draw(_levels(principals, draw(st.sampled_from(["none", "none", "first", "some"]))))
+    entries = st.builds(AwayEntry, delegate=st.none() | anybody, away=st.booleans())
+    own: dict[str, str] = draw(st.dictionaries(people, anybody, max_size=2))
+    # Those who say that they are away are those for whom the operator entered somebody, as often as not.
+    same = bool(own) and draw(st.booleans())
+    entered = draw(st.dictionaries(st.sampled_from(list(own)) if same else people, entries, max_size=2))
     return Drawn(
-        levels=draw(st.lists(_levels(), min_size=1, max_size=3)),
-        escalation=_stage(draw, [1, 1, 2]),
+        levels=levels,
+        escalation=_stage(draw, draw(st.just(levels[-1]["approvers"]) | principals), [1, 1, 2]),
         amount=draw(st.sampled_from([None, Decimal(50), ABOVE, ABOVE + 1])),
         shorter=draw(
-            st.sampled_from([None, None, None, timedelta(hours=5), timedelta(hours=8), timedelta(hours=20)])
+            st.sampled_from(
+                [None, None, None, None, timedelta(hours=5), timedelta(hours=8), timedelta(hours=20)]
+            )
         ),
         allow_self=draw(flags),
         allow_repeat=draw(flags),
         require_reason=draw(st.booleans()),
-        delegates=draw(st.just([]) | principals),
-        enrolled=draw(st.sets(anybody)),
-        entered=draw(
-            st.dictionaries(
-                people, st.builds(AwayEntry, delegate=st.none() | anybody, away=st.booleans()), max_size=2
-            )
-        ),
+        delegates=draw(st.just([]) | st.just([]) | principals),
+        enrolled=draw(st.sampled_from([set(ANYBODY), set(ANYBODY[::2]), set()])),
+        entered=entered,
         groups=draw(st.tuples(group_members, group_members)),
-        own=draw(st.dictionaries(people, anybody, max_size=2)),
+        own=own,
         inactive=draw(st.sampled_from([set(), set(), {"U0ZED"}, {"U0FIN", "U0ZED"}])),
+        prelude=draw(st.sampled_from(PRELUDES)),
     )
 
 

@@ -13,7 +13,14 @@ from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import Cancellation, Command, Comment, Decision, Delegation, Reason
 from orchestration.domain.request import Choice, Identity, LevelState, RemarkKind, Status, Via, Vote
 from tests.support.decision_cards import check_cards, check_worklists
-from tests.support.decision_cases import ESCALATION_TIME, LEVEL_TIME, REQUESTER, TakenRequest, own_entry
+from tests.support.decision_cases import (
+    ANYBODY,
+    ESCALATION_TIME,
+    LEVEL_TIME,
+    REQUESTER,
+    TakenRequest,
+    own_entry,
+)
 from tests.support.decision_model import CastVote, DecisionModel
 from tests.support.decision_witness import Witness
 from tests.support.direct import DirectRun, Neighbours
@@ -458,6 +465,47 @@ class Course:
         elif outcome.processed_by is None:
             assert outcome.reason, "ended without a reason"
 
+    def prelude(self, what: str) -> None:
+        """One of the things that a request begins with, as far as it can be."""
+        if self.ended is not None:
+            return
+        match what:
+            case "pass":
+                self.approve(self.model.own_round)
+            case "silence":
+                number = self.model.last_round
+                while self.ended is None and self.model.last_round == number:
+                    self.wait()
+            case "hand over":
+                number = self.model.own_round
+                for who, to in self.handings(number)[:1]:
+                    self.delegate(self.make(Delegation, who, round=number, to=to))
+                    self.confirm_all_of(who)
+            case "vote":
+                delegates = [
+                    who for who in self.model.handed.values() if self.model.seats(who, self.model.own_round)
+                ]
+                actors = delegates or [actor for actor, _ in next(self.model.ways(self.model.own_round), [])]
+                for actor in actors[:1]:
+                    self.decide(self.make(Decision, actor, round=self.model.own_round, choice=Choice.APPROVE))
+                    self.confirm_all_of(actor)
+
+    def handings(self, number: int) -> list[tuple[str, str]]:
+        """Who could hand their vote over to whom in that round, but for who is left then."""
+        code = self.model.rounds[number].code
+        return [
+            (who, to)
+            for who in ANYBODY
+            if who in self.model.seats(who, number)
+            for to in reversed(ANYBODY)
+            if not self.model.delegate_faults(who, to, code=code)
+        ]
+
+    def confirm_all_of(self, person: str) -> None:
+        """The right code comes from their phone, if one is awaited."""
+        for challenge in [one for one, act in self.awaited.items() if act.actor == person]:
+            self.confirm(challenge)
+
     # ---- whoever can decide by the model can in truth ------------------------------------------------------
 
     def play_on(self) -> None:
@@ -470,21 +518,20 @@ class Course:
             for challenge in list(self.awaited):
                 self.fail_code(challenge, Trouble.EXPIRED)
             number = next(one for one in self.model.rounds if self.model.reachable(one))
-            self.approve_together(number)
+            self.approve(number)
             assert self.ended or number not in self.model.rounds, "all have approved, and nothing follows"
             self.figures["levels played to their end"] += 1
 
-    def approve_together(self, number: int, all_but: int = 0) -> None:
-        """As many as it takes approve that round, or all of them but so many."""
+    def approve(self, number: int, *, but_one: bool = False) -> None:
+        """As many as it takes approve that round, or all of them but one; each confirms where a code is sent."""
         way = next(self.model.ways(number), [])
         given = {vote.actor for vote in self.model.counting(number)}
         due = [actor for actor, _ in way if actor not in given]
-        for actor in due[: len(due) - all_but]:
+        for actor in due[:-1] if but_one else due:
             if self.ended is not None or number not in self.model.rounds:
                 return
             self.decide(self.make(Decision, actor, round=number, choice=Choice.APPROVE))
-            for challenge in [one for one, act in self.awaited.items() if act.actor == actor]:
-                self.confirm(challenge)
+            self.confirm_all_of(actor)
 
 
 def _same_act(one: Decision | Delegation, other: Decision | Delegation) -> bool:

@@ -51,7 +51,7 @@ SEED: Final = int(os.environ.get("COUNTERSIGN_SEED", "0"))
 RUNS, STEPS = (250, 50) if PROOF else (60, 40)
 BATCHES, MINUTES = (40, 15) if PROOF else (1, 1)
 
-choices = st.sampled_from([Choice.APPROVE, Choice.APPROVE, Choice.APPROVE, Choice.REJECT])
+choices = st.sampled_from([*[Choice.APPROVE] * 5, Choice.REJECT])
 comments = st.sampled_from(["no", "no", ""])
 
 
@@ -109,6 +109,8 @@ class Deciding(RuleBasedStateMachine):
         if request is not None:
             self.figures["requests"] += 1
             self.course = Course(taken(asked, case, policy, request), self.figures)
+            for what in asked.prelude:
+                self.course.prelude(what)
 
     # ---- what people do ----------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class Deciding(RuleBasedStateMachine):
 
     @while_open
     @rule(
-        actor=anybody,
+        actor=anybody | st.sampled_from(PERSONS[:3]),
         choice=choices,
         older=st.sampled_from([0, 0, 0, 1]),
         comment=comments,
@@ -135,21 +137,28 @@ class Deciding(RuleBasedStateMachine):
             self.at.decide(act)
 
     @while_open
-    @rule(data=st.data(), choice=choices)
-    def decide_well(self, data: st.DataObject, choice: Choice) -> None:
+    @rule(data=st.data(), choice=choices, confirm=st.sampled_from([True, True, False]))
+    def decide_well(self, data: st.DataObject, choice: Choice, *, confirm: bool) -> None:
         """Somebody who may: at random too few would come far."""
         model = self.at.model
         may = sorted((who, one) for one in model.rounds for who in ANYBODY if model.seats(who, one))
         if may:
             actor, number = data.draw(st.sampled_from(may))
             self.at.decide(self.at.make(Decision, actor, round=number, choice=choice, comment="no"))
+            if confirm:
+                self.at.confirm_all_of(actor)
 
     @while_open
-    @rule(number=st.integers(0, 1), all_but=st.sampled_from([0, 0, 1]))
-    def decide_together(self, number: int, all_but: int) -> None:
-        """As many as it takes approve a round, or all of them but one."""
-        rounds = sorted(self.at.model.rounds)
-        self.at.approve_together(rounds[number % len(rounds)], all_but)
+    @rule()
+    def approve_all_but_one(self) -> None:
+        """Of those whom the newest round can count on."""
+        self.at.approve(self.at.model.last_round, but_one=True)
+
+    @while_open
+    @rule(newest=st.booleans())
+    def approve_all(self, *, newest: bool) -> None:
+        """As many as it takes for one of the rounds."""
+        self.at.approve(self.at.model.last_round if newest else self.at.model.own_round)
 
     @while_open
     @rule(actor=anybody, to=st.sampled_from([*ANYBODY, GROUPS[0]]), older=st.sampled_from([0, 0, 0, 1]))
@@ -157,68 +166,51 @@ class Deciding(RuleBasedStateMachine):
         self.at.delegate(self.at.make(Delegation, actor, round=self._round(older), to=to))
 
     @while_open
-    @rule(data=st.data())
-    def delegate_well(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), confirm=st.sampled_from([True, True, False]))
+    def delegate_well(self, data: st.DataObject, *, confirm: bool) -> None:
         """Somebody who may, to somebody who may."""
-        model = self.at.model
-        fit = sorted(
-            (who, number, to)
-            for number, one in model.rounds.items()
-            for who in ANYBODY
-            if who in model.seats(who, number)
-            for to in ANYBODY
-            if not model.delegate_faults(who, to, code=one.code)
-        )
+        fit = [(one, *pair) for one in sorted(self.at.model.rounds) for pair in self.at.handings(one)]
         if fit:
-            actor, number, to = data.draw(st.sampled_from(fit))
+            number, actor, to = data.draw(st.sampled_from(fit))
             self.at.delegate(self.at.make(Delegation, actor, round=number, to=to))
+            if confirm:
+                self.at.confirm_all_of(actor)
 
-    @while_open
+    @precondition(lambda self: self._open() and self.at.awaited)
     @rule(data=st.data(), end=st.sampled_from(["right", "right", "right", "wrong", "expired"]))
     def code(self, data: st.DataObject, end: str) -> None:
-        if self.at.awaited:
-            challenge = data.draw(st.sampled_from(sorted(self.at.awaited)))
-            if end == "right":
-                self.at.confirm(challenge)
-            else:
-                self.at.fail_code(challenge, Trouble(end))
+        challenge = data.draw(st.sampled_from(sorted(self.at.awaited)))
+        if end == "right":
+            self.at.confirm(challenge)
+        else:
+            self.at.fail_code(challenge, Trouble(end))
 
     @while_open
-    @rule(data=st.data(), how=st.sampled_from(["again", "again", "late", "late", "other"]))
-    def come_late(self, data: st.DataObject, how: str) -> None:
-        """A command is delivered again, or after those that were sent later, or its ID comes with another one."""
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["again", "again", "late", "late", "late", "ID", "nonce", "digest", "group"]),
+        actor=anybody,
+        choice=choices,
+    )
+    def send_oddly(self, data: st.DataObject, how: str, actor: str, choice: Choice) -> None:
+        """A command comes again, or after later ones, or its ID does with another; or it is about something else."""
+        number, sent = self.at.model.last_round, self.at.sent
         if how == "late" and self.held:
             self._do(self.held.pop(0))
-        elif how == "again" and self.at.sent:
-            self.at.deliver_again(data.draw(st.sampled_from(self.at.sent)))
-        elif how == "other" and self.at.sent:
-            used = data.draw(st.sampled_from(self.at.sent)).command_id
-            number, choice = self.at.model.last_round, data.draw(choices)
-            actor = data.draw(anybody)
-            # No other command here has these words.
-            act = self.at.make(
-                Decision,
-                actor,
-                command_id=used,
-                round=number,
-                choice=choice,
-                comment=f"once more {self.at.made}",
-            )
-            self._do(act)
-
-    @while_open
-    @rule(data=st.data(), what=st.sampled_from(["nonce", "digest", "group"]), choice=choices)
-    def act_on_something_else(self, data: st.DataObject, what: str, choice: Choice) -> None:
-        """A decision on what was asked under this ID before, on other content, or by a group."""
-        wrong = {
-            "nonce": {"nonce": OTHER_NONCE},
-            "digest": {"digest": "0" * 64},
-            "group": {"actor": GROUPS[0]},
-        }
-        actor = data.draw(anybody)
-        number = self.at.model.last_round
-        act = self.at.make(Decision, actor, round=number, choice=choice, comment="no")
-        self._do(act.model_copy(update=wrong[what]))
+        elif how == "again" and sent:
+            self.at.deliver_again(data.draw(st.sampled_from(sent)))
+        elif how == "ID" and sent:
+            said = f"once more {self.at.made}"  # which no other command says
+            act = self.at.make(Decision, actor, round=number, choice=choice, comment=said)
+            self._do(act.model_copy(update={"command_id": data.draw(st.sampled_from(sent)).command_id}))
+        else:
+            wrong = {
+                "nonce": {"nonce": OTHER_NONCE},
+                "digest": {"digest": "0" * 64},
+                "group": {"actor": GROUPS[0]},
+            }
+            act = self.at.make(Decision, actor, round=number, choice=choice, comment="no")
+            self._do(act.model_copy(update=wrong.get(how, {})))
 
     def _do(self, command: Command) -> None:
         if isinstance(command, Decision):
@@ -227,7 +219,7 @@ class Deciding(RuleBasedStateMachine):
             self.at.delegate(command)
 
     @while_open
-    @rule(what=st.sampled_from(["comment", "comment", "comment", "talk", "withdraw"]), actor=anybody)
+    @rule(what=st.sampled_from([*["comment"] * 6, "talk", "withdraw"]), actor=anybody)
     def say(self, what: str, actor: str) -> None:
         if what == "comment":
             self.at.comment(actor, RemarkKind.QUESTION)
@@ -239,32 +231,33 @@ class Deciding(RuleBasedStateMachine):
     # ---- what the world does -----------------------------------------------------------------------------
 
     @while_open
-    @rule(who=st.sampled_from(PERSONS), to=st.none() | anybody)
-    def be_away(self, who: str, to: str | None) -> None:
-        self.at.world.own[who] = AwayEntry(to, away=to is not None) if to != who else AwayEntry()
-
-    @while_open
-    @rule(group=st.sampled_from(GROUPS), people=group_members)
-    def change_group(self, group: str, people: list[str]) -> None:
-        self.at.world.groups[group] = people
-
-    @while_open
     @rule(
-        failing=st.sampled_from([False, False, True]), inactive=st.sampled_from([set(), {"U0BOB"}, {"U0ZED"}])
+        data=st.data(),
+        what=st.sampled_from(["new", "new", "away", "away", "group", "group", "directory", "inactive"]),
     )
-    def change_directory(self, *, failing: bool, inactive: set[str]) -> None:
-        self.at.world.failing, self.at.world.inactive = failing, inactive
+    def change_world(self, data: st.DataObject, what: str) -> None:
+        """Or the history is long enough: it continues as new at the next thing that happens."""
+        world = self.at.world
+        if what == "new":
+            self.at.run.continue_as_new()
+        elif what == "away":
+            who, to = data.draw(st.sampled_from(PERSONS)), data.draw(st.none() | anybody)
+            world.own[who] = AwayEntry(to, away=to is not None) if to != who else AwayEntry()
+        elif what == "group":
+            world.groups[data.draw(st.sampled_from(GROUPS))] = data.draw(group_members)
+        elif what == "directory":
+            world.failing = not world.failing
+        else:
+            world.inactive = {data.draw(anybody)}
 
     @while_open
-    @rule()
-    def continue_as_new(self) -> None:
-        """At the next thing that happens."""
-        self.at.run.continue_as_new()
-
-    @while_open
-    @rule()
-    def wait(self) -> None:
+    @rule(whole=st.booleans())
+    def wait(self, *, whole: bool) -> None:
+        """Up to the next timer, or for as long as the round is open."""
+        number = self.at.model.last_round
         self.at.wait()
+        while whole and self.at.ended is None and self.at.model.last_round == number:
+            self.at.wait()
 
     def teardown(self) -> None:
         """Whoever can decide by the model can in truth."""
