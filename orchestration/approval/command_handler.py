@@ -79,6 +79,8 @@ class CommandHandler:
             self._repeats.remember(command, reason)
             if reason is Reason.RECORDED and isinstance(command, Decision | Delegation):
                 self._step_up.drop(command.actor)
+        else:
+            self._repeats.remember_refused(command, reason)
         self._record.answer(command.command_id, reason, fingerprint)
 
     def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:

@@ -60,6 +60,11 @@ class Repeats:
         for one in others[: max(len(others) - OTHERS_KEPT, 0)]:
             state.handled.remove(one)
 
+    def remember_refused(self, command: Command, reason: Reason) -> None:
+        """The command was refused unobeyed. Its ID is used up all the same, if it was not used before."""
+        if all(one.id != _short(command.command_id) for one in self._state.handled):
+            self.remember(command, reason)
+
     def _full(self, person: str) -> bool:
         deciders = [one.actor for one in self._state.handled if _kept(one)]
         return len(deciders) >= DECISIONS_IN_ALL or deciders.count(person) >= DECISIONS_OF_ONE

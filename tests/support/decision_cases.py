@@ -32,6 +32,8 @@ LONG_AGO: Final = Away.model_validate({"from": date(2025, 1, 1), "until": date(2
 PRELUDES: Final[list[tuple[str, ...]]] = [
     (),
     ("pass",),
+    ("press",),
+    ("pass", "press"),
     ("vote", "silence"),
     ("hand over", "vote"),
     ("hand over", "silence"),

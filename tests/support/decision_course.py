@@ -213,13 +213,16 @@ class Course:
                 self._check_decidable()
 
     def talk(self, times: int) -> None:
-        """So many remarks of somebody who has no say come in: earlier verdicts are forgotten."""
+        """Somebody who has no say says so much that verdicts are forgotten; then the last acts come again."""
         with self._judged(may_approve=False):
             said = [self.make(Comment, "U0ZED", kind=RemarkKind.ANSWER, text="?") for _ in range(times)]
             self.run.send(*said)
             if self.model.look():
                 self._check_decidable()
         self.figures["times that verdicts were forgotten"] += 1
+        for command in self.sent[-5:]:
+            if self.ended is None:
+                self.deliver_again(command)
 
     def withdraw(self, actor: str) -> None:
         """Somebody takes the request back; only who asked can."""
@@ -478,27 +481,28 @@ class Course:
                     self.wait()
             case "hand over":
                 number = self.model.own_round
-                for who, to in self.handings(number)[:1]:
+                for _, who, to in [one for one in self.handings() if one[0] == number][:1]:
                     self.delegate(self.make(Delegation, who, round=number, to=to))
                     self.confirm_all_of(who)
-            case "vote":
-                delegates = [
-                    who for who in self.model.handed.values() if self.model.seats(who, self.model.own_round)
-                ]
-                actors = delegates or [actor for actor, _ in next(self.model.ways(self.model.own_round), [])]
+            case "vote" | "press":
+                number = self.model.own_round
+                delegates = [who for who in self.model.handed.values() if self.model.seats(who, number)]
+                actors = delegates or [actor for actor, _ in next(self.model.ways(number), [])]
                 for actor in actors[:1]:
-                    self.decide(self.make(Decision, actor, round=self.model.own_round, choice=Choice.APPROVE))
-                    self.confirm_all_of(actor)
+                    self.decide(self.make(Decision, actor, round=number, choice=Choice.APPROVE))
+                    if what == "vote":
+                        self.confirm_all_of(actor)
 
-    def handings(self, number: int) -> list[tuple[str, str]]:
-        """Who could hand their vote over to whom in that round, but for who is left then."""
-        code = self.model.rounds[number].code
+    def handings(self) -> list[tuple[int, str, str]]:
+        """In which round who could hand their vote over to whom, but for who is left then."""
+        model = self.model
         return [
-            (who, to)
+            (number, who, to)
+            for number in sorted(model.rounds)
             for who in ANYBODY
-            if who in self.model.seats(who, number)
+            if who in model.seats(who, number)
             for to in reversed(ANYBODY)
-            if not self.model.delegate_faults(who, to, code=code)
+            if not model.delegate_faults(who, to, code=model.code_to_delegate(who))
         ]
 
     def confirm_all_of(self, person: str) -> None:

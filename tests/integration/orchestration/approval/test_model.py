@@ -137,7 +137,7 @@ class Deciding(RuleBasedStateMachine):
             self.at.decide(act)
 
     @while_open
-    @rule(data=st.data(), choice=choices, confirm=st.sampled_from([True, True, False]))
+    @rule(data=st.data(), choice=choices, confirm=st.booleans())
     def decide_well(self, data: st.DataObject, choice: Choice, *, confirm: bool) -> None:
         """Somebody who may: at random too few would come far."""
         model = self.at.model
@@ -166,29 +166,40 @@ class Deciding(RuleBasedStateMachine):
         self.at.delegate(self.at.make(Delegation, actor, round=self._round(older), to=to))
 
     @while_open
-    @rule(data=st.data(), confirm=st.sampled_from([True, True, False]))
+    @rule(data=st.data(), confirm=st.booleans())
     def delegate_well(self, data: st.DataObject, *, confirm: bool) -> None:
         """Somebody who may, to somebody who may."""
-        fit = [(one, *pair) for one in sorted(self.at.model.rounds) for pair in self.at.handings(one)]
-        if fit:
+        if fit := self.at.handings():
             number, actor, to = data.draw(st.sampled_from(fit))
             self.at.delegate(self.at.make(Delegation, actor, round=number, to=to))
             if confirm:
                 self.at.confirm_all_of(actor)
 
     @precondition(lambda self: self._open() and self.at.awaited)
-    @rule(data=st.data(), end=st.sampled_from(["right", "right", "right", "wrong", "expired"]))
+    @rule(
+        data=st.data(), end=st.sampled_from(["right", "right", "wrong", "expired", "reject", "other round"])
+    )
     def code(self, data: st.DataObject, end: str) -> None:
+        """It comes, or does not; or its person decides otherwise before it does."""
         challenge = data.draw(st.sampled_from(sorted(self.at.awaited)))
+        actor = self.at.awaited[challenge].actor
+        number = self.at.awaited[challenge].round
         if end == "right":
             self.at.confirm(challenge)
+        elif end == "reject":
+            self.at.decide(self.at.make(Decision, actor, round=number, choice=Choice.REJECT, comment="no"))
+        elif end == "other round":
+            number = self.at.model.own_round + self.at.model.last_round - number
+            self.at.decide(self.at.make(Decision, actor, round=number, choice=Choice.APPROVE))
         else:
             self.at.fail_code(challenge, Trouble(end))
 
     @while_open
     @rule(
         data=st.data(),
-        how=st.sampled_from(["again", "again", "late", "late", "late", "ID", "nonce", "digest", "group"]),
+        how=st.sampled_from(
+            ["again", "again", "late", "late", "overtaken", "overtaken", "ID", "nonce", "digest", "group"]
+        ),
         actor=anybody,
         choice=choices,
     )
@@ -197,6 +208,10 @@ class Deciding(RuleBasedStateMachine):
         number, sent = self.at.model.last_round, self.at.sent
         if how == "late" and self.held:
             self._do(self.held.pop(0))
+        elif how == "overtaken" and (acted := {one: at for one, at in self.at.last_counted.items() if at}):
+            who = data.draw(st.sampled_from(sorted(acted)))
+            stamp = {"answered": acted[who] - 1, "comment": "no"}
+            self._do(self.at.make(Decision, who, round=number, choice=choice, **stamp))
         elif how == "again" and sent:
             self.at.deliver_again(data.draw(st.sampled_from(sent)))
         elif how == "ID" and sent:

@@ -12,13 +12,30 @@ from typing import Any
 
 import pytest
 
+from bot.slack.ids import SlackIds
 from orchestration.challenge.models import ChallengeStatus
+from orchestration.domain import policy_file
 from orchestration.domain.commands import EVENT_DECISION, Decision, Reason, Verdict
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
 from tests.support.core_world import CoreWorld, by
+from tests.support.direct_request import DirectRequest
 from tests.support.people import NUMBERS
 
 MANY = 110
+TWO = policy_file.parse(
+    """
+[policies.two]
+title = "Two of two"
+channel = "C0TWO"
+[[policies.two.levels]]
+name = "Team"
+approvers = ["U0ADA", "U0BOB"]
+quorum = 2
+timeout = "1d"
+""",
+    "repeats.toml",
+    SlackIds(),
+)
 
 
 async def say(world: CoreWorld, request_id: str, text: str, command_id: str) -> Verdict:
@@ -197,3 +214,17 @@ def test_a_fingerprint_is_of_the_whole_command_but_for_its_id_and_count() -> Non
     assert unnamed.fingerprint() != first.fingerprint()
     later = unnamed.model_copy(update={"round": 2})
     assert later.fingerprint() == unnamed.fingerprint(), "the service fills in whichever round is open"
+
+
+def test_the_id_of_a_command_that_came_too_late_is_used_up() -> None:
+    with DirectRequest(TWO, "two") as request:
+        request.press(request.remark("U0ADA"))
+        assert request.press(request.decision("U0ADA")) is Reason.RECORDED
+        late = request.decision("U0ADA").model_copy(update={"answered": 0})
+        assert request.press(late) is Reason.SUPERSEDED
+        other = request.decision("U0ADA", Choice.REJECT, "No.").model_copy(
+            update={"command_id": late.command_id}
+        )
+        request.run.send(other)
+        assert request.run.progress.verdicts[-1].reason is Reason.ID_REUSED
+        assert [vote.choice for vote in request.level.decisions] == [Choice.APPROVE]

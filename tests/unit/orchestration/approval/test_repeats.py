@@ -115,3 +115,18 @@ def test_the_memory_of_a_request_is_bounded_and_fits_the_hub() -> None:
     ]
     assert known.says(decision("new", "U0BOB")) is Reason.TOO_OFTEN
     assert len(known.state.model_dump_json()) < 450_000
+
+
+def test_the_id_of_what_was_refused_unobeyed_is_used_up() -> None:
+    memory = Remembered((decision("k1", answered=5), Reason.RECORDED))
+    late = decision("k2", answered=3)
+    assert memory.says(late) is Reason.SUPERSEDED
+    Repeats(memory.state).remember_refused(late, Reason.SUPERSEDED)
+    assert memory.says(decision("k2", choice=Choice.REJECT, answered=9)) is Reason.ID_REUSED
+    assert memory.says(late) is Reason.SUPERSEDED
+
+
+def test_an_id_that_was_used_stays_with_its_first_command() -> None:
+    memory = Remembered((decision("k"), Reason.RECORDED))
+    Repeats(memory.state).remember_refused(decision("k", choice=Choice.REJECT), Reason.ID_REUSED)
+    assert memory.says(decision("k")) is Reason.RECORDED
