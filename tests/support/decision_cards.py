@@ -66,7 +66,7 @@ def _lines(texts: list[str], model: DecisionModel) -> None:
             f"the vote of {vote.actor} is not on the card: {line}"
         )
     if model.needed() > 1:
-        count = f" {len(model.counting(model.own_round))} of {model.needed()} "
+        count = f" {model.has()} of {model.needed()} "
         assert count in line, f"the card does not say {count.strip()}: {line}"
     waiting = WAITING.search(line)
     if waiting is None or model.world.failing:

@@ -495,15 +495,13 @@ class Course:
 
     def handings(self) -> list[tuple[int, str, str]]:
         """In which round who could hand their vote over to whom, but for who is left then."""
-        model = self.model
-        return [
-            (number, who, to)
-            for number in sorted(model.rounds)
-            for who in ANYBODY
-            if who in model.seats(who, number)
-            for to in reversed(ANYBODY)
-            if not model.delegate_faults(who, to, code=model.code_to_delegate(who))
-        ]
+        model, found = self.model, []
+        for number in sorted(model.rounds):
+            for who in [one for one in ANYBODY if one in model.seats(one, number)]:
+                code = model.code_to_delegate(who)
+                fit = [to for to in reversed(ANYBODY) if not model.delegate_faults(who, to, code=code)]
+                found += [(number, who, to) for to in fit]
+        return found
 
     def confirm_all_of(self, person: str) -> None:
         """The right code comes from their phone, if one is awaited."""

@@ -7,9 +7,8 @@ was replaced where only one of them can be.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import combinations
 from typing import Literal
@@ -127,6 +126,18 @@ class DecisionModel:
     counted: set[str] = field(default_factory=set)
     past: list[list[CastVote]] = field(default_factory=list)
     last_round: int = 0
+
+    def copy(self) -> DecisionModel:
+        """The same state once more, to try something out on."""
+        own = {
+            "rounds": dict(self.rounds),
+            "votes": list(self.votes),
+            "handed": dict(self.handed),
+            "confirmed": set(self.confirmed),
+            "counted": set(self.counted),
+            "past": list(self.past),
+        }
+        return replace(self, **own)
 
     # ---- stages ------------------------------------------------------------------------------------------
 
@@ -258,7 +269,7 @@ class DecisionModel:
     def taken_from_a_later_level(self, use: SeatUse, number: int) -> bool:
         """Whether a later level could not be approved once this seat has approved, or else this round could not."""
         caster, holder = use
-        after = copy.deepcopy(self)
+        after = self.copy()
         after.vote(CastVote(number, holder, caster, approves=True, code=self.rounds[number].code))
         return self.needed_later(use) or (self.reachable(number) and not after.reachable(number))
 
@@ -274,6 +285,14 @@ class DecisionModel:
         if self.level.quorum == "all":
             return max(len(self.asked or ()), self.level.people(len(self.asked or ())))
         return self.level.people(0)
+
+    def has(self) -> int:
+        """How many of the approvals that it takes the level's own round has. Of "all", nobody else's counts."""
+        counting = self.counting(self.own_round)
+        missing = set(self.asked or ()) - {vote.holder for vote in counting}
+        if self.level.quorum != "all":
+            return len(counting)
+        return min(len(counting), self.needed() - len(missing)) if self.asked else 0
 
     def _enough(self, number: int, uses: list[SeatUse]) -> bool:
         """Whether approvals from these seats approve the round."""
@@ -373,7 +392,7 @@ class DecisionModel:
 
     def in_reach(self) -> DecisionModel:
         """The level with the rounds that a delegate of now reaches: its escalation's too, if that can still open."""
-        found = copy.deepcopy(self)
+        found = self.copy()
         if self.rounds and self.level.on_timeout == "escalate" and not self.escalated:
             found.open_escalation()
         return found
