@@ -129,15 +129,15 @@ class DecisionModel:
 
     def copy(self) -> DecisionModel:
         """The same state once more, to try something out on."""
-        own = {
-            "rounds": dict(self.rounds),
-            "votes": list(self.votes),
-            "handed": dict(self.handed),
-            "confirmed": set(self.confirmed),
-            "counted": set(self.counted),
-            "past": list(self.past),
-        }
-        return replace(self, **own)
+        return replace(
+            self,
+            rounds=dict(self.rounds),
+            votes=list(self.votes),
+            handed=dict(self.handed),
+            confirmed=set(self.confirmed),
+            counted=set(self.counted),
+            past=list(self.past),
+        )
 
     # ---- stages ------------------------------------------------------------------------------------------
 
