@@ -54,14 +54,17 @@ async def test_an_event_that_no_client_of_ours_could_send_fails_nothing(world: C
 
 
 class Gate:
-    """A directory that answers when the test opens it."""
+    """A directory that is down at first, so that nobody remembers its answers; then it answers when it is opened."""
 
     def __init__(self, board: Board) -> None:
+        self.down = True
         self.open = threading.Event()
         self.asked = threading.Event()
         self._board = board
 
     def members(self, group: str) -> list[str]:
+        if self.down:
+            raise ConnectionError(group)
         self.asked.set()
         assert self.open.wait(10)
         return self._board.members(group)
@@ -84,8 +87,9 @@ async def slow_world(connection: Connection, board: Board, gate: Gate) -> AsyncI
 async def held(world: CoreWorld, gate: Gate) -> tuple[str, asyncio.Task[object]]:
     """A request whose orchestration is looking up a group, for somebody's vote, and cannot go on."""
     request_id = await world.ask()
+    gate.down = False
     first = asyncio.create_task(world.decide(request_id, "U0SAM"))
-    await asyncio.to_thread(gate.asked.wait, 10)
+    assert await asyncio.to_thread(gate.asked.wait, 10)
     return request_id, first
 
 
