@@ -107,8 +107,6 @@ class _Challenge:
         deadline = clock.timer(self._ctx, until)
         sending: Any = self._send()
         while self.progress.status is ChallengeStatus.WAITING:
-            under_way = [sending] if sending is not None else []
-            yield when_any([*self._inbox.waits(), deadline, *under_way])
             if (event := self._inbox.take()) is not None:
                 yield from self._handle(*event)
             elif deadline.is_complete:
@@ -117,6 +115,9 @@ class _Challenge:
                 if (trouble := self._trouble_of(sending)) is not None:
                     self.failed(trouble)
                 sending = None
+            else:
+                under_way = [sending] if sending is not None else []
+                yield when_any([*self._inbox.waits(), deadline, *under_way])
         if not deadline.is_complete:
             deadline.cancel()
 

@@ -114,7 +114,8 @@ async def test_whatever_anybody_sends_is_refused_in_words(
 async def test_a_compressed_body_is_refused_before_any_of_it_is_read(open_world: World) -> None:
     """The answer comes though the body never does."""
     host, port = open_world.url.removeprefix("http://").split(":")
-    for route in ROUTES:
+
+    async def refused(route: str) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         head = (
             f"POST {route} HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"
@@ -124,3 +125,5 @@ async def test_a_compressed_body_is_refused_before_any_of_it_is_read(open_world:
         assert line.split()[1] == b"415", route
         assert await asyncio.wait_for(reader.read(), 10)  # and the connection ends with it
         writer.close()
+
+    await asyncio.gather(*(refused(route) for route in ROUTES))

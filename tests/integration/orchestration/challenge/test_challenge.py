@@ -75,6 +75,18 @@ async def test_three_wrong_codes_fail_it_and_what_is_no_code_costs_nothing(world
     assert (await hear(world, code_in(world, challenge), sid="SM9")).waiting == 0
 
 
+async def test_answers_that_come_at_once_are_each_judged(world: CoreWorld) -> None:
+    """Those that come while the first is judged wait for their turn, and for nothing else."""
+    challenge = await begun(world)
+    code = code_in(world, challenge)
+    answers = [other(code), other(other(code)), code]
+    found = await asyncio.gather(
+        *(world.challenges.answer(challenge, digits, f"c{n}") for n, digits in enumerate(answers))
+    )
+    assert [answer is not None and answer.right for answer in found] == [False, False, True]
+    assert (await ended(world, challenge)).status is ChallengeStatus.VERIFIED
+
+
 async def test_it_expires_after_two_minutes(world: CoreWorld) -> None:
     challenge = await begun(world)
     await world.skip(seconds=119)
