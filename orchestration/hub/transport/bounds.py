@@ -82,7 +82,7 @@ class Bounded(Protocol):
 class Connections:
     """All connections of a server, and what they take up together."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         # Those that were let in, the others in the order in which they came, and those that are being hung up on.
         self._proven: set[Bounded] = set()
         self._unproven: dict[Bounded, None] = {}
@@ -92,7 +92,8 @@ class Connections:
         self.unread = 0
         # Bytes that may still be read from connections that have sent no token.
         self.unproven_bytes: float = UNPROVEN_BURST
-        self._looked_at: float | None = None
+        # The event loop's time at the last look, in seconds.
+        self.now = now
         # Connections that were hung up on since the log last said so, by error code.
         self._parted: Counter[int] = Counter()
         self._logged_at = float("-inf")
@@ -130,8 +131,7 @@ class Connections:
 
     def look(self, now: float) -> None:
         """To be called about once a second."""
-        passed = 0.0 if self._looked_at is None else now - self._looked_at
-        self._looked_at = now
+        passed, self.now = now - self.now, now
         self.unproven_bytes = min(UNPROVEN_BURST, self.unproven_bytes + passed * UNPROVEN_RATE)
         for one in self.all():
             one.look(now)

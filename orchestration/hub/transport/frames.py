@@ -95,10 +95,8 @@ def message(payload: bytes) -> bytes:
     return b"\x00" + struct.pack(">I", len(payload)) + payload
 
 
-def unpadded(flags: int, payload: bytes) -> bytes:
-    """The payload of a frame without its padding. Raises Http2Error."""
-    if not flags & PADDED:
-        return payload
+def unpadded(payload: bytes) -> bytes:
+    """The payload of a padded frame without its padding. Raises Http2Error."""
     if not payload or payload[0] >= len(payload):
         raise Http2Error(PROTOCOL_ERROR)
     return payload[1 : len(payload) - payload[0]]

@@ -21,7 +21,7 @@ class GrpcServer:
 
     def __init__(self, routes: rpc.Routes) -> None:
         self._routes = routes
-        self._connections = bounds.Connections()
+        self._connections = bounds.Connections(asyncio.get_running_loop().time())
         self._listeners: list[Listener] = []
         self._looking: asyncio.Task[None] | None = None
 

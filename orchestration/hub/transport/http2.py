@@ -57,7 +57,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         # which costs more than the read.
         self._buffer = memoryview(bytearray(_BUFFER))
         self._filled = 0
-        self._preface_seen = False
+        self._preface_seen = self._greeted = False
         self._decoder = hpack.Decoder()
         self._block: _Block | None = None
         self._loop = asyncio.get_running_loop()
@@ -124,8 +124,9 @@ class Http2Connection(asyncio.BufferedProtocol):
         self._filled += nbytes
         try:
             at = self._take_whole(self._buffer[: self._filled])
-            self._patience.read(nbytes, self._decoder.decoded)
-            self._decoder.decoded = 0
+            if self._decoder.decoded or not self._patience.proven:
+                self._patience.read(nbytes, self._decoder.decoded)
+                self._decoder.decoded = 0
         except hpack.HeaderError:
             self._part(frames.COMPRESSION_ERROR)
         except hpack.HeaderListError:
@@ -157,7 +158,9 @@ class Http2Connection(asyncio.BufferedProtocol):
             kind &= 0xFF
             stream &= frames.LARGEST_WINDOW
             begin, end = at + head, at + head + length
-            frames.check(kind, stream, length)
+            # Most frames are a call's, and right.
+            if kind > frames.HEADERS or not stream & 1 or length > frames.MAX_FRAME:
+                frames.check(kind, stream, length)
             if end > size:
                 break
             if self._parted_at is None:
@@ -224,10 +227,10 @@ class Http2Connection(asyncio.BufferedProtocol):
     # Frames.
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if not self._patience.greeted:
+        if not self._greeted:
             if kind != frames.SETTINGS or flags & frames.ACK:
                 raise frames.Http2Error(frames.PROTOCOL_ERROR)
-            self._patience.greeted = True
+            self._greeted = self._patience.greeted = True
         if self._block is not None and (kind != frames.CONTINUATION or stream != self._block.stream):
             raise frames.Http2Error(frames.PROTOCOL_ERROR)
         taker = self._takers.get(kind)
@@ -252,7 +255,8 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     def _take_first(self, flags: int, stream: int, payload: bytes) -> None:
         """Take headers, or the first part of them."""
-        payload = frames.unpadded(flags, payload)
+        if flags & frames.PADDED:
+            payload = frames.unpadded(payload)
         if flags & frames.PRIORITIZED:
             if len(payload) < frames.LENGTHS[frames.PRIORITY]:
                 raise frames.Http2Error(frames.FRAME_SIZE_ERROR)

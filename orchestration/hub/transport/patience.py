@@ -26,7 +26,8 @@ class Patience:
         self._pauses = _NOTHING
         self._began = self._looked_at = now
         self._unsent_since = now
-        self._credit: float = bounds.CREDIT
+        # What frames without a request may still cost.
+        self.credit: float = bounds.CREDIT
         self._headers: float = bounds.HEADERS_BURST
         self._unproven_bytes = self._unproven_calls = 0
         # Whether the client has sent its first SETTINGS, and whether it was let in.
@@ -43,18 +44,13 @@ class Patience:
 
     def spend(self, cost: int) -> None:
         """Count a frame that carries no request. Raises Http2Error where there were too many."""
-        self._credit -= cost
-        if self._credit < 0:
+        self.credit -= cost
+        if self.credit < 0:
             raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
 
     def earn(self, credit: int) -> None:
         """Count what was of use."""
-        self._credit = min(bounds.CREDIT, self._credit + credit)
-
-    @property
-    def spent(self) -> bool:
-        """Whether little credit is left."""
-        return self._credit < bounds.CREDIT / 2
+        self.credit = min(bounds.CREDIT, self.credit + credit)
 
     def refused(self) -> None:
         """Count a call without the token. Raises Http2Error where there were too many."""
@@ -104,7 +100,7 @@ class Patience:
     def look(self, now: float) -> int | None:
         """Give credit for the time since the last look; returns why to hang up, or None. CANCEL: at once."""
         passed, self._looked_at = now - self._looked_at, now
-        self._credit = min(bounds.CREDIT, self._credit + passed * bounds.CREDIT_A_SECOND)
+        self.credit = min(bounds.CREDIT, self.credit + passed * bounds.CREDIT_A_SECOND)
         self._headers = min(bounds.HEADERS_BURST, self._headers + passed * bounds.HEADERS_RATE)
         if Pause.UNSENT in self._pauses and now - self._unsent_since > bounds.UNREAD_S:
             return frames.CANCEL

@@ -15,7 +15,8 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
-        self._outgoing_bytes = 0
+        # Bytes in `_outgoing`.
+        self.outgoing_bytes = 0
         self._window = frames.DEFAULT_WINDOW
         self._max_frame = frames.MAX_FRAME
         self.initial_window = frames.DEFAULT_WINDOW
@@ -40,20 +41,20 @@ class Sender:
         if not self._outgoing:
             self._loop.call_soon(self.write_out)
         self._outgoing.append(data)
-        self._outgoing_bytes += len(data)
+        self.outgoing_bytes += len(data)
 
     def write_out(self) -> None:
         """Hand what was written to the system, in one call."""
         if self._transport is not None and self._outgoing:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
-        self._outgoing_bytes = 0
+        self.outgoing_bytes = 0
 
     @property
     def waiting(self) -> int:
         """Bytes that the client has not taken: they wait for its windows, or for it to read its socket."""
         unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return self.unread + self._outgoing_bytes + unsent
+        return self.unread + self.outgoing_bytes + unsent
 
     # Windows.
 

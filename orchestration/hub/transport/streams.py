@@ -1,6 +1,5 @@
 """The calls of one connection: from the headers of a request to the end of its answer."""
 
-import asyncio
 import logging
 import struct
 from collections.abc import Callable
@@ -28,6 +27,7 @@ _LATE: Final = rpc.RpcError(
 _UNREAD: Final = rpc.RpcError(
     rpc.UNAVAILABLE, "This client has left too many answers unread. Read them, and try again."
 )
+_LITTLE_CREDIT: Final = bounds.CREDIT // 2
 # Calls that the hub ended before the client had sent all: as many are known, for the client's frames on the way.
 _ENDED_EARLY: Final = 2 * bounds.STREAMS
 
@@ -48,7 +48,6 @@ class Streams:
         self._patience = patience
         self._tokens = tokens
         self._prove = prove
-        self._loop = asyncio.get_running_loop()
         self._calls: dict[int, Call] = {}
         self.sender = Sender(self._calls, connections)
         # The streams of requests that have not arrived whole, with the time of their headers, and their bytes.
@@ -68,12 +67,13 @@ class Streams:
 
     def spend(self, cost: int) -> None:
         """Count a frame that carries no request. Raises Http2Error where there were too many."""
-        if self._patience.spent:
+        self._patience.credit -= cost
+        if self._patience.credit < _LITTLE_CREDIT:
             # Each answer may be answered by frames that make room for the next.
             answered, self._answered = self._answered, 0
             sent, self.sender.sent = self.sender.sent, 0
             self._patience.earn(answered * bounds.CREDIT_A_REQUEST + sent * bounds.CREDIT_AN_ANSWER)
-        self._patience.spend(cost)
+            self._patience.spend(0)
 
     def look(self, now: float) -> None:
         """End the calls whose requests take too long to arrive."""
@@ -108,7 +108,13 @@ class Streams:
             self._refuse(stream, _UNAUTHENTICATED, ended=ended)
             self._patience.refused()
             return
-        if self._unread_too_much():
+        # With much in its socket's buffer nothing is read of a client.
+        if _too_much(
+            self.sender.unread + self.sender.outgoing_bytes,
+            bounds.UNREAD,
+            self._connections.unread,
+            bounds.UNREAD_IN_ALL,
+        ):
             self._refuse(stream, _UNREAD, ended=ended)
             self.spend(bounds.RESET_COST)
             return
@@ -117,11 +123,7 @@ class Streams:
         if ended:
             self._begin(call)
         else:
-            self._unfinished[stream] = self._loop.time()
-
-    def _unread_too_much(self) -> bool:
-        together = self._connections.unread
-        return _too_much(self.sender.waiting, bounds.UNREAD, together, bounds.UNREAD_IN_ALL)
+            self._unfinished[stream] = self._connections.now
 
     def _let_in(self, authorization: bytes | None) -> bool:
         if self._tokens is None or not self._tokens.accept(authorization):
@@ -154,7 +156,7 @@ class Streams:
                 raise frames.Http2Error(frames.STREAM_CLOSED)
             self.spend(1)
             return
-        data = frames.unpadded(flags, payload)
+        data = frames.unpadded(payload) if flags & frames.PADDED else payload
         call.received += len(payload)
         if call.received > frames.LARGEST_REQUEST:
             raise frames.Http2Error(frames.FLOW_CONTROL_ERROR)
@@ -274,7 +276,11 @@ class Streams:
         if self._calls.get(stream) is not call:
             return
         self._answered += 1
-        if isinstance(answer, bytes) and len(answer) > bounds.LARGE_ANSWER and self._unread_too_much():
+        if (
+            isinstance(answer, bytes)
+            and len(answer) > bounds.LARGE_ANSWER
+            and _too_much(self.sender.waiting, bounds.UNREAD, self._connections.unread, bounds.UNREAD_IN_ALL)
+        ):
             answer = _UNREAD
         data = frames.message(answer) if isinstance(answer, bytes) else None
         trailers = (

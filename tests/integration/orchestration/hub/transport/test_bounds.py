@@ -258,7 +258,7 @@ def greeted(connections: bounds.Connections, *, proven: bool = True) -> Patience
 
 
 def test_patience_ends_in_time() -> None:
-    connections = bounds.Connections()
+    connections = bounds.Connections(0.0)
     assert Patience(connections, 0.0).look(bounds.GREETING_S + 1) == frames.SETTINGS_TIMEOUT
     assert greeted(connections).look(1e9) is None
     stranger = greeted(connections, proven=False)
@@ -275,7 +275,7 @@ def test_patience_ends_in_time() -> None:
 
 
 def test_credit_comes_back_in_time() -> None:
-    patience = greeted(bounds.Connections())
+    patience = greeted(bounds.Connections(0.0))
     patience.spend(bounds.CREDIT)
     with pytest.raises(frames.Http2Error):
         patience.spend(1)
@@ -285,7 +285,7 @@ def test_credit_comes_back_in_time() -> None:
 
 def test_a_worker_that_waits_for_weeks_keeps_its_connection() -> None:
     """It pings every 30 s, and updates its windows."""
-    patience = greeted(bounds.Connections())
+    patience = greeted(bounds.Connections(0.0))
     for half_minute in range(100_000):
         patience.spend(5)
         assert patience.look(half_minute * 30.0) is None

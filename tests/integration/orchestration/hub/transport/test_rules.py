@@ -173,7 +173,7 @@ def test_calls_that_were_going_on_are_cancelled(hub: Hub, ours: HubUnderTest) ->
 
 def test_what_is_still_sent_to_a_call_that_is_over_is_dropped_and_not_counted() -> None:
     async def send() -> None:
-        connections = bounds.Connections()
+        connections = bounds.Connections(0.0)
         over = Call(Sender({}, connections), 1, b"", 0)
         over.send(b"late")
         assert (over.blocked, connections.unread) == (False, 0)
