@@ -153,21 +153,24 @@ class HistoryReader:
 
     def _note_call(self, event: pb.HistoryEvent, kind: str) -> None:
         """The hub says that it took a call. Only our own turn, at this point, could have named that call."""
-        name = self.digest.call(event.eventId)
+        number: int | str = event.eventId
         match kind:
             case "taskScheduled":
                 place = scope.result(self._instance_id, event.taskScheduled.name, event.eventId)
-                self._calls[TASK, event.eventId] = _AwaitedCall(place, name)
+                call = TASK
             case "subOrchestrationInstanceCreated":
                 created = event.subOrchestrationInstanceCreated
                 self.children.add(created.instanceId)
-                self._calls[CHILD, event.eventId] = _AwaitedCall(
-                    scope.output(created.instanceId, created.name), name
-                )
+                place = scope.output(created.instanceId, created.name)
+                call = CHILD
             case "entityOperationCalled":
                 called = event.entityOperationCalled
-                place = scope.reply(called.targetInstanceId.value, called.operation, called.requestId)
-                self._calls[OPERATION, called.requestId] = _AwaitedCall(place, name)
+                number = called.requestId
+                place = scope.reply(called.targetInstanceId.value, called.operation, number)
+                call = OPERATION
+            case _:
+                return
+        self._calls[call, number] = _AwaitedCall(place, self.digest.call(event.eventId))
 
     def _start(self, started: pb.ExecutionStartedEvent) -> None:
         if not self.ours and started.name not in self._scope.orchestrations:
