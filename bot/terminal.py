@@ -3,22 +3,87 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 import signal
 import sys
 import unicodedata
+from contextlib import suppress
 from typing import TextIO
 
 
-def say(text: str) -> None:
-    """Prints a result, for people or pipes."""
-    print(text)  # noqa: T201 - a command's output
+class OutputError(Exception):
+    """A result could not be written. Its text is a sentence that says why."""
+
+
+def take_any_text() -> None:
+    """Has standard output and standard error escape what their encoding lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> bool:
+    """Writes a result, for people or pipes. False once nobody reads it any more, which is no error.
+
+    Raises `OutputError`.
+    """
+    return _write(f"{text}\n")
+
+
+def report(text: str, fate: str | None = None) -> bool:
+    """As `say`, for what has been done: where it cannot be written, the error says it all the same, or the `fate`."""
+    try:
+        return say(text)
+    except OutputError as error:
+        raise OutputError(f"{error} {fate or text}") from error
+
+
+def flush() -> None:
+    """Writes what is left of the results. Raises `OutputError`."""
+    if sys.stdout is not None:
+        _write("")
+
+
+def _write(text: str) -> bool:
+    stream = sys.stdout
+    if stream is None:
+        raise OutputError("Standard output is closed.")
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
+        return False
+    except OSError as error:
+        _discard(stream)
+        raise OutputError(f"Standard output cannot be written ({error.strerror}).") from error
+    return True
+
+
+def _discard(stream: TextIO) -> None:
+    """What is left in the stream goes nowhere. Without this Python would try again at its end, and fail loudly."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def complain(text: str) -> None:
-    """Prints an error in one line."""
-    print(f"countersign: {plain(text)}", file=sys.stderr)  # noqa: T201 - a command's standard error
+    """Writes an error in one line."""
+    explain(f"countersign: {plain(text)}")
+
+
+def explain(text: str) -> None:
+    """Writes lines to standard error. Where that is closed or full, nobody can be told."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
 
 
 def plain(text: str) -> str:
@@ -29,9 +94,10 @@ def plain(text: str) -> str:
 class LiveLine:
     """One line that is rewritten at each change. Where the stream is no terminal, each change is a new line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
+        """`stream` may be closed, as standard error may be: then nothing is shown."""
         self._stream = stream
-        self._live = stream.isatty()
+        self._live = stream is not None and stream.isatty()
         self._shown = ""
 
     def show(self, text: str, ticking: str = "") -> None:
@@ -39,17 +105,24 @@ class LiveLine:
         text = plain(text)
         if self._live:
             width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K{f'{text}  {ticking}'[:width]}")
+            self._write(f"\r\x1b[K{f'{text}  {ticking}'[:width]}")
         elif text != self._shown:
-            self._stream.write(f"{text}\n")
+            self._write(f"{text}\n")
         self._shown = text
-        self._stream.flush()
 
     def clear(self) -> None:
         """Removes the line, so that other output can follow."""
         if self._live and self._shown:
-            self._stream.write("\r\x1b[K")
+            self._write("\r\x1b[K")
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except OSError:
+            _discard(self._stream)
 
 
 def stop_signal() -> asyncio.Future[None]:

@@ -26,7 +26,7 @@ from bot.cli.arguments import duration
 from bot.cli.receipt_check import PUBLISHED, YES
 from bot.cli.receipt_file import Asked, ReceiptFile
 from bot.cli.summary import ending, standing
-from bot.terminal import LiveLine, complain, say
+from bot.terminal import LiveLine, OutputError, complain, say
 from orchestration.domain.errors import CountersignError
 
 APPROVED: Final = 0
@@ -34,6 +34,7 @@ REJECTED: Final = 1
 TIMED_OUT: Final = 2
 CANCELLED: Final = 3
 COULD_NOT_ASK: Final = 4
+STILL_OPEN: Final = 5
 INTERRUPTED: Final = 130
 
 STATUSES: Final = {
@@ -57,9 +58,9 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "ask",
         help="ask for an approval and wait for it",
-        description="Exit status: 0 approved, 1 rejected, 2 timed out, 3 cancelled, 4 could not ask.",
+        description="Exit status: 0 approved, 1 rejected, 2 nobody decided in time, 3 cancelled, 4 could not ask, "
+        "5 --wait is over and the request still open.",
     )
-    parser.usage_status = COULD_NOT_ASK  # 2 would say that it timed out
     parser.add_argument("title", metavar="TITLE", help="what is asked, in one line")
     parser.add_argument("--policy", required=True, help="which policy decides")
     parser.add_argument("--description", default="", help="more about it")
@@ -76,6 +77,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--callback-url", metavar="URL", help="where the outcome is to be POSTed, signed")
     parser.add_argument(
         "--wait", metavar="DURATION", type=duration, help="how long to wait here (default: until it ends)"
+    )
+    parser.add_argument(
+        "--withdraw-when-over",
+        action="store_true",
+        help="withdraw the request when --wait is over, so that nobody decides what no longer waits",
     )
     parser.add_argument("--idempotency-key", metavar="KEY", help="asking again with the same key asks once")
     parser.add_argument(
@@ -100,13 +106,18 @@ def _field(text: str) -> tuple[str, str]:
 
 async def run(given: argparse.Namespace) -> int:
     """Asks and waits. Returns the exit status."""
+    if given.withdraw_when_over and not given.wait:
+        complain("--withdraw-when-over: goes with --wait.")
+        return COULD_NOT_ASK
     line = LiveLine(sys.stderr)
+    asking: _Asking | None = None
     try:
         async with ApiClient(os.environ) as api:
-            return await _Asking(given, api, line).run()
-    except CountersignError as error:
+            asking = _Asking(given, api, line)
+            return await asking.run()
+    except (CountersignError, OutputError) as error:
         line.clear()
-        complain(str(error))
+        complain(f"{error} {asking.fate if asking else ''}".rstrip())
         return COULD_NOT_ASK
 
 
@@ -119,8 +130,16 @@ class _Asking:
         self._began = time.monotonic()
         self._request_id: str | None = None
         self._seen: dict[str, Any] | None = None
+        self._ended_as: dict[str, Any] | None = None
         self._body: dict[str, Any] = {}
         self._receipt_file = ReceiptFile(given.receipt) if given.receipt else None
+
+    @property
+    def fate(self) -> str:
+        """What became of the request, in a sentence; empty where none was made."""
+        if self._ended_as is not None:
+            return f"How it ended: {ending(self._ended_as)}"
+        return f"{self._request_id} was asked, and may still be decided." if self._request_id else ""
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -153,8 +172,10 @@ class _Asking:
             if reply.status == 200:
                 return await self._ended(reply.body)
         self._line.clear()
-        complain(f"nobody has decided {request_id} yet; it stays open.")
-        return TIMED_OUT
+        if not self._given.withdraw_when_over:
+            complain(f"nobody has decided {request_id} yet; it stays open.")
+            return STILL_OPEN
+        return await self._withdraw(request_id, "Nobody waits for it any more.", STILL_OPEN)
 
     async def _look(self, request_id: str, hold: int) -> ApiReply:
         """One long poll, with the live line ticking meanwhile."""
@@ -203,6 +224,7 @@ class _Asking:
 
     async def _ended(self, approval: dict[str, Any]) -> int:
         """Prints how it ended, and keeps the receipt. A yes without its receipt is none."""
+        self._ended_as = approval
         receipt = (approval["outcome"] or {}).get("receipt")
         if receipt and self._receipt_file:
             self._receipt_file.keep(receipt, await self._published(), self._what_was_asked(approval))
@@ -236,6 +258,8 @@ class _Asking:
 
     async def _interrupted(self) -> int:
         """Leaves the request open, or withdraws it with --cancel-on-interrupt."""
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one ends the process at once
+            asyncio.get_running_loop().remove_signal_handler(number)
         self._line.clear()
         request_id = self._request_id
         if request_id is None:
@@ -244,12 +268,33 @@ class _Asking:
         if not self._given.cancel_on_interrupt:
             complain(f"interrupted; {request_id} stays open.")
             return INTERRUPTED
+        return await self._withdraw(request_id, "The one who waited was interrupted.", INTERRUPTED)
+
+    async def _withdraw(self, request_id: str, reason: str, still_open: int) -> int:
+        """Withdraws it and prints how it ended: it may have been decided at the same moment, and then that counts.
+
+        Returns the exit status: `still_open` where it cannot be withdrawn now.
+        """
         path = approval_path(request_id)
-        try:
-            await self._api.call("POST", f"{path}/cancel", {"reason": "The one who waited was interrupted."})
-        except CallRefusedError as error:
-            if error.status != 409:
-                raise
-        # It may have been decided at the same moment, and then that outcome counts.
+        key = str(uuid.uuid4())
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                await self._api.call("POST", f"{path}/cancel", {"reason": reason}, key=key)
+                break
+            except CallRefusedError as error:
+                if error.status != 409:
+                    complain(f"{request_id} could not be withdrawn, and stays open: {error}")
+                    return still_open
+                break
+            except UnreachableError as error:
+                if time.monotonic() > until:
+                    complain(f"{request_id} could not be withdrawn, and may be open: {error}")
+                    return still_open
+                self._line.show(f"{request_id}  {error} Trying again.")
+                await asyncio.sleep(max(1, min(error.retry_after, LONGEST_PAUSE)))
         reply = await self._api.call("GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
-        return await self._ended(reply.body) if reply.status == 200 else CANCELLED
+        if reply.status == 200:
+            return await self._ended(reply.body)
+        complain(f"the withdrawal of {request_id} is on disk, but not handled yet; until then it stays open.")
+        return still_open

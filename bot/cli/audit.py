@@ -47,7 +47,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check = actions.add_parser(
         "verify",
         help="find what was removed, altered, cut off or is missing",
-        description="Exit status: 0 the records are whole, 1 they are not, 2 they could not be checked.",
+        description="Exit status: 0 the records are whole, 1 they are not, 4 they could not be checked.",
     )
     check.add_argument("place", metavar="PLACE", nargs="?", help=place)
     check.add_argument("--jwks", metavar="FILE", type=Path, help="check offline, with keys that were kept")

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from bot.cli.api_client import ApiClient, approval_path
-from bot.terminal import say
+from bot.terminal import report
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -22,5 +22,5 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 async def _cancel(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
         reply = await api.call("POST", f"{approval_path(given.id)}/cancel", {"reason": given.reason})
-    say(reply.body["message"])
+    report(reply.body["message"], f"{given.id}: {reply.body['message']}")
     return 0

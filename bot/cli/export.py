@@ -25,5 +25,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 async def _export(given: argparse.Namespace) -> int:
     async with ApiClient(os.environ) as api:
         async for item in api.approvals({"since": given.since}):
-            say(json.dumps(item, ensure_ascii=False))
+            if not say(json.dumps(item, ensure_ascii=False)):
+                break
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 from bot import config
 from bot.cli.arguments import since
 from bot.security.keys import SigningKeys
-from bot.terminal import say
+from bot.terminal import report, say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _rotate(_: argparse.Namespace) -> int:
     _keys().rotate()
-    say("A new key signs from now on; what the old ones signed still verifies.")
+    report("A new key signs from now on; what the old ones signed still verifies.")
     return 0
 
 
@@ -51,7 +51,7 @@ def _list(_: argparse.Namespace) -> int:
 def _retire(given: argparse.Namespace) -> int:
     at = datetime.fromisoformat(given.before) if given.before else datetime.now(UTC)
     _keys().retire(given.kid, at)
-    say(f"Nothing counts that {given.kid} signed at {at.isoformat(timespec='seconds')} or later.")
+    report(f"Nothing counts that {given.kid} signed at {at.isoformat(timespec='seconds')} or later.")
     return 0
 
 

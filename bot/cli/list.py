@@ -31,5 +31,6 @@ async def _list(given: argparse.Namespace) -> int:
         async for item in api.approvals(query):
             asked = datetime.fromisoformat(item["asked_at"]).astimezone()
             where = f"{item['id']:<24} {item['status']:<13} {asked:%Y-%m-%d %H:%M}"
-            say(plain(f"{where}  {item['requester']:<12} {item['title']}"))
+            if not say(plain(f"{where}  {item['requester']:<12} {item['title']}")):
+                break
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final, NoReturn
@@ -29,7 +30,7 @@ from bot.cli import (
     verify,
 )
 from bot.cli import list as list_
-from bot.terminal import complain
+from bot.terminal import OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
 # In the order in which `--help` lists them.
@@ -50,41 +51,53 @@ SUBCOMMANDS: Final = (
     policies,
     hub,
 )
-USAGE_ERROR: Final = 2
+NOT_DONE: Final = 4
 INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one subcommand and returns its exit status.
 
-    It is 0 when all is well, 1 when a check found faults, 2 when the command could not do what it was asked, and 130
-    after Ctrl-C. `ask` and `verify` have their own, which their help lists.
+    Each means one thing, whatever the command: 0 yes or done; 1 no: rejected, or a check found faults; 2 nobody decided
+    in time; 3 cancelled; 4 not done as asked, or what came of it could not be written; 5 waited long enough while the
+    request is still open; 130 after Ctrl-C. A reader that closes the pipe early has had enough, and changes none of it.
     """
     words = sys.argv[1:] if arguments is None else [*arguments]
+    take_any_text()
+    try:
+        try:
+            return _run(words)
+        finally:
+            flush()
+    except (CountersignError, OutputError) as error:
+        complain(str(error))
+    except OSError as error:
+        complain(f"{error}.")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - Python would exit with 1, which means no
+        explain(traceback.format_exc().rstrip())
+        complain("this is a fault of Countersign's own; please report the lines above.")
+    return NOT_DONE
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == [hub.NAME]:
         return hub.run(words[1:])
     given = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     for library in ("durabletask", "azure", "slack_sdk.web"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    try:
-        exit_status: int = given.command(given)
-    except CountersignError as error:
-        complain(str(error))
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    exit_status: int = given.command(given)
     return exit_status
 
 
 class _Parser(argparse.ArgumentParser):
-    """As argparse's, but a subcommand may choose the exit status of a wrong argument."""
-
-    usage_status = USAGE_ERROR
+    """As argparse's, but a wrong argument has the exit status of whatever is not done: 2 means that nobody decided."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(self.usage_status, f"{self.prog}: {message}\n")
+        explain(f"{self.format_usage()}{self.prog}: {message}")
+        self.exit(NOT_DONE)
 
 
 def _parser() -> argparse.ArgumentParser:

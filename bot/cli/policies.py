@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from bot import config
 from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
-from bot.terminal import say
+from bot.terminal import explain, say
 from orchestration.domain.errors import PolicyError
 
 FAULTS_FOUND: Final = 1
@@ -75,7 +74,7 @@ def _check(given: argparse.Namespace) -> int:
         sms = read_twilio(config.gather(os.environ)) is not None
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the faults by line, as compilers print them
+        explain(str(error))  # the faults by line, as compilers print them
         return FAULTS_FOUND
     say(f"{given.file}: OK ({', '.join(sorted(book.policies))})")
     for key, policy in sorted(book.policies.items()):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, CallRefusedError
-from bot.terminal import say
+from bot.terminal import report, say
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -41,7 +41,7 @@ async def _list() -> int:
 async def _reseal() -> int:
     async with ApiClient(os.environ) as api:
         done = (await api.call("POST", "/api/seals/reseal")).body["entities"]
-    say(f"{done} entities are sealed with the newest secret.")
+    report(f"{done} entities are sealed with the newest secret.")
     return 0
 
 
@@ -56,5 +56,5 @@ async def _end(key: str) -> int:
             reason = quote("Its secret was leaked.")
             place = f"/runtime/webhooks/durabletask/instances/{quote(instance, safe='')}"
             await api.call("POST", f"{place}/terminate?reason={reason}")
-            say(f"{instance} is terminated.")
+            report(f"{instance} is terminated.")
     return 0

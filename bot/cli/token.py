@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import Any, Final
 
 from bot import config
 from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE, RATE, TokenError, TokenFile
-from bot.terminal import say
+from bot.terminal import OutputError, complain, report, say
+
+UNSEEN: Final = "Nobody has seen the token {name}, which works: revoke it, and make another of another name."
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -45,7 +47,13 @@ def _file() -> TokenFile:
 
 
 def _create(given: argparse.Namespace) -> int:
-    say(_file().create(given.name, given.owner, given.scope, given.rate))
+    secret = _file().create(given.name, given.owner, given.scope, given.rate)
+    try:
+        seen = say(secret)
+    except OutputError as error:
+        raise OutputError(f"{error} {UNSEEN.format(name=given.name)}") from error
+    if not seen:
+        complain(UNSEEN.format(name=given.name))
     return 0
 
 
@@ -67,5 +75,5 @@ def _list(_: argparse.Namespace) -> int:
 
 def _revoke(given: argparse.Namespace) -> int:
     _file().revoke(given.name)
-    say(f"{given.name} is refused from now on.")
+    report(f"{given.name} is refused from now on.")
     return 0

@@ -30,7 +30,6 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         description="Exit status: 0 genuine, approved and about the request of --id; 1 genuine, but not approved, "
         "about something else, or without --id; 4 not genuine or not checked.",
     )
-    check.usage_status = NOT_GENUINE
     check.add_argument("receipt", metavar="RECEIPT", help="the receipt; - reads it from standard input")
     check.add_argument("--id", metavar="ID", help="which request it has to be about")
     check.add_argument("--nonce", help="insist that it is about this start of the request")
@@ -54,9 +53,17 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     check.set_defaults(command=_verify)
 
 
-def _verify(given: argparse.Namespace) -> int:
-    receipt = sys.stdin.read() if given.receipt == "-" else given.receipt
+def _piped() -> str:
+    """What standard input holds. Raises `CountersignError`."""
     try:
+        return sys.stdin.buffer.read().decode() if sys.stdin else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise CountersignError(f"-: standard input cannot be read ({error}).") from error
+
+
+def _verify(given: argparse.Namespace) -> int:
+    try:
+        receipt = _piped() if given.receipt == "-" else given.receipt
         published = published_keys(given.jwks)
         logs = Logs(given.log) if given.log else None
         claims = verify(

@@ -17,7 +17,7 @@ from bot.demo.scenarios.player import BUDGET, Player, StepFailedError
 from bot.demo.scenarios.script import NAMES, Scenario, load
 from bot.demo.supervisor import RunningDemo, demo, made
 from bot.simulator import SEED
-from bot.terminal import LiveLine, complain, say, stop_signal
+from bot.terminal import LiveLine, complain, explain, say, stop_signal
 from orchestration.domain.errors import CountersignError
 
 ALL: Final = "all"
@@ -114,7 +114,7 @@ class _Narration:
         self._steps = sum(len(scenario.steps) for scenario in scenarios)
         self._done = 0
         self._began = time.monotonic()
-        self._line = LiveLine(sys.stderr) if sys.stderr.isatty() else None
+        self._line = LiveLine(sys.stderr) if sys.stderr is not None and sys.stderr.isatty() else None
         self._width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
 
     def opens(self, scenario: Scenario) -> None:
@@ -145,7 +145,7 @@ class _Narration:
     def last_words(self, log: Path) -> None:
         self.clear()
         lines = log.read_text().splitlines() if log.exists() else []
-        sys.stderr.writelines(f"  {line}\n" for line in lines[-LOG_SHOWN:])
+        explain("\n".join(f"  {line}" for line in lines[-LOG_SHOWN:]))
 
     def progress(self, what: str) -> None:
         if self._line:

@@ -17,7 +17,7 @@ from bot.demo.scenarios.guide import ScenarioGuide
 from bot.demo.stories import ApiStories
 from bot.security.tokens import READ, REQUEST
 from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
-from bot.terminal import stop_signal
+from bot.terminal import say, stop_signal
 from orchestration.domain.errors import CountersignError
 
 PHONES: Final = Path(__file__).with_name("phones.toml")
@@ -52,7 +52,7 @@ async def run_demo(data: Path | None, port: int) -> int:
     place = made(data or Path.home() / ".local" / "share" / "countersign" / "demo")
     stop = stop_signal()
     async with demo(place, port) as running:
-        print(BANNER.format(url=running.url, place=place), flush=True)  # noqa: T201 - what the person is waiting for
+        say(BANNER.format(url=running.url, place=place))
         await stop
     return 0
 

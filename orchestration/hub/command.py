@@ -2,13 +2,15 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn, TextIO
 
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
@@ -17,15 +19,15 @@ from orchestration.hub.storage.machine import MachineTime
 from orchestration.hub.upkeep import backup, check, clock_acceptance, housekeeping
 
 FAULTS_FOUND: Final = 1
-NOT_DONE: Final = 2
+NOT_DONE: Final = 4
 INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None, *, run_once: Collection[str] = ()) -> int:
     """Run a hub, or `check FILE`, or `backup FILE TO`, or `accept-clock FILE`. `run_once`: see `Hub`.
 
-    Returns the exit status: 0; 1 where a check found faults; 2 where it could not do what was asked, with the
-    reason on stderr; 130 where Ctrl-C ended it.
+    Returns the exit status: 0; 1 where a check found faults; 4 where it could not do what was asked, or its
+    answer could not be written, with the reason on stderr; 130 where Ctrl-C ended it.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     command = {"check": _check, "backup": _backup, "accept-clock": _accept_clock}.get(
@@ -34,10 +36,47 @@ def main(argv: Sequence[str] | None = None, *, run_once: Collection[str] = ()) -
     try:
         return _serve(arguments, run_once) if command is None else command(arguments[1:])
     except HubError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # a command's answer
+        _complain(str(error))
         return NOT_DONE
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+class _HubParser(argparse.ArgumentParser):
+    """As argparse's, but a wrong argument has the exit status of whatever is not done."""
+
+    def error(self, message: str) -> NoReturn:
+        _complain(f"{self.format_usage()}{self.prog}: {message}")
+        self.exit(NOT_DONE)
+
+
+def _say(text: str) -> None:
+    """Writes an answer. A reader may have closed the pipe. Raises `HubError` where it cannot be written."""
+    if sys.stdout is None:
+        raise HubError(f"The standard output is closed. {text}")
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        raise HubError(f"The standard output cannot be written ({error.strerror}). {text}") from error
+
+
+def _complain(text: str) -> None:
+    """Writes an error. Where the standard error is closed or full, nobody can be told."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _discard(stream: TextIO) -> None:
+    """What is left in the stream goes nowhere. Without this Python would try again at its end, and fail loudly."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _serve(arguments: list[str], run_once: Collection[str]) -> int:
@@ -58,14 +97,16 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
         busy_poll=options.busy_poll,
     )
     hub.start()
-    print(hub.address, flush=True)  # noqa: T201  # the program that started it reads where to connect
-    stop.wait()
-    hub.stop()
+    try:
+        _say(str(hub.address))  # the program that started it reads where to connect
+        stop.wait()
+    finally:
+        hub.stop()
     return 0
 
 
-def _serve_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _serve_parser() -> _HubParser:
+    parser = _HubParser(
         prog="countersign hub",
         description="A durable task hub on one file, for durabletask programs.",
         epilog="countersign hub check FILE verifies a hub's file; countersign hub backup FILE TO copies it; "
@@ -119,37 +160,37 @@ def _retention(text: str) -> timedelta:
 
 
 def _check(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = _HubParser(
         prog="countersign hub check",
         description="Reads all of a hub's file and says whether it is whole; changes nothing. The hub may serve it "
-        "meanwhile. Exit status 0, 1 where there are faults, 2 where it is not a hub's file.",
+        "meanwhile. Exit status 0, 1 where there are faults, 4 where it is not a hub's file.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     report = check.check(parser.parse_args(arguments).file)
-    print(report.text())  # noqa: T201  # a command's answer
+    _say(report.text())
     return FAULTS_FOUND if report.count else 0
 
 
 def _backup(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = _HubParser(
         prog="countersign hub backup",
         description="Copies a hub's file as it is at this moment, and checks the copy. The hub may serve it "
-        "meanwhile. Exit status 0, or 2 where no copy was made.",
+        "meanwhile. Exit status 0, or 4 where no copy was made.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("to", type=Path, metavar="TO", help="a file that does not exist yet")
     given = parser.parse_args(arguments)
-    print(backup.backup(given.file, given.to).text())  # noqa: T201  # a command's answer
+    _say(backup.backup(given.file, given.to).text())
     return 0
 
 
 def _accept_clock(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = _HubParser(
         prog="countersign hub accept-clock",
         description="Has the hub on FILE take this machine's time at once, later or earlier, and hold its timers no "
         "longer. Use it when the hub says that its time and the machine's clock differ, and the clock is right. Run it "
-        "as the hub's user. Exit status 0, or 2 where the hub did not take it.",
+        "as the hub's user. Exit status 0, or 4 where the hub did not take it.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    print(clock_acceptance.accept(parser.parse_args(arguments).file, MachineTime()))  # noqa: T201  # a command's answer
+    _say(clock_acceptance.accept(parser.parse_args(arguments).file, MachineTime()))
     return 0

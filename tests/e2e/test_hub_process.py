@@ -62,7 +62,7 @@ async def test_its_hub_runs_no_approval_again(tmp_path: Path) -> None:
 def test_any_other_address_is_refused_with_the_advice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main.main(["hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:4001"]) == 2
+    assert main.main(["hub", "--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:4001"]) == 4
     assert "Durable Task Scheduler" in capsys.readouterr().err
 
 
@@ -71,7 +71,7 @@ def test_a_missing_setting_is_one_line_and_status_2(
 ) -> None:
     for name in config.SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    assert main.main(["run"]) == 2
+    assert main.main(["run"]) == 4
     said = capsys.readouterr().err
     assert said.startswith("countersign: SLACK_BOT_TOKEN: is not set")
     assert said.count("\n") == 1

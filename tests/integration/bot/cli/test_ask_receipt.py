@@ -60,7 +60,7 @@ async def test_what_the_file_held_before_is_gone_however_it_ends(api: ApiWorld, 
     file = tmp_path / "receipt.jwt"
     file.write_text("an older one")
     process = await ask(api.url, api.token("ci"), "Impatient", file, "--wait", "1s")
-    assert (await ended(process))[0] == 2
+    assert (await ended(process))[0] == 5
     assert not file.exists()
     nowhere = tmp_path / "no such folder" / "receipt.jwt"
     code, said = await ended(await ask(api.url, api.token("ci"), "Nowhere to keep it", nowhere))

@@ -75,7 +75,7 @@ async def test_ask_says_that_a_request_timed_out_and_that_waiting_did(own_api: A
     assert code == 2
     assert "timed_out" in out
     code, _, err = await run(api.url, ci, "ask", "Impatient", "--policy", "deploy", "--wait", "1s")
-    assert code == 2
+    assert code == 5
     assert "it stays open" in err
     [impatient] = api.titled("Impatient")
     assert not (await api.service.status(impatient)).status.ended
@@ -135,7 +135,7 @@ async def test_status_list_cancel_export(own_api: ApiWorld) -> None:
     assert [(line["id"], line["status"]) for line in lines] == [(first, "pending"), (second, "cancelled")]
     assert lines[1]["outcome"]["comments"] == "No need."
     code, _, err = await run(api.url, ci, "status", "deploy-00000000")
-    assert (code, "no request with that ID" in err) == (2, True)
+    assert (code, "no request with that ID" in err) == (4, True)
 
 
 async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
@@ -172,7 +172,7 @@ async def test_tokens_are_made_listed_and_revoked_on_the_data_directory(
         ("revoke", "ci"),
     ):
         code, _, err = token(*wrong)
-        assert (code, err.count("\n")) == (2, 1)
+        assert (code, err.count("\n")) == (4, 1)
 
 
 async def served(api: ApiWorld) -> Process:

@@ -40,7 +40,7 @@ def refusal(*arguments: str, data: Path, **changed: str) -> str:
         check=False,
         env=environment(data, **changed),
     )
-    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (ended.returncode, ended.stdout) == (4, "")
     [line] = ended.stderr.splitlines()
     return line
 

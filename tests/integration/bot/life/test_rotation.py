@@ -146,7 +146,7 @@ async def test_the_command_line_ends_what_a_leaked_secret_has_sealed(
     _, before = old.app.connection.keys.ids
     assert await asyncio.to_thread(main, ["secret", "list"]) == 0
     assert f"    {request_id(card)}" in capsys.readouterr().out.splitlines()
-    assert await asyncio.to_thread(main, ["secret", "end", "00000000"]) == 2
+    assert await asyncio.to_thread(main, ["secret", "end", "00000000"]) == 4
     assert await asyncio.to_thread(main, ["secret", "end", before]) == 0
     assert await asyncio.to_thread(main, ["secret", "reseal"]) == 0
     await old.until(request_id(card), lambda progress: progress.status is Status.TERMINATED)

@@ -119,5 +119,5 @@ def test_what_it_cannot_do_is_one_line(
         status = main(["simulate", *options])
     except SystemExit as end:
         status = int(end.code or 0)
-    assert status == 2
+    assert status == 4
     assert words in capsys.readouterr().err.splitlines()[-1]

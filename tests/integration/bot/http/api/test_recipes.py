@@ -53,6 +53,7 @@ async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str
 async def test_the_step_of_a_github_actions_job(api: ApiWorld, choice: str, status: int) -> None:
     (step,) = yaml.safe_load(recipe("actions"))
     assert set(step["env"]) == {"COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
+    assert "--withdraw-when-over" in step["run"]  # nobody approves what no longer waits
     sha = f"{choice:a<7}"[:7]
     github = {"GITHUB_SHA": f"{sha}0000", "GITHUB_RUN_ID": choice, "GITHUB_RUN_ATTEMPT": "1"}
     # As GitHub runs a step of which no shell is named.

@@ -270,7 +270,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 def test_the_command_says_why_it_does_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:1"]) == 2
+    assert main(["--db", str(tmp_path / "hub.db"), "--listen", "0.0.0.0:1"]) == 4
     assert "Durable Task Scheduler" in capsys.readouterr().err
 
 

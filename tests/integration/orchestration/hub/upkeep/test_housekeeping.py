@@ -190,7 +190,7 @@ def test_a_retention_that_is_none_is_refused(text: str) -> None:
 
 
 def test_the_command_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="4"):
         main(["--db", str(tmp_path / "hub.db"), "--retention", "soon"])
     assert "--retention: 'soon' is not a number of days" in capsys.readouterr().err
 
