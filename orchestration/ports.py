@@ -146,10 +146,18 @@ class SmsSender(Protocol):
         """
         ...
 
+    def remedy(self, code: int | None, trouble: str) -> str:
+        """What whoever runs this installation can do: a sentence. `code` is the provider's number for the reason."""
+        ...
+
 
 class Alerts(Protocol):
     """Tells a channel what its operators should know."""
 
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         """A number had too many challenges and is locked for an hour."""
+        ...
+
+    def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
+        """A code could not be sent to a number, or did not arrive there; `remedy` is what can be done about it."""
         ...

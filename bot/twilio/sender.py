@@ -5,29 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from bot.twilio.error_codes import refused_with, remedy_for
 from bot.twilio.settings import TwilioSettings
-from orchestration.challenge.models import Trouble
 from orchestration.domain.errors import SmsRefusedError
 
 TIMEOUT: Final = 10.0  # seconds
 TWILIO: Final = "api.twilio.com"
-
-# Twilio's error codes for which another try is useless. Its texts may hold the number, so only the code is read.
-TROUBLES: Final = {
-    21211: Trouble.NOT_A_NUMBER,
-    21614: Trouble.NOT_MOBILE,
-    21610: Trouble.OPTED_OUT,
-    21408: Trouble.REGION,
-    30003: Trouble.UNDELIVERABLE,
-    30005: Trouble.UNDELIVERABLE,
-    30006: Trouble.UNDELIVERABLE,
-    30007: Trouble.UNDELIVERABLE,
-    30008: Trouble.UNDELIVERABLE,
-}
 
 
 class SmsUnsentError(Exception):
@@ -74,9 +61,16 @@ class TwilioSender:
             )
         try:
             self._client.messages.create(to=number, body=text, **origin)
-        except TwilioRestException as error:
-            if (trouble := TROUBLES.get(error.code or 0)) is not None:
-                raise SmsRefusedError(trouble) from None
+        except (TwilioRestException, TwilioServiceException) as error:
+            # Twilio's texts may hold the number, so only the code is read.
+            code = error.code if isinstance(error.code, int) else None
+            meant = refused_with(error.status, code)
+            if not meant.again:
+                raise SmsRefusedError(meant.trouble, code) from None
             raise SmsUnsentError(f"Twilio answered {error.status} with code {error.code}.") from None
         except OSError as error:
             raise SmsUnsentError(f"Twilio cannot be reached ({type(error).__name__}).") from None
+
+    def remedy(self, code: int | None, trouble: str) -> str:
+        """See `SmsSender`."""
+        return remedy_for(code, trouble)

@@ -10,8 +10,8 @@ from twilio.request_validator import RequestValidator
 from twilio.twiml.messaging_response import MessagingResponse
 
 from bot import request_body
-from bot.twilio.sender import TROUBLES
-from orchestration.challenge.models import ChallengeStatus, Trouble
+from bot.twilio.error_codes import reported_with
+from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.errors import CountersignError
 from orchestration.service.challenges import ChallengeService, Heard
 
@@ -62,16 +62,16 @@ class TwilioWebhooks:
         return _twiml(words)
 
     async def status(self, request: web.Request) -> web.Response:
-        """A delivery report. A failed delivery ends its challenge at once."""
+        """A delivery report. Whoever waits for the code hears at once why it does not come; it counts if it does."""
         form = await self._signed(request)
         challenge = request.query.get("challenge", "")
         if form.get("MessageStatus") in FAILED and challenge:
             code = form.get("ErrorCode", "")
-            trouble = TROUBLES.get(int(code) if code.isdigit() else 0, Trouble.UNDELIVERABLE)
+            number = int(code) if code.isascii() and code.isdigit() else None
             try:
-                await self._service.undelivered(challenge, trouble)
+                await self._service.undelivered(challenge, reported_with(number).trouble, number)
             except CountersignError as error:
-                # Twilio does not repeat a report, so the challenge ends at its deadline instead.
+                # Twilio does not repeat a report, so the challenge ends at its deadline without one.
                 raise web.HTTPServiceUnavailable(text=str(error)) from error
         return web.Response(status=204)
 

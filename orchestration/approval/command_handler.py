@@ -16,7 +16,7 @@ from orchestration.approval.ending import RequestEnding
 from orchestration.approval.record import Record
 from orchestration.approval.repeats import Repeats
 from orchestration.approval.step_up import StepUp
-from orchestration.challenge.models import Trouble
+from orchestration.challenge.models import Trouble, Undelivered
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import (
@@ -175,15 +175,30 @@ class CommandHandler:
             self._effects.refresh_cards()
         return reason
 
-    def confirmed(self, act: Decision | Delegation, trouble: Trouble | None) -> Durable[None]:
+    def undelivered(self, payload: Any) -> None:
+        """The message with a code is reported as not delivered: its person hears why, and may press again at once."""
+        try:
+            report = Undelivered.model_validate(payload)
+        except ValidationError as error:
+            self._log.warning(
+                "%s: malformed report passed over (%d faults)", self._record.request_id, error.error_count()
+            )
+            return
+        actor = self._step_up.undelivered(report)
+        if actor is not None:
+            step = self._effects.post_reply(StepKind.CODE_UNDELIVERED, actor=actor, text=report.trouble)
+            self._effects.send_message(actor, Notice.CODE_UNDELIVERED, step)
+
+    def confirmed(self, act: Decision | Delegation, trouble: Trouble | None, *, told: bool) -> Durable[None]:
         """A challenge has ended. Whether the act is allowed is asked again: much can change in two minutes.
 
-        Whatever keeps it from counting is told to its person: the press itself was answered long ago.
+        Whatever keeps it from counting is told to its person, unless they were `told` that the message did not arrive:
+        the press itself was answered long ago.
         """
-        if trouble is not None:
+        if trouble is not None and not told:
             step = self._effects.post_reply(StepKind.CODE_FAILED, actor=act.actor, text=trouble)
             self._effects.send_message(act.actor, Notice.CODE_FAILED, step)
-        else:
+        elif trouble is None:
             reason = yield from self._obey_confirmed(act)
             self._repeats.remember(act, reason)
             if reason not in ACCEPTED:

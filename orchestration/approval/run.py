@@ -16,6 +16,7 @@ from orchestration.approval.ending import RequestEnding
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.step_up import StepUp
+from orchestration.challenge.models import EVENT_UNDELIVERED
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import EVENTS
 from orchestration.domain.request import CardRef, Status
@@ -48,7 +49,7 @@ class ApprovalRun:
         self._ctx = ctx
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
-        self._inbox = Inbox(ctx, *EVENTS.values())
+        self._inbox = Inbox(ctx, *EVENTS.values(), EVENT_UNDELIVERED)
         self.record = Record(ctx.instance_id, given, self.now())
         self._effects = Effects(ctx, self.record, self.now, posted=self._card_posted, lost=self._card_lost)
         self._outbox = self._effects.outbox
@@ -185,7 +186,8 @@ class ApprovalRun:
                 return False
             if (arrived := self._inbox.take()) is None:
                 if (confirmed := self._step_up.take()) is not None:
-                    yield from self._handler.confirmed(*confirmed)
+                    act, trouble, told = confirmed
+                    yield from self._handler.confirmed(act, trouble, told=told)
                 else:
                     yield from self._wait()
             elif arrived[0] == REMINDER:
@@ -261,4 +263,7 @@ class ApprovalRun:
 
     def _handle(self, name: str, payload: Any) -> Durable[None]:
         self._happened += 1
-        yield from self._handler.handle(name, payload)
+        if name == EVENT_UNDELIVERED:
+            self._handler.undelivered(payload)
+        else:
+            yield from self._handler.handle(name, payload)

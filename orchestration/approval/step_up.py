@@ -15,12 +15,15 @@ from orchestration.challenge.models import (
     ChallengeStatus,
     ChallengeTarget,
     Trouble,
+    Undelivered,
 )
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
 from orchestration.domain.rounds import Members
 
+# What is said although the person knows that the message had not arrived: it did, and something else came in between.
+SAID_AT_ITS_END = frozenset({Trouble.WRONG, Trouble.CANCELLED})
 SUBJECT_TITLE = 60  # characters of a title that fit an SMS beside the rest
 
 
@@ -31,6 +34,7 @@ class StepUp:
         self._ctx = ctx
         self._record = record
         self._under_way: dict[str, tuple[Decision | Delegation, Task[Any]]] = {}
+        self._undelivered: set[str] = set()
 
     def needed(self, act: Decision | Delegation, members: Members) -> bool:
         """Whether this act needs a code. A rejection never does: it is the safe answer."""
@@ -43,11 +47,16 @@ class StepUp:
         """Sends the actor a code, unless one for just this is on its way to them already.
 
         A code for something else that they pressed before is withdrawn: answering it would not do what they want now.
+        So is one that is reported as not delivered.
         """
         record = self._record
         if not record.voting.enrolled(act.actor):
             return Reason.NOT_ENROLLED
-        awaited = [_done_by(other) for other, _ in self._under_way.values() if other.actor == act.actor]
+        awaited = [
+            _done_by(other)
+            for challenge_id, (other, _) in self._under_way.items()
+            if other.actor == act.actor and challenge_id not in self._undelivered
+        ]
         if _done_by(act) in awaited:
             return Reason.CODE_ON_ITS_WAY
         self.drop(act.actor)
@@ -68,6 +77,7 @@ class StepUp:
                 }
             ),
             alert_channel=record.alert_channel(),
+            request_id=record.request_id,
         )
         task = self._ctx.call_sub_orchestrator(
             SMS_CHALLENGE, input=given, instance_id=challenge_id, return_type=ChallengeProgress
@@ -94,13 +104,26 @@ class StepUp:
         """Whether any code is awaited."""
         return bool(self._under_way)
 
-    def take(self) -> tuple[Decision | Delegation, Trouble | None] | None:
-        """An act whose challenge has ended, with why it is not confirmed (None: it is); None when none has ended."""
+    def undelivered(self, report: Undelivered) -> str | None:
+        """Who waits for a code that did not arrive, so it is reported; None where nobody does."""
+        found = self._under_way.get(report.challenge_id)
+        if found is None or report.challenge_id in self._undelivered:
+            return None
+        self._undelivered.add(report.challenge_id)
+        return found[0].actor
+
+    def take(self) -> tuple[Decision | Delegation, Trouble | None, bool] | None:
+        """An act whose challenge has ended; None when none has ended.
+
+        With it comes why it is not confirmed (None: it is), and whether its person was told so when the message was
+        reported as not delivered.
+        """
         for challenge_id, (act, task) in list(self._under_way.items()):
             if task.is_complete:
                 del self._under_way[challenge_id]
                 self._record.state.confirming.pop(act.actor, None)
-                return act, self._trouble(task)
+                trouble = self._trouble(task)
+                return act, trouble, challenge_id in self._undelivered and trouble not in SAID_AT_ITS_END
         return None
 
     @staticmethod

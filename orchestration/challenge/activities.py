@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from durabletask.task import ActivityContext
@@ -10,9 +11,11 @@ from orchestration.challenge.attempts import WrongAnswers
 from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes, mask
 from orchestration.challenge.models import (
+    OF_THE_ACCOUNT,
     ChallengeTarget,
     CheckCode,
     CheckedCode,
+    DeliveryAlert,
     LockAlert,
     PhoneRef,
     SendCode,
@@ -21,6 +24,8 @@ from orchestration.challenge.models import (
 )
 from orchestration.domain.errors import SmsRefusedError
 from orchestration.ports import Alerts, Phones, SmsSender
+
+log = logging.getLogger(__name__)
 
 MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
 NUMBER_CONTEXT: Final = "challenge"
@@ -43,6 +48,7 @@ class ChallengeActivities:
         self._alerts = alerts
         self._since_boot = since_boot
         self._wrong_answers = WrongAnswers()
+        self._account_refused = False
 
     def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
         """The number's key and its mask, or why it cannot be sent to."""
@@ -63,8 +69,12 @@ class ChallengeActivities:
         try:
             self._sender.send(number, text, given.challenge_id)
         except SmsRefusedError as error:
-            return Sent(trouble=Trouble(error.trouble))
-        return Sent()
+            trouble = Trouble(error.trouble)
+            self._account_refused |= trouble in OF_THE_ACCOUNT
+            log.warning("%s: no code was sent: %s", given.challenge_id, error)
+            return Sent(trouble=trouble, code=error.code)
+        recovered, self._account_refused = self._account_refused, False
+        return Sent(recovered=recovered)
 
     def check_code(self, _: ActivityContext, given: CheckCode) -> CheckedCode:
         """Whether the keyed answer is that of the right code, compared in constant time.
@@ -84,6 +94,11 @@ class ChallengeActivities:
     def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
         """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""
         self._alerts.locked(given.channel, given.masked, given.user)
+
+    def alert_delivery(self, _: ActivityContext, given: DeliveryAlert) -> None:
+        """Tells the channel what keeps codes from arriving, and what whoever runs Countersign can do."""
+        remedy = self._sender.remedy(given.code, given.trouble)
+        self._alerts.undelivered(given.channel, given.masked, given.user, remedy)
 
     def _number(self, target: ChallengeTarget) -> str | None:
         if target.encrypted is not None:

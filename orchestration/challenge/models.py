@@ -16,6 +16,7 @@ from orchestration.domain.request import Recorded
 
 EVENT_RESPONSE: Final = EventName.SMS_RESPONSE
 EVENT_CANCELLED: Final = EventName.SMS_CANCELLED
+EVENT_UNDELIVERED: Final = EventName.SMS_UNDELIVERED
 
 LIFETIME: Final = timedelta(minutes=2)
 ATTEMPTS: Final = 3
@@ -31,7 +32,10 @@ class ChallengeStatus(StrEnum):
 
 
 class Trouble(StrEnum):
-    """Why a challenge failed, or was not begun. The sentences for people are in `orchestration.service.messages`."""
+    """Why a challenge failed, was not begun, or waits for a message that is said not to have arrived.
+
+    The sentences for people are in `orchestration.service.messages`.
+    """
 
     NOT_ENROLLED = "not_enrolled"
     COUNTRY = "country"
@@ -40,11 +44,22 @@ class Trouble(StrEnum):
     OPTED_OUT = "opted_out"
     NOT_MOBILE = "not_mobile"
     REGION = "region"
+    ACCOUNT = "account"
+    FILTERED = "filtered"
+    UNREACHABLE = "unreachable"
     UNDELIVERABLE = "undeliverable"
+    BUSY = "busy"
     UNSENT = "unsent"
     WRONG = "wrong"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+
+
+# Troubles of one number, and those of the whole account: there an operator is told once for all numbers.
+OF_A_NUMBER: Final = frozenset({Trouble.NOT_A_NUMBER, Trouble.NOT_MOBILE})
+OF_THE_ACCOUNT: Final = frozenset(
+    {Trouble.ACCOUNT, Trouble.REGION, Trouble.FILTERED, Trouble.UNDELIVERABLE, Trouble.UNSENT}
+)
 
 
 class ChallengeTarget(Recorded):
@@ -63,7 +78,12 @@ class ChallengeInput(Recorded):
     target: ChallengeTarget
     subject: str = Field(max_length=200)
     bound: str = Field(max_length=1000)
-    alert_channel: str | None = Field(default=None, description="Who is told when a number is locked")
+    alert_channel: str | None = Field(
+        default=None, description="Who is told of a locked number or no delivery"
+    )
+    request_id: str | None = Field(
+        default=None, description="Which approval is told of a message not delivered"
+    )
     lifetime: timedelta = LIFETIME
 
     def alone(self, challenge_id: str) -> bool:
@@ -79,9 +99,20 @@ class Response(Recorded):
 
 
 class Cancelled(Recorded):
-    """Payload of `SmsChallengeCancelled`: nobody needs the answer any more, or the message did not arrive."""
+    """Payload of `SmsChallengeCancelled`: nobody needs the answer any more."""
 
     trouble: Trouble = Trouble.CANCELLED
+
+
+class Undelivered(Recorded):
+    """Payload of `SmsChallengeUndelivered`: the provider reports that the message did not arrive.
+
+    The challenge gets it, and the approval that waits for the code. `code` is the provider's number for the reason.
+    """
+
+    challenge_id: str
+    trouble: Trouble
+    code: int | None = None
 
 
 class CodeResult(Recorded):
@@ -146,9 +177,24 @@ class CheckedCode(Recorded):
 
 
 class Sent(Recorded):
-    """Result of `send_code`: sent, or why it never will be."""
+    """Result of `send_code`: sent, or why it never will be, with the provider's number for that.
+
+    `recovered` tells that the account was refused before this one was sent.
+    """
 
     trouble: Trouble | None = None
+    code: int | None = None
+    recovered: bool = False
+
+
+class DeliveryAlert(Recorded):
+    """Input of `alert_delivery`: tell the channel what keeps codes from arriving, and what can be done."""
+
+    channel: str
+    masked: str
+    user: str | None = None
+    trouble: Trouble
+    code: int | None = None
 
 
 class LockAlert(Recorded):

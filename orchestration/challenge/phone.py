@@ -1,6 +1,7 @@
 """The `phone` entity: one number's open challenges, its hourly limit and its lock. Keyed by the number's keyed digest.
 
-An entity runs one operation at a time across all processes, so the limit cannot be raced.
+An entity runs one operation at a time across all processes, so the limit cannot be raced. The entity under `ACCOUNT`
+belongs to no number: it knows what an operator was told of the provider's account.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from orchestration.domain.request import Recorded
 
 PER_HOUR: Final = 5
 WINDOW: Final = timedelta(hours=1)
+TOLD_FOR: Final = timedelta(days=1)
+ACCOUNT: Final = "account"
 
 
 class Opening(Recorded):
@@ -26,16 +29,37 @@ class Opening(Recorded):
 
 
 class Opened(Recorded):
-    """Result of `open`: refused while locked; `locked_now` tells the one refusal that locked it."""
+    """Result of `open`: refused while locked; `locked_now` tells the one refusal that locked it.
+
+    Also refused, as `busy`, while so many messages are being sent that the limit is reached if all of them are.
+    """
 
     allowed: bool
     locked_now: bool = False
+    busy: bool = False
+
+
+class Closing(Recorded):
+    """Argument of `close`. `counts` says whether the limit counts it, and `verified` that the number receives texts."""
+
+    challenge_id: str
+    counts: bool
+    verified: bool = False
+
+
+class Telling(Recorded):
+    """Argument of `tell`, which returns whether an operator is to be told of `what`: not again within a day."""
+
+    what: str
+    now: datetime
 
 
 class OpenChallenge(Recorded):
-    """A challenge that waits for an answer from this number."""
+    """A challenge that waits for an answer from this number. It counts from when the provider accepted its message."""
 
     until: datetime
+    begun: datetime
+    counted: bool = False
 
 
 class PhoneState(Recorded):
@@ -43,41 +67,79 @@ class PhoneState(Recorded):
 
     open: dict[str, OpenChallenge] = Field(default_factory=dict)
     begun: list[datetime] = Field(
-        default_factory=list, description="When the challenges of the last hour began"
+        default_factory=list, description="When those challenges of the last hour began that count"
     )
     locked_until: datetime | None = None
+    told: dict[str, datetime] = Field(
+        default_factory=dict, description="When an operator was told, by what of"
+    )
 
 
 def phone(ctx: EntityContext, given: Any) -> Any:
-    """Operations: `open` (an Opening) → Opened, `close` (a challenge's ID), `touch`, which changes nothing."""
+    """Runs one operation.
+
+    `open` (an Opening) → Opened; `sent` (a challenge's ID): its message was accepted, so it counts; `close` (a
+    Closing); `tell` (a Telling) → bool; `recovered`: what was told is over; `touch`, which changes nothing.
+    """
     state = PhoneState.model_validate(ctx.get_state(dict, {}))
+    result: Any = None
     match ctx.operation:
         case "open":
             opened, state = _open(state, Opening.model_validate(given))
-            ctx.set_state(state.model_dump(mode="json"))
-            return opened.model_dump(mode="json")
+            result = opened.model_dump(mode="json")
+        case "sent":
+            state = _count(state, str(given))
         case "close":
-            rest = {challenge: what for challenge, what in state.open.items() if challenge != given}
-            ctx.set_state(state.model_copy(update={"open": rest}).model_dump(mode="json"))
-            return None
+            state = _close(state, Closing.model_validate(given))
+        case "tell":
+            result, state = _tell(state, Telling.model_validate(given))
+        case "recovered":
+            state = state.model_copy(update={"told": {}})
         case "touch":
-            ctx.set_state(state.model_dump(mode="json"))
-            return None
+            pass
         case other:
             raise ValueError(f"a phone has no operation {other!r}")
+    ctx.set_state(state.model_dump(mode="json"))
+    return result
 
 
 def _open(state: PhoneState, opening: Opening) -> tuple[Opened, PhoneState]:
-    """Begins a challenge, unless five began within the hour: then the number is locked for an hour."""
+    """Begins a challenge, unless five that count began within the hour: then the number is locked for an hour."""
     now = opening.now
-    still = {challenge: what for challenge, what in state.open.items() if what.until > now}
-    if opening.challenge_id in still:  # the same start, delivered again
+    for over in [challenge for challenge, what in state.open.items() if what.until <= now]:
+        # Nobody closed it, so nobody can tell whether its message was sent: it counts.
+        state = _close(state, Closing(challenge_id=over, counts=True))
+    state = state.model_copy(update={"begun": [at for at in state.begun if now - at < WINDOW]})
+    if opening.challenge_id in state.open:  # the same start, delivered again
         return Opened(allowed=True), state
-    begun = [at for at in state.begun if now - at < WINDOW]
     if state.locked_until is not None and now < state.locked_until:
-        return Opened(allowed=False), state.model_copy(update={"open": still})
-    if len(begun) >= PER_HOUR:
-        locked = state.model_copy(update={"open": still, "begun": begun, "locked_until": now + WINDOW})
+        return Opened(allowed=False), state
+    if len(state.begun) >= PER_HOUR:
+        locked = state.model_copy(update={"locked_until": now + WINDOW})
         return Opened(allowed=False, locked_now=True), locked
-    still[opening.challenge_id] = OpenChallenge(until=opening.until)
-    return Opened(allowed=True), PhoneState(open=still, begun=[*begun, now])
+    if len(state.begun) + sum(not what.counted for what in state.open.values()) >= PER_HOUR:
+        return Opened(allowed=False, busy=True), state
+    begun = {**state.open, opening.challenge_id: OpenChallenge(until=opening.until, begun=now)}
+    return Opened(allowed=True), state.model_copy(update={"open": begun, "locked_until": None})
+
+
+def _count(state: PhoneState, challenge_id: str) -> PhoneState:
+    """The challenge counts, once."""
+    what = state.open.get(challenge_id)
+    if what is None or what.counted:
+        return state
+    counted = {**state.open, challenge_id: what.model_copy(update={"counted": True})}
+    return state.model_copy(update={"open": counted, "begun": [*state.begun, what.begun]})
+
+
+def _close(state: PhoneState, closing: Closing) -> PhoneState:
+    if closing.counts:
+        state = _count(state, closing.challenge_id)
+    rest = {challenge: what for challenge, what in state.open.items() if challenge != closing.challenge_id}
+    return state.model_copy(update={"open": rest, "told": {} if closing.verified else state.told})
+
+
+def _tell(state: PhoneState, telling: Telling) -> tuple[bool, PhoneState]:
+    told = {what: at for what, at in state.told.items() if telling.now - at < TOLD_FOR}
+    new = telling.what not in told
+    return new, state.model_copy(update={"told": {**told, telling.what: told.get(telling.what, telling.now)}})

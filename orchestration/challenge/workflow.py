@@ -14,6 +14,9 @@ from orchestration.challenge.boot_time import BootMoment
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
+    EVENT_UNDELIVERED,
+    OF_A_NUMBER,
+    OF_THE_ACCOUNT,
     Cancelled,
     ChallengeInput,
     ChallengeProgress,
@@ -21,14 +24,16 @@ from orchestration.challenge.models import (
     CheckCode,
     CheckedCode,
     CodeResult,
+    DeliveryAlert,
     LockAlert,
     PhoneRef,
     Response,
     SendCode,
     Sent,
     Trouble,
+    Undelivered,
 )
-from orchestration.challenge.phone import Opened, Opening
+from orchestration.challenge.phone import ACCOUNT, Closing, Opened, Opening, Telling
 from orchestration.domain.request import PHONE
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
@@ -46,6 +51,7 @@ ANSWERS_KEPT: Final = 10
 def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[ChallengeProgress]:
     """Verified by the right code in time, failed by three wrong ones or when it cannot be sent, expired otherwise.
 
+    A message that is reported as not delivered may arrive all the same, so its code counts as long as any other.
     It expires when its timer fires. Before that, an answer finds it over where the hub's time says so, or the time
     since boot of the machine that began it: a clock that is turned, or timers that wait, keep no code alive. The output
     is the last progress.
@@ -63,11 +69,10 @@ def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[C
     opened = Opened.model_validate(raw)
     if opened.locked_now and given.alert_channel:
         alert = LockAlert(channel=given.alert_channel, masked=phone.masked, user=given.target.user)
-        yield ctx.call_activity("alert_lock", input=alert)
+        yield from challenge.alert("alert_lock", alert)
     if not opened.allowed:
-        return challenge.failed(Trouble.LOCKED)
-    yield from challenge.send_and_wait(phone.at)
-    ctx.signal_entity(entity, "close", ctx.instance_id)
+        return challenge.failed(Trouble.BUSY if opened.busy else Trouble.LOCKED)
+    yield from challenge.send_and_wait(entity, phone.at)
     return challenge.progress
 
 
@@ -78,11 +83,13 @@ class _Challenge:
         self._ctx = ctx
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
-        self._inbox = Inbox(ctx, EVENT_RESPONSE, EVENT_CANCELLED)
+        self._inbox = Inbox(ctx, EVENT_RESPONSE, EVENT_CANCELLED, EVENT_UNDELIVERED)
         self.progress = ChallengeProgress(
             challenge_id=ctx.instance_id, user=given.target.user, subject=given.subject
         )
         self._began: BootMoment | None = None
+        # Why the message did not arrive, with the provider's number for that, until it is looked at who hears of it.
+        self._untold: tuple[Trouble, int | None] | None = None
 
     def now(self) -> datetime:
         return clock.now(self._ctx)
@@ -96,30 +103,38 @@ class _Challenge:
         self.publish(status=ChallengeStatus.FAILED, trouble=trouble)
         return self.progress
 
-    def send_and_wait(self, began: BootMoment | None) -> Durable[None]:
+    def send_and_wait(self, phone: EntityInstanceId, began: BootMoment | None) -> Durable[None]:
         """The lifetime counts from the first try to send, and an answer is taken while another try is under way.
 
-        By the time since boot it counts from `began`, shortly before.
+        By the time since boot it counts from `began`, shortly before. The phone's hourly limit counts what the provider
+        accepted, and also whatever was answered: guesses are not free because the provider refuses to send.
         """
         self._began = began
         until = self.now() + self._given.lifetime
         self.publish(until=until)
         deadline = clock.timer(self._ctx, until)
         sending: Any = self._send()
+        accepted = False
         while self.progress.status is ChallengeStatus.WAITING:
             if (event := self._inbox.take()) is not None:
                 yield from self._handle(*event)
             elif deadline.is_complete:
                 self.publish(status=ChallengeStatus.EXPIRED)
             elif sending is not None and sending.is_complete:
-                if (trouble := self._trouble_of(sending)) is not None:
-                    self.failed(trouble)
+                accepted = self._take(sending, phone)
                 sending = None
             else:
                 under_way = [sending] if sending is not None else []
                 yield when_any([*self._inbox.waits(), deadline, *under_way])
+            yield from self._tell_operator(phone)
         if not deadline.is_complete:
             deadline.cancel()
+        closing = Closing(
+            challenge_id=self._ctx.instance_id,
+            counts=accepted or sending is not None or bool(self.progress.answers),
+            verified=self.progress.status is ChallengeStatus.VERIFIED,
+        )
+        self._ctx.signal_entity(phone, "close", closing.model_dump(mode="json"))
 
     def _send(self) -> Any:
         """A try repeated sends the same code: it is derived, not drawn. So the SDK's own retry serves."""
@@ -133,19 +148,56 @@ class _Challenge:
         )
         return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=SEND_AGAIN)
 
-    def _trouble_of(self, sending: Any) -> Trouble | None:
-        """Why it was not sent, or None when it was."""
+    def _take(self, sending: Any, phone: EntityInstanceId) -> bool:
+        """Whether the provider accepted the message. If not, the challenge has failed."""
         try:
             sent: Sent = sending.get_result()
         except TaskFailedError:
-            return Trouble.UNSENT
-        return sent.trouble
+            sent = Sent(trouble=Trouble.UNSENT)
+        if sent.trouble is not None:
+            self._untold = (sent.trouble, sent.code)
+            self.failed(sent.trouble)
+            return False
+        self._ctx.signal_entity(phone, "sent", self._ctx.instance_id)
+        if sent.recovered:
+            self._ctx.signal_entity(EntityInstanceId(PHONE, ACCOUNT), "recovered")
+        return True
+
+    def _tell_operator(self, phone: EntityInstanceId) -> Durable[None]:
+        """Tells the channel what keeps messages from arriving, unless it was told of just that lately."""
+        if self._untold is None:
+            return
+        (trouble, code), self._untold = self._untold, None
+        channel = self._given.alert_channel
+        if channel is None or trouble not in OF_A_NUMBER | OF_THE_ACCOUNT:
+            return
+        whose = phone if trouble in OF_A_NUMBER else EntityInstanceId(PHONE, ACCOUNT)
+        telling = Telling(what=f"{trouble} {code}", now=self.now())
+        if (yield self._ctx.call_entity(whose, "tell", telling.model_dump(mode="json"))):
+            alert = DeliveryAlert(
+                channel=channel,
+                masked=self.progress.masked,
+                user=self._given.target.user,
+                trouble=trouble,
+                code=code,
+            )
+            yield from self.alert("alert_delivery", alert)
+
+    def alert(self, activity: str, alert: LockAlert | DeliveryAlert) -> Durable[None]:
+        """Tells a channel. One that cannot be told changes nothing for whoever waits for the code."""
+        try:
+            yield self._ctx.call_activity(activity, input=alert)
+        except TaskFailedError as error:
+            self._log.warning("%s: %s was not told: %s", self._ctx.instance_id, alert.channel, error)
 
     def _handle(self, name: str, payload: Any) -> Durable[None]:
         """A malformed event is passed over: it verifies nothing and costs nothing."""
         try:
             if name == EVENT_CANCELLED:
                 self.failed(Cancelled.model_validate(payload or {}).trouble)
+                return
+            if name == EVENT_UNDELIVERED:
+                self._not_delivered(Undelivered.model_validate(payload))
                 return
             response = Response.model_validate(payload)
         except ValidationError as error:
@@ -155,6 +207,13 @@ class _Challenge:
             return
         if not any(answer.command_id == response.command_id for answer in self.progress.answers):
             yield from self._check(response)
+
+    def _not_delivered(self, report: Undelivered) -> None:
+        """Says why the message has not arrived. The code counts all the same, should it come."""
+        if self.progress.trouble is not None:  # the same report, delivered again
+            return
+        self._untold = (report.trouble, report.code)
+        self.publish(trouble=report.trouble)
 
     def _check(self, response: Response) -> Durable[None]:
         if self.progress.until is None or self.now() >= self.progress.until:
@@ -177,6 +236,6 @@ class _Challenge:
         answer = CodeResult(command_id=response.command_id, right=checked.right, attempts_left=left)
         self.publish(attempts_left=left, answers=[*self.progress.answers, answer][-ANSWERS_KEPT:])
         if checked.right:
-            self.publish(status=ChallengeStatus.VERIFIED)
+            self.publish(status=ChallengeStatus.VERIFIED, trouble=None)
         elif left <= 0:
             self.failed(Trouble.WRONG)

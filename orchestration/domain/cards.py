@@ -84,6 +84,7 @@ class StepKind(StrEnum):
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_SENT = "code_sent"
     CODE_FAILED = "code_failed"
+    CODE_UNDELIVERED = "code_undelivered"  # so it is reported; it still counts if it comes
     REFUSED = "refused"  # although the code was right
     ENDED = "ended"
 
@@ -118,6 +119,7 @@ class Notice(StrEnum):
     CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     CODE_FAILED = "code_failed"
+    CODE_UNDELIVERED = "code_undelivered"
     REFUSED = "refused"  # although the code was right
     VOTE_WITHDRAWN = "vote_withdrawn"
     OUTCOME = "outcome"

@@ -77,11 +77,15 @@ class NumberDecryptionError(CountersignError):
 
 
 class SmsRefusedError(DeliveryError):
-    """The SMS cannot be sent, and trying again will not help. `trouble` is the value of a challenge's `Trouble`."""
+    """The SMS cannot be sent, and trying again will not help.
 
-    def __init__(self, trouble: str, message: str | None = None) -> None:
-        super().__init__(message)
+    `trouble` is the value of a challenge's `Trouble`, and `code` the provider's number for the reason.
+    """
+
+    def __init__(self, trouble: str, code: int | None = None) -> None:
+        super().__init__(f"the SMS provider refused it ({trouble}, code {code})")
         self.trouble = trouble
+        self.code = code
 
 
 class ThrottledError(CountersignError):

@@ -39,6 +39,7 @@ class EventName(StrEnum):
     RETRY = "ApprovalActionRetry"
     SMS_RESPONSE = "SmsChallengeResponse"
     SMS_CANCELLED = "SmsChallengeCancelled"
+    SMS_UNDELIVERED = "SmsChallengeUndelivered"
     OUTCOME = "ApprovalOutcome"
 
 

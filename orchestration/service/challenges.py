@@ -15,9 +15,8 @@ from orchestration.approval.status import CUT_SHORT
 from orchestration.challenge.activities import NUMBER_CONTEXT
 from orchestration.challenge.codes import Codes
 from orchestration.challenge.models import (
-    EVENT_CANCELLED,
     EVENT_RESPONSE,
-    Cancelled,
+    EVENT_UNDELIVERED,
     ChallengeInput,
     ChallengeProgress,
     ChallengeStatus,
@@ -25,6 +24,7 @@ from orchestration.challenge.models import (
     CodeResult,
     Response,
     Trouble,
+    Undelivered,
 )
 from orchestration.challenge.phone import PhoneState
 from orchestration.domain.errors import UnknownRequestError
@@ -140,13 +140,22 @@ class ChallengeService:
         answered = next((answer for answer in answers if answer is not None), None)
         return Heard(waiting=len(waiting), challenge=after[0], answered=answered)
 
-    async def undelivered(self, challenge_id: str, trouble: Trouble) -> None:
-        """The provider reports that the message did not arrive: the challenge ends at once, with the reason.
+    async def undelivered(self, challenge_id: str, trouble: Trouble, code: int | None = None) -> None:
+        """The provider reports that the message did not arrive; `code` is its number for the reason.
 
+        The challenge says so at once. Its code counts all the same while it lives: a message may arrive late.
         Raises `UnknownRequestError` where there is no such challenge.
         """
-        await self.status(challenge_id)
-        await self._raise(challenge_id, EVENT_CANCELLED, Cancelled(trouble=trouble))
+        state = await self._state(challenge_id)
+        if state is None:
+            raise UnknownRequestError
+        given = state.get_input(ChallengeInput)
+        if _progress_of(state).status is not ChallengeStatus.WAITING:
+            return
+        report = Undelivered(challenge_id=challenge_id, trouble=trouble, code=code)
+        await self._raise(challenge_id, EVENT_UNDELIVERED, report)
+        if given is not None and given.request_id is not None:
+            await self._raise(given.request_id, EVENT_UNDELIVERED, report)
 
     async def _waiting_for(self, number: str) -> dict[str, str]:
         """The challenges that wait for this number, each with what its code is bound to."""
@@ -170,7 +179,7 @@ class ChallengeService:
         await self._raise(challenge_id, EVENT_RESPONSE, response)
         return await self.judged(challenge_id, command_id, patience=patience)
 
-    async def _raise(self, challenge_id: str, event: str, payload: Response | Cancelled) -> None:
+    async def _raise(self, challenge_id: str, event: str, payload: Response | Undelivered) -> None:
         with translated():
             await within_budget(self._client.raise_orchestration_event(challenge_id, event, data=payload))
 

@@ -101,7 +101,21 @@ TROUBLES = {
     Trouble.OPTED_OUT: "your phone has opted out of our messages; text START to our number, then press again",
     Trouble.NOT_MOBILE: "your enrolled number cannot receive text messages; please ask who runs Countersign",
     Trouble.REGION: "the SMS provider does not send to your country; please ask who runs Countersign",
-    Trouble.UNDELIVERABLE: "the message could not be delivered to your phone; please press again",
+    Trouble.ACCOUNT: (
+        "the SMS provider refuses to send for this server, and another code would be refused too; please ask who runs "
+        "Countersign"
+    ),
+    Trouble.FILTERED: (
+        "the SMS provider or your phone company blocks the message as unwanted; please ask who runs Countersign"
+    ),
+    Trouble.UNREACHABLE: (
+        "the message could not be delivered to your phone; please see that it is on and has a signal, then press again"
+    ),
+    Trouble.UNDELIVERABLE: (
+        "the message could not be delivered to your phone, for a reason that is not known here; please ask who runs "
+        "Countersign"
+    ),
+    Trouble.BUSY: "too many messages are on their way just now; please press again in a few minutes",
     Trouble.UNSENT: "the SMS provider could not be reached; please press again in a minute",
     Trouble.WRONG: "three wrong codes came in; please press again for a new one",
     Trouble.EXPIRED: "no code came back in time; please press again for a new one",
@@ -112,6 +126,11 @@ TROUBLES = {
 def why_not(trouble: str) -> str:
     """Why a code did not confirm; a reason of a later release gets a general sentence."""
     return next((reason for known, reason in TROUBLES.items() if known == trouble), "no code confirmed it")
+
+
+def undelivered(trouble: str) -> str:
+    """That a code has not arrived, so it is reported, in two sentences. It counts if it comes after all."""
+    return f"The code has not arrived: {why_not(trouble)}. If it comes all the same, it still counts."
 
 
 # What came in between, and where "please try again" would not say that a new code comes with it.

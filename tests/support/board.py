@@ -192,6 +192,7 @@ class BoardPhones:
         self.texts: list[tuple[str, str, str]] = []
         self.problems: list[Exception] = []
         self.alerts: list[tuple[str, str, str | None]] = []
+        self.undeliverable: list[tuple[str, str, str | None, str]] = []
 
     def number_of(self, user: str) -> str | None:
         return self.numbers.get(user)
@@ -208,6 +209,13 @@ class BoardPhones:
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         with self.lock:
             self.alerts.append((channel, masked, user))
+
+    def remedy(self, code: int | None, trouble: str) -> str:
+        return f"{trouble} {code}"
+
+    def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
+        with self.lock:
+            self.undeliverable.append((channel, masked, user, remedy))
 
     def code(self, user: str) -> str:
         """The digits of the last code that was sent to a person."""

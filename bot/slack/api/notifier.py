@@ -20,7 +20,7 @@ from bot.slack.input.target import Target, step_metadata
 from bot.slack.messages import thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, delegate_change, notice
-from bot.slack.text import mention
+from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.errors import ThrottledError
@@ -32,6 +32,8 @@ LOCKED: Final = (
     "✗ {whose} was sent five codes within an hour and is locked for an hour. If nobody there pressed Approve that "
     "often, somebody else does."
 )
+UNDELIVERED: Final = "✗ A code for {whose} could not be delivered. {remedy} This is said once a day."
+REMEDY: Final = 600  # characters
 
 TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
 
@@ -170,8 +172,12 @@ class SlackNotifier:
 
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         """Tells the channel of a locked number; see `Alerts`."""
-        whose = f"{mention(user)}'s number {masked}" if user else f"The number {masked}"
-        self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=whose))
+        self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=_number(masked, user, "The")))
+
+    def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
+        """Tells the channel what keeps codes from arriving; see `Alerts`."""
+        text = UNDELIVERED.format(whose=_number(masked, user, "the"), remedy=safe(remedy, REMEDY))
+        self._say(channel, ("undelivered", masked, remedy), text=text)
 
     def _place(self, user: str) -> str:
         if not is_person(user):
@@ -213,3 +219,7 @@ class SlackNotifier:
             with self._lock:
                 self._direct[user] = known
         return known
+
+
+def _number(masked: str, user: str | None, article: str) -> str:
+    return f"{mention(user)}'s number {masked}" if user else f"{article} number {masked}"

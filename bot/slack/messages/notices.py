@@ -17,7 +17,7 @@ from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Status
-from orchestration.service.messages import refused_though_confirmed, unconfirmed, why_escalated
+from orchestration.service.messages import refused_though_confirmed, unconfirmed, undelivered, why_escalated
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
@@ -164,6 +164,10 @@ def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) ->
     return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
 
+def _code_undelivered(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(f"✗ {what}: {undelivered(_said(tell))} {_link(tell, links)}".rstrip())
+
+
 def _refused(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(f"✗ {what}: {refused_though_confirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
@@ -272,6 +276,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.UNSIGNED: _unsigned,
     Notice.CARD_NOT_POSTED: _card_not_posted,
     Notice.CODE_FAILED: _code_failed,
+    Notice.CODE_UNDELIVERED: _code_undelivered,
     Notice.VOTE_WITHDRAWN: _vote_withdrawn,
     Notice.REFUSED: _refused,
 }

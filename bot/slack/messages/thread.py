@@ -106,6 +106,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
         f"{NO} A card could not be posted in {_place(step)}: {safe(step.text, SHORT)}"
     ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
+    StepKind.CODE_UNDELIVERED: lambda step: (
+        f"{NO} The code for {_who(step)} has not arrived: {why_not(step.text)}"
+    ),
     StepKind.CODE_FAILED: lambda step: f"{NO} {_who(step)} did not confirm: {why_not(step.text)}",
     StepKind.REFUSED: lambda step: (
         f"{NO} {_who(step)} confirmed by code, but it does not count; I told them why"

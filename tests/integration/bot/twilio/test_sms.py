@@ -179,7 +179,9 @@ async def test_a_forged_reply_gets_403_and_counts_for_nothing(world: World) -> N
     [
         ({"kind": "undeliverable", "code": 30003}, "could not be delivered to your phone"),
         ({"kind": "refuse", "code": 21610}, "opted out"),
+        ({"kind": "undeliverable", "code": 30006}, "cannot receive text messages; please ask who runs"),
         ({"kind": "refuse", "code": 21614}, "cannot receive text messages"),
+        ({"kind": "refuse", "code": 20003}, "refuses to send for this server"),
     ],
 )
 async def test_what_cannot_arrive_is_said_at_once(world: World, fault: dict[str, Any], words: str) -> None:

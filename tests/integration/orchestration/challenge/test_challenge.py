@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 from orchestration.challenge.codes import Codes, mask
-from orchestration.challenge.models import EVENT_RESPONSE, ChallengeProgress, ChallengeStatus, Trouble
+from orchestration.challenge.models import (
+    EVENT_RESPONSE,
+    OF_THE_ACCOUNT,
+    ChallengeProgress,
+    ChallengeStatus,
+    Trouble,
+)
 from orchestration.domain.commands import Reason
-from orchestration.domain.errors import NumberDecryptionError, UnknownRequestError
+from orchestration.domain.errors import NumberDecryptionError, SmsRefusedError, UnknownRequestError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import Heard
@@ -129,6 +135,35 @@ async def test_the_sixth_in_an_hour_locks_the_number_for_an_hour_and_says_so_onc
     await begun(world)
 
 
+async def test_what_was_not_sent_does_not_count_but_a_guess_does(world: CoreWorld) -> None:
+    """Ten refusals lock nothing. Guesses at a code that is still being sent are not free."""
+    for _ in range(10):
+        world.phones.problems = [refusal(Trouble.ACCOUNT)]
+        refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
+        assert refused.trouble is Trouble.ACCOUNT
+    for _ in range(5):
+        world.phones.problems = [ConnectionResetError()] * 4
+        challenge = await world.challenges.start(SOMEBODY, "verify")
+        await world.due_within(seconds=2)
+        heard = await hear(world, "000000", sid=f"SM{challenge}")
+        assert heard.answered is not None
+        world.phones.problems = []
+        await world.skip(minutes=3)
+        await ended(world, challenge)
+    refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
+    assert refused.trouble is Trouble.LOCKED
+
+
+async def test_sends_under_way_are_waited_for_before_a_number_is_locked(world: CoreWorld) -> None:
+    """Six at once while the provider does not answer: nobody can tell yet whether the sixth is one too many."""
+    world.phones.problems = [ConnectionResetError()] * 20
+    for _ in range(5):
+        await world.challenges.start(SOMEBODY, "verify")
+    await world.eventually(lambda: len(world.phones.problems) == 15)
+    busy = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
+    assert busy.trouble is Trouble.BUSY
+
+
 @pytest.mark.parametrize(
     "trouble", [Trouble.OPTED_OUT, Trouble.NOT_MOBILE, Trouble.REGION, Trouble.NOT_A_NUMBER]
 )
@@ -138,10 +173,31 @@ async def test_what_the_provider_refuses_ends_it_at_once(world: CoreWorld, troub
     assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, trouble)
 
 
-async def test_a_report_of_a_failed_delivery_ends_it_at_once(world: CoreWorld) -> None:
-    challenge = await begun(world)
-    await world.challenges.undelivered(challenge, Trouble.UNDELIVERABLE)
-    assert (await ended(world, challenge)).trouble is Trouble.UNDELIVERABLE
+async def reported(world: CoreWorld, challenge: str, trouble: Trouble) -> ChallengeProgress:
+    """The provider reports that the message did not arrive; returns the challenge once it says so."""
+    await world.challenges.undelivered(challenge, trouble, 30003)
+
+    async def look() -> ChallengeProgress:
+        while (progress := await world.challenges.status(challenge)).trouble is None:
+            await asyncio.sleep(0.01)
+        return progress
+
+    return await asyncio.wait_for(look(), 10)
+
+
+async def test_a_report_of_a_failed_delivery_is_said_at_once_and_ends_nothing(world: CoreWorld) -> None:
+    late, lost = await begun(world), await begun(world)
+    for challenge in (late, lost):
+        progress = await reported(world, challenge, Trouble.UNREACHABLE)
+        assert (progress.status, progress.trouble) == (ChallengeStatus.WAITING, Trouble.UNREACHABLE)
+    heard = await hear(world, code_in(world, late))
+    assert heard.answered is not None
+    assert heard.answered.right
+    progress = await ended(world, late)
+    assert (progress.status, progress.trouble) == (ChallengeStatus.VERIFIED, None)
+    await world.skip(minutes=3)
+    progress = await ended(world, lost)
+    assert (progress.status, progress.trouble) == (ChallengeStatus.EXPIRED, Trouble.UNREACHABLE)
 
 
 async def test_a_report_of_a_failed_delivery_reaches_challenges_alone(world: CoreWorld) -> None:
@@ -270,6 +326,67 @@ async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation
     await world.eventually(lambda: world.phones.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
     assert world.phones.texts_to("U0ADA") == 5
     assert (await world.service.status(request_id)).status is Status.PENDING
+
+
+async def test_a_code_that_arrives_late_counts_and_a_press_sends_another_at_once(world: CoreWorld) -> None:
+    first, second = await wire(world), await wire(world)
+    for request_id in (first, second):
+        await pressed(world, request_id)
+        await world.challenges.undelivered(world.phones.texts[-1][2], Trouble.UNREACHABLE, 30003)
+        await world.eventually(
+            lambda request_id=request_id: (
+                ("code_undelivered", request_id)
+                in [(m.notice, m.card.request_id) for m in world.board.messages]
+            )
+        )
+        if request_id == second:
+            await pressed(world, request_id)
+        await hear(world, world.phones.code("U0ADA"), number=ADA, sid=request_id)
+        outcome = await world.outcome(request_id)
+        assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")
+        assert "code_failed" not in {m.notice for m in world.board.messages}
+
+
+async def test_a_code_that_never_arrives_is_told_once(world: CoreWorld) -> None:
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    for _ in range(2):
+        await world.challenges.undelivered(world.phones.texts[-1][2], Trouble.UNREACHABLE, 30003)
+    await world.skip(minutes=3)
+    await world.eventually(lambda: world.board.card("C0WIRES").confirming == [])
+    assert [m.notice for m in world.board.messages] == ["code_undelivered"]
+    assert world.phones.undeliverable == []  # nobody but the person can switch their phone on
+
+
+@pytest.mark.parametrize(
+    ("trouble", "numbers"), [(Trouble.ACCOUNT, 1), (Trouble.FILTERED, 1), (Trouble.NOT_MOBILE, 2)]
+)
+async def test_an_operator_is_told_once_what_keeps_codes_from_arriving(
+    world: CoreWorld, trouble: Trouble, numbers: int
+) -> None:
+    """Of the account once for everybody, of a number once for each; not each time that somebody presses."""
+    request_id = await wire(world)
+
+    async def refused(actor: str) -> None:
+        failed = sum(m.notice == "code_failed" for m in world.board.messages)
+        world.phones.problems = [SmsRefusedError(trouble, 7)]
+        assert (await world.decide(request_id, actor)).reason is Reason.CODE_SENT
+        await world.eventually(
+            lambda: sum(m.notice == "code_failed" for m in world.board.messages) == failed + 1
+        )
+
+    for _ in range(6):
+        await refused("U0ADA")
+    await refused("U0FIN")
+    assert world.phones.alerts == []
+    told = [
+        ("C0ESCALATIONS", "+1•••••0142", "U0ADA", f"{trouble} 7"),
+        ("C0ESCALATIONS", mask(NUMBERS["U0FIN"]), "U0FIN", f"{trouble} 7"),
+    ]
+    assert world.phones.undeliverable == told[:numbers]
+    await pressed(world, request_id, "U0FIN")  # a text is sent again, so what was told of the account is over
+    await refused("U0ADA")
+    assert world.phones.undeliverable == [*told[:numbers], *(told[:1] if trouble in OF_THE_ACCOUNT else [])]
 
 
 async def test_who_has_no_phone_is_told_so(world: CoreWorld) -> None:

@@ -63,6 +63,10 @@ LINES = [
     ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
+        step(StepKind.CODE_UNDELIVERED, actor="U0ADA", text="expired"),
+        "✗ The code for <@U0ADA> has not arrived: no code came back in time; please press again for a new one",
+    ),
+    (
         step(StepKind.CODE_FAILED, actor="U0ADA", text="expired"),
         "✗ <@U0ADA> did not confirm: no code came back in time; please press again for a new one",
     ),
