@@ -4,12 +4,17 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bot.simulator.sms.rest_errors import KNOWN_CODES
+from bot.simulator.sms.numbers import is_e164
+from bot.simulator.sms.rest_errors import KNOWN_CODES, playable
 from bot.simulator.workspace.texts import PlannedOutcome
 
 # Unreachable destination handset. Source: https://www.twilio.com/docs/api/errors/30003
 UNREACHABLE = 30003
 OPTED_OUT = 21610
+# Of a send that is to fail anyhow only the receiver is looked at, so a refusal can speak of nothing else.
+REFUSALS = playable("to")
+# Those that a delivery report can have: of the carrier, and of channels.
+REPORTED = (range(30001, 31000), range(63001, 64000))
 
 
 class SmsFault(BaseModel):
@@ -20,13 +25,14 @@ class SmsFault(BaseModel):
     `kind` is one of
 
     - ``ratelimited``: 429 with `retry_after` seconds; ``http_500``: refused with 500.
-    - ``refuse``: refused with Twilio's `code`, by default 21610, opted out.
+    - ``refuse``: refused with Twilio's `code`, by default 21610, opted out. One whose words speak of more than the
+      receiver (20404, 21606, 21609) comes by a send that has that fault.
     - ``lost_answer``: taken, and delivered, but the answer is 500: the sender cannot know.
     - ``drop``: taken, never delivered, and no callback.
     - ``undeliverable``: taken, then `status` (undelivered or failed) with error `code`, by default 30003.
     - ``delay``: callbacks are `delay` seconds of real time late; delivery is not.
 
-    Raises pydantic's ValidationError when it makes no sense.
+    Raises pydantic's ValidationError when it makes no sense, or cannot be played.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -42,9 +48,19 @@ class SmsFault(BaseModel):
     seconds: float | None = Field(default=None, gt=0, le=3600)
 
     @model_validator(mode="after")
-    def _code_is_known(self) -> Self:
+    def _can_be_played(self) -> Self:
         if self.kind == "refuse" and self.refusal not in KNOWN_CODES:
             raise ValueError(f"no send is refused with {self.code}")
+        if self.kind == "refuse" and self.refusal not in REFUSALS:
+            raise ValueError(f"{self.code} says what is wrong with the request; send such a request instead")
+        if self.kind == "undeliverable" and not any(self.outcome().end_code in codes for codes in REPORTED):
+            raise ValueError(f"no delivery report has {self.code}; codes of reports are 30xxx and 63xxx")
+        if self.kind not in {"refuse", "undeliverable"} and self.code is not None:
+            raise ValueError(f"{self.kind} has no code")
+        if self.to is not None and not is_e164(self.to):
+            raise ValueError(f"no text is sent to {self.to!r}; write a number as +15551234567")
+        if self.count == 0:
+            raise ValueError("a fault that strikes no send changes nothing; count is 1 or more, or -1")
         return self
 
     @property

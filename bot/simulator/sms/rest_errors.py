@@ -1,5 +1,6 @@
 """What Twilio's REST API refuses with: codes, HTTP status and words."""
 
+from string import Formatter
 from typing import Any
 
 # By code: the HTTP status and the words. Source: https://www.twilio.com/docs/api/errors
@@ -32,6 +33,15 @@ _KNOWN = {
 }
 
 KNOWN_CODES = frozenset(_KNOWN)
+
+
+def playable(*details: str) -> frozenset[int]:
+    """The codes whose words need no other `details` than these."""
+    return frozenset(
+        code
+        for code, (_, words) in _KNOWN.items()
+        if {field for _, field, _, _ in Formatter().parse(words) if field} <= set(details)
+    )
 
 
 class RestError(Exception):

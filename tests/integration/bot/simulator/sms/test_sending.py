@@ -9,6 +9,7 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from bot.simulator import ActionRefusedError, Person, Simulator, SmsAccount, Workspace
+from bot.simulator.sms.rest_errors import KNOWN_CODES
 from bot.simulator.sms.segments import count_segments
 
 ADA, FROM = "+12025550142", "+12025550100"
@@ -176,8 +177,33 @@ async def test_faults_are_forgotten_on_request(sim: Simulator, twilio: Any, plan
     assert (await twilio.send()).status == "queued"
 
 
+@pytest.mark.parametrize("code", sorted(KNOWN_CODES))
+async def test_each_refusal_is_played_or_refused_when_it_is_planned(
+    twilio: Any, plan: Any, code: int
+) -> None:
+    try:
+        await plan(kind="refuse", code=code)
+    except AssertionError as refused:
+        assert "send such a request instead" in str(refused)  # noqa: PT017 - either is right, a crash is not
+        assert code in {20404, 21606, 21609}
+        return
+    error = await twilio.refused()
+    assert (error.code, "{" in error.msg) == (code, False)
+
+
 @pytest.mark.parametrize(
-    "nonsense", [{"kind": "explode"}, {"kind": "refuse", "code": 1}, {"kind": "drop", "count": "2"}, {}]
+    "nonsense",
+    [
+        {"kind": "explode"},
+        {"kind": "refuse", "code": 1},
+        {"kind": "drop", "count": "2"},
+        {"kind": "drop", "count": 0},
+        {"kind": "drop", "code": 30003},
+        {"kind": "drop", "to": "555-0142"},
+        {"kind": "undeliverable", "code": 21610},
+        {"kind": "undeliverable", "code": -1},
+        {},
+    ],
 )
 async def test_a_fault_must_make_sense(plan: Any, nonsense: dict[str, Any]) -> None:
     with pytest.raises(AssertionError, match="400"):
