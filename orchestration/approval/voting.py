@@ -38,6 +38,7 @@ class Voting:
         self.policy = policy
         self.people = people
         self.state = state
+        self._digest = request.digest()
         self._salt = salt
 
     @property
@@ -144,7 +145,7 @@ class Voting:
 
     def _says_the_same(self, vote: Vote, decision: Decision) -> bool:
         said = (vote.round, vote.actor, vote.choice, vote.comment, vote.digest)
-        digest = self.request.digest()
+        digest = self._digest
         return said == (decision.round, decision.actor, decision.choice, decision.comment, digest)
 
     def vote(self, decision: Decision, holder: str, now: datetime, factor: Factor | None = None) -> Reason:
@@ -152,7 +153,7 @@ class Voting:
 
         A person has one vote in a round, and can change it while the round is open.
         """
-        state, digest = self.state, self.request.digest()
+        state, digest = self.state, self._digest
         before = next(
             (vote for vote in state.votes if (vote.round, vote.actor) == (decision.round, decision.actor)),
             None,
@@ -210,7 +211,7 @@ class Voting:
         not_asked = round_.quorum == "all" and holder not in (round_.asked or ())
         if not for_somebody and not not_asked:
             return False
-        votes, digest, now = self.state.votes, self.request.digest(), self.voters()
+        votes, digest, now = self.state.votes, self._digest, self.voters()
         approval = Vote(
             round=round_.number,
             holder=holder,
@@ -243,11 +244,11 @@ class Voting:
         round_ = self.voters().round(round_number)
         if round_ is None:
             return None
-        return settling_vote(round_, self.state.votes, choice, self.request.digest())
+        return settling_vote(round_, self.state.votes, choice, self._digest)
 
     def approvable(self, members: Members, number: int | None = None) -> bool:
         """Whether any open round can still be approved, or the one of that number."""
-        voters, digest = self.voters(), self.request.digest()
+        voters, digest = self.voters(), self._digest
         looked_at = [one for one in voters.rounds if number is None or one.number == number]
         return any(reachable(round_, self.state.votes, voters, members, digest) for round_ in looked_at)
 
@@ -264,7 +265,7 @@ class Voting:
 
         Every round is looked at that it reaches: the delegate votes instead in each where they count.
         """
-        votes, left, digest = self.state.votes, self._votes_without(holder), self.request.digest()
+        votes, left, digest = self.state.votes, self._votes_without(holder), self._digest
         now = self.voters()
         after = _with_delegate(now, holder, delegate, confirmed=confirmed)
         after = replace(after, later=self._later(left))
@@ -299,7 +300,7 @@ class Voting:
 
     def standing(self) -> dict[str, int]:
         """How many approvals each open round takes and how many it has, as a `LevelState` says it."""
-        votes, digest = self.state.votes, self.request.digest()
+        votes, digest = self.state.votes, self._digest
         own, *escalation = self.rounds()
         found = {"needed": rounds.needed(own), "approvals": rounds.approvals(own, votes, digest)}
         for round_ in escalation:
@@ -322,7 +323,8 @@ class Voting:
 
         Whoever may not vote at this level, as they asked for it or have decided an earlier one, is left out.
         """
-        rounds, voters = self.rounds(), self.voters()
+        voters = self.voters()
+        rounds = voters.rounds
         delegates = voters.delegates_in(rounds[at]) if at < len(rounds) else voters.delegates
         return list(dict.fromkeys(delegates.get(one, one) for one in principals if not voters.barred(one)))
 

@@ -7,12 +7,11 @@ the validation; what was recorded is read without one, for it was checked when i
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
 
-@runtime_checkable
 class IdReader(Protocol):
     """Reads IDs as operators and programs write them. Each method but the last returns the ID, or raises `ValueError`.
 
@@ -42,9 +41,10 @@ class IdReader(Protocol):
 
 def _read(kind: str) -> AfterValidator:
     def read(text: str, info: ValidationInfo) -> str:
-        if not isinstance(info.context, IdReader):
+        reader: IdReader | None = info.context
+        if reader is None:
             return text
-        checked: str = getattr(info.context, kind)(text)
+        checked: str = getattr(reader, kind)(text)
         return checked
 
     return AfterValidator(read)

@@ -378,7 +378,7 @@ class Policy(Recorded):
 
         Nobody of `barred` can. Levels with a group are left out, and so is what an escalation takes.
         """
-        return decidability.demands([own for own, _ in self._levels()[start:]], barred)
+        return decidability.demands([self._own_round(level) for level in self.levels[start:]], barred)
 
     def _levels(
         self, enrolled: Collection[str] | None = None, request: ApprovalRequest | None = None

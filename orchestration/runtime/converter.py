@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from durabletask.serialization import DataConverter
@@ -27,7 +28,7 @@ class PydanticConverter(DataConverter):
         if not data:
             return None
         if target_type is not None:
-            return TypeAdapter(target_type).validate_json(data, extra="ignore")
+            return _adapter(target_type).validate_json(data, extra="ignore")
         try:
             return json.loads(data)
         except (
@@ -40,8 +41,14 @@ class PydanticConverter(DataConverter):
         """`value` as `target_type`, validated; as it is when no type is asked for."""
         if target_type is None or value is None:
             return value
-        return TypeAdapter(target_type).validate_python(value, extra="ignore")
+        return _adapter(target_type).validate_python(value, extra="ignore")
 
     def can_reconstruct(self, target_type: Any) -> bool:
         """Only our models are rebuilt from a signature; everything else arrives as plain JSON."""
         return isinstance(target_type, type) and issubclass(target_type, BaseModel)
+
+
+@cache
+def _adapter(target_type: Any) -> TypeAdapter[Any]:
+    """Made once for each type: making one costs more than reading most payloads with it."""
+    return TypeAdapter(target_type)

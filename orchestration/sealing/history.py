@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
@@ -24,8 +24,7 @@ NOT_OURS: Final = "the answer has no seal of ours, so it does not count"
 TASK, CHILD, OPERATION = "task", "child", "operation"
 
 
-@dataclass(frozen=True)
-class _AwaitedCall:
+class _AwaitedCall(NamedTuple):
     """A call that the orchestration made: the place of its answer, and the name that the answer has to be made for."""
 
     place: scope.Place

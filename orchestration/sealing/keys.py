@@ -89,5 +89,9 @@ class _Hmac:
 
 def joined(parts: Iterable[str]) -> bytes:
     """The parts, each behind its length, so that no two lists of parts give the same bytes."""
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
+    out: list[bytes] = []
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        out.append(len(encoded).to_bytes(8, "big"))
+        out.append(encoded)
+    return b"".join(out)
