@@ -33,14 +33,21 @@ class ApiAnswer:
 
 
 class ApiWorld(World):
-    """The world of `policies/api.toml`, with phones and a public address, so that every route is there."""
+    """The world of `policies/api.toml`, with phones and a public address, so that every route is there.
+
+    Without `sms` it has neither.
+    """
 
     def __init__(
-        self, data: Path, *orchestrators: Callable[..., Any], settings: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        *orchestrators: Callable[..., Any],
+        settings: Mapping[str, str] | None = None,
+        sms: bool = True,
     ) -> None:
         data.mkdir(mode=0o700, exist_ok=True)
         given = {"COUNTERSIGN_SECRET": f"{NEW_SECRET} {OLD_SECRET}", **(settings or {})}
-        super().__init__(data, policies("api"), sms=True, orchestrators=orchestrators, settings=given)
+        super().__init__(data, policies("api"), sms=sms, orchestrators=orchestrators, settings=given)
         self.tokens = TokenFile(data / TOKENS)
         self._numbers = itertools.count(1)
 

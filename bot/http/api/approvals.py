@@ -37,8 +37,6 @@ from orchestration.service.operations import Operations, Wanted
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
-# Other orchestrations choose the IDs of their requests. A leading @ would be an entity.
-_ID: Final = re.compile(r"^[!-.0-?A-~][!-.0-~]{0,99}$")
 
 _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
 
@@ -168,7 +166,7 @@ class ApprovalRoutes:
             idempotency_key=_key(call),
         )
         request_id = await self._service.start(request)
-        headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
+        headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
         started = self._urls.started(call, request_id, may_act=call.token.may(ADMIN))
         return json_response(started, 202, headers)
 
@@ -189,7 +187,7 @@ class ApprovalRoutes:
         progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
         if is_final(progress):
             return json_response(Approval.of(progress))
-        headers = {"Location": self._urls.approval(call, request_id), "Retry-After": POLL_AFTER}
+        headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
         return json_response(Approval.of(progress), 202, headers)
 
     async def timeline(self, call: ApiCall) -> web.Response:
@@ -223,7 +221,7 @@ class ApprovalRoutes:
     async def decide(self, call: ApiCall) -> web.Response:
         """The owner's decision on what they were shown, for the round that is open unless one is named."""
         given = await call.body(NewDecision)
-        progress = await self._look(_id(call))
+        progress = await self._look(call.instance_id())
         if progress.policy not in call.token.policies:
             raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
         ticket = await self._service.decide(
@@ -242,7 +240,7 @@ class ApprovalRoutes:
         """Withdraws it."""
         given = await call.body(NewCancellation, optional=True)
         ticket = await self._service.cancel(
-            _id(call), call.actor, reason=given.reason, command_id=_command_id(call)
+            call.instance_id(), call.actor, reason=given.reason, command_id=_command_id(call)
         )
         return await self._answer(ticket)
 
@@ -273,7 +271,7 @@ class ApprovalRoutes:
 
     async def _visible(self, call: ApiCall) -> str:
         """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""
-        request_id, token = _id(call), call.token
+        request_id, token = call.instance_id(), call.token
         if token.may(READ) or token.may(ADMIN):
             return request_id
         progress = await self._service.status(request_id)
@@ -285,14 +283,6 @@ class ApprovalRoutes:
     async def _look(self, request_id: str) -> Progress:
         """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
         return await self._operations.with_reconciled(await self._service.status(request_id))
-
-
-def _id(call: ApiCall) -> str:
-    """The request's ID. Raises `UnknownRequestError` for what cannot be one, without a call to the hub."""
-    request_id = call.part("id")
-    if not _ID.match(request_id):
-        raise UnknownRequestError
-    return request_id
 
 
 def _key(call: ApiCall) -> str | None:

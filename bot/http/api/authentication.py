@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ from orchestration.domain.errors import CountersignError
 # Under these prefixes every failure is answered as problem details, an unknown address included.
 OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
 
+_PART: Final = re.compile(r"\{(\w+)\}")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -31,7 +33,9 @@ class Authenticator:
         """Adds the routes, and the middleware that answers failures."""
         application.middlewares.append(self._failures)
         for endpoint in self.endpoints:
-            application.router.add_route(endpoint.method, endpoint.path, self._guarded(endpoint))
+            # A part may have any character, also a coded slash; the pattern of aiohttp itself leaves braces out.
+            path = _PART.sub(r"{\1:[^/]+}", endpoint.path)
+            application.router.add_route(endpoint.method, path, self._guarded(endpoint))
 
     def _guarded(self, endpoint: Endpoint) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

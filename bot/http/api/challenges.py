@@ -108,12 +108,13 @@ class ChallengeRoutes:
 
     async def show(self, call: ApiCall) -> web.Response:
         """Shows one."""
-        return json_response(_shown(await self._service.status_alone(call.part("id"))))
+        return json_response(_shown(await self._service.status_alone(call.instance_id())))
 
     async def respond(self, call: ApiCall) -> web.Response:
         """Answers one. Raises `Problem` when it has ended."""
-        read = await self._service.status_alone(call.part("id"))
-        digits = self._service.codes.digits_of((await call.body(ChallengeResponse)).code)
+        given = await call.body(ChallengeResponse)
+        read = await self._service.status_alone(call.instance_id())
+        digits = self._service.codes.digits_of(given.code)
         if digits is None:
             raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")
         command_id = call.fresh_id()

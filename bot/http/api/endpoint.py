@@ -15,9 +15,12 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from bot import request_body
+from bot.http.api import json_text
 from bot.http.api.models import BODY_LIMIT, Method
 from bot.http.api.problems import Problem, invalid
 from bot.security.tokens import DECIDE, Token
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.names import is_entity
 from orchestration.domain.request import Via
 from orchestration.service.approvals import Actor
 
@@ -112,6 +115,13 @@ class ApiCall:
         except ValidationError as error:
             raise invalid(error) from error
 
+    def instance_id(self, name: str = "id") -> str:
+        """The ID of an instance in the path. Raises `UnknownRequestError` for what no hub takes as one."""
+        found = self.part(name)
+        if is_entity(found) or not found.isprintable():
+            raise UnknownRequestError("There is no instance with that ID.")
+        return found
+
     async def body(self, model: type[M], *, optional: bool = False) -> M:
         """The JSON body. Raises `Problem`; an `optional` one may be left out altogether."""
         raw = await self.raw()
@@ -119,6 +129,7 @@ class ApiCall:
             raw = b"{}"
         elif self.request.content_type != JSON:
             raise Problem("media-type")
+        json_text.parse(raw)
         try:
             return model.model_validate_json(raw)
         except ValidationError as error:
@@ -159,4 +170,4 @@ def plain_json(
     body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """Plain JSON as the answer."""
-    return web.json_response(body, status=status, headers=headers)
+    return web.Response(body=json_text.write(body), status=status, content_type=JSON, headers=headers)

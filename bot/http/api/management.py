@@ -7,7 +7,6 @@ restart reaches an instance of Countersign's own.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
+from bot.http.api import json_text
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response, plain_json
 from bot.http.api.models import Approval, Instance, Purged, Started
 from bot.http.api.problems import Problem
@@ -27,8 +27,6 @@ from orchestration.service.approvals import OVER
 from orchestration.service.operations import Operations
 
 POLL_AFTER: Final = "10"  # seconds, as theirs
-# A leading @ is an entity; entities are not managed here.
-_ID: Final = re.compile(r"^[\x21-\x3f\x41-\x7e][\x21-\x7e]{0,99}$")
 _EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")
 LONGEST_REASON: Final = 2000
 
@@ -164,7 +162,7 @@ class ManagementRoutes:
         if body["runtimeStatus"] == "Failed":
             as_error = query.get("returnInternalServerErrorOnFailure", "").lower() == "true"
             return plain_json(body, 500 if as_error else 200)
-        headers = {"Location": str(call.request.url), "Retry-After": POLL_AFTER}
+        headers = {"Location": self._urls.again(call), "Retry-After": POLL_AFTER}
         return plain_json(body, 202, headers)
 
     async def raise_event(self, call: ApiCall) -> web.Response:
@@ -233,9 +231,7 @@ class ManagementRoutes:
         instance_id = call.part("id")
         if not call.has_token and not self._urls.admits(call, right, instance_id):
             raise Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
-        if not _ID.match(instance_id):
-            raise UnknownRequestError("There is no instance with that ID.")
-        return instance_id
+        return call.instance_id()
 
     async def _running(self, instance_id: str) -> None:
         """Raises `Problem` when the instance has ended: the hub would accept the call and do nothing."""
@@ -246,17 +242,7 @@ class ManagementRoutes:
 
 def event_payload(raw: bytes) -> Any:
     """The JSON of an event; none is null. Raises `Problem`."""
-    try:
-        # Lone surrogates and NaN are refused: neither the hub nor another SDK could read them.
-        payload = json.loads(raw, parse_constant=_no_constant) if raw else None
-        json.dumps(payload, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise Problem("malformed", "The body is not valid JSON.") from error
-    return payload
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    return json_text.payload(json_text.parse(raw)) if raw else None
 
 
 def _reason(call: ApiCall) -> str | None:
@@ -268,7 +254,7 @@ def _reason(call: ApiCall) -> str | None:
 
 def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
     status = STATUSES[state.runtime_status]
-    custom, output = state.get_custom_status(), state.get_output()
+    custom, output = json_text.shown(state.serialized_custom_status), json_text.shown(state.serialized_output)
     if state.name == APPROVAL and state.runtime_status not in OVER and (outcome := _outcome(state)):
         status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
     if state.failure_details is not None:
@@ -277,7 +263,7 @@ def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
         "name": state.name,
         "instanceId": state.instance_id,
         "runtimeStatus": status,
-        "input": state.get_input() if with_input else None,
+        "input": json_text.shown(state.serialized_input) if with_input else None,
         "customStatus": custom,
         "output": output,
         "createdTime": _time(state.created_at),

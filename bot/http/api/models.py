@@ -102,8 +102,8 @@ class NewApproval(Model):
 class NewHook(Model):
     """Which event an outside system may raise, and for how long."""
 
-    instance_id: Annotated[str, Field(pattern=r"^[!-.0-?A-~][!-.0-~]{0,99}$")]
-    event_name: Annotated[str, Field(pattern=r"^[!-.0-~]{1,100}$")]
+    instance_id: Annotated[Line, Field(min_length=1, max_length=100)]
+    event_name: Annotated[str, Field(pattern=r"^[ -~]{1,100}$")]
     expires_in: Span = Field(default=timedelta(days=7), description="How long the address is good")
 
 

@@ -1,4 +1,4 @@
-"""Makes absolute URLs as a caller reaches us, and signs and checks the keys in them."""
+"""Makes the addresses that we hand out, and signs and checks the keys in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ HOOK: Final = "hook"
 
 
 class Urls:
-    """Absolute addresses: under COUNTERSIGN_PUBLIC_URL, or as the caller addressed us.
+    """Addresses under COUNTERSIGN_PUBLIC_URL. Without one they are relative to whatever the caller addressed.
+
+    What a caller says of the host that they reach us by is never believed: it would go into what others follow.
 
     An address with a key belongs to the token that it was made with. It ends when that is revoked, does no more than
     that may, and counts against its limit.
@@ -34,13 +36,21 @@ class Urls:
         self._tokens = tokens
         self._rates = rates
 
-    def base(self, call: ApiCall) -> str:
-        """Scheme and host, without a slash."""
-        return self._public_url or str(call.request.url.origin())
+    @property
+    def base(self) -> str:
+        """The public address without a last slash; empty where there is none."""
+        return self._public_url or ""
 
-    def approval(self, call: ApiCall, request_id: str) -> str:
+    def approval(self, request_id: str) -> str:
         """One approval."""
-        return f"{self.base(call)}/api/approvals/{request_id}"
+        return f"{self.base}/api/approvals/{quote(request_id, safe='')}"
+
+    def again(self, call: ApiCall) -> str:
+        """The address that was called."""
+        called = call.request.rel_url
+        return f"{self.base}{called.raw_path}" + (
+            f"?{called.raw_query_string}" if called.raw_query_string else ""
+        )
 
     def started(
         self, call: ApiCall, instance_id: str, *, may_act: bool, look_with: str = STATUS_RIGHT
@@ -50,7 +60,7 @@ class Urls:
         As theirs they carry a key, so that following them needs no header: to look, for whoever asked; to act on the
         instance, for those who `may_act`. The key of `STATUS_RIGHT` shows an approval and nothing else.
         """
-        instance = f"{self.base(call)}{MANAGEMENT}/{instance_id}"
+        instance = f"{self.base}{MANAGEMENT}/{quote(instance_id, safe='')}"
         look = self._query(call, look_with, instance_id)
         act = self._query(call, ADMIN_RIGHT, instance_id) if may_act else ""
         return Started(
@@ -92,7 +102,7 @@ class Urls:
         maker = self._maker(call)
         key = self._secrets.sign(HOOK, f"{instance_id}\0{event_name}\0{maker}", until=until)
         path = f"/hooks/{quote(instance_id, safe='')}/{quote(event_name, safe='')}"
-        return f"{self.base(call)}{path}?by={maker}&code={key}"
+        return f"{self.base}{path}?by={maker}&code={key}"
 
     def admits_hook(self, call: ApiCall, instance_id: str, event_name: str) -> bool:
         """Whether the address carries the key for this event of this instance. Raises `Problem` as `rights`."""

@@ -117,7 +117,7 @@ async def test_a_program_asks_and_a_person_presses_approve(world: World) -> None
             place = answer.headers["Location"]
         card = await ada.wait_for_message("C0DEPLOYS", undecided)
         await ada.click("C0DEPLOYS", card["ts"], "approve")
-        async with http.get(f"{place}?wait=20s") as answer:
+        async with http.get(f"{world.url}{place}?wait=20s") as answer:
             approval = await answer.json()
             assert (answer.status, approval["status"]) == (200, "approved")
         async with http.get(world.url + "/.well-known/jwks.json") as answer:
