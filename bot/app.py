@@ -37,6 +37,7 @@ from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
+from bot.set_up import SetUp
 from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
@@ -113,7 +114,12 @@ async def running(
     keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     sms = twilio_account(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts))
-    book = PolicyReloader(settings.policies, known, sms=sms is not None)
+    book = PolicyReloader(
+        settings.policies,
+        known,
+        sms=sms is not None,
+        set_up=SetUp.read(settings.sms, settings.callback_networks, settings.callback_hosts),
+    )
     async with AsyncExitStack() as closing:
         connection = connect(
             settings.hub,

@@ -10,6 +10,7 @@ from typing import Final
 
 from bot.outbound import actions
 from bot.outbound.actions import InstalledAction
+from bot.set_up import SetUp
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
@@ -57,12 +58,17 @@ def _entry_words(entry: PersonEntry | None) -> str:
 class PolicyReloader:
     """Gives the policies as they are in the file now. Raises `PolicyError` when they are faulty at the start."""
 
-    def __init__(self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> None:
+    def __init__(
+        self, path: Path, known: Mapping[str, InstalledAction], *, sms: bool, set_up: SetUp | None = None
+    ) -> None:
+        """What `set_up` makes impossible is logged, at the start and with each edit that counts."""
         self._path = path
         self._known = known
         self._sms = sms
         self._seen = self._stamp()
+        self._set_up = set_up
         self._book = load(path, known, sms=sms)
+        self._warn()
         self.digest = self._digest()
 
     def __call__(self) -> PolicyBook:
@@ -86,6 +92,11 @@ class PolicyReloader:
             )
             for change in changes_of_people(before, self._book):
                 log.info("new requests go by this: %s", change)
+            self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._set_up.warnings(self._book) if self._set_up else ():
+            log.warning("%s: %s", self._path, warning)
 
     def _digest(self) -> str:
         """SHA-256 of the file, to tell whether other processes have the same."""

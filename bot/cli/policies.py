@@ -67,11 +67,18 @@ def _check(given: argparse.Namespace) -> int:
     # Imported late: they bring the HTTP client with them.
     from bot import policy_reloading  # noqa: PLC0415
     from bot.outbound import actions  # noqa: PLC0415
+    from bot.set_up import SetUp  # noqa: PLC0415
     from bot.twilio.settings import read_twilio  # noqa: PLC0415
 
     try:
         # The TWILIO_ settings of this shell are no part of the file, so missing ones are a note and no fault.
-        sms = read_twilio(config.gather(os.environ)) is not None
+        settings = config.gather(os.environ)
+        sms = read_twilio(settings) is not None
+        set_up = SetUp.read(
+            settings,
+            settings.get("COUNTERSIGN_CALLBACK_NETWORKS"),
+            settings.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        )
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
         explain(str(error))  # the faults by line, as compilers print them
@@ -80,8 +87,8 @@ def _check(given: argparse.Namespace) -> int:
     for key, policy in sorted(book.policies.items()):
         if depends := policy.depends_on_groups():
             say(f"Note: policies.{key}: {depends}.")
-        for warning in policy.warnings():
-            say(f"Warning: policies.{key}: {warning}.")
+    for warning in set_up.warnings(book):
+        say(f"Warning: {warning}.")
     confirmed = [key for key, policy in sorted(book.policies.items()) if policy.confirms]
     if confirmed and not sms:
         say(NEEDS_TWILIO.format(policies=", ".join(confirmed)))

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import phonenumbers
 
 from bot.config import SettingError
 from orchestration.challenge.codes import MAX_DIGITS, MIN_DIGITS
+from orchestration.domain.policy import e164
+
+FORMS: Final = {
+    "TWILIO_ACCOUNT_SID": (
+        re.compile(r"AC[0-9a-fA-F]{32}"),
+        'is no SID of an account; copy the "Account SID" from Twilio\'s console, "AC" and 32 digits of 0-9 and a-f',
+    ),
+    "TWILIO_API_KEY": (
+        re.compile(r"SK[0-9a-fA-F]{32}"),
+        'is no SID of an API key; copy the one that begins with "SK" from Twilio\'s console',
+    ),
+    "TWILIO_MESSAGING_SERVICE_SID": (
+        re.compile(r"MG[0-9a-fA-F]{32}"),
+        'is no SID of a messaging service; copy the one that begins with "MG" from Twilio\'s console',
+    ),
+}
+SHORT_CODE: Final = re.compile(r"[1-9][0-9]{2,7}")
+CHANNEL: Final = re.compile(r"[a-z]+:.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,11 @@ def read_twilio(given: Mapping[str, str]) -> TwilioSettings | None:
             )
     if ("TWILIO_API_KEY" in given) != ("TWILIO_API_SECRET" in given):
         raise SettingError("TWILIO_API_KEY and TWILIO_API_SECRET: go together; set both or neither.")
+    for name, (form, remedy) in FORMS.items():
+        if name in given and not form.fullmatch(given[name]):
+            raise SettingError(f"{name}: {remedy}.")
+    if "TWILIO_FROM" in given:
+        _check_sender(given["TWILIO_FROM"])
     if "TWILIO_FROM" not in given and "TWILIO_MESSAGING_SERVICE_SID" not in given:
         raise SettingError(
             "TWILIO_FROM: is not set; give the number to send from, or TWILIO_MESSAGING_SERVICE_SID."
@@ -48,6 +73,35 @@ def read_twilio(given: Mapping[str, str]) -> TwilioSettings | None:
         messaging_service_sid=given.get("TWILIO_MESSAGING_SERVICE_SID"),
         api_url=given.get("COUNTERSIGN_TWILIO_API_URL"),
     )
+
+
+def _check_sender(sender: str) -> None:
+    """Codes are answered by a reply, so the sender has to be a number that texts can be sent to.
+
+    Raises `SettingError`, which says how it is written.
+    """
+    if SHORT_CODE.fullmatch(sender):
+        return
+    if CHANNEL.fullmatch(sender):
+        channel = sender.partition(":")[0]
+        raise SettingError(
+            f"TWILIO_FROM: begins with {channel}:, but codes go by SMS; give the number alone, such as +12025550100."
+        )
+    if FORMS["TWILIO_MESSAGING_SERVICE_SID"][0].fullmatch(sender):
+        raise SettingError(
+            "TWILIO_FROM: is the SID of a messaging service; set it as TWILIO_MESSAGING_SERVICE_SID instead."
+        )
+    try:
+        e164(sender)
+    except ValueError as error:
+        if re.search("[A-Za-z]", sender):
+            raise SettingError(
+                "TWILIO_FROM: is a name, to which nobody can reply with a code; give a number, such as +12025550100."
+            ) from error
+        raise SettingError(
+            "TWILIO_FROM: is not written in E.164; give plus, country code and number without spaces, such as "
+            "+12025550100, or a short code."
+        ) from error
 
 
 def read_digits(given: Mapping[str, str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -454,6 +454,20 @@ class PolicyBook(Recorded):
                         f"add one under [people.{person}]"
                     )
         return self
+
+    def shared_phones(self) -> Iterator[tuple[str, str]]:
+        """Who has a phone that somebody before them has too, with what is wrong about it. No sentence holds a number.
+
+        Whoever holds that phone would confirm for both, and so be two of a quorum. Who meets in one, by groups or as
+        somebody's delegate, is not known here.
+        """
+        owners: dict[str, str] = {}
+        for person, entry in self.people.items():
+            if entry.phone is not None and (owner := owners.setdefault(entry.phone, person)) != person:
+                yield (
+                    person,
+                    f"is also the phone of {owner}, who could confirm for both; give each a phone of their own",
+                )
 
     def enrolled(self) -> list[str]:
         """Whose phone the operator enrolled."""

@@ -57,6 +57,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for key, policy in book.policies.items()
             for fault in policy.impossible(enrolled=book.enrolled())
         ]
+        faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)
         raise PolicyError("\n".join(f"{source}:{line}: {place}: {words}." for line, place, words in lines))

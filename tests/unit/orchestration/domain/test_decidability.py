@@ -127,6 +127,11 @@ def test_a_request_is_refused_just_where_its_requester_is_needed(
 # ---- the sentences ---------------------------------------------------------------------------------------
 
 
+def phones_of(*people: str) -> str:
+    """The tables that enrol these people, each with a phone of their own."""
+    return "".join(f'[people.{who}]\nphone = "+120255501{at:02}"\n' for at, who in enumerate(people))
+
+
 def text_of(
     *given_levels: tuple[str, list[str], str],
     escalation: list[str] | None = None,
@@ -259,7 +264,7 @@ def test_a_policy_that_can_be_decided_is_taken(text: str) -> None:
 def test_an_escalation_that_never_needs_a_code_needs_no_phones(first: str, refused: bool) -> None:
     """Only the first level escalates, and a code is asked for at the second one."""
     text = text_of(("First", [A], f"{ON}\n{first}"), ("Second", [B], "sms = true"), escalation=[C])
-    text += "".join(f'[people.{who}]\nphone = "+12025550142"\n' for who in (A, B))
+    text += phones_of(A, B)
     if refused:
         with pytest.raises(PolicyError, match="U0C has no phone"):
             policy_file.parse(text, "p.toml", SlackIds())
@@ -293,8 +298,7 @@ OTHERS = "not counting whoever asks and whoever decides another level"
             [],
         ),
         (
-            text_of(("First", [GROUP], "sms_above = 5"), ("Second", [GROUP], "sms = true"))
-            + f'[people.{A}]\nphone = "+12025550142"\n[people.{B}]\nphone = "+12025550142"\n',
+            text_of(("First", [GROUP], "sms_above = 5"), ("Second", [GROUP], "sms = true")) + phones_of(A, B),
             f"level First and level Second need at least 1 member with a phone of S0G, {OTHERS}",
             [],
         ),
@@ -375,7 +379,7 @@ def test_who_needs_nobody_may_ask_though_they_alone_decide() -> None:
 def test_a_group_that_needs_a_code_takes_people_with_phones(phones: list[str], words: str | None) -> None:
     """Who is in the group is not known, but only people whom the operator enrolled can approve."""
     text = text_of(("First", [GROUP], "quorum = 2\nsms_above = 10"), ("Second", [C, D], ""))
-    text += "".join(f'[people.{who}]\nphone = "+12025550142"\n' for who in phones)
+    text += phones_of(*phones)
     if words is None:
         assert policy_file.parse(text, "p.toml", SlackIds()).policies
         return
@@ -385,7 +389,7 @@ def test_a_group_that_needs_a_code_takes_people_with_phones(phones: list[str], w
 
 
 def test_who_is_one_of_the_few_with_a_phone_asks_for_no_more_than_needs_none() -> None:
-    text = text_of(("First", [GROUP], "sms_above = 10")) + f'[people.{A}]\nphone = "+12025550142"\n'
+    text = text_of(("First", [GROUP], "sms_above = 10")) + phones_of(A)
     book = policy_file.parse(text, "p.toml", SlackIds())
     small = ApprovalRequest.model_validate({"policy": "p", "title": "T", "requester": A, "amount": "10"})
     assert taken(small, book, SlackIds()).policy is not None

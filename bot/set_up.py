@@ -1,0 +1,102 @@
+"""What the settings and the policy file, each of them right in itself, make impossible together."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from bot.outbound.addresses import Network, may_be_called
+from bot.outbound.http_client import HostList, allowed_hosts, allowed_networks, host_of
+from bot.twilio.settings import countries_of, read_countries, read_twilio
+from orchestration.domain.policy import PolicyBook
+
+LOCAL: Final = frozenset({"localhost", "localhost.localdomain"})
+# What receives no text message. Where a country's landlines and mobile phones look alike, nothing is said.
+NO_TEXTS: Final = {
+    PhoneNumberType.FIXED_LINE: "a landline",
+    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+    PhoneNumberType.TOLL_FREE: "a toll-free number",
+    PhoneNumberType.UAN: "a company's number",
+    PhoneNumberType.VOICEMAIL: "a voicemail number",
+}
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What the settings say of phones and of the addresses that may be called.
+
+    `countries` may be sent to; None where nothing says so. `sender` is the number that codes come from, if it is one.
+    """
+
+    countries: frozenset[str] | None
+    sender: str | None
+    networks: Sequence[Network]
+    hosts: HostList | None
+
+    @classmethod
+    def read(cls, sms: Mapping[str, str], networks: str | None, hosts: str | None) -> SetUp:
+        """From the settings of SMS by name, and those of what may be called. Raises `SettingError`."""
+        twilio = read_twilio(sms)
+        return cls(
+            countries=read_countries(sms) or None,
+            sender=twilio.sender if twilio else None,
+            networks=allowed_networks(networks),
+            hosts=allowed_hosts(hosts),
+        )
+
+    def warnings(self, book: PolicyBook) -> list[str]:
+        """What cannot work, or not in every course of a request. Each is a place, and a sentence without a full stop.
+
+        None holds a number.
+        """
+        return [
+            *(
+                f"policies.{key}: {one}"
+                for key, policy in sorted(book.policies.items())
+                for one in policy.warnings()
+            ),
+            *self._of_posts(book),
+            *self._of_phones(book),
+        ]
+
+    def _of_posts(self, book: PolicyBook) -> Iterator[str]:
+        for key, policy in sorted(book.policies.items()):
+            for status, actions in policy.on.items():
+                for action in actions:
+                    if action.post and (why := self._unreachable(action.post)):
+                        yield f"policies.{key}.on.{status}: {why}, so its POST never goes through"
+
+    def _unreachable(self, url: str) -> str | None:
+        host = host_of(url).removesuffix(".").lower()
+        if self.hosts is not None and host not in self.hosts:
+            return f"COUNTERSIGN_CALLBACK_HOSTS does not list {host}"
+        try:
+            address = ipaddress.ip_address("127.0.0.1" if host in LOCAL else host)
+        except ValueError:  # a name: what it stands for is looked up each time
+            return None
+        if may_be_called(address, self.networks):
+            return None
+        return f"COUNTERSIGN_CALLBACK_NETWORKS does not allow {host}, which is no public address"
+
+    def _of_phones(self, book: PolicyBook) -> Iterator[str]:
+        for person, entry in sorted(book.people.items()):
+            if entry.phone is not None and (why := self._no_code_on(entry.phone)):
+                yield f"people.{person}.phone: {why}, so no code arrives there"
+
+    def _no_code_on(self, phone: str) -> str | None:
+        if phone == self.sender:
+            return "it is TWILIO_FROM itself"
+        kind = NO_TEXTS.get(phonenumbers.number_type(phonenumbers.parse(phone)))
+        if kind is not None:
+            return f"it is {kind}"
+        country = countries_of([phone])
+        if self.countries is not None and not country & self.countries:
+            where = "".join(country) or "no country"
+            return f"it is a number of {where}, which COUNTERSIGN_SMS_COUNTRIES does not list"
+        return None

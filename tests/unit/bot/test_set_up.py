@@ -1,0 +1,136 @@
+"""What the settings and the policy file make impossible together is told by `policies check` and by the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.cli.main import main
+from bot.policy_reloading import PolicyReloader
+from bot.set_up import SetUp
+
+POLICY = """
+[policies.purchase]
+title = "Purchase"
+channel = "C0PURCHASES"
+[[policies.purchase.levels]]
+name = "Manager"
+approvers = ["U0ADA", "S0FINANCE"]
+quorum = 2
+timeout = "1d"
+"""
+ADA = '[people.U0ADA]\nphone = "{phone}"\n'
+POST = '[policies.purchase.on]\napproved = {{ post = "{url}" }}\n'
+TWILIO = {
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "token",
+    "TWILIO_FROM": "+12025550100",
+}
+NOT_LISTED = "which COUNTERSIGN_SMS_COUNTRIES does not list, so no code arrives there"
+NEVER = "so its POST never goes through"
+NOT_PUBLIC = f"which is no public address, {NEVER}"
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "warning"),
+    [
+        (ADA.format(phone="+12025550142"), {}, None),
+        (ADA.format(phone="+12025550142"), {"COUNTERSIGN_SMS_COUNTRIES": "US"}, None),
+        (
+            ADA.format(phone="+12025550142"),
+            {"COUNTERSIGN_SMS_COUNTRIES": "DE, FR"},
+            f"people.U0ADA.phone: it is a number of US, {NOT_LISTED}",
+        ),
+        (
+            ADA.format(phone="+12025550100"),
+            {},
+            "people.U0ADA.phone: it is TWILIO_FROM itself, so no code arrives there",
+        ),
+        (
+            ADA.format(phone="+493012345678"),
+            {},
+            "people.U0ADA.phone: it is a landline, so no code arrives there",
+        ),
+        (ADA.format(phone="+4915112345678"), {}, None),
+        (POST.format(url="https://erp.example/orders"), {}, None),
+        (
+            POST.format(url="http://localhost:8080/orders"),
+            {},
+            f"policies.purchase.on.approved: COUNTERSIGN_CALLBACK_NETWORKS does not allow localhost, {NOT_PUBLIC}",
+        ),
+        (
+            POST.format(url="https://[::1]/orders"),
+            {},
+            f"policies.purchase.on.approved: COUNTERSIGN_CALLBACK_NETWORKS does not allow ::1, {NOT_PUBLIC}",
+        ),
+        (POST.format(url="http://10.1.2.3/"), {"COUNTERSIGN_CALLBACK_NETWORKS": "10.0.0.0/8"}, None),
+        (
+            POST.format(url="http://10.1.2.3/"),
+            {"COUNTERSIGN_CALLBACK_NETWORKS": "10.2.0.0/16"},
+            f"policies.purchase.on.approved: COUNTERSIGN_CALLBACK_NETWORKS does not allow 10.1.2.3, {NOT_PUBLIC}",
+        ),
+        (
+            POST.format(url="https://erp.example/orders"),
+            {"COUNTERSIGN_CALLBACK_HOSTS": "*.erp.example"},
+            f"policies.purchase.on.approved: COUNTERSIGN_CALLBACK_HOSTS does not list erp.example, {NEVER}",
+        ),
+    ],
+)
+def test_what_cannot_work_together_is_told(
+    file: str,
+    settings: dict[str, str],
+    warning: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policies = tmp_path / "p.toml"
+    policies.write_text(POLICY + file)
+    for name, value in {**TWILIO, **settings}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["policies", "check", str(policies)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    assert said == ([f"Warning: {warning}."] if warning else [])
+
+    set_up = SetUp.read(
+        {**TWILIO, **settings},
+        settings.get("COUNTERSIGN_CALLBACK_NETWORKS"),
+        settings.get("COUNTERSIGN_CALLBACK_HOSTS"),
+    )
+    book = PolicyReloader(policies, {}, sms=True, set_up=set_up)
+    assert caplog.messages == ([f"{policies}: {warning}"] if warning else [])
+    caplog.clear()
+    policies.write_text(POLICY.replace("Manager", "Head") + file)
+    assert book().policies["purchase"].levels[0].name == "Head"
+    assert [line for line in caplog.messages if line.startswith(str(policies))] == (
+        [f"{policies}: {warning}"] if warning else []
+    )
+
+
+def test_a_sender_that_cannot_send_is_told_by_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policies = tmp_path / "p.toml"
+    policies.write_text(POLICY)
+    for name, value in {**TWILIO, "TWILIO_FROM": "Countersign"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["policies", "check", str(policies)]) != 0
+    assert "TWILIO_FROM: is a name" in capsys.readouterr().err
+
+
+def test_two_people_have_no_phone_in_common(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By groups and as delegates any two may meet in one quorum, so it goes for all that the file enrols."""
+    policies = tmp_path / "p.toml"
+    policies.write_text(
+        ADA.format(phone="+12025550142")
+        + '[people.U0FIN]\nphone = "+12025550142"\n[people.U0BOB]\nphone = "+12025550143"\n'
+        + POLICY
+    )
+    assert main(["policies", "check", str(policies)]) == 1
+    told = capsys.readouterr().err
+    assert told.strip() == (
+        f"{policies}:4: people.U0FIN.phone: is also the phone of U0ADA, who could confirm for both; give each a phone "
+        "of their own."
+    )
