@@ -64,7 +64,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("title", metavar="TITLE", help="what is asked, in one line")
     parser.add_argument("--policy", required=True, help="which policy decides")
     parser.add_argument("--description", default="", help="more about it")
-    parser.add_argument("--amount", help="how much, such as 4200 or 99.50")
+    parser.add_argument("--amount", help="how much, such as 4200 or 4200.50 USD")
     parser.add_argument(
         "--field",
         metavar="NAME=VALUE",

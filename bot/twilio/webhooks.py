@@ -13,6 +13,7 @@ from bot import request_body
 from bot.twilio.error_codes import reported_with
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.text import keyword, phone_number
 from orchestration.service.challenges import ChallengeService, Heard
 
 BODY_LIMIT: Final = 64 * 1024  # bytes; a text has at most 1,600 characters
@@ -48,12 +49,13 @@ class TwilioWebhooks:
         """A reply from a phone, answered by a text in TwiML."""
         form = await self._signed(request)
         message_id, number, text = form.get("MessageSid", ""), form.get("From", ""), form.get("Body", "")
-        if text.strip().upper() in KEYWORDS:
+        if keyword(text).upper() in KEYWORDS:
             return _twiml(None)
         if message_id in self._replies:
             return _twiml(self._replies[message_id])
         try:
-            words = words_for(await self._service.hear(number, text, message_id), self._service.codes.digits)
+            heard = await self._service.hear(phone_number(number), text, message_id)
+            words = words_for(heard, self._service.codes.digits)
         except CountersignError as error:
             return _twiml(str(error))
         self._replies[message_id] = words

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from orchestration.domain.errors import NumberDecryptionError
+from orchestration.domain.text import digits_alone
 
 MIN_SECRET: Final = 32  # bytes
 MIN_DIGITS: Final = 4
@@ -63,8 +64,11 @@ class Codes:
         return _mac(self.secrets[0], "answer", challenge_id, text).hex()
 
     def digits_of(self, text: str) -> str | None:
-        """The code that somebody typed, spaces and hyphens aside; None when it is not digits of the right length."""
-        plain = "".join(mark for mark in text if mark not in " -\u00a0\t\r\n")
+        """The code that somebody typed, in the digits of any script; None when it is not digits of the right length.
+
+        Spaces, hyphens and other punctuation are passed over, and so is what nobody sees.
+        """
+        plain = digits_alone(text)
         return plain if len(plain) == self.digits and plain.isascii() and plain.isdigit() else None
 
     def number_key(self, number: str) -> str:

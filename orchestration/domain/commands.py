@@ -27,6 +27,7 @@ from orchestration.domain.request import (
     Via,
     to_json,
 )
+from orchestration.domain.text import Prose
 
 EVENT_DECISION: Final = EventName.DECISION
 EVENT_CANCELLED: Final = EventName.CANCELLED
@@ -82,7 +83,7 @@ class Decision(Stamped):
         description="False: the other open round of this level will do, where they have a seat there",
     )
     choice: Choice
-    comment: str = Field(default="", max_length=2000)
+    comment: Prose = Field(default="", max_length=2000)
 
     def _filled_in(self) -> set[str]:
         return set() if self.round_named else {"round"}
@@ -91,7 +92,7 @@ class Decision(Stamped):
 class Cancellation(Stamped):
     """Payload of `ApprovalCancelled`: the requester withdraws the request."""
 
-    reason: str = Field(default="", max_length=2000)
+    reason: Prose = Field(default="", max_length=2000)
 
 
 class Delegation(Stamped):
@@ -107,7 +108,7 @@ class Comment(Stamped):
     """Payload of `ApprovalComment`. A question pings the requester, an answer the one who asked."""
 
     kind: RemarkKind
-    text: str = Field(min_length=1, max_length=2000)
+    text: Prose = Field(min_length=1, max_length=2000)
 
 
 class Retry(Stamped):

@@ -7,7 +7,12 @@ from decimal import Decimal
 from typing import Final
 
 from babel.core import get_global
-from babel.numbers import format_currency, get_currency_precision, get_territory_currencies
+from babel.numbers import (
+    format_currency,
+    get_currency_name,
+    get_currency_precision,
+    get_territory_currencies,
+)
 
 # A code that went out of use lately is still meant as a currency by whoever writes it.
 _IN_USE_SINCE: Final = date(2020, 1, 1)
@@ -16,6 +21,14 @@ _CODES: Final = frozenset(
     for territory in get_global("territory_currencies")
     for code in get_territory_currencies(territory, _IN_USE_SINCE, date.max, tender=True, non_tender=True)
 )
+_NOUNS: Final = frozenset(
+    get_currency_name(code, count, locale="en").split()[-1].lower() for code in _CODES for count in (1, 2)
+)
+
+
+def is_currency_noun(word: str) -> bool:
+    """Whether the word is what a currency is called in English, such as `dollars` or `pound`."""
+    return word.lower() in _NOUNS
 
 
 def is_currency(word: str) -> bool:

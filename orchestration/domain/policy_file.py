@@ -14,6 +14,7 @@ from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
 from orchestration.domain.policy import PolicyBook
+from orchestration.domain.text import is_blank, line
 
 Location = tuple[str | int, ...]
 FORBIDDEN: Final = "Extra inputs are not permitted"  # as pydantic says it
@@ -46,6 +47,8 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     if not isinstance(tables.get("policies"), dict) or not tables["policies"]:
         raise PolicyError(f"{source}:1: there is no [policies.NAME] table, so nothing could be asked for.")
     faults = list(_reserved(tables))
+    faults += [(loc, "shows nothing; write something, or leave it out") for loc in _blank(tables)]
+    tables = _as_kept(tables)
     try:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
@@ -71,6 +74,27 @@ def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
             yield ("policies", key, "groups"), FORBIDDEN
         if (fault := policy_name_fault(key)) is not None:
             yield ("policies", key), fault
+
+
+def _as_kept(value: Any) -> Any:
+    """The tables with every text as `orchestration.domain.text` keeps it. What is pasted often brings marks along."""
+    if isinstance(value, dict):
+        return {key: _as_kept(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_as_kept(part) for part in value]
+    return line(value) or value if isinstance(value, str) else value
+
+
+def _blank(value: Any, loc: Location = ()) -> Iterator[Location]:
+    """Where somebody wrote a text that renders as nothing."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _blank(part, (*loc, key))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _blank(part, (*loc, number))
+    elif isinstance(value, str) and value and is_blank(value):
+        yield loc
 
 
 def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:

@@ -11,14 +11,15 @@ import json
 import re
 import secrets
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from orchestration.domain.amounts import Number, currency_apart
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
+from orchestration.domain.text import Line, Prose
 
 APPROVAL: Final = OrchestrationName.APPROVAL
 RECONCILE: Final = OrchestrationName.RECONCILE
@@ -78,20 +79,28 @@ class Notified(Model):
 
 
 class ApprovalRequest(Model):
-    """What is asked. `timeout` may shorten each level's own, never lengthen it."""
+    """What is asked. `timeout` may shorten each level's own, never lengthen it.
 
-    policy: str = Field(min_length=1, max_length=40)
-    title: str = Field(min_length=1, max_length=150)
-    description: str = Field(default="", max_length=10_000)
-    amount: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
+    Its texts are kept as `orchestration.domain.text` has them, and digested so.
+    """
+
+    policy: Line = Field(min_length=1, max_length=40)
+    title: Line = Field(min_length=1, max_length=150)
+    description: Prose = Field(default="", max_length=10_000)
+    amount: Annotated[Number, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    fields: dict[str, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
+    fields: dict[str, Annotated[Prose, Field(max_length=500)]] = Field(default_factory=dict, max_length=10)
     requester: PersonId
     asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
     callback_url: CallbackUrl | None = Field(default=None, description="Where the outcome is POSTed, signed")
     notify_instance: Notified | None = None
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _currency_apart(cls, given: Any) -> Any:
+        return currency_apart(given)
 
     def digest(self) -> str:
         """SHA-256 (hex) over canonical JSON of what was asked: what a decision is about, and nothing that follows."""

@@ -11,6 +11,7 @@ from orchestration.domain.money import format_amount
 from orchestration.domain.policy import PersonEntry, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.domain.rounds import EligibleVoters, Members
+from orchestration.domain.text import is_blank, prose
 
 
 def check_request(
@@ -28,7 +29,7 @@ def check_request(
                 f"{name}: the {policy.title} policy has no such field (it has: {choices}).", field=name
             )
     for spec in policy.fields:
-        if spec.required and not request.fields.get(spec.name, "").strip():
+        if spec.required and is_blank(request.fields.get(spec.name, "")):
             raise InvalidRequestError(f"{spec.title}: is required for {policy.title}.", field=spec.name)
     if policy.require_amount and request.amount is None:
         raise InvalidRequestError(f"amount: is required for {policy.title}.", field="amount")
@@ -66,7 +67,7 @@ def auto_approves(request: ApprovalRequest, policy: Policy) -> str | None:
             return None
         reasons.append(f"the amount is below {format_amount(policy.auto_approve_below, policy.currency)}")
     for name, values in policy.auto_approve_when.items():
-        value = request.fields.get(name, "").strip()
+        value = prose(request.fields.get(name, ""))
         if value not in values:
             return None
         reasons.append(f"{name} is {value}")
@@ -82,7 +83,7 @@ def may_decide(decision: Decision, *, policy: Policy, voters: EligibleVoters, me
     if refusal is not None or holder is None:
         return refusal or Reason.NOT_AN_APPROVER
     if decision.choice is Choice.REJECT:
-        no_reason = policy.require_reason and not decision.comment.strip()
+        no_reason = policy.require_reason and is_blank(decision.comment)
         return Reason.REASON_REQUIRED if no_reason else Reason.RECORDED
     return Reason.NEEDED_LATER if voters.needed_later(decision.actor, holder) else Reason.RECORDED
 

@@ -55,6 +55,7 @@ from orchestration.domain.request import (
     RemarkKind,
     Via,
 )
+from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
 from orchestration.service.hub_warnings import hub_warnings
@@ -190,7 +191,7 @@ class ApprovalService:
                 round=round,
                 round_named=round_named,
                 choice=choice,
-                comment=comment.strip(),
+                comment=comment,
             ),
         )
 
@@ -223,10 +224,10 @@ class ApprovalService:
 
         Here and below, `shown` may be left out. Where it is given, it has to be what the request is.
         """
-        if not text.strip():
+        if is_blank(text):
             raise InvalidRequestError("Please write a few words.", field="text")
         return await self._submit(
-            request_id, self._made(Comment, actor, command_id, shown, kind=kind, text=text.strip())
+            request_id, self._made(Comment, actor, command_id, shown, kind=kind, text=text)
         )
 
     async def cancel(
@@ -240,7 +241,7 @@ class ApprovalService:
     ) -> Ticket:
         """Withdraws the request, for the one who asked."""
         return await self._submit(
-            request_id, self._made(Cancellation, actor, command_id, shown, reason=reason.strip())
+            request_id, self._made(Cancellation, actor, command_id, shown, reason=reason)
         )
 
     async def retry(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from bot.slack.ids import PERSON
+from orchestration.domain.amounts import Number, currency_apart
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.request import (
     ActionState,
@@ -25,40 +32,42 @@ from orchestration.domain.request import (
     RemarkKind,
     Status,
 )
+from orchestration.domain.text import hostile, is_blank, line, prose
 from orchestration.service.messages import sentence
 
 BODY_LIMIT: Final = 256 * 1024  # bytes
 LONGEST_WAIT: Final = timedelta(minutes=2)
 
-# Directional overrides and isolates can make a card read differently from what was asked.
-_DECEIVING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_NO_CONTROL: Final = r"\u007f-\u009f\u202a-\u202e\u2066-\u2069"
+# What `orchestration.domain.text` calls hostile, for the OpenAPI document.
+_HOSTILE: Final = r"\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
 
-def _readable(text: str, allowed: str) -> str:
-    for character in text:
-        if (unicodedata.category(character) == "Cc" and character not in allowed) or character in _DECEIVING:
-            raise ValueError(f"contains U+{ord(character):04X}, a control character")
-    return text
+def _readable(value: object, *, one_line: bool) -> object:
+    """As it is kept. A program is told of what a person would be freed from."""
+    if not isinstance(value, str):
+        return value
+    if (found := hostile(value, one_line=one_line)) is not None:
+        raise ValueError(f"contains U+{ord(found):04X}, a control character")
+    return line(value) if one_line else prose(value)
 
 
-def _line(text: str) -> str:
-    return _readable(text, "")
+def _line(value: object) -> object:
+    return _readable(value, one_line=True)
 
 
-def _text(text: str) -> str:
-    return _readable(text, "\n\t")
+def _text(value: object) -> object:
+    return _readable(value, one_line=False)
 
 
 Line = Annotated[
     str,
-    AfterValidator(_line),
-    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u001f{_NO_CONTROL}]*$"}),
+    BeforeValidator(_line),
+    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u001f{_HOSTILE}]*$"}),
 ]
 Text = Annotated[
     str,
-    AfterValidator(_text),
-    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_NO_CONTROL}]*$"}),
+    BeforeValidator(_text),
+    Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$"}),
 ]
 _SPAN: Final = {"type": "string", "pattern": "^[1-9][0-9]{0,2}[smhd]$", "examples": ["30m"]}
 Span = Annotated[Duration, WithJsonSchema({**_SPAN, "description": 'Such as "90s", "30m", "12h" or "2d"'})]
@@ -72,7 +81,7 @@ Wait = Annotated[
 
 
 def _not_blank(text: str) -> str:
-    if not text.strip():
+    if is_blank(text):
         raise ValueError("is blank")
     return text
 
@@ -83,7 +92,10 @@ class NewApproval(Model):
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
     title: Annotated[Line, AfterValidator(_not_blank), Field(min_length=1, max_length=150)]
     description: Annotated[Text, Field(max_length=10_000)] = ""
-    amount: Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=2)] | None = None
+    amount: Annotated[Number, Field(ge=0, max_digits=15, decimal_places=2)] | None = Field(
+        default=None,
+        description="A number, or text such as `4200`, `4,200.00` or `4200.50 USD`; what says two things is refused",
+    )
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     fields: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
@@ -97,6 +109,11 @@ class NewApproval(Model):
     timeout: Span | None = Field(
         default=None, description="Shortens each level's own time, never lengthens it"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _currency_apart(cls, given: Any) -> Any:
+        return currency_apart(given)
 
 
 class NewHook(Model):

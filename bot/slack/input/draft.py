@@ -9,10 +9,11 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
-from bot.slack.input.amounts import read_amount
+from orchestration.domain.amounts import read_amount
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest
+from orchestration.domain.text import is_blank
 
 Policies: TypeAlias = Mapping[str, Policy]
 
@@ -40,14 +41,14 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
     policy = policies.get(draft.policy or "")
     if policy is None:
         raise InvalidRequestError("Please choose what kind of approval you need.", field="policy")
-    if not draft.title.strip():
+    if is_blank(draft.title):
         raise InvalidRequestError(_NEEDED, field="title")
     given: dict[str, Any] = {
         "policy": policy.key,
-        "title": " ".join(draft.title.split()),
-        "description": draft.description.strip(),
+        "title": draft.title,
+        "description": draft.description,
         "amount": _amount(draft, policy),
-        "fields": {name: value.strip() for name, value in draft.fields.items() if value.strip()},
+        "fields": {name: value for name, value in draft.fields.items() if not is_blank(value)},
         "requester": requester,
         "idempotency_key": idempotency_key,
     }
@@ -59,13 +60,15 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
 
 def missing(draft: Draft, policy: Policy) -> bool:
     """Whether something is still to be filled in before this can be asked."""
-    unfilled = [spec.name for spec in policy.fields if spec.required and not draft.fields.get(spec.name)]
-    no_amount = policy.require_amount and not draft.amount.strip()
-    return not draft.title.strip() or no_amount or bool(unfilled)
+    unfilled = [
+        spec.name for spec in policy.fields if spec.required and is_blank(draft.fields.get(spec.name, ""))
+    ]
+    no_amount = policy.require_amount and is_blank(draft.amount)
+    return is_blank(draft.title) or no_amount or bool(unfilled)
 
 
 def _amount(draft: Draft, policy: Policy) -> Decimal | None:
-    if not draft.amount.strip() or policy.currency is None:
+    if is_blank(draft.amount) or policy.currency is None:
         return None
     return read_amount(draft.amount, policy.currency)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from bot.slack.input import away
-from bot.slack.input.amounts import looks_like_amount, read_amount
+from bot.slack.input.amounts import Split, split_amount
 from bot.slack.input.draft import Draft, Policies, missing
 from bot.slack.text import mention, safe, typed
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.money import is_currency
 from orchestration.domain.policy import Policy
+from orchestration.domain.text import keyword, line
 
 COMMAND: Final = "/request-approval"
 TITLE_LIMIT: Final = 150
@@ -48,9 +48,10 @@ class AskAtOnce:
 
 @dataclass(frozen=True)
 class Fill:
-    """Open the form with what is there."""
+    """Open the form with what is there; `doubt` says what the person has to look at first, if anything."""
 
     draft: Draft
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,27 +74,28 @@ Wish: TypeAlias = AskAtOnce | Fill | Explain | Subcommand
 
 def parse(text: str, policies: Policies) -> Wish:
     """What the command's text asks for. Total: whatever cannot be meant is explained."""
-    words = typed(text).split()
+    words = line(typed(text)).split()
     if not words:
         return Fill(Draft(policy=next(iter(policies)) if len(policies) == 1 else None))
     first, rest = words[0], words[1:]
-    policy = policies.get(first.lower())
+    said = keyword(first)
+    policy = policies.get(said)
     if policy is not None:
         return _asking(policy, rest)
-    if first.lower() in SUBCOMMANDS:
-        return Subcommand(first.lower(), tuple(text.split()[1:]))
-    return Explain("" if first.lower() in HELP_WORDS and not rest else _unknown(first, policies))
+    if said in SUBCOMMANDS:
+        return Subcommand(said, tuple(line(text).split()[1:]))
+    return Explain("" if said in HELP_WORDS and not rest else _unknown(first, policies))
 
 
 def _asking(policy: Policy, words: list[str]) -> Wish:
     try:
-        amount, title = _split_amount(words, policy)
+        found = _split(words, policy)
     except InvalidRequestError as error:
         return Explain(str(error))
-    if len(title) > TITLE_LIMIT:
-        return Explain(TOO_LONG.format(length=len(title)))
-    draft = Draft(policy=policy.key, title=title, amount=amount)
-    return Fill(draft) if missing(draft, policy) else AskAtOnce(draft)
+    if len(found.title) > TITLE_LIMIT:
+        return Explain(TOO_LONG.format(length=len(found.title)))
+    draft = Draft(policy=policy.key, title=found.title, amount=found.amount)
+    return Fill(draft, found.doubt) if found.doubt or missing(draft, policy) else AskAtOnce(draft)
 
 
 def explanation(wish: Explain, policies: Policies) -> str:
@@ -106,15 +108,9 @@ def explanation(wish: Explain, policies: Policies) -> str:
     return "\n".join(lines)
 
 
-def _split_amount(words: list[str], policy: Policy) -> tuple[str, str]:
-    """The amount as typed ("" when there is none) and the title. Where a policy has no currency, all is title."""
-    if not words or policy.currency is None or not looks_like_amount(words[0]):
-        return "", " ".join(words)
-    amount, rest = words[0], words[1:]
-    if rest and is_currency(rest[0]):
-        amount, rest = f"{amount} {rest[0]}", rest[1:]
-    read_amount(amount, policy.currency)  # refused now, rather than in a form that was not asked for
-    return amount, " ".join(rest)
+def _split(words: list[str], policy: Policy) -> Split:
+    """The amount and the title. Where a policy has no currency, all is title."""
+    return Split("", " ".join(words)) if policy.currency is None else split_amount(words, policy.currency)
 
 
 def _unknown(word: str, policies: Policies) -> str:

@@ -43,7 +43,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
                 return
         if isinstance(wish, Fill):
             await interaction.ack()
-            form = ask_form(policies, wish.draft, Origin(channel=interaction.channel))
+            form = ask_form(policies, wish.draft, Origin(channel=interaction.channel), wish.doubt)
             await interaction.client.views_open(trigger_id=interaction.body["trigger_id"], view=form)
             return
         await interaction.ack(grammar.explanation(wish, policies))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
+from bot.slack.input.amounts import AMOUNT_LIMIT
 from bot.slack.input.draft import Draft, Policies
 from bot.slack.text import plain
 from orchestration.domain.policy import Policy
@@ -35,13 +36,16 @@ class Origin(BaseModel):
 # ---- asking ----------------------------------------------------------------------------------------------
 
 
-def ask_form(policies: Policies, draft: Draft, origin: Origin) -> Json:
-    """The form, filled in as far as `draft` goes. The chosen policy decides whether amount and fields are there.
+def ask_form(policies: Policies, draft: Draft, origin: Origin, doubt: str = "") -> Json:
+    """The form, filled in as far as `draft` goes; first `doubt`, on what a person has to look at.
+
+    The chosen policy decides whether amount and fields are there.
 
     Block IDs stay the same whichever policy is chosen, so that Slack keeps what was typed when it changes.
     """
     chosen = policies.get(draft.policy or "")
     parts = [
+        *([blocks.verbatim(plain(doubt, 300))] if doubt else []),
         _policy_chooser(policies, chosen),
         blocks.text_input(TITLE, "What do you need?", limit=150, initial=draft.title, hint=TITLE_HINT),
     ]
@@ -50,7 +54,7 @@ def ask_form(policies: Policies, draft: Draft, origin: Origin) -> Json:
             blocks.text_input(
                 AMOUNT,
                 f"Amount in {chosen.currency}",
-                limit=30,
+                limit=AMOUNT_LIMIT,
                 initial=draft.amount,
                 hint=AMOUNT_HINT.format(currency=chosen.currency),
                 optional=not chosen.require_amount,

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from twilio.request_validator import RequestValidator
 
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
@@ -18,7 +19,7 @@ from bot.simulator import ActionRefusedError
 from bot.simulator.control.person import Person
 from tests.support.messages import actions_of, text_of
 from tests.support.slack import PURCHASES, ask, decided, ephemeral, is_card
-from tests.support.world import TWILIO_NUMBER, World, policies
+from tests.support.world import TWILIO_NUMBER, TWILIO_TOKEN, World, policies
 
 LARGE = "purchase 12400 Steel for hall 3"
 
@@ -172,6 +173,23 @@ async def test_a_forged_reply_gets_403_and_counts_for_nothing(world: World) -> N
             assert answer.status == 403
         assert await undecided_still(rita)
         assert await answer_to(ada, code) == "Thanks, confirmed."
+
+
+async def test_a_reply_over_rcs_in_other_digits_is_heard(world: World) -> None:
+    """The carrier names the channel before the number, and a keyboard may have the digits of its own script."""
+    async with (
+        world.person("U0RITA") as rita,
+        world.person("U0ADA") as ada,
+        aiohttp.ClientSession() as http,
+    ):
+        code = await press(ada, await ask(rita, LARGE))
+        typed = "\u200e" + code.translate({ord("0") + n: chr(0x0660 + n) for n in range(10)})
+        form = {"MessageSid": "SM2", "From": "rcs:+12025550142", "To": TWILIO_NUMBER, "Body": typed}
+        public = world.url + "/twilio/sms"
+        signature = RequestValidator(TWILIO_TOKEN).compute_signature(public, form)
+        async with http.post(public, data=form, headers={"X-Twilio-Signature": signature}) as answer:
+            assert "Thanks, confirmed." in await answer.text()
+        assert "Approved" in text_of(await rita.wait_for_message(PURCHASES, decided))
 
 
 @pytest.mark.parametrize(

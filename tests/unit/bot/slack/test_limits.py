@@ -35,6 +35,7 @@ from orchestration.domain.request import (
     Via,
     Vote,
 )
+from orchestration.domain.text import is_blank
 from orchestration.service.messages import SENTENCES
 from tests.support.identity import SHOWN
 from tests.support.story import mrkdwn_of
@@ -281,7 +282,7 @@ def test_any_details_are_within_the_limits(
 ) -> None:
     request = ApprovalRequest(
         policy="p",
-        title=card.title,
+        title=card.title if not is_blank(card.title) else "x",
         description=description,
         fields={spec.name: value for spec in listed[0].fields},
         requester=card.requester,

@@ -159,3 +159,18 @@ def test_a_policy_cannot_have_a_name_that_makes_its_requests_look_like_something
 def test_other_names_are_free(name: str) -> None:
     text = GOOD.replace("policies.purchase", f"policies.{name}")
     assert set(policy_text.parse(text, "p.toml", SlackIds()).policies) == {name}
+
+
+def test_what_nobody_sees_is_not_read() -> None:
+    """What is pasted brings marks along; a name, a number and a currency are what they look like."""
+    text = GOOD.replace('"Manager"', '"Mana\u200bger\u202e"').replace(
+        '"+12025550142"', '"\u202a+12025550142\u202c"'
+    )
+    book = policy_text.parse(text, "p.toml", SlackIds())
+    assert book.policies["purchase"] == policy_text.parse(GOOD, "p.toml", SlackIds()).policies["purchase"]
+    assert book.people["U0ADA"].phone == "+12025550142"
+
+
+def test_a_name_of_nothing_is_a_fault() -> None:
+    (fault, *_) = faults(GOOD.replace('title = "Purchase"', 'title = "\u200b\u3164"'))
+    assert fault == "p.toml:6: policies.purchase.title: shows nothing; write something, or leave it out."

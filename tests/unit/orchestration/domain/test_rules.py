@@ -79,6 +79,7 @@ def having(**changes: bool) -> Policy:
         (decision("U0BOB"), VOTERS, PURCHASE, Reason.RECORDED),
         (decision("U0ADA", Choice.REJECT, comment="No."), VOTERS, PURCHASE, Reason.RECORDED),
         (decision("U0ADA", Choice.REJECT, comment=" "), VOTERS, PURCHASE, Reason.REASON_REQUIRED),
+        (decision("U0ADA", Choice.REJECT, comment="\u200b\u3164"), VOTERS, PURCHASE, Reason.REASON_REQUIRED),
         (decision("U0ADA", Choice.REJECT), VOTERS, having(require_reason=False), Reason.RECORDED),
         (decision("U0ADA", round_=1), VOTERS, PURCHASE, Reason.ROUND_OVER),
         (decision("U0ADA", round_=3), VOTERS, PURCHASE, Reason.ROUND_OVER),

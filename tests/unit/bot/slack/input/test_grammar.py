@@ -1,11 +1,14 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.slack.input.amounts import read_amount
 from bot.slack.input.draft import Draft, Policies, to_request
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Wish, explanation, parse
+from orchestration.domain.amounts import read_amount
 from orchestration.domain.errors import InvalidRequestError
+from tests.support.story import POLICIES
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,98 @@ def test_what_a_command_means(text: str, wish: Wish, policies: Policies) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "draft"),
+    [
+        # The words beside a number could belong to it, so the amount is as typed, and the form refuses it until it is
+        # put right; or no number is the amount for certain, and a person says which.
+        ("12 400 Steel", Draft("purchase", "Steel", "12 400")),
+        ("12\u00a0400 Steel", Draft("purchase", "Steel", "12 400")),
+        ("USD 12 400 Steel", Draft("purchase", "Steel", "USD 12 400")),
+        ("12 400,50 Steel", Draft("purchase", "Steel", "12 400,50")),
+        ("12 k Steel", Draft("purchase", "Steel", "12 k")),
+        ("12 million Steel", Draft("purchase", "Steel", "12 million")),
+        ("12 dollars Steel", Draft("purchase", "Steel", "12 dollars")),
+        ("12 ½ Steel", Draft("purchase", "Steel", "12 ½")),
+        ("12 USD 50 Steel", Draft("purchase", "Steel", "12 USD 50")),
+        ("900 eur Licences", Draft("purchase", "Licences", "900 eur")),
+        ("4200 x 3 laptops", Draft("purchase", "laptops", "4200 x 3")),
+        ("4200 per seat", Draft("purchase", "seat", "4200 per")),
+        ("10 - 15 chairs", Draft("purchase", "chairs", "10 - 15")),
+        ("3 laptops for 4200 USD", Draft("purchase", "3 laptops for 4200 USD", "4200 USD")),
+        ("Steel for USD 12400.", Draft("purchase", "Steel for USD 12400.", "USD 12400")),
+        ("3 laptops for 4200", Draft("purchase", "3 laptops for 4200")),
+        ("4200 USD Laptops, 300 USD shipping", Draft("purchase", "4200 USD Laptops, 300 USD shipping")),
+        ("Steel 12 k", Draft("purchase", "Steel 12 k")),
+        ("about 500 refund", Draft("purchase", "about 500 refund")),
+        ("- 5 refund", Draft("purchase", "- 5 refund")),
+        ("12400Steel", Draft("purchase", "12400Steel")),
+        ("500kr Steel", Draft("purchase", "500kr Steel")),
+        ("1e3 Steel", Draft("purchase", "1e3 Steel")),
+        ("Steel =12400", Draft("purchase", "Steel =12400")),
+        # The sign of several currencies: the form names the one.
+        ("$12 Lunch", Draft("purchase", "Lunch", "12")),
+    ],
+)
+def test_where_an_amount_is_in_doubt_the_form_is_opened(text: str, draft: Draft, policies: Policies) -> None:
+    wish = parse(f"purchase {text}", policies)
+    assert isinstance(wish, Fill)
+    assert wish.draft == draft
+    assert wish.doubt
+
+
+@pytest.mark.parametrize(
+    ("text", "draft"),
+    [
+        ("USD 12400 Steel", Draft("purchase", "Steel", "USD 12400")),
+        ("usd 12400 Steel", Draft("purchase", "Steel", "usd 12400")),
+        ("900 usd Licences", Draft("purchase", "Licences", "900 usd")),
+        ("12400\u200b Steel", Draft("purchase", "Steel", "12400")),
+        ("\u206012400 Steel", Draft("purchase", "Steel", "12400")),
+        ("٤٢ Lunch", Draft("purchase", "Lunch", "٤٢")),
+        ("200 USD all hands lunch", Draft("purchase", "all hands lunch", "200 USD")),
+        ("4200 USD Laptops for 2026", Draft("purchase", "Laptops for 2026", "4200 USD")),
+        ("4200USD Laptops for 2026", Draft("purchase", "Laptops for 2026", "4200USD")),
+        # The other number would be less, so taking the first one asks for no less than was meant.
+        ("12400 Steel for hall 3", Draft("purchase", "Steel for hall 3", "12400")),
+        ("4200 Laptops for Q3", Draft("purchase", "Laptops for Q3", "4200")),
+        ("500 A4 notebooks", Draft("purchase", "A4 notebooks", "500")),
+        ("Steel for hall 3", Draft("purchase", "Steel for hall 3")),
+        ("Flight on 2026-12-24", Draft("purchase", "Flight on 2026-12-24")),
+    ],
+)
+def test_where_an_amount_is_clear_it_is_asked_at_once(text: str, draft: Draft, policies: Policies) -> None:
+    assert parse(f"purchase {text}", policies) == AskAtOnce(draft)
+    assert parse(f"\u200bＰurchase {text}", policies) == AskAtOnce(draft)
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["12", "400", "1.234,56", "12,400", "4200", "k", "million", "USD", "eur", "EUR", "$", "€12", "$5", "-", "-5",
+         "½", "per", "x", "3x", "Steel", "for", "laptops", "all", "dollars", "\u200b", "12k", "2026-12-24", "٤٢"]
+    ),
+    min_size=1,
+    max_size=6,
+)  # fmt: skip
+
+
+@given(WORDS)
+def test_an_amount_that_is_asked_at_once_is_the_only_one_there_could_be(words: list[str]) -> None:
+    """It follows the policy, nothing beside it could belong to it, and any other number leaves it marked."""
+    wish = parse(" ".join(["purchase", *words]), POLICIES)
+    if not isinstance(wish, AskAtOnce):
+        return
+    rest = wish.draft.title.split()
+    numbers = [word for word in rest if any(c.isdigit() for c in word) and "-12-" not in word]
+    greatest = max((int("".join(c for c in n if c.isdigit())) for n in numbers), default=0)
+    if not wish.draft.amount:
+        assert greatest < 100
+        return
+    assert read_amount(wish.draft.amount, "USD") in {Decimal(n) for n in (12, 400, 12400, 4200, 42)}
+    assert not rest or rest[0].lower() not in {"k", "million", "x", "per", "-", "½", "3x"}
+    assert "USD" in wish.draft.amount or greatest < read_amount(wish.draft.amount, "USD")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("purchse 4200 New laptops", "Did you mean `purchase`?"),
@@ -43,6 +138,10 @@ def test_what_a_command_means(text: str, wish: Wish, policies: Policies) -> None
         ("purchase €4.200,00 New laptops", "could be read in more than one way"),
         ("purchase -5 New laptops", "could be read in more than one way"),
         ("purchase 4200 EUR New laptops", "This policy is in USD, not EUR."),
+        ("purchase 12400- Steel", "could be read in more than one way"),
+        ("purchase 1/2 Steel", "could be read in more than one way"),
+        ('purchase "12400" Steel', "could be read in more than one way"),
+        ("purchase 1.234,56 Steel", "It could be 1,234.56 USD or 1.23 USD."),
         ("purchase 4200eur New laptops", "This policy is in USD, not EUR."),
         ("purchase " + "x" * 151, "A title has at most 150 characters, and this one has 151."),
     ],
@@ -96,7 +195,7 @@ def test_amounts_that_say_one_thing(text: str, amount: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "4.200", "4,20", "4,2000", "42,00,000", "1.234,56", "4200.505", "$4200", "-1", "1e3", "four", "٤٢"],
+    ["", "4.200", "4,20", "4,2000", "42,00,000", "1.234,56", "4200.505", "$4200", "-1", "1e3", "four", "1٢"],
 )
 def test_amounts_that_say_two_things_or_none(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
