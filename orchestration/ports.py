@@ -158,6 +158,10 @@ class Alerts(Protocol):
         """A number had too many challenges and is locked for an hour."""
         ...
 
+    def quota(self, owner: str, token: str, limit: str) -> None:
+        """Programs have reached a limit on codes, by this token of `owner`; `limit` says whose, in words."""
+        ...
+
     def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
         """A code could not be sent to a number, or did not arrive there; `remedy` is what can be done about it."""
         ...

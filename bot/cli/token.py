@@ -24,7 +24,10 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     create.add_argument("name", metavar="NAME", help="what records will call it")
     create.add_argument("--owner", metavar="U…", required=True, help="the person it acts for")
     create.add_argument(
-        "--scope", action="append", default=[], help="request, read, admin or decide:POLICY; may be repeated"
+        "--scope",
+        action="append",
+        default=[],
+        help="request, read, admin, challenge or decide:POLICY; may be repeated",
     )
     create.add_argument("--rate", type=int, default=RATE, help=f"requests a minute (default {RATE})")
     create.set_defaults(command=_create)

@@ -24,11 +24,12 @@ RATE: Final = 1200  # requests a minute, and as many at once
 REQUEST: Final = "request"
 READ: Final = "read"
 ADMIN: Final = "admin"
+CHALLENGE: Final = "challenge"
 DECIDE: Final = "decide:"
 
 _NAME: Final = re.compile(r"^[a-z0-9][a-z0-9._-]{0,59}$")
 _OWNER: Final = re.compile(r"^[UW][A-Z0-9]{1,30}$")
-_SCOPE: Final = re.compile(r"^(request|read|admin|decide:[a-z][a-z0-9-]{0,39})$")
+_SCOPE: Final = re.compile(r"^(request|read|admin|challenge|decide:[a-z][a-z0-9-]{0,39})$")
 
 
 class TokenError(CountersignError):
@@ -94,9 +95,13 @@ class TokenFile:
             raise TokenError(f"--owner: {owner!r} is not a person's ID, such as U02ALICE.")
         for scope in scopes:
             if not _SCOPE.match(scope):
-                raise TokenError(f"--scope: {scope!r} must be request, read, admin or decide:POLICY.")
+                raise TokenError(
+                    f"--scope: {scope!r} must be request, read, admin, challenge or decide:POLICY."
+                )
         if not scopes:
-            raise TokenError("--scope: give at least one of request, read, admin or decide:POLICY.")
+            raise TokenError(
+                "--scope: give at least one of request, read, admin, challenge or decide:POLICY."
+            )
         if rate < 1:
             raise TokenError("--rate: must be at least 1 request a minute.")
         secret = PREFIX + secrets.token_urlsafe(32)

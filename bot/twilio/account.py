@@ -12,14 +12,20 @@ from bot.config import SettingError, Settings
 from bot.security.secrets import Secrets
 from bot.twilio.phones import EnrolledPhones
 from bot.twilio.sender import TwilioSender
-from bot.twilio.settings import TwilioSettings, read_countries, read_digits, read_twilio
+from bot.twilio.settings import (
+    TwilioSettings,
+    read_api_limits,
+    read_countries,
+    read_digits,
+    read_twilio,
+)
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy import PolicyBook
 from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Alerts, Notifier
-from orchestration.service.challenges import ChallengeService
+from orchestration.service.challenges import ApiLimits, ChallengeService
 
 NO_PUBLIC_URL: Final = (
     "COUNTERSIGN_PUBLIC_URL: is not set; Twilio signs the address that it calls, so give the one "
@@ -34,6 +40,7 @@ class TwilioAccount:
     twilio: TwilioSettings
     codes: Codes
     countries: frozenset[str]
+    api_limits: ApiLimits
     public_url: str
 
     def activities(self, book: Callable[[], PolicyBook], alerts: Alerts) -> ChallengeActivities:
@@ -48,7 +55,7 @@ class TwilioAccount:
 
     def service(self, client: AsyncTaskHubGrpcClient) -> ChallengeService:
         """The way in for challenges."""
-        return ChallengeService(client, self.codes)
+        return ChallengeService(client, self.codes, self.api_limits)
 
     def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""
@@ -63,4 +70,6 @@ def twilio_account(settings: Settings, secrets: Secrets) -> TwilioAccount | None
     if settings.public_url is None:
         raise SettingError(NO_PUBLIC_URL)
     codes = Codes(secrets.values, read_digits(settings.sms))
-    return TwilioAccount(twilio, codes, read_countries(settings.sms), settings.public_url)
+    return TwilioAccount(
+        twilio, codes, read_countries(settings.sms), read_api_limits(settings.sms), settings.public_url
+    )

@@ -12,6 +12,7 @@ import phonenumbers
 from bot.config import SettingError
 from orchestration.challenge.codes import MAX_DIGITS, MIN_DIGITS
 from orchestration.domain.policy import e164
+from orchestration.service.challenges import ApiLimits
 
 FORMS: Final = {
     "TWILIO_ACCOUNT_SID": (
@@ -29,6 +30,9 @@ FORMS: Final = {
 }
 SHORT_CODE: Final = re.compile(r"[1-9][0-9]{2,7}")
 CHANNEL: Final = re.compile(r"[a-z]+:.*", re.IGNORECASE)
+
+# An entity keeps the time of each code of the last hour.
+MOST_CODES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,21 @@ def read_digits(given: Mapping[str, str]) -> int:
     text = given.get("COUNTERSIGN_SMS_DIGITS", "6")
     if not text.isdigit() or not MIN_DIGITS <= int(text) <= MAX_DIGITS:
         raise SettingError(f"COUNTERSIGN_SMS_DIGITS: must be a number from {MIN_DIGITS} to {MAX_DIGITS}.")
+    return int(text)
+
+
+def read_api_limits(given: Mapping[str, str]) -> ApiLimits:
+    """How many codes an hour programs may have sent; 20 with one token and 100 in all unless set."""
+    return ApiLimits(
+        per_token=_codes_an_hour(given, "COUNTERSIGN_SMS_API_PER_TOKEN", ApiLimits.per_token),
+        in_all=_codes_an_hour(given, "COUNTERSIGN_SMS_API_IN_ALL", ApiLimits.in_all),
+    )
+
+
+def _codes_an_hour(given: Mapping[str, str], name: str, unset: int) -> int:
+    text = given.get(name, str(unset))
+    if not (text.isascii() and text.isdigit()) or int(text) > MOST_CODES:
+        raise SettingError(f"{name}: must be a number of codes an hour, from 0 to {MOST_CODES}.")
     return int(text)
 
 

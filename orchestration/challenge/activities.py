@@ -18,6 +18,7 @@ from orchestration.challenge.models import (
     DeliveryAlert,
     LockAlert,
     PhoneRef,
+    QuotaAlert,
     SendCode,
     Sent,
     Trouble,
@@ -90,6 +91,13 @@ class ChallengeActivities:
         if not right:
             self._wrong_answers.add(given.challenge_id, given.answer)
         return CheckedCode(right=right)
+
+    def alert_quota(self, _: ActivityContext, given: QuotaAlert) -> None:
+        """Tells the token's owner, and the log."""
+        log.warning(
+            "Codes by API: the limit of %s is reached; the last token was %s", given.limit, given.token
+        )
+        self._alerts.quota(given.owner, given.token, given.limit)
 
     def alert_lock(self, _: ActivityContext, given: LockAlert) -> None:
         """Tells the channel. A channel that cannot be told keeps nobody waiting: the lock holds all the same."""

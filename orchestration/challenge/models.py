@@ -40,6 +40,7 @@ class Trouble(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     COUNTRY = "country"
     LOCKED = "locked"
+    QUOTA = "quota"
     NOT_A_NUMBER = "not_a_number"
     OPTED_OUT = "opted_out"
     NOT_MOBILE = "not_mobile"
@@ -69,6 +70,18 @@ class ChallengeTarget(Recorded):
     encrypted: str | None = None
 
 
+class Asker(Recorded):
+    """The program that asked for a challenge by API: its token, whose owner hears of a reached limit.
+
+    `per_token` and `in_all` are how many codes an hour the token, and all of them together, may have sent.
+    """
+
+    token: str
+    owner: PersonId
+    per_token: int = Field(ge=0)
+    in_all: int = Field(ge=0)
+
+
 class ChallengeInput(Recorded):
     """The input of the `sms_challenge` orchestration.
 
@@ -84,6 +97,7 @@ class ChallengeInput(Recorded):
     request_id: str | None = Field(
         default=None, description="Which approval is told of a message not delivered"
     )
+    asker: Asker | None = Field(default=None, description="None where a decision needs it")
     lifetime: timedelta = LIFETIME
 
     def alone(self, challenge_id: str) -> bool:
@@ -195,6 +209,14 @@ class DeliveryAlert(Recorded):
     user: str | None = None
     trouble: Trouble
     code: int | None = None
+
+
+class QuotaAlert(Recorded):
+    """Input of `alert_quota`: tell a token's owner that programs have reached a limit on codes, and which."""
+
+    owner: str
+    token: str
+    limit: str
 
 
 class LockAlert(Recorded):

@@ -14,18 +14,20 @@ from pydantic import Field
 
 from orchestration.domain.request import Recorded
 
-PER_HOUR: Final = 5
+# Codes that did not come back. Who presses a few times in vain is no attacker, and who confirms is none at all.
+PER_HOUR: Final = 10
 WINDOW: Final = timedelta(hours=1)
 TOLD_FOR: Final = timedelta(days=1)
 ACCOUNT: Final = "account"
 
 
 class Opening(Recorded):
-    """Argument of `open`."""
+    """Argument of `open`. `limit` is how many challenges that count may begin in an hour."""
 
     challenge_id: str
     now: datetime
     until: datetime
+    limit: int = PER_HOUR
 
 
 class Opened(Recorded):
@@ -40,7 +42,10 @@ class Opened(Recorded):
 
 
 class Closing(Recorded):
-    """Argument of `close`. `counts` says whether the limit counts it, and `verified` that the number receives texts."""
+    """Argument of `close`. `counts` says whether the limit counts it, and `verified` that the number receives texts.
+
+    One that was counted when its message was sent, and does not count after all, is taken back.
+    """
 
     challenge_id: str
     counts: bool
@@ -104,7 +109,7 @@ def phone(ctx: EntityContext, given: Any) -> Any:
 
 
 def _open(state: PhoneState, opening: Opening) -> tuple[Opened, PhoneState]:
-    """Begins a challenge, unless five that count began within the hour: then the number is locked for an hour."""
+    """Begins a challenge, unless as many as the limit began within the hour: then it is locked for an hour."""
     now = opening.now
     for over in [challenge for challenge, what in state.open.items() if what.until <= now]:
         # Nobody closed it, so nobody can tell whether its message was sent: it counts.
@@ -114,10 +119,10 @@ def _open(state: PhoneState, opening: Opening) -> tuple[Opened, PhoneState]:
         return Opened(allowed=True), state
     if state.locked_until is not None and now < state.locked_until:
         return Opened(allowed=False), state
-    if len(state.begun) >= PER_HOUR:
+    if len(state.begun) >= opening.limit:
         locked = state.model_copy(update={"locked_until": now + WINDOW})
         return Opened(allowed=False, locked_now=True), locked
-    if len(state.begun) + sum(not what.counted for what in state.open.values()) >= PER_HOUR:
+    if len(state.begun) + sum(not what.counted for what in state.open.values()) >= opening.limit:
         return Opened(allowed=False, busy=True), state
     begun = {**state.open, opening.challenge_id: OpenChallenge(until=opening.until, begun=now)}
     return Opened(allowed=True), state.model_copy(update={"open": begun, "locked_until": None})
@@ -132,9 +137,19 @@ def _count(state: PhoneState, challenge_id: str) -> PhoneState:
     return state.model_copy(update={"open": counted, "begun": [*state.begun, what.begun]})
 
 
+def _take_back(state: PhoneState, challenge_id: str) -> PhoneState:
+    """The challenge counts no more."""
+    what = state.open.get(challenge_id)
+    if what is None or not what.counted:
+        return state
+    begun = list(state.begun)
+    if what.begun in begun:  # not when it is over an hour old
+        begun.remove(what.begun)
+    return state.model_copy(update={"begun": begun})
+
+
 def _close(state: PhoneState, closing: Closing) -> PhoneState:
-    if closing.counts:
-        state = _count(state, closing.challenge_id)
+    state = (_count if closing.counts else _take_back)(state, closing.challenge_id)
     rest = {challenge: what for challenge, what in state.open.items() if challenge != closing.challenge_id}
     return state.model_copy(update={"open": rest, "told": {} if closing.verified else state.told})
 

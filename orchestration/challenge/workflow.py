@@ -11,6 +11,7 @@ from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError,
 from pydantic import ValidationError
 
 from orchestration.challenge.boot_time import BootMoment
+from orchestration.challenge.budgets import Budgets, Refusal, budgets_of
 from orchestration.challenge.models import (
     EVENT_CANCELLED,
     EVENT_RESPONSE,
@@ -27,13 +28,14 @@ from orchestration.challenge.models import (
     DeliveryAlert,
     LockAlert,
     PhoneRef,
+    QuotaAlert,
     Response,
     SendCode,
     Sent,
     Trouble,
     Undelivered,
 )
-from orchestration.challenge.phone import ACCOUNT, Closing, Opened, Opening, Telling
+from orchestration.challenge.phone import ACCOUNT, Telling
 from orchestration.domain.request import PHONE
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
@@ -61,19 +63,19 @@ def sms_challenge(ctx: OrchestrationContext, given: ChallengeInput) -> Durable[C
     if phone.trouble is not None:
         return challenge.failed(phone.trouble)
     challenge.publish(masked=phone.masked, until=challenge.now() + given.lifetime)
-    entity = EntityInstanceId(PHONE, phone.key)
-    opening = Opening(
-        challenge_id=ctx.instance_id, now=challenge.now(), until=challenge.now() + given.lifetime
-    )
-    raw: Any = yield ctx.call_entity(entity, "open", opening.model_dump(mode="json"))
-    opened = Opened.model_validate(raw)
-    if opened.locked_now and given.alert_channel:
-        alert = LockAlert(channel=given.alert_channel, masked=phone.masked, user=given.target.user)
-        yield from challenge.alert("alert_lock", alert)
-    if not opened.allowed:
-        return challenge.failed(Trouble.BUSY if opened.busy else Trouble.LOCKED)
-    yield from challenge.send_and_wait(entity, phone.at)
+    budgets = Budgets(ctx, budgets_of(phone.key, given.asker))
+    refusal = yield from budgets.open(challenge.now(), challenge.now() + given.lifetime)
+    if refusal is not None:
+        yield from challenge.tell_of(refusal)
+        return challenge.failed(_trouble_of(refusal, given))
+    yield from challenge.send_and_wait(EntityInstanceId(PHONE, phone.key), phone.at, budgets)
     return challenge.progress
+
+
+def _trouble_of(refusal: Refusal, given: ChallengeInput) -> Trouble:
+    if refusal.opened.busy:
+        return Trouble.BUSY
+    return Trouble.LOCKED if given.asker is None else Trouble.QUOTA
 
 
 class _Challenge:
@@ -103,11 +105,28 @@ class _Challenge:
         self.publish(status=ChallengeStatus.FAILED, trouble=trouble)
         return self.progress
 
-    def send_and_wait(self, phone: EntityInstanceId, began: BootMoment | None) -> Durable[None]:
+    def tell_of(self, refusal: Refusal) -> Durable[None]:
+        """Tells whoever runs things of a limit, once for as long as it refuses."""
+        given = self._given
+        if not refusal.opened.locked_now:
+            return
+        if given.asker is not None:
+            alert = QuotaAlert(owner=given.asker.owner, token=given.asker.token, limit=refusal.budget.whose)
+            yield from self.alert("alert_quota", alert)
+        elif given.alert_channel:
+            locked = LockAlert(
+                channel=given.alert_channel, masked=self.progress.masked, user=given.target.user
+            )
+            yield from self.alert("alert_lock", locked)
+
+    def send_and_wait(
+        self, phone: EntityInstanceId, began: BootMoment | None, budgets: Budgets
+    ) -> Durable[None]:
         """The lifetime counts from the first try to send, and an answer is taken while another try is under way.
 
-        By the time since boot it counts from `began`, shortly before. The phone's hourly limit counts what the provider
-        accepted, and also whatever was answered: guesses are not free because the provider refuses to send.
+        By the time since boot it counts from `began`, shortly before. The hourly limits count what the provider
+        accepted, and also whatever was answered: guesses are not free because the provider refuses to send. A code for
+        a decision that came back does not count: its press was honest.
         """
         self._began = began
         until = self.now() + self._given.lifetime
@@ -121,7 +140,7 @@ class _Challenge:
             elif deadline.is_complete:
                 self.publish(status=ChallengeStatus.EXPIRED)
             elif sending is not None and sending.is_complete:
-                accepted = self._take(sending, phone)
+                accepted = self._take(sending, budgets)
                 sending = None
             else:
                 under_way = [sending] if sending is not None else []
@@ -129,12 +148,10 @@ class _Challenge:
             yield from self._tell_operator(phone)
         if not deadline.is_complete:
             deadline.cancel()
-        closing = Closing(
-            challenge_id=self._ctx.instance_id,
-            counts=accepted or sending is not None or bool(self.progress.answers),
-            verified=self.progress.status is ChallengeStatus.VERIFIED,
-        )
-        self._ctx.signal_entity(phone, "close", closing.model_dump(mode="json"))
+        verified = self.progress.status is ChallengeStatus.VERIFIED
+        honest = verified and self._given.asker is None
+        counts = accepted or sending is not None or bool(self.progress.answers)
+        budgets.close(counts=counts and not honest, verified=verified)
 
     def _send(self) -> Any:
         """A try repeated sends the same code: it is derived, not drawn. So the SDK's own retry serves."""
@@ -148,7 +165,7 @@ class _Challenge:
         )
         return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=SEND_AGAIN)
 
-    def _take(self, sending: Any, phone: EntityInstanceId) -> bool:
+    def _take(self, sending: Any, budgets: Budgets) -> bool:
         """Whether the provider accepted the message. If not, the challenge has failed."""
         try:
             sent: Sent = sending.get_result()
@@ -158,7 +175,7 @@ class _Challenge:
             self._untold = (sent.trouble, sent.code)
             self.failed(sent.trouble)
             return False
-        self._ctx.signal_entity(phone, "sent", self._ctx.instance_id)
+        budgets.sent()
         if sent.recovered:
             self._ctx.signal_entity(EntityInstanceId(PHONE, ACCOUNT), "recovered")
         return True
@@ -183,12 +200,12 @@ class _Challenge:
             )
             yield from self.alert("alert_delivery", alert)
 
-    def alert(self, activity: str, alert: LockAlert | DeliveryAlert) -> Durable[None]:
-        """Tells a channel. One that cannot be told changes nothing for whoever waits for the code."""
+    def alert(self, activity: str, alert: LockAlert | QuotaAlert | DeliveryAlert) -> Durable[None]:
+        """Tells a channel or a person. Whoever waits for the code is not kept where that cannot be done."""
         try:
             yield self._ctx.call_activity(activity, input=alert)
         except TaskFailedError as error:
-            self._log.warning("%s: %s was not told: %s", self._ctx.instance_id, alert.channel, error)
+            self._log.warning("%s: %s failed, nobody was told: %s", self._ctx.instance_id, activity, error)
 
     def _handle(self, name: str, payload: Any) -> Durable[None]:
         """A malformed event is passed over: it verifies nothing and costs nothing."""

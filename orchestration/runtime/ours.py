@@ -31,6 +31,7 @@ OURS: Final = Scope(
             "send_code",
             "check_code",
             "alert_lock",
+            "alert_quota",
             "alert_delivery",
         }
     ),

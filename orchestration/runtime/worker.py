@@ -55,6 +55,7 @@ def register(
         worker.add_activity(challenges.send_code)
         worker.add_activity(challenges.check_code)
         worker.add_activity(challenges.alert_lock)
+        worker.add_activity(challenges.alert_quota)
         worker.add_activity(challenges.alert_delivery)
     for activity in (
         activities.post_card,

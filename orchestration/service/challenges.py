@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
@@ -13,10 +14,12 @@ from pydantic import ValidationError
 
 from orchestration.approval.status import CUT_SHORT
 from orchestration.challenge.activities import NUMBER_CONTEXT
+from orchestration.challenge.budgets import api_key
 from orchestration.challenge.codes import Codes
 from orchestration.challenge.models import (
     EVENT_RESPONSE,
     EVENT_UNDELIVERED,
+    Asker,
     ChallengeInput,
     ChallengeProgress,
     ChallengeStatus,
@@ -33,7 +36,17 @@ from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
+# Programs choose no word of a message: it comes from the number that the codes of decisions come from.
+SUBJECT: Final = "verify your phone"
 ANSWER_WAIT: Final = 8.0  # seconds; the provider waits fifteen for our reply
+
+
+@dataclass(frozen=True)
+class ApiLimits:
+    """How many codes programs may have sent in an hour: with one token, and all of them together."""
+
+    per_token: int = 20
+    in_all: int = 100
 
 
 @dataclass(frozen=True)
@@ -53,17 +66,24 @@ class Heard:
 class ChallengeService:
     """Each method may raise `HubUnavailableError`."""
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, codes: Codes) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient, codes: Codes, limits: ApiLimits = ApiLimits()) -> None:
         self._client = client
         self.codes = codes
+        self._limits = limits
 
-    async def start(self, number: str, subject: str) -> str:
-        """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted."""
+    async def start(self, number: str, token: str, owner: str) -> str:
+        """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted.
+
+        `token` is the name of the API token that asks, and `owner` whose it is. What the message says is fixed.
+        """
         challenge_id = f"{IdPrefix.CHALLENGE}-" + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
             target=ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
-            subject=subject,
+            subject=SUBJECT,
             bound=challenge_id,
+            asker=Asker(
+                token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all
+            ),
         )
         with translated():
             await within_budget(
@@ -80,14 +100,19 @@ class ChallengeService:
             raise UnknownRequestError
         return _progress_of(state)
 
-    async def status_alone(self, challenge_id: str) -> ChallengeProgress:
-        """As `status`, of one that was begun here. One that confirms a decision is unknown, whatever its ID."""
+    async def status_alone(self, challenge_id: str, token: str | None = None) -> ChallengeProgress:
+        """As `status`, of one that was begun here. One that confirms a decision is unknown, whatever its ID.
+
+        With a `token`, so is one that another token began.
+        """
         state = await self._state(challenge_id)
         try:
             given = state.get_input(ChallengeInput) if state else None
         except ValidationError as error:  # whoever is on the hub may start it with anything
             raise UnknownRequestError from error
         if state is None or given is None or not given.alone(challenge_id):
+            raise UnknownRequestError
+        if token is not None and (given.asker is None or given.asker.token != token):
             raise UnknownRequestError
         return _progress_of(state)
 
@@ -159,17 +184,21 @@ class ChallengeService:
 
     async def _waiting_for(self, number: str) -> dict[str, str]:
         """The challenges that wait for this number, each with what its code is bound to."""
-        with translated():
-            found = await within_budget(
-                self._client.get_entity(EntityInstanceId(PHONE, self.codes.number_key(number)))
-            )
-        phone = (found.get_typed_state(PhoneState) if found else None) or PhoneState()
+        key = self.codes.number_key(number)
+        opened = await asyncio.gather(self._opened(key), self._opened(api_key(key)))
         waiting: dict[str, str] = {}
-        for state in await asyncio.gather(*map(self._state, phone.open)):
+        for state in await asyncio.gather(*map(self._state, chain(*opened))):
             given = state.get_input(ChallengeInput) if state else None
             if state and given and _progress_of(state).status is ChallengeStatus.WAITING:
                 waiting[state.instance_id] = given.bound
         return waiting
+
+    async def _opened(self, key: str) -> list[str]:
+        """The challenges that the budget of this key has open."""
+        with translated():
+            found = await within_budget(self._client.get_entity(EntityInstanceId(PHONE, key)))
+        phone = found.get_typed_state(PhoneState) if found else None
+        return list(phone.open) if phone else []
 
     async def _respond(
         self, challenge_id: str, digits: str, command_id: str, patience: float = ANSWER_WAIT

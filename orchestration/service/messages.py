@@ -97,6 +97,7 @@ TROUBLES = {
     Trouble.NOT_ENROLLED: "no phone number is enrolled for you; please ask who runs Countersign",
     Trouble.COUNTRY: "your number is in a country that codes are not sent to; please ask who runs Countersign",
     Trouble.LOCKED: "too many codes were sent to your number, so it is locked for an hour",
+    Trouble.QUOTA: "programs have had as many codes sent as they may in an hour; try again in an hour",
     Trouble.NOT_A_NUMBER: "your enrolled number is not a phone number; please ask who runs Countersign",
     Trouble.OPTED_OUT: "your phone has opted out of our messages; text START to our number, then press again",
     Trouble.NOT_MOBILE: "your enrolled number cannot receive text messages; please ask who runs Countersign",

@@ -14,7 +14,7 @@ from bot.security.tokens import TokenFile
 from tests.support.identity import SHOWN
 from tests.support.world import World, policies, read, request_of
 
-ALL_SCOPES = ("request", "read", "admin", "decide:deploy", "decide:purchase")
+ALL_SCOPES = ("request", "read", "admin", "challenge", "decide:deploy", "decide:purchase")
 NEW_SECRET, OLD_SECRET = "n" * 32, "o" * 32
 
 

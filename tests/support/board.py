@@ -193,6 +193,7 @@ class BoardPhones:
         self.problems: list[Exception] = []
         self.alerts: list[tuple[str, str, str | None]] = []
         self.undeliverable: list[tuple[str, str, str | None, str]] = []
+        self.quotas: list[tuple[str, str, str]] = []
 
     def number_of(self, user: str) -> str | None:
         return self.numbers.get(user)
@@ -209,6 +210,10 @@ class BoardPhones:
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         with self.lock:
             self.alerts.append((channel, masked, user))
+
+    def quota(self, owner: str, token: str, limit: str) -> None:
+        with self.lock:
+            self.quotas.append((owner, token, limit))
 
     def remedy(self, code: int | None, trouble: str) -> str:
         return f"{trouble} {code}"

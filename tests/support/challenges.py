@@ -5,10 +5,15 @@ from tests.support.core_world import CoreWorld
 SOMEBODY = "+12025550199"
 
 
-async def begun(world: CoreWorld, number: str = SOMEBODY) -> str:
+async def asked(world: CoreWorld, number: str = SOMEBODY, token: str = "ci") -> str:
+    """A challenge on its own, by a token of Rita's."""
+    return await world.challenges.start(number, token, "U0RITA")
+
+
+async def begun(world: CoreWorld, number: str = SOMEBODY, token: str = "ci") -> str:
     """A challenge on its own, whose message was sent."""
     before = len(world.phones.texts)
-    challenge = await world.challenges.start(number, "verify your phone")
+    challenge = await asked(world, number, token)
     await world.eventually(lambda: len(world.phones.texts) > before)
     return challenge
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.models import Line
 from bot.http.api.problems import Problem
-from bot.security.tokens import ADMIN, READ, REQUEST
+from bot.security.tokens import ADMIN, CHALLENGE, READ
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.policy import e164
@@ -21,12 +21,11 @@ from orchestration.service.messages import why_not
 
 
 class NewChallenge(Model):
-    """Whose phone, and what the message says the code is for: "reply CODE to …"."""
+    """Whose phone. What the message says is fixed: "reply CODE to verify your phone"."""
 
     number: Annotated[
         str, AfterValidator(e164), Field(max_length=20, description="E.164, such as +12025550142")
     ]
-    subject: Annotated[Line, Field(min_length=1, max_length=100)] = "verify your phone"
 
 
 class ChallengeResponse(Model):
@@ -70,7 +69,7 @@ class ChallengeRoutes:
                 "/api/challenges",
                 self.begin,
                 "Send a code to a phone",
-                frozenset({REQUEST}),
+                frozenset({CHALLENGE}),
                 {202: ResponseSpec("It is on disk, and the message on its way", Challenge, ("Location",))},
                 ("unavailable",),
                 body=NewChallenge,
@@ -81,7 +80,7 @@ class ChallengeRoutes:
                 one,
                 self.show,
                 "Where a challenge stands: waiting, verified, failed or expired",
-                frozenset({REQUEST, READ, ADMIN}),
+                frozenset({CHALLENGE, READ, ADMIN}),
                 {200: ResponseSpec("The challenge", Challenge)},
                 ("not-found", "unavailable"),
                 tag="Challenges",
@@ -91,7 +90,7 @@ class ChallengeRoutes:
                 f"{one}/response",
                 self.respond,
                 "Answer a challenge with the code; what is no code costs no attempt",
-                frozenset({REQUEST}),
+                frozenset({CHALLENGE}),
                 {200: ResponseSpec("What became of it", ChallengeResult)},
                 ("not-found", "conflict", "unavailable"),
                 body=ChallengeResponse,
@@ -102,18 +101,20 @@ class ChallengeRoutes:
     async def begin(self, call: ApiCall) -> web.Response:
         """Starts one. The number is encrypted from here on."""
         given = await call.body(NewChallenge)
-        challenge_id = await self._service.start(given.number, given.subject)
+        challenge_id = await self._service.start(given.number, call.token.name, call.token.owner)
         shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
     async def show(self, call: ApiCall) -> web.Response:
         """Shows one."""
-        return json_response(_shown(await self._service.status_alone(call.instance_id())))
+        everybody_s = call.token.may(READ) or call.token.may(ADMIN)
+        token = None if everybody_s else call.token.name
+        return json_response(_shown(await self._service.status_alone(call.instance_id(), token)))
 
     async def respond(self, call: ApiCall) -> web.Response:
-        """Answers one. Raises `Problem` when it has ended."""
+        """Answers one that this token began. Raises `Problem` when it has ended."""
         given = await call.body(ChallengeResponse)
-        read = await self._service.status_alone(call.instance_id())
+        read = await self._service.status_alone(call.instance_id(), call.token.name)
         digits = self._service.codes.digits_of(given.code)
         if digits is None:
             raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")

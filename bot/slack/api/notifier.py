@@ -29,8 +29,12 @@ from orchestration.domain.request import CardRef
 log = logging.getLogger(__name__)
 
 LOCKED: Final = (
-    "✗ {whose} was sent five codes within an hour and is locked for an hour. If nobody there pressed Approve that "
-    "often, somebody else does."
+    "✗ {whose} was sent ten codes within an hour that did not come back, and is locked for an hour. If nobody there "
+    "pressed Approve that often, somebody else does."
+)
+QUOTA: Final = (
+    "✗ Programs have reached the limit on codes for {limit}, so theirs are refused for an hour. The last was asked for "
+    "with the token `{token}`, which is yours. `countersign token revoke {token}` stops it."
 )
 UNDELIVERED: Final = "✗ A code for {whose} could not be delivered. {remedy} This is said once a day."
 REMEDY: Final = 600  # characters
@@ -173,6 +177,10 @@ class SlackNotifier:
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         """Tells the channel of a locked number; see `Alerts`."""
         self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=_number(masked, user, "The")))
+
+    def quota(self, owner: str, token: str, limit: str) -> None:
+        """Tells a token's owner of a limit on codes; see `Alerts`."""
+        self._say(self._place(owner), ("quota", token, limit), text=QUOTA.format(token=token, limit=limit))
 
     def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
         """Tells the channel what keeps codes from arriving; see `Alerts`."""

@@ -246,18 +246,28 @@ async def test_neither_number_nor_code_is_anywhere_but_on_the_phone(
 
 
 async def test_a_phone_is_verified_over_the_http_api(world: World) -> None:
-    token = TokenFile(world.data / TOKENS).create("ci", owner="U0RITA", scopes=["request"])
-    headers = {"Authorization": f"Bearer {token}"}
+    tokens = TokenFile(world.data / TOKENS)
+    headers = {"Authorization": f"Bearer {tokens.create('ci', 'U0RITA', ['challenge'])}"}
+    others = {"Authorization": f"Bearer {tokens.create('other', 'U0RITA', ['challenge', 'request'])}"}
+    without = {"Authorization": f"Bearer {tokens.create('old', 'U0RITA', ['request', 'admin'])}"}
     async with world.person("U0SAM") as sam, aiohttp.ClientSession(headers=headers) as http:
         url = world.url + "/api/challenges"
         async with http.post(url, json={"number": "0202 555"}) as answer:
             assert answer.status in {400, 422}
-        async with http.post(url, json={"number": "+12025550146", "subject": "join the team"}) as answer:
+        async with http.post(url, json={"number": "+12025550146", "subject": "send us money"}) as answer:
+            assert answer.status == 422
+            assert "subject" in await answer.text()
+        async with http.post(url, json={"number": "+12025550146"}, headers=without) as answer:
+            assert answer.status == 403
+            assert "challenge" in await answer.text()
+        async with http.post(url, json={"number": "+12025550146"}) as answer:
             assert answer.status == 202
             one = world.url + answer.headers["Location"]
-        text = await sam.wait_for_text(lambda text: "to join the team" in text["body"])
+        text = await sam.wait_for_text(lambda text: "to verify your phone" in text["body"])
         code = re.search(r"reply (\d{6})", text["body"])
         assert code
+        async with http.post(f"{one}/response", json={"code": code.group(1)}, headers=others) as answer:
+            assert answer.status == 404
         async with http.post(f"{one}/response", json={"code": "what?"}) as answer:
             assert answer.status in {400, 422}
         async with http.post(f"{one}/response", json={"code": code.group(1)}) as answer:

@@ -18,13 +18,14 @@ from orchestration.challenge.models import (
     ChallengeStatus,
     Trouble,
 )
+from orchestration.challenge.phone import PER_HOUR
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import NumberDecryptionError, SmsRefusedError, UnknownRequestError
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
-from orchestration.service.challenges import Heard
+from orchestration.service.challenges import ApiLimits, ChallengeService, Heard
 from tests.support.board import refusal
-from tests.support.challenges import SOMEBODY, begun, code_in, other
+from tests.support.challenges import SOMEBODY, asked, begun, code_in, other
 from tests.support.core_world import CoreWorld
 from tests.support.people import NUMBERS
 
@@ -39,6 +40,14 @@ async def ended(world: CoreWorld, challenge: str) -> ChallengeProgress:
         return progress
 
     return await asyncio.wait_for(look(), 10)
+
+
+async def refused(world: CoreWorld, service: ChallengeService, number: str = SOMEBODY) -> Trouble | None:
+    """Why a challenge is refused, once all that was sent before is counted."""
+    while True:
+        progress = await ended(world, await service.start(number, "ci", "U0RITA"))
+        if progress.trouble is not Trouble.BUSY:
+            return progress.trouble
 
 
 async def hear(world: CoreWorld, text: str, number: str = SOMEBODY, sid: str = "SM1") -> Heard:
@@ -124,43 +133,70 @@ async def test_a_wrong_code_costs_every_open_challenge_an_attempt(world: CoreWor
         assert (await world.challenges.status(challenge)).attempts_left == 2
 
 
-async def test_the_sixth_in_an_hour_locks_the_number_for_an_hour_and_says_so_once(world: CoreWorld) -> None:
-    for _ in range(5):
-        await begun(world)
+async def test_the_sixth_to_a_number_in_an_hour_is_refused_for_an_hour_and_said_once(
+    world: CoreWorld,
+) -> None:
+    for n in range(5):
+        await begun(world, token=f"ci-{n}")
     for _ in range(2):
-        refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
-        assert refused.trouble is Trouble.LOCKED
+        assert await refused(world, world.challenges) is Trouble.QUOTA
     assert len(world.phones.texts) == 5
+    await world.eventually(lambda: world.phones.quotas == [("U0RITA", "ci", "one number")])
     await world.skip(minutes=61)
     await begun(world)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens", "whose"),
+    [
+        (ApiLimits(per_token=2, in_all=9), ["ci", "ci"], "one token"),
+        (ApiLimits(per_token=2, in_all=2), ["one", "two"], "all tokens together"),
+        (ApiLimits(per_token=0), [], "one token"),
+    ],
+)
+async def test_a_program_that_asks_for_too_many_is_refused_and_its_owner_told(
+    world: CoreWorld, limits: ApiLimits, tokens: list[str], whose: str
+) -> None:
+    client = world.connection.client()
+    service = ChallengeService(client, world.challenges.codes, limits)
+    for n, token in enumerate(tokens):
+        await service.start(f"+1202555015{n}", token, "U0RITA")
+        await world.eventually(lambda n=n: len(world.phones.texts) == n + 1)
+    number = "+12025550159"
+    assert await refused(world, service, number) is Trouble.QUOTA
+    assert world.phones.quotas == [("U0RITA", "ci", whose)]
+    # What was refused is given back to the number's own budget.
+    if whose == "one token":
+        for n in range(5):
+            await begun(world, number, token=f"other-{n}")
+    await client.close()
 
 
 async def test_what_was_not_sent_does_not_count_but_a_guess_does(world: CoreWorld) -> None:
     """Ten refusals lock nothing. Guesses at a code that is still being sent are not free."""
     for _ in range(10):
         world.phones.problems = [refusal(Trouble.ACCOUNT)]
-        refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
-        assert refused.trouble is Trouble.ACCOUNT
+        found = await ended(world, await asked(world))
+        assert found.trouble is Trouble.ACCOUNT
     for _ in range(5):
         world.phones.problems = [ConnectionResetError()] * 4
-        challenge = await world.challenges.start(SOMEBODY, "verify")
+        challenge = await asked(world)
         await world.due_within(seconds=2)
         heard = await hear(world, "000000", sid=f"SM{challenge}")
         assert heard.answered is not None
         world.phones.problems = []
         await world.skip(minutes=3)
         await ended(world, challenge)
-    refused = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
-    assert refused.trouble is Trouble.LOCKED
+    assert await refused(world, world.challenges) is Trouble.QUOTA
 
 
 async def test_sends_under_way_are_waited_for_before_a_number_is_locked(world: CoreWorld) -> None:
     """Six at once while the provider does not answer: nobody can tell yet whether the sixth is one too many."""
     world.phones.problems = [ConnectionResetError()] * 20
     for _ in range(5):
-        await world.challenges.start(SOMEBODY, "verify")
+        await asked(world)
     await world.eventually(lambda: len(world.phones.problems) == 15)
-    busy = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
+    busy = await ended(world, await asked(world))
     assert busy.trouble is Trouble.BUSY
 
 
@@ -169,7 +205,7 @@ async def test_sends_under_way_are_waited_for_before_a_number_is_locked(world: C
 )
 async def test_what_the_provider_refuses_ends_it_at_once(world: CoreWorld, trouble: Trouble) -> None:
     world.phones.problems = [refusal(trouble)]
-    progress = await ended(world, await world.challenges.start(SOMEBODY, "verify"))
+    progress = await ended(world, await asked(world))
     assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, trouble)
 
 
@@ -211,7 +247,7 @@ async def test_a_report_of_a_failed_delivery_reaches_challenges_alone(world: Cor
 
 async def test_a_send_that_is_tried_again_sends_the_same_code(world: CoreWorld) -> None:
     world.phones.problems = [ConnectionResetError()]
-    challenge = await world.challenges.start(SOMEBODY, "verify")
+    challenge = await asked(world)
     await world.due_within(seconds=2)
     await world.skip(seconds=2)
     await world.eventually(lambda: len(world.phones.texts) == 1)
@@ -221,7 +257,7 @@ async def test_a_send_that_is_tried_again_sends_the_same_code(world: CoreWorld) 
 
 
 async def test_a_country_that_is_not_allowed_is_not_sent_to(world: CoreWorld) -> None:
-    progress = await ended(world, await world.challenges.start("+447700900123", "verify"))
+    progress = await ended(world, await asked(world, "+447700900123"))
     assert progress.trouble is Trouble.COUNTRY
     assert world.phones.texts == []
 
@@ -311,11 +347,36 @@ async def test_without_the_code_nothing_counts_and_they_may_press_again(world: C
     assert (await world.outcome(request_id)).status is Status.APPROVED
 
 
-async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation_channel_is_told(
+async def test_presses_that_are_confirmed_are_no_attack_however_many(world: CoreWorld) -> None:
+    for n in range(PER_HOUR + 1):
+        request_id = await wire(world)
+        await pressed(world, request_id)
+        heard = await hear(world, world.phones.code("U0ADA"), ADA, sid=f"SM{n}")
+        assert heard.answered is not None
+        assert heard.answered.right
+    assert world.phones.alerts == []
+
+
+async def test_programs_cannot_use_up_the_codes_of_a_decision(world: CoreWorld) -> None:
+    """They reach their own limit. A reply with the decision's code costs their challenges nothing."""
+    theirs = [await begun(world, ADA) for _ in range(5)]
+    assert await refused(world, world.challenges, ADA) is Trouble.QUOTA
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    heard = await hear(world, world.phones.code("U0ADA"), ADA)
+    assert heard.waiting == 6
+    assert heard.answered is not None
+    assert heard.answered.right
+    assert (await world.outcome(request_id)).status is Status.APPROVED
+    for challenge in theirs:
+        assert (await world.challenges.status(challenge)).attempts_left == 3
+
+
+async def test_many_presses_in_vain_lock_the_number_and_the_escalation_channel_is_told(
     world: CoreWorld,
 ) -> None:
     request_id = await wire(world)
-    for _ in range(5):
+    for _ in range(PER_HOUR):
         await pressed(world, request_id)
         before = len([m for m in world.board.messages if m.notice == "code_failed"])
         await world.skip(minutes=3)
@@ -324,7 +385,7 @@ async def test_a_sixth_press_within_the_hour_locks_the_number_and_the_escalation
         )
     assert (await world.decide(request_id, "U0ADA")).reason is Reason.CODE_SENT
     await world.eventually(lambda: world.phones.alerts == [("C0ESCALATIONS", "+1•••••0142", "U0ADA")])
-    assert world.phones.texts_to("U0ADA") == 5
+    assert world.phones.texts_to("U0ADA") == PER_HOUR
     assert (await world.service.status(request_id)).status is Status.PENDING
 
 

@@ -298,7 +298,9 @@ async def test_a_group_is_what_our_worker_looked_up(world: CoreWorld, connection
 async def test_a_code_is_right_where_our_worker_says_so(world: CoreWorld, connection: Connection) -> None:
     with lying(connection, "check_code", answer=True) as liar:
         for attempt in range(30):
-            challenge = await world.challenges.start(NUMBERS["U0ADA"] + str(attempt % 10), "prove it")
+            challenge = await world.challenges.start(
+                NUMBERS["U0ADA"] + str(attempt % 10), f"ci-{attempt}", "U0RITA"
+            )
             for n in range(2):
                 await world.challenges.answer(challenge, "000000", f"{n}")
             assert (await world.challenges.status(challenge)).status is not ChallengeStatus.VERIFIED
