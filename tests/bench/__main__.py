@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import crowd, flow, measure, page, processes, year
+from tests.bench import crowd, flow, measure, page, processes, seals, year
 from tests.support.chromium import installed
 
 WAITING = 3000
@@ -23,6 +23,7 @@ CROWD = 100_000
 SAMPLE = 1000
 YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
+SEAL_STEPS = 40
 ROUNDS = 3
 
 _Line = tuple[str, str, str]
@@ -39,6 +40,7 @@ def main() -> int:
     try:
         lines = [
             *_side_by_side(directory, scale),
+            *_seals(directory, scale),
             *_crowd(directory, scale),
             *_page(directory, scale),
         ]
@@ -82,6 +84,13 @@ def _side_by_side(directory: Path, scale: int) -> Iterator[_Line]:
         yield f"  the {what} as a ratio, round by round", ratios, ""
     two = statistics.mean(side.rate for _, _, side in rounds)
     yield f"event → completed per second at {waiting:,} waiting, two workers", f"{two:,.1f}", ""
+
+
+def _seals(directory: Path, scale: int) -> Iterator[_Line]:
+    sealed, unsealed, ratio = seals.figures(directory / "seals", SEAL_STEPS // scale)
+    yield "CPU of an approval, hub, worker and client together, median ms", f"{sealed:,.1f}", ""
+    yield "  the same without seals", f"{unsealed:,.1f}", ""
+    yield "  what the seals add, median of the pairs", f"{(ratio - 1) * 100:+.1f} %", ""
 
 
 def _crowd(directory: Path, scale: int) -> Iterator[_Line]:

@@ -1,0 +1,138 @@
+"""What the seals cost: the processor time of an approval with them and without.
+
+Hub, worker and client are in this process, and its processor time is what counts: it hardly depends on what else the
+machine does. Two hubs stand side by side and take turns, of which each is short, and the ratio is taken of each pair.
+"""
+
+import asyncio
+import gc
+import logging
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
+
+from orchestration.domain.commands import Progress
+from orchestration.domain.names import OrchestrationName
+from orchestration.domain.request import ApprovalRequest, Choice
+from orchestration.hub.server import Hub
+from orchestration.runtime.connect import HUB_FILE, SDK_LOG, THREADS, Connection
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.ours import OURS
+from orchestration.sealing.worker import SealingWorker
+from tests.support import core_world
+from tests.support.board import Board
+from tests.support.core_world import CoreWorld
+
+AT_ONCE = 16  # and so many make one step
+_LOOK_S = 0.05
+_END_S = 60
+
+
+class _OpenWorker(SealingWorker):
+    """A worker of the same kind that checks no seal and makes none: it does as the SDK's does."""
+
+    _execute_orchestrator = TaskHubGrpcWorker._execute_orchestrator
+    _execute_activity = TaskHubGrpcWorker._execute_activity
+    _execute_entity_batch = TaskHubGrpcWorker._execute_entity_batch
+
+
+class _OpenConnection(Connection):
+    """To a hub on which nothing is sealed."""
+
+    def client(self) -> AsyncTaskHubGrpcClient:
+        """A client."""
+        return self.client_as_stored()
+
+    def worker(self) -> SealingWorker:
+        """A worker."""
+        concurrency = ConcurrencyOptions(
+            maximum_concurrent_activity_work_items=THREADS,
+            maximum_concurrent_orchestration_work_items=THREADS,
+            maximum_thread_pool_workers=THREADS,
+        )
+        made = _OpenWorker(
+            host_address=self._address,
+            data_converter=PydanticConverter(),
+            concurrency_options=concurrency,
+            logger=SDK_LOG,
+            emit_trace_spans=False,
+        )
+        made.sealing(self.keys, OURS)
+        return made
+
+
+def figures(directory: Path, steps: int) -> tuple[float, float, float]:
+    """Milliseconds of processor time for an approval, sealed and not: medians; and the median of their ratios."""
+    SDK_LOG.setLevel(logging.CRITICAL)  # that a worker was stopped is no news
+    found = asyncio.run(_figures(directory, steps))
+    core_world.all_closed()
+    return found
+
+
+async def _figures(directory: Path, steps: int) -> tuple[float, float, float]:
+    async with AsyncExitStack() as stack:
+        worlds = [
+            await stack.enter_async_context(_world(directory, kind)) for kind in (Connection, _OpenConnection)
+        ]
+        for world in worlds:  # once before it counts
+            await _step(world)
+        times: list[list[float]] = [[], []]
+        for step in range(steps):
+            for side in (0, 1) if step % 2 else (1, 0):  # neither is always first
+                times[side].append(await _step(worlds[side]))
+    sealed, unsealed = times
+    ratios = [one / other for one, other in zip(sealed, unsealed, strict=True)]
+    return statistics.median(sealed), statistics.median(unsealed), statistics.median(ratios)
+
+
+@asynccontextmanager
+async def _world(directory: Path, kind: type[Connection]) -> AsyncIterator[CoreWorld]:
+    place = directory / kind.__name__
+    place.mkdir(mode=0o700, parents=True)
+    hub = Hub(place / HUB_FILE, run_once=list(OrchestrationName), embedded=True)
+    hub.start()
+    connection = kind(hub.address, core_world.SEAL_KEYS, hub=hub)
+    board = Board()
+    async with core_world.opened(connection, board, board) as world:
+        yield world
+    core_world.close_later(connection)
+
+
+async def _step(world: CoreWorld) -> float:
+    gc.collect()
+    began = time.process_time()
+    await asyncio.gather(*(_approve(world) for _ in range(AT_ONCE)))
+    return (time.process_time() - began) / AT_ONCE * 1000
+
+
+async def _approve(world: CoreWorld) -> None:
+    asked = ApprovalRequest(
+        policy="purchase",
+        title="New laptops",
+        description="Three of them. " * 30,
+        amount=Decimal(4200),
+        requester="U0RITA",
+    )
+    request_id = await world.service.start(asked)
+    await _until(world, request_id, lambda progress: bool(progress.cards))
+    verdict = await world.decide(request_id, "U0ADA", Choice.APPROVE)
+    if not verdict.accepted:
+        raise RuntimeError(f"{request_id}: {verdict.reason}")
+    await _until(world, request_id, _is_signed)
+
+
+def _is_signed(progress: Progress) -> bool:
+    return progress.outcome is not None and progress.outcome.receipt is not None
+
+
+async def _until(world: CoreWorld, request_id: str, true: Callable[[Progress], bool]) -> None:
+    """Looks seldom: a look costs too, and is the same with seals and without but for its own."""
+    async with asyncio.timeout(_END_S):
+        while not true(await world.service.status(request_id)):
+            await asyncio.sleep(_LOOK_S)
