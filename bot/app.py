@@ -188,7 +188,15 @@ async def running(
         closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
-            serving(settings, service, slack_connection, [api, people.records], webhooks, membership)
+            serving(
+                settings,
+                service,
+                slack_connection,
+                [api, people.records],
+                webhooks,
+                membership,
+                records.warnings,
+            )
         )
         log.info("listening on http://%s:%d", settings.host, port)
         connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")

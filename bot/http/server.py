@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
@@ -38,9 +38,13 @@ async def serving(
     route_groups: Sequence[RouteGroup],
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
+    record_warnings: Callable[[], list[str]],
 ) -> AsyncIterator[int]:
-    """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on."""
-    application = _routes(settings, service, slack, twilio, membership)
+    """Serves until left; yields the port. Raises `SettingError` when the address cannot be listened on.
+
+    `record_warnings` are sentences for `/readyz` about the records.
+    """
+    application = _routes(settings, service, slack, twilio, membership, record_warnings)
     for group in route_groups:
         group.attach(application)
     runner = web.AppRunner(
@@ -74,6 +78,7 @@ def _routes(
     slack: SlackConnection,
     twilio: TwilioWebhooks | None,
     membership: HubMembership,
+    record_warnings: Callable[[], list[str]],
 ) -> web.Application:
     async def alive(_: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -83,10 +88,10 @@ def _routes(
 
         Warnings leave it at 200: the hub serves, and whoever took this process out of service would lose more.
         """
-        warnings: list[str] = []
+        warnings = record_warnings()
         try:
             hub_up = await service.reachable()
-            warnings = await service.warnings()
+            warnings += await service.warnings()
         except CountersignError:
             hub_up = False
         checks = {"hub": hub_up, "slack": await slack.ready()}

@@ -53,7 +53,11 @@ class Chain:
             os.close(self._lock)
             raise LogInUseError from error
         self._doubtful = True
-        self._file = os.open(folder / ENTRIES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._file = os.open(folder / ENTRIES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:
+            os.close(self._lock)
+            raise
         self._index: Index | None = None
         try:
             _sync_folder(folder)

@@ -23,6 +23,13 @@ CREATE TABLE IF NOT EXISTS entries (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS entries_by_request ON entries (request, nonce) WHERE request <> '';
 """
+# Where the entries of one kind about one start of a request are, in order.
+FIND: Final = (
+    "SELECT sequence, starts, ends, hash FROM entries "
+    "WHERE request = ? AND nonce = ? AND request <> '' AND kind = ? ORDER BY sequence"
+)
+# Whatever else goes wrong, such as a disk without room, says nothing against the file.
+_UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,15 @@ class Index:
     """An SQLite file beside the log. Not to be shared between threads without a lock."""
 
     def __init__(self, path: Path) -> None:
-        """Makes it where there is none, or one that cannot be read."""
+        """Makes it where there is none, or one that is no index of this release.
+
+        One that merely cannot be opened now is kept: it alone knows how long the log was.
+        """
         try:
             self._db = _open(path)
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _UNREADABLE:
+                raise
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             self._db = _open(path)
@@ -77,12 +89,7 @@ class Index:
 
     def find(self, request: str, nonce: str, kind: Kind) -> list[Indexed]:
         """The entries of that kind about that start of the request, in order."""
-        rows = self._db.execute(
-            "SELECT sequence, starts, ends, hash FROM entries "
-            "WHERE request = ? AND nonce = ? AND request <> '' AND kind = ? ORDER BY sequence",
-            (request, nonce, kind),
-        )
-        return [Indexed(*row) for row in rows]
+        return [Indexed(*row) for row in self._db.execute(FIND, (request, nonce, kind))]
 
     def at(self, sequence: int) -> Indexed | None:
         """The entry of that number."""

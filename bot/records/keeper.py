@@ -53,7 +53,7 @@ class RecordKeeper:
         self._webhook = webhook
         self._every = every
         self._head_every = head_every
-        self._heads = HeadFile(records.folder)
+        self._heads: HeadFile | None = None
         self._copied: int | None = None
         self._idle_logs_copied = False
         self._for_store: str | None = None
@@ -108,19 +108,22 @@ class RecordKeeper:
     def _sign_head(self) -> None:
         """Where the log has grown, where another key signs by now, and once a day in any case."""
         with self._records.lock:
-            last = self._records.chain.last
+            chain = self._records.chain
+            last = chain.last
+        self._heads = self._heads or HeadFile(chain.folder)
         signer = self._keys.listed()[0][0]
         known = self._heads.last
         age = time.time() - known.at if known else float("inf")
         grown = known is None or known.sequence != last.sequence
         due = known is None or known.kid != signer or age >= (self._head_every if grown else HEAD_AT_LEAST)
         if last.sequence and due:
-            head = sign_head(self._keys, self._issuer, self._records.chain.id, last.sequence, last.hash)
+            head = sign_head(self._keys, self._issuer, chain.id, last.sequence, last.hash)
             self._heads.add(head)
             self._for_store = self._for_webhook = head
 
     def _copy_head(self) -> None:
-        if self._store is not None and self._for_store is not None and (head := self._heads.last) is not None:
+        head = self._heads.last if self._heads else None
+        if self._store is not None and self._for_store is not None and head is not None:
             self._store.put_head(self._records.chain.id, head.sequence, head.signed_at, self._for_store)
             self._for_store = None
 
@@ -159,7 +162,7 @@ class RecordKeeper:
         """Once: those of processes that are no more, of which the end may never have been copied."""
         if self._store is None or self._idle_logs_copied:
             return
-        with idle_logs(self._records.folder.parent) as idle:
+        with idle_logs(self._records.chain.folder.parent) as idle:
             for one in idle:
                 entries = one.lines(self._store.last(one.id))
                 while not self._stopped.is_set() and (segment := next_segment(entries)) is not None:

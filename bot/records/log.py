@@ -5,6 +5,7 @@ The logs are folders in one directory. Each process writes one of its own, so se
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 import sqlite3
@@ -16,8 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+from bot.records.alarms import Alarms
 from bot.records.chain import Chain, DamagedLogError, LogInUseError
 from bot.records.entries import TYPE, Entry, Kind, Place, unchecked_claims
+from bot.records.siblings import receipts_in
 from bot.security.keys import SigningKeys
 from bot.security.receipts import TYPE as RECEIPT
 from bot.security.receipts import outcome_claims
@@ -27,15 +30,19 @@ from orchestration.domain.errors import DeliveryError, RecordsUnavailableError
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "records"  # in the data directory
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM_FOR_SQLITE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 
 
 class RecordLog:
     """`orchestration.ports.Signer` and `Records`. Safe to share between threads."""
 
-    def __init__(self, chain: Chain, sign: _Signer) -> None:
-        self._chain = chain
+    def __init__(self, folder: Path, sign: _Signer) -> None:
+        self._folder = folder
         self._sign = sign
-        self._lock = threading.Lock()
+        self._chain: Chain | None = None
+        self._lock = threading.RLock()
+        self._alarms = Alarms()
 
     @classmethod
     def open(
@@ -48,50 +55,39 @@ class RecordLog:
         """Goes on with a log of `folder` that no other process writes, or begins one.
 
         `issuer` is the server's own address, which every entry names; `now` is this machine's clock. A log that was cut
-        or changed is left as it is, and another one is begun. Raises `RecordsUnavailableError`.
+        or changed is left as it is, and another one is begun. On a disk without room it is opened as soon as there is
+        some: until then nothing is signed. Raises `RecordsUnavailableError` where it cannot be opened for another
+        reason.
         """
-        sign = _Signer(keys, issuer, now)
+        found = cls(folder, _Signer(keys, issuer, now))
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            damaged = []
-            for known in sorted(path for path in folder.iterdir() if path.is_dir()):
-                try:
-                    chain = Chain(known, sign)
-                except LogInUseError:
-                    continue
-                except DamagedLogError as error:
-                    log.error("ALARM the log %s is damaged: %s", known.name, error)  # noqa: TRY400 - says it all
-                    damaged.append({"log": known.name, "why": str(error)})
-                    continue
-                break
-            else:
-                chain = _begin(folder, sign)
-        except (OSError, sqlite3.Error) as error:
-            raise _unavailable("the log cannot be opened", error) from error
-        found = cls(chain, sign)
-        if chain.last.sequence == 0:
-            found._append(Kind.OPENED, {"damaged": damaged})
+            with found._lock:
+                found._opened()
+        except RecordsUnavailableError as error:
+            if not _is_for_want_of_room(error.__cause__):
+                raise
         return found
 
     @property
     def chain(self) -> Chain:
-        """The log itself; hold `lock` while you use it."""
-        return self._chain
+        """The log itself; hold `lock` while you use it. Raises `RecordsUnavailableError`."""
+        with self._lock:
+            return self._opened()
 
     @property
-    def folder(self) -> Path:
-        """Where the log lies."""
-        return self._chain.folder
-
-    @property
-    def lock(self) -> threading.Lock:
+    def lock(self) -> threading.RLock:
         """Keeps the threads of this process apart."""
         return self._lock
+
+    def warnings(self) -> list[str]:
+        """What an operator has to see to, as sentences; of this process since its start."""
+        return self._alarms.sentences()
 
     def close(self) -> None:
         """Lets another process go on with the log."""
         with self._lock:
-            self._chain.close()
+            if self._chain is not None:
+                self._chain.close()
 
     def sign_receipt(self, given: SignReceiptInput) -> str:
         """See `Signer`. What comes here was sealed by the turn that ended the request: the worker opens nothing else.
@@ -104,6 +100,9 @@ class RecordLog:
                 if _agree(unchecked_claims(known.jws), claims):
                     return known.jws
                 self._refuse(known, claims)
+            for known in self._elsewhere(outcome.request_id, outcome.nonce):
+                if not _agree(unchecked_claims(known.jws), claims):
+                    self._refuse(known, claims)
             return self._append(Kind.RECEIPT, claims, outcome.request_id, outcome.nonce).jws
 
     def purged(self, request_id: str, nonce: str, by: str) -> None:
@@ -119,11 +118,14 @@ class RecordLog:
             "ALARM %s: entry %d of the log %s says %s, and now it is said to be %s. This is not signed.",
             request,
             known.place.sequence,
-            self._chain.id,
+            known.place.log,
             on_record,
             claims["status"],
         )
+        self._alarms.conflict(request, str(on_record), str(claims["status"]))
         refused = {"sub": request, "jti": nonce, "on_record": known.place.sequence, "refused": dict(claims)}
+        if known.place.log != self._opened().id:
+            refused["on_record_in"] = known.place.log
         if not any(
             unchecked_claims(one.jws).get("refused") == refused["refused"]
             for one in self._find(request, nonce, Kind.CONFLICT)
@@ -133,19 +135,71 @@ class RecordLog:
 
     def _find(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
         try:
-            return self._chain.find(request, nonce, kind)
+            return self._opened().find(request, nonce, kind)
         except (OSError, sqlite3.Error, DamagedLogError) as error:
             raise _unavailable(f"{request} cannot be looked up", error) from error
 
+    def _elsewhere(self, request: str, nonce: str) -> list[Entry]:
+        """The receipts of that start in the other logs here, as after a change of the log that is written."""
+        mine = self._opened().folder
+        try:
+            others = sorted(path for path in self._folder.iterdir() if path.is_dir() and path != mine)
+        except OSError as error:
+            raise _unavailable(f"{request} cannot be looked up", error) from error
+        return [entry for other in others for entry in receipts_in(other, request, nonce)]
+
     def _append(self, kind: Kind, claims: Mapping[str, Any], request: str = "", nonce: str = "") -> Entry:
         """Adds an entry of that kind. Raises `RecordsUnavailableError`."""
+        return self._add(self._opened(), kind, claims, request, nonce)
+
+    def _add(
+        self, chain: Chain, kind: Kind, claims: Mapping[str, Any], request: str = "", nonce: str = ""
+    ) -> Entry:
         is_receipt = kind is Kind.RECEIPT
         said = dict(claims) if is_receipt else {"kind": kind, **claims}
         make = partial(self._sign, claims=said, type_=RECEIPT if is_receipt else TYPE)
         try:
-            return self._chain.append(kind, make, request, nonce)
+            entry = chain.append(kind, make, request, nonce)
         except (OSError, sqlite3.Error, DamagedLogError) as error:
-            raise _unavailable(f"{request or self._chain.id} cannot be put on record", error) from error
+            self._alarms.unavailable = str(error)
+            raise _unavailable(f"{request or chain.id} cannot be put on record", error) from error
+        self._alarms.unavailable = None
+        return entry
+
+    # ---- opening -----------------------------------------------------------------------------------------
+
+    def _opened(self) -> Chain:
+        """The log, with its first entry. Where it could not be opened before, it is tried anew."""
+        if self._chain is None:
+            chain, damaged = self._open_one()
+            try:
+                if chain.last.sequence == 0:
+                    self._add(chain, Kind.OPENED, {"damaged": damaged})
+            except BaseException:
+                chain.close()
+                raise
+            self._alarms.unavailable = None
+            self._chain = chain
+        return self._chain
+
+    def _open_one(self) -> tuple[Chain, list[dict[str, str]]]:
+        """A log that no other process writes, and which others are damaged."""
+        damaged: list[dict[str, str]] = []
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for known in sorted(path for path in self._folder.iterdir() if path.is_dir()):
+                try:
+                    return Chain(known, self._sign), damaged
+                except LogInUseError:
+                    continue
+                except DamagedLogError as error:
+                    log.error("ALARM the log %s is damaged: %s", known.name, error)  # noqa: TRY400 - says it all
+                    self._alarms.damaged(known.name)
+                    damaged.append({"log": known.name, "why": str(error)})
+            return _begin(self._folder, self._sign), damaged
+        except (OSError, sqlite3.Error) as error:
+            self._alarms.unavailable = str(error)
+            raise _unavailable("the log cannot be opened", error) from error
 
 
 @dataclass(frozen=True)
@@ -169,6 +223,14 @@ def _begin(folder: Path, sign: _Signer) -> Chain:
             return Chain(made, sign)
         except LogInUseError:  # another process has found it in this moment, and keeps it
             continue
+
+
+def _is_for_want_of_room(error: BaseException | None) -> bool:
+    """Whether that is why: it passes, and what waits for it is safe meanwhile."""
+    if isinstance(error, sqlite3.Error):
+        # The extended codes have the kind in their last byte.
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM_FOR_SQLITE
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _unavailable(what: str, error: Exception) -> RecordsUnavailableError:

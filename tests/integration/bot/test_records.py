@@ -105,6 +105,8 @@ async def test_a_purge_that_cannot_be_put_on_record_is_not_done(world: ApiWorld)
         chain._file, kept = -1, chain._file  # as when the disk is gone
     refused = await world.call("DELETE", f"{RUNTIME}/{request_id}", root)
     assert (refused.status, "nothing was done" in refused.body["detail"]) == (503, True)
+    [warning] = (await world.call("GET", "/readyz")).body["warnings"]
+    assert warning.startswith("Nothing can be put on record ([Errno 9] Bad file descriptor)")
     chain._file = kept
     assert (await world.call("GET", f"/api/approvals/{request_id}", root)).status == 200
     assert file.read_text().count('"purged"') == 0

@@ -182,11 +182,13 @@ def test_two_servers_may_both_have_signed_an_outcome(
     assert (len(report.logs), report.receipts, report.outcomes) == (2, 7, 5)
 
 
-def test_two_servers_that_signed_two_outcomes_are_found(
-    keeper: Keeper, replicas: tuple[RecordLog, RecordLog]
-) -> None:
-    _, other = replicas
-    other.sign_receipt(ended("deploy-1", status=Status.REJECTED))
+def test_two_servers_that_signed_two_outcomes_are_found(keeper: Keeper, tmp_path: Path) -> None:
+    """With a data directory each neither could see what the other had signed."""
+    other = Keeper(tmp_path / "other")
+    other.keys = keeper.keys
+    with other.open() as records:
+        records.sign_receipt(ended("deploy-1", status=Status.REJECTED))
+    shutil.copytree(other.folder, keeper.folder, dirs_exist_ok=True)
     [fault] = keeper.faults()
     assert "deploy-1 is " in fault
     assert "two outcomes of one request" in fault

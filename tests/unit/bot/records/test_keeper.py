@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 
 from bot.config import SettingError
 from bot.outbound.http_client import HttpClient
+from bot.records.head_file import HeadFile
 from bot.records.head_webhook import HeadWebhook, webhook_secret
 from bot.records.keeper import RecordKeeper
 from bot.records.log import RecordLog
@@ -75,7 +76,9 @@ def test_a_head_is_signed_when_the_log_has_grown_and_when_another_key_signs(keep
         keeper.keys.rotate()
         new = keeper.keys.listed()[0][0]
         assert heads() == [(old, 1), (old, 2), (new, 2)]
-        assert looking_after(keeper, records)._heads.last == background._heads.last
+        last = HeadFile(records.chain.folder).last
+        assert last is not None
+        assert (last.kid, last.sequence) == (new, 2)
         records.sign_receipt(ended("deploy-2"))
         looking_after(keeper, records).round()  # by default not twice within the hour
         assert len(heads()) == 4
@@ -87,7 +90,7 @@ def test_a_head_is_signed_when_the_log_has_grown_and_when_another_key_signs(keep
 def test_a_head_that_a_kill_cut_short_is_none(keeper: Keeper) -> None:
     with keeper.open() as records:
         looking_after(keeper, records).round()
-        with (records.folder / "heads.jsonl").open("a") as file:
+        with (records.chain.folder / "heads.jsonl").open("a") as file:
             file.write("eyJhbGciOi")
         assert keeper.faults() == []
         records.sign_receipt(ended("deploy-1"))

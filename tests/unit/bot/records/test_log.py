@@ -9,13 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.records.chain import ENTRIES
+from bot.records.chain import ENTRIES, INDEX
 from bot.records.entries import TYPE
 from bot.records.log import RecordLog
 from bot.security.keys import SigningKeys
@@ -189,6 +189,36 @@ def test_two_processes_that_share_a_directory_write_a_log_each(server: Server) -
         assert {again.chain.id, beside.chain.id} == {one.chain.id, other.chain.id}
 
 
+@pytest.mark.parametrize("still_written", [True, False])
+def test_another_outcome_than_in_another_log_here_is_not_signed(
+    server: Server, *, still_written: bool
+) -> None:
+    """Such as after the hub's file was put back to an older copy, and people decided anew."""
+    with server.open() as other, ExitStack() as closing:
+        one = closing.enter_context(server.open())
+        one.sign_receipt(ended())
+        if not still_written:
+            closing.close()
+        for _ in range(2):
+            with pytest.raises(DeliveryError, match="which is approved"):
+                other.sign_receipt(ended(status=Status.REJECTED))
+        [warning] = other.warnings()
+    assert "A second outcome of deploy-1 came: approved is on record" in warning
+    _, (kind, conflict) = server.entries(other.chain.folder / ENTRIES)
+    assert (kind, conflict["on_record"], conflict["on_record_in"]) == ("conflict", 2, one.chain.id)
+
+
+def test_a_log_beside_it_that_cannot_be_read_holds_up_no_outcome(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.open() as records:
+        with server.open() as other:
+            other.sign_receipt(ended())
+        (other.chain.folder / INDEX).write_bytes(b"no index, and longer than the head of one" * 20)
+        assert verify(records.sign_receipt(ended("deploy-2")), published(server.keys))["sequence"] == 2
+    assert f"the log {other.chain.id} cannot be looked at" in caplog.text
+
+
 def test_a_damaged_log_is_left_as_it_is_and_another_is_begun(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -200,6 +230,8 @@ def test_a_damaged_log_is_left_as_it_is_and_another_is_begun(
     file.write_bytes(cut)
     with server.open() as records:
         records.sign_receipt(ended("deploy-2"))
+        [warning] = records.warnings()
+        assert f"The log {damaged} of the records was cut or changed" in warning
     assert f"ALARM the log {damaged} is damaged" in caplog.text
     assert file.read_bytes() == cut
     [other] = [path for path in server.logs() if path != file]
@@ -225,9 +257,55 @@ def test_on_a_full_disk_nothing_is_signed_and_words_say_why(
             "the records: deploy-1 cannot be put on record ([Errno 27] File too large). It is tried again."
             in (caplog.text)
         )
+        [warning] = records.warnings()
+        assert "Nothing can be put on record ([Errno 27] File too large)" in warning
         receipt = records.sign_receipt(ended())
+        assert records.warnings() == []
         assert verify(receipt, published(server.keys))["sequence"] == 2
     assert [kind for kind, _ in server.entries()] == ["opened", "receipt"]
+
+
+@pytest.mark.parametrize("before", [[], ["opened", "receipt"]])
+def test_a_server_starts_on_a_full_disk_and_signs_once_there_is_room(
+    server: Server, tmp_path: Path, before: list[str]
+) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.touch()
+    if before:
+        with server.open() as records:
+            records.sign_receipt(ended("deploy-0"))
+    with room_for(nothing, 0):
+        records = RecordLog.open(server.folder, server.keys, ISSUER)
+        with pytest.raises(RecordsUnavailableError):
+            records.sign_receipt(ended())
+        [warning] = records.warnings()
+    assert "no outcome is signed and none goes out" in warning
+    records.sign_receipt(ended())
+    assert records.warnings() == []
+    records.close()
+    assert [kind for kind, _ in server.entries()] == [*(before or ["opened"]), "receipt"]
+
+
+def test_a_full_disk_at_the_start_does_not_hide_that_a_log_was_cut(server: Server, tmp_path: Path) -> None:
+    """The index alone knows how long the log was."""
+    nothing = tmp_path / "nothing"
+    nothing.touch()
+    with server.open() as records:
+        for request in ("deploy-1", "deploy-2"):
+            records.sign_receipt(ended(request))
+    with room_for(nothing, 0), server.open():
+        pass
+    [file] = server.logs()
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+    with server.open() as records:
+        [warning] = records.warnings()
+    assert "was cut or changed" in warning
+
+
+def test_a_folder_that_can_never_hold_a_log_stops_the_start(server: Server) -> None:
+    server.folder.write_text("a file")
+    with pytest.raises(RecordsUnavailableError), server.open():
+        pass
 
 
 def test_a_receipt_whose_place_in_the_index_was_lost_is_found_again(server: Server) -> None:
