@@ -85,6 +85,35 @@ class Approvers:
                 return None if person in found.people else Reason.DELEGATE_UNFIT
         return Reason.DIRECTORY_UNAVAILABLE
 
+    def look_for_gone(self, people: Collection[str]) -> Durable[None]:
+        """Tells the policy's owner who of these people is asked, and is no active member of the workspace any more.
+
+        No message reaches them, so nobody else would notice that the request waits for them. Each is told once a level.
+        Where the directory does not answer, nobody is taken for gone.
+        """
+        state = self._record.state
+        looked_up = [one for one in people if one not in self._record.policy.groups and one not in state.gone]
+        if not looked_up:
+            return
+        lookup = self._ctx.call_activity(
+            "active_people", input=ActivePeopleInput(people=looked_up), return_type=ActivePeople
+        )
+        try:
+            found = yield from self._inbox.meanwhile(lookup)
+        except TaskFailedError as error:
+            self._log.warning("%s: look-up of approvers failed: %s", self._record.request_id, error)
+            return
+        gone = [one for one in looked_up if one not in found.people]
+        if gone:
+            state.gone = [*state.gone, *gone]
+            step = self._effects.post_reply(StepKind.APPROVERS_GONE, people=gone)
+            tell = (
+                self._effects.tell_requester
+                if self._record.policy.owner in state.gone
+                else self._effects.tell_owner
+            )
+            tell(Notice.APPROVERS_GONE, step)
+
     def find_delegates(self, approvers: Sequence[str], members: Members | None) -> Durable[dict[str, str]]:
         """Puts a delegate in the place of each named approver who is away; returns those that are new.
 
@@ -183,7 +212,10 @@ class Approvers:
     def remind(self) -> Durable[None]:
         """Reminds who has not decided. Who has many waiting gets one digest a day."""
         reminded = []
+        yield from self.look_for_gone(self._record.voting.undecided())
         for person in self._record.voting.undecided():
+            if person in self._record.state.gone:
+                continue
             call: Task[Any] = self._ctx.call_entity(
                 EntityInstanceId(PERSON, entity_key(person)), "remind", {"now": self._now().isoformat()}
             )

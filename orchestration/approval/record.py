@@ -68,6 +68,7 @@ class Record:
         state.votes, state.delegates, state.delegated, state.confirmed = [], {}, [], []
         state.asked = None
         state.undecidable = False
+        state.gone = []
         state.round += 1
         state.open_rounds = [state.round]
         state.shortened = self.request.timeout is not None and self.request.timeout < level.timeout

@@ -109,6 +109,12 @@ class ApprovalRun:
         self._effects.refresh_cards()
         self._effects.post_card(level.channel or record.policy.channel, level.notify)
         self._tell_delegates(away)
+        yield from self._look_for_gone()
+
+    def _look_for_gone(self) -> Durable[None]:
+        """Who was asked and cannot be reached is told, once the card is on its way."""
+        self._busy()
+        yield from self._approvers.look_for_gone(self.record.voting.named())
 
     def _tell_delegates(self, away: dict[str, str]) -> None:
         for absent, delegate in away.items():
@@ -145,6 +151,7 @@ class ApprovalRun:
         step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel, text=why)
         self._effects.tell_requester(Notice.PROGRESS, step)
         self._tell_delegates(away)
+        yield from self._look_for_gone()
 
     def _escalation_helps(self, members: Members) -> bool:
         """Whether the round of the escalation can be approved. If not, it is said: else people wait for nobody."""

@@ -55,6 +55,9 @@ class State(BaseModel):
     shortened: bool = Field(
         default=False, description="Whether the requester asked for less time than the level has"
     )
+    gone: list[str] = Field(
+        default_factory=list, description="Who is asked, and is no active member of the workspace any more"
+    )
     undecidable: bool = Field(default=False, description="Whether no open round can be approved any more")
     asked: list[str] | None = Field(
         default=None, description="Who was asked when the level opened; None while nobody could tell"

@@ -82,6 +82,7 @@ class StepKind(StrEnum):
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
+    APPROVERS_GONE = "approvers_gone"  # from the workspace
     CODE_SENT = "code_sent"
     CODE_FAILED = "code_failed"
     CODE_UNDELIVERED = "code_undelivered"  # so it is reported; it still counts if it comes
@@ -118,6 +119,7 @@ class Notice(StrEnum):
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
+    APPROVERS_GONE = "approvers_gone"
     CODE_FAILED = "code_failed"
     CODE_UNDELIVERED = "code_undelivered"
     REFUSED = "refused"  # although the code was right

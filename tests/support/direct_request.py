@@ -20,7 +20,8 @@ _COUNT = itertools.count(1)
 class DirectRequest:
     """One request, by Rita.
 
-    `groups` are as the directory has them, `entries` what people said of being away. Both are in `people`.
+    `groups` are as the directory has them, `entries` what people said of being away, `inactive` who has left. All of it
+    is in `people`.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class DirectRequest:
         *,
         entries: dict[str, PersonEntry] | None = None,
         silent: bool = False,
+        inactive: set[str] | None = None,
     ) -> None:
         self.people = Neighbours()
         self.people.groups.update(groups or {})
         self.people.entries.update(entries or {})
         self.people.failing = silent
+        self.people.inactive |= inactive or set()
         request = ApprovalRequest(policy=policy, title="Steel", requester="U0RITA")
         self.run = DirectRun(taken(request, book, SlackIds()), self.people)
 

@@ -49,7 +49,7 @@ _ACTIVITIES: Final = {
     "send_message": "Message sent",
     "run_action": "Action run",
     "members": "Group members looked up",
-    "active_people": "Delegate looked up",
+    "active_people": "People looked up",
     "sign_receipt": "Receipt signed",
     "send_callback": "Callback delivered",
     "notify_instance": "Orchestration told",

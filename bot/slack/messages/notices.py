@@ -160,6 +160,15 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
     )
 
 
+def _approvers_gone(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    people = ", ".join(mention(person) for person in tell.step.people) if tell.step else "somebody"
+    return NoticeMessage(
+        f"✗ {what} asks {people}, who cannot be reached: no active member of this workspace has that account. The "
+        f"others who may decide it still can. For later requests, name somebody else in the policy file. "
+        f"{_link(tell, links)}".rstrip()
+    )
+
+
 def _code_failed(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     return NoticeMessage(f"✗ {what}: {unconfirmed(_said(tell))} {_link(tell, links)}".rstrip())
 
@@ -275,6 +284,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.CARD_STALE: _card_stale,
     Notice.UNSIGNED: _unsigned,
     Notice.CARD_NOT_POSTED: _card_not_posted,
+    Notice.APPROVERS_GONE: _approvers_gone,
     Notice.CODE_FAILED: _code_failed,
     Notice.CODE_UNDELIVERED: _code_undelivered,
     Notice.VOTE_WITHDRAWN: _vote_withdrawn,

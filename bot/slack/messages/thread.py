@@ -105,6 +105,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.CARD_NOT_POSTED: lambda step: (
         f"{NO} A card could not be posted in {_place(step)}: {safe(step.text, SHORT)}"
     ),
+    StepKind.APPROVERS_GONE: lambda step: (
+        f"{NO} No active member of this workspace: {_people(step)}. Nobody can reach them"
+    ),
     StepKind.CODE_SENT: lambda step: f"{OPEN} A code was sent to {_possessive(step)} phone",
     StepKind.CODE_UNDELIVERED: lambda step: (
         f"{NO} The code for {_who(step)} has not arrived: {why_not(step.text)}"

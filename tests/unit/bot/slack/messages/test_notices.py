@@ -61,6 +61,10 @@ LINES = [
         step(StepKind.CARD_NOT_POSTED, place="C0DEPLOYS", text="There is no such channel."),
         "✗ A card could not be posted in <#C0DEPLOYS>: There is no such channel.",
     ),
+    (
+        step(StepKind.APPROVERS_GONE, people=["U0ADA", "U0BOB"]),
+        "✗ No active member of this workspace: <@U0ADA> <@U0BOB>. Nobody can reach them",
+    ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
         step(StepKind.CODE_UNDELIVERED, actor="U0ADA", text="expired"),
