@@ -18,7 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
 from bot.config import Settings
-from bot.http.api import Api
+from bot.http.api import Api, ApiServices
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
 from bot.http.server import serving
@@ -61,7 +61,8 @@ from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
-from orchestration.service.challenges import ChallengeService
+from orchestration.service.entities import Entities
+from orchestration.service.instances import Instances
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
@@ -144,7 +145,14 @@ async def running(
         operations = Operations(client, records)
         sender = CallbackSender(secrets, http)
         outcome_activities, api = _for_programs(
-            settings, operations, service, secrets, keys, records, sender, challenges, inventory
+            settings,
+            ApiServices(
+                service, operations, Instances(client, operations), Entities(client), inventory, challenges
+            ),
+            secrets,
+            keys,
+            records,
+            sender,
         )
         people = _for_people(settings, connection, client, operations, service, secrets, redraw_every)
 
@@ -252,29 +260,24 @@ async def _joined(
     return membership
 
 
-def _for_programs(  # noqa: PLR0913, PLR0917 - each is a service that the API offers
+def _for_programs(
     settings: Settings,
-    operations: Operations,
-    service: ApprovalService,
+    services: ApiServices,
     secrets: Secrets,
     keys: SigningKeys,
     records: RecordLog,
     sender: CallbackSender,
-    challenges: ChallengeService | None,
-    inventory: SealInventory,
 ) -> tuple[OutcomeActivities, Api]:
     api = Api(
-        service,
-        operations,
+        services,
         TokenFile(settings.data_dir / TOKENS),
         secrets,
         keys,
         public_url=settings.public_url,
         issuer=settings.issuer,
-        inventory=inventory,
-        challenges=challenges,
     )
-    return OutcomeActivities(api.outcome_events(records), sender, service.book, SlackIds()), api
+    book = services.approvals.book
+    return OutcomeActivities(api.outcome_events(records), sender, book, SlackIds()), api
 
 
 @dataclass(frozen=True)

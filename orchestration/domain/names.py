@@ -65,6 +65,7 @@ def folded(name: str) -> str:
 
 
 _ORCHESTRATIONS: Final = frozenset(folded(name) for name in OrchestrationName)
+_ENTITIES: Final = frozenset(folded(name) for name in EntityName)
 _EVENTS: Final = tuple(folded(name) for name in EventName)
 _PREFIXES: Final = tuple(sorted({*(folded(prefix) for prefix in IdPrefix), *_FORMER}))
 
@@ -77,6 +78,17 @@ def is_own_orchestration(name: str) -> bool:
 def is_entity(instance_id: str) -> bool:
     """Whether this is how a hub writes the ID of an entity, `@name@key`."""
     return folded(instance_id).startswith(_ENTITY_MARK)
+
+
+def is_own_entity(name: str) -> bool:
+    """Whether an entity of this name belongs to Countersign. One without a name counts as its own."""
+    return not name or folded(name) in _ENTITIES
+
+
+def is_own_id(instance_id: str) -> bool:
+    """Whether an ID begins as those of our own instances do that are named after no policy."""
+    said = folded(instance_id).replace("_", "-")
+    return any(said == prefix or said.startswith(f"{prefix}-") for prefix in _PREFIXES)
 
 
 def is_own_event(name: str) -> bool:

@@ -207,9 +207,12 @@ class Operations:
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         """Has another orchestration's instance that failed run again from where it failed.
 
-        Raises `UnknownRequestError`, `OwnInstanceError`, and `WrongStateError` where it has not failed.
+        Raises `UnknownRequestError`, `OwnInstanceError`, `EndedInstanceError` where it has ended well, and
+        `WrongStateError` where it is under way.
         """
-        await self._foreign(instance_id, NEVER_AGAIN)
+        state = await self._foreign(instance_id, NEVER_AGAIN)
+        if state.runtime_status in OVER - {OrchestrationStatus.FAILED}:
+            raise EndedInstanceError
         with translated(_replayed):
             await within_budget(self._client.rewind_orchestration(instance_id, reason=reason))
 

@@ -20,12 +20,14 @@ REQUEST: Final = {"policy": "deploy", "title": "x", "requester": "U0RITA"}
 
 @contextmanager
 def strange_worker(
-    connection: Connection, **orchestrators: Callable[..., Any]
+    connection: Connection, *entities: type[Any], **orchestrators: Callable[..., Any]
 ) -> Iterator[TaskHubGrpcWorker]:
-    """A worker of another program, which takes the work of these orchestrations and of no other."""
+    """A worker of another program, which takes the work of these orchestrations and entities, and of no other."""
     worker = TaskHubGrpcWorker(host_address=connection._address, data_converter=PydanticConverter())
     for name, orchestrator in orchestrators.items():
         worker._registry.add_named_orchestrator(name, orchestrator)
+    for entity in entities:
+        worker.add_entity(entity)
     worker.use_work_item_filters()
     worker.start()
     yield worker

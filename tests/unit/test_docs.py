@@ -22,7 +22,9 @@ from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
+from bot.http.api.entities import EntityRoutes
 from bot.http.api.hooks import HookRoutes
+from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.seals import SealRoutes
@@ -232,9 +234,11 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         ChallengeRoutes(nothing),
         HookRoutes(nothing, nothing),
         ManagementRoutes(nothing, nothing),
+        InstancesRoutes(nothing, nothing),
+        EntityRoutes(nothing),
         JwksRoutes(nothing, nothing),
         SealRoutes(nothing),
-        DocsRoutes(),
+        DocsRoutes(None),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]
     rows = table(ROOT / "docs/reference/http-api.md", "Addresses")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -10,7 +11,9 @@ from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
+from bot.http.api.entities import EntityRoutes
 from bot.http.api.hooks import HookRoutes
+from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
@@ -23,46 +26,57 @@ from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.entities import Entities
+from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.seals import SealInventory
 
-__all__ = ["Api"]
+__all__ = ["Api", "ApiServices"]
+
+
+@dataclass(frozen=True)
+class ApiServices:
+    """What the API offers. `challenges` is there where an SMS account is configured, and so are its endpoints."""
+
+    approvals: ApprovalService
+    operations: Operations
+    instances: Instances
+    entities: Entities
+    inventory: SealInventory
+    challenges: ChallengeService | None = None
 
 
 class Api:
     """Everything under /api, ready to be attached to an application."""
 
-    def __init__(  # noqa: PLR0913 - each is a service that it offers
+    def __init__(
         self,
-        service: ApprovalService,
-        operations: Operations,
+        services: ApiServices,
         tokens: TokenFile,
         secrets: Secrets,
         keys: SigningKeys,
         *,
         public_url: str | None,
         issuer: str,
-        inventory: SealInventory,
-        challenges: ChallengeService | None = None,
     ) -> None:
-        """`challenges` is given where an SMS account is configured; without it those endpoints are not there."""
-        self.inventory = inventory
+        self.inventory = services.inventory
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
-        self._approvals = ApprovalRoutes(service, operations, urls)
-        management = ManagementRoutes(operations, urls)
-        docs, seals = DocsRoutes(), SealRoutes(inventory)
+        self._approvals = ApprovalRoutes(services.approvals, services.operations, urls)
+        docs = DocsRoutes(public_url)
         groups = (
             self._approvals,
-            HookRoutes(operations, urls),
-            management,
+            HookRoutes(services.operations, urls),
+            ManagementRoutes(services.operations, urls),
+            InstancesRoutes(services.instances, urls),
+            EntityRoutes(services.entities),
             JwksRoutes(keys, issuer),
-            seals,
+            SealRoutes(services.inventory),
             docs,
         )
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]
-        if challenges is not None:
-            endpoints += ChallengeRoutes(challenges).endpoints()
+        if services.challenges is not None:
+            endpoints += ChallengeRoutes(services.challenges).endpoints()
         docs.describe(endpoints)
         self.authenticator = Authenticator(endpoints, tokens, rates)
 

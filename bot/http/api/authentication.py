@@ -35,7 +35,8 @@ class Authenticator:
         for endpoint in self.endpoints:
             # A part may have any character, also a coded slash; the pattern of aiohttp itself leaves braces out.
             path = _PART.sub(r"{\1:[^/]+}", endpoint.path)
-            application.router.add_route(endpoint.method, path, self._guarded(endpoint))
+            for way in (path, f"{path}/") if endpoint.trailing_slash else (path,):
+                application.router.add_route(endpoint.method, way, self._guarded(endpoint))
 
     def _guarded(self, endpoint: Endpoint) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

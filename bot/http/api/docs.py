@@ -24,7 +24,8 @@ _HEADERS: Final = {
 class DocsRoutes:
     """The two addresses, over a table of endpoints that includes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, public_url: str | None) -> None:
+        self._public_url = public_url
         self._document: dict[str, Any] = {}
         self._page = ""
 
@@ -54,7 +55,7 @@ class DocsRoutes:
 
     def describe(self, endpoints: Sequence[Endpoint]) -> None:
         """Writes both once, as the table does not change while the process runs."""
-        self._document = document(endpoints)
+        self._document = document(endpoints, self._public_url)
         self._page = page(self._document, endpoints)
 
     async def openapi(self, _: ApiCall) -> web.Response:

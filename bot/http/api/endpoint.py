@@ -38,6 +38,7 @@ class ResponseSpec:
     headers: tuple[str, ...] = ()
     content_type: str = JSON
     any_json: bool = False
+    is_list: bool | None = False  # with `any_json`: a list; None for any value
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Endpoint:
     """One method on one path. `scopes`: any one of them lets a token in; without any, no token is asked for.
 
     `keyed`: the URL may carry a signed key (`code`) instead of a token, which the handler checks. `any_body`
-    takes any JSON; `loose_query` are parameters of which unknown ones are no error.
+    takes any JSON; `loose_query` are parameters of which unknown ones are no error, and `loose_headers` may be left
+    out. `trailing_slash`: the path may end with one.
     """
 
     method: Method
@@ -61,6 +63,8 @@ class Endpoint:
     keyed: bool = False
     any_body: bool = False
     loose_query: tuple[str, ...] = ()
+    loose_headers: tuple[str, ...] = ()
+    trailing_slash: bool = False
     tag: str = "Approvals"
     body_optional: bool = False
 

@@ -8,7 +8,6 @@ from aiohttp import web
 
 from bot.http.api import json_text
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
-from bot.http.api.management import event_payload
 from bot.http.api.models import Hook, NewHook
 from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
@@ -66,6 +65,6 @@ class HookRoutes:
             raise Problem("unauthenticated", "The key in this address is wrong, or has expired.")
         raw = await call.raw()
         is_json = call.request.content_type.endswith("json")
-        payload = event_payload(raw) if is_json else json_text.payload(raw.decode(errors="replace"))
+        payload = json_text.event(raw) if is_json else json_text.payload(raw.decode(errors="replace"))
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)

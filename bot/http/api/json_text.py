@@ -42,6 +42,11 @@ def parse(raw: bytes) -> Any:
     return value
 
 
+def event(raw: bytes) -> Any:
+    """The JSON of a body that another program will get; without a body null. Raises `Problem`."""
+    return payload(parse(raw)) if raw else None
+
+
 def payload(value: Any) -> Any:
     """The value, for another program. Raises `Problem` for the character NUL, which ends a text in many of them."""
     if b"\\u0000" in write(value):

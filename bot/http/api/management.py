@@ -8,37 +8,23 @@ restart reaches an instance of Countersign's own.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from bot.http.api import json_text
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response, plain_json
-from bot.http.api.models import Approval, Instance, Purged, Started
+from bot.http.api.instance_json import event_json, instance_json, public_json
+from bot.http.api.models import Instance, Purged, Started
 from bot.http.api.problems import Problem
-from bot.http.api.urls import ADMIN_RIGHT, MANAGEMENT, STATUS_RIGHT, Urls
+from bot.http.api.urls import ADMIN_RIGHT, MANAGEMENT, POLL_AFTER, STATUS_RIGHT, Urls
 from bot.security.tokens import ADMIN, READ
-from orchestration.approval.status import progress_of
 from orchestration.domain.errors import UnknownRequestError
-from orchestration.domain.request import APPROVAL, Outcome
 from orchestration.service.approvals import OVER
 from orchestration.service.operations import Operations
 
-POLL_AFTER: Final = "10"  # seconds, as theirs
 _EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")
 LONGEST_REASON: Final = 2000
-
-STATUSES: Final = {
-    OrchestrationStatus.RUNNING: "Running",
-    OrchestrationStatus.COMPLETED: "Completed",
-    OrchestrationStatus.FAILED: "Failed",
-    OrchestrationStatus.TERMINATED: "Terminated",
-    OrchestrationStatus.CONTINUED_AS_NEW: "ContinuedAsNew",
-    OrchestrationStatus.PENDING: "Pending",
-    OrchestrationStatus.SUSPENDED: "Suspended",
-}
 
 
 class ManagementRoutes:
@@ -124,7 +110,7 @@ class ManagementRoutes:
                 "Run a failed instance of another orchestration again from where it failed",
                 frozenset({ADMIN}),
                 accepted,
-                ("malformed", "not-found", "conflict"),
+                ("malformed", "not-found", "conflict", "gone"),
                 keyed=True,
                 tag="Management",
                 loose_query=("reason",),
@@ -150,12 +136,12 @@ class ManagementRoutes:
         query = call.request.query
         inside = call.has_token or self._urls.may_act(call, instance_id)
         with_input = query.get("showInput", "true").lower() != "false"
-        body = _instance(state, with_input=with_input) if inside else _public(state)
+        body = instance_json(state, with_input=with_input) if inside else public_json(state)
         if query.get("showHistory", "").lower() == "true" and inside:
             events = await self._operations.history(instance_id)
             with_output = query.get("showHistoryOutput", "").lower() == "true"
             body["historyEvents"] = [
-                _event(event.to_dict(), type(event).__name__, with_output=with_output) for event in events
+                event_json(event.to_dict(), type(event).__name__, with_output=with_output) for event in events
             ]
         if body["runtimeStatus"] in {"Completed", "Terminated"}:
             return plain_json(body)
@@ -173,7 +159,7 @@ class ManagementRoutes:
             raise Problem("malformed", "The event's name is not 1 to 100 printable ASCII characters.")
         if call.request.content_type != "application/json":
             raise Problem("malformed", "Send JSON: Content-Type: application/json.")
-        payload = event_payload(await call.raw())
+        payload = json_text.event(await call.raw())
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)
 
@@ -240,70 +226,8 @@ class ManagementRoutes:
             raise Problem("gone")
 
 
-def event_payload(raw: bytes) -> Any:
-    """The JSON of an event; none is null. Raises `Problem`."""
-    return json_text.payload(json_text.parse(raw)) if raw else None
-
-
 def _reason(call: ApiCall) -> str | None:
     reason = call.request.query.get("reason")
     if reason is not None and (len(reason) > LONGEST_REASON or not reason.isprintable()):
         raise Problem("malformed", f"reason: at most {LONGEST_REASON} printable characters.")
     return reason
-
-
-def _instance(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
-    status = STATUSES[state.runtime_status]
-    custom, output = json_text.shown(state.serialized_custom_status), json_text.shown(state.serialized_output)
-    if state.name == APPROVAL and state.runtime_status not in OVER and (outcome := _outcome(state)):
-        status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
-    if state.failure_details is not None:
-        output = state.failure_details.message
-    return {
-        "name": state.name,
-        "instanceId": state.instance_id,
-        "runtimeStatus": status,
-        "input": json_text.shown(state.serialized_input) if with_input else None,
-        "customStatus": custom,
-        "output": output,
-        "createdTime": _time(state.created_at),
-        "lastUpdatedTime": _time(state.last_updated_at),
-    }
-
-
-def _public(state: OrchestrationState) -> dict[str, Any]:
-    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside.
-
-    Raises `UnknownRequestError` for anything else: of that nothing is sealed, and it would be taken for an approval.
-    """
-    if state.name != APPROVAL:
-        raise UnknownRequestError
-    shown = _instance(state, with_input=False)
-    try:
-        approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
-    except UnknownRequestError:
-        approval = None
-    return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}
-
-
-def _outcome(state: OrchestrationState) -> Outcome | None:
-    """None also for an instance that somebody started with anything: it is shown all the same."""
-    try:
-        return progress_of(state).outcome
-    except UnknownRequestError:
-        return None
-
-
-def _event(event: dict[str, Any], kind: str, *, with_output: bool) -> dict[str, Any]:
-    """One event of the history, named as theirs; inputs and results only where asked for."""
-    shown = {"EventType": kind.removesuffix("Event"), "Timestamp": event.get("timestamp")}
-    hidden = {"timestamp"} if with_output else {"timestamp", "input", "result", "output"}
-    return {
-        **shown,
-        **{name: value for name, value in event.items() if name not in hidden and value is not None},
-    }
-
-
-def _time(time: datetime) -> str:
-    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return aware.isoformat(timespec="seconds").replace("+00:00", "Z")

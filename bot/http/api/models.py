@@ -257,6 +257,8 @@ class Started(BaseModel):
     terminate_post_uri: str = Field(alias="terminatePostUri")
     suspend_post_uri: str = Field(alias="suspendPostUri")
     resume_post_uri: str = Field(alias="resumePostUri")
+    rewind_post_uri: str = Field(alias="rewindPostUri")
+    restart_post_uri: str = Field(alias="restartPostUri")
     purge_history_delete_uri: str = Field(alias="purgeHistoryDeleteUri")
 
 

@@ -22,8 +22,8 @@ _DESCRIPTION: Final = (
 )
 
 
-def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The whole document. Equal tables give equal documents."""
+def document(endpoints: Iterable[Endpoint], public_url: str | None = None) -> dict[str, Any]:
+    """The whole document. Equal tables give equal documents. Without a `public_url` it names no server but its own."""
     listed = list(endpoints)
     schemas = _schemas(listed)
     paths: dict[str, dict[str, Any]] = {}
@@ -33,6 +33,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Countersign", "version": VERSION, "description": _DESCRIPTION},
+        "servers": [{"url": public_url or "/"}],
         "paths": paths,
         "components": {
             "schemas": {name: schema for name, schema in schemas.items() if name not in queries},
@@ -131,6 +132,10 @@ def _parameters(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[str, A
         for name in endpoint.loose_query
     ]
     found += [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
+        for name in endpoint.loose_headers
+    ]
+    found += [
         {
             "name": name,
             "in": "header",
@@ -165,7 +170,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
         elif answer.content_type != JSON:
             response["content"] = {answer.content_type: {"schema": {"type": "string"}}}
         elif answer.any_json:
-            response["content"] = {JSON: {"schema": {"type": "object"}}}
+            shape = {} if answer.is_list is None else {"type": "array" if answer.is_list else "object"}
+            response["content"] = {JSON: {"schema": shape}}
         found[str(status)] = response
     by_status: dict[int, list[str]] = {}
     for kind in problems_of(endpoint):

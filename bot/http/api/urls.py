@@ -12,7 +12,9 @@ from bot.http.api.rate_limit import RateLimiter
 from bot.security.secrets import Secrets
 from bot.security.tokens import ADMIN, Token, TokenFile
 
-MANAGEMENT: Final = "/runtime/webhooks/durabletask/instances"
+RUNTIME: Final = "/runtime/webhooks/durabletask"
+MANAGEMENT: Final = f"{RUNTIME}/instances"
+POLL_AFTER: Final = "10"  # seconds, as theirs
 LIFETIME: Final = timedelta(days=90)  # how long the keys in management addresses are good
 STATUS_RIGHT: Final = "status"
 ADMIN_RIGHT: Final = "admin"
@@ -70,6 +72,8 @@ class Urls:
             terminate_post_uri=f"{instance}/terminate?reason={{text}}&{act}".rstrip("&"),
             suspend_post_uri=f"{instance}/suspend?reason={{text}}&{act}".rstrip("&"),
             resume_post_uri=f"{instance}/resume?reason={{text}}&{act}".rstrip("&"),
+            rewind_post_uri=f"{instance}/rewind?reason={{text}}&{act}".rstrip("&"),
+            restart_post_uri=f"{instance}/restart?{act}".rstrip("?"),
             purge_history_delete_uri=f"{instance}?{act}".rstrip("?"),
         )
 

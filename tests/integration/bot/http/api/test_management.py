@@ -31,6 +31,8 @@ async def test_the_addresses_in_the_202_work_without_a_header_and_for_what_the_t
         "terminatePostUri",
         "suspendPostUri",
         "resumePostUri",
+        "rewindPostUri",
+        "restartPostUri",
         "purgeHistoryDeleteUri",
     }
     looked = await api.call("GET", asked["statusQueryGetUri"])

@@ -306,19 +306,6 @@ async def test_what_has_not_failed_or_ended_is_not_run_again_and_the_answer_says
         assert (answer.status, why in answer.body["detail"]) == (409, True), answer.body
 
 
-async def test_no_address_starts_an_orchestration_by_its_name(api: ApiWorld) -> None:
-    """Durable Functions has one. Here a request is asked for, and an input of the caller's own starts nothing."""
-    root = api.token("root", "U0RITA", "request", "read", "admin")
-    for name in (*OrchestrationName, "listener"):
-        for place in (f"/runtime/webhooks/durabletask/orchestrators/{name}", f"{RUNTIME}/{name}"):
-            answer = await api.call("POST", place, root, json={"request": {"policy": "deploy"}})
-            assert answer.status in {404, 405}, place
-        answer = await api.call(
-            "POST", f"/runtime/webhooks/durabletask/orchestrators/{name}/x", root, json={}
-        )
-        assert answer.status == 404
-
-
 async def test_an_instance_that_somebody_started_with_anything_is_listed_nowhere_and_can_be_stopped(
     own_api: ApiWorld,
 ) -> None:

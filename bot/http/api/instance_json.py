@@ -1,0 +1,84 @@
+"""Instances as the clients of Durable Functions know them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from durabletask.client import OrchestrationState, OrchestrationStatus
+
+from bot.http.api import json_text
+from bot.http.api.models import Approval
+from orchestration.approval.status import progress_of
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.request import APPROVAL, Outcome
+from orchestration.service.approvals import OVER
+
+STATUSES: Final = {
+    OrchestrationStatus.RUNNING: "Running",
+    OrchestrationStatus.COMPLETED: "Completed",
+    OrchestrationStatus.FAILED: "Failed",
+    OrchestrationStatus.TERMINATED: "Terminated",
+    OrchestrationStatus.CONTINUED_AS_NEW: "ContinuedAsNew",
+    OrchestrationStatus.PENDING: "Pending",
+    OrchestrationStatus.SUSPENDED: "Suspended",
+}
+
+
+def instance_json(state: OrchestrationState, *, with_input: bool) -> dict[str, Any]:
+    """The instance. An approval is Completed from the moment its outcome stands."""
+    status = STATUSES[state.runtime_status]
+    custom, output = json_text.shown(state.serialized_custom_status), json_text.shown(state.serialized_output)
+    if state.name == APPROVAL and state.runtime_status not in OVER and (outcome := _outcome(state)):
+        status, output = "Completed", outcome.model_dump(mode="json", by_alias=True)
+    if state.failure_details is not None:
+        output = state.failure_details.message
+    return {
+        "name": state.name,
+        "instanceId": state.instance_id,
+        "runtimeStatus": status,
+        "input": json_text.shown(state.serialized_input) if with_input else None,
+        "customStatus": custom,
+        "output": output,
+        "createdTime": time_text(state.created_at),
+        "lastUpdatedTime": time_text(state.last_updated_at),
+    }
+
+
+def public_json(state: OrchestrationState) -> dict[str, Any]:
+    """What the key of a status address shows: what an approval is and how it stands, and nothing from inside.
+
+    Raises `UnknownRequestError` for anything else: of that nothing is sealed, and it would be taken for an approval.
+    """
+    if state.name != APPROVAL:
+        raise UnknownRequestError
+    shown = instance_json(state, with_input=False)
+    try:
+        approval = Approval.of(progress_of(state)).model_dump(mode="json", by_alias=True)
+    except UnknownRequestError:
+        approval = None
+    return {**shown, "customStatus": approval, "output": approval and approval["outcome"]}
+
+
+def _outcome(state: OrchestrationState) -> Outcome | None:
+    """None also for an instance that somebody started with anything: it is shown all the same."""
+    try:
+        return progress_of(state).outcome
+    except UnknownRequestError:
+        return None
+
+
+def event_json(event: dict[str, Any], kind: str, *, with_output: bool) -> dict[str, Any]:
+    """One event of the history, named as theirs; inputs and results only where asked for."""
+    shown = {"EventType": kind.removesuffix("Event"), "Timestamp": event.get("timestamp")}
+    hidden = {"timestamp"} if with_output else {"timestamp", "input", "result", "output"}
+    return {
+        **shown,
+        **{name: value for name, value in event.items() if name not in hidden and value is not None},
+    }
+
+
+def time_text(time: datetime) -> str:
+    """A time as theirs, in UTC."""
+    aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return aware.isoformat(timespec="seconds").replace("+00:00", "Z")
