@@ -61,18 +61,17 @@ _TOLD: Final[dict[str, Callable[[pb.HistoryEvent], tuple[str, ...]]]] = {
     "executionTerminated": lambda _: (),
 }
 # These say that the hub carried out what the orchestration asked for, or frame a turn. They tell it nothing.
-_BOOKKEEPING: Final = frozenset(
+_SILENT: Final = frozenset(
     {
         "orchestratorCompleted",
         "executionCompleted",
-        "taskScheduled",
         "timerCreated",
-        "subOrchestrationInstanceCreated",
-        "entityOperationCalled",
         "entityOperationSignaled",
         "eventSent",
     }
 )
+# So do these, of calls that are answered later.
+_CALLS: Final = frozenset({"taskScheduled", "subOrchestrationInstanceCreated", "entityOperationCalled"})
 
 
 class StartRefusedError(CountersignError):
@@ -116,7 +115,10 @@ class HistoryReader:
         if kind == "executionStarted":
             self._start(event.executionStarted)
             return True
-        if not self.ours:
+        if kind in _SILENT or not self.ours:
+            return True
+        if kind in _CALLS:
+            self._note_call(event, kind)
             return True
         if not self._counts(event, kind):
             self._warn(
@@ -135,8 +137,7 @@ class HistoryReader:
         if kind in _FAILURES:
             answer = _FAILURES[kind]
             return (answer.call, getattr(getattr(event, kind), answer.number)) in self._calls
-        self._note_call(event, kind)
-        return kind in _TOLD or kind in _BOOKKEEPING
+        return kind in _TOLD
 
     def _tell(self, event: pb.HistoryEvent) -> None:
         kind = event.WhichOneof("eventType") or ""
@@ -151,7 +152,7 @@ class HistoryReader:
             self.digest.add(kind, str(getattr(failed, answer.number)), why.errorType, why.errorMessage)
 
     def _note_call(self, event: pb.HistoryEvent, kind: str) -> None:
-        """The hub says that it took a call. Only our own turn, at this point, could have named that call."""
+        """The hub says that it took a call (one of `_CALLS`). Only our own turn, at this point, could have named it."""
         number: int | str = event.eventId
         match kind:
             case "taskScheduled":
@@ -162,13 +163,11 @@ class HistoryReader:
                 self.children.add(created.instanceId)
                 place = scope.output(created.instanceId, created.name)
                 call = CHILD
-            case "entityOperationCalled":
+            case _:
                 called = event.entityOperationCalled
                 number = called.requestId
                 place = scope.reply(called.targetInstanceId.value, called.operation, number)
                 call = OPERATION
-            case _:
-                return
         self._calls[call, number] = _AwaitedCall(place, self.digest.call(event.eventId))
 
     def _start(self, started: pb.ExecutionStartedEvent) -> None:
