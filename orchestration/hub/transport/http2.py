@@ -212,7 +212,12 @@ class Http2Connection(asyncio.BufferedProtocol):
         for why in Pause:
             self._patience.resume(why)
         # Closed at once, with something unread, the system would let the client lose what it was sent last.
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except (
+            OSError
+        ):  # the client has hung up this very moment; whoever hangs up on it must not fail by that
+            self._transport.abort()
 
     def _goodbye(self, code: int) -> None:
         self._sender.write(frames.frame(frames.GOAWAY, 0, 0, struct.pack(">II", self._streams.last, code)))

@@ -1,6 +1,7 @@
 """What breaks the rules of HTTP/2 (RFC 9113) ends the connection, with the reason, and harms nobody else."""
 
 import asyncio
+import errno
 import struct
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from orchestration.hub import Hub
 from orchestration.hub.transport import bounds, frames, huffman
 from orchestration.hub.transport.call import Call
 from orchestration.hub.transport.frames import frame
+from orchestration.hub.transport.http2 import Http2Connection
 from orchestration.hub.transport.sender import Sender
+from orchestration.hub.transport.tokens import Tokens
 from tests.support.hubs import HubUnderTest
 from tests.support.raw_http2 import (
     ALL,
@@ -179,6 +182,37 @@ def test_what_is_still_sent_to_a_call_that_is_over_is_dropped_and_not_counted() 
         assert (over.blocked, connections.unread) == (False, 0)
 
     asyncio.run(send())
+
+
+class _Gone(asyncio.Transport):
+    """To a client that hangs up between the last bytes sent and the end."""
+
+    aborted = False
+
+    def write(self, data: object) -> None: ...
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_client_that_hangs_up_while_it_is_hung_up_on_harms_nobody() -> None:
+    """Such as the next client, for which this one has to go."""
+
+    async def part() -> None:
+        connections, gone = bounds.Connections(0.0), _Gone()
+        one = Http2Connection({}, connections, Tokens(b"t" * 43))
+        one.connection_made(gone)
+        one.evict()
+        assert gone.aborted
+        one.connection_lost(None)
+        assert connections.all() == []
+
+    asyncio.run(part())
 
 
 def test_a_hub_stops_while_it_hangs_up(tmp_path: Path) -> None:
