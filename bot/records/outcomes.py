@@ -108,7 +108,8 @@ class Outcomes:
                 self._findings.note(
                     "all logs",
                     0,
-                    f"{request} was asked {len(nonces)} times, and no tombstone says why it could be.",
+                    f"{request} was asked {len(nonces)} times, and no tombstone says why it could be: the hub "
+                    "forgot it when its retention was over, or somebody deleted it there.",
                 )
 
 
