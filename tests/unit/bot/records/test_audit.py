@@ -223,8 +223,10 @@ def test_a_request_that_was_asked_anew_without_a_tombstone_is_noted(keeper: Keep
         records.purged("deploy-2", NONCE, "U0OPS")
     report = keeper.audit()
     assert [str(one) for one in report.findings] == [
-        "note: all logs: deploy-1 was asked 2 times, and no tombstone says why it could be: the hub forgot it when its "
-        "retention was over, or somebody deleted it there."
+        (
+            "note: all logs: deploy-1 was asked 2 times, and no tombstone says why it could be: the hub forgot it "
+            "when its retention was over, or somebody deleted it there."
+        )
     ]
 
 
