@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
 from orchestration.domain.errors import PolicyError
+from orchestration.domain.policy import PolicyBook
 
 FAULTS_FOUND: Final = 1
 POLICY_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -29,6 +32,11 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "check", help="find every fault in a policy file; exit status 1 when there is one"
     )
     check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument(
+        "--workspace",
+        action="store_true",
+        help="also tell which channels, people and groups the workspace of SLACK_BOT_TOKEN does not have",
+    )
     check.set_defaults(command=_check)
 
     digest = actions.add_parser("digest", help="the digest of each policy in a file, as receipts have it")
@@ -89,7 +97,24 @@ def _check(given: argparse.Namespace) -> int:
             say(f"Note: policies.{key}: {depends}.")
     for warning in set_up.warnings(book):
         say(f"Warning: {warning}.")
+    if given.workspace:
+        asyncio.run(_compare(settings, book))
     confirmed = [key for key, policy in sorted(book.policies.items()) if policy.confirms]
     if confirmed and not sms:
         say(NEEDS_TWILIO.format(policies=", ".join(confirmed)))
     return 0
+
+
+async def _compare(settings: Mapping[str, str], book: PolicyBook) -> None:
+    """Prints what the policies name and the workspace does not have. Raises `SettingError` without a token."""
+    from bot.slack.api.notifier import web_client  # noqa: PLC0415
+    from bot.slack.api.workspace_check import workspace_warnings  # noqa: PLC0415
+
+    token = settings.get("SLACK_BOT_TOKEN")
+    if token is None:
+        raise config.SettingError(
+            "SLACK_BOT_TOKEN: is not set; --workspace asks Slack, so give the token of the server."
+        )
+    url = settings.get("COUNTERSIGN_SLACK_API_URL", config.SLACK_API_URL).rstrip("/") + "/"
+    async for warning in workspace_warnings(web_client(token, url), book):
+        say(f"Warning: {warning}.")

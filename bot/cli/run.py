@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 from typing import Any
 
 from bot import config
 from bot.terminal import stop_signal
+from orchestration.domain.errors import PolicyError
+
+log = logging.getLogger(__name__)
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -41,5 +45,22 @@ async def _serve(settings: config.Settings) -> int:
         await asyncio.wait([app.connecting, stop], return_when=asyncio.FIRST_COMPLETED)
         if not stop.done():
             app.connecting.result()
+            comparing = asyncio.create_task(compare(settings), name="compare the policies with the workspace")
             await stop
+            comparing.cancel()
     return 0
+
+
+async def compare(settings: config.Settings) -> None:
+    """Logs what the policies name and the workspace does not have. No request waits for that."""
+    from bot.slack.api.notifier import web_client  # noqa: PLC0415
+    from bot.slack.api.workspace_check import workspace_warnings  # noqa: PLC0415
+    from bot.slack.ids import SlackIds  # noqa: PLC0415
+    from orchestration.domain import policy_file  # noqa: PLC0415
+
+    try:
+        book = policy_file.load(settings.policies, SlackIds())
+    except PolicyError:  # it was edited since the start, which is logged by whoever reads it then
+        return
+    async for warning in workspace_warnings(web_client(settings.bot_token, settings.slack_api_url), book):
+        log.warning("%s: %s", settings.policies, warning)

@@ -1,0 +1,113 @@
+"""Compares a policy file with the workspace: channels that cannot be posted to, people who have left, empty groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
+from bot.slack.ids import is_group, is_person
+from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
+from orchestration.domain.policy import Policy, PolicyBook
+
+TRIES: Final = 3
+LONGEST_WAIT: Final = 60.0  # seconds, where Slack asks us to wait
+
+UNKNOWN_CHANNEL: Final = (
+    "is no channel that the app knows, so nothing can be posted there; invite the app where it is private, or mend "
+    "the policy"
+)
+NOT_IN_CHANNEL: Final = (
+    "is a channel that the app is not in; invite it, else a card may be posted twice after a crash"
+)
+GONE: Final = "is no active member of this workspace, so nobody can reach them; name somebody else"
+EMPTY: Final = "is a user group without members"
+NO_GROUP: Final = "is no user group of this workspace"
+
+
+async def workspace_warnings(client: WebClient, book: PolicyBook) -> AsyncIterator[str]:
+    """What the policies name and the workspace does not have. Each is a place, and a sentence without a full stop.
+
+    What Slack does not answer is left out, and counted at the end: nobody is called gone for an outage.
+    """
+    directory, unanswered = SlackDirectory(client), 0
+    for name, place in named_in(book).items():
+        try:
+            why = await _why(client, directory, name)
+        except (CountersignError, *SLACK_FAILURES):
+            unanswered += 1
+        else:
+            if why is not None:
+                yield f"{place}: {name} {why}"
+    if unanswered:
+        yield f"Slack did not say of {unanswered} people, groups and channels whether they are there"
+
+
+def named_in(book: PolicyBook) -> dict[str, str]:
+    """Each person, group and channel that the file names, with the first place that does."""
+    found: dict[str, str] = {}
+    for key, policy in sorted(book.policies.items()):
+        for part, names in _parts(policy):
+            for name in names:
+                if name is not None:
+                    found.setdefault(name, f"policies.{key}.{part}")
+    for person, entry in sorted(book.people.items()):
+        found.setdefault(person, "people")
+        if entry.delegate:
+            found.setdefault(entry.delegate, f"people.{person}.delegate")
+    return found
+
+
+def _parts(policy: Policy) -> Iterator[tuple[str, list[str | None]]]:
+    yield "channel", [policy.channel]
+    for number, level in enumerate(policy.levels):
+        yield f"levels.{number}", [level.channel, *level.approvers, *level.notify]
+    if policy.escalation:
+        yield (
+            "escalation",
+            [policy.escalation.channel, *policy.escalation.approvers, *policy.escalation.notify],
+        )
+    yield "delegates", [*policy.delegates]
+    yield "owner", [policy.owner]
+    for status, actions in policy.on.items():
+        yield f"on.{status}", [action.notify for action in actions]
+
+
+async def _why(client: WebClient, directory: SlackDirectory, name: str) -> str | None:
+    """Why it cannot be used; None where it can. Waits as long as Slack asks for, within limits."""
+    look = _of_person if is_person(name) else _of_group if is_group(name) else _of_channel
+    for left in reversed(range(TRIES)):
+        try:
+            return await asyncio.to_thread(look, client, directory, name)
+        except ThrottledError as error:
+            if not left:
+                raise
+            await asyncio.sleep(min(error.retry_after, LONGEST_WAIT))
+    return None
+
+
+def _of_person(_: WebClient, directory: SlackDirectory, person: str) -> str | None:
+    return None if directory.is_active(person) else GONE
+
+
+def _of_group(_: WebClient, directory: SlackDirectory, group: str) -> str | None:
+    try:
+        return None if directory.members(group) else EMPTY
+    except DeliveryError:
+        return NO_GROUP
+
+
+def _of_channel(client: WebClient, _: SlackDirectory, channel: str) -> str | None:
+    """By what the app may read there: it has no scope for more."""
+    try:
+        with as_delivery_errors():
+            client.conversations_history(channel=channel, limit=1)
+    except DeliveryError as error:
+        code = code_of(error.__cause__) if isinstance(error.__cause__, SlackApiError) else ""
+        return NOT_IN_CHANNEL if code == "not_in_channel" else UNKNOWN_CHANNEL
+    return None
