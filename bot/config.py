@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from bot.security import data_dir as data_dir_check
 from orchestration.domain.errors import CountersignError
 from orchestration.hub import RETENTION, parse_retention
+from orchestration.service.open_requests import OpenLimits
 
 SLACK_API_URL: Final = "https://slack.com/api/"
 LISTEN: Final = "127.0.0.1:3000"
@@ -35,6 +36,8 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_HUB",
         "COUNTERSIGN_HUB_CLOCK",
         "COUNTERSIGN_HUB_TOKEN",
+        "COUNTERSIGN_OPEN_PER_PERSON",
+        "COUNTERSIGN_OPEN_PER_TOKEN",
         "COUNTERSIGN_POLICIES",
         "COUNTERSIGN_RETENTION",
         "COUNTERSIGN_SECRET",
@@ -66,6 +69,8 @@ SECRETS: Final = (
     "TWILIO_API_SECRET",
     "TWILIO_AUTH_TOKEN",
 )
+# An asker's worklist keeps the IDs of what they have open.
+MOST_OPEN: Final = 1000
 # Those that `bot.twilio` reads.
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
 
@@ -98,6 +103,7 @@ class Settings:
     records_store: str | None
     records_webhook: str | None
     callback_hosts: str | None
+    open_limits: OpenLimits
 
     @property
     def issuer(self) -> str:
@@ -167,7 +173,18 @@ def read(environment: Mapping[str, str]) -> Settings:
         if "COUNTERSIGN_RECORDS_WEBHOOK" in given
         else None,
         callback_hosts=given.get("COUNTERSIGN_CALLBACK_HOSTS"),
+        open_limits=OpenLimits(
+            per_person=_most_open(given, "COUNTERSIGN_OPEN_PER_PERSON", OpenLimits.per_person),
+            per_token=_most_open(given, "COUNTERSIGN_OPEN_PER_TOKEN", OpenLimits.per_token),
+        ),
     )
+
+
+def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
+    text = given.get(name, str(unset))
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST_OPEN:
+        raise SettingError(f"{name}: must be a number of requests from 1 to {MOST_OPEN}.")
+    return int(text)
 
 
 def data_dir(environment: Mapping[str, str]) -> Path:

@@ -68,6 +68,7 @@ class ActivityInputs:
                     where=cards[-1] if cards else None,
                     step=item.step,
                     waiting=item.waiting,
+                    more=item.more,
                     attempt=attempt,
                 )
             case RunAction(index=index):

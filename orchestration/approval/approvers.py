@@ -226,8 +226,10 @@ class Approvers:
                 continue
             if reminder.quiet:
                 continue
-            notice = Notice.DIGEST if reminder.digest else Notice.REMINDER
-            self._effects.send_message(person, notice, waiting=reminder.digest)
+            if reminder.digest:
+                self._effects.send_digest(person, reminder.digest, reminder.more)
+            else:
+                self._effects.send_message(person, Notice.REMINDER)
             reminded.append(person)
         if reminded:
             self._effects.post_reply(StepKind.REMINDED, people=reminded)

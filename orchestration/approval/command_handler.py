@@ -245,7 +245,7 @@ class CommandHandler:
         cast_for_them = record.voting.cast_for(delegation.actor)
         record.voting.delegate(delegation, confirmed=code)
         self._approvers.release([delegation.actor])
-        self._worklists.change(before, record.voting.named())
+        self._worklists.change(before, record.voting.named(), record.state.deadline)
         if was_asked and delegation.to in record.voting.undecided():
             self._approvers.wait_for([delegation.to])
         step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)

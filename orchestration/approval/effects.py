@@ -118,11 +118,14 @@ class Effects:
     def _put_reply(self, step: Step) -> None:
         self.outbox.put("post_reply", PostReply(step=step, give_up=MESSAGES_RETRIED_FOR))
 
-    def send_message(
-        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
-    ) -> None:
+    def send_message(self, user: str, notice: Notice, step: Step | None = None) -> None:
         """A direct message to one person, about the request."""
-        self._put_message(self._message(user, notice, step, waiting))
+        self._put_message(self._message(user, notice, step))
+
+    def send_digest(self, user: str, waiting: list[Waiting], more: int) -> None:
+        """A direct message to one person, about all that waits for them: the most urgent, and how many more."""
+        message = self._message(user, Notice.DIGEST)
+        self._put_message(message.model_copy(update={"waiting": waiting, "more": more}))
 
     def ask(self, user: str, step: Step | None = None) -> None:
         """Tells a person that they are to decide now, once there is a card where they can."""
@@ -132,12 +135,8 @@ class Effects:
         else:
             self._record.state.held_messages.append(message)
 
-    def _message(
-        self, user: str, notice: Notice, step: Step | None = None, waiting: list[Waiting] | None = None
-    ) -> SendMessage:
-        return SendMessage(
-            user=user, notice=notice, step=step, waiting=waiting or [], give_up=MESSAGES_RETRIED_FOR
-        )
+    def _message(self, user: str, notice: Notice, step: Step | None = None) -> SendMessage:
+        return SendMessage(user=user, notice=notice, step=step, give_up=MESSAGES_RETRIED_FOR)
 
     def _put_message(self, message: SendMessage) -> None:
         self.outbox.put(f"send_message:{message.user}", message)

@@ -46,6 +46,7 @@ class RequestEnding:
         """The request is over: every posted copy and the requester hear of it, and the outcome's actions run."""
         self._stop_waiting(Reason.ALREADY_ENDED)
         self._record.end(status, self._now(), by=by, comments=comments, reason=reason)
+        self._worklists.ended(self._record.request.requester)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)

@@ -47,6 +47,7 @@ class SendMessage(OutboxItem):
     notice: Notice
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list)
+    more: int = 0
 
 
 class RunAction(OutboxItem):

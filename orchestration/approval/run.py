@@ -84,7 +84,8 @@ class ApprovalRun:
     def begin(self) -> None:
         """In the first generation, puts the request on the worklist of the requester."""
         if self._given.state is None:
-            self._worklists.asked(self.record.request.requester)
+            request = self.record.request
+            self._worklists.asked(request.requester, request.asked_with)
 
     def open_level(self, index: int) -> Durable[None]:
         """A level begins, with a card of its own; whoever is away is replaced by their delegate."""
@@ -103,7 +104,7 @@ class ApprovalRun:
                 StepKind.LEVEL_PASSED, actor=by.actor if by else None, text=passed
             )
             self._effects.tell_requester(Notice.PROGRESS, step)
-        self._worklists.waits(record.voting.named())
+        self._worklists.waits(record.voting.named(), record.state.deadline)
         if members is not None:
             self._approvers.look_at(members)
         self._effects.refresh_cards()
@@ -138,7 +139,7 @@ class ApprovalRun:
         pool = self.record.policy.delegate_pool()
         members = yield from self._approvers.members([*self.record.voting.seated(), *pool])
         away = yield from self._approvers.find_delegates(escalation.approvers, members)
-        self._worklists.change(before, self.record.voting.named())
+        self._worklists.change(before, self.record.voting.named(), self.record.state.deadline)
         if members is not None:
             self._approvers.look_at(members)
             if not self.record.state.undecidable and not self._escalation_helps(members):

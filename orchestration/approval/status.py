@@ -18,6 +18,9 @@ from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Recorded, Status
 from orchestration.domain.rounds import EligibleVoters, Round
 
+OVER: Final = frozenset(
+    {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
+)
 # The ends of an orchestration that run no line of its own code.
 CUT_SHORT: Final = {
     OrchestrationStatus.FAILED: Status.FAILED,

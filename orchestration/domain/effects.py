@@ -46,7 +46,8 @@ class SendMessageInput(Recorded):
     card: Card
     where: CardRef | None = None
     step: Step | None = None
-    waiting: list[Waiting] = Field(default_factory=list)
+    waiting: list[Waiting] = Field(default_factory=list, description="The most urgent that wait for them")
+    more: int = Field(default=0, description="How many others wait")
     attempt: int = Field(ge=1)
 
 

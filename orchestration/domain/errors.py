@@ -24,6 +24,16 @@ class InvalidRequestError(CountersignError):
         self.field = field
 
 
+class TooManyOpenError(InvalidRequestError):
+    """The asker has as many requests open as they may."""
+
+    def __init__(self, most: int, token: str | None) -> None:
+        whose = f"The token {token} has" if token else "You have"
+        super().__init__(
+            f"{whose} as many requests open as may be at once ({most}). Withdraw one, or wait until one is decided."
+        )
+
+
 class UnknownRequestError(CountersignError):
     """There is no request with that ID."""
 

@@ -15,9 +15,13 @@ from orchestration.domain.cards import Waiting
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import DELEGATE_CHANGE, Recorded
+from orchestration.people.urgency import most_urgent
 
 # With more than this many waiting, a person gets one digest a day instead of a ping each.
 MANY: Final = 5
+# The state is read and written whole, so of what waits the most urgent are kept, and the others counted.
+WAITS_KEPT: Final = 200
+DIGEST_KEPT: Final = 20
 DIGEST_EVERY: Final = timedelta(days=1)
 # Changes of a delegate that a person is texted about in an hour. A message in the chat tells them of each.
 TEXTS_PER_HOUR: Final = 5
@@ -30,7 +34,8 @@ class Reminder(Recorded):
     """Whether to ping: with the digest when there is one, not at all when `quiet`."""
 
     quiet: bool = False
-    digest: list[Waiting] = Field(default_factory=list)
+    digest: list[Waiting] = Field(default_factory=list, description="The most urgent")
+    more: int = Field(default=0, description="How many others wait")
 
 
 class Changed(Recorded):
@@ -43,7 +48,8 @@ class Changed(Recorded):
 class PersonState(Recorded):
     """The state of the entity."""
 
-    waits: dict[str, Waiting] = Field(default_factory=dict)
+    waits: dict[str, Waiting] = Field(default_factory=dict, description="The most urgent")
+    unlisted: int = Field(default=0, description="How many others found no place")
     digest_at: datetime | None = None
     entry: PersonEntry | None = None
     changes: list[Changed] = Field(default_factory=list, description="The last ones, newest last")
@@ -61,10 +67,16 @@ def person(ctx: EntityContext, given: Any) -> Any:
     match ctx.operation:
         case "waits":
             wait = Waiting.model_validate(given)
-            state = state.model_copy(update={"waits": {**state.waits, wait.request_id: wait}})
+            waits = {**state.waits, wait.request_id: wait}
+            kept = {one.request_id: one for one in _by_deadline(waits)[:WAITS_KEPT]}
+            state = state.model_copy(
+                update={"waits": kept, "unlisted": state.unlisted + len(waits) - len(kept)}
+            )
         case "done":
             rest = {request_id: wait for request_id, wait in state.waits.items() if request_id != given}
-            state = state.model_copy(update={"waits": rest})
+            # What is not there may be one of those that were only counted.
+            others = state.unlisted if given in state.waits else max(state.unlisted - 1, 0)
+            state = state.model_copy(update={"waits": rest, "unlisted": others})
         case "remind":
             reminder, state = _remind(state, datetime.fromisoformat(given["now"]))
             _keep(ctx, state)
@@ -122,9 +134,16 @@ def _keep(ctx: EntityContext, state: PersonState) -> None:
 
 
 def _remind(state: PersonState, now: datetime) -> tuple[Reminder, PersonState]:
-    if len(state.waits) <= MANY:
+    in_all = len(state.waits) + state.unlisted
+    if in_all <= MANY:
         return Reminder(), state
     if state.digest_at is not None and now - state.digest_at < DIGEST_EVERY:
         return Reminder(quiet=True), state
-    digest = sorted(state.waits.values(), key=lambda wait: (wait.deadline is None, wait.deadline))
-    return Reminder(digest=digest), state.model_copy(update={"digest_at": now})
+    digest = _by_deadline(state.waits)[:DIGEST_KEPT]
+    return Reminder(digest=digest, more=in_all - len(digest)), state.model_copy(update={"digest_at": now})
+
+
+def _by_deadline(waits: dict[str, Waiting]) -> list[Waiting]:
+    """The most urgent first; those without a deadline last."""
+    order = most_urgent((request_id, wait.deadline) for request_id, wait in waits.items())
+    return [waits[request_id] for request_id in order]

@@ -12,16 +12,16 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import grpc
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import RequestView, progress_of, view_of
+from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -40,6 +40,7 @@ from orchestration.domain.errors import (
     HubUnavailableError,
     IdempotencyConflictError,
     InvalidRequestError,
+    TooManyOpenError,
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
@@ -59,14 +60,11 @@ from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
 from orchestration.service.hub_warnings import hub_warnings
+from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
-
-OVER: Final = frozenset(
-    {OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED}
-)
 
 
 @dataclass(frozen=True)
@@ -106,11 +104,13 @@ class ApprovalService:
         book: Callable[[], PolicyBook],
         ids: IdReader,
         request_ids: RequestIds,
+        limits: OpenLimits = OpenLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._client = client
         self.book = book
         self._ids = ids
         self._request_ids = request_ids
+        self._open_requests = OpenRequests(client, limits)
 
     # ---- asking ------------------------------------------------------------------------------------------
 
@@ -118,7 +118,8 @@ class ApprovalService:
         """Starts the approval of `request` and returns its ID, on disk. `request.requester` was stamped by the caller.
 
         With an idempotency key the same request starts once, also where the secret has changed since, and its ID is
-        returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`.
+        returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`, or
+        `TooManyOpenError`.
         """
         book = self.book()
         given = taken(request, book, self._ids)
@@ -134,12 +135,20 @@ class ApprovalService:
         for request_id in older:
             if await self._is_started(request_id, given.request):
                 return request_id
-        if not await self._begin(newest, given) and not await self._is_started(newest, given.request):
+        try:
+            begun = await self._begin(newest, given)
+        except TooManyOpenError:
+            if await self._is_started(newest, given.request):
+                return newest
+            raise
+        if not begun and not await self._is_started(newest, given.request):
             raise IdempotencyConflictError
         return newest
 
     async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
-        """Starts the orchestration; False when there is one of that ID."""
+        """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
+        asker = (given.request.requester, given.request.asked_with)
+        await self._open_requests.admit(request_id, *asker)
         try:
             await within_budget(
                 self._client.schedule_new_orchestration(
@@ -148,6 +157,7 @@ class ApprovalService:
             )
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                self._open_requests.started_before(request_id, *asker)
                 return False
             raise ours(error) from error
         return True

@@ -9,12 +9,11 @@ from typing import Any, Final, TypeVar
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import progress_of
+from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
 from orchestration.domain.names import folded, is_entity, is_own_event, is_own_orchestration, nudge_of
 from orchestration.domain.request import APPROVAL, Status
-from orchestration.service.approvals import OVER
 from orchestration.service.calls import named, translated, within_budget
 
 T = TypeVar("T")

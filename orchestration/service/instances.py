@@ -19,6 +19,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal.client_helpers import build_query_instances_req
 from google.protobuf.wrappers_pb2 import StringValue
 
+from orchestration.approval.status import OVER
 from orchestration.domain.errors import (
     CountersignError,
     HubUnavailableError,
@@ -29,7 +30,6 @@ from orchestration.domain.errors import (
 )
 from orchestration.domain.names import is_entity, is_own_id, is_own_orchestration
 from orchestration.runtime.converter import PydanticConverter
-from orchestration.service.approvals import OVER
 from orchestration.service.calls import ours, translated, within_budget
 from orchestration.service.operations import Operations
 

@@ -29,7 +29,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from pydantic import ValidationError
 
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import progress_of
+from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import (
     CountersignError,
@@ -44,7 +44,6 @@ from orchestration.domain.names import is_entity, is_own_event, is_own_orchestra
 from orchestration.domain.request import APPROVAL, RECONCILE, Outcome, Status
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
-from orchestration.service.approvals import OVER
 from orchestration.service.calls import named, ours, translated, within_budget
 from orchestration.service.sweep import reconcile_id, start_reconciling
 

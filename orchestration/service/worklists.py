@@ -21,6 +21,7 @@ from orchestration.domain.policy import PersonEntry
 from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, Choice, LevelState, Via
 from orchestration.domain.rounds import Members
 from orchestration.people.person import PersonState
+from orchestration.people.urgency import most_urgent
 from orchestration.people.worklist import WorklistState
 from orchestration.service.calls import translated, within_budget
 
@@ -59,9 +60,8 @@ class Worklists:
         """
         own, *shared = await asyncio.gather(*(self._worklist(principal) for principal in (person, *groups)))
         entry = await self.entry(person)
-        # The oldest first: where there are more than are looked at, they are likely the most urgent.
-        oldest = (one for worklist in (own, *shared) for one in reversed(worklist.waits))
-        waiting = list(dict.fromkeys([*also, *oldest]))
+        deadlines = {one: until for found in (own, *shared) for one, until in found.waits.items()}
+        waiting = list(dict.fromkeys([*also, *most_urgent(deadlines.items())]))
         looked_at = waiting[:LOOKED_AT]
         items = await self._items({*looked_at, *own.asked, *own.decided})
         fresh = [item for item in map(items.get, also) if item]
@@ -79,7 +79,7 @@ class Worklists:
             ),
             asked=[item for item in asked if not item.progress.status.ended],
             decided=sorted(decided, key=_ended, reverse=True),
-            unseen=len(waiting) - len(looked_at),
+            unseen=len(waiting) - len(looked_at) + own.unlisted + sum(one.unlisted for one in shared),
             entry=entry,
         )
 

@@ -81,7 +81,7 @@ class ApprovalRoutes:
                 "Ask for an approval",
                 frozenset({REQUEST}),
                 {202: ResponseSpec("It is on disk", Started, ("Location", "Retry-After"))},
-                ("key-reused",),
+                ("key-reused", "too-many-open"),
                 body=NewApproval,
                 headers=(KEY_HEADER,),
             ),

@@ -9,10 +9,9 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from bot.http.api import json_text
 from bot.http.api.models import Approval
-from orchestration.approval.status import progress_of
+from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import APPROVAL, Outcome
-from orchestration.service.approvals import OVER
 
 STATUSES: Final = {
     OrchestrationStatus.RUNNING: "Running",

@@ -19,8 +19,8 @@ from bot.http.api.models import Instance, Purged, Started
 from bot.http.api.problems import Problem
 from bot.http.api.urls import ADMIN_RIGHT, MANAGEMENT, POLL_AFTER, STATUS_RIGHT, Urls
 from bot.security.tokens import ADMIN, READ
+from orchestration.approval.status import OVER
 from orchestration.domain.errors import UnknownRequestError
-from orchestration.service.approvals import OVER
 from orchestration.service.operations import Operations
 
 _EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")

@@ -20,6 +20,7 @@ from orchestration.domain.errors import (
     OwnInstanceError,
     RecordsUnavailableError,
     ReservedEventError,
+    TooManyOpenError,
     UnknownRequestError,
     WrongStateError,
 )
@@ -45,6 +46,10 @@ KINDS: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "too-many": (
         HTTPStatus.TOO_MANY_REQUESTS,
         "This token is over its rate; Retry-After says when to go on.",
+    ),
+    "too-many-open": (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "The asker has as many requests open as they may; detail says how many.",
     ),
     "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Nothing was recorded; try again in a moment."),
 }
@@ -88,6 +93,8 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
 def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm for each kind of error
     """The problem for one of our errors. Raises the error itself where it has no kind of problem."""
     match error:
+        case TooManyOpenError():
+            return Problem("too-many-open", str(error))
         case InvalidRequestError():
             return Problem("invalid", errors=[(error.field or "body", str(error))])
         case UnknownRequestError():

@@ -223,14 +223,14 @@ def _until(card: Card) -> str:
 
 
 def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeMessage:
-    lines = [f"{len(tell.waiting)} requests wait for your decision:"]
+    lines = [f"{len(tell.waiting) + tell.more} requests wait for your decision:"]
     for waiting in tell.waiting[:LISTED]:
         url = links.get(waiting.request_id)
         shown = f"<{url}|{linked(waiting.title, 100)}>" if url else safe(waiting.title, 100, room=400)
         until = f", until {when(waiting.deadline)}" if waiting.deadline else ""
         lines.append(f"• {shown}{until}")
-    if len(tell.waiting) > LISTED:
-        lines.append(f"… and {len(tell.waiting) - LISTED} more")
+    if others := len(tell.waiting[LISTED:]) + tell.more:
+        lines.append(f"… and {others} more")
     return NoticeMessage("\n".join(lines))
 
 

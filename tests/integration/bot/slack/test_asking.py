@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
 from bot.simulator.control.person import ActionRefusedError
 from tests.support.messages import has_button, private, whole_text
 from tests.support.simulated import calls
@@ -137,6 +140,29 @@ async def test_a_form_delivered_twice_asks_once_and_not_for_something_else(world
     assert "This form was already sent once, with other words." in json.loads(body)["errors"]["policy"]
     await rita.wait_for_message(PURCHASES, has_button("approve"))
     assert len([m for m in await rita.messages(PURCHASES) if has_button("approve")(m)]) == 1
+
+
+async def test_who_has_as_many_open_as_they_may_is_told_so_by_command_form_and_api(world: World) -> None:
+    world.set(COUNTERSIGN_OPEN_PER_PERSON="1", COUNTERSIGN_OPEN_PER_TOKEN="1")
+    await world.stop()
+    await world.start()
+    rita = world.person("U0RITA")
+    await ask(rita, "purchase 4200 New laptops")
+    await rita.command(PURCHASES, "/request-approval purchase 4200 New laptops")
+    await rita.wait_for_message(PURCHASES, private("You have as many requests open as may be at once (1)."))
+    await rita.command(PURCHASES, "/request-approval purchase")
+    form = await rita.wait_for_view("ask")
+    with pytest.raises(ActionRefusedError) as refused:
+        await rita.submit(form, {"title": "New laptops", "amount": "4200"})
+    assert "Withdraw one, or wait until one is decided." in str(refused.value.errors)
+    token = TokenFile(world.data / TOKENS).create("ci", "U0RITA", ["request"])
+    given = {"policy": "purchase", "title": "New laptops", "amount": 4200}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as http:
+        async with http.post(world.url + "/api/approvals", json=given) as answer:
+            assert answer.status == 202
+        async with http.post(world.url + "/api/approvals", json=given) as answer:
+            assert answer.status == 429
+            assert "The token ci has as many requests open" in await answer.text()
 
 
 async def test_a_hub_that_is_gone_is_said_where_it_was_asked(world: World) -> None:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import date
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any, TypeVar
 
 import pytest
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.internal.entity_state_shim import StateShim
+from pydantic import BaseModel
 
 from orchestration.domain.commands import Reason
+from orchestration.domain.errors import TooManyOpenError
 from orchestration.domain.policy import Away, PersonEntry
-from orchestration.domain.request import WORKLIST, Choice, Status
+from orchestration.domain.request import PERSON, WORKLIST, ApprovalRequest, Choice, Status, Via
+from orchestration.people.person import WAITS_KEPT as PERSON_WAITS_KEPT
+from orchestration.people.person import PersonState, Reminder
+from orchestration.people.person import person as person_entity
 from orchestration.people.worklist import ASKED_KEPT, WAITS_KEPT, WorklistState, worklist
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.service.approvals import Actor, ApprovalService
+from orchestration.service.open_requests import OpenLimits
 from orchestration.service.operations import Operations
 from orchestration.service.worklists import Worklist, Worklists
 from tests.support.board import BoardOutcomes
-from tests.support.core_world import PATIENCE, CoreWorld
+from tests.support.book import CORE as BOOK
+from tests.support.core_world import PATIENCE, SLACK, CoreWorld, request_ids
+
+S = TypeVar("S", bound=BaseModel)
 
 GROUPS = {
     "U0ADA": ["S0MANAGERS"],
@@ -143,9 +155,9 @@ async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
     """Signals come at least once. Each list has an end, as the state is written with every signal."""
     busy = EntityInstanceId(WORKLIST, "U0BUSY")
     for number in (0, 1, 0, 2, 2):
-        await client.signal_entity(busy, "waits", f"deploy-{number}")
+        await client.signal_entity(busy, "waits", {"request_id": f"deploy-{number}"})
     for number in (*range(ASKED_KEPT + 5), 7, 7):
-        await client.signal_entity(busy, "asked", f"deploy-{number}")
+        await client.signal_entity(busy, "asked", {"request_id": f"deploy-{number}"})
     last = ["deploy-7", f"deploy-{ASKED_KEPT + 4}"]
 
     async def settled() -> WorklistState:
@@ -154,22 +166,99 @@ async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
         return found
 
     found = await asyncio.wait_for(settled(), PATIENCE)
-    assert found.waits == ["deploy-2", "deploy-0", "deploy-1"]
+    assert sorted(found.waits) == ["deploy-0", "deploy-1", "deploy-2"]
     assert found.asked == ["deploy-7", *(f"deploy-{n}" for n in range(ASKED_KEPT + 4, 4, -1) if n != 7)]
+    assert len(found.open) == ASKED_KEPT + 5
 
 
-def test_many_hundreds_wait_on_a_long_worklist_and_none_is_forgotten() -> None:
-    """A decided request leaves the list of those that wait, however many came after it."""
-    kept = StateShim(None, PydanticConverter())
-    busy = EntityInstanceId(WORKLIST, "S0ALL")
+class Entity:
+    """An entity without a hub."""
 
-    def tell(operation: str, number: int) -> None:
-        worklist(EntityContext("-", operation, kept, busy, PydanticConverter()), f"deploy-{number}")
+    def __init__(self, run: Callable[[EntityContext, Any], Any], name: str) -> None:
+        self._run, self._id = run, EntityInstanceId(name, "U0BUSY")
+        self.kept = StateShim(None, PydanticConverter())
 
-    for number in range(700):
-        tell("waits", number)
-    for number in range(10, 700):
-        tell("done", number)
-    left = WorklistState.model_validate(kept.get_state(dict, {}))
-    assert left.waits == [f"deploy-{number}" for number in range(9, -1, -1)]
-    assert WAITS_KEPT > 700
+    def tell(self, operation: str, given: object) -> Any:
+        return self._run(EntityContext("-", operation, self.kept, self._id, PydanticConverter()), given)
+
+    def state(self, model: type[S]) -> S:
+        return model.model_validate(self.kept.get_state(dict, {}))
+
+
+def in_hours(hours: int) -> str:
+    return datetime.fromtimestamp(hours * 3600, UTC).isoformat()
+
+
+def test_a_flood_pushes_nothing_urgent_off_a_worklist_and_what_found_no_place_is_counted() -> None:
+    busy = Entity(worklist, WORKLIST)
+    busy.tell("waits", {"request_id": "never"})
+    busy.tell("waits", {"request_id": "urgent", "until": in_hours(1)})
+    for number in range(WAITS_KEPT + 10):
+        busy.tell("waits", {"request_id": f"flood-{number}", "until": in_hours(2 + number)})
+    found = busy.state(WorklistState)
+    assert (len(found.waits), found.unlisted) == (WAITS_KEPT, 12)
+    assert {"urgent", "flood-0"} <= found.waits.keys()
+    assert "never" not in found.waits
+    busy.tell("done", "never")
+    busy.tell("decided", "urgent")
+    found = busy.state(WorklistState)
+    assert (len(found.waits), found.unlisted, found.decided) == (WAITS_KEPT - 1, 11, ["urgent"])
+    for number in range(WAITS_KEPT + 10):
+        busy.tell("done", f"flood-{number}")
+    assert (busy.state(WorklistState).waits, busy.state(WorklistState).unlisted) == ({}, 0)
+
+
+def test_a_flood_takes_nobody_s_absence_from_them() -> None:
+    """A state of megabytes cannot be sent, and nothing that was said to its entity after that would count."""
+    busy = Entity(person_entity, PERSON)
+    entry = {"delegate": "U0FIN", "away": {"from": "2026-03-01", "until": "2026-03-09"}}
+    title = "x" * 200
+    for number in range(600):
+        given = {"request_id": f"flood-{number}", "title": title, "deadline": in_hours(number)}
+        busy.tell("waits", given)
+    busy.tell("set_entry", {"person": "U0BUSY", "entry": entry, "change_id": "1", "changed_at": in_hours(1)})
+    found = busy.state(PersonState)
+    assert found.entry is not None
+    assert (len(found.waits), found.unlisted) == (PERSON_WAITS_KEPT, 600 - PERSON_WAITS_KEPT)
+    assert len(json.dumps(busy.kept.get_state(dict, {}))) < 100_000
+    reminder = Reminder.model_validate(busy.tell("remind", {"now": in_hours(0)}))
+    assert [one.request_id for one in reminder.digest[:2]] == ["flood-0", "flood-1"]
+    assert len(reminder.digest) + reminder.more == 600
+
+
+# ---- how many an asker may have open ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", [None, "ci"])
+async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld, token: str | None) -> None:
+    """The other way of asking, other people and a repeat of what was asked before are not held up."""
+    client = world.connection.client()
+    limits = OpenLimits(per_person=3, per_token=3)
+    service = ApprovalService(client, lambda: BOOK, SLACK, request_ids("few"), limits)
+
+    def asking(requester: str = "U0RITA", **more: object) -> Awaitable[str]:
+        given = {"policy": "deploy", "title": "x", "requester": requester, "asked_with": token} | more
+        return service.start(ApprovalRequest.model_validate(given))
+
+    first = await asking(idempotency_key="1")
+    found = await asyncio.gather(*(asking() for _ in range(9)), return_exceptions=True)
+    refused = [one for one in found if isinstance(one, TooManyOpenError)]
+    assert len(refused) == 7
+    assert ("The token ci has as many" if token else "You have as many") in str(refused[0])
+    assert await asking(idempotency_key="1") == first
+    await asking("U0FIN")
+    await asking(asked_with=None if token else "ci")
+    with pytest.raises(TooManyOpenError):
+        await asking(idempotency_key="2")
+    # What an operator stops says nothing to the worklist, and is noticed all the same.
+    await client.terminate_orchestration(first)
+    await client.wait_for_orchestration_completion(first)
+    service = ApprovalService(client, lambda: BOOK, SLACK, request_ids("few"), limits)
+    fourth = await asking()
+    with pytest.raises(TooManyOpenError):
+        await asking()
+    await service.cancel(fourth, Actor("U0RITA", Via.CHAT))
+    await service.wait(fourth, timeout=PATIENCE)
+    service = ApprovalService(client, lambda: BOOK, SLACK, request_ids("few"), limits)
+    await asking()
+    await client.close()
