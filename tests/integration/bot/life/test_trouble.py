@@ -173,7 +173,7 @@ async def test_a_burst_into_one_channel_is_posted_once_each_and_holds_up_no_othe
 ) -> None:
     service = world.service
     given = [
-        ApprovalRequest(policy="plain", title=f"Item {number:03}", requester="U0RITA")
+        ApprovalRequest(policy="plain", title=f"Item {number:03}", requester="U0RITA", asked_with="ci")
         for number in range(BURST)
     ]
     for some in range(0, BURST, 50):

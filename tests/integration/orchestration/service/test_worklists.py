@@ -171,7 +171,7 @@ async def test_a_worklist_keeps_each_request_once_and_the_newest_of_all(
     assert len(found.open) == ASKED_KEPT + 5
 
 
-class Entity:
+class EntityInHand:
     """An entity without a hub."""
 
     def __init__(self, run: Callable[[EntityContext, Any], Any], name: str) -> None:
@@ -190,7 +190,7 @@ def in_hours(hours: int) -> str:
 
 
 def test_a_flood_pushes_nothing_urgent_off_a_worklist_and_what_found_no_place_is_counted() -> None:
-    busy = Entity(worklist, WORKLIST)
+    busy = EntityInHand(worklist, WORKLIST)
     busy.tell("waits", {"request_id": "never"})
     busy.tell("waits", {"request_id": "urgent", "until": in_hours(1)})
     for number in range(WAITS_KEPT + 10):
@@ -210,7 +210,7 @@ def test_a_flood_pushes_nothing_urgent_off_a_worklist_and_what_found_no_place_is
 
 def test_a_flood_takes_nobody_s_absence_from_them() -> None:
     """A state of megabytes cannot be sent, and nothing that was said to its entity after that would count."""
-    busy = Entity(person_entity, PERSON)
+    busy = EntityInHand(person_entity, PERSON)
     entry = {"delegate": "U0FIN", "away": {"from": "2026-03-01", "until": "2026-03-09"}}
     title = "x" * 200
     for number in range(600):
