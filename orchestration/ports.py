@@ -1,7 +1,8 @@
 """What the activities need of the outside. `bot` implements these; the core knows no chat system.
 
 Every method is called from worker threads, blocks at most about ten seconds, and raises `ThrottledError` (nothing was
-done; wait, then try again), `DeliveryError` (never try again) or anything else (it may have been done; try again).
+done; wait, then try again), `DeliveryError` (never try again), `TryFailedError` (try again; it says whether it may have
+been done) or, where nobody foresaw it, anything else (it may have been done; try again).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from orchestration.domain.effects import (
     DelegateChange,
     NotifyInstanceInput,
     ReadOutcomeInput,
+    RemoveCopiesInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
@@ -48,6 +50,14 @@ class Notifier(Protocol):
 
     def send_message(self, message: SendMessageInput) -> None:
         """Send a direct message to the person, or a message to the channel, that `message.user` names."""
+        ...
+
+    def has_message(self, message: SendMessageInput) -> bool:
+        """Whether that very message has been sent already; False also when there is no way to look."""
+        ...
+
+    def remove_copies(self, given: RemoveCopiesInput) -> None:
+        """Leave one copy of what may stand twice. Where there is no way to look, that is no error."""
         ...
 
     def tell_delegate_change(self, change: DelegateChange) -> None:

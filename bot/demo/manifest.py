@@ -18,6 +18,7 @@ SCOPES: Final = frozenset(
         "users:read.email",
         "channels:history",
         "groups:history",
+        "im:history",
     }
 )
 EVENTS: Final = frozenset({"app_home_opened"})

@@ -40,6 +40,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "edit_card": ("done", "Edited a card"),
     "post_reply": ("quiet", "Noted in the thread"),
     "send_message": ("quiet", "Told"),
+    "remove_copies": ("quiet", "Looked for copies"),
     "members": ("quiet", "Looked up who may decide"),
     "active_people": ("quiet", "Looked up the delegate"),
     "take_policy": ("quiet", "Policy copied"),
@@ -70,6 +71,7 @@ _TRIED: Final = {
     "edit_card": "editing the card",
     "post_reply": "a note in the thread",
     "send_message": "a message",
+    "remove_copies": "looking for copies",
     "members": "looking up who may decide",
     "active_people": "looking up the delegate",
 }

@@ -27,15 +27,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot.config import SettingError
 from bot.outbound.addresses import Network, may_be_called
-from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 
 TIMEOUT: Final = 10.0  # seconds, for all of one try
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
 LONGEST_WAIT: Final = 3600.0  # seconds; a system that asks for more is tried again sooner all the same
-
-
-class TryFailedError(CountersignError):
-    """The other system could not be reached, or did not take it this time. Another try may succeed."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from durabletask.task import ActivityContext
 
@@ -18,15 +18,20 @@ from orchestration.domain.effects import (
     Membership,
     MembersInput,
     PostCardInput,
+    Posting,
     PostReplyInput,
+    RemoveCopiesInput,
     RunActionInput,
     SendMessageInput,
 )
-from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError
+from orchestration.durable.delivery import deliver
 from orchestration.ports import Actions, Directory, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
 DELIVERIES_REMEMBERED: Final = 10_000
+
+_Key: TypeAlias = tuple[str, str, int | str]
 
 
 class ApprovalActivities:
@@ -50,8 +55,8 @@ class ApprovalActivities:
         self._actions = actions
         self._may_have_run = may_have_run
         self._lock = threading.Lock()
-        self._done: OrderedDict[tuple[str, str, int], Delivery] = OrderedDict()
-        self._under_way: dict[tuple[str, str, int], threading.Lock] = {}
+        self._done: OrderedDict[_Key, Delivery] = OrderedDict()
+        self._under_way: dict[_Key, threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
         self._active: dict[str, tuple[float, bool]] = {}
 
@@ -61,9 +66,8 @@ class ApprovalActivities:
         look = self._maybe_tried(ctx, given)
 
         def post() -> Delivery:
-            if look and (found := self._notifier.find_card(channel, card)):
-                return Delivery(card=found, found=True)
-            return Delivery(card=self._notifier.post_card(channel, card, given.notify))
+            found = self._notifier.find_card(channel, card) if look else None
+            return Delivery(card=found or self._notifier.post_card(channel, card, given.notify))
 
         # By its nonce: a request that comes again under an old ID has cards of its own.
         return self._once((card.request_id, card.nonce, card.round), post, unsure=look)
@@ -75,7 +79,7 @@ class ApprovalActivities:
             self._notifier.edit_card(given.ref, given.card)
             return Delivery()
 
-        return _deliver(edit)
+        return deliver(edit)
 
     def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
         """Adds a line to the thread once; as `post_card`."""
@@ -89,26 +93,37 @@ class ApprovalActivities:
 
         return self._once((given.ref.channel, given.ref.ts, given.step.number), reply, unsure=look)
 
-    def send_message(self, _: ActivityContext, given: SendMessageInput) -> Delivery:
-        """Sends one message. After a crash at the wrong moment it may come twice, which harms nobody."""
+    def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
+        """Sends one message once; as `post_card`."""
+        look = self._maybe_tried(ctx, given)
 
         def send() -> Delivery:
-            self._notifier.send_message(given)
+            if not (look and self._notifier.has_message(given)):
+                self._notifier.send_message(given)
             return Delivery()
 
-        return _deliver(send)
+        return self._once((given.card.request_id, given.card.nonce, given.message_id), send, unsure=look)
+
+    def remove_copies(self, _: ActivityContext, given: RemoveCopiesInput) -> Delivery:
+        """Leaves one copy of what may have been posted twice. Idempotent by nature."""
+
+        def remove() -> Delivery:
+            self._notifier.remove_copies(given)
+            return Delivery()
+
+        return deliver(remove)
 
     def run_action(self, _: ActivityContext, given: RunActionInput) -> Delivery:
         """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
-        return _deliver(lambda: Delivery(answer=self._actions.run_action(given)))
+        return deliver(lambda: Delivery(answer=self._actions.run_action(given)))
 
-    def _maybe_tried(self, ctx: ActivityContext, given: PostCardInput | PostReplyInput) -> bool:
-        return given.attempt > 1 or self._may_have_run(ctx.orchestration_id, ctx.task_id)
+    def _maybe_tried(self, ctx: ActivityContext, given: Posting) -> bool:
+        return given.maybe_done or self._may_have_run(ctx.orchestration_id, ctx.task_id)
 
-    def _once(self, key: tuple[str, str, int], act: Callable[[], Delivery], *, unsure: bool) -> Delivery:
+    def _once(self, key: _Key, act: Callable[[], Delivery], *, unsure: bool) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
 
-        A try that did nothing, because it had to wait, leaves it `unsure` whether an earlier one did.
+        Whatever comes of it, it stays `unsure` whether an earlier try did it too.
         """
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())
@@ -117,13 +132,13 @@ class ApprovalActivities:
             with self._lock:
                 known = self._done.get(key)
             if known is not None:
-                return known
+                return known.model_copy(update={"unsure": known.unsure or unsure})
             try:
-                delivery = _deliver(act)
-                if delivery.retry_after is not None:
-                    delivery = delivery.model_copy(update={"unsure": unsure})
+                delivery = deliver(act)
+                if unsure:
+                    delivery = delivery.model_copy(update={"unsure": True})
                 with self._lock:
-                    if delivery.impossible is None and delivery.retry_after is None:
+                    if not delivery.to_do:
                         self._done[key] = delivery
                     while len(self._done) > DELIVERIES_REMEMBERED:
                         self._done.popitem(last=False)
@@ -167,13 +182,3 @@ class ApprovalActivities:
             }
             self._active[person] = (now, active)
         return active
-
-
-def _deliver(act: Callable[[], Delivery]) -> Delivery:
-    """Turns "wait" and "never" into data, so that the history names them. Any other error fails the try."""
-    try:
-        return act()
-    except ThrottledError as error:
-        return Delivery(retry_after=error.retry_after)
-    except DeliveryError as error:
-        return Delivery(impossible=str(error))

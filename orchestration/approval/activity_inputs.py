@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel
 
 from orchestration.approval import projection
@@ -11,6 +13,7 @@ from orchestration.approval.outbox_items import (
     NotifyInstance,
     PostCard,
     PostReply,
+    RemoveCopies,
     RunAction,
     SendCallback,
     SendMessage,
@@ -23,11 +26,15 @@ from orchestration.domain.effects import (
     NotifyInstanceInput,
     PostCardInput,
     PostReplyInput,
+    RemoveCopiesInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
     SignReceiptInput,
 )
+from orchestration.domain.request import CardRef
+
+DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
 
 class ActivityInputs:
@@ -37,7 +44,7 @@ class ActivityInputs:
         self._record = record
 
     def build(  # noqa: PLR0911 - one arm for each kind of item
-        self, item: AnyOutboxItem, attempt: int
+        self, item: AnyOutboxItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         record, cards = self._record, self._record.state.cards
@@ -48,6 +55,7 @@ class ActivityInputs:
                     card=projection.card(record, round_),
                     notify=item.notify,
                     attempt=attempt,
+                    maybe_done=maybe_done,
                 )
             case EditCard(ref=ref):
                 return "edit_card", EditCardInput(
@@ -59,20 +67,34 @@ class ActivityInputs:
                     request_id=record.request_id,
                     step=step,
                     attempt=attempt,
+                    maybe_done=maybe_done,
                 )
             case SendMessage():
                 return "send_message", SendMessageInput(
+                    message_id=item.message_id,
                     user=item.user,
                     notice=item.notice,
                     card=projection.card(record, record.state.round),
-                    where=cards[-1] if cards else None,
+                    where=self._link(item.notice),
                     step=item.step,
                     waiting=item.waiting,
                     more=item.more,
                     attempt=attempt,
+                    maybe_done=maybe_done,
+                )
+            case RemoveCopies():
+                return "remove_copies", RemoveCopiesInput(
+                    request_id=record.request_id,
+                    identity=record.identity,
+                    place=item.place,
+                    ref=item.ref,
+                    round=item.round,
+                    step=item.step,
+                    message_id=item.message_id,
+                    attempt=attempt,
                 )
             case RunAction(index=index):
-                return self._build_action(index, attempt)
+                return self._build_action(index, attempt, maybe_done=maybe_done)
             case SignReceipt():
                 return self._build_receipt(attempt)
             case SendCallback():
@@ -80,7 +102,14 @@ class ActivityInputs:
             case NotifyInstance():
                 return self._build_notification(attempt)
 
-    def _build_action(self, index: int, attempt: int) -> tuple[str, BaseModel]:
+    def _link(self, notice: Notice) -> CardRef | None:
+        """The card to look at. Who is to decide gets no card on which they may not."""
+        cards = self._record.state.cards
+        if notice in DECIDING:
+            return self._record.on_show()
+        return cards[-1] if cards else None
+
+    def _build_action(self, index: int, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         record, cards, action = (
             self._record,
             self._record.state.cards,
@@ -89,7 +118,13 @@ class ActivityInputs:
         if action.notify:
             card, where = projection.card(record, record.state.round), cards[0] if cards else None
             return "send_message", SendMessageInput(
-                user=action.notify, notice=Notice.OUTCOME, card=card, where=where, attempt=attempt
+                message_id=f"action:{index}",
+                user=action.notify,
+                notice=Notice.OUTCOME,
+                card=card,
+                where=where,
+                attempt=attempt,
+                maybe_done=maybe_done,
             )
         # The key is the same over all tries and retries, so that the other side can tell a repeat.
         key = f"{projection.outcome_id(self._record)}:{index}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from durabletask.task import ActivityContext
 
 from orchestration.domain.effects import AskedOutcome, Delivery, NotifyInstanceInput, ReadOutcomeInput
-from orchestration.domain.errors import DeliveryError
+from orchestration.durable.delivery import deliver
 from orchestration.ports import Askers
 
 
@@ -17,10 +17,7 @@ class AskerActivities:
 
     def notify_instance(self, _: ActivityContext, given: NotifyInstanceInput) -> Delivery:
         """Raises the event. It may come twice, and says nothing that its receiver does not read for itself."""
-        try:
-            return Delivery(answer=self._askers.notify_instance(given))
-        except DeliveryError as error:
-            return Delivery(impossible=str(error))
+        return deliver(lambda: Delivery(answer=self._askers.notify_instance(given)))
 
     def read_outcome(self, _: ActivityContext, given: ReadOutcomeInput) -> AskedOutcome | None:
         """Reads it for the orchestration that asked: see `request_approval`."""

@@ -283,7 +283,7 @@ class CommandHandler:
     def _retry(self, retry: Retry) -> Reason:
         if retry.actor != (self._record.policy.owner or self._record.request.requester):
             return Reason.NOT_THE_OWNER
-        if not self._record.ended or not self._effects.retry_failed():
+        if not self._record.ended or not self._effects.outcome.retry_failed():
             return Reason.NOTHING_TO_RETRY
         self._effects.refresh_cards()
         return Reason.RECORDED

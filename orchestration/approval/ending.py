@@ -50,7 +50,7 @@ class RequestEnding:
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ENDED, actor=by, status=status, text=reason or comments)
         self._effects.tell_requester(Notice.PROGRESS, step)
-        self._effects.send_outcome()
+        self._effects.outcome.send_outcome()
 
     def _stop_waiting(self, too_late: Reason) -> None:
         """Nobody is asked any more, and it is on nobody's worklist. Whose code came `too_late` is told so."""

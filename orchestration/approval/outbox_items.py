@@ -1,4 +1,7 @@
-"""The effects of a request as data: what is still to do outside. A later generation gets them with the state."""
+"""The effects of a request as data: what is still to do outside. A later generation gets them with the state.
+
+What people act on goes first: cards, then edits, then messages, then the lines of the thread.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from orchestration.durable.outbox import OutboxItem
 class PostCard(OutboxItem):
     """Post the card of a round."""
 
+    urgency: ClassVar[int | None] = 1
+
     kind: Literal["post_card"] = "post_card"
     round: int
     channel: str
@@ -23,6 +28,8 @@ class PostCard(OutboxItem):
 
 class EditCard(OutboxItem):
     """Make a posted copy say what is true when the try starts."""
+
+    urgency: ClassVar[int | None] = 2
 
     kind: Literal["edit_card"] = "edit_card"
     ref: CardRef
@@ -35,6 +42,8 @@ class EditCard(OutboxItem):
 class PostReply(OutboxItem):
     """Add a line to the thread."""
 
+    urgency: ClassVar[int | None] = 4
+
     kind: Literal["post_reply"] = "post_reply"
     step: Step
 
@@ -42,12 +51,26 @@ class PostReply(OutboxItem):
 class SendMessage(OutboxItem):
     """Send a message to one person, or to a channel."""
 
+    urgency: ClassVar[int | None] = 3
+
     kind: Literal["send_message"] = "send_message"
+    message_id: str = Field(description="Unique among the messages of the request")
     user: str
     notice: Notice
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list)
     more: int = 0
+
+
+class RemoveCopies(OutboxItem):
+    """Leave one copy of what may have been posted twice. See the activity's input for the fields."""
+
+    kind: Literal["remove_copies"] = "remove_copies"
+    place: str
+    ref: CardRef | None = None
+    round: int | None = None
+    step: int | None = None
+    message_id: str | None = None
 
 
 class RunAction(OutboxItem):
@@ -80,6 +103,14 @@ class NotifyInstance(OutboxItem):
 
 
 AnyOutboxItem = Annotated[
-    PostCard | EditCard | PostReply | SendMessage | RunAction | SignReceipt | SendCallback | NotifyInstance,
+    PostCard
+    | EditCard
+    | PostReply
+    | SendMessage
+    | RemoveCopies
+    | RunAction
+    | SignReceipt
+    | SendCallback
+    | NotifyInstance,
     Field(discriminator="kind"),
 ]

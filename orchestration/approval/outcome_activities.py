@@ -9,10 +9,11 @@ from durabletask.task import ActivityContext
 from orchestration.approval.state import ApprovalInput, Taken
 from orchestration.domain import rules
 from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceiptInput
-from orchestration.domain.errors import DeliveryError, InvalidRequestError, ThrottledError
+from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy import PolicyBook
 from orchestration.domain.request import ApprovalRequest, new_nonce, new_salt
+from orchestration.durable.delivery import deliver
 from orchestration.ports import Caller, Signer
 
 
@@ -39,19 +40,11 @@ class OutcomeActivities:
 
     def sign_receipt(self, _: ActivityContext, given: SignReceiptInput) -> Delivery:
         """Signs the outcome and puts it on record. The same outcome again gets the same receipt."""
-        try:
-            return Delivery(answer=self._signer.sign_receipt(given))
-        except DeliveryError as error:
-            return Delivery(impossible=str(error))
+        return deliver(lambda: Delivery(answer=self._signer.sign_receipt(given)))
 
     def send_callback(self, _: ActivityContext, given: SendCallbackInput) -> Delivery:
         """POSTs the outcome. The ID stays the same over all tries, so that the other side can tell a repeat."""
-        try:
-            return Delivery(answer=self._caller.send_callback(given))
-        except ThrottledError as error:
-            return Delivery(retry_after=error.retry_after)
-        except DeliveryError as error:
-            return Delivery(impossible=str(error))
+        return deliver(lambda: Delivery(answer=self._caller.send_callback(given)))
 
 
 def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> ApprovalInput:

@@ -149,9 +149,14 @@ class Record:
         self.state.verdicts = [*self.state.verdicts, verdict][-VERDICTS_KEPT:]
 
     def step(self, kind: StepKind, now: datetime, **what: object) -> Step:
-        """The next line of the thread."""
+        """The next line of the thread. That of the end has the number 0, whoever makes it: there is one."""
+        number = 0 if kind is StepKind.ENDED else self.next_number()
+        return Step.model_validate({"number": number, "kind": kind, "at": now, **what})
+
+    def next_number(self) -> int:
+        """A number that no other line or message of this request has, whoever goes on with it."""
         self.state.steps += 1
-        return Step.model_validate({"number": self.state.steps, "kind": kind, "at": now, **what})
+        return self.state.steps
 
     # ---- views -------------------------------------------------------------------------------------------
 

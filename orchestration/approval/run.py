@@ -13,12 +13,14 @@ from orchestration.approval.approvers import Approvers
 from orchestration.approval.command_handler import CommandHandler
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
+from orchestration.approval.outbox_items import PostCard
 from orchestration.approval.record import Record
-from orchestration.approval.state import ApprovalInput
+from orchestration.approval.state import ApprovalInput, LostCard
 from orchestration.approval.step_up import StepUp
 from orchestration.challenge.models import EVENT_UNDELIVERED
 from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.commands import EVENTS
+from orchestration.domain.policy import OnTimeout
 from orchestration.domain.request import CardRef, Status
 from orchestration.domain.rounds import Members
 from orchestration.durable import clock
@@ -36,6 +38,7 @@ PATIENCE: Final = "patience"
 # with a long description and many comments goes into it with each edit.
 CONTINUE_AS_NEW_AFTER: Final = 100  # things that happened
 CONTINUE_AS_NEW_BYTES: Final = 1024 * 1024  # of the inputs and failures of activities
+ASKED_DIRECTLY: Final = 50  # people, where a round has no card
 
 
 class ContinueAsNew(Exception):  # noqa: N818 - not an error: the history is long enough, a new generation goes on
@@ -150,7 +153,7 @@ class ApprovalRun:
         self._effects.post_card(escalation.channel, escalation.notify)
         self._effects.refresh_cards()
         step = self._effects.post_reply(StepKind.ESCALATED, place=escalation.channel, text=why)
-        self._effects.tell_requester(Notice.PROGRESS, step)
+        self._effects.tell_requester_once_shown(Notice.PROGRESS, step)
         self._tell_delegates(away)
         yield from self._look_for_gone()
 
@@ -167,14 +170,34 @@ class ApprovalRun:
         if ref.round in self.record.state.open_rounds and not self.record.state.escalated:
             self._approvers.wait_for(self.record.voting.undecided())
 
-    def _card_lost(self, round_: int, problem: str) -> bool:
-        """Without the card of the level that is open nobody could decide; any other is only missed."""
+    def _card_lost(self, card: PostCard, problem: str) -> bool:
+        """The card of an open round can never be posted: its people are asked without one.
+
+        A level that does not escalate ends instead: who asked hears why at once, and can ask anew.
+        """
         state = self.record.state
         self._log.error("%s: the card could not be posted: %s", self.record.request_id, problem)
-        if state.escalated or round_ not in state.open_rounds:
+        if self.record.ended or card.round not in state.open_rounds:
             return False
-        self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
+        if state.escalated or self.record.level.on_timeout is OnTimeout.ESCALATE:
+            state.lost_cards.append(LostCard(round=card.round, channel=card.channel, problem=problem))
+        else:
+            self.end(Status.FAILED, reason=f"The card could not be posted: {problem}")
         return True
+
+    def _ask_without_card(self) -> Durable[None]:
+        """Who may decide a round without a card is asked directly, and who asked and the owner read the truth."""
+        record = self.record
+        lost, record.state.lost_cards = record.state.lost_cards, []
+        members = yield from self._approvers.members(record.voting.seated())
+        for card in lost:
+            people = record.voting.to_ask(card.round, members or {})[:ASKED_DIRECTLY]
+            self._effects.ask_without_card(people)
+            step = self._effects.post_reply(
+                StepKind.CARD_NOT_POSTED, place=card.channel, text=card.problem, people=people
+            )
+            for person in self._effects.concerned():
+                self._effects.send_message(person, Notice.CARD_NOT_POSTED, step)
 
     def undecidable_because(self) -> str:
         """Why nobody waits for this level any longer, as a sentence."""
@@ -188,6 +211,9 @@ class ApprovalRun:
         self._watch(DEADLINE, state.deadline)
         self._watch(REMINDER, state.remind_at)
         while self._busy() and state.level_open:
+            if state.lost_cards:
+                yield from self._ask_without_card()
+                continue
             if state.undecidable:
                 self._inbox.drop(DEADLINE)
                 self._inbox.drop(REMINDER)
@@ -203,6 +229,7 @@ class ApprovalRun:
             elif arrived[0] != DEADLINE:
                 yield from self._handle(*arrived)
             elif state.deadline is None or self.now() >= state.deadline:
+                self._effects.look_for_cards()
                 self._inbox.drop(REMINDER)
                 return False
             else:  # a timer of an earlier generation, which not every hub holds back
@@ -225,7 +252,7 @@ class ApprovalRun:
                 continue
             if not self._outbox.busy():
                 if (
-                    not self._effects.any_failed()
+                    not self._effects.outcome.any_failed()
                     or state.retry_until is None
                     or self.now() >= state.retry_until
                 ):

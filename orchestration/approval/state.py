@@ -36,6 +36,14 @@ class Handled(Recorded):
     decides: bool = Field(default=False, description="Whether it is a decision or a delegation")
 
 
+class LostCard(Recorded):
+    """A card of an open round that cannot be posted, and why."""
+
+    round: int
+    channel: str
+    problem: str
+
+
 class State(BaseModel):
     """Everything that changes while a request is decided. Mutable: one orchestration owns it."""
 
@@ -91,6 +99,9 @@ class State(BaseModel):
     receipt: str | None = None
     retry_until: datetime | None = None
     lanes: dict[str, Lane[AnyOutboxItem]] = Field(default_factory=dict)
+    lost_cards: list[LostCard] = Field(
+        default_factory=list, description="Those whose people are still to be asked without one"
+    )
     held_replies: list[Step] = Field(default_factory=list)
     held_messages: list[SendMessage] = Field(default_factory=list)
 

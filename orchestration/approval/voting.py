@@ -349,6 +349,16 @@ class Voting:
             found += voters.delegates_in(round_).values() if round_.groups else []
         return [who for who in dict.fromkeys(found) if who not in voted]
 
+    def to_ask(self, number: int, members: Members) -> list[str]:
+        """The people who may decide that open round now, and have not."""
+        voters, voted = self.voters(), {vote.actor for vote in self.state.votes}
+        round_ = voters.round(number)
+        if round_ is None:
+            return []
+        delegates = voters.delegates_in(round_)
+        found = [delegates.get(one, one) for one in round_.holders(members) if not voters.barred(one)]
+        return [who for who in dict.fromkeys(found) if who not in voted and not voters.barred(who)]
+
     def undecided(self) -> list[str]:
         """Who was asked, or is their delegate, and has not voted."""
         voted = {vote.actor for vote in self.state.votes}

@@ -81,6 +81,7 @@ class StepKind(StrEnum):
     ACTION_FAILED = "action_failed"
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
+    CARD_LATE = "card_late"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     APPROVERS_GONE = "approvers_gone"  # from the workspace
     CODE_SENT = "code_sent"
@@ -118,6 +119,7 @@ class Notice(StrEnum):
     NOTIFICATION_REFUSED = "notification_refused"
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
+    CARD_LATE = "card_late"
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     APPROVERS_GONE = "approvers_gone"
     CODE_FAILED = "code_failed"

@@ -9,16 +9,22 @@ from pydantic import Field
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
 from orchestration.domain.policy import PersonEntry
-from orchestration.domain.request import ApprovalRequest, CardRef, Notified, Outcome, Recorded
+from orchestration.domain.request import ApprovalRequest, CardRef, Identity, Notified, Outcome, Recorded
 
 
-class PostCardInput(Recorded):
+class Posting(Recorded):
+    """What the inputs of posts have in common: a post that may have been made is looked for before it is made again."""
+
+    attempt: int = Field(ge=1)
+    maybe_done: bool = Field(default=False, description="Whether an earlier try may have posted it")
+
+
+class PostCardInput(Posting):
     """Input of `post_card`. `notify` are the people and groups to ping."""
 
     channel: str
     card: Card
     notify: list[str] = Field(default_factory=list)
-    attempt: int = Field(ge=1)
 
 
 class EditCardInput(Recorded):
@@ -29,18 +35,21 @@ class EditCardInput(Recorded):
     attempt: int = Field(ge=1)
 
 
-class PostReplyInput(Recorded):
+class PostReplyInput(Posting):
     """Input of `post_reply`: one more line in the thread under `ref`."""
 
     ref: CardRef
     request_id: str
     step: Step
-    attempt: int = Field(ge=1)
 
 
-class SendMessageInput(Recorded):
-    """Input of `send_message`: to a person directly, or to a channel, about the request of `card`."""
+class SendMessageInput(Posting):
+    """Input of `send_message`: to a person directly, or to a channel, about the request of `card`.
 
+    `message_id` tells the message from all others of this start of the request.
+    """
+
+    message_id: str
     user: str
     notice: Notice
     card: Card
@@ -48,6 +57,23 @@ class SendMessageInput(Recorded):
     step: Step | None = None
     waiting: list[Waiting] = Field(default_factory=list, description="The most urgent that wait for them")
     more: int = Field(default=0, description="How many others wait")
+
+
+class RemoveCopiesInput(Recorded):
+    """Input of `remove_copies`: of what may have been posted twice, one copy stays.
+
+    It is the card of a `round`, the line of a `step`, or the message of a `message_id`; one of them is given. `place`
+    is the channel, or the person of a direct message. `ref` is the card that stays, or the one above the line. Of lines
+    and messages the first stays.
+    """
+
+    request_id: str
+    identity: Identity
+    place: str
+    ref: CardRef | None = None
+    round: int | None = None
+    step: int | None = None
+    message_id: str | None = None
     attempt: int = Field(ge=1)
 
 
@@ -153,14 +179,20 @@ class DelegateChange(Recorded):
         default=0, ge=0, description="How many changes of the person were obeyed when it was made"
     )
     attempt: int = Field(default=1, ge=1)
+    maybe_done: bool = Field(default=False, description="Whether an earlier try may have told them")
 
 
 class Delivery(Recorded):
-    """Result of an effect: done (with what it made or answered), asked to wait, or impossible (with the reason)."""
+    """Result of an effect: done (with what it made or answered), asked to wait, failed for now, or impossible."""
 
     card: CardRef | None = None
-    found: bool = Field(default=False, description="An earlier try had posted the card")
     answer: str = ""
     retry_after: float | None = Field(default=None, description="Seconds; this try did nothing")
-    unsure: bool = Field(default=False, description="An earlier try may have done it")
+    failed: str | None = Field(default=None, description="Why this try failed; the next may succeed")
     impossible: str | None = None
+    unsure: bool = Field(default=False, description="Another try may have done it, or this one all the same")
+
+    @property
+    def to_do(self) -> bool:
+        """Whether it was not done, as far as this try knows."""
+        return any(one is not None for one in (self.retry_after, self.failed, self.impossible))

@@ -82,6 +82,15 @@ class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 
 
+class TryFailedError(CountersignError):
+    """This try failed; the next may succeed."""
+
+    def __init__(self, message: str | None = None, *, maybe_done: bool = True) -> None:
+        """maybe_done: whether it may have been done all the same, and only the answer was lost."""
+        super().__init__(message)
+        self.maybe_done = maybe_done
+
+
 class NumberDecryptionError(CountersignError):
     """That phone number cannot be read: it was encrypted under a secret that is no longer known."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from durabletask.task import OrchestrationContext, Task, TaskFailedError
+from durabletask.task import CancellableTask, OrchestrationContext, Task, TaskFailedError
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.domain.request import Recorded
@@ -19,14 +20,24 @@ from orchestration.durable import clock
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
+# Whoever waits for an item hears that it fails, once it has failed for so long.
+LATE_AFTER: Final = timedelta(minutes=1)
 
 
 class OutboxItem(Recorded):
-    """One thing to do outside. `give_up` is how long it is retried, counted from its first try."""
+    """One thing to do outside. `give_up` is how long it is retried, counted from its first try.
+
+    Of the items with an `urgency` the lowest goes first: none starts while a more urgent one is under way. An item
+    without one neither waits nor is waited for.
+    """
 
     longest_backoff: ClassVar[timedelta] = LONGEST_BACKOFF
+    urgency: ClassVar[int | None] = None
 
     give_up: timedelta
+    maybe_done: bool = Field(
+        default=False, description="Whether somebody else, whom this one follows, may have done it"
+    )
 
     def covered_by(self, waiting: OutboxItem) -> bool:  # noqa: ARG002 - for those items that look
         """Whether `waiting`, still to be started in the same lane, does all that this one would do."""
@@ -34,7 +45,7 @@ class OutboxItem(Recorded):
 
 
 class Attempted(Protocol):
-    """What an item's activity returns: done, unless one of these is set."""
+    """What an item's activity returns: done, unless `retry_after`, `failed` or `impossible` is set."""
 
     @property
     def retry_after(self) -> float | None:
@@ -42,13 +53,18 @@ class Attempted(Protocol):
         ...
 
     @property
-    def unsure(self) -> bool:
-        """Whether an earlier try may have done it, also where this is the first that is counted."""
+    def failed(self) -> str | None:
+        """Why this try failed; the next may succeed."""
         ...
 
     @property
     def impossible(self) -> str | None:
         """Why no try will ever succeed."""
+        ...
+
+    @property
+    def unsure(self) -> bool:
+        """Whether another try may have done it: an earlier one, or this one where it was not done for certain."""
         ...
 
 
@@ -59,25 +75,38 @@ Result_contra = TypeVar("Result_contra", bound=Attempted, contravariant=True)
 
 
 class Lane(BaseModel, Generic[Item]):
-    """Items that keep their order, and how far the first of them has come. Mutable: the outbox owns it."""
+    """Items that keep their order, and how far the first of them has come. Mutable: the outbox owns it.
+
+    `maybe_done` says that a try of the first item may have done it. It is looked for then, before it is done again.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     queue: list[Item] = Field(default_factory=list)
     attempt: int = 0
+    maybe_done: bool = False
     since: datetime | None = None
     not_before: datetime | None = None
+    late: bool = False
 
 
 class Runner(Protocol[Item_contra, Result_contra]):
     """Knows what an item means."""
 
-    def build(self, item: Item_contra, attempt: int) -> tuple[str, BaseModel]:
+    def build(self, item: Item_contra, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         """The activity to call and its input, from what is true now."""
         ...
 
-    def done(self, item: Item_contra, attempt: int, result: Result_contra) -> None:
-        """It was done, at that attempt."""
+    def done(self, item: Item_contra, result: Result_contra) -> None:
+        """It was done."""
+        ...
+
+    def put_off(self, item: Item_contra, attempt: int, problem: str, pause: timedelta) -> None:
+        """That try failed, and the next one is after the pause. For a line in the log."""
+        ...
+
+    def late(self, item: Item_contra, problem: str) -> None:
+        """It has failed for a minute, and is still tried. Told once."""
         ...
 
     def failed(self, item: Item_contra, problem: str) -> None:
@@ -107,15 +136,28 @@ class Outbox(Generic[Item, Result]):
         self._runner = runner
         self._result_type = result_type
         self._running: dict[str, Task[Any]] = {}
-        self._pausing: dict[str, Task[Any]] = {}
+        self._pausing: dict[str, CancellableTask[None]] = {}
         self.written = 0  # bytes of inputs and failures that its activities have put into this history
 
-    def put(self, lane: str, item: Item) -> None:
-        """Adds an item behind those of its lane, unless one that waits there covers it."""
+    def put(self, lane: str, item: Item, *, after: timedelta | None = None) -> None:
+        """Adds an item behind those of its lane, unless one that waits there covers it.
+
+        The first item of a new lane starts `after` so long.
+        """
+        if after is not None and lane not in self._lanes:
+            self._lanes[lane] = Lane[Item](not_before=self._now() + after)
         queue = self._lanes.setdefault(lane, Lane[Item]()).queue
         waiting = queue[1:] if lane in self._running else queue
         if not any(item.covered_by(other) for other in waiting):
             queue.append(item)
+
+    def look_now(self, lane: str) -> None:
+        """Has the lane not wait any longer, where it is not known whether its first item was done."""
+        found = self._lanes.get(lane)
+        if found is not None and found.maybe_done and lane not in self._running:
+            found.not_before = None
+            if (pause := self._pausing.pop(lane, None)) is not None:
+                pause.cancel()
 
     def waits(self) -> list[Task[Any]]:
         """What is under way."""
@@ -138,7 +180,7 @@ class Outbox(Generic[Item, Result]):
             del self._pausing[key]
             self._lanes[key].not_before = None
         # A result may have put more into any lane, so lanes start only after all results are taken.
-        for key, lane in list(self._lanes.items()):
+        for key, lane in sorted(self._lanes.items(), key=_urgency):
             if not lane.queue:
                 del self._lanes[key]
             elif start and key not in self._running and key not in self._pausing:
@@ -148,36 +190,66 @@ class Outbox(Generic[Item, Result]):
         if lane.not_before is not None and lane.not_before > self._now():
             self._pausing[key] = clock.timer(self._ctx, lane.not_before)
             return
+        item = lane.queue[0]
+        if item.urgency is not None and any(map(partial(self._is_before, item.urgency), self._running)):
+            return
         lane.attempt += 1
         lane.since, lane.not_before = lane.since or self._now(), None
-        activity, given = self._runner.build(lane.queue[0], lane.attempt)
+        lane.maybe_done = lane.maybe_done or item.maybe_done
+        activity, given = self._runner.build(item, lane.attempt, maybe_done=lane.maybe_done)
         self.written += len(given.model_dump_json())
         self._running[key] = self._ctx.call_activity(activity, input=given, return_type=self._result_type)
+
+    def _is_before(self, urgency: int, running: str) -> bool:
+        other = self._lanes[running].queue[0].urgency
+        return other is not None and other < urgency
 
     def _take_result(self, key: str, task: Task[Any]) -> None:
         """One try is over: done, given up, or a pause before the next."""
         lane = self._lanes[key]
-        item, attempt, since = lane.queue[0], lane.attempt, lane.since or self._now()
-        pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), item.longest_backoff)
+        item, since = lane.queue[0], lane.since or self._now()
         result: Result | None = None
-        problem: str | None = None
         try:
             result = task.get_result()
         except TaskFailedError as error:
-            problem = error.details.message  # the error's own text is this one, wrapped by the SDK
-            self.written += len(problem) + len(error.details.stack_trace or "")
-        if result is not None and result.retry_after is not None:
-            if not result.unsure:
-                lane.attempt -= 1  # nothing was done, so the next try need not look whether it was
-            pause = max(timedelta(seconds=result.retry_after), SHORTEST_PAUSE)
-            problem = "it kept asking us to wait"
+            problem: str | None = (
+                error.details.message
+            )  # the error's own text is this one, wrapped by the SDK
+            lane.maybe_done = True
+            self.written += len(error.details.message) + len(error.details.stack_trace or "")
+        else:
+            lane.maybe_done = lane.maybe_done or result.unsure
+            problem = result.failed if result.retry_after is None else "it kept asking us to wait"
         impossible = result.impossible if result is not None else None
-        if problem is not None and impossible is None and self._now() + pause - since <= item.give_up:
-            lane.not_before = self._now() + pause
+        left = since + item.give_up - self._now()
+        if problem is not None and impossible is None and left > timedelta(0):
+            self._put_off(lane, result, problem, left)
             return
         lane.queue.pop(0)
-        lane.attempt, lane.since = 0, None
+        lane.attempt, lane.maybe_done, lane.since, lane.late = 0, False, None, False
         if result is not None and problem is None and impossible is None:
-            self._runner.done(item, attempt, result)
+            self._runner.done(item, result)
         else:
             self._runner.failed(item, impossible or problem or "it kept failing")
+
+    def _put_off(self, lane: Lane[Item], result: Result | None, problem: str, left: timedelta) -> None:
+        """Until the next try. The last one is when the time to give up has come, and no earlier."""
+        item, attempt = lane.queue[0], lane.attempt
+        if result is not None and result.retry_after is not None:
+            lane.attempt -= 1
+            pause = max(timedelta(seconds=result.retry_after), SHORTEST_PAUSE)
+        else:
+            pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), item.longest_backoff, left)
+        lane.not_before = self._now() + pause
+        self._runner.put_off(item, attempt, problem, pause)
+        if result is not None and result.retry_after is not None:
+            return
+        if not lane.late and lane.since is not None and self._now() - lane.since >= LATE_AFTER:
+            lane.late = True
+            self._runner.late(item, problem)
+
+
+def _urgency(entry: tuple[str, Lane[Any]]) -> int:
+    """By which the lanes start; what has none starts first, since nothing waits for it."""
+    queue = entry[1].queue
+    return queue[0].urgency or 0 if queue else 0

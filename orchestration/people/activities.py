@@ -10,7 +10,8 @@ from typing import Final
 from durabletask.task import ActivityContext
 
 from orchestration.domain.effects import DelegateChange, Delivery
-from orchestration.domain.errors import DeliveryError, SmsRefusedError, ThrottledError
+from orchestration.domain.errors import DeliveryError, SmsRefusedError
+from orchestration.durable.delivery import deliver
 from orchestration.ports import Notifier, Phones, SmsSender
 
 # Fixed words: nothing that anybody wrote comes into a text.
@@ -60,16 +61,16 @@ class PeopleActivities:
         with self._lock:
             if key in self._done:
                 return Delivery()
-        try:
-            act()
-        except ThrottledError as error:
-            return Delivery(retry_after=error.retry_after)
-        except SmsRefusedError as error:
-            return Delivery(impossible=error.trouble)
-        except DeliveryError as error:
-            return Delivery(impossible=str(error))
-        with self._lock:
-            self._done[key] = None
-            while len(self._done) > REMEMBERED:
-                self._done.popitem(last=False)
-        return Delivery()
+
+        def act_and_remember() -> Delivery:
+            try:
+                act()
+            except SmsRefusedError as error:
+                raise DeliveryError(error.trouble) from error
+            with self._lock:
+                self._done[key] = None
+                while len(self._done) > REMEMBERED:
+                    self._done.popitem(last=False)
+            return Delivery()
+
+        return deliver(act_and_remember)

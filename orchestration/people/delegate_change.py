@@ -62,11 +62,25 @@ class _Telling:
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
 
-    def build(self, item: TellChange, attempt: int) -> tuple[str, DelegateChange]:
-        return item.activity, self._given.model_copy(update={"attempt": attempt})
+    def build(self, item: TellChange, attempt: int, *, maybe_done: bool) -> tuple[str, DelegateChange]:
+        given = self._given.model_copy(update={"attempt": attempt, "maybe_done": maybe_done})
+        return item.activity, given
 
-    def done(self, item: TellChange, attempt: int, result: Delivery) -> None:
+    def done(self, item: TellChange, result: Delivery) -> None:
         """Nothing follows."""
+
+    def put_off(self, item: TellChange, attempt: int, problem: str, pause: timedelta) -> None:
+        self._log.info(
+            "%s: %s, try %d: %s; the next in %g s",
+            self._given.person,
+            item.activity,
+            attempt,
+            problem,
+            pause.total_seconds(),
+        )
+
+    def late(self, item: TellChange, problem: str) -> None:
+        """Nobody waits for it."""
 
     def failed(self, item: TellChange, problem: str) -> None:
         self._log.error("%s: %s was given up: %s", self._given.person, item.activity, problem)

@@ -13,7 +13,7 @@ from durabletask.task import OrchestrationContext, when_any
 
 from orchestration.approval import projection
 from orchestration.approval.effects import Effects
-from orchestration.approval.outbox_items import AnyOutboxItem, PostCard
+from orchestration.approval.outbox_items import PostCard
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput, State
 from orchestration.approval.status import CUT_SHORT_REASONS, eligible_voters_of
@@ -24,7 +24,6 @@ from orchestration.domain.policy import Policy
 from orchestration.domain.request import PERSON, Outcome, Recorded, Status
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
-from orchestration.durable.outbox import Lane
 from orchestration.people.worklist import WorklistUpdates
 
 
@@ -43,17 +42,19 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
         return clock.now(ctx)
 
     record = _record(ended)
-    effects = Effects(ctx, record, now)
+    # With an outcome of its own, it may have told everybody before it was stopped.
+    own = record.ended and record.state.status is not ended.status
+    effects = Effects(ctx, record, now, maybe_done=own)
     outbox = effects.outbox
     if not record.ended:
         record.end(ended.status, now(), reason=CUT_SHORT_REASONS[ended.status])
     step = effects.post_reply(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
     for post in _maybe_posted(ended, record.policy):
-        # As a second try, which looks for the card before it posts one.
-        record.state.lanes[f"card:{post.round}"] = Lane[AnyOutboxItem](queue=[post], attempt=1)
+        outbox.put(f"card:{post.round}", post)
+    effects.remove_copies_of_cards()
     effects.tell_requester(Notice.PROGRESS, step)
-    effects.send_outcome()
+    effects.outcome.send_outcome()
     for person in (person for level in ended.progress.levels for person in level.waiting_for):
         ctx.signal_entity(EntityInstanceId(PERSON, entity_key(person)), "done", record.request_id)
     WorklistUpdates(ctx, record.request_id).done(list(_named(ended)))
@@ -84,7 +85,9 @@ def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:
     posted = {ref.round for ref in seen.cards}
     for round_, channel in enumerate((channels or [policy.channel])[: seen.round], 1):
         if round_ not in posted:
-            yield PostCard(round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for)
+            yield PostCard(
+                round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for, maybe_done=True
+            )
 
 
 def _record(ended: ReconcileInput) -> Record:

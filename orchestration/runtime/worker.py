@@ -62,6 +62,7 @@ def register(
         activities.edit_card,
         activities.post_reply,
         activities.send_message,
+        activities.remove_copies,
         activities.run_action,
         activities.members,
         activities.active_people,

@@ -14,6 +14,7 @@ from orchestration.domain.effects import (
     DelegateChange,
     NotifyInstanceInput,
     ReadOutcomeInput,
+    RemoveCopiesInput,
     RunActionInput,
     SendCallbackInput,
     SendMessageInput,
@@ -44,6 +45,7 @@ class Board:
         self.edits = 0
         self.posts = 0
         self.lookups = 0
+        self.copy_lookups = 0
         self.groups: dict[str, list[str]] = {
             "S0MANAGERS": ["U0ADA", "U0FAY"],
             "S0DIRECTORS": ["U0DIRK"],
@@ -98,6 +100,35 @@ class Board:
         self._maybe_fail("send_message")
         with self.lock:
             self.messages.append(message)
+        self._maybe_fail("after send_message")
+
+    def has_message(self, message: SendMessageInput) -> bool:
+        self._maybe_fail("has_message")
+        with self.lock:
+            self.lookups += 1
+            return any(_same(message, sent) for sent in self.messages)
+
+    def remove_copies(self, given: RemoveCopiesInput) -> None:
+        self._maybe_fail("remove_copies")
+        with self.lock:
+            self.copy_lookups += 1
+            for (place, ts), card in list(self.cards.items()):
+                same = (place, card.identity, card.round) == (given.place, given.identity, given.round)
+                if same and given.ref and ts != given.ref.ts:
+                    del self.cards[place, ts]
+            if given.step is not None and given.ref is not None:
+                ref = given.ref.ts
+                same_line = [one for one in self.replies if (one[0], one[1].number) == (ref, given.step)]
+                for extra in same_line[1:]:
+                    self.replies.remove(extra)
+            if given.message_id is not None:
+                same_message = [
+                    one
+                    for one in self.messages
+                    if (one.card.identity, one.message_id) == (given.identity, given.message_id)
+                ]
+                for again in same_message[1:]:
+                    self.messages.remove(again)
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
         self._maybe_fail("tell_delegate_change")
@@ -237,3 +268,7 @@ class BoardPhones:
 
 def refusal(trouble: str) -> SmsRefusedError:
     return SmsRefusedError(trouble)
+
+
+def _same(one: SendMessageInput, other: SendMessageInput) -> bool:
+    return (one.card.identity, one.message_id) == (other.card.identity, other.message_id)

@@ -122,7 +122,9 @@ class RequestStory:
     def tell(self, notice: Notice = Notice.PROGRESS, user: str = "U0RITA", **more: Any) -> SendMessageInput:
         """A message about the request as it stands."""
         round_ = self.record.state.round
-        return SendMessageInput(user=user, notice=notice, card=self.card(round_), attempt=1, **more)
+        return SendMessageInput(
+            message_id="1", user=user, notice=notice, card=self.card(round_), attempt=1, **more
+        )
 
     def step(self, kind: StepKind, **what: Any) -> Step:
         return Step(number=1, kind=kind, at=ASKED, **what)

@@ -47,6 +47,7 @@ _ACTIVITIES: Final = {
     "edit_card": "Card edited",
     "post_reply": "Thread reply posted",
     "send_message": "Message sent",
+    "remove_copies": "Copies looked for",
     "run_action": "Action run",
     "members": "Group members looked up",
     "active_people": "People looked up",
@@ -166,6 +167,8 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
         kind, words = f"{kind}_failed", f"{words}: impossible, {result['impossible']}"
     elif result.get("retry_after") is not None:
         kind, words = f"{kind}_put_off", f"{words}: put off, as asked to wait {result['retry_after']:g} s"
+    elif result.get("failed"):
+        kind, words = f"{kind}_failed", f"{words}: failed, {result['failed']}"
     elif task.name == "post_reply":
         words += _what_reply(task)
     return TimelineEntry(at=at, kind=kind, text=words, **_place(task))

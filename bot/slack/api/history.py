@@ -43,7 +43,23 @@ class History:
         self._blind: set[str] = set()
 
     def in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Found | None:
-        """The app's own message that is `wanted` among the newest 2,000; None also where it cannot look.
+        """The app's own message that is `wanted` among the newest 2,000; None also where it cannot look."""
+        return next(self._in_channel(channel, wanted), None)
+
+    def all_in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> list[Found]:
+        """All of them; none also where it cannot look."""
+        return list(self._in_channel(channel, wanted))
+
+    def in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Found | None:
+        """The same as `in_channel` for the oldest 2,000 replies under a message."""
+        return next(self._in_thread(channel, ts, wanted), None)
+
+    def all_in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> list[Found]:
+        """All of them; none also where it cannot look."""
+        return list(self._in_thread(channel, ts, wanted))
+
+    def _in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Iterator[Found]:
+        """Newest first.
 
         No time limits the search: Slack's clock is not the one by which the request was asked.
         """
@@ -55,8 +71,8 @@ class History:
 
         return self._search(channel, page, wanted)
 
-    def in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Found | None:
-        """The same for the oldest 2,000 replies under a message."""
+    def _in_thread(self, channel: str, ts: str, wanted: Callable[[Found], bool]) -> Iterator[Found]:
+        """Oldest first."""
 
         def page(size: int, cursor: str | None) -> SlackResponse:
             return self._client.conversations_replies(
@@ -67,19 +83,18 @@ class History:
 
     def _search(
         self, channel: str, page: Callable[[int, str | None], SlackResponse], wanted: Callable[[Found], bool]
-    ) -> Found | None:
+    ) -> Iterator[Found]:
         with as_delivery_errors():
             try:
-                return next(
-                    (message for message in _all(page) if wanted(message) and self._is_own(message)), None
-                )
+                for message in _all(page):
+                    if wanted(message) and self._is_own(message):
+                        yield message
             except SlackApiError as error:
                 if code_of(error) == NO_THREAD:
-                    return None
+                    return
                 if code_of(error) not in BLIND:
                     raise
                 self._warn_blind(channel, code_of(error))
-        return None
 
     def _is_own(self, message: Found) -> bool:
         """Whether this app posted it: metadata can be written by any app in the channel."""
@@ -96,7 +111,7 @@ class History:
             self._blind.add(channel)
         if first:
             log.warning(
-                "cannot read the history of %s (%s), so after a crash a card might be posted there twice; "
+                "cannot read the history of %s (%s), so after a crash something might be posted there twice; "
                 "invite the app to the channel, and check its scopes against manifest.yml",
                 channel,
                 code,

@@ -12,17 +12,17 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
-from bot.slack.api.history import History
+from bot.slack.api.history import Found, History
 from bot.slack.api.pace import Pace
 from bot.slack.ids import is_person
 from bot.slack.input import target
-from bot.slack.input.target import Target, step_metadata
+from bot.slack.input.target import Target, message_metadata, step_metadata
 from bot.slack.messages import thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, delegate_change, notice
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
-from orchestration.domain.effects import DelegateChange, SendMessageInput
+from orchestration.domain.effects import DelegateChange, RemoveCopiesInput, SendMessageInput
 from orchestration.domain.errors import ThrottledError
 from orchestration.domain.request import CardRef
 
@@ -51,6 +51,7 @@ GONE: Final = frozenset(
         "is_inactive",
         "thread_not_found",
         "cannot_reply_to_message",
+        "cant_delete_message",
     }
 )
 
@@ -164,10 +165,52 @@ class SlackNotifier:
         said = notice(message, found)
         self._say(
             self._place(message.user),
-            (message.card.request_id, message.notice, message.step.number if message.step else 0),
+            (message.card.request_id, message.card.nonce, message.message_id),
             text=said.text,
             blocks=said.blocks,
+            metadata=_metadata_of(message),
         )
+
+    def has_message(self, message: SendMessageInput) -> bool:
+        """Whether this app has already sent that message there; False also where it may not look."""
+        wanted = _metadata_of(message)
+        found = self._history.in_channel(
+            self._place(message.user), lambda known: known.get("metadata") == wanted
+        )
+        return found is not None
+
+    # ---- what stands twice -------------------------------------------------------------------------------
+
+    def remove_copies(self, given: RemoveCopiesInput) -> None:
+        """Deletes all but one of the messages that are the same card, line or message."""
+        place = self._place(given.place)
+        found = self._copies(place, given)
+        if given.round is not None and given.ref is not None:
+            stays = given.ref.ts
+        else:
+            stays = min((str(message["ts"]) for message in found), key=float, default="")
+        for ts in (str(message["ts"]) for message in found if message["ts"] != stays):
+            log.info("%s: the copy %s in %s is removed", given.request_id, ts, place)
+            with as_delivery_errors():
+                try:
+                    self._client.chat_delete(channel=place, ts=ts)
+                except SlackApiError as error:
+                    if code_of(error) not in GONE:
+                        raise
+
+    def _copies(self, place: str, given: RemoveCopiesInput) -> list[Found]:
+        if given.round is not None:
+            card = Target.of(given.request_id, given.round, given.identity)
+            return self._history.all_in_channel(place, lambda one: target.of_message(one) == card)
+        if given.step is not None and given.ref is not None:
+            line = step_metadata(given.request_id, given.step)
+            return self._history.all_in_thread(
+                given.ref.channel, given.ref.ts, lambda one: one.get("metadata") == line
+            )
+        said = message_metadata(given.request_id, given.identity.nonce, given.message_id or "")
+        return self._history.all_in_channel(place, lambda one: one.get("metadata") == said)
+
+    # ---- for the operators, and about people -------------------------------------------------------------
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
         """Tells the person what has changed about who is asked in their place."""
@@ -231,3 +274,7 @@ class SlackNotifier:
 
 def _number(masked: str, user: str | None, article: str) -> str:
     return f"{mention(user)}'s number {masked}" if user else f"{article} number {masked}"
+
+
+def _metadata_of(message: SendMessageInput) -> dict[str, Any]:
+    return message_metadata(message.card.request_id, message.card.nonce, message.message_id)

@@ -13,6 +13,7 @@ from orchestration.domain.request import Digest, Identity, Nonce
 
 CARD_EVENT: Final = "approval_requested"
 STEP_EVENT: Final = "approval_step"
+MESSAGE_EVENT: Final = "approval_message"
 
 
 class UnreadableCardError(CountersignError):
@@ -61,6 +62,12 @@ def option(choice: str) -> str:
 def step_metadata(request_id: str, number: int) -> dict[str, Any]:
     """For a line of the thread, so that it is known again."""
     return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "step": number}}
+
+
+def message_metadata(request_id: str, nonce: str, message_id: str) -> dict[str, Any]:
+    """For a message to one person or channel, so that it is known again. `nonce` is that of the request's start."""
+    payload = {"instance_id": request_id, "nonce": nonce, "message": message_id}
+    return {"event_type": MESSAGE_EVENT, "event_payload": payload}
 
 
 def of_message(message: Mapping[str, Any]) -> Target | None:

@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
-from bot.slack.text import bold, linked, mention, plain, quoted, safe, system, when
+from bot.slack.text import bold, linked, mention, plain, quoted, safe, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
@@ -42,6 +42,9 @@ LINK: Final = "<{url}|See the card>"
 # For who is to decide: whatever has become of the card, they can.
 NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status} {request_id}`."
 ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
+ASKED_DIRECTLY: Final = "These people were asked by direct message instead: {people}."
+ASKED_NOBODY: Final = "Nobody could be asked instead."
+STILL_TRIED: Final = "It is still being tried. Whoever may decide can do it from my Home tab meanwhile."
 DELEGATE_SET: Final = (
     "From {since} to {until} (UTC), {delegate} is asked in your place "
     f"{away.WHERE}: this was set in your name."
@@ -154,9 +157,22 @@ def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
 
 def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
+    sentence = f"✗ The card of {what} could not be posted in {where}, so nobody sees it there."
+    if tell.card.status is Status.ESCALATED:
+        sentence = f"✗ {what} was to be escalated to {where}, but its card could not be posted there."
+    asked = ""
+    if tell.step and not tell.card.status.ended:
+        people = within(map(mention, tell.step.people), ", ", SAID)
+        asked = ASKED_DIRECTLY.format(people=people) if people else ASKED_NOBODY
+    said = safe(_said(tell), SAID)
+    return NoticeMessage(" ".join(filter(None, [sentence, said, asked, _link(tell, links)])))
+
+
+def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
+    sentence = f"✗ The card of {what} could not be posted in {where} yet."
     return NoticeMessage(
-        f"✗ The card of {what} could not be posted in {where}, so nobody sees it there. "
-        f"{safe(_said(tell), SAID)} {_link(tell, links)}".rstrip()
+        " ".join(filter(None, [sentence, safe(_said(tell), SAID), STILL_TRIED, _link(tell, links)]))
     )
 
 
@@ -285,6 +301,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.UNSIGNED: _unsigned,
     Notice.CARD_NOT_POSTED: _card_not_posted,
     Notice.APPROVERS_GONE: _approvers_gone,
+    Notice.CARD_LATE: _card_late,
     Notice.CODE_FAILED: _code_failed,
     Notice.CODE_UNDELIVERED: _code_undelivered,
     Notice.VOTE_WITHDRAWN: _vote_withdrawn,

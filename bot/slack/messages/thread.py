@@ -104,6 +104,10 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     ),
     StepKind.CARD_NOT_POSTED: lambda step: (
         f"{NO} A card could not be posted in {_place(step)}: {safe(step.text, SHORT)}"
+        + (f" Asked by direct message: {_people(step)}" if step.people else "")
+    ),
+    StepKind.CARD_LATE: lambda step: (
+        f"{NO} A card could not be posted in {_place(step)} yet: {safe(step.text, SHORT)}"
     ),
     StepKind.APPROVERS_GONE: lambda step: (
         f"{NO} No active member of this workspace: {_people(step)}. Nobody can reach them"

@@ -12,13 +12,13 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.outbound import actions
 from bot.outbound.actions import MissingActionError, OutcomeActions
-from bot.outbound.http_client import HttpClient, TryFailedError, allowed_networks
+from bot.outbound.http_client import HttpClient, allowed_networks
 from bot.outbound.signing import action_secret, callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.effects import RunActionInput
-from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 from tests.support.order_server import OrderServer
 
 SECRETS = Secrets(b"a secret of at least thirty-two bytes")

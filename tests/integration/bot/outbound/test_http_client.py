@@ -11,10 +11,10 @@ import pytest
 from bot.config import SettingError
 from bot.outbound.actions import OutcomeActions
 from bot.outbound.callbacks import CallbackSender
-from bot.outbound.http_client import HttpClient, TryFailedError, allowed_hosts, allowed_networks
+from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput, SendCallbackInput
-from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 from tests.support.order_server import OrderServer
 
 Send = Callable[[str, str | None], str]

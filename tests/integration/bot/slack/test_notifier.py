@@ -59,7 +59,9 @@ def ended(card: Card) -> Card:
 
 
 def outcome(card: Card, where: CardRef) -> SendMessageInput:
-    return SendMessageInput(user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1)
+    return SendMessageInput(
+        message_id="1", user="U0RITA", notice=Notice.PROGRESS, card=ended(card), where=where, attempt=1
+    )
 
 
 async def find(
@@ -275,7 +277,9 @@ async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None
 async def test_an_outcome_can_go_to_a_channel(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    tell = SendMessageInput(user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1)
+    tell = SendMessageInput(
+        message_id="2", user="C0GENERAL", notice=Notice.OUTCOME, card=ended(card), attempt=1
+    )
     await asyncio.to_thread(notifier.send_message, tell)
     async with Person(simulator.url, "U0SAM") as sam:
         [message] = await sam.messages("C0GENERAL")

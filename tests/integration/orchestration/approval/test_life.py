@@ -296,6 +296,7 @@ async def test_a_callback_that_is_given_up_is_told_as_that_and_can_be_tried_agai
     assert "ci.example could not be told: 410 Gone" in notice(failed, {}).text
     assert "s3cret" not in notice(failed, {}).text
     assert [user for user, _ in world.board.told] == ["U0RITA"], "told of the decision once"
+    await world.eventually(lambda: "action_failed" in world.board.steps())
     said = next(step for _, step in world.board.replies if step.kind == "action_failed")
     assert line(said) == "✗ Failed: 410 Gone · ci.example"
     assert await world.retry(request_id, "U0RITA") is Reason.RECORDED

@@ -174,7 +174,9 @@ def test_any_message_is_within_the_limits(
 ) -> None:
     url = "https://acme.example/archives/C0/p1"
     waiting = [Waiting(request_id=f"p-{n}", title=title) for n, title in enumerate(titles)]
-    tell = SendMessageInput(user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1)
+    tell = SendMessageInput(
+        message_id="1", user="U0ADA", notice=kind, card=card, step=step, waiting=waiting, attempt=1
+    )
     for links in ({}, {card.request_id: url, **{each.request_id: url for each in waiting}}):
         message = notice(tell, links)
         assert 0 < len(message.text) <= 40_000

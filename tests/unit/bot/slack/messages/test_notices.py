@@ -65,6 +65,17 @@ LINES = [
         step(StepKind.APPROVERS_GONE, people=["U0ADA", "U0BOB"]),
         "✗ No active member of this workspace: <@U0ADA> <@U0BOB>. Nobody can reach them",
     ),
+    (
+        step(StepKind.CARD_NOT_POSTED, place="C0DEPLOYS", text="It is archived.", people=["U0ADA", "U0FAY"]),
+        (
+            "✗ A card could not be posted in <#C0DEPLOYS>: It is archived. "
+            "Asked by direct message: <@U0ADA> <@U0FAY>"
+        ),
+    ),
+    (
+        step(StepKind.CARD_LATE, place="C0DEPLOYS", text="Slack answered internal_error."),
+        "✗ A card could not be posted in <#C0DEPLOYS> yet: Slack answered internal_error.",
+    ),
     (step(StepKind.CODE_SENT, actor="U0ADA"), "○ A code was sent to <@U0ADA>'s phone"),
     (
         step(StepKind.CODE_UNDELIVERED, actor="U0ADA", text="expired"),

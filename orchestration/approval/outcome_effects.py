@@ -1,0 +1,129 @@
+"""What an outcome sets going: it is signed, and then its actions run and whoever waits for it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from orchestration.approval import projection
+from orchestration.approval.outbox_items import (
+    AnyOutboxItem,
+    NotifyInstance,
+    RunAction,
+    SendCallback,
+    SignReceipt,
+)
+from orchestration.approval.posts import Posts
+from orchestration.approval.record import Record
+from orchestration.domain.cards import Notice, Step, StepKind
+from orchestration.domain.effects import Delivery
+from orchestration.domain.request import ActionState
+from orchestration.durable.outbox import Outbox
+
+CALLBACKS_RETRIED_FOR: Final = timedelta(days=3)
+# Nothing goes out before it is on record. A full disk is freed by somebody, and then everything goes on.
+RECEIPT_RETRIED_FOR: Final = timedelta(days=366)
+
+
+class OutcomeEffects:
+    """Puts into the outbox what the outcome of one request sets going."""
+
+    def __init__(
+        self,
+        record: Record,
+        outbox: Outbox[AnyOutboxItem, Delivery],
+        posts: Posts,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._record = record
+        self._outbox = outbox
+        self._posts = posts
+        self._now = now
+
+    def send_outcome(self) -> None:
+        """Has the outcome signed, and then sent to whoever is to hear of it: they all get it with its receipt."""
+        if self._record.state.receipt_pending:
+            self._outbox.put("sign_receipt", SignReceipt(give_up=RECEIPT_RETRIED_FOR))
+        elif self._record.state.receipt:
+            self._goes_out()
+
+    def signed(self, receipt: str) -> None:
+        """The outcome has its receipt."""
+        self._record.state.receipt_pending, self._record.state.receipt = False, receipt
+        self._goes_out()
+
+    def unsigned(self, problem: str) -> None:
+        """Without a receipt nothing goes out: no action, no callback, no event. The owner hears of it."""
+        self._record.state.receipt_pending = False
+        self._posts.tell_owner(Notice.UNSIGNED, self._posts.post_reply(StepKind.UNSIGNED, text=problem[:300]))
+
+    def _goes_out(self) -> None:
+        request = self._record.request
+        self.run_actions()
+        if request.callback_url:
+            self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
+        if request.notify_instance:
+            self._outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
+
+    def run_actions(self) -> None:
+        """What the policy says an outcome does, but for what was done already; each result goes on the card."""
+        state = self._record.state
+        actions = projection.actions(self._record)
+        if len(state.actions) != len(actions):
+            state.actions = [ActionState(label=action.label) for action in actions]
+        for index, known in enumerate(state.actions):
+            if known.status != "done":
+                self._run(index)
+
+    def any_failed(self) -> bool:
+        """Whether something that the outcome was to do was given up, and waits for somebody to have it tried again."""
+        state = self._record.state
+        return state.callback_failed or any(action.status == "failed" for action in state.actions)
+
+    def retry_failed(self) -> bool:
+        """Does again what failed; False when nothing did."""
+        if not self.any_failed():
+            return False
+        state = self._record.state
+        failed = [index for index, action in enumerate(state.actions) if action.status == "failed"]
+        for index in failed:
+            state.actions[index] = state.actions[index].model_copy(update={"status": "pending"})
+            self._run(index)
+        if state.callback_failed:
+            state.callback_failed = False
+            self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR, again=True))
+        return True
+
+    def _run(self, index: int) -> None:
+        self._outbox.put(
+            f"run_action:{index}", RunAction(index=index, give_up=self._record.policy.actions_retried_for)
+        )
+
+    def acted(self, index: int, status: str, answer: str) -> None:
+        """An action is done, or failed for now."""
+        state, label = self._record.state, projection.actions(self._record)[index].label
+        state.actions[index] = ActionState(label=label, status=status, answer=answer[:300])
+        kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
+        step = self._posts.post_reply(kind, to=label, text=answer[:300])
+        self._posts.refresh_cards()
+        if status == "failed":
+            self._ask_to_retry(step)
+
+    def callback_given_up(self, problem: str) -> None:
+        """A program waits for what it never got."""
+        self._record.state.callback_failed = True
+        url = self._record.request.callback_url
+        self._ask_to_retry(self._posts.post_reply(StepKind.ACTION_FAILED, to=url, text=problem[:300]))
+
+    def _ask_to_retry(self, step: Step) -> None:
+        """The owner is told what failed, and can have it tried again for some time."""
+        self._record.state.retry_until = self._now() + self._record.policy.actions_retried_for
+        self._posts.tell_owner(Notice.ACTION_FAILED, step)
+
+    def notification_refused(self, problem: str) -> None:
+        """Reported in the thread and to the owner, who cannot have it tried again: that would not help."""
+        target = self._record.request.notify_instance
+        place = f"orchestration {target.id}" if target else "an orchestration"
+        step = self._posts.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])
+        self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)

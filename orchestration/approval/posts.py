@@ -1,0 +1,249 @@
+"""What people see of a request: its cards, the thread under the first, messages to people.
+
+Whatever may have been posted is looked for before it is posted again. Such a post may still be on its way when it is
+looked for, so its copies are looked for once more later, and one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from orchestration.approval import projection
+from orchestration.approval.outbox_items import (
+    AnyOutboxItem,
+    EditCard,
+    PostCard,
+    PostReply,
+    RemoveCopies,
+    RunAction,
+    SendMessage,
+)
+from orchestration.approval.record import Record
+from orchestration.domain.cards import Notice, Step, StepKind, Waiting
+from orchestration.domain.commands import Reason
+from orchestration.domain.effects import Delivery
+from orchestration.domain.request import CardRef
+from orchestration.durable.outbox import Outbox
+
+MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
+# A call to a chat system ends after ten seconds on our side. On the other side it may end a little later.
+COPIES_AFTER: Final = timedelta(seconds=20)
+
+
+class Posts:
+    """Puts into the outbox what people see of one request.
+
+    `posted(ref)` is told when a round's card is there to be looked at; `lost(card, problem)` when it cannot be
+    posted, and returns whether that is dealt with. With `maybe_done` another orchestration may have said how the
+    request ended.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        outbox: Outbox[AnyOutboxItem, Delivery],
+        now: Callable[[], datetime],
+        *,
+        posted: Callable[[CardRef], None],
+        lost: Callable[[PostCard, str], bool],
+        maybe_done: bool,
+    ) -> None:
+        self._record = record
+        self._outbox = outbox
+        self._now = now
+        self._when_posted = posted
+        self._lost = lost
+        self._maybe_done = maybe_done
+
+    # ---- cards -------------------------------------------------------------------------------------------
+
+    def post_card(self, channel: str, notify: list[str]) -> None:
+        """Posts the newest round's card.
+
+        It stays owed after the deadline, as an edit would: a try of which nobody knows may have posted it.
+        """
+        state = self._record.state
+        give_up = self._record.policy.edits_retried_for
+        if state.deadline is not None:
+            give_up += max(state.deadline - self._now(), timedelta(0))
+        self._outbox.put(
+            f"card:{state.round}",
+            PostCard(round=state.round, channel=channel, notify=notify, give_up=give_up),
+        )
+
+    def refresh_cards(self) -> None:
+        """Has every posted copy edited to what is true now."""
+        for ref in self._record.state.cards:
+            self._refresh(ref)
+
+    def look_for_cards(self) -> None:
+        """Has each card that may have been posted looked for now: something depends on it."""
+        for round_ in range(1, self._record.state.round + 1):
+            self._outbox.look_now(f"card:{round_}")
+
+    def remove_copies_of_cards(self) -> None:
+        """Of each posted card one copy stays."""
+        for ref in self._record.state.cards:
+            self._remove_copies(f"card:{ref.round}", ref.channel, ref=ref, round=ref.round)
+
+    def _refresh(self, ref: CardRef) -> None:
+        self._outbox.put(
+            f"card:{ref.round}", EditCard(ref=ref, give_up=self._record.policy.edits_retried_for)
+        )
+
+    def card_posted(self, ref: CardRef, *, is_true: bool) -> None:
+        """The card of a round is there. `is_true`: whether it certainly says what is true now."""
+        state = self._record.state
+        state.cards = [*state.cards, ref]
+        held, state.held_replies = state.held_replies, []
+        for step in held:
+            self._put_reply(step)
+        messages, state.held_messages = state.held_messages, []
+        if not self._record.ended:  # else they would say for a second time how it ended
+            for message in messages:
+                self._put_message(message)
+        self._when_posted(ref)
+        if not is_true:
+            self._refresh(ref)
+
+    def card_lost(self, item: PostCard, problem: str) -> None:
+        """The card of a round is not there at all: whoever was to see it knows of nothing."""
+        if self._lost(item, problem):
+            return
+        step = self.post_reply(StepKind.CARD_NOT_POSTED, place=item.channel, text=problem)
+        self.tell_owner(Notice.CARD_NOT_POSTED, step)
+
+    def card_late(self, item: PostCard, problem: str) -> None:
+        """The card of a round is not there yet: who asked and the policy's owner hear why, and what would help."""
+        step = self._record.step(StepKind.CARD_LATE, self._now(), place=item.channel, text=problem)
+        for person in self.concerned():
+            self.send_message(person, Notice.CARD_LATE, step)
+
+    def card_stale(self, ref: CardRef, problem: str) -> None:
+        """A copy that could not be edited is reported in the thread, and to the owner."""
+        step = self.post_reply(StepKind.CARD_STALE, place=ref.channel, text=problem)
+        self.tell_owner(Notice.CARD_STALE, step)
+
+    # ---- the thread, and messages ------------------------------------------------------------------------
+
+    def post_reply(self, kind: StepKind, **what: object) -> Step:
+        """Adds a line to the thread under the first card. Lines from before that card wait for it."""
+        step = self._record.step(kind, self._now(), **what)
+        if self._record.state.cards:
+            self._put_reply(step)
+        else:
+            self._record.state.held_replies.append(step)
+        return step
+
+    def _put_reply(self, step: Step) -> None:
+        item = PostReply(step=step, give_up=MESSAGES_RETRIED_FOR, maybe_done=self._ended_by_another(step))
+        self._outbox.put("post_reply", item)
+
+    def send_message(self, user: str, notice: Notice, step: Step | None = None) -> None:
+        """A direct message to one person, about the request."""
+        self._put_message(self._message(user, notice, step))
+
+    def send_digest(self, user: str, waiting: list[Waiting], more: int) -> None:
+        """A direct message to one person, about all that waits for them: the most urgent, and how many more."""
+        message = self._message(user, Notice.DIGEST)
+        self._put_message(message.model_copy(update={"waiting": waiting, "more": more}))
+
+    def ask(self, user: str, step: Step | None = None) -> None:
+        """Tells a person that they are to decide now, once there is a card where they can."""
+        self._put_once_shown(self._message(user, Notice.ASKED, step))
+
+    def ask_without_card(self, people: Collection[str]) -> None:
+        """Tells these people that they are to decide now, although they have no card: what waited for one goes."""
+        self._record.state.held_messages = []
+        for person in people:
+            self.send_message(person, Notice.ASKED)
+
+    def tell_requester_once_shown(self, notice: Notice, step: Step) -> None:
+        """A message to the requester that is true once there is a card."""
+        self._put_once_shown(self._message(self._record.request.requester, notice, step))
+
+    def _put_once_shown(self, message: SendMessage) -> None:
+        if self._record.on_show():
+            self._put_message(message)
+        else:
+            self._record.state.held_messages.append(message)
+
+    def _message(self, user: str, notice: Notice, step: Step | None = None) -> SendMessage:
+        by_another = step is not None and self._ended_by_another(step)
+        ended = step is not None and step.kind is StepKind.ENDED
+        return SendMessage(
+            message_id="ended" if ended else str(self._record.next_number()),
+            user=user,
+            notice=notice,
+            step=step,
+            give_up=MESSAGES_RETRIED_FOR,
+            maybe_done=by_another,
+        )
+
+    def _ended_by_another(self, step: Step) -> bool:
+        return self._maybe_done and step.kind is StepKind.ENDED
+
+    def _put_message(self, message: SendMessage) -> None:
+        self._outbox.put(f"send_message:{message.user}", message)
+
+    def refuse_confirmed(self, person: str, reason: Reason) -> None:
+        """Tells a person that what they confirmed by the right code does not count, and why."""
+        step = self.post_reply(StepKind.REFUSED, actor=person, text=reason)
+        self.send_message(person, Notice.REFUSED, step)
+
+    def tell_requester(self, notice: Notice, step: Step | None = None) -> None:
+        """A message to the requester."""
+        self.send_message(self._record.request.requester, notice, step)
+
+    def tell_owner(self, notice: Notice, step: Step) -> None:
+        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        self.send_message(self._record.policy.owner or self._record.request.requester, notice, step)
+
+    def concerned(self) -> list[str]:
+        """The requester, and the policy's owner if there is one."""
+        owner = self._record.policy.owner
+        return list(dict.fromkeys([self._record.request.requester, *([owner] if owner else [])]))
+
+    # ---- what may stand twice ----------------------------------------------------------------------------
+
+    def look_again(self, item: AnyOutboxItem, delivery: Delivery) -> None:
+        """Of what more than one try may have posted, one copy stays."""
+        cards = self._record.state.cards
+        match item:
+            case PostCard(round=round_) if ref := delivery.card:
+                self._remove_copies(f"card:{round_}", ref.channel, ref=ref, round=round_, after=COPIES_AFTER)
+            case PostReply(step=step):
+                self._remove_copies(
+                    f"step:{step.number}",
+                    cards[0].channel,
+                    ref=cards[0],
+                    step=step.number,
+                    after=COPIES_AFTER,
+                )
+            case SendMessage(user=user, message_id=message_id):
+                self._remove_copies(f"message:{message_id}", user, message_id=message_id, after=COPIES_AFTER)
+            case RunAction(index=index) if to := projection.actions(self._record)[index].notify:
+                self._remove_copies(
+                    f"message:action:{index}", to, message_id=f"action:{index}", after=COPIES_AFTER
+                )
+            case _:
+                pass
+
+    def _remove_copies(
+        self,
+        what: str,
+        place: str,
+        *,
+        ref: CardRef | None = None,
+        round: int | None = None,
+        step: int | None = None,
+        message_id: str | None = None,
+        after: timedelta | None = None,
+    ) -> None:
+        give_up = self._record.policy.edits_retried_for if round else MESSAGES_RETRIED_FOR
+        item = RemoveCopies(
+            place=place, ref=ref, round=round, step=step, message_id=message_id, give_up=give_up
+        )
+        self._outbox.put(f"copies:{what}", item, after=after)

@@ -1,0 +1,255 @@
+"""What may have been posted is looked for until it is true or certainly not there; what cannot be posted is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from bot.slack.messages.notices import notice
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.cards import Card, Notice, Step
+from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
+from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
+from orchestration.reconcile.workflow import ReconcileInput
+from tests.support.board import Board
+from tests.support.core_world import CoreWorld
+
+LOST = ConnectionResetError("the answer was lost")
+
+
+class LateBoard(Board):
+    """What is to be `late` is not there yet when it is looked for: it arrives when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late = ""
+        self.arrivals: list[Callable[[], object]] = []
+        self.order: list[str] = []
+
+    def arrive(self) -> None:
+        """The post that was on its way all the time."""
+        for arrival in self.arrivals:
+            arrival()
+
+    def _delay(self, method: str, arrival: Callable[[], object]) -> None:
+        if self.late == method:
+            self.late = ""
+            self.arrivals.append(arrival)
+            raise LOST
+
+    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+        self._delay("post_card", lambda: Board.post_card(self, channel, card, notify))
+        self.order.append(f"card {card.round}")
+        return super().post_card(channel, card, notify)
+
+    def edit_card(self, ref: CardRef, card: Card) -> None:
+        self.order.append(f"edit {ref.round}")
+        super().edit_card(ref, card)
+
+    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+        self._delay("post_reply", lambda: Board.post_reply(self, ref, request_id, step))
+        self.order.append(f"line {step.kind}")
+        super().post_reply(ref, request_id, step)
+
+    def send_message(self, message: SendMessageInput) -> None:
+        self._delay("send_message", lambda: Board.send_message(self, message))
+        self.order.append(f"message {message.notice}")
+        super().send_message(message)
+
+
+@pytest.fixture
+def board() -> LateBoard:
+    return LateBoard()
+
+
+async def start(world: CoreWorld, policy: str) -> str:
+    return await world.service.start(ApprovalRequest(policy=policy, title="x", requester="U0RITA"))
+
+
+# ---- the deadline comes while nobody knows ---------------------------------------------------------------
+
+
+async def test_a_card_that_may_be_there_is_found_after_the_deadline_and_says_how_it_ended(
+    world: CoreWorld,
+) -> None:
+    world.board.problems["after post_card"] = [LOST]
+    world.board.problems["find_card"] = [ConnectionResetError("it is still down")] * 100
+    request_id = await start(world, "deploy")
+    await world.eventually(lambda: world.board.posts == 1)
+    await world.skip(minutes=30)
+    assert (await world.outcome(request_id)).status is Status.TIMED_OUT
+    assert world.board.card("C0DEPLOYS").open
+    world.board.problems["find_card"] = []
+    await world.hasten(lambda: not world.board.card("C0DEPLOYS").open)
+    assert world.board.posts == 1
+
+
+async def test_a_deadline_has_the_card_looked_for_at_once(world: CoreWorld) -> None:
+    """Asked to wait for an hour, the outbox would look long after the deadline of half an hour."""
+    world.board.problems["after post_card"] = [LOST]
+    world.board.problems["find_card"] = [ThrottledError(3600)]
+    request_id = await start(world, "deploy")
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
+    await world.eventually(lambda: not world.board.problems["find_card"])
+    await world.skip(minutes=30)
+    assert (await world.outcome(request_id)).status is Status.TIMED_OUT
+    await world.eventually(lambda: not world.board.card("C0DEPLOYS").open)
+
+
+async def test_a_level_without_a_card_is_escalated_at_its_deadline(world: CoreWorld) -> None:
+    world.board.problems["post_card"] = [ConnectionResetError("it is down")] * 40
+    request_id = await start(world, "quick")
+    await world.skip(hours=1)
+    await world.until(request_id, lambda progress: progress.status is Status.ESCALATED)
+    world.board.problems["post_card"] = []
+    await world.hasten(lambda: world.board.has("C0QUICKER") and world.board.has("C0QUICK"))
+
+
+# ---- what is on its way when it is looked for --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", ["post_card", "post_reply", "send_message"])
+async def test_what_arrives_after_it_was_looked_for_is_removed_again(
+    world: CoreWorld, board: LateBoard, late: str
+) -> None:
+    if late == "post_card":
+        board.late = late
+    request_id = await start(world, "deploy")
+    if late != "post_card":
+        await world.until(request_id, lambda progress: bool(progress.cards))
+        board.late = late
+        await world.say(request_id, "U0ADA", RemarkKind.QUESTION, "Why?")
+
+    def posted() -> int:
+        asked = [one for one in board.messages if one.notice is Notice.QUESTION]
+        return len({"post_card": board.cards, "post_reply": board.replies, "send_message": asked}[late])
+
+    await world.hasten(lambda: posted() == 1)
+    board.arrive()
+    assert posted() == 2
+    await world.hasten(lambda: posted() == 1)
+    if late == "post_card":
+        [ref] = (await world.service.status(request_id)).cards
+        assert list(board.cards) == [(ref.channel, ref.ts)]
+
+
+async def test_a_card_that_arrives_after_a_termination_is_removed(world: CoreWorld, board: LateBoard) -> None:
+    board.late = "post_card"
+    request_id = await start(world, "deploy")
+    await world.eventually(lambda: bool(board.arrivals))
+    client = world.connection.client()
+    progress = await world.service.status(request_id)
+    state = await client.get_orchestration_state(request_id)
+    assert state is not None
+    await client.terminate_orchestration(request_id)
+    await world.outcome(request_id)
+    given = state.get_input(ApprovalInput)
+    assert given is not None
+    ended = ReconcileInput(given=given, progress=progress, status=Status.TERMINATED)
+    await client.schedule_new_orchestration("reconcile", input=ended)
+    await client.close()
+    await world.hasten(lambda: len(board.cards) == 1)
+    board.arrive()
+    assert [card.open for card in board.cards.values()] == [False, True]
+    await world.hasten(lambda: [card.open for card in board.cards.values()] == [False])
+
+
+async def test_a_message_whose_answer_was_lost_is_not_sent_again(world: CoreWorld) -> None:
+    request_id = await world.ask("deploy")
+    world.board.problems["after send_message"] = [LOST]
+    await world.decide(request_id, "U0ADA")
+    await world.hasten(lambda: world.board.lookups == 1)
+    await world.hasten(lambda: world.board.copy_lookups == 1)
+    assert world.board.told == [("U0RITA", Status.APPROVED)]
+
+
+async def test_what_was_certainly_not_done_is_not_looked_for(world: CoreWorld) -> None:
+    """To look costs calls that Slack counts."""
+    world.board.problems["post_card"] = [TryFailedError("Slack does not accept the token.", maybe_done=False)]
+    await start(world, "deploy")
+    await world.hasten(lambda: world.board.posts == 1)
+    assert (world.board.lookups, world.board.copy_lookups) == (0, 0)
+
+
+# ---- the order -------------------------------------------------------------------------------------------
+
+
+async def test_what_people_act_on_goes_first(world: CoreWorld, board: LateBoard) -> None:
+    request_id = await world.ask("budget")
+    await world.until(request_id, lambda progress: bool(progress.cards))
+    board.order.clear()
+    await world.decide(request_id, "U0ADA")
+    await world.eventually(lambda: "line level_passed" in board.order)
+    told = [one for one in board.order if one != "line voted"]
+    assert sorted(told[:2]) == ["card 2", "edit 1"]
+    assert told[2:4] == ["message progress", "line level_passed"]
+
+
+# ---- what cannot be posted -------------------------------------------------------------------------------
+
+ARCHIVED = DeliveryError("the channel is archived (is_archived).")
+
+
+def told(world: CoreWorld, kind: Notice) -> list[SendMessageInput]:
+    return [message for message in world.board.messages if message.notice is kind]
+
+
+async def test_an_escalation_into_an_archived_channel_reaches_its_people_and_the_requester_reads_so(
+    world: CoreWorld,
+) -> None:
+    request_id = await world.ask("purchase")
+    world.board.problems["post_card"] = [ARCHIVED]
+    await world.skip(days=2)
+    await world.eventually(lambda: bool(told(world, Notice.CARD_NOT_POSTED)))
+    [asked] = told(world, Notice.ASKED)
+    assert (asked.user, asked.where) == ("U0DIRK", None)
+    assert "You can decide it from my Home tab" in notice(asked, {}).text
+    [truth] = told(world, Notice.CARD_NOT_POSTED)
+    assert truth.user == "U0RITA"
+    assert notice(truth, {}).text == (
+        "✗ *New laptops* (4,200.00 USD) was to be escalated to <#C0ESCALATIONS>, but its card could not be posted "
+        "there. the channel is archived (is_archived). "
+        "These people were asked by direct message instead: <@U0DIRK>."
+    )
+    assert world.board.told == [], "nobody was told that it was escalated there"
+    assert (await world.decide(request_id, "U0DIRK", round=2)).accepted
+    assert (await world.outcome(request_id)).status is Status.APPROVED
+
+
+async def test_a_first_card_that_is_refused_for_good_is_told_and_its_deadline_escalates(
+    world: CoreWorld,
+) -> None:
+    world.board.problems["post_card"] = [ARCHIVED]
+    request_id = await start(world, "quick")
+    await world.eventually(lambda: len(told(world, Notice.CARD_NOT_POSTED)) == 2)
+    assert {one.user for one in told(world, Notice.CARD_NOT_POSTED)} == {"U0RITA", "U0OLGA"}
+    assert sorted(one.user for one in told(world, Notice.ASKED)) == ["U0ADA", "U0FIN"]
+    assert (await world.decide(request_id, "U0ADA")).accepted
+    await world.skip(hours=1)
+    await world.eventually(lambda: world.board.has("C0QUICKER"))
+    assert (await world.decide(request_id, "U0DAN", Choice.REJECT, round=2, comment="No.")).accepted
+
+
+async def test_a_card_that_keeps_failing_is_told_within_minutes_and_its_deadline_escalates(
+    world: CoreWorld,
+) -> None:
+    refused = TryFailedError("The app lacks a scope (missing_scope).", maybe_done=False)
+    world.board.problems["post_card"] = [refused] * 60
+    request_id = await start(world, "quick")
+    while not told(world, Notice.CARD_LATE):
+        await world.due_within(minutes=2)
+        await world.skip(seconds=20)
+    progress = await world.service.status(request_id)
+    assert progress.status is Status.PENDING
+    await world.eventually(lambda: len(told(world, Notice.CARD_LATE)) == 2)
+    assert {one.user for one in told(world, Notice.CARD_LATE)} == {"U0RITA", "U0OLGA"}
+    assert "missing_scope" in notice(told(world, Notice.CARD_LATE)[0], {}).text
+    await world.skip(hours=1)
+    await world.until(request_id, lambda progress: progress.status is Status.ESCALATED)
+    world.board.problems["post_card"] = []
+    await world.hasten(lambda: world.board.has("C0QUICKER"))
+    assert len(told(world, Notice.CARD_LATE)) <= 4, "once a card, to each of the two"
+    assert (await world.cancel(request_id, "U0RITA")).value == "recorded"
