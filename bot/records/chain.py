@@ -78,12 +78,21 @@ class Chain:
         Raises `OSError`, `sqlite3.Error` or `DamagedLogError`. It may be in the log all the same: look with `find`.
         """
         self._settle()
-        return self._write(kind, make, request, nonce)
+        try:
+            return self._write(kind, make, request, nonce)
+        except sqlite3.Error:  # where the index is damaged, it is made again before the next try
+            self._doubtful = True
+            raise
 
     def find(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
         """The entries of that kind about that start of the request, in order. Raises `DamagedLogError`."""
         self._settle()
-        return [self._read(place) for place in self._known.find(request, nonce, kind)]
+        try:
+            places = self._known.find(request, nonce, kind)
+        except sqlite3.DatabaseError as error:
+            self._replace_index(error)
+            places = self._known.find(request, nonce, kind)
+        return [self._read(place) for place in places]
 
     def lines(self, after: int = 0) -> Iterator[tuple[Entry, bytes]]:
         """The entries behind that number, in order, each with its bytes: also with what a kill left before it.
@@ -154,9 +163,20 @@ class Chain:
         if not self._doubtful:
             return
         os.fsync(self._file)
-        if self._catch_up():
+        try:
+            torn = self._catch_up()
+        except sqlite3.DatabaseError as error:
+            self._known.clear_if(error)
+            torn = self._catch_up()
+        if torn:
             self._mend()
         self._doubtful = False
+
+    def _replace_index(self, error: sqlite3.DatabaseError) -> None:
+        """Makes the index again, where the error says that it is damaged. Raises the error where not."""
+        self._known.clear_if(error)
+        self._doubtful = True
+        self._settle()
 
     def _mend(self) -> None:
         """Ends the line that was cut short, and says in an entry of its own that it is none."""

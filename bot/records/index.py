@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bot.records.entries import FIRST, Entry, Kind
+
+log = logging.getLogger(__name__)
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -28,8 +31,7 @@ FIND: Final = (
     "SELECT sequence, starts, ends, hash FROM entries "
     "WHERE request = ? AND nonce = ? AND request <> '' AND kind = ? ORDER BY sequence"
 )
-# Whatever else goes wrong, such as a disk without room, says nothing against the file.
-_UNREADABLE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,31 @@ class Index:
 
         One that merely cannot be opened now is kept: it alone knows how long the log was.
         """
+        self._path = path
         try:
             self._db = _open(path)
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _UNREADABLE:
+            if _code(error) not in {*_DAMAGED, sqlite3.SQLITE_ERROR}:  # the last: it has other columns
                 raise
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            self._db = _open(path)
+            self._make_again()
+
+    def clear_if(self, error: sqlite3.DatabaseError) -> None:
+        """Makes it again, empty, where the error says that it is damaged. Raises the error where not."""
+        if _code(error) not in _DAMAGED:
+            raise error
+        with suppress(sqlite3.Error):
+            self._db.close()
+        self._make_again()
+
+    def _make_again(self) -> None:
+        log.error(
+            "ALARM the index %s cannot be read, and is made again from the log. Whether the log was cut meanwhile is "
+            "known only elsewhere: run countersign audit verify with heads and receipts that others have kept.",
+            self._path,
+        )
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self._db = _open(self._path)
 
     def last(self) -> Indexed:
         """The last entry that is in it."""
@@ -83,7 +102,8 @@ class Index:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # SQLite ends it by itself where the disk fails
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -101,6 +121,11 @@ class Index:
     def close(self) -> None:
         """Writes what is still to be written."""
         self._db.close()
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """The kind of the error. The extended codes have it in their last byte; what Python itself refuses has none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +300,35 @@ def test_a_full_disk_at_the_start_does_not_hide_that_a_log_was_cut(server: Serve
     with server.open() as records:
         [warning] = records.warnings()
     assert "was cut or changed" in warning
+
+
+@pytest.mark.parametrize("page", [2, 3], ids=["of the entries", "of the requests"])
+@pytest.mark.parametrize("running", [False, True])
+def test_an_index_that_the_disk_has_damaged_is_made_again(
+    server: Server, caplog: pytest.LogCaptureFixture, *, page: int, running: bool
+) -> None:
+    with ExitStack() as closing:
+        records = closing.enter_context(server.open())
+        receipt = records.sign_receipt(ended())
+        index = server.logs()[0].with_name(INDEX)
+        if running:
+            records.chain._known._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            closing.close()
+        size = int.from_bytes(index.read_bytes()[16:18], "big")
+        with index.open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xff" * size)
+        if running:
+            records.chain._known._db.execute("PRAGMA shrink_memory")
+        else:
+            records = closing.enter_context(server.open())
+        with suppress(RecordsUnavailableError):  # as the workflow does, it is tried again
+            records.sign_receipt(ended("deploy-2"))
+        records.sign_receipt(ended("deploy-2"))
+        assert records.sign_receipt(ended()) == receipt
+    assert "cannot be read, and is made again" in caplog.text
+    assert [kind for kind, _ in server.entries()] == ["opened", "receipt", "receipt"]
 
 
 def test_a_folder_that_can_never_hold_a_log_stops_the_start(server: Server) -> None:
