@@ -31,6 +31,7 @@ from orchestration.service.worklists import Worklist, Worklists
 from tests.support.board import BoardOutcomes
 from tests.support.book import CORE as BOOK
 from tests.support.core_world import PATIENCE, SLACK, CoreWorld, request_ids
+from tests.support.counting import CountingClient
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -261,4 +262,18 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
     await service.wait(fourth, timeout=PATIENCE)
     service = ApprovalService(client, lambda: BOOK, SLACK, request_ids("few"), limits)
     await asking()
+    await client.close()
+
+
+async def test_who_asks_often_and_has_nothing_open_is_looked_at_seldom(world: CoreWorld) -> None:
+    """What was begun lately counts until it is known to have ended; then it is forgotten."""
+    client = world.connection.client()
+    counting: Any = CountingClient(client)
+    service = ApprovalService(counting, lambda: BOOK, SLACK, request_ids("often"), OpenLimits(per_person=4))
+    for _ in range(12):
+        request = ApprovalRequest(policy="purchase", title="x", requester="U0RITA", amount=Decimal(5))
+        found = await world.service.wait(await service.start(request), timeout=PATIENCE)
+        assert found is not None
+        assert found.status is Status.AUTO_APPROVED
+    assert counting.calls.count("get_orchestration_state") < 20
     await client.close()
