@@ -14,6 +14,8 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import CUT_SHORT, progress_of
+from orchestration.challenge.models import EVENT_CANCELLED, Cancelled
+from orchestration.domain.commands import Progress
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import APPROVAL, RECONCILE, VERSION
@@ -39,7 +41,8 @@ async def start_reconciling(client: AsyncTaskHubGrpcClient, state: Orchestration
     given = state.get_input(ApprovalInput)
     if given is None or given.policy is None or state.runtime_status not in CUT_SHORT:
         return False
-    ended = ReconcileInput(given=given, progress=progress_of(state), status=CUT_SHORT[state.runtime_status])
+    progress = progress_of(state)
+    ended = ReconcileInput(given=given, progress=progress, status=CUT_SHORT[state.runtime_status])
     try:
         await client.schedule_new_orchestration(
             RECONCILE,
@@ -51,7 +54,20 @@ async def start_reconciling(client: AsyncTaskHubGrpcClient, state: Orchestration
         if error.code() is grpc.StatusCode.ALREADY_EXISTS:
             return False
         raise
+    await _withdraw_codes(client, progress)
     return True
+
+
+async def _withdraw_codes(client: AsyncTaskHubGrpcClient, progress: Progress) -> None:
+    """Ends the challenges that wait for a code: it would be confirmed to its person, and nothing would count."""
+    for challenge_id in progress.confirming.values():
+        try:
+            await client.raise_orchestration_event(challenge_id, EVENT_CANCELLED, data=Cancelled())
+        except grpc.RpcError as error:
+            if (
+                error.code() is not grpc.StatusCode.NOT_FOUND
+            ):  # it was stopped with its request, and is forgotten
+                raise
 
 
 class ReconcileSweep:

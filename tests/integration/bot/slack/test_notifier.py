@@ -19,6 +19,7 @@ from bot.slack.api.history import PAGES
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.input.target import Target
+from bot.twilio.error_codes import remedy_for
 from orchestration.domain.cards import Card, Notice, Step, StepKind
 from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError
@@ -229,6 +230,19 @@ async def test_an_id_that_is_nobody_s_is_no_member_and_a_failure_is_no_answer(
         await fault(simulator, "users.info", error)
         with pytest.raises(SlackApiError, match=error):
             await asyncio.to_thread(directory.is_active, "U0ADA")
+
+
+async def test_what_keeps_codes_from_arriving_is_told_with_the_remedy(
+    simulator: Simulator, notifier: SlackNotifier
+) -> None:
+    remedy = remedy_for(30006, "not_mobile")
+    await asyncio.to_thread(notifier.undelivered, PURCHASES, "+1•••••0142", "U0ADA", remedy)
+    [message] = simulator.workspace.messages.in_channel(PURCHASES)
+    assert message.text == (
+        "✗ A code for <@U0ADA>'s number +1•••••0142 could not be delivered. Ask them for the number of a mobile phone "
+        "of theirs, and correct 'phone' in the policy file. Twilio's error 30006: "
+        "<https://www.twilio.com/docs/api/errors/30006> This is said once a day."
+    )
 
 
 # ---- the thread, and messages elsewhere -------------------------------------------------------------------

@@ -24,6 +24,7 @@ from orchestration.domain.errors import NumberDecryptionError, SmsRefusedError, 
 from orchestration.domain.request import Choice, Factor, Status, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.challenges import ApiLimits, ChallengeService, Heard
+from orchestration.service.sweep import ReconcileSweep
 from tests.support.board import refusal
 from tests.support.challenges import SOMEBODY, asked, begun, code_in, other
 from tests.support.core_world import CoreWorld
@@ -448,6 +449,20 @@ async def test_an_operator_is_told_once_what_keeps_codes_from_arriving(
     await pressed(world, request_id, "U0FIN")  # a text is sent again, so what was told of the account is over
     await refused("U0ADA")
     assert world.phones.undeliverable == [*told[:numbers], *(told[:1] if trouble in OF_THE_ACCOUNT else [])]
+
+
+async def test_a_request_that_was_cut_short_waits_for_no_code(world: CoreWorld) -> None:
+    """Else its person would be told that they have confirmed what can count no more."""
+    request_id = await wire(world)
+    await pressed(world, request_id)
+    client = world.connection.client()
+    await client.terminate_orchestration(request_id, recursive=False)
+    await world.until(request_id, lambda progress: progress.status is Status.TERMINATED)
+    assert await ReconcileSweep(client).sweep() == 1
+    await client.close()
+    progress = await ended(world, world.phones.texts[-1][2])
+    assert (progress.status, progress.trouble) == (ChallengeStatus.FAILED, Trouble.CANCELLED)
+    assert (await hear(world, world.phones.code("U0ADA"), number=ADA)).waiting == 0
 
 
 async def test_who_has_no_phone_is_told_so(world: CoreWorld) -> None:
