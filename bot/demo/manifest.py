@@ -15,7 +15,6 @@ SCOPES: Final = frozenset(
         "im:write",
         "usergroups:read",
         "users:read",
-        "users:read.email",
         "channels:history",
         "groups:history",
         "im:history",

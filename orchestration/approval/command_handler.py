@@ -152,7 +152,11 @@ class CommandHandler:
             self._approvers.release([decision.actor])
             self._worklists.decided(decision.actor)
             self._effects.post_reply(
-                StepKind.VOTED, actor=decision.actor, choice=decision.choice, text=decision.comment
+                StepKind.VOTED,
+                actor=decision.actor,
+                choice=decision.choice,
+                factor=factor,
+                text=decision.comment,
             )
             self._end_level_if_decided(decision)
         return reason
@@ -248,7 +252,9 @@ class CommandHandler:
         self._worklists.change(before, record.voting.named(), record.state.deadline)
         if was_asked and delegation.to in record.voting.undecided():
             self._approvers.wait_for([delegation.to])
-        step = self._effects.post_reply(StepKind.DELEGATED, actor=delegation.actor, to=delegation.to)
+        step = self._effects.post_reply(
+            StepKind.DELEGATED, actor=delegation.actor, to=delegation.to, factor=factor
+        )
         self._effects.ask(delegation.to, step)
         for person in cast_for_them:
             if person != delegation.to:

@@ -12,6 +12,7 @@ from orchestration.domain.request import (
     ActionState,
     CardRef,
     Choice,
+    Factor,
     Identity,
     LevelState,
     Recorded,
@@ -103,6 +104,9 @@ class Step(Recorded):
     place: str | None = None
     choice: Choice | None = None
     status: Status | None = None
+    factor: Factor | None = Field(
+        default=None, description="What confirmed it beside the session it came from"
+    )
     text: str = ""
 
 

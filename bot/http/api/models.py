@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -69,6 +70,17 @@ Text = Annotated[
     BeforeValidator(_text),
     Field(json_schema_extra={"pattern": rf"^[^\u0000-\u0008\u000b-\u001f{_HOSTILE}]*$"}),
 ]
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?")
+
+
+def _iso(given: object) -> object:
+    """Pydantic would also take a number of seconds."""
+    if isinstance(given, str) and not _TIME.fullmatch(given):
+        raise ValueError("is no time in ISO 8601, such as 2026-11-26T14:02:00Z")
+    return given
+
+
+Time = Annotated[datetime, BeforeValidator(_iso)]
 _SPAN: Final = {"type": "string", "pattern": "^[1-9][0-9]{0,2}[smhd]$", "examples": ["30m"]}
 Span = Annotated[Duration, WithJsonSchema({**_SPAN, "description": 'Such as "90s", "30m", "12h" or "2d"'})]
 Wait = Annotated[
@@ -119,9 +131,14 @@ class NewApproval(Model):
 class NewHook(Model):
     """Which event an outside system may raise, and for how long."""
 
-    instance_id: Annotated[Line, Field(min_length=1, max_length=100)]
+    # An ID is compared and never shown, so it is taken as it is.
+    instance_id: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
     event_name: Annotated[str, Field(pattern=r"^[ -~]{1,100}$")]
-    expires_in: Span = Field(default=timedelta(days=7), description="How long the address is good")
+    expires_in: Span = Field(
+        default=timedelta(days=7),
+        description="How long the address is good",
+        json_schema_extra={"default": "7d"},  # as a program would write it
+    )
 
 
 class Hook(BaseModel):
@@ -274,8 +291,8 @@ class ApprovalListQuery(Model):
     status: Status | None = None
     policy: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] | None = None
     requester: Annotated[str, Field(pattern=PERSON)] | None = None
-    since: datetime | None = Field(default=None, description="Asked at or after; without an offset, UTC")
-    until: datetime | None = Field(default=None, description="Asked before; without an offset, UTC")
+    since: Time | None = Field(default=None, description="Asked at or after; without an offset, UTC")
+    until: Time | None = Field(default=None, description="Asked before; without an offset, UTC")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     after: Annotated[Line, Field(max_length=200)] | None = None
 

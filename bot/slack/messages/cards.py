@@ -15,12 +15,12 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
-from bot.slack.messages.levels import level_lines
-from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OPEN, YES
+from bot.slack.messages.levels import DECIDED, level_lines
+from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
 from bot.slack.text import bold, mention, plain, quoted, safe, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.money import format_amount
-from orchestration.domain.request import ActionState, RemarkKind
+from orchestration.domain.request import ActionState, Factor, RemarkKind
 
 APPROVE: Final = "approve"
 READ: Final = "read_and_approve"
@@ -142,7 +142,7 @@ def _passed(card: Card) -> list[Json]:
 def _ended(card: Card) -> list[Json]:
     result = f"{MARKS[card.status]} {bold(CALLED[card.status])}"
     if card.ended_by:
-        result += f" by {mention(card.ended_by)}"
+        result += f" by {mention(card.ended_by)}{FACTORS[_factor(card)]}"
     if card.ended_at:
         result += DOT + when(card.ended_at)
     lines = [_subject(card, DOT, strong=True), result]
@@ -154,6 +154,12 @@ def _ended(card: Card) -> list[Json]:
     small = [history, DOT.join([asked, _small_print(card)])]
     parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
     return [*parts, *map(blocks.context, filter(None, small))]
+
+
+def _factor(card: Card) -> Factor | None:
+    """What confirmed the vote that ended it, beside the session that it came from."""
+    votes = card.levels[-1].decisions if card.levels and card.status in DECIDED else []
+    return next((vote.factor for vote in reversed(votes) if vote.actor == card.ended_by), None)
 
 
 # ---- lines -----------------------------------------------------------------------------------------------

@@ -7,13 +7,12 @@ from itertools import islice
 from typing import Final
 
 from bot.slack.ids import is_group
-from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD, OPEN, VOTE_MARKS
+from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, ONWARD, OPEN, VOTE_MARKS
 from bot.slack.text import bold, mention, safe, when, within
 from orchestration.domain.cards import Card
-from orchestration.domain.request import EscalationCause, Factor, LevelState, Status, Via, Vote
+from orchestration.domain.request import EscalationCause, LevelState, Status, Via, Vote
 
 VIA: Final = {Via.CHAT: "", Via.SMS: ", confirmed by SMS", Via.API: ", by API"}
-FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 DECIDED: Final = frozenset({Status.APPROVED, Status.REJECTED})
 
 COMMENT: Final = 150  # characters of a comment beside its vote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from orchestration.domain.request import Choice, Status
+from orchestration.domain.request import Choice, Factor, Status
 
 DOT: Final = " · "
 YES: Final = "✓"
@@ -35,4 +35,5 @@ CALLED: Final = {
     Status.FAILED: "Failed",
     Status.TERMINATED: "Stopped by an operator",
 }
+FACTORS: Final = {None: "", Factor.SMS: ", confirmed by SMS"}
 VOTE_MARKS: Final = {Choice.APPROVE: YES, Choice.REJECT: NO}

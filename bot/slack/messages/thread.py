@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bot.slack.messages.status_labels import CALLED, DOT, MARKS, NO, OFF, ONWARD, OPEN, VOTE_MARKS, YES
+from bot.slack.messages.status_labels import (
+    CALLED,
+    DOT,
+    FACTORS,
+    MARKS,
+    NO,
+    OFF,
+    ONWARD,
+    OPEN,
+    VOTE_MARKS,
+    YES,
+)
 from bot.slack.text import bold, mention, quoted, safe, system, within
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.request import Choice
@@ -23,7 +34,7 @@ def line(step: Step) -> str:
 def _voted(step: Step) -> str:
     choice = step.choice or Choice.REJECT
     done = "approved" if choice is Choice.APPROVE else "rejected"
-    return _with(f"{VOTE_MARKS[choice]} {_who(step)} {done}", step.text)
+    return _with(f"{VOTE_MARKS[choice]} {_who(step)} {done}{FACTORS[step.factor]}", step.text)
 
 
 def _escalated(step: Step) -> str:
@@ -86,7 +97,9 @@ def _with(lead: str, text: str) -> str:
 
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.VOTED: _voted,
-    StepKind.DELEGATED: lambda step: f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}",
+    StepKind.DELEGATED: lambda step: (
+        f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}{FACTORS[step.factor]}"
+    ),
     StepKind.AWAY: lambda step: f"{ONWARD} {_whom(step)} decides for {_who(step)}, who is away",
     StepKind.COMMENT: lambda step: _with(f"{_who(step)} comments", step.text),
     StepKind.QUESTION: lambda step: _with(f"{_who(step)} asks", step.text),

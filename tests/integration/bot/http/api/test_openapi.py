@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import given as given_
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from tests.support.api_world import ApiWorld
 
@@ -53,7 +57,7 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
         )
-        @given(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
+        @given_(case=operation.as_strategy(generation_mode=mode), real=st.booleans())
         def fuzz(case: Any, real: bool) -> None:
             """Half of the cases name a request and a policy that exist."""
             if real and mode is GenerationMode.POSITIVE:
@@ -66,6 +70,38 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
             case.call_and_validate(api.url, headers=headers, checks=CHECKS)
 
         await asyncio.to_thread(fuzz)
+
+
+def schemas(part: Any) -> Iterator[dict[str, Any]]:
+    """Every schema with a default in the document, however deep it stands."""
+    if isinstance(part, dict):
+        if "default" in part:
+            yield part
+        for inner in part.values():
+            yield from schemas(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from schemas(inner)
+
+
+async def test_the_document_is_valid_and_so_is_every_default_in_it(api: ApiWorld) -> None:
+    served = (await api.call("GET", "/api/openapi.json")).body
+    jsonschema_rs.validator_for(OPENAPI_31).validate(served)
+    assert served["servers"] == [{"url": api.url}]
+    found = list(schemas(served))
+    assert found
+    for schema in found:
+        whole = {**schema, "components": served["components"]}
+        jsonschema_rs.validator_for(whole).validate(schema["default"])
+
+
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize(
+    "given", ["0.5", "1700000000", "-1", "1e3", "now", "2026-13-01", "20261126", "2026-11-26T25:00Z"]
+)
+async def test_a_time_is_a_time_and_no_number(api: ApiWorld, name: str, given: str) -> None:
+    answer = await api.call("GET", f"/api/approvals?{name}={given}", api.token("reader", "U0RITA", "read"))
+    assert (answer.status, answer.fields) == (422, {name})
 
 
 async def test_the_document_names_every_endpoint_and_its_scope_and_the_page_shows_them(

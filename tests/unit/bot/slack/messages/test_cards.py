@@ -11,9 +11,10 @@ import pytest
 from bot.slack.input.draft import Policies
 from bot.slack.messages.cards import COMMENTED, REST, Rendered, render
 from bot.slack.messages.notices import asked, notice
-from orchestration.domain.cards import Notice
+from bot.slack.messages.thread import line as thread_line
+from orchestration.domain.cards import Notice, StepKind
 from orchestration.domain.policy import Escalation
-from orchestration.domain.request import ActionState, Choice, RemarkKind, Status, Via
+from orchestration.domain.request import ActionState, Choice, Factor, RemarkKind, Status, Via
 from tests.support.story import PURCHASE, RequestStory, mrkdwn_of
 
 MakeStory = Callable[..., RequestStory]
@@ -161,6 +162,26 @@ def test_a_card_that_shows_all_approves_at_once(story: MakeStory, changes: dict[
     shown = lines(render(story(**changes).card(1), []))
     assert REST not in shown
     assert any("[Approve]" in line for line in shown)
+
+
+@pytest.mark.parametrize(("factor", "words"), [(Factor.SMS, ", confirmed by SMS"), (None, "")])
+def test_what_confirmed_a_decision_is_shown_on_the_card_and_in_its_thread(
+    story: MakeStory, factor: Factor | None, words: str
+) -> None:
+    for choice, status, label, verb in (
+        (Choice.APPROVE, Status.APPROVED, "✓ *Approved*", "✓ <@U0ADA> approved"),
+        (Choice.REJECT, Status.REJECTED, "✗ *Rejected*", "✗ <@U0ADA> rejected"),
+    ):
+        told = story()
+        told.vote("U0ADA", choice, 10)
+        card = told.card(1)
+        [vote] = card.levels[0].decisions
+        level = card.levels[0].model_copy(update={"decisions": [vote.model_copy(update={"factor": factor})]})
+        ended = {"status": status, "ended_by": "U0ADA", "ended_at": vote.at, "open": False, "levels": [level]}
+        shown = lines(render(card.model_copy(update=ended)))
+        assert f"{label} by <@U0ADA>{words} · {{9:40}}" in shown
+        step = told.step(StepKind.VOTED, actor="U0ADA", choice=choice, factor=factor)
+        assert thread_line(step) == f"{verb}{words}"
 
 
 def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
