@@ -61,8 +61,8 @@ class OpenRequests:
                 raise TooManyOpenError(most, token)
             over |= await self._ended(unknown, self._lately(asker))
             looked_at |= unknown
-            for request_id in over:
-                self._lately(asker).pop(request_id, None)
+            for ended in over:
+                self._lately(asker).pop(ended, None)
         self._full.pop(asker, None)
         self._lately(asker)[request_id] = time.monotonic()
         await self._forget(requester, over & listed)
