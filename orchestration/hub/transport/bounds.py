@@ -38,6 +38,8 @@ UNPROVEN: Final = 64
 UNPROVEN_S: Final = 20.0
 UNPROVEN_BYTES: Final = 64 * 1024
 UNPROVEN_CALLS: Final = 20
+# Bytes of each of them that are read however much the others send: a client with the token sends it within these.
+UNPROVEN_FREE: Final = 2048
 # Bytes a second from all connections that have sent no token, and how many of them at once.
 UNPROVEN_RATE: Final = 256 * 1024
 UNPROVEN_BURST: Final = 1024 * 1024

@@ -73,8 +73,9 @@ class Patience:
         self._unproven_bytes += size
         if self._unproven_bytes > bounds.UNPROVEN_BYTES:
             raise frames.Http2Error(frames.ENHANCE_YOUR_CALM)
-        self._connections.unproven_bytes -= size
-        if self._connections.unproven_bytes < 0:
+        left = self._connections.unproven_bytes - size
+        self._connections.unproven_bytes = max(left, -bounds.UNPROVEN_BURST)
+        if left < 0 and self._unproven_bytes > bounds.UNPROVEN_FREE:
             self.pause(Pause.UNPROVEN)
 
     # Time.

@@ -1,5 +1,6 @@
 """What no client can take up, let in or not: memory, connections, the processor. Others are served meanwhile."""
 
+import asyncio
 import logging
 import socket
 import struct
@@ -229,6 +230,30 @@ def test_strangers_take_no_place_from_those_who_were_let_in(tcp: Hub, tmp_path: 
         newcomer = stack.enter_context(RawClient(tcp.address))
         newcomer.send(call(1, "Hello", b"", token(tmp_path)))
         assert b"grpc-status\x010" in newcomer.answered(1)
+
+
+class _Socket(asyncio.Transport):
+    read = True
+
+    def pause_reading(self) -> None:
+        self.read = False
+
+
+def test_strangers_who_send_all_that_they_may_hold_up_nobody_who_has_the_token() -> None:
+    """Whoever waited would be hung up on before they were read again, to make room for the strangers that come."""
+    connections, transport = bounds.Connections(0.0), _Socket()
+    for _ in range(100):
+        stranger = Patience(connections, 0.0)
+        stranger.read(bounds.UNPROVEN_BYTES, 0)
+    newcomer = Patience(connections, 0.0)
+    newcomer.connected(transport)
+    newcomer.read(500, 0)
+    newcomer.read(1000, 400)
+    assert transport.read
+    newcomer.read(bounds.UNPROVEN_FREE, 0)
+    assert not transport.read
+    connections.look(10.0)  # what was too much is made good in time, however much it was
+    assert connections.unproven_bytes > 0
 
 
 def test_each_call_needs_the_token(tcp: Hub, tmp_path: Path) -> None:
