@@ -107,7 +107,10 @@ def _message(answer: HttpAnswer) -> str:
     """`message` or `id` of a JSON answer; "" for anything else, as a page of HTML is no message for people."""
     try:
         told = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     said = (told.get("message") or told.get("id")) if isinstance(told, dict) else None
-    return str(said)[:ANSWER_KEPT] if isinstance(said, (str, int)) else ""
+    if not isinstance(said, (str, int)):
+        return ""
+    # Half of a surrogate pair can be written nowhere.
+    return str(said)[:ANSWER_KEPT].encode(errors="replace").decode()

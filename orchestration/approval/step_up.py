@@ -19,6 +19,7 @@ from orchestration.challenge.models import (
 )
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.money import format_amount
+from orchestration.domain.names import code_id
 from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
 from orchestration.domain.rounds import Members
 
@@ -61,7 +62,7 @@ class StepUp:
             return Reason.CODE_ON_ITS_WAY
         self.drop(act.actor)
         record.state.challenges += 1
-        challenge_id = f"{record.request_id}-sms-{record.identity.nonce[:8]}-{record.state.challenges}"
+        challenge_id = code_id(record.request_id, record.identity.nonce, record.state.challenges)
         record.state.confirming[act.actor] = challenge_id
         given = ChallengeInput(
             target=ChallengeTarget(user=act.actor),

@@ -6,6 +6,7 @@ So a name that is added is kept from outside at once.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from enum import StrEnum
 from typing import Final
@@ -53,6 +54,8 @@ class IdPrefix(StrEnum):
 # `reconcile` was called so before the first release.
 _FORMER: Final = frozenset({"settle"})
 _ENTITY_MARK: Final = "@"
+_NONCE_SHOWN: Final = 8
+_CODE: Final = re.compile(rf"-sms-.{{{_NONCE_SHOWN}}}-\d+$")
 _PART: Final = ":"  # between the name of an event and whose it is
 
 
@@ -86,9 +89,15 @@ def is_own_entity(name: str) -> bool:
 
 
 def is_own_id(instance_id: str) -> bool:
-    """Whether an ID begins as those of our own instances do that are named after no policy."""
+    """Whether it is an ID as our own instances have that are no requests: somebody else's would stand in their way."""
     said = folded(instance_id).replace("_", "-")
-    return any(said == prefix or said.startswith(f"{prefix}-") for prefix in _PREFIXES)
+    begins = any(said == prefix or said.startswith(f"{prefix}-") for prefix in _PREFIXES)
+    return begins or _CODE.search(said) is not None
+
+
+def code_id(request_id: str, nonce: str, number: int) -> str:
+    """The ID of the challenge whose code confirms something on that start of a request: the `number`th of them."""
+    return f"{request_id}-sms-{nonce[:_NONCE_SHOWN]}-{number}"
 
 
 def is_own_event(name: str) -> bool:

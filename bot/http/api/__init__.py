@@ -78,7 +78,7 @@ class Api:
         if services.challenges is not None:
             endpoints += ChallengeRoutes(services.challenges).endpoints()
         docs.describe(endpoints)
-        self.authenticator = Authenticator(endpoints, tokens, rates)
+        self.authenticator = Authenticator(endpoints, tokens, rates, public_url)
 
     @property
     def polls(self) -> int:

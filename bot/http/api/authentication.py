@@ -24,10 +24,13 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Authenticator:
     """Adds endpoints to an application, each behind its tokens."""
 
-    def __init__(self, endpoints: list[Endpoint], tokens: TokenFile, rates: RateLimiter) -> None:
+    def __init__(
+        self, endpoints: list[Endpoint], tokens: TokenFile, rates: RateLimiter, public_url: str | None = None
+    ) -> None:
         self.endpoints = endpoints
         self._tokens = tokens
         self._rates = rates
+        self._base = public_url or ""
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes, and the middleware that answers failures."""
@@ -70,7 +73,7 @@ class Authenticator:
             problem = Problem("method", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
         except web.HTTPNotFound:
             problem = self._nothing_here(request)
-        return problem.response()
+        return problem.response(self._base)
 
     def _nothing_here(self, request: web.Request) -> Problem:
         """404 with a valid token. Others get 401, so that they cannot find out which addresses exist."""

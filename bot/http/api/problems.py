@@ -74,10 +74,14 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
         self.more = more
         super().__init__(detail or kind)
 
-    def response(self) -> web.Response:
-        """The problem document."""
+    def response(self, base: str = "") -> web.Response:
+        """The problem document. `base`: the public address, under which its type is explained."""
         status, title = KINDS[self.kind]
-        body: dict[str, Any] = {"type": f"/api/docs#{self.kind}", "title": title, "status": status.value}
+        body: dict[str, Any] = {
+            "type": f"{base}/api/docs#{self.kind}",
+            "title": title,
+            "status": status.value,
+        }
         if self.detail:
             body["detail"] = self.detail
         if self.errors:

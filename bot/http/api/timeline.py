@@ -236,7 +236,7 @@ def _fingerprint(model: type[Command], payload: dict[str, Any]) -> str:
 def _json(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

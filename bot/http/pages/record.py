@@ -88,6 +88,6 @@ def _remarks_in(event: past.HistoryEvent) -> Iterator[Remark]:
 def _carried(text: str | None) -> Iterator[Remark]:
     try:
         given = ApprovalInput.model_validate(json.loads(text or "null"))
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         return  # `reconcile`, which has none of its own
     yield from given.state.remarks if given.state else ()

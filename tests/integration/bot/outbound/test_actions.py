@@ -68,6 +68,9 @@ def test_a_post_is_signed_with_the_secret_of_its_policy(server: OrderServer) -> 
         (200, b'{"message": "' + b"x" * 300 + b'"}', "x" * 200),
         (200, b'{"message": "' + b"x" * 50_000 + b'"}', "done (200)"),
         (200, b"\xff\xfe", "done (200)"),
+        (200, b"[" * 8000, "done (200)"),
+        (200, b'{"id": ' + b"9" * 8000 + b"}", "done (200)"),
+        (200, b'{"message": "half \\ud800"}', "half ?"),
     ],
 )
 def test_what_people_are_told_of_an_answer(server: OrderServer, status: int, body: bytes, said: str) -> None:

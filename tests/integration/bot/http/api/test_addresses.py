@@ -38,6 +38,7 @@ async def handed_out(api: ApiWorld) -> dict[str, str]:
     found["looked"] = looked.headers["Location"]
     waiting = await api.client.schedule_new_orchestration("listener", input="Paid")
     hook = {"instance_id": waiting, "event_name": "Paid"}
+    found["problem"] = (await api.call("GET", f"{RUNTIME}/nobody", root, **lies)).body["type"]
     found["hook"] = (await api.call("POST", "/api/hooks", root, json=hook, **lies)).body["url"]
     await api.client.terminate_orchestration(waiting)
     await api.client.wait_for_orchestration_completion(waiting, timeout=20)

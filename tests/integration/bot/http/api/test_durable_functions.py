@@ -18,7 +18,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.entities import DurableEntity, EntityInstanceId
 
 from bot.cli.main import main
-from orchestration.domain.names import EntityName, OrchestrationName, is_own_entity, is_own_id
+from orchestration.domain.names import EntityName, OrchestrationName, code_id, is_own_entity, is_own_id
 from tests.support.api_world import ApiWorld
 from tests.support.foreign import listener, stumbles
 from tests.support.other_program import strange_worker
@@ -87,7 +87,16 @@ async def test_nothing_takes_the_id_of_one_of_ours(api: ApiWorld) -> None:
     request_id, stopped = await api.ask(root), await api.ask(root)
     await api.call("POST", f"{ROOT}/instances/{stopped}/terminate", root)
     await ended(api, stopped)
-    for taken in (request_id, stopped, "reconcile-deploy-x", "Challenge-1", "settle-x", "@person@U0ADA"):
+    code = code_id(request_id, (await api.service.status(request_id)).nonce, 1)
+    for taken in (
+        request_id,
+        stopped,
+        code,
+        "reconcile-deploy-x",
+        "Challenge-1",
+        "settle-x",
+        "@person@U0ADA",
+    ):
         answer = await api.call("POST", f"{ROOT}/orchestrators/listener/{taken}", root, json="Paid")
         assert answer.status == 403, (taken, answer.body)
     for one, name in ((request_id, "running"), (stopped, "terminated")):
