@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Final
 
 from orchestration.domain.matching import Demand, Matching
@@ -256,13 +257,27 @@ def needs_of_groups(levels: Sequence[PolicyLevel], *, repeat: bool) -> list[Grou
 
 
 def crowded_escalations(levels: Sequence[PolicyLevel], *, repeat: bool) -> Impossible | None:
-    """The escalation that too few people are left for once every level that can escalate does; None if there is none.
+    """The round that too few people are left for once several levels escalate; None if there is none.
 
-    That is no fault of the policy: each of its levels can escalate, and the level's own people can still decide it.
+    First every level escalates that can, then fewer do: an escalation may take fewer people than its level. That is no
+    fault of the policy: each of its levels can escalate, and a level's own people can still decide it.
     """
     if repeat:
         return None
-    rounds = [escalation or own for own, escalation in levels]
+    can = [place for place, (_, escalation) in enumerate(levels) if escalation is not None]
+    for number in range(len(can), 0, -1):
+        for which in combinations(can, number):
+            rounds = [
+                escalation if escalation is not None and place in which else own
+                for place, (own, escalation) in enumerate(levels)
+            ]
+            if (crowded := _crowded(rounds)) is not None:
+                return crowded
+    return None
+
+
+def _crowded(rounds: Sequence[PolicyRound]) -> Impossible | None:
+    """The last of the rounds for which too few people are left, if all of them are decided; None if none is."""
     known = [one for one in rounds if one.candidates is not None]
     short = Matching(demands(rounds, ())).shortage
     if short is None:

@@ -357,10 +357,12 @@ class Policy(Recorded):
         needs = decidability.needs_of_groups(levels, repeat=repeat)
         found = [need.sentence() for need in needs if need.spent]
         if crowded := decidability.crowded_escalations(levels, repeat=repeat):
-            found.append(
-                f"nobody may decide two levels, and {crowded.missing()}: where all of these escalate, the last one is "
-                "left to its level's own approvers"
+            then = (
+                "where all of these escalate, the last one is left to its level's own approvers"
+                if crowded.round.escalation
+                else f"where these escalate, {crowded.round.label} cannot be decided by its own approvers"
             )
+            found.append(f"nobody may decide two levels, and {crowded.missing()}: {then}")
         return found
 
     def depends_on_groups(self) -> str | None:

@@ -322,6 +322,22 @@ OTHERS = "not counting whoever asks and whoever decides another level"
             [],
         ),
         (
+            text_of(
+                ("First", [A], ON),
+                ("Second", [B], ON),
+                ("Third", [C, D], f"quorum = 2\n{ON}"),
+                escalation=[C, D, "U0E"],
+            ),
+            None,
+            [
+                (
+                    "nobody may decide two levels, and the escalation of level First, the escalation of level Second "
+                    "and level Third together need 4 different people, but only U0C, U0D and U0E can decide there: "
+                    "where these escalate, level Third cannot be decided by its own approvers"
+                ),
+            ],
+        ),
+        (
             text_of(("First", [A], ON), ("Second", [B], ON), escalation=[C]),
             None,
             [
