@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from bot.demo.access import ApiRefusedError, ApiUnreachableError, BotApi
+from bot.http.api.timeline import UNDELIVERED
 from bot.simulator.control.story import Look, Story, StoryStep, StoryWait, Tone
 from bot.simulator.errors import SimulatorError
 from bot.simulator.workspace.people import People
@@ -42,7 +43,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "send_message": ("quiet", "Told"),
     "remove_copies": ("quiet", "Looked for copies"),
     "members": ("quiet", "Looked up who may decide"),
-    "active_people": ("quiet", "Looked up the delegate"),
+    "active_people": ("quiet", "Looked up people"),
     "take_policy": ("quiet", "Policy copied"),
     "waiting": ("wait", "Timer set"),
     "timer": ("timer", "Timer fired"),
@@ -51,6 +52,7 @@ _KINDS: Final[Mapping[str, tuple[Look, str]]] = {
     "code": ("done", "Code sent by SMS"),
     "code_confirmed": ("event", "Code confirmed"),
     "code_failed": ("trouble", "Code not confirmed"),
+    "code_undelivered": ("trouble", "Code not delivered"),
     "sign_receipt": ("quiet", "Receipt signed"),
     "run_action": ("done", "Action carried out"),
     "send_callback": ("done", "Callback delivered"),
@@ -73,7 +75,7 @@ _TRIED: Final = {
     "send_message": "a message",
     "remove_copies": "looking for copies",
     "members": "looking up who may decide",
-    "active_people": "looking up the delegate",
+    "active_people": "looking up people",
 }
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # several of these in a row are shown as one step
@@ -169,8 +171,8 @@ def _step(moment: Json) -> StoryStep:
             look, words = seen_as, f"{called}: {_TRIED.get(kind.removesuffix(ending), what)}"
             why = why.partition(", ")[2] or why
             detail = _SECONDS.sub(_whole_seconds, why.replace("as asked to wait", "Asked to wait"))
-    if kind in {"event", "event_sent", "code_failed"}:
-        detail = text.removeprefix("No confirmation by code: ")
+    if kind in {"event", "event_sent", "code_failed", "code_undelivered"}:
+        detail = text.removeprefix("No confirmation by code: ").removeprefix(UNDELIVERED)
     if moment["refused"]:
         look, words, detail = "trouble", "Refused", f"{detail}. Told: “{moment['refused']}”"
     actor, channel = moment["actor"], moment["channel"]

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
+from orchestration.domain.names import EventName
 from orchestration.domain.request import SMS_CHALLENGE
-from orchestration.service.messages import sentence
+from orchestration.service.messages import sentence, why_not
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
 
@@ -41,6 +42,7 @@ class Timeline(BaseModel):
     items: list[TimelineEntry]
 
 
+UNDELIVERED: Final = "The message with the code has not arrived: "
 # What each activity does, in words. Its name is the kind of its step, with "_failed" or "_put_off" behind it.
 _ACTIVITIES: Final = {
     "post_card": "Card posted",
@@ -211,6 +213,9 @@ def _event(
     """Who sent which command. Anyone may raise an event, so a payload is checked for its shape."""
     model = COMMANDS.get(event.name)
     payload = _json(event.input)
+    if event.name == EventName.SMS_UNDELIVERED:
+        why = f"{UNDELIVERED}{why_not(str(payload.get('trouble')))}"
+        return TimelineEntry(at=at, kind="code_undelivered", text=why)
     if model is None:
         return TimelineEntry(at=at, kind="event", text=f"{event.name} received")
     actor = payload.get("actor")

@@ -39,6 +39,16 @@ def test_a_code_is_sent_and_answered(status: str, kind: str, text: str) -> None:
     assert (answered.kind, answered.text, answered.actor) == (kind, text, "U0ADA")
 
 
+def test_a_code_that_does_not_arrive_says_why() -> None:
+    report = json.dumps({"challenge_id": "x-sms-1", "trouble": "not_mobile", "code": 30006})
+    raised = past.EventRaisedEvent(event_id=-1, timestamp=AT, name="SmsChallengeUndelivered", input=report)
+    [told] = timeline_entries([raised])
+    assert (told.kind, told.refused) == ("code_undelivered", None)
+    assert told.text.endswith(
+        "your enrolled number cannot receive text messages; please ask who runs Countersign"
+    )
+
+
 def test_a_challenge_that_broke_confirms_nothing() -> None:
     broken = past.SubOrchestrationInstanceFailedEvent(event_id=-1, timestamp=AT, task_scheduled_id=3)
     assert timeline_entries([sent(), broken])[1].kind == "code_failed"
