@@ -32,6 +32,7 @@ _CACHE_KIB: Final = 16 * 1024
 _LOG_PAGES: Final = 4000
 _LOG_BYTES: Final = 16 * 1024 * 1024
 _OLDEST_SQLITE: Final = (3, 37, 0)
+_MAYBE_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 
 
 class FileLock:
@@ -95,7 +96,9 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise _damaged(path, str(error)) from error
-        raise HubError(f"The hub cannot open {path}: {error}.") from error
+        # SQLite says "disk I/O error" of a full disk too, before it can write a single byte.
+        remedy = " Is its disk full? Make room, and start again." if code in _MAYBE_FULL else ""
+        raise HubError(f"The hub cannot open {path}: {error}.{remedy}") from error
     except UnicodeDecodeError as error:
         db.close()
         raise _damaged(path, str(_schema_damaged())) from error

@@ -23,6 +23,7 @@ from orchestration.hub import Hub, HubError, main
 from orchestration.hub.storage import file
 from orchestration.hub.upkeep.check import check
 from tests.support.hubs import HubUnderTest, RawWorker, bearer, complete, eventually, schedule
+from tests.support.room import room_for
 
 
 def patient(ctx: task.OrchestrationContext, _given: Any) -> Any:
@@ -287,6 +288,21 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path)
         _fill_and_recover(disk)
     finally:
         subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+def test_a_start_on_a_full_disk_names_the_remedy_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    path, nothing = tmp_path / "hub.db", tmp_path / "nothing"
+    nothing.touch()
+    with Hub(path):
+        pass
+    with (
+        room_for(nothing, 0),
+        pytest.raises(HubError, match=r"cannot open .*hub\.db: .*Is its disk full\?"),
+        Hub(path),
+    ):
+        pass
+    with Hub(path):
+        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process's files")
