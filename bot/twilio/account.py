@@ -53,9 +53,9 @@ class TwilioAccount:
         phones = EnrolledPhones(book, self.countries)
         return PeopleActivities(notifier, phones, TwilioSender(self.twilio, self.public_url))
 
-    def service(self, client: AsyncTaskHubGrpcClient) -> ChallengeService:
+    def service(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> ChallengeService:
         """The way in for challenges."""
-        return ChallengeService(client, self.codes, self.api_limits)
+        return ChallengeService(client, self.codes, self.api_limits, lambda: book().revoked())
 
     def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""

@@ -149,6 +149,7 @@ class Reason(StrEnum):
     SELF_APPROVAL = "self_approval"
     COUNTED_BEFORE = "counted_before"
     HANDED_OVER = "handed_over"
+    REVOKED = "revoked"
     DELEGATE_UNFIT = "delegate_unfit"
     DELEGATE_NOT_ENROLLED = "delegate_not_enrolled"
     DELEGATE_NOT_ALLOWED = "delegate_not_allowed"

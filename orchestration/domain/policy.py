@@ -196,6 +196,7 @@ class EnrolledPerson(PersonEntry):
     """A `[people.ID]` table. The number never leaves the process that reads the file."""
 
     phone: Annotated[str, AfterValidator(e164)] | None = None
+    revoked: bool = Field(default=False, description="They decide nothing any more, also of what is open")
 
     def known(self) -> KnownPerson:
         """What an instance may know of them."""
@@ -478,6 +479,28 @@ class PolicyBook(Recorded):
     def _phone(self, person: str) -> str | None:
         found = self.people.get(person)
         return found.phone if found else None
+
+    def revoked(self) -> frozenset[str]:
+        """Who decides nothing any more, whatever policy an open request was made with."""
+        return frozenset(person for person, entry in self.people.items() if entry.revoked)
+
+    @model_validator(mode="after")
+    def _nobody_needs_the_revoked(self) -> Self:
+        """New requests are not to wait for somebody who may not decide them."""
+        revoked = self.revoked()
+        for policy in self.policies.values():
+            named = {*policy.delegates, *(policy.escalation.approvers if policy.escalation else [])}
+            named.update(*(level.approvers for level in policy.levels))
+            for person in sorted(named & revoked):
+                raise ValueError(
+                    f"policies.{policy.key} names {person}, who is revoked; strike them out there"
+                )
+        for person, entry in self.people.items():
+            if entry.delegate in revoked:
+                raise ValueError(
+                    f"people.{person}.delegate is {entry.delegate}, who is revoked; name somebody else"
+                )
+        return self
 
     @model_validator(mode="after")
     def _delegates_are_others(self) -> Self:

@@ -294,11 +294,30 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
             return replace(ticket, known=found)
+        if (reason := self._revoked(command, progress)) is not None:
+            return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
         # The count orders it behind whatever its person did before, by whichever process that came.
         stamped = command.model_copy(update={"answered": progress.answered})
         with translated():
             await self._client.raise_orchestration_event(request_id, EVENTS[type(command)], data=stamped)
         return ticket
+
+    def _revoked(self, command: Command, progress: Progress) -> Reason | None:
+        """Why the present policy file stops a vote that the request's own policy may allow; None where it does not."""
+        revoked = self.book().revoked()
+        if not revoked or not isinstance(command, (Decision, Delegation)):
+            return None
+        stands_in_for = {
+            absent
+            for level in progress.levels
+            for absent, delegate in level.delegates.items()
+            if delegate == command.actor
+        }
+        if command.actor in revoked or stands_in_for & revoked:
+            return Reason.REVOKED
+        if isinstance(command, Delegation) and command.to in revoked:
+            return Reason.DELEGATE_UNFIT
+        return None
 
     async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
         """The verdict on the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.

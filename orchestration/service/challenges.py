@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -64,12 +65,19 @@ class Heard:
 
 
 class ChallengeService:
-    """Each method may raise `HubUnavailableError`."""
+    """Each method may raise `HubUnavailableError`. `revoked` says whose answers count no more."""
 
-    def __init__(self, client: AsyncTaskHubGrpcClient, codes: Codes, limits: ApiLimits = ApiLimits()) -> None:
+    def __init__(
+        self,
+        client: AsyncTaskHubGrpcClient,
+        codes: Codes,
+        limits: ApiLimits = ApiLimits(),
+        revoked: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
         self._client = client
         self.codes = codes
         self._limits = limits
+        self._revoked = revoked
 
     async def start(self, number: str, token: str, owner: str) -> str:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted.
@@ -129,7 +137,7 @@ class ChallengeService:
 
         `result_for` finds the judgement in it. A challenge that has ended is returned as it was read.
         """
-        if read.status is not ChallengeStatus.WAITING:
+        if read.status is not ChallengeStatus.WAITING or read.user in self._revoked():
             return read
         return await self._respond(read.challenge_id, digits, command_id, patience)
 
@@ -187,9 +195,12 @@ class ChallengeService:
         key = self.codes.number_key(number)
         opened = await asyncio.gather(self._opened(key), self._opened(api_key(key)))
         waiting: dict[str, str] = {}
+        revoked = self._revoked()
         for state in await asyncio.gather(*map(self._state, chain(*opened))):
             given = state.get_input(ChallengeInput) if state else None
-            if state and given and _progress_of(state).status is ChallengeStatus.WAITING:
+            if state is None or given is None or given.target.user in revoked:
+                continue
+            if _progress_of(state).status is ChallengeStatus.WAITING:
                 waiting[state.instance_id] = given.bound
         return waiting
 

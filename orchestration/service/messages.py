@@ -39,6 +39,10 @@ SENTENCES = {
         "You have decided an earlier level of this request, or whoever you would vote for has; this one is for "
         "somebody else."
     ),
+    Reason.REVOKED: (
+        "Whoever runs Countersign has taken the right to decide from you, or from whom you decide for, so nothing "
+        "changed."
+    ),
     Reason.HANDED_OVER: "Somebody else decides this level for you, so nothing changed.",
     Reason.DELEGATE_UNFIT: (
         "That person cannot decide this for you: they asked for it, have decided, have handed over their own vote, are "

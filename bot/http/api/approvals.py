@@ -46,6 +46,7 @@ _REFUSED: Final = {
     Reason.SELF_APPROVAL: "forbidden",
     Reason.COUNTED_BEFORE: "forbidden",
     Reason.HANDED_OVER: "forbidden",
+    Reason.REVOKED: "forbidden",
     Reason.NOT_THE_REQUESTER: "forbidden",
     Reason.NOT_INVOLVED: "forbidden",
     Reason.NOT_THE_OWNER: "forbidden",

@@ -83,6 +83,18 @@ def test_an_instance_takes_along_who_is_named_but_no_number() -> None:
         ('on_timeout = "reject"', 'on_timeout = "escalate"', 5, "there is no [policies.purchase.escalation]"),
         ("sms_above = 10000", "quorum = 0", 15, "policies.purchase.levels.0.quorum"),
         ('phone = "+12025550142"', 'phone = "0202 555 0142"', 2, "written in E.164"),
+        (
+            'phone = "+12025550142"',
+            'phone = "+12025550142"\nrevoked = true',
+            1,
+            "policies.purchase names U0ADA, who is revoked; strike them out there",
+        ),
+        (
+            "[people.U0ADA]\n",
+            "[people.U0BOB]\nrevoked = true\n[people.U0ADA]\n",
+            1,
+            "people.U0ADA.delegate is U0BOB, who is revoked; name somebody else",
+        ),
         ('phone = "+12025550142"', "", 1, "has no phone; add one under [people.U0ADA]"),
         ('{ post = "https://erp.example/orders" }', "{}", 24, "exactly one of post, notify and activity"),
         (
