@@ -42,6 +42,7 @@ from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.groups import Groups
+from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.names import Names
 from bot.slack.api.notifier import SlackNotifier, web_client
@@ -157,7 +158,7 @@ async def running(
         people = _for_people(settings, connection, client, operations, service, secrets, redraw_every)
 
         worker = connection.worker()
-        slack = web_client(settings.bot_token, settings.slack_api_url)
+        slack = web_client(settings.bot_token, settings.slack_api_url, people.health)
         notifier = SlackNotifier(slack, pace or Pace(), people.home_publisher.shown)
         activities = ApprovalActivities(
             notifier,
@@ -192,7 +193,7 @@ async def running(
         register_listeners(
             app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
         )
-        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret)
+        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret, people.health)
         closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
@@ -284,6 +285,7 @@ def _for_programs(
 class _ForPeople:
     """What people see beside the cards: App Home, details and records. All of it uses one Slack client."""
 
+    health: SlackHealth
     slack: AsyncWebClient
     home_publisher: HomePublisher
     prechecks: Prechecks
@@ -299,10 +301,14 @@ def _for_people(
     secrets: Secrets,
     redraw_every: float,
 ) -> _ForPeople:
-    slack = AsyncWebClient(settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT)
+    health = SlackHealth()
+    slack = WatchedAsyncWebClient(
+        health, token=settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT
+    )
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
+        health,
         slack,
         HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
         Prechecks(groups, links.make),

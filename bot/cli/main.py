@@ -30,6 +30,7 @@ from bot.cli import (
     verify,
 )
 from bot.cli import list as list_
+from bot.cli.library_logs import quieten
 from bot.terminal import OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
@@ -86,8 +87,7 @@ def _run(words: list[str]) -> int:
         return hub.run(words[1:])
     given = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
-    for library in ("durabletask", "azure", "slack_sdk.web"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    quieten()
     exit_status: int = given.command(given)
     return exit_status
 

@@ -18,6 +18,7 @@ from orchestration.domain.errors import CountersignError
 from orchestration.service.approvals import ApprovalService
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 IDLE: Final = 30.0  # seconds
 LINGERING: Final = 1.0  # seconds
 
@@ -98,14 +99,19 @@ def _routes(
         body: dict[str, object] = {name: "up" if up else "down" for name, up in checks.items()}
         if warnings:
             body["warnings"] = warnings
-        if membership.problem:
-            body["problem"] = membership.problem
-        good = all(checks.values()) and not membership.problem
+        if problem := membership.problem or slack.problem:
+            body["problem"] = problem
+        good = all(checks.values()) and not problem
         return web.json_response(body, status=200 if good else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        """Counters in the text format of Prometheus. They name methods and codes, and nobody."""
+        return web.Response(text=slack.metrics(), headers={"Content-Type": METRICS})
 
     application = web.Application(client_max_size=BODY_LIMIT, middlewares=[refuse_encodings])
     application.router.add_get("/healthz", alive)
     application.router.add_get("/readyz", ready)
+    application.router.add_get("/metrics", metrics)
     if not settings.socket_mode:
         application.router.add_post("/slack/events", slack.receive)
     if twilio is not None:

@@ -16,6 +16,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import request_body
+from bot.slack.api.codes import DEAD_TOKEN
+from bot.slack.api.health import SlackHealth
 from bot.slack.api.signature import SlackSignature
 from orchestration.domain.errors import CountersignError
 
@@ -23,10 +25,6 @@ log = logging.getLogger(__name__)
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes; a submitted form with the longest description is under half of it
 RETRY: Final = 5.0  # seconds between tries to reach Slack at start
-# Answers that say a credential is wrong: waiting will not mend those.
-BAD_TOKEN: Final = frozenset(
-    {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"}
-)
 
 
 class SlackRefusedError(CountersignError):
@@ -36,7 +34,14 @@ class SlackRefusedError(CountersignError):
 class SlackConnection:
     """Keeps `app` reachable for Slack: in Socket Mode when an app token is given, otherwise at `/slack/events`."""
 
-    def __init__(self, app: AsyncApp, app_token: str | None, signing_secret: str | None = None) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: str | None,
+        signing_secret: str | None = None,
+        health: SlackHealth | None = None,
+    ) -> None:
+        self._health = health or SlackHealth()
         self._app = app
         self._signature = SlackSignature(signing_secret) if signing_secret else None
         self._app_token = app_token
@@ -60,7 +65,7 @@ class SlackConnection:
                     await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
             except SlackApiError as error:
                 problem = error.response.get("error", "no reason given")
-                if problem in BAD_TOKEN:
+                if problem in DEAD_TOKEN:
                     name = "SLACK_APP_TOKEN" if self._greeted else "SLACK_BOT_TOKEN"
                     raise SlackRefusedError(f"{name}: Slack does not accept it ({problem}).") from error
                 log.warning("Slack is not ready: %s", problem)
@@ -78,11 +83,20 @@ class SlackConnection:
 
     async def ready(self) -> bool:
         """Whether Slack can reach us now, as far as this side can tell."""
-        if not self._greeted:
+        if not self._greeted or self._health.problem:
             return False
         return not self._app_token or (
             self._socket is not None and bool(await self._socket.client.is_connected())
         )
+
+    @property
+    def problem(self) -> str | None:
+        """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
+        return self._health.problem
+
+    def metrics(self) -> str:
+        """How Slack takes our calls, in the text format of Prometheus."""
+        return self._health.metrics()
 
     async def close(self) -> None:
         """Hangs up the socket, if any."""

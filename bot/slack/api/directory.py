@@ -7,10 +7,9 @@ from typing import Final
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.api.codes import NOBODY
 from bot.slack.api.errors import as_delivery_errors, code_of
 
-# What users.info says of an ID that is nobody's, or of somebody whom the workspace does not show.
-NOBODY: Final = frozenset({"user_not_found", "users_not_found", "user_not_visible", "user_disabled"})
 SLACKBOT: Final = "USLACKBOT"  # the one app that Slack does not mark as one
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -11,12 +12,14 @@ from typing import Final
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from bot.slack.api.codes import EXPIRED, REFUSALS, Meaning
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import (
     CountersignError,
     DeliveryError,
     IdempotencyConflictError,
     ThrottledError,
+    TryFailedError,
     UnknownRequestError,
 )
 from orchestration.service import messages
@@ -24,36 +27,6 @@ from orchestration.service import messages
 log = logging.getLogger(__name__)
 
 DEFAULT_WAIT: Final = 30.0  # seconds, where a 429 names none
-
-# What trying again cannot cure, with what a person can do about it. Anything else is tried again: a token that is
-# being rotated, a scope that is being granted or an outage heals without us, and the retry is bounded by its deadline.
-HOPELESS: Final = {
-    "channel_not_found": "Slack knows no such channel, or the app is not in it: invite the app, or mend the policy",
-    "not_in_channel": "the app is not in that channel: invite it",
-    "is_archived": "the channel is archived",
-    "is_inactive": "the channel is archived",
-    "restricted_action": "the workspace does not let the app post there",
-    "restricted_action_read_only_channel": "the channel is read-only",
-    "restricted_action_thread_only_channel": "the channel takes only threads",
-    "not_allowed": "the workspace does not let the app do that",
-    "user_not_found": "Slack knows no such person",
-    "users_not_found": "Slack knows no such person",
-    "user_disabled": "that person's account is deactivated",
-    "user_not_visible": "the app may not see that person",
-    "cannot_dm_bot": "that person is an app, which reads no messages",
-    "messages_tab_disabled": "the app's Messages tab is switched off: see manifest.yml",
-    "no_such_subteam": "Slack knows no such user group",
-    "invalid_blocks": "Slack refused the layout of the card",
-    "invalid_blocks_format": "Slack refused the layout of the card",
-    "invalid_arguments": "Slack refused the message",
-    "msg_too_long": "the card is too long for Slack",
-    "msg_blocks_too_long": "the card is too long for Slack",
-    "metadata_too_large": "Slack refused the card's metadata",
-    "invalid_metadata_format": "Slack refused the card's metadata",
-    "metadata_must_be_sent_from_app": "Slack takes a card's metadata from an app's own token only",
-}
-THROTTLED: Final = frozenset({"ratelimited", "rate_limited"})
-EXPIRED: Final = frozenset({"expired_trigger_id", "trigger_expired", "trigger_exchanged"})
 
 SLACK_UNREACHABLE: Final = "Slack did not take the answer just now. Please look at the card, then try again."
 TOO_SLOW: Final = "That took too long for Slack, so no form could be opened. Please press once more."
@@ -72,6 +45,8 @@ SLACK_FAILURES: Final = (SlackClientError, aiohttp.ClientError, HTTPException, O
 
 def code_of(error: BaseException) -> str:
     """Slack's own error code; "" when this is no answer of Slack's."""
+    if isinstance(error, TryFailedError | DeliveryError | ThrottledError) and error.__cause__ is not None:
+        return code_of(error.__cause__)
     if not isinstance(error, SlackApiError):
         return ""
     # An answer that was not JSON comes as the HTTP library's own response, which has no such thing.
@@ -81,15 +56,30 @@ def code_of(error: BaseException) -> str:
 
 @contextmanager
 def as_delivery_errors() -> Iterator[None]:
-    """Turns what Slack refuses into `ThrottledError` or `DeliveryError`; all else goes through, to be tried again."""
+    """Turns what Slack refuses, and its silence, into what the ports raise: see `bot.slack.api.codes`."""
     try:
         yield
     except SlackApiError as error:
-        if error.response.status_code == 429 or code_of(error) in THROTTLED:
+        code = code_of(error)
+        refusal = REFUSALS.get(code)
+        status = getattr(error.response, "status_code", 0)  # the HTTP library's own response has none
+        if status == 429 or (refusal and refusal.meaning is Meaning.WAIT):
             raise ThrottledError(_retry_after(error)) from error
-        if remedy := HOPELESS.get(code_of(error)):
-            raise DeliveryError(f"{remedy} ({code_of(error)}).") from error
-        raise
+        if refusal is None:
+            raise TryFailedError(_unknown(code, status)) from error
+        said = f"{refusal.remedy} ({code})."
+        if refusal.meaning is Meaning.NEVER:
+            raise DeliveryError(said) from error
+        raise TryFailedError(said, maybe_done=refusal.meaning is Meaning.AGAIN) from error
+    except SLACK_FAILURES as error:
+        raise TryFailedError(f"Slack did not answer ({type(error).__name__}).") from error
+
+
+def _unknown(code: str, status: int) -> str:
+    """A code that is not in the table is told as it is: somebody may know it."""
+    if re.fullmatch(r"[a-z_]{1,60}", code):
+        return f"Slack refused it, with a code that Countersign does not know ({code})."
+    return f"Slack did not answer as it should (HTTP {status})."
 
 
 def sentence(error: BaseException) -> str:
@@ -103,8 +93,10 @@ def sentence(error: BaseException) -> str:
             return str(error)
         case SlackApiError() if code_of(error) in EXPIRED:
             return TOO_SLOW
-        case SlackClientError() | aiohttp.ClientError():
-            log.error("Slack refused or was not there", exc_info=error)
+        case (
+            SlackClientError() | aiohttp.ClientError() | HTTPException() | ConnectionError() | TimeoutError()
+        ):
+            log.warning("Slack did not take an answer: %s", code_of(error) or type(error).__name__)
             return SLACK_UNREACHABLE
         case _:
             log.error("a listener failed", exc_info=error)

@@ -12,6 +12,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
+from bot.slack.api.codes import BLIND, NO_THREAD
 from bot.slack.api.errors import as_delivery_errors, code_of
 
 log = logging.getLogger(__name__)
@@ -21,10 +22,6 @@ Found = Mapping[str, Any]
 # Messages in each page. What was posted a moment ago is in the first; beyond it, few calls are better. Slack gives at
 # most 999.
 PAGES: Final = (200, 900, 900)
-
-# There is no way to look. The message may then be posted twice, which is better than not at all.
-BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
-NO_THREAD: Final = "thread_not_found"
 
 
 @dataclass(frozen=True)

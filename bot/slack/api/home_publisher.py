@@ -14,12 +14,12 @@ from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
+from bot.slack.api.errors import as_delivery_errors
 from bot.slack.api.groups import Groups
 from bot.slack.blocks import Json
 from bot.slack.views.home import home_view
 from orchestration.domain.cards import Card
-from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError
+from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError, TryFailedError
 from orchestration.domain.policy import Outlook, PersonEntry, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
 from orchestration.service.worklists import Worklists
@@ -30,8 +30,6 @@ log = logging.getLogger(__name__)
 PAUSE: Final = 1.0  # seconds before what has changed is drawn, and between two
 HUB_BACK: Final = 10.0  # seconds until a hub that was not there is asked again
 SLACK_BACK: Final = 10  # pauses until a Slack that was not there is asked again
-# Slack's own trouble, which is everybody's and passes. What it refuses for a person, it refuses again.
-DOWN: Final = frozenset({"", "fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 WORD_PATIENCE: Final = 5.0  # seconds; it takes milliseconds where a worker is at hand
 # Slack says when a Home is opened and never when it is left. Opened again it is drawn anew, so nothing is lost then.
 LOOKS_FOR: Final = 1800.0  # seconds
@@ -166,11 +164,12 @@ class HomePublisher:
             except HubUnavailableError as error:
                 log.warning("the Home of %s is drawn later: %s", person, error)
                 return HUB_BACK
-            except (*SLACK_FAILURES, TimeoutError) as error:
-                if code_of(error) in DOWN and time.monotonic() - looker.since < LOOKS_FOR:
-                    log.warning("the Home of %s is drawn later: %s", person, code_of(error) or error)
+            except TryFailedError as error:
+                # Slack's own trouble is everybody's and passes. What it refuses for a person, it refuses again.
+                if error.maybe_done and time.monotonic() - looker.since < LOOKS_FOR:
+                    log.info("the Home of %s is drawn later: %s", person, error)
                     return SLACK_BACK * self._pause
-                log.warning("the Home of %s is not drawn: %s", person, code_of(error) or error)
+                log.warning("the Home of %s is not drawn: %s", person, error)
             except CountersignError as error:
                 log.warning("the Home of %s is not drawn: %s", person, error)
             except Exception:

@@ -11,7 +11,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
+from bot.slack.api.codes import GONE
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
+from bot.slack.api.health import SlackHealth, WatchedWebClient
 from bot.slack.api.history import Found, History
 from bot.slack.api.pace import Pace
 from bot.slack.ids import is_person
@@ -41,24 +43,12 @@ REMEDY: Final = 600  # characters
 
 TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's threads for as long
 
-# The card is gone or frozen for good, and so nothing on it can be wrong any more.
-GONE: Final = frozenset(
-    {
-        "message_not_found",
-        "cant_update_message",
-        "edit_window_closed",
-        "is_archived",
-        "is_inactive",
-        "thread_not_found",
-        "cannot_reply_to_message",
-        "cant_delete_message",
-    }
-)
 
-
-def web_client(token: str, base_url: str) -> WebClient:
+def web_client(token: str, base_url: str, health: SlackHealth | None = None) -> WebClient:
     """A client that leaves retrying to the outbox, which does it durably."""
-    return WebClient(token=token, base_url=base_url, timeout=TIMEOUT, retry_handlers=[])
+    return WatchedWebClient(
+        health or SlackHealth(), token=token, base_url=base_url, timeout=TIMEOUT, retry_handlers=[]
+    )
 
 
 class SlackNotifier:

@@ -9,6 +9,7 @@ from typing import Final
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.api.codes import NOT_A_MEMBER
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.ids import is_group, is_person
@@ -109,5 +110,5 @@ def _of_channel(client: WebClient, _: SlackDirectory, channel: str) -> str | Non
             client.conversations_history(channel=channel, limit=1)
     except DeliveryError as error:
         code = code_of(error.__cause__) if isinstance(error.__cause__, SlackApiError) else ""
-        return NOT_IN_CHANNEL if code == "not_in_channel" else UNKNOWN_CHANNEL
+        return NOT_IN_CHANNEL if code in NOT_A_MEMBER else UNKNOWN_CHANNEL
     return None

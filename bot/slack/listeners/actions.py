@@ -7,6 +7,7 @@ from typing import Final
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 
+from bot.slack.api.codes import REDRAWN
 from bot.slack.api.errors import code_of
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.input import target
@@ -110,6 +111,5 @@ def _chooser(app: AsyncApp, service: ApprovalService) -> None:
                 view_id=interaction.view["id"], hash=interaction.view["hash"], view=form
             )
         except SlackApiError as error:
-            # A newer choice has redrawn the form already, or it was closed: either way nobody waits for this one.
-            if code_of(error) not in {"hash_conflict", "not_found"}:
+            if code_of(error) not in REDRAWN:
                 raise

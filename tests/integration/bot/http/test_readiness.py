@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
+from bot.simulator import Person
 from orchestration.hub import Hub, SystemClock
 from tests.support.machine import FakeMachine
+from tests.support.simulated import fault
+from tests.support.slack import PURCHASES
 from tests.support.world import World, policies
 
 
@@ -27,3 +32,27 @@ async def test_a_clock_that_is_behind_is_a_warning(tmp_path: Path) -> None:
             everybody, warning = body["warnings"]
             assert everybody.startswith("open: 127.0.0.1:")
             assert warning.startswith("clock: this machine's clock is 2:00:00 behind")
+
+
+async def test_a_dead_token_is_told_where_operators_look_with_its_remedy(tmp_path: Path) -> None:
+    async with World(tmp_path, policies("bot")) as world, aiohttp.ClientSession() as http:
+
+        async def ready() -> tuple[int, dict[str, Any]]:
+            async with http.get(world.url + "/readyz") as answer:
+                return answer.status, await answer.json()
+
+        for method in ("chat.postMessage", "chat.postEphemeral", "conversations.open"):
+            await fault(world.simulator, method, "token_revoked", count=-1)
+        async with Person(world.simulator.url, "U0RITA") as rita:
+            await rita.command(PURCHASES, "/request-approval purchase 4200 New laptops")
+
+            async def told() -> bool:
+                status, body = await ready()
+                return status == 503 and "token_revoked" in str(body.get("problem"))
+
+            async with asyncio.timeout(10):
+                while not await told():
+                    await asyncio.sleep(0.02)
+            assert (await ready())[1]["slack"] == "down"
+            async with http.get(world.url + "/metrics") as answer:
+                assert 'method="chat.postMessage",code="token_revoked"' in await answer.text()

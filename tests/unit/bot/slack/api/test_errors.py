@@ -11,6 +11,7 @@ from orchestration.domain.errors import (
     HubUnavailableError,
     IdempotencyConflictError,
     ThrottledError,
+    TryFailedError,
     UnknownRequestError,
 )
 
@@ -53,19 +54,24 @@ def test_what_trying_again_cannot_cure(error: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "maybe_done", "said"),
     [
-        refused("internal_error"),
-        refused("invalid_auth"),
-        refused("missing_scope"),
-        refused("something_new"),
-        refused("Received a response in a non-JSON format: <html>", 503),
-        TimeoutError(),
-        ConnectionRefusedError(),
+        (refused("internal_error"), True, "Slack had trouble of its own (internal_error)."),
+        (refused("invalid_auth"), False, "set SLACK_BOT_TOKEN anew (invalid_auth)."),
+        (refused("missing_scope"), False, "with the scopes of manifest.yml (missing_scope)."),
+        (refused("something_new"), True, "a code that Countersign does not know (something_new)."),
+        (refused("Received a response in a non-JSON format: <html>", 503), True, "(HTTP 503)."),
+        (TimeoutError(), True, "Slack did not answer (TimeoutError)."),
+        (ConnectionRefusedError(), True, "Slack did not answer (ConnectionRefusedError)."),
     ],
 )
-def test_what_may_heal_is_tried_again(error: Exception) -> None:
-    assert meant(error) is error
+def test_what_may_heal_is_tried_again_and_says_what_would_help(
+    error: Exception, maybe_done: bool, said: str
+) -> None:
+    out = meant(error)
+    assert isinstance(out, TryFailedError)
+    assert out.maybe_done is maybe_done
+    assert str(out).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,8 @@ def test_what_may_heal_is_tried_again(error: Exception) -> None:
         (IdempotencyConflictError(), "This form was already sent once"),
         (refused("expired_trigger_id"), "Please press once more."),
         (refused("internal_error"), "Slack did not take the answer just now."),
-        (TimeoutError(), "Something went wrong on our side"),
+        (refused("exchanged_trigger_id"), "Please press once more."),
+        (TimeoutError(), "Slack did not take the answer just now."),
         (KeyError("view"), "Something went wrong on our side"),
     ],
 )

@@ -1,0 +1,123 @@
+"""How Slack takes our calls: counted by method and code, warned of seldom, and whether our token is dead."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from typing import Any, Final
+
+from slack_sdk import WebClient
+from slack_sdk.web import SlackResponse
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.slack.api.codes import DEAD_TOKEN, REFUSALS, Meaning
+from bot.slack.api.errors import SLACK_FAILURES, code_of
+
+log = logging.getLogger(__name__)
+
+WARN_AGAIN: Final = 3600.0  # seconds until the same failure of the same method is warned of again
+NO_ANSWER: Final = "no_answer"
+
+
+class SlackHealth:
+    """Fed by every call of the clients below. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._warned: dict[tuple[str, str], float] = {}
+        self._dead = ""
+
+    @property
+    def problem(self) -> str | None:
+        """Why Slack takes nothing from us, as a sentence that names the remedy; None where it does."""
+        with self._lock:
+            code = self._dead
+        return f"{REFUSALS[code].remedy} ({code})." if code else None
+
+    def worked(self) -> None:
+        """A call was taken, so the token is good."""
+        with self._lock:
+            self._dead = ""
+
+    def failed(self, method: str, error: BaseException) -> None:
+        """Counts the failure. The first of a kind is warned of, and then one an hour."""
+        code = code_of(error) or NO_ANSWER
+        refusal = REFUSALS.get(code)
+        what, now = (method, code), time.monotonic()
+        with self._lock:
+            self._failures[what] += 1
+            count = self._failures[what]
+            if code in DEAD_TOKEN:
+                self._dead = code
+            told = refusal is not None and refusal.meaning in {
+                Meaning.WAIT,
+                Meaning.NEVER,
+            }  # by whoever called
+            warn = not told and now - self._warned.get(what, -WARN_AGAIN) >= WARN_AGAIN
+            if warn:
+                self._warned[what] = now
+        if warn:
+            remedy = refusal.remedy if refusal else "Slack did not answer as it should"
+            log.warning("%s: %s (%s), %d times so far", method, remedy, code, count)
+
+    def metrics(self) -> str:
+        """For `GET /metrics`, in the text format of Prometheus."""
+        with self._lock:
+            counted, dead = sorted(self._failures.items()), bool(self._dead)
+        lines = [
+            "# HELP countersign_slack_failures_total Calls to Slack that failed, by method and Slack's code.",
+            "# TYPE countersign_slack_failures_total counter",
+            *(
+                f'countersign_slack_failures_total{{method="{method}",code="{_label(code)}"}} {count}'
+                for (method, code), count in counted
+            ),
+            "# HELP countersign_slack_token_dead Whether Slack does not accept the bot's token.",
+            "# TYPE countersign_slack_token_dead gauge",
+            f"countersign_slack_token_dead {int(dead)}",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+class WatchedWebClient(WebClient):
+    """Tells how each of its calls went."""
+
+    def __init__(self, health: SlackHealth, **given: Any) -> None:
+        super().__init__(**given)
+        self._health = health
+
+    def api_call(self, api_method: str, **given: Any) -> SlackResponse:
+        """As the SDK's."""
+        try:
+            answer = super().api_call(api_method, **given)
+        except SLACK_FAILURES as error:
+            self._health.failed(api_method, error)
+            raise
+        self._health.worked()
+        return answer
+
+
+class WatchedAsyncWebClient(AsyncWebClient):
+    """The same, asynchronous."""
+
+    def __init__(self, health: SlackHealth, **given: Any) -> None:
+        super().__init__(**given)
+        self._health = health
+
+    async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
+        """As the SDK's."""
+        try:
+            answer = await super().api_call(api_method, **given)
+        except (*SLACK_FAILURES, TimeoutError) as error:
+            self._health.failed(api_method, error)
+            raise
+        self._health.worked()
+        return answer
+
+
+def _label(code: str) -> str:
+    """A code of Slack's is a word; whatever else came must not break the format."""
+    return "".join(letter for letter in code if letter.isalnum() or letter == "_")[:64]
