@@ -120,7 +120,7 @@ async def running(
         settings.policies,
         known,
         sms=sms is not None,
-        set_up=SetUp.read(settings.sms, settings.callback_networks, settings.callback_hosts),
+        set_up=SetUp.of(settings),
     )
     async with AsyncExitStack() as closing:
         connection = connect(

@@ -68,6 +68,8 @@ class PolicyReloader:
         self._seen = self._stamp()
         self._set_up = set_up
         self._book = load(path, known, sms=sms)
+        for warning in set_up.of_settings() if set_up else ():
+            log.warning("%s", warning)
         self._warn()
         self.digest = self._digest()
 

@@ -10,11 +10,14 @@ from typing import Final
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from bot.outbound.addresses import Network, may_be_called
+from bot.config import Settings
+from bot.outbound.addresses import Address, Network, may_be_called
 from bot.outbound.http_client import HostList, allowed_hosts, allowed_networks, host_of
 from bot.twilio.settings import countries_of, read_countries, read_twilio
 from orchestration.domain.policy import PolicyBook
 
+PUBLIC_URL: Final = "COUNTERSIGN_PUBLIC_URL"
+CALLED: Final = ("COUNTERSIGN_RECORDS_WEBHOOK",)
 LOCAL: Final = frozenset({"localhost", "localhost.localdomain"})
 # What receives no text message. Where a country's landlines and mobile phones look alike, nothing is said.
 NO_TEXTS: Final = {
@@ -32,19 +35,36 @@ class SetUp:
     """What the settings say of phones and of the addresses that may be called.
 
     `countries` may be sent to; None where nothing says so. `sender` is the number that codes come from, if it is one.
+    `called` are the addresses that this server calls, by setting. `twilio_calls` is where Twilio itself is to reach it.
     """
 
     countries: frozenset[str] | None
     sender: str | None
     networks: Sequence[Network]
     hosts: HostList | None
+    called: Mapping[str, str]
+    twilio_calls: str | None
 
     @classmethod
-    def read(cls, sms: Mapping[str, str], networks: str | None, hosts: str | None) -> SetUp:
-        """From the settings of SMS by name, and those of what may be called. Raises `SettingError`."""
-        twilio = read_twilio(sms)
+    def of(cls, settings: Settings) -> SetUp:
+        """From those of the server. Raises `SettingError`."""
+        more = {
+            PUBLIC_URL: settings.public_url,
+            "COUNTERSIGN_CALLBACK_NETWORKS": settings.callback_networks,
+            "COUNTERSIGN_CALLBACK_HOSTS": settings.callback_hosts,
+            "COUNTERSIGN_RECORDS_WEBHOOK": settings.records_webhook,
+        }
+        return cls.read({**settings.sms, **{name: value for name, value in more.items() if value}})
+
+    @classmethod
+    def read(cls, given: Mapping[str, str]) -> SetUp:
+        """From the settings by name. Raises `SettingError`."""
+        twilio = read_twilio(given)
+        networks, hosts = (given.get(f"COUNTERSIGN_CALLBACK_{what}") for what in ("NETWORKS", "HOSTS"))
         return cls(
-            countries=read_countries(sms) or None,
+            called={name: given[name] for name in CALLED if name in given},
+            twilio_calls=given.get(PUBLIC_URL) if twilio and not twilio.api_url else None,
+            countries=read_countries(given) or None,
             sender=twilio.sender if twilio else None,
             networks=allowed_networks(networks),
             hosts=allowed_hosts(hosts),
@@ -65,6 +85,18 @@ class SetUp:
             *self._of_phones(book),
         ]
 
+    def of_settings(self) -> list[str]:
+        """The same of the settings alone."""
+        found = [
+            f"{name}: {why}, so it is never called"
+            for name, url in self.called.items()
+            if (why := self._unreachable(url))
+        ]
+        if self.twilio_calls and not _may_be_public(self.twilio_calls):
+            host = host_of(self.twilio_calls)
+            found.append(f"{PUBLIC_URL}: {host} is no public address, so Twilio delivers no reply there")
+        return found
+
     def _of_posts(self, book: PolicyBook) -> Iterator[str]:
         for key, policy in sorted(book.policies.items()):
             for status, actions in policy.on.items():
@@ -76,11 +108,8 @@ class SetUp:
         host = host_of(url).removesuffix(".").lower()
         if self.hosts is not None and host not in self.hosts:
             return f"COUNTERSIGN_CALLBACK_HOSTS does not list {host}"
-        try:
-            address = ipaddress.ip_address("127.0.0.1" if host in LOCAL else host)
-        except ValueError:  # a name: what it stands for is looked up each time
-            return None
-        if may_be_called(address, self.networks):
+        address = _address(host)
+        if address is None or may_be_called(address, self.networks):
             return None
         return f"COUNTERSIGN_CALLBACK_NETWORKS does not allow {host}, which is no public address"
 
@@ -100,3 +129,16 @@ class SetUp:
             where = "".join(country) or "no country"
             return f"it is a number of {where}, which COUNTERSIGN_SMS_COUNTRIES does not list"
         return None
+
+
+def _address(host: str) -> Address | None:
+    """The address that is written as the host; None for a name, since what that stands for is looked up each time."""
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host in LOCAL else host)
+    except ValueError:
+        return None
+
+
+def _may_be_public(url: str) -> bool:
+    address = _address(host_of(url).removesuffix(".").lower())
+    return address is None or may_be_called(address, ())

@@ -82,11 +82,7 @@ def _check(given: argparse.Namespace) -> int:
         # The TWILIO_ settings of this shell are no part of the file, so missing ones are a note and no fault.
         settings = config.gather(os.environ)
         sms = read_twilio(settings) is not None
-        set_up = SetUp.read(
-            settings,
-            settings.get("COUNTERSIGN_CALLBACK_NETWORKS"),
-            settings.get("COUNTERSIGN_CALLBACK_HOSTS"),
-        )
+        set_up = SetUp.read(settings)
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
         explain(str(error))  # the faults by line, as compilers print them
@@ -95,7 +91,7 @@ def _check(given: argparse.Namespace) -> int:
     for key, policy in sorted(book.policies.items()):
         if depends := policy.depends_on_groups():
             say(f"Note: policies.{key}: {depends}.")
-    for warning in set_up.warnings(book):
+    for warning in [*set_up.of_settings(), *set_up.warnings(book)]:
         say(f"Warning: {warning}.")
     if given.workspace:
         asyncio.run(_compare(settings, book))

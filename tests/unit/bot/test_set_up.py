@@ -28,6 +28,7 @@ TWILIO = {
     "TWILIO_FROM": "+12025550100",
 }
 NOT_LISTED = "which COUNTERSIGN_SMS_COUNTRIES does not list, so no code arrives there"
+FORBIDDEN = "COUNTERSIGN_CALLBACK_NETWORKS does not allow 192.168.1.4, which is no public address"
 NEVER = "so its POST never goes through"
 NOT_PUBLIC = f"which is no public address, {NEVER}"
 
@@ -94,11 +95,7 @@ def test_what_cannot_work_together_is_told(
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
     assert said == ([f"Warning: {warning}."] if warning else [])
 
-    set_up = SetUp.read(
-        {**TWILIO, **settings},
-        settings.get("COUNTERSIGN_CALLBACK_NETWORKS"),
-        settings.get("COUNTERSIGN_CALLBACK_HOSTS"),
-    )
+    set_up = SetUp.read({**TWILIO, **settings})
     book = PolicyReloader(policies, {}, sms=True, set_up=set_up)
     assert caplog.messages == ([f"{policies}: {warning}"] if warning else [])
     caplog.clear()
@@ -107,6 +104,52 @@ def test_what_cannot_work_together_is_told(
     assert [line for line in caplog.messages if line.startswith(str(policies))] == (
         [f"{policies}: {warning}"] if warning else []
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"COUNTERSIGN_PUBLIC_URL": "https://approvals.example"}, None),
+        (
+            {"COUNTERSIGN_PUBLIC_URL": "https://10.0.0.7/approvals"},
+            "COUNTERSIGN_PUBLIC_URL: 10.0.0.7 is no public address, so Twilio delivers no reply there",
+        ),
+        (
+            {"COUNTERSIGN_PUBLIC_URL": "http://localhost:3000"},
+            "COUNTERSIGN_PUBLIC_URL: localhost is no public address, so Twilio delivers no reply there",
+        ),
+        (
+            {
+                "COUNTERSIGN_PUBLIC_URL": "http://localhost:3000",
+                "COUNTERSIGN_TWILIO_API_URL": "http://localhost:4000",
+            },
+            None,
+        ),
+        (
+            {"COUNTERSIGN_RECORDS_WEBHOOK": "http://192.168.1.4/heads"},
+            f"COUNTERSIGN_RECORDS_WEBHOOK: {FORBIDDEN}, so it is never called",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_are_told_once(
+    settings: dict[str, str],
+    warning: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policies = tmp_path / "p.toml"
+    policies.write_text(POLICY)
+    for name, value in {**TWILIO, **settings}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["policies", "check", str(policies)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Warning: ")]
+    assert said == ([f"Warning: {warning}."] if warning else [])
+    book = PolicyReloader(policies, {}, sms=True, set_up=SetUp.read({**TWILIO, **settings}))
+    policies.write_text(POLICY.replace("Manager", "Head"))
+    assert book().policies["purchase"].levels[0].name == "Head"
+    assert caplog.messages == ([warning] if warning else [])
 
 
 def test_a_sender_that_cannot_send_is_told_by_the_check(
