@@ -44,7 +44,10 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
     schema = schemathesis.openapi.from_dict(served)
     headers = {"Authorization": f"Bearer {root}"}
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
-    assert len(operations) == len(api.app.api.authenticator.endpoints)
+    endpoints = api.app.api.authenticator.endpoints
+    assert len(operations) == len(endpoints)
+    # Clients of Durable Functions send parameters of their own there, which are no error.
+    loose = {(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.loose_query}
     for operation in operations:
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.headers):
             continue  # nothing there that could be wrong
@@ -67,7 +70,9 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
                     case.body |= {"policy": "deploy", "fields": {}}
                     case.body.pop("amount", None)
             case.query.pop("wait", None)  # holding the answer is what it would do
-            case.call_and_validate(api.url, headers=headers, checks=CHECKS)
+            takes_more = (case.operation.method.upper(), case.operation.path) in loose
+            applied = [check for check in CHECKS if check is not checks.negative_data_rejection]
+            case.call_and_validate(api.url, headers=headers, checks=applied if takes_more else CHECKS)
 
         await asyncio.to_thread(fuzz)
 
