@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ import sys
 import unicodedata
 from contextlib import suppress
 from typing import TextIO
+
+from orchestration.domain.text import prose
 
 
 class OutputError(Exception):
@@ -87,8 +90,17 @@ def explain(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """The text without control characters, as what others wrote must not control the terminal."""
-    return "".join(c if unicodedata.category(c)[0] != "C" or c == "\n" else "?" for c in text)
+    """One line of the text, without control characters, as what others wrote must not control the terminal."""
+    return "".join(c if unicodedata.category(c)[0] != "C" else "?" for c in prose(text).replace("\n", " "))
+
+
+class OneLineFormatter(logging.Formatter):
+    """Writes each message of a log as one line. What others wrote cannot pass for an entry of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging calls it
+        """The line, before a traceback where there is one."""
+        record.message = plain(record.message)
+        return super().formatMessage(record)
 
 
 class LiveLine:

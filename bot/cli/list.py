@@ -11,6 +11,7 @@ from typing import Any
 from bot.cli.api_client import ApiClient
 from bot.cli.arguments import since
 from bot.terminal import plain, say
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.request import Status
 
 
@@ -31,6 +32,6 @@ async def _list(given: argparse.Namespace) -> int:
         async for item in api.approvals(query):
             asked = datetime.fromisoformat(item["asked_at"]).astimezone()
             where = f"{item['id']:<24} {item['status']:<13} {asked:%Y-%m-%d %H:%M}"
-            if not say(plain(f"{where}  {item['requester']:<12} {item['title']}")):
+            if not say(plain(f"{where}  {item['requester']:<12} {in_quotes(item['title'])}")):
                 break
     return 0

@@ -31,7 +31,7 @@ from bot.cli import (
 )
 from bot.cli import list as list_
 from bot.cli.library_logs import quieten
-from bot.terminal import OutputError, complain, explain, flush, take_any_text
+from bot.terminal import OneLineFormatter, OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
 # In the order in which `--help` lists them.
@@ -86,7 +86,9 @@ def _run(words: list[str]) -> int:
     if words[:1] == [hub.NAME]:
         return hub.run(words[1:])
     given = _parser().parse_args(words)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     quieten()
     exit_status: int = given.command(given)
     return exit_status

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bot.terminal import plain
+from orchestration.domain.inert import in_quotes, inert
 
 _ESCALATED: Final = {
     "silence": "not decided in time",
@@ -19,7 +20,7 @@ def standing(approval: dict[str, Any]) -> str:
     if approval["levels"]:
         level = approval["levels"][-1]
         yes = sum(vote["choice"] == "approve" for vote in level["decisions"])
-        parts.append(f"{level['name']}: {yes} of {level['needed']}")
+        parts.append(f"{inert(level['name'])}: {yes} of {level['needed']}")
         parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
         if level["escalated_to"]:
             parts.append(f"escalated to {level['escalated_to']}, {_ESCALATED[level['escalated_because']]}")
@@ -33,5 +34,5 @@ def ending(approval: dict[str, Any]) -> str:
     """How it ended, in one line."""
     outcome = approval["outcome"] or {}
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
-    words = outcome.get("comments") or outcome.get("reason")
+    words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
     return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}")

@@ -1,25 +1,37 @@
-"""Text for Slack. What people typed goes through `safe` or `quoted`: it can mention nobody and forge no line.
+"""Text for Slack. What people typed goes through here, in one of these ways, and cannot pass for what we say.
 
-Slack counts its limits after escaping, where one `&` is five characters, so each cut minds both lengths: the
-`limit` that a person sees, and the `room` on the wire.
+- `said`: a line of theirs in a sentence of ours, in quotation marks that it cannot end
+- `quoted`: their lines set off with a bar
+- `safe`: a short name or value after a label of ours
+- `plain`: a title or a label of a `plain_text` object, which parses nothing
+
+None of it mentions anybody or is formatted, and our marks and separators become others in it.
+
+Slack counts its limits after escaping, where one `&` is five characters, so each cut minds both lengths: the `limit`
+that a person sees, and the `room` on the wire.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from bot.slack.ids import is_channel, is_group, is_person
+from orchestration.domain.inert import in_quotes, inert, unquoted
+from orchestration.domain.text import line
 
 ELLIPSIS: Final = "…"
 
-# Direction overrides can make an amount read backwards; they are not text.
-_DIRECTION: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_TOKEN: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"*_~`]|.", re.DOTALL)
+# What Slack formats where it stands at the edge of a word, with what looks like it. Slack has no way to escape it.
+_FORMATS: Final = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼"})
+_FORMAT: Final = re.compile(r"\*|(?<![0-9A-Za-z])[_~]|[_~](?![0-9A-Za-z])")
+_SHORTCODE: Final = re.compile(r":(?=[^\s:]+:)")
+# What Slack could read a mention of somebody, or of a channel, into.
+_NAMED: Final = re.compile(r"(?<![0-9A-Za-z])([@＠])|(?<![0-9A-Za-z&])#(?=[^\W\d])")
+_ADDRESS: Final = re.compile(r"https?://[^\s<>|]*[^\s<>|.,;:!?)\]}'\"”*_~`]")
 # What Slack marks in a command: people, channels, groups and links. Anything else in angle brackets was typed so.
 _MARKED: Final = re.compile(
     r"<(?P<sign>[@#!](?=[A-Zs])|(?=https?://|mailto:))(?P<target>[^<>|\s]+)(?:\|(?P<label>[^<>]*))?>"
@@ -52,33 +64,64 @@ def _as_typed(found: re.Match[str]) -> str:
 
 def plain(text: str, limit: int) -> str:
     """One line for a `plain_text` object, which parses nothing: at most `limit` characters."""
-    line = _one_line(text)
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + ELLIPSIS
+    shown = inert(line(text))
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + ELLIPSIS
 
 
 def safe(text: str, limit: int, *, room: int = 2000) -> str:
-    """One line of user text as mrkdwn. Links stay links, backticks become quotes: they could swallow what follows."""
-    return _cut(_one_line(text).replace("`", "'"), limit, room)
+    """One line of user text as mrkdwn, for a value after a label of ours. Addresses become links to just themselves."""
+    return _cut(inert(line(text)), limit, room)
+
+
+def said(text: str, limit: int, *, room: int = 2000) -> str:
+    """One line of user text in quotation marks, for a sentence or a line of ours; "" when nothing is left to say."""
+    shown = _cut(unquoted(text), limit, room - 2)
+    return f"“{shown}”" if shown else ""
 
 
 def linked(text: str, limit: int) -> str:
-    """One line of user text as the words of a link, in which no other link can stand and nothing can end it early."""
-    return escape(plain(text, limit).replace("|", "¦").replace("`", "'")) or "…"
+    """User text in quotation marks as the words of a link. No other link stands in it, and nothing ends it early."""
+    return escape(_unformatted(plain(in_quotes(text), limit)).replace("|", "¦")) or "…"
 
 
 def quoted(text: str, limit: int, *, lines: int = 12, room: int = 2500) -> str:
     """User text as a quote, each line marked, so that it cannot pass for ours; "" when nothing is left to say."""
-    kept = [line.rstrip() for line in clean(text).strip().split("\n")]
+    kept = [each.rstrip() for each in inert(text).split("\n")]
     shown = "\n".join(kept[:lines])
     if len(kept) > lines:
         shown = shown[: limit - 1] + ELLIPSIS
     marked = room - 2 * lines  # what "> " before every line takes
-    return "\n".join(f"> {line}" for line in _cut(shown, limit, marked).split("\n")) if shown.strip() else ""
+    return "\n".join(f"> {each}" for each in _cut(shown, limit, marked).split("\n")) if shown.strip() else ""
+
+
+def quoted_whole(text: str, room: int) -> Iterator[str]:
+    """All of a user text as quotes of at most `room` characters on the wire, in as many as it takes."""
+    pieces: list[str] = []
+    left = room
+    for each in inert(text).split("\n"):
+        pieces.append("> ")
+        left -= 3
+        for token in _tokens(each):
+            piece = _wire(token)
+            if len(piece) > room - 4:  # an address that fits nowhere is not a link
+                piece = ELLIPSIS
+            if left < len(piece):
+                yield "".join(pieces)
+                pieces, left = ["> "], room - 2
+            pieces.append(piece)
+            left -= len(piece)
+        if left < 4:
+            yield "".join(pieces)
+            pieces, left = [], room
+        else:
+            pieces.append("\n")
+    if shown := "".join(pieces).rstrip("\n"):
+        yield shown
 
 
 def bold(text: str) -> str:
     """The mrkdwn in bold; as it is where its own formatting would make that come out wrong."""
-    return text if not text or re.search(r"[*_~<]", text) else f"*{text}*"
+    return text if not text or _FORMAT.search(text) or "<" in text else f"*{text}*"
 
 
 def mention(principal: str) -> str:
@@ -115,22 +158,33 @@ def within(pieces: Iterable[str], separator: str, room: int) -> str:
     return separator.join(shown)
 
 
-def clean(text: str) -> str:
-    """Without control characters and direction overrides; every kind of line end is one newline."""
-    lines = "\n".join(_DIRECTION.sub("", text).splitlines())
-    return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
+def _unformatted(text: str) -> str:
+    """Without what Slack formats, draws as an emoji or takes for a mention."""
+    shown = _SHORTCODE.sub("∶", text.replace("`", "'"))
+    shown = _NAMED.sub(lambda found: "＠" if found[1] else "＃", shown)
+    return _FORMAT.sub(lambda found: found[0].translate(_FORMATS), shown)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(clean(text).split())
+def _wire(token: str) -> str:
+    return f"<{escape(token)}>" if len(token) > 1 else escape(token)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Addresses whole, and every other character by itself, unformatted."""
+    at = 0
+    for found in _ADDRESS.finditer(text):
+        yield from _unformatted(text[at : found.start()])
+        yield found[0]
+        at = found.end()
+    yield from _unformatted(text[at:])
 
 
 def _cut(text: str, limit: int, room: int) -> str:
     """Escaped, at most `limit` characters seen and `room` on the wire. A link is whole or not there."""
     out: list[str] = []
     seen = used = 0
-    for token in _TOKEN.findall(text):
-        piece = f"<{escape(token)}>" if len(token) > 1 else escape(token)
+    for token in _tokens(text):
+        piece = _wire(token)
         seen += len(token)
         used += len(piece)
         if seen > limit or used > room - len(ELLIPSIS):

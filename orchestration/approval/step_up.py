@@ -18,6 +18,7 @@ from orchestration.challenge.models import (
     Undelivered,
 )
 from orchestration.domain.commands import Decision, Delegation, Reason
+from orchestration.domain.inert import unquoted
 from orchestration.domain.money import format_amount
 from orchestration.domain.names import code_id
 from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
@@ -95,7 +96,7 @@ class StepUp:
         amount = ""
         if request.amount is not None:
             amount = f", {format_amount(request.amount, request.currency)}"
-        return f"{what}{amount}: {' '.join(request.title.split())[:SUBJECT_TITLE]}"
+        return f'{what}{amount}: "{unquoted(request.title)[:SUBJECT_TITLE]}"'
 
     def waits(self) -> list[Task[Any]]:
         """What to wait on."""

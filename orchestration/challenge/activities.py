@@ -24,6 +24,7 @@ from orchestration.challenge.models import (
     Trouble,
 )
 from orchestration.domain.errors import SmsRefusedError
+from orchestration.domain.inert import in_message
 from orchestration.ports import Alerts, Phones, SmsSender
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class ChallengeActivities:
         if number is None:
             return Sent(trouble=Trouble.NOT_ENROLLED)
         code = self._codes.code(given.challenge_id, given.bound)
-        text = MESSAGE.format(code=code, subject=given.subject, minutes=given.minutes)
+        text = MESSAGE.format(code=code, subject=in_message(given.subject), minutes=given.minutes)
         try:
             self._sender.send(number, text, given.challenge_id)
         except SmsRefusedError as error:

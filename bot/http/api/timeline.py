@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.names import EventName
 from orchestration.domain.request import SMS_CHALLENGE
 from orchestration.service.messages import sentence, why_not
@@ -130,7 +131,9 @@ def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry |
             at=at, kind="continued", text="Earlier steps are summed up in the request's state"
         )
     actor = request.get("requester")
-    return TimelineEntry(at=at, kind="asked", text=f"Asked: {request.get('title', '')}", actor=actor)
+    return TimelineEntry(
+        at=at, kind="asked", text=f"Asked: {in_quotes(str(request.get('title', '')))}", actor=actor
+    )
 
 
 def _challenged(event: past.SubOrchestrationInstanceCreatedEvent) -> str | None:
@@ -219,7 +222,8 @@ def _event(
     if model is None:
         return TimelineEntry(at=at, kind="event", text=f"{event.name} received")
     actor = payload.get("actor")
-    what = payload.get("choice") or payload.get("text") or payload.get("reason") or payload.get("to") or ""
+    words = payload.get("text") or payload.get("reason")
+    what = payload.get("choice") or (in_quotes(words) if isinstance(words, str) else payload.get("to")) or ""
     text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
     return TimelineEntry(
         at=at,

@@ -14,9 +14,11 @@ from bot.http.templating import TEMPLATES, render
 from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
-from bot.slack.text import clean, system, unescape
+from bot.slack.text import system, unescape
+from orchestration.domain.inert import in_quotes, inert
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
+from orchestration.domain.text import line
 from orchestration.service.messages import why_escalated
 
 STYLE: Final = (TEMPLATES / "record.css").read_text()
@@ -79,7 +81,8 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         ways=WAYS,
         spoke=SPOKE,
         dot=DOT,
-        clean=clean,
+        clean=inert,
+        said=in_quotes,
         why_escalated=why_escalated,
         line=_line,
         is_person=is_person,
@@ -102,7 +105,7 @@ def _system_name(label: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(clean(text).split())
+    return inert(line(text))
 
 
 def _iso(at: datetime) -> str:

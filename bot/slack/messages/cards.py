@@ -17,7 +17,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
-from bot.slack.text import bold, mention, plain, quoted, safe, system, when, within
+from bot.slack.text import bold, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
@@ -110,14 +110,14 @@ def buttons(title: str, target: Target, *, code: bool, whole: bool = True) -> li
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
     whole = shows_all(card)
-    said = [
+    lines = [
         _asked(card),
         _description(card, whole=whole),
         level_lines(card, naming=notify is None),
         _confirming(card),
         _talk(card),
     ]
-    parts = [blocks.header(title), *map(blocks.section, filter(None, said))]
+    parts = [blocks.header(title), *map(blocks.section, filter(None, lines))]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
     parts.append(
@@ -135,8 +135,8 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
 
 def _passed(card: Card) -> list[Json]:
     """A copy whose own stage is settled while the request goes on elsewhere."""
-    said = [f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}", level_lines(card, naming=True)]
-    return [*map(blocks.section, filter(None, said)), blocks.context(_small_print(card))]
+    lines = [f"{bold(_title(card))}\n{_asked(card, _WHEN_PASSED)}", level_lines(card, naming=True)]
+    return [*map(blocks.section, filter(None, lines)), blocks.context(_small_print(card))]
 
 
 def _ended(card: Card) -> list[Json]:
@@ -166,7 +166,7 @@ def _factor(card: Card) -> Factor | None:
 
 
 def _title(card: Card) -> str:
-    return safe(card.title, 150, room=800) or safe(card.policy_title, 60)
+    return said(card.title, 150, room=800) or safe(card.policy_title, 60)
 
 
 def _requester(card: Card) -> str:
@@ -209,15 +209,15 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     """Who asks for what. Short fields share the line; long ones get their own."""
     amount = _amount(card)
     lead = f"{_requester(card)} asks for {bold(amount) or 'approval'}"
-    said = [
+    shown = [
         (
             safe(field.label, limits.label, room=limits.label_room),
             safe(field.value, limits.value, room=limits.value_room),
         )
         for field in card.fields
     ]
-    short = [f"{label}: {value}" for label, value in said if len(value) <= INLINE]
-    long = [f"{bold(label)}: {value}" for label, value in said if len(value) > INLINE]
+    short = [f"{label}: {value}" for label, value in shown if len(value) <= INLINE]
+    long = [f"{bold(label)}: {value}" for label, value in shown if len(value) > INLINE]
     return within([within([lead, *short], DOT, limits.line_room), *long], "\n", limits.room)
 
 
@@ -230,11 +230,11 @@ def _talk(card: Card) -> str:
     """The last question, and its answer where there is one; all that was said is in the thread."""
     lines: list[str] = []
     for remark in card.remarks:
-        said = f"“{safe(remark.text, SAID, room=900)}”, {when(remark.at)}"
+        words = f"{said(remark.text, SAID, room=900)}, {when(remark.at)}"
         if remark.kind is RemarkKind.QUESTION:
-            lines = [f"{mention(remark.actor)} asks: {said}"]
+            lines = [f"{mention(remark.actor)} asks: {words}"]
         elif remark.kind is RemarkKind.ANSWER:
-            lines = [*lines[:1], f"{mention(remark.actor)} answers: {said}"]
+            lines = [*lines[:1], f"{mention(remark.actor)} answers: {words}"]
     return "\n".join(lines)
 
 
@@ -252,6 +252,7 @@ def _action(action: ActionState) -> str:
     answer, where = safe(action.answer, ANSWER, room=500), system(action.label)
     match action.status:
         case "done":
+            answer = said(action.answer, ANSWER, room=500)
             return f"{YES} {answer}{DOT}{where}" if answer else f"{YES} Told {where}"
         case "failed":
             return f"{NO} Failed: {answer}{DOT}{where}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.slack.ids import is_group
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, ONWARD, OPEN, VOTE_MARKS
-from bot.slack.text import bold, mention, safe, when, within
+from bot.slack.text import bold, mention, safe, said, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.request import EscalationCause, LevelState, Status, Via, Vote
 
@@ -146,6 +146,6 @@ def vote_words(vote: Vote, *, marked: bool, limit: int = COMMENT) -> str:
     """`✓ Bob for Alice, 10:42, confirmed by SMS: “Fine.”`."""
     mark = f"{VOTE_MARKS[vote.choice]} " if marked else ""
     whose = f" for {mention(vote.holder)}" if vote.holder != vote.actor else ""
-    comment = safe(vote.comment, limit, room=2 * limit + 100)
-    said = f": “{comment}”" if comment else ""
-    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{FACTORS[vote.factor]}{said}"
+    comment = said(vote.comment, limit, room=2 * limit + 100)
+    words = f": {comment}" if comment else ""
+    return f"{mark}{mention(vote.actor)}{whose}, {when(vote.at)}{VIA[vote.via]}{FACTORS[vote.factor]}{words}"

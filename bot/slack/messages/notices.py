@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
-from bot.slack.text import bold, linked, mention, plain, quoted, safe, system, when, within
+from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
@@ -242,7 +242,7 @@ def _digest(tell: SendMessageInput, _: str, links: Mapping[str, str]) -> NoticeM
     lines = [f"{len(tell.waiting) + tell.more} requests wait for your decision:"]
     for waiting in tell.waiting[:LISTED]:
         url = links.get(waiting.request_id)
-        shown = f"<{url}|{linked(waiting.title, 100)}>" if url else safe(waiting.title, 100, room=400)
+        shown = f"<{url}|{linked(waiting.title, 100)}>" if url else said(waiting.title, 100, room=400)
         until = f", until {when(waiting.deadline)}" if waiting.deadline else ""
         lines.append(f"• {shown}{until}")
     if others := len(tell.waiting[LISTED:]) + tell.more:
@@ -283,7 +283,7 @@ def _lines(*lines: str) -> str:
 
 def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
     """`*New laptops* (4,200.00 USD)`."""
-    named = bold(safe(title, 150, room=800))
+    named = bold(said(title, 150, room=800)) or "*a request*"
     return named if amount is None else f"{named} ({format_amount(amount, currency)})"
 
 

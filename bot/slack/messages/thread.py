@@ -17,7 +17,7 @@ from bot.slack.messages.status_labels import (
     VOTE_MARKS,
     YES,
 )
-from bot.slack.text import bold, mention, quoted, safe, system, within
+from bot.slack.text import bold, mention, quoted, safe, said, system, within
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.request import Choice
 from orchestration.service.messages import why_not
@@ -48,8 +48,8 @@ def _level_passed(step: Step) -> str:
 
 
 def _action_done(step: Step) -> str:
-    said = safe(step.text, SHORT, room=900)
-    return f"{YES} {said}{DOT}{_where(step)}" if said else f"{YES} Told {_where(step)}"
+    answer = said(step.text, SHORT, room=900)
+    return f"{YES} {answer}{DOT}{_where(step)}" if answer else f"{YES} Told {_where(step)}"
 
 
 def _action_failed(step: Step) -> str:
@@ -91,8 +91,8 @@ def _where(step: Step) -> str:
 
 def _with(lead: str, text: str) -> str:
     """What somebody wrote is set off below, so that it cannot pass for ours."""
-    said = quoted(text, SAID)
-    return f"{lead}:\n{said}" if said else lead
+    words = quoted(text, SAID)
+    return f"{lead}:\n{words}" if words else lead
 
 
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {

@@ -12,7 +12,7 @@ from typing import Any, Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
-from bot.slack.text import bold, mention, safe
+from bot.slack.text import bold, mention, said
 from bot.slack.views.request_form import Origin, modal, values_of
 from orchestration.domain.commands import Progress
 from orchestration.domain.request import RemarkKind
@@ -102,7 +102,7 @@ def origin_of(view: Mapping[str, Any]) -> CardOrigin:
 
 
 def _about(progress: Progress) -> Json:
-    title = bold(safe(progress.title, 150, room=800))
+    title = bold(said(progress.title, 150, room=800))
     return blocks.section(f"{title}\nAsked for by {mention(progress.requester)}")
 
 

@@ -13,7 +13,7 @@ from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.levels import delegates, vote_words
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD
-from bot.slack.text import bold, mention, plain, safe, system, when, within
+from bot.slack.text import bold, mention, plain, quoted_whole, safe, said, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.domain.commands import Progress
 from orchestration.domain.money import format_amount
@@ -30,6 +30,7 @@ TITLE: Final = "Details"
 PARAGRAPH: Final = 2900  # characters; Slack takes 3,000 in one block
 MOST: Final = 98  # blocks; Slack takes 100 in a view
 ROOM: Final = 220_000  # bytes of JSON for these; Slack takes 250,000 in a view
+INLINE: Final = 80  # characters of a field's value that stand beside its label
 REST: Final = "There is more than fits here."
 THREAD: Final = "Every step, question and answer is in the thread under the card."
 
@@ -75,7 +76,7 @@ def details_view(
 
 
 def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers: Offers) -> Iterator[Json]:
-    yield from _paragraphs(request.title)
+    yield from map(blocks.section, quoted_whole(request.title, PARAGRAPH))
     yield blocks.section(_facts(request, policy, progress))
     if offers.decide is not None:
         title = plain(request.title, blocks.HEADER)
@@ -85,12 +86,12 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
         yield blocks.actions(LINKS, *links)
     for spec in policy.fields:
         if value := request.fields.get(spec.name):
-            yield from _paragraphs(f"{spec.title}: {value}")
-    yield from _paragraphs(request.description)
+            yield from _field(spec.title, value)
+    yield from map(blocks.section, quoted_whole(request.description, PARAGRAPH))
     for level in progress.levels:
         yield from map(blocks.section, _level(level))
     for action in progress.actions:
-        answer = safe(action.answer, 300)
+        answer = said(action.answer, 300)
         yield blocks.section(DOT.join(filter(None, [system(action.label), action.status, answer])))
     yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
 
@@ -111,7 +112,9 @@ def _facts(request: ApprovalRequest, policy: Policy, progress: Progress) -> str:
         asked += ". Another program on the task hub said so; nobody checked who that is"
     ended = []
     if progress.outcome:
-        ended = [safe(progress.outcome.comments or progress.outcome.reason, 2000, room=2000)]
+        ended = [
+            said(progress.outcome.comments, 2000, room=2000) or safe(progress.outcome.reason, 2000, room=2000)
+        ]
     place = f"{safe(policy.title, 60)}{DOT}`{progress.request_id}`"
     return "\n".join(filter(None, [DOT.join([status, *amount, *until]), *ended, asked, place]))
 
@@ -129,8 +132,11 @@ def _level(level: LevelState) -> Iterator[str]:
         yield vote_words(vote, marked=True, limit=1200)
 
 
-def _paragraphs(text: str) -> Iterator[Json]:
-    """The text as it was typed, in as many blocks as it takes. Nothing in it is parsed."""
-    for start in range(0, len(text), PARAGRAPH):
-        if (piece := text[start : start + PARAGRAPH]).strip():
-            yield blocks.verbatim(piece)
+def _field(label: str, value: str) -> Iterator[Json]:
+    """A short value beside its label, a long one below it as a quote."""
+    name = bold(safe(label, 48))
+    if len(value) <= INLINE and "\n" not in value:
+        yield blocks.section(f"{name}: {said(value, INLINE)}")
+        return
+    yield blocks.section(f"{name}:")
+    yield from map(blocks.section, quoted_whole(value, PARAGRAPH))

@@ -12,7 +12,7 @@ from bot.slack.blocks import Json
 from bot.slack.input import away
 from bot.slack.input.target import Target
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
-from bot.slack.text import bold, mention, plain, safe, when
+from bot.slack.text import bold, mention, plain, safe, said, when
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Outlook, PersonEntry
@@ -145,11 +145,11 @@ def _decided(item: RequestView) -> str:
     return _lines(item, [how, *at, f"asked for by {mention(item.request.requester)}"])
 
 
-def _lines(item: RequestView, said: Sequence[str]) -> str:
+def _lines(item: RequestView, parts: Sequence[str]) -> str:
     request = item.request
-    title = bold(safe(request.title, 150, room=800)) or safe(item.policy.title, 60)
+    title = bold(said(request.title, 150, room=800)) or safe(item.policy.title, 60)
     amount = [] if request.amount is None else [format_amount(request.amount, request.currency)]
-    small = [*said, safe(item.progress.request_id, 60)]
+    small = [*parts, safe(item.progress.request_id, 60)]
     return f"{DOT.join([title, *amount])}\n{DOT.join(small)}"
 
 

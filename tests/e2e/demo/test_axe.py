@@ -26,7 +26,7 @@ async def test_axe_finds_nothing_grave(
     await page.emulate_media(color_scheme=scheme)
     title = f"Lamps, {scheme}, {width}"
     await page.goto(f"{shared.url}/#as=U0RITA&channel=C0PURCHASES")
-    await type_in(page, f"/request-approval payment 10 {title}")
+    await type_in(page, f"/request-approval payment 10 USD {title}")
     approve = card(page, title).get_by_role("button", name="Approve")
     await expect(approve).to_be_visible()
     assert await grave(page) == []

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 # What the last step of each leaves on the screen, beside the coach bar.
 SHOWN = {
-    "laptop": "@Fin Larsen approved New laptops for the team",
+    "laptop": "@Fin Larsen approved “New laptops for the team”",
     "deploy": "Approved by @Fin Larsen",
     "payment": "Approved by @Ada Okafor",
     "silence": "Rejected by @Dirk Hahn",
@@ -127,7 +127,7 @@ async def test_by_hand_it_notices_what_was_done_through_a_reload_and_with_a_seco
         "Show me"
     )  # what there is only to see waits for it
     await page.get_by_test_id("guided-do").click()
-    await expect(page.locator(".main")).to_contain_text("@Fin Larsen approved Ten chairs")
+    await expect(page.locator(".main")).to_contain_text("@Fin Larsen approved “Ten chairs”")
     await stands_at(second, 3, "over")
     await second.close()
 

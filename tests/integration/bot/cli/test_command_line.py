@@ -40,7 +40,7 @@ async def run(url: str, token: str, *arguments: str, **more: str) -> tuple[int |
 
 @pytest.mark.parametrize(
     ("choice", "status", "words"),
-    [("approve", 0, "approved by U0ADA: Fine."), ("reject", 1, "rejected by U0ADA: Fine.")],
+    [("approve", 0, "approved by U0ADA: “Fine.”"), ("reject", 1, "rejected by U0ADA: “Fine.”")],
 )
 async def test_ask_waits_and_exits_with_the_answer(
     api: ApiWorld, choice: str, status: int, words: str

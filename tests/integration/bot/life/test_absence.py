@@ -89,7 +89,7 @@ async def test_where_a_code_is_needed_who_is_away_is_still_asked_and_was_told_so
     small = await ask(people.rita, "purchase 50 Tape")
     assert "waiting for <@U0SAM> (for <@U0ADA>, who is away)" in text_of(small)
     await approve(people.sam, small)
-    await sees(people.rita, PURCHASES, "*Tape*", "✓ *Approved* by <@U0SAM>")
+    await sees(people.rita, PURCHASES, "*“Tape”*", "✓ *Approved* by <@U0SAM>")
 
 
 async def test_where_a_code_is_needed_the_operator_s_delegate_is_asked_and_home_says_so(

@@ -59,7 +59,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
     await approve(people.dirk, second)
 
     for round_ in (1, 2):
-        await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0DIRK>", "✓ Order PO-1 placed · 127.0.0.1")
+        await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0DIRK>", "✓ “Order PO-1 placed” · 127.0.0.1")
         ended = await card_of(people.rita, PURCHASES, "Laptops", round_)
         assert actions_of(ended) == []
     [(key, event)] = erp.asked
@@ -68,7 +68,7 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
     assert event["data"]["request"]["title"] == "Laptops"
     assert event["data"]["outcome"]["digest"]
     await sees(
-        people.sam, GENERAL, "✓ <@U0DIRK> approved *Laptops* (4,200.00 USD).", "Asked for by <@U0RITA>"
+        people.sam, GENERAL, "✓ <@U0DIRK> approved *“Laptops”* (4,200.00 USD).", "Asked for by <@U0RITA>"
     )
     await sees(people.rita, PURCHASES, "✓ Told <#C0GENERAL>")
 
@@ -80,11 +80,11 @@ async def test_two_levels_a_quorum_and_an_order_with_the_thread_as_the_record(pe
         "✓ *Approved* by <@U0DIRK>",
     ):
         assert said.count(line) >= 1, said
-    await sees(people.rita, PURCHASES, "✓ Order PO-1 placed · 127.0.0.1", thread=card["ts"])
+    await sees(people.rita, PURCHASES, "✓ “Order PO-1 placed” · 127.0.0.1", thread=card["ts"])
     await sees(
-        people.rita, "D0RITA", "✓ <@U0ADA> approved *Laptops* (4,200.00 USD) for *Manager*.", "*Finance*"
+        people.rita, "D0RITA", "✓ <@U0ADA> approved *“Laptops”* (4,200.00 USD) for *Manager*.", "*Finance*"
     )
-    await sees(people.rita, "D0RITA", "✓ <@U0DIRK> approved *Laptops*")
+    await sees(people.rita, "D0RITA", "✓ <@U0DIRK> approved *“Laptops”*")
 
 
 async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
@@ -95,7 +95,7 @@ async def test_a_small_purchase_needs_nobody_and_the_channel_sees_by_which_rule(
     await sees(
         people.ada, PURCHASES, "✓ *Approved by rule*", "the amount is below 1,000.00 USD", "Order PO-1"
     )
-    await sees(people.rita, "D0RITA", "*Pens* (999.99 USD) is approved by rule.")
+    await sees(people.rita, "D0RITA", "*“Pens”* (999.99 USD) is approved by rule.")
     assert list(erp.orders) == [f"{request_id(card)}:{nonce_of(card)}:auto_approved:0"]
 
 
@@ -115,12 +115,12 @@ async def test_a_question_goes_to_the_requester_and_its_answer_to_the_card(peopl
     form = await people.ada.wait_for_view("talk")
     await people.ada.submit(form, {"text": "Which <!channel> colour?"})
     await sees(people.fay, PURCHASES, "<@U0ADA> asks: “Which &lt;!channel&gt; colour?”")
-    asked = await sees(people.rita, "D0RITA", "<@U0ADA> asks about *Chairs*.", "|See the card>")
+    asked = await sees(people.rita, "D0RITA", "<@U0ADA> asks about *“Chairs”*.", "|See the card>")
     await people.rita.click("D0RITA", asked["ts"], "answer")
     await people.rita.submit(await people.rita.wait_for_view("answer_question"), {"text": "Blue."})
     answered = await sees(people.fay, PURCHASES, "<@U0ADA> asks", "<@U0RITA> answers: “Blue.”")
     assert "approve" in actions_of(answered)
-    await sees(people.ada, "D0ADA", "<@U0RITA> answers about *Chairs*.", "> Blue.")
+    await sees(people.ada, "D0ADA", "<@U0RITA> answers about *“Chairs”*.", "> Blue.")
     await sees(people.fay, PURCHASES, "<@U0ADA> asks:\n> Which &lt;!channel&gt; colour?", thread=card["ts"])
 
     await choose(people.rita, card, "talk")  # the requester answers or comments, and asks nothing
@@ -144,7 +144,9 @@ async def test_a_vote_is_handed_over_once_and_not_to_whom_it_may_not_go(people: 
     assert "That person cannot decide this for you" in refused.value.errors["person"]
     await people.ada.submit(form, {"person": "U0SAM"})
     await sees(people.fay, PURCHASES, "<@U0SAM> (for <@U0ADA>)")
-    told = await sees(people.sam, "D0SAM", "<@U0ADA> handed their vote on *Lamps* to you.", "|See the card>")
+    told = await sees(
+        people.sam, "D0SAM", "<@U0ADA> handed their vote on *“Lamps”* to you.", "|See the card>"
+    )
     assert "until <!date" in text_of(told)
     await sees(people.fay, PURCHASES, "→ <@U0ADA> handed their vote to <@U0SAM>", thread=card["ts"])
     await approve(people.ada, card)
@@ -163,7 +165,7 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: Cast) ->
         ("away until soon delegate @sam", "is no date"),
         (f"away until {day - timedelta(days=1)} delegate @sam", "is over"),
         (f"away until {day} delegate @fay", "You cannot be your own delegate"),
-        (f"away until {day} delegate @nobody", "I cannot tell who “@nobody” is"),
+        (f"away until {day} delegate @nobody", "I cannot tell who “＠nobody” is"),
         (f"away until {day}", "who decides for you"),
         (f"away until {day} from {day + timedelta(days=2)} delegate @sam", "is before"),
     ):
@@ -174,7 +176,7 @@ async def test_away_people_are_stood_in_for_until_they_are_back(people: Cast) ->
 
     card = await ask(people.rita, "named Wiki", ACCESS)
     assert "waiting for <@U0SAM> (for <@U0FAY>, who is away)" in text_of(card)
-    await sees(people.sam, "D0SAM", "<@U0FAY> is away, so you decide *Wiki* instead.", "|See the card>")
+    await sees(people.sam, "D0SAM", "<@U0FAY> is away, so you decide *“Wiki”* instead.", "|See the card>")
     await sees(people.rita, ACCESS, "→ <@U0SAM> decides for <@U0FAY>, who is away", thread=card["ts"])
     await approve(people.fay, card)
     await sees(people.fay, ACCESS, "Somebody else decides this level for you")
@@ -201,7 +203,7 @@ async def test_only_the_requester_withdraws_from_the_card_or_by_command(people: 
     other = await ask(people.rita, "plain Vases")
     await people.rita.command(GENERAL, f"/request-approval cancel {request_id(other)} We have some.")
     await sees(people.rita, GENERAL, "Withdrawn: `plain-")
-    await sees(people.ada, PURCHASES, "*Vases*", "– *Withdrawn* by <@U0RITA>", "> We have some.")
+    await sees(people.ada, PURCHASES, "*“Vases”*", "– *Withdrawn* by <@U0RITA>", "> We have some.")
     await people.rita.command(GENERAL, f"/request-approval cancel {request_id(other)}")
     await sees(people.rita, GENERAL, "already cancelled")
     await people.rita.command(GENERAL, "/request-approval cancel plain-00000000")

@@ -10,6 +10,7 @@ from durabletask.client import OrchestrationStatus
 
 from bot.simulator.control.person import ActionRefusedError, Person
 from bot.slack.messages import cards
+from bot.slack.text import unescape
 from orchestration.domain.request import ApprovalRequest, RemarkKind, Via
 from orchestration.service.approvals import Actor
 from orchestration.service.sweep import reconcile_id
@@ -53,7 +54,7 @@ async def test_only_who_has_not_decided_is_reminded(world: World, people: Cast) 
     await approve(people.ada, card)
     await sees(people.rita, DEPLOYS, "1 of 2")
     await world.skip(hours=4)
-    await sees(people.fin, "D0FIN", "*Hotfix* waits for your decision until <!date", "|See the card>")
+    await sees(people.fin, "D0FIN", "*“Hotfix”* waits for your decision until <!date", "|See the card>")
     await sees(people.rita, DEPLOYS, "Reminded <@U0FIN>", thread=card["ts"])
     assert await direct(people.ada, "waits for your decision") == []
     await world.skip(hours=4)
@@ -71,7 +72,7 @@ async def test_who_has_many_waiting_gets_one_digest_with_links(world: World, peo
     await world.skip(hours=4)
     digest = await sees(people.fay, "D0FAY", "7 requests wait for your decision:")
     for number in range(7):
-        assert f"|System{number}>, until <!date" in text_of(digest)
+        assert f"|“System{number}”>, until <!date" in text_of(digest)
     await world.skip(hours=4)
     await due(world, seconds=4 * 3600)
     assert len(await direct(people.fay, "requests wait for your decision")) == 1
@@ -91,7 +92,7 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
 
     await until(given_up)
     told = await sees(
-        people.dirk, "D0DIRK", "✗ *Pens* (500.00 USD) has ended, but 127.0.0.1 could not be told"
+        people.dirk, "D0DIRK", "✗ *“Pens”* (500.00 USD) has ended, but 127.0.0.1 could not be told"
     )
     assert "127.0.0.1 answered 503" in text_of(told)
     await sees(people.rita, PURCHASES, "✓ *Approved by rule*", "✗ Failed: 127.0.0.1 answered 503")
@@ -100,7 +101,7 @@ async def test_an_order_that_keeps_failing_is_told_to_the_owner_who_has_it_tried
     erp.down = False
     await press(people.dirk, told, "retry")
     await sees(people.dirk, "D0DIRK", "It is being tried again")
-    await sees(people.rita, PURCHASES, "✓ Order PO-1 placed · 127.0.0.1")
+    await sees(people.rita, PURCHASES, "✓ “Order PO-1 placed” · 127.0.0.1")
     assert len(erp.orders) == 1
     await press(people.dirk, told, "retry")
     await sees(people.dirk, "D0DIRK", "There is nothing that failed and could be tried again.")
@@ -110,9 +111,9 @@ async def test_a_request_that_an_operator_stops_has_its_cards_say_so(world: Worl
     card = await ask(people.rita, "plain Sofas")
     client = world.client
     await client.terminate_orchestration(request_id(card))
-    stopped = await sees(people.ada, PURCHASES, "*Sofas*", "– *Stopped by an operator*")
+    stopped = await sees(people.ada, PURCHASES, "*“Sofas”*", "– *Stopped by an operator*")
     assert (stopped["ts"], actions_of(stopped)) == (card["ts"], [])
-    await sees(people.rita, "D0RITA", "*Sofas* was stopped by an operator.")
+    await sees(people.rita, "D0RITA", "*“Sofas”* was stopped by an operator.")
 
     async def settled() -> bool:
         nonce = card["metadata"]["event_payload"]["nonce"]
@@ -141,7 +142,7 @@ async def test_a_deleted_card_is_no_error_and_leaves_nothing_behind(world: World
     await approve(people.fin, third)
     await approve(people.fay, third)
     await sees(people.rita, PURCHASES, "✓ *Approved* by <@U0FAY>")
-    await sees(people.rita, GENERAL, "<@U0FAY> approved *Clocks*")
+    await sees(people.rita, GENERAL, "<@U0FAY> approved *“Clocks”*")
     assert [text_of(m) for m in await people.rita.messages(PURCHASES) if "Are they loud" in text_of(m)] == []
 
 
@@ -244,12 +245,10 @@ async def test_hostile_text_mentions_nobody_and_long_text_can_be_read_whole(peop
     assert not any("<!" in text.replace("<!date", "") or "<@U0DIRK>" in text for text in mrkdwn)
     await people.ada.click(card["channel"], card["ts"], cards.READ)
     view = await people.ada.wait_for_view("details")
-    shown = "".join(
-        block["text"]["text"]
-        for block in view["blocks"]
-        if block["type"] == "section" and block["text"]["type"] == "plain_text"
-    )
-    assert shown == attack + long.strip()
+    texts = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
+    title, *words = [text.removeprefix("> ") for text in texts if text.startswith("> ")]
+    assert unescape(title) == "<!channel> <＠U0DIRK> & ∗bold∗"
+    assert unescape("".join(words)) == long.strip()
     await people.ada.click_in_view(view, cards.APPROVE)
     await sees(people.ada, PURCHASES, "Approved")
     assert "as SHA-256: `" in text_of({"text": "", "blocks": view["blocks"]})

@@ -18,7 +18,7 @@ from tests.support.world import World
 async def test_a_command_asks_at_once(world: World) -> None:
     rita = world.person("U0RITA")
     card = await ask(rita, "purchase 4,200.00 R&D <b>laptops</b>")
-    assert card["text"] == "<@U0RITA> asks for 4,200.00 USD: R&amp;D &lt;b&gt;laptops&lt;/b&gt;"
+    assert card["text"] == "<@U0RITA> asks for 4,200.00 USD: “R&amp;D &lt;b&gt;laptops&lt;/b&gt;”"
     assert "For <!subteam^S0MANAGERS>" in whole_text(card)
     assert card["metadata"]["event_type"] == "approval_requested"
     request_id = card["metadata"]["event_payload"]["instance_id"]
@@ -47,7 +47,7 @@ async def test_the_form_asks(world: World) -> None:
     )
     card = await rita.wait_for_message(PURCHASES, has_button("approve"))
     assert "asks for *4,200.50 USD* · Vendor: Acme\n> Ours are from 2019.\n> Help!" in whole_text(card)
-    await rita.wait_for_message(PURCHASES, private("Asked: *New laptops* (4,200.50 USD)"))
+    await rita.wait_for_message(PURCHASES, private("Asked: *“New laptops”* (4,200.50 USD)"))
     assert await rita.views() == []
 
 

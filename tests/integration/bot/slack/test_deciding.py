@@ -29,7 +29,7 @@ async def test_approving_is_one_press(world: World) -> None:
     assert (ended["ts"], actions_of(ended)) == (card["ts"], [])
     assert ended["metadata"] == card["metadata"]
     told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
-    assert told["text"].startswith("✓ <@U0ADA> approved *New laptops* (4,200.00 USD). <http")
+    assert told["text"].startswith("✓ <@U0ADA> approved *“New laptops”* (4,200.00 USD). <http")
     assert not any(message["ephemeral"] for message in await ada.messages(PURCHASES))
 
 
@@ -39,7 +39,7 @@ async def test_rejecting_asks_for_the_reason(world: World) -> None:
     card = await ask(rita)
     await ada.click(PURCHASES, card["ts"], "reject")
     form = await ada.wait_for_view("reject_reason")
-    assert form["blocks"][0]["text"]["text"] == "*New laptops*\nAsked for by <@U0RITA>"
+    assert form["blocks"][0]["text"]["text"] == "*“New laptops”*\nAsked for by <@U0RITA>"
     with pytest.raises(ActionRefusedError) as refused:
         await ada.submit(form)
     assert list(refused.value.errors) == ["reason"]

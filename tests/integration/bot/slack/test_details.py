@@ -69,7 +69,7 @@ async def test_who_lost_the_card_approves_from_home(world: World) -> None:
     assert "✓ *Approved*" in words(after)
     assert pressable(after) == ["see_record"]
     told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
-    assert told["text"] == "✓ <@U0ADA> approved *New laptops* (4,200.00 USD)."
+    assert told["text"] == "✓ <@U0ADA> approved *“New laptops”* (4,200.00 USD)."
     outcome = await world.service.wait(request_id, timeout=5)
     assert outcome
     assert (outcome.status, outcome.processed_by) == (Status.APPROVED, "U0ADA")

@@ -57,7 +57,7 @@ async def test_homes_change_while_people_look_at_them(world: World) -> None:
     await opened(rita)
     card = await ask(rita)
     await ada.wait_for(
-        under(home.WAITING_TITLE, "*New laptops* · 4,200.00 USD\n<@U0RITA> asks · until <!date")
+        under(home.WAITING_TITLE, "*“New laptops”* · 4,200.00 USD\n<@U0RITA> asks · until <!date")
     )
     await rita.wait_for(under(home.ASKED_TITLE, "○ Waiting for Manager · until"))
     await ada.click(PURCHASES, card["ts"], "approve")

@@ -175,7 +175,9 @@ async def test_the_requester_is_told_with_a_link_to_the_card(
     async with Person(simulator.url, "U0RITA") as rita:
         told = await rita.messages("D0RITA")
     assert len(told) == 2
-    assert told[0]["text"].startswith("✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD). <http")
+    assert told[0]["text"].startswith(
+        "✓ <@U0ADA> approved *“New laptops for the team”* (4,200.00 USD). <http"
+    )
     assert told[0]["text"].endswith("|See the card>")
     assert len(await calls(simulator, "conversations.open")) == 1
 
@@ -188,7 +190,7 @@ async def test_the_requester_is_told_without_a_link_where_none_is_to_be_had(
     await asyncio.to_thread(notifier.send_message, outcome(card, gone))
     async with Person(simulator.url, "U0RITA") as rita:
         [told] = await rita.messages("D0RITA")
-    assert told["text"] == "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD)."
+    assert told["text"] == "✓ <@U0ADA> approved *“New laptops for the team”* (4,200.00 USD)."
 
 
 async def test_who_is_in_a_group(client: WebClient) -> None:
@@ -297,7 +299,7 @@ async def test_an_outcome_can_go_to_a_channel(
     await asyncio.to_thread(notifier.send_message, tell)
     async with Person(simulator.url, "U0SAM") as sam:
         [message] = await sam.messages("C0GENERAL")
-    assert message["text"].startswith("✓ <@U0ADA> approved *New laptops for the team*")
+    assert message["text"].startswith("✓ <@U0ADA> approved *“New laptops for the team”*")
     assert await calls(simulator, "conversations.open") == []
 
 

@@ -137,7 +137,7 @@ async def test_a_code_decides_where_the_card_is_deleted(world: World) -> None:
         await ada.submit(form, {"code": code})
         assert await ada.views() == []
         told = await rita.wait_for_message("D0RITA", lambda message: "approved" in message["text"])
-        assert "<@U0ADA> approved *Steel for hall 3*" in told["text"]
+        assert "<@U0ADA> approved *“Steel for hall 3”*" in told["text"]
 
 
 async def offers_code(person: Person) -> dict[str, Any] | None:

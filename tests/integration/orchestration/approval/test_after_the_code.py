@@ -38,7 +38,7 @@ quorum = 2
 sms = true
 timeout = "1d"
 """
-IN_VAIN = "✗ *Steel*: Your code was right, but what you confirmed does not count."
+IN_VAIN = "✗ *“Steel”*: Your code was right, but what you confirmed does not count."
 BOOK = parsed(POLICIES, enrolled("U0ADA", "U0FAY", "U0DIRK"))
 MANAGERS = {"S0MANAGERS": ["U0ADA", "U0FAY"]}
 

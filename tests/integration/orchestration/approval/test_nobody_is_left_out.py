@@ -68,5 +68,5 @@ def test_whose_vote_another_withdraws_is_told_so() -> None:
         request.code_of("U0ADA")
         assert request.level.decisions == []
         assert request.told("U0MAL")[-1].startswith(
-            "<@U0ADA> handed their vote on *Steel* to <@U0SAM>, so what you decided for them does not count any more."
+            "<@U0ADA> handed their vote on *“Steel”* to <@U0SAM>, so what you decided for them does not count any more."
         )

@@ -306,7 +306,7 @@ async def test_an_approval_above_the_amount_counts_when_the_code_comes(world: Co
     request_id = await wire(world)
     await pressed(world, request_id)
     assert world.phones.texts[-1][1].endswith(
-        f"to approve {request_id}, 12,400.00 USD: Steel for hall 3. Ends in 2 min."
+        f'to approve {request_id}, 12,400.00 USD: "Steel for hall 3". Ends in 2 min.'
     )
     await world.eventually(lambda: world.board.card("C0WIRES").confirming == ["U0ADA"])
     assert (await world.service.status(request_id)).outcome is None

@@ -13,9 +13,9 @@ from orchestration.domain.money import format_amount
         ("R&D <b>", "R&amp;D &lt;b&gt;"),
         (
             "<!channel> <@U0ADA> <#C0X> <!subteam^S0X>",
-            "&lt;!channel&gt; &lt;@U0ADA&gt; &lt;#C0X&gt; &lt;!subteam^S0X&gt;",
+            "&lt;!channel&gt; &lt;＠U0ADA&gt; &lt;＃C0X&gt; &lt;!subteam^S0X&gt;",
         ),
-        ("one\n✓ *Manager* · Ada\r\u2028two", "one ✓ *Manager* · Ada two"),
+        ("one\n✓ *Manager* · Ada\r\u2028two", "one [v] ∗Manager∗ - Ada two"),
         ("```code``` and `more", "'''code''' and 'more"),
         ("pay \u202e001 USD", "pay 001 USD"),
         ("bell\a null\0", "bell null"),
@@ -41,7 +41,8 @@ def test_a_link_is_whole_or_not_there() -> None:
 
 def test_a_quote_marks_every_line() -> None:
     assert (
-        quoted("one\n✓ Approved by Ada\n\n<!here>", 600) == "> one\n> ✓ Approved by Ada\n> \n> &lt;!here&gt;"
+        quoted("one\n✓ Approved by Ada\n\n<!here>", 600)
+        == "> one\n> [v] Approved by Ada\n> \n> &lt;!here&gt;"
     )
 
 

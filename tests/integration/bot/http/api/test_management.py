@@ -209,6 +209,6 @@ async def test_the_timeline_tells_every_step_of_the_real_history(own_api: ApiWor
     assert waiting["until"] is not None
     event = next(item for item in items if item["kind"] == "event")
     assert (event["actor"], event["text"]) == ("U0ADA", "ApprovalDecision: approve")
-    assert items[0]["text"] == "Asked: Deploy?"
+    assert items[0]["text"] == "Asked: “Deploy?”"
     assert next(item for item in items if item["kind"] == "post_card")["channel"] == "C0DEPLOYS"
     assert [item["at"] for item in items] == sorted(item["at"] for item in items)

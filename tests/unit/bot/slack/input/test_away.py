@@ -47,7 +47,7 @@ def test_it_begins_today_where_nothing_else_is_said() -> None:
         ("until 2026-12-24 until 2026-12-25 delegate <@U0BOB>", "“until” is not clear here"),
         ("until 2026-12-24 delegate", "“delegate” is not clear here"),
         ("holiday", "“holiday” is not clear here"),
-        ("until 2026-12-24 delegate @bob", "I cannot tell who “@bob” is"),
+        ("until 2026-12-24 delegate @bob", "I cannot tell who “＠bob” is"),
         ("until 2026-12-24 delegate <!channel>", "I cannot tell who “&lt;!channel&gt;” is"),
         ("until 2026-12-24 delegate <@U0ADA|ada>", "You cannot be your own delegate"),
     ],

@@ -73,7 +73,7 @@ def test_a_new_card(story: MakeStory) -> None:
         "[Approve] [Reject…] [⋯]",
         "(Purchase · purchase-k7m2x9qd)",
     ]
-    assert rendered.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
+    assert rendered.text == "<@U0RITA> asks for 4,200.00 USD: “New laptops for the team”"
     assert rendered.metadata == {
         "event_type": "approval_requested",
         "event_payload": {
@@ -103,7 +103,7 @@ def test_the_buttons_carry_what_the_metadata_says(story: MakeStory) -> None:
 def test_nothing_is_asked_of_an_amount_that_is_not_there(story: MakeStory, policies: Policies) -> None:
     rendered = render(story(policies["access"], title="CRM", fields={"system": "crm.example"}).card(1))
     assert lines(rendered)[1] == "<@U0RITA> asks for approval · System: crm.example"
-    assert rendered.text == "<@U0RITA> asks for approval: CRM"
+    assert rendered.text == "<@U0RITA> asks for approval: “CRM”"
 
 
 def test_a_long_field_gets_its_own_line_and_a_long_description_an_end(story: MakeStory) -> None:
@@ -198,7 +198,7 @@ def test_votes_are_shown_as_they_arrive(story: MakeStory) -> None:
     ]
     assert lines(render(told.card(2)))[2:4] == levels
     assert lines(render(told.card(1))) == [
-        "*New laptops for the team*",
+        "*“New laptops for the team”*",
         "<@U0RITA> asks for *4,200.00 USD*",
         *levels,
         "(Purchase · purchase-k7m2x9qd)",
@@ -271,7 +271,7 @@ def test_the_last_question_and_its_answer(story: MakeStory) -> None:
         (ActionState(label="https://erp.example/orders?token=s3cret"), "○ Telling erp.example"),
         (
             ActionState(label="https://erp.example/orders", status="done", answer="Order PO-7 <placed>"),
-            "✓ Order PO-7 &lt;placed&gt; · erp.example",
+            "✓ “Order PO-7 &lt;placed&gt;” · erp.example",
         ),
         (ActionState(label="C0GENERAL", status="done"), "✓ Told <#C0GENERAL>"),
         (
@@ -280,7 +280,7 @@ def test_the_last_question_and_its_answer(story: MakeStory) -> None:
             ),
             "✗ Failed: erp.example answered 503. · erp.example",
         ),
-        (ActionState(label="ledger", status="done", answer="Booked"), "✓ Booked · ledger"),
+        (ActionState(label="ledger", status="done", answer="Booked"), "✓ “Booked” · ledger"),
     ],
 )
 def test_what_the_outcome_did(story: MakeStory, state: ActionState, shown: str) -> None:
@@ -295,7 +295,7 @@ def test_what_nobody_had_to_decide(story: MakeStory) -> None:
     told.record.state.round = 1
     told.record.end(Status.AUTO_APPROVED, told.at(0), reason="Nobody needs to be asked, as it is small.")
     assert lines(render(told.card(1)))[:3] == [
-        "*New laptops for the team* · 4,200.00 USD",
+        "*“New laptops for the team”* · 4,200.00 USD",
         "✓ *Approved by rule* · {9:30}",
         "Nobody needs to be asked, as it is small.",
     ]
@@ -327,8 +327,8 @@ def test_escalated(story: MakeStory) -> None:
         "(For <!subteam^S0DIRECTORS>)",
         "[Approve] [Reject…] [⋯]",
     ]
-    assert original.text == "<@U0RITA> asks for 4,200.00 USD: New laptops for the team"
-    assert escalated.text == "Escalated: <@U0RITA> asks for 4,200.00 USD: New laptops for the team"
+    assert original.text == "<@U0RITA> asks for 4,200.00 USD: “New laptops for the team”"
+    assert escalated.text == "Escalated: <@U0RITA> asks for 4,200.00 USD: “New laptops for the team”"
     assert escalated.metadata["event_payload"]["round"] == 2
 
 
@@ -338,11 +338,11 @@ def test_approved(story: MakeStory) -> None:
     told.record.end(Status.APPROVED, told.at(72), by="U0ADA")
     rendered = render(told.card(1))
     assert lines(rendered) == [
-        "*New laptops for the team* · 4,200.00 USD",
+        "*“New laptops for the team”* · 4,200.00 USD",
         "✓ *Approved* by <@U0ADA> · {10:42}",
         "(Asked by <@U0RITA>, {9:30} · Purchase · purchase-k7m2x9qd)",
     ]
-    assert rendered.text == "Approved: New laptops for the team, 4,200.00 USD"
+    assert rendered.text == "Approved: “New laptops for the team”, 4,200.00 USD"
 
 
 def test_the_end_of_an_escalated_request_says_where_it_went(story: MakeStory) -> None:
@@ -362,7 +362,7 @@ def test_rejected_says_why_and_marks_the_words_as_theirs(story: MakeStory) -> No
     assert lines(render(told.card(1)))[1:4] == [
         "✗ *Rejected* by <@U0ADA> · {10:42}",
         "> Too dear.",
-        "> ✓ Approved",
+        "> [v] Approved",
     ]
 
 
@@ -415,7 +415,7 @@ def test_an_ended_card_has_no_buttons_and_every_state_has_its_words(story: MakeS
     told.record.end(status, told.at(60))
     card = told.card(1)
     assert all(block["type"] != "actions" for block in render(card).blocks)
-    assert "*New laptops for the team* (4,200.00 USD)" in notice(told.tell(), {}).text
+    assert "*“New laptops for the team”* (4,200.00 USD)" in notice(told.tell(), {}).text
 
 
 def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
@@ -440,19 +440,19 @@ def test_typed_text_cannot_forge_or_mention_anywhere(story: MakeStory) -> None:
             Status.APPROVED,
             "U0ADA",
             "",
-            "✓ <@U0ADA> approved *New laptops for the team* (4,200.00 USD). {link}",
+            "✓ <@U0ADA> approved *“New laptops for the team”* (4,200.00 USD). {link}",
         ),
         (
             Status.REJECTED,
             "U0ADA",
             "Too dear.",
-            "✗ <@U0ADA> rejected *New laptops for the team* (4,200.00 USD). {link}\n> Too dear.",
+            "✗ <@U0ADA> rejected *“New laptops for the team”* (4,200.00 USD). {link}\n> Too dear.",
         ),
         (
             Status.TIMED_OUT,
             None,
             "",
-            "✗ *New laptops for the team* (4,200.00 USD) ended without a decision. {link}",
+            "✗ *“New laptops for the team”* (4,200.00 USD) ended without a decision. {link}",
         ),
     ],
 )
@@ -471,14 +471,14 @@ def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     told = story()
     told.record.escalate(told.at(60))
     assert notice(told.tell(), {}).text == (
-        "*New laptops for the team* (4,200.00 USD) was escalated to <#C0ESCALATIONS>. Nobody decided it in time."
+        "*“New laptops for the team”* (4,200.00 USD) was escalated to <#C0ESCALATIONS>. Nobody decided it in time."
     )
 
 
 def test_what_is_said_after_asking(story: MakeStory) -> None:
     record = story().record
     assert asked(record.request, record.request_id, record.policy) == (
-        "Asked: *New laptops for the team* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
+        "Asked: *“New laptops for the team”* (4,200.00 USD), in <#C0PURCHASES> as `purchase-k7m2x9qd`."
     )
 
 

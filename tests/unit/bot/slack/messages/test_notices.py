@@ -11,7 +11,7 @@ from orchestration.domain.request import Choice, Status
 from tests.support.story import ASKED, RequestStory
 
 MakeStory = Callable[..., RequestStory]
-WHAT = "*New laptops for the team* (4,200.00 USD)"
+WHAT = "*“New laptops for the team”* (4,200.00 USD)"
 URL = "https://acme.example/archives/C0/p1"
 SEEN = f"<{URL}|See the card>"
 
@@ -42,7 +42,7 @@ LINES = [
     (step(StepKind.LEVEL_PASSED, text="Manager"), "✓ *Manager* is passed"),
     (
         step(StepKind.ACTION_DONE, to="https://erp.example/o", text="Order 7"),
-        "✓ Order 7 · erp.example",
+        "✓ “Order 7” · erp.example",
     ),
     (step(StepKind.ACTION_DONE, to="C0GENERAL"), "✓ Told <#C0GENERAL>"),
     (
@@ -186,6 +186,6 @@ def test_a_digest_lists_links_titles_and_deadlines(story: MakeStory) -> None:
     ]
     text = notice(story().tell(Notice.DIGEST, waiting=waiting), {"p-1": URL}).text.splitlines()
     assert text[0] == "24 requests wait for your decision:"
-    assert text[1].startswith(f"• <{URL}|A ¦ &lt;b&gt; &amp; 'c'>, until <!date^")
-    assert text[2] == "• Without a link"
+    assert text[1].startswith(f"• <{URL}|“A ¦ &lt;b&gt; &amp; 'c'”>, until <!date^")
+    assert text[2] == "• “Without a link”"
     assert (len(text), text[-1]) == (22, "… and 4 more")

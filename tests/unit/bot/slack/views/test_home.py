@@ -73,7 +73,7 @@ def test_a_row_says_what_and_who_and_how_long(story: Stories) -> None:
     checked_view(view, "home")
     said = texts(view)
     assert said[1].startswith(
-        "*A &lt;!channel&gt; &amp; more* · 4,200.00 USD\n<@U0RITA> asks · until <!date^"
+        "*“A &lt;!channel&gt; &amp; more”* · 4,200.00 USD\n<@U0RITA> asks · until <!date^"
     )
     assert said[1].endswith(" · Manager · purchase-k7m2x9qd")
     assert "\n○ Waiting for Finance, 1 of 2 · until <!date^" in said[3]
