@@ -77,6 +77,7 @@ class SlackNotifier:
         posted = self._say(
             channel,
             (card.request_id, "card", card.round),
+            urgent=True,
             text=rendered.text,
             blocks=rendered.blocks,
             metadata=rendered.metadata,
@@ -226,9 +227,9 @@ class SlackNotifier:
         with as_delivery_errors():
             return self._direct_channel(user)
 
-    def _say(self, channel: str, name: Hashable, **message: Any) -> SlackResponse:
+    def _say(self, channel: str, name: Hashable, *, urgent: bool = False, **message: Any) -> SlackResponse:
         """Posts when it is the turn of `name` in the channel. Raises as the port says."""
-        self._pace.wait(channel, name)
+        self._pace.wait(channel, name, urgent=urgent)
         try:
             with as_delivery_errors():
                 return self._client.chat_postMessage(

@@ -20,11 +20,15 @@ FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a tur
 
 @dataclass
 class _Channel:
-    """`free` is when the first turn begins that nobody has, `next` the earliest moment for the next message."""
+    """`free` is when the first turn begins that nobody has, `next` the earliest moment for the next message.
+
+    `urgent` are those of `kept` that nothing takes the turn of.
+    """
 
     free: float = 0.0
     next: float = 0.0
     kept: dict[Hashable, float] = field(default_factory=dict)
+    urgent: set[Hashable] = field(default_factory=set)
 
 
 class Pace:
@@ -35,13 +39,15 @@ class Pace:
         self._lock = threading.Lock()
         self._channels: dict[str, _Channel] = {}
 
-    def wait(self, channel: str, message: Hashable) -> None:
+    def wait(self, channel: str, message: Hashable, *, urgent: bool = False) -> None:
         """Returns when it is the turn of `message`, by whose name a caller who was sent away is known again.
+
+        One that is `urgent` takes the first turn of those that are kept for others, who get its turn instead.
 
         Raises `ThrottledError` with the seconds until its turn where that is far; the turn is kept.
         """
         with self._lock:
-            pause = self._turn(self._channels.setdefault(channel, _Channel()), message)
+            pause = self._turn(self._channels.setdefault(channel, _Channel()), message, urgent=urgent)
         if pause > 0:
             time.sleep(pause)
 
@@ -54,19 +60,35 @@ class Pace:
             turns.free = max(turns.free, now) + seconds
             turns.kept = {message: at + seconds for message, at in turns.kept.items()}
 
-    def _turn(self, turns: _Channel, message: Hashable) -> float:
+    def _turn(self, turns: _Channel, message: Hashable, *, urgent: bool) -> float:
         now = time.monotonic()
         at = turns.kept.pop(message, None)
         if at is None:
             at = self._take(turns, now)
+            if urgent:
+                at = self._swap(turns, at, now)
+        turns.urgent.discard(message)
         go = max(at, turns.next)
         if go - now > self._interval:
             # Whoever came for a turn that has passed goes to the end, or all who are late would come back at once.
             turns.kept[message] = go = at if at > now + self._interval else self._take(turns, now)
+            if urgent:
+                turns.urgent.add(message)
             self._forget(turns, now)
             raise ThrottledError(go - now)
         turns.next = max(go, now) + self._interval
         return go - now
+
+    def _swap(self, turns: _Channel, at: float, now: float) -> float:
+        """The first turn that is kept for something less urgent, which gets the turn `at` instead."""
+        others = {
+            one: when for one, when in turns.kept.items() if one not in turns.urgent and now < when < at
+        }
+        if not others:
+            return at
+        first = min(others, key=others.__getitem__)
+        turns.kept[first] = at
+        return others[first]
 
     def _take(self, turns: _Channel, now: float) -> float:
         at = max(now, turns.free, turns.next)
@@ -77,3 +99,4 @@ class Pace:
         """What was stopped in the meantime never comes for its turn."""
         if min(turns.kept.values()) < now - FORGOTTEN:
             turns.kept = {message: at for message, at in turns.kept.items() if at >= now - FORGOTTEN}
+            turns.urgent &= turns.kept.keys()

@@ -103,3 +103,21 @@ def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: 
     told.clear()
     come(2, 3, 4, 5)
     assert (clock.slept, told) == ([1.0], [2.0, 3.0])  # 2 went at once
+
+
+def test_a_card_takes_the_first_turn_that_a_line_was_to_have() -> None:
+    pace = Pace(10.0)
+    pace.hold("C0A", 20)
+
+    def waits(name: str, *, urgent: bool = False) -> float:
+        with pytest.raises(ThrottledError) as told:
+            pace.wait("C0A", name, urgent=urgent)
+        return told.value.retry_after
+
+    assert waits("line 1") == pytest.approx(20, abs=0.1)
+    assert waits("line 2") == pytest.approx(30, abs=0.1)
+    assert waits("card 1", urgent=True) == pytest.approx(20, abs=0.1)
+    assert waits("card 2", urgent=True) == pytest.approx(30, abs=0.1)
+    assert waits("card 1", urgent=True) == pytest.approx(20, abs=0.1)
+    assert waits("line 1") == pytest.approx(40, abs=0.1)
+    assert waits("line 2") == pytest.approx(50, abs=0.1)
