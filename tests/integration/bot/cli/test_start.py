@@ -89,11 +89,12 @@ def test_slack_out_of_reach_keeps_it_serving_until_ctrl_c(tmp_path: Path) -> Non
         [*COMMAND, "run"], stderr=subprocess.PIPE, text=True, env=environment(tmp_path)
     ) as process:
         assert process.stderr is not None
-        lines = [process.stderr.readline() for _ in range(2)]
+        lines = [process.stderr.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert re.search(r"INFO    bot\.app  listening on http://127\.0\.0\.1:\d+$", lines[0])
-    assert "WARNING bot.slack.api.connection  Slack cannot be reached" in lines[1]
+    assert "WARNING bot.slack.api.health  auth.test: Slack did not answer" in lines[1]
+    assert "WARNING bot.slack.api.connection  Slack cannot be reached" in lines[2]
 
 
 def test_a_policy_file_that_wants_sms_is_no_fault_of_the_file(tmp_path: Path) -> None:
