@@ -20,7 +20,7 @@ _LIKE_MARKS: Final = {
 _MARKS: Final = {mark: stands for stands, marks in _LIKE_MARKS.items() for mark in marks}
 _MARK: Final = re.compile(f"([{''.join(_MARKS)}])[\ufe0e\ufe0f]?")
 # Between two letters a dot belongs to the word, as in `paral·lel`.
-_DOT: Final = re.compile(r"[•∙⋅●⦁▪᛫]|(?<!\w)[·‧・･]|[·‧・･](?!\w)")
+_DOT: Final = re.compile(r"[•∙⋅●⦁▪᛫]|(?:^|(?<=\W))[·‧・･]|[·‧・･](?!\w)")
 _DASH: Final = re.compile(r"^[ \t]*[‐‑‒–—―−]", re.MULTILINE)
 _QUOTE: Final = re.compile('[“”„‟«»"＂〝〞〟❝❞]')
 # A domain in a text message becomes a link in the phone. A space keeps it from that.

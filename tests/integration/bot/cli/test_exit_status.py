@@ -113,7 +113,7 @@ async def test_a_yes_that_cannot_be_written_is_no_no_and_no_yes(api: ApiWorld) -
         assert code == status, err
         if title in {"Full", "Closed"}:
             [request_id] = api.titled(title)
-            assert f"How it ended: {request_id} approved by U0ADA: Fine." in err, (more, output)
+            assert f"How it ended: {request_id} approved by U0ADA: “Fine.”" in err, (more, output)
 
 
 async def test_what_each_command_ends_with_when_nobody_can_read_it(own_api: ApiWorld, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ async def test_notify_instance_looks_again_whose_the_instance_is(own_api: ApiWor
     await api.eventually(lambda: any("orchestration later-1" in line for line in api.thread(card)))
     refused = "has ended, but orchestration later-1 could not be told"
     await api.eventually(lambda: any(refused in told for told in api.direct_messages("U0RITA")))
-    decided = [told for told in api.direct_messages("U0RITA") if "approved *Told*" in told]
+    decided = [told for told in api.direct_messages("U0RITA") if "approved *“Told”*" in told]
     assert len(decided) == 1, "the decision itself is told once"
     assert await events_of(api, victim) == []
 
