@@ -45,6 +45,7 @@ class OpenRequests:
         # By asker: what was begun here lately, and until when they are refused; both in seconds of the monotonic clock.
         self._begun: dict[tuple[str, str], dict[str, float]] = {}
         self._full: dict[tuple[str, str], float] = {}
+        self._looking = asyncio.Lock()
 
     async def admit(self, request_id: str, requester: str, token: str | None) -> None:
         """Counts a request that is about to start. Raises `TooManyOpenError` where that is one too many."""
@@ -53,6 +54,17 @@ class OpenRequests:
         if time.monotonic() < self._full.get(asker, 0.0):
             raise TooManyOpenError(most, token)
         listed = await self._listed(*asker)
+        over: set[str] = set()
+        if len(listed | self._lately(asker).keys()) >= most:
+            # One look serves all who ask at the same moment.
+            async with self._looking:
+                over = await self._look(asker, listed, most, token)
+        self._full.pop(asker, None)
+        self._lately(asker)[request_id] = time.monotonic()
+        await self._forget(requester, over & listed)
+
+    async def _look(self, asker: tuple[str, str], listed: set[str], most: int, token: str | None) -> set[str]:
+        """What is over of what counts, which counts no more. Raises `TooManyOpenError`."""
         looked_at: set[str] = set()
         over: set[str] = set()
         while len(open_ := (listed | self._lately(asker).keys()) - over) >= most:
@@ -63,9 +75,7 @@ class OpenRequests:
             looked_at |= unknown
             for ended in over:
                 self._lately(asker).pop(ended, None)
-        self._full.pop(asker, None)
-        self._lately(asker)[request_id] = time.monotonic()
-        await self._forget(requester, over & listed)
+        return over
 
     def started_before(self, request_id: str, requester: str, token: str | None) -> None:
         """The request was there already: it counts once."""
