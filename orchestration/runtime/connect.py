@@ -142,7 +142,7 @@ class Connection:
             interceptors=interceptors,
         )
 
-    def worker(self) -> SealingWorker | SealingSchedulerWorker:
+    def worker(self) -> SealingWorker:
         """A worker on which nothing is registered yet.
 
         It takes no more activities than it has threads: work it had queued could outlive its lease.
@@ -152,7 +152,7 @@ class Connection:
             maximum_concurrent_orchestration_work_items=THREADS,
             maximum_thread_pool_workers=THREADS,
         )
-        worker: SealingWorker | SealingSchedulerWorker
+        worker: SealingWorker
         if self._scheduler is None:
             worker = SealingWorker(
                 host_address=self._address,

@@ -46,8 +46,8 @@ class _Answers:
         return sealed
 
 
-class _Sealing:
-    """What both workers have in common. `sealing` is to be called before the worker starts."""
+class SealingWorker(TaskHubGrpcWorker):
+    """For a hub of ours. `sealing` is to be called before the worker starts."""
 
     _keys: SealKeys
     _ours: Scope
@@ -59,8 +59,8 @@ class _Sealing:
 
     def start(self) -> None:
         """Starts the worker. It asks the hub for the work of what is registered, and leaves other programs theirs."""
-        self.use_work_item_filters()  # type: ignore[attr-defined]  # the SDK's
-        super().start()  # type: ignore[misc]
+        self.use_work_item_filters()
+        super().start()  # type: ignore[no-untyped-call]  # the SDK annotates it with nothing
 
     def _execute_orchestrator(self, req: pb.OrchestratorRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803 - the SDK's
         name = started_as(chain(req.pastEvents, req.newEvents))
@@ -88,11 +88,11 @@ class _Sealing:
                 self._sealer.turn(response, reader)
 
             stub = _Answers(stub, seal, "CompleteOrchestratorTask")
-        super()._execute_orchestrator(req, stub, completionToken)  # type: ignore[misc]  # the SDK's, see above
+        super()._execute_orchestrator(req, stub, completionToken)
 
     def _execute_activity(self, req: pb.ActivityRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803
         if req.name not in self._ours.activities:
-            super()._execute_activity(req, stub, completionToken)  # type: ignore[misc]  # the SDK's, see above
+            super()._execute_activity(req, stub, completionToken)
             return
         instance_id = req.orchestrationInstance.instanceId
         seal, text = envelope.take(req.input.value)
@@ -123,7 +123,7 @@ class _Sealing:
                 place = scope.result(instance_id, req.name, req.taskId)
                 self._sealer.put(response, "result", place, call)
 
-        super()._execute_activity(req, _Answers(stub, sealed, "CompleteActivityTask"), completionToken)  # type: ignore[misc]
+        super()._execute_activity(req, _Answers(stub, sealed, "CompleteActivityTask"), completionToken)
 
     def _execute_entity_batch(
         self,
@@ -132,7 +132,7 @@ class _Sealing:
         completionToken: Any,  # noqa: N803
     ) -> pb.EntityBatchResult:
         if not self._ours.has_entity(req.instanceId):
-            return super()._execute_entity_batch(req, stub, completionToken)  # type: ignore[misc, no-any-return]
+            return super()._execute_entity_batch(req, stub, completionToken)
         infos: list[pb.OperationInfo] = []
         if isinstance(req, pb.EntityRequest):
             req, infos = helpers.convert_to_entity_batch_request(req)
@@ -155,7 +155,7 @@ class _Sealing:
                 self._sealer.put(result, "entityState", scope.state(req.instanceId))
             self._sealer.entity_actions(result)
 
-        return super()._execute_entity_batch(  # type: ignore[misc, no-any-return]
+        return super()._execute_entity_batch(
             req, _Answers(stub, sealed, "CompleteEntityTask"), completionToken
         )
 
@@ -184,11 +184,7 @@ class _Sealing:
         return call
 
 
-class SealingWorker(_Sealing, TaskHubGrpcWorker):
-    """For a hub of ours."""
-
-
-class SealingSchedulerWorker(_Sealing, DurableTaskSchedulerWorker):
+class SealingSchedulerWorker(SealingWorker, DurableTaskSchedulerWorker):
     """For Durable Task Scheduler."""
 
 
