@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,16 +12,21 @@ from typing import Any
 
 import aiohttp
 import pytest
+from joserfc.jwk import OKPKey
 
 from bot import config
 from bot.app import Countersign, running
 from bot.cli.main import main
+from bot.security.keys import FILE as SIGNING_KEYS
+from bot.security.keys import SigningKeys
+from bot.security.receipts import verify
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from bot.slack.api.pace import Pace
 from orchestration.domain.request import Status
 from orchestration.hub import Hub, SkippableClock
 from tests.integration.bot.life.conftest import PURCHASES, approve, ask, request_id, sees
+from tests.support.messages import Message
 from tests.support.world import PATIENCE_S, World, policies
 
 OLD, NEW = "an-old-secret-of-at-least-32-bytes", "a-new-secret-of-at-least-32-bytes"
@@ -31,10 +38,14 @@ async def old(tmp_path: Path) -> AsyncIterator[World]:
         yield found
 
 
-async def started_with(world: World, *secrets: str) -> None:
+async def restarted(world: World, **settings: str) -> None:
     await world.stop()
-    world.set(COUNTERSIGN_SECRET=" ".join(secrets))
+    world.set(**settings)
     await world.start()
+
+
+async def started_with(world: World, *secrets: str) -> None:
+    await restarted(world, COUNTERSIGN_SECRET=" ".join(secrets))
 
 
 async def readiness(url: str) -> tuple[int, dict[str, Any]]:
@@ -74,12 +85,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @asynccontextmanager
-async def another(world: World, *secrets: str) -> AsyncIterator[Countersign]:
+async def another(world: World, **settings: str) -> AsyncIterator[Countersign]:
     """A second process on the same hub and the same workspace."""
-    settings = world.settings() | {
-        "COUNTERSIGN_LISTEN": "127.0.0.1:0",
-        "COUNTERSIGN_SECRET": " ".join(secrets),
-    }
+    settings = world.settings() | {"COUNTERSIGN_LISTEN": "127.0.0.1:0"} | settings
     async with running(config.read(settings), pace=Pace(0.01)) as found:
         yield found
 
@@ -89,7 +97,7 @@ async def test_two_processes_take_a_new_secret_in_two_steps(tmp_path: Path, hub:
     settings = {"COUNTERSIGN_SECRET": OLD}
     async with World(tmp_path, policies("life"), hub=hub, settings=settings) as world:
         card = await ask(world.person("U0RITA"), "plain Chairs")
-        async with another(world, NEW, OLD) as early:
+        async with another(world, COUNTERSIGN_SECRET=f"{NEW} {OLD}") as early:
             assert early.membership.problem is not None
             assert "learn a new key first" in early.membership.problem
             assert (await readiness(f"http://127.0.0.1:{early.port}"))[0] == 503
@@ -103,6 +111,63 @@ async def test_two_processes_take_a_new_secret_in_two_steps(tmp_path: Path, hub:
             later = await ask(world.person("U0RITA"), "plain Lamps")
             await approve(world.person("U0ADA"), later)
             await world.until(request_id(later), lambda progress: progress.status is Status.APPROVED)
+
+
+def signing_key(folder: Path) -> dict[str, Any]:
+    """A new private key."""
+    folder.mkdir()
+    SigningKeys.load(None, folder)
+    [key] = json.loads((folder / SIGNING_KEYS).read_text())["keys"]
+    return dict(key)
+
+
+async def published(port: int) -> dict[str, Any]:
+    address = f"http://127.0.0.1:{port}/.well-known/jwks.json"
+    async with aiohttp.ClientSession() as http, http.get(address) as answer:
+        return dict(await answer.json())
+
+
+async def approved(world: World, card: Message) -> str:
+    """The receipt, once it is approved and signed."""
+    await approve(world.person("U0ADA"), card)
+    found = await world.until(
+        request_id(card), lambda progress: bool(progress.outcome and progress.outcome.receipt)
+    )
+    assert found.outcome is not None
+    assert found.outcome.status is Status.APPROVED
+    return found.outcome.receipt or ""
+
+
+async def test_two_processes_take_a_new_signing_key_in_two_steps(tmp_path: Path, hub: Hub) -> None:
+    """First each publishes it, then each signs with it. What either signed before and after holds for both."""
+    old_key, new_key = signing_key(tmp_path / "old"), signing_key(tmp_path / "new")
+
+    def keys(*given: dict[str, Any]) -> dict[str, str]:
+        return {"COUNTERSIGN_SIGNING_KEY": json.dumps({"keys": given})}
+
+    settings = {"COUNTERSIGN_SECRET": OLD, "COUNTERSIGN_PUBLIC_URL": "https://approvals.example"} | keys(
+        old_key
+    )
+    async with World(tmp_path, policies("life"), hub=hub, settings=settings) as world:
+        rita = world.person("U0RITA")
+        first, second, third = [await ask(rita, f"plain {title}") for title in ("Chairs", "Desks", "Lamps")]
+        receipts = [await approved(world, first)]
+        async with another(world, **keys(new_key, old_key)) as other:
+            assert "COUNTERSIGN_SIGNING_KEY" in (other.membership.problem or "")
+            await restarted(world, **keys(old_key, new_key))  # the first step
+            assert await joins(other)
+            receipts.append(await approved(world, second))
+            await restarted(world, **keys(new_key, old_key))  # the second
+            assert world.app.membership.problem is None
+            receipts.append(await approved(world, third))
+            for port in (world.app.port, other.port):
+                there = await published(port)
+                assert [verify(one, there)["sub"] for one in receipts] == [
+                    request_id(card) for card in (first, second, third)
+                ]
+    kids = [OKPKey.import_key(key).thumbprint() for key in (old_key, new_key)]
+    signed_by = [json.loads(base64.urlsafe_b64decode(one.split(".")[0] + "=="))["kid"] for one in receipts]
+    assert (signed_by[0], signed_by[2]) == (kids[0], kids[1])
 
 
 async def joins(app: Countersign) -> bool:
