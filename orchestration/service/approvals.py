@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
 from orchestration.approval.outcome_activities import taken
-from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
 from orchestration.domain.commands import (
     EVENTS,
@@ -38,9 +36,7 @@ from orchestration.domain.commands import (
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.errors import (
     HubUnavailableError,
-    IdempotencyConflictError,
     InvalidRequestError,
-    TooManyOpenError,
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
@@ -48,7 +44,6 @@ from orchestration.domain.policy import PersonEntry, PolicyBook
 from orchestration.domain.request import (
     APPROVAL,
     PERSON,
-    VERSION,
     ApprovalRequest,
     Choice,
     Identity,
@@ -58,10 +53,11 @@ from orchestration.domain.request import (
 )
 from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
-from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, ours, translated, within_budget
+from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, state_of, translated, within_budget
 from orchestration.service.hub_warnings import hub_warnings
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
+from orchestration.service.starting import RequestStarter
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -109,8 +105,7 @@ class ApprovalService:
         self._client = client
         self.book = book
         self._ids = ids
-        self._request_ids = request_ids
-        self._open_requests = OpenRequests(client, limits)
+        self._starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
 
@@ -121,56 +116,7 @@ class ApprovalService:
         returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`, or
         `TooManyOpenError`.
         """
-        book = self.book()
-        given = taken(request, book, self._ids)
-        if request.idempotency_key is not None:
-            return await within_budget(self._start_once(given, request.idempotency_key))
-        # A random ID may be taken. With 2^40 of them that is rare: draw again.
-        while not await self._begin(request_id := self._request_ids.fresh(request), given):
-            pass
-        return request_id
-
-    async def _start_once(self, given: ApprovalInput, key: str) -> str:
-        newest, *older = self._request_ids.of_key(given.request, key)
-        for request_id in older:
-            if await self._is_started(request_id, given.request):
-                return request_id
-        try:
-            begun = await self._begin(newest, given)
-        except TooManyOpenError:
-            if await self._is_started(newest, given.request):
-                return newest
-            raise
-        if not begun and not await self._is_started(newest, given.request):
-            raise IdempotencyConflictError
-        return newest
-
-    async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
-        """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
-        asker = (given.request.requester, given.request.asked_with)
-        await self._open_requests.admit(request_id, *asker)
-        try:
-            await within_budget(
-                self._client.schedule_new_orchestration(
-                    APPROVAL, input=given, instance_id=request_id, version=VERSION
-                )
-            )
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
-                self._open_requests.started_before(request_id, *asker)
-                return False
-            raise ours(error) from error
-        return True
-
-    async def _is_started(self, request_id: str, request: ApprovalRequest) -> bool:
-        """Whether that very request was started under the ID. Raises `IdempotencyConflictError` where another was."""
-        state = await self._state(request_id)
-        if state is None:
-            return False
-        given = state.get_input(ApprovalInput) if state.name == APPROVAL else None
-        if given is None or given.request != request:
-            raise IdempotencyConflictError
-        return True
+        return await self._starter.start(taken(request, self.book(), self._ids))
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
@@ -345,7 +291,7 @@ class ApprovalService:
 
     async def reachable(self) -> bool:
         """Whether the hub answers. Raises `HubUnavailableError` when it does not."""
-        await self._state("countersign-readiness")
+        await state_of(self._client, "countersign-readiness")
         return True
 
     async def warnings(self) -> list[str]:
@@ -400,18 +346,10 @@ class ApprovalService:
             await within_budget(self._client.signal_entity(entity, "set_entry", sent))
 
     async def _known(self, request_id: str) -> OrchestrationState:
-        state = await self._state(request_id)
+        state = await state_of(self._client, request_id)
         if state is None or state.name != APPROVAL:
             raise UnknownRequestError
         return state
-
-    async def _state(self, request_id: str) -> OrchestrationState | None:
-        try:
-            return await within_budget(self._client.get_orchestration_state(request_id))
-        except grpc.RpcError as error:
-            if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
-                return None
-            raise ours(error) from error
 
 
 def _find(progress: Progress, ticket: Ticket) -> Verdict | None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.domain.errors import (
     CountersignError,
@@ -60,3 +61,15 @@ def translated(error_of: Callable[[grpc.RpcError], CountersignError] = ours) -> 
         yield
     except grpc.RpcError as error:
         raise error_of(error) from error
+
+
+async def state_of(
+    client: AsyncTaskHubGrpcClient, instance_id: str, *, payloads: bool = True
+) -> OrchestrationState | None:
+    """How an instance stands; None where there is none of that ID. Raises `HubUnavailableError`."""
+    try:
+        return await within_budget(client.get_orchestration_state(instance_id, fetch_payloads=payloads))
+    except grpc.RpcError as error:
+        if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
+            return None
+        raise ours(error) from error

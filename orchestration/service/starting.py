@@ -1,0 +1,78 @@
+"""Starts the orchestrations of requests: each once, under an ID of its own, and no more than its asker may have."""
+
+from __future__ import annotations
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient
+
+from orchestration.approval.state import ApprovalInput
+from orchestration.domain.errors import IdempotencyConflictError, TooManyOpenError
+from orchestration.domain.request import APPROVAL, VERSION, ApprovalRequest
+from orchestration.service.calls import ours, state_of, within_budget
+from orchestration.service.open_requests import OpenRequests
+from orchestration.service.request_ids import RequestIds
+
+
+class RequestStarter:
+    """See `start`. May raise `HubUnavailableError`: nothing was recorded, or a repeat with the same key finds it."""
+
+    def __init__(
+        self, client: AsyncTaskHubGrpcClient, request_ids: RequestIds, open_requests: OpenRequests
+    ) -> None:
+        self._client = client
+        self._request_ids = request_ids
+        self._open_requests = open_requests
+
+    async def start(self, given: ApprovalInput) -> str:
+        """Starts it and returns its ID, on disk. The same request with the same idempotency key starts once.
+
+        Raises `IdempotencyConflictError` or `TooManyOpenError`.
+        """
+        if given.request.idempotency_key is not None:
+            return await within_budget(self._start_once(given, given.request.idempotency_key))
+        # A random ID may be taken. With 2^40 of them that is rare: draw again.
+        while not await self._begin(request_id := self._request_ids.fresh(given.request), given):
+            pass
+        return request_id
+
+    async def _start_once(self, given: ApprovalInput, key: str) -> str:
+        newest, *older = self._request_ids.of_key(given.request, key)
+        for request_id in older:
+            if await self._is_started(request_id, given.request):
+                return request_id
+        try:
+            begun = await self._begin(newest, given)
+        except TooManyOpenError:
+            if await self._is_started(newest, given.request):
+                return newest
+            raise
+        if not begun and not await self._is_started(newest, given.request):
+            raise IdempotencyConflictError
+        return newest
+
+    async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
+        """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
+        asker = (given.request.requester, given.request.asked_with)
+        await self._open_requests.admit(request_id, *asker)
+        try:
+            await within_budget(
+                self._client.schedule_new_orchestration(
+                    APPROVAL, input=given, instance_id=request_id, version=VERSION
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                self._open_requests.started_before(request_id, *asker)
+                return False
+            raise ours(error) from error
+        return True
+
+    async def _is_started(self, request_id: str, request: ApprovalRequest) -> bool:
+        """Whether that very request was started under the ID. Raises `IdempotencyConflictError` where another was."""
+        state = await state_of(self._client, request_id)
+        if state is None:
+            return False
+        given = state.get_input(ApprovalInput) if state.name == APPROVAL else None
+        if given is None or given.request != request:
+            raise IdempotencyConflictError
+        return True
