@@ -14,7 +14,8 @@ from bot.set_up import SetUp
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import PolicyBook
 
 log = logging.getLogger(__name__)
 

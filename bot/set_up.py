@@ -14,7 +14,7 @@ from bot.config import Settings
 from bot.outbound.addresses import Address, Network, may_be_called
 from bot.outbound.http_client import HostList, allowed_hosts, allowed_networks, host_of
 from bot.twilio.settings import countries_of, read_countries, read_twilio
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 
 PUBLIC_URL: Final = "COUNTERSIGN_PUBLIC_URL"
 CALLED: Final = ("COUNTERSIGN_RECORDS_WEBHOOK",)

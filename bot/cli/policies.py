@@ -15,7 +15,7 @@ from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
 from orchestration.domain.errors import PolicyError
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 
 FAULTS_FOUND: Final = 1
 POLICY_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")

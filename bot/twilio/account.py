@@ -22,7 +22,7 @@ from bot.twilio.settings import (
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Alerts, Notifier
 from orchestration.service.challenges import ApiLimits, ChallengeService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.twilio.settings import countries_of
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 
 
 class EnrolledPhones:

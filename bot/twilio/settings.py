@@ -11,7 +11,7 @@ import phonenumbers
 
 from bot.config import SettingError
 from orchestration.challenge.codes import MAX_DIGITS, MIN_DIGITS
-from orchestration.domain.policy import e164
+from orchestration.domain.people import e164
 from orchestration.service.challenges import ApiLimits
 
 FORMS: Final = {

@@ -18,7 +18,7 @@ from orchestration.domain.cards import Notice, StepKind, Waiting
 from orchestration.domain.commands import Reason
 from orchestration.domain.effects import ActivePeople, ActivePeopleInput, Membership, MembersInput
 from orchestration.domain.ids import entity_key
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.domain.rounds import EligibleVoters, Members
 from orchestration.durable.generator import Durable

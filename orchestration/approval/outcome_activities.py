@@ -11,7 +11,7 @@ from orchestration.domain import rules
 from orchestration.domain.effects import Delivery, SendCallbackInput, SignReceiptInput
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.ids import IdReader
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, new_nonce, new_salt
 from orchestration.durable.delivery import deliver
 from orchestration.ports import Caller, Signer

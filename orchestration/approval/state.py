@@ -10,7 +10,8 @@ from orchestration.approval.outbox_items import AnyOutboxItem, SendMessage
 from orchestration.domain.cards import Step
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.ids import PersonId
-from orchestration.domain.policy import KnownPerson, Policy
+from orchestration.domain.people import KnownPerson
+from orchestration.domain.policy import Policy
 from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,

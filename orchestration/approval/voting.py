@@ -11,7 +11,8 @@ from orchestration.approval.state import State
 from orchestration.domain import rounds
 from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.matching import Demand
-from orchestration.domain.policy import KnownPerson, Level, OnTimeout, Policy
+from orchestration.domain.people import KnownPerson
+from orchestration.domain.policy import Level, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, Vote
 from orchestration.domain.rounds import EligibleVoters, Members, Round, reachable, settling_vote
 from orchestration.domain.salts import text_salt

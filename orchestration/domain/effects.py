@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import ApprovalRequest, CardRef, Identity, Notified, Outcome, Recorded
 
 

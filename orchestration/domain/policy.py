@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-import phonenumbers
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     model_validator,
@@ -26,18 +23,6 @@ from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRou
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.matching import Demand
 from orchestration.domain.request import ApprovalRequest, Duration, Recorded, Status, to_json
-
-
-def e164(number: str) -> str:
-    """A number as `+12025550142`, and one that can exist."""
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError("a phone number is written in E.164, such as +12025550142") from error
-    written = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    if written != number or not phonenumbers.is_possible_number(parsed):
-        raise ValueError("a phone number is written in E.164, such as +12025550142")
-    return number
 
 
 class OnTimeout(StrEnum):
@@ -150,57 +135,6 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or "the system"
     except ValueError:
         return "the system"
-
-
-class Away(Recorded):
-    """From the first day to the last, both included, in UTC."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
-
-    since: date = Field(alias="from")
-    until: date
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.until < self.since:
-            raise ValueError("until is before from")
-        return self
-
-    def covers(self, day: date) -> bool:
-        """Whether the person is away on that day."""
-        return self.since <= day <= self.until
-
-    def overlaps(self, other: Away) -> bool:
-        """Whether there is a day on which both are away."""
-        return self.since <= other.until and other.since <= self.until
-
-
-class PersonEntry(Recorded):
-    """What is known of a person: who decides for them, and when they are away."""
-
-    delegate: PersonId | None = None
-    away: Away | None = None
-
-    def is_away(self, day: date) -> bool:
-        """Whether they are away on that day."""
-        return self.away is not None and self.away.covers(day)
-
-
-class KnownPerson(PersonEntry):
-    """What an instance may know of a person: not their number, only whether there is one."""
-
-    enrolled: bool = False
-
-
-class EnrolledPerson(PersonEntry):
-    """A `[people.ID]` table. The number never leaves the process that reads the file."""
-
-    phone: Annotated[str, AfterValidator(e164)] | None = None
-    revoked: bool = Field(default=False, description="They decide nothing any more, also of what is open")
-
-    def known(self) -> KnownPerson:
-        """What an instance may know of them."""
-        return KnownPerson(delegate=self.delegate, away=self.away, enrolled=self.phone is not None)
 
 
 def _listed(value: object) -> object:
@@ -424,115 +358,3 @@ class Policy(Recorded):
     def _people_and_groups(self, principals: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         groups = tuple(self.groups_in(principals))
         return tuple(one for one in dict.fromkeys(principals) if one not in groups), groups
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What an absence does not do.
-
-    Where a decision needs a code the person is still asked (`still_asked`), or else whom the operator entered
-    (`delegate_with_code`, where that is somebody else than their delegate). While their delegate is away too
-    (`delegate_away`), the person is asked.
-    """
-
-    still_asked: bool = False
-    delegate_with_code: str | None = None
-    delegate_away: Away | None = None
-
-
-class PolicyBook(Recorded):
-    """The whole file: the policies by name, and the people the operator enrolled."""
-
-    policies: dict[str, Policy] = Field(min_length=1)
-    people: dict[PersonId, EnrolledPerson] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _can_confirm(self) -> Self:
-        """Whoever is named where a code is needed has a phone to get it on."""
-        for policy in self.policies.values():
-            for person in policy.confirmers():
-                if not self._phone(person):
-                    raise ValueError(
-                        f"policies.{policy.key} needs a code by SMS, but {person} has no phone; "
-                        f"add one under [people.{person}]"
-                    )
-        return self
-
-    def shared_phones(self) -> Iterator[tuple[str, str]]:
-        """Who has a phone that somebody before them has too, with what is wrong about it. No sentence holds a number.
-
-        Whoever holds that phone would confirm for both, and so be two of a quorum. Who meets in one, by groups or as
-        somebody's delegate, is not known here.
-        """
-        owners: dict[str, str] = {}
-        for person, entry in self.people.items():
-            if entry.phone is not None and (owner := owners.setdefault(entry.phone, person)) != person:
-                yield (
-                    person,
-                    f"is also the phone of {owner}, who could confirm for both; give each a phone of their own",
-                )
-
-    def enrolled(self) -> list[str]:
-        """Whose phone the operator enrolled."""
-        return [person for person in self.people if self._phone(person)]
-
-    def _phone(self, person: str) -> str | None:
-        found = self.people.get(person)
-        return found.phone if found else None
-
-    def revoked(self) -> frozenset[str]:
-        """Who decides nothing any more, whatever policy an open request was made with."""
-        return frozenset(person for person, entry in self.people.items() if entry.revoked)
-
-    @model_validator(mode="after")
-    def _nobody_needs_the_revoked(self) -> Self:
-        """New requests are not to wait for somebody who may not decide them."""
-        revoked = self.revoked()
-        for policy in self.policies.values():
-            named = {*policy.delegates, *(policy.escalation.approvers if policy.escalation else [])}
-            named.update(*(level.approvers for level in policy.levels))
-            for person in sorted(named & revoked):
-                raise ValueError(
-                    f"policies.{policy.key} names {person}, who is revoked; strike them out there"
-                )
-        for person, entry in self.people.items():
-            if entry.delegate in revoked:
-                raise ValueError(
-                    f"people.{person}.delegate is {entry.delegate}, who is revoked; name somebody else"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _delegates_are_others(self) -> Self:
-        alone = [person for person, entry in self.people.items() if entry.delegate == person]
-        if alone:
-            raise ValueError(f"{', '.join(alone)} cannot be their own delegate; name somebody else")
-        return self
-
-    def outlook(self, person: str, own: PersonEntry | None, delegates_own: PersonEntry | None) -> Outlook:
-        """What somebody who is to be away should know. `delegates_own` is what their delegate said of being away."""
-        entered = self.people.get(person)
-        entry = own if own is not None else entered
-        if entry is None or entry.away is None or entry.delegate is None:
-            return Outlook()
-        code = any(person in policy.confirmers() for policy in self.policies.values())
-        sure = entered.delegate if entered and entered.delegate and self._phone(entered.delegate) else None
-        theirs = delegates_own if delegates_own is not None else self.people.get(entry.delegate)
-        both = theirs is not None and theirs.away is not None and theirs.away.overlaps(entry.away)
-        return Outlook(
-            still_asked=code and sure is None,
-            delegate_with_code=sure if code and sure != entry.delegate else None,
-            delegate_away=theirs.away if theirs is not None and both else None,
-        )
-
-    def people_of(self, policy: Policy) -> dict[str, KnownPerson]:
-        """The entries that can matter to a request of this policy: what an instance takes along.
-
-        They are not only those of the people whom it names: members of groups decide too, or are delegates. A phone
-        matters only where codes are needed.
-        """
-        return {
-            person: enrolled.known()
-            for person, enrolled in self.people.items()
-            if enrolled.delegate or enrolled.away or (policy.confirms and enrolled.phone)
-        }

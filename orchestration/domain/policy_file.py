@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import is_blank, line
 
 Location = tuple[str | int, ...]

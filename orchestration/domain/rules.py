@@ -8,7 +8,8 @@ from datetime import date
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.money import format_amount
-from orchestration.domain.policy import PersonEntry, Policy
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, RemarkKind
 from orchestration.domain.rounds import EligibleVoters, Members
 from orchestration.domain.text import is_blank, prose

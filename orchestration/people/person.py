@@ -13,7 +13,7 @@ from pydantic import Field
 
 from orchestration.domain.cards import Waiting
 from orchestration.domain.effects import DelegateChange
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import DELEGATE_CHANGE, Recorded
 from orchestration.people.urgency import most_urgent
 

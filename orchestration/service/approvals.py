@@ -40,7 +40,8 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import (
     APPROVAL,
     PERSON,

@@ -17,7 +17,7 @@ from orchestration.domain import rules
 from orchestration.domain.commands import Decision, Reason
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.ids import entity_key
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, Choice, LevelState, Via
 from orchestration.domain.rounds import Members
 from orchestration.people.person import PersonState

@@ -4,7 +4,7 @@ from typing import Final
 
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from tests.support import POLICIES
 
 

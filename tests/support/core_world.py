@@ -25,7 +25,7 @@ from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
 from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Directory

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, Escalation, KnownPerson, Level, PersonEntry, Policy
+from orchestration.domain.people import Away, KnownPerson, PersonEntry
+from orchestration.domain.policy import Escalation, Level, Policy
 from orchestration.domain.request import ApprovalRequest
 from orchestration.domain.rules import check_request
 from tests.support.decision_model import AwayEntry, Case, ModelWorld, PolicyStage

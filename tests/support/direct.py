@@ -21,7 +21,7 @@ from orchestration.challenge.models import ChallengeInput, ChallengeProgress, Ch
 from orchestration.domain.cards import Card
 from orchestration.domain.commands import EVENTS, Command, Progress, Reason
 from orchestration.domain.effects import ActivePeople, Delivery, Membership
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import WORKLIST, CardRef, Outcome
 
 LIMIT = "CONTINUE_AS_NEW_AFTER"  # of `approval_run`: the one way to have a history taken for long at will

@@ -10,7 +10,8 @@ from bot.slack.ids import SlackIds
 from bot.slack.messages.notices import notice
 from orchestration.approval.outcome_activities import taken
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, Choice, LevelState, RemarkKind, Via
 from tests.support.direct import DirectRun, Neighbours
 

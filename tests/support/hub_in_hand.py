@@ -23,7 +23,7 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import NotifyInstanceInput, ReadOutcomeInput
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, Identity
 from orchestration.people.activities import PeopleActivities
 from orchestration.runtime.connect import Connection

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 
 from bot.simulator.workspace.seed import SEED
-from orchestration.domain.policy import Away
+from orchestration.domain.people import Away
 
 ALWAYS: Final = Away(since=date(2020, 1, 1), until=date(2099, 12, 31))
 NUMBERS: Final = {

@@ -14,7 +14,7 @@ from bot.http.api.problems import Problem
 from bot.security.tokens import ADMIN, CHALLENGE, READ
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import e164
+from orchestration.domain.people import e164
 from orchestration.domain.request import Model
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import why_not

@@ -20,7 +20,8 @@ from bot.slack.blocks import Json
 from bot.slack.views.home import home_view
 from orchestration.domain.cards import Card
 from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError, TryFailedError
-from orchestration.domain.policy import Outlook, PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import Outlook, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
 from orchestration.service.worklists import Worklists
 

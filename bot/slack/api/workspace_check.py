@@ -14,7 +14,8 @@ from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.ids import is_group, is_person
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
-from orchestration.domain.policy import Policy, PolicyBook
+from orchestration.domain.policy import Policy
+from orchestration.domain.policy_book import PolicyBook
 
 TRIES: Final = 3
 LONGEST_WAIT: Final = 60.0  # seconds, where Slack asks us to wait

@@ -9,7 +9,8 @@ from typing import Final
 
 from bot.slack.text import mention, safe
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, Outlook, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
+from orchestration.domain.policy_book import Outlook
 
 USAGE: Final = "`away until 2026-12-24 [from 2026-12-20] delegate @person`"
 # In a group the others can decide meanwhile, and who is in it is Slack's to say.

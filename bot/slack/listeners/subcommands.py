@@ -14,7 +14,7 @@ from bot.slack.listeners.open import show_details
 from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.service.approvals import ApprovalService
 
 WITHDRAWN: Final = "Withdrawn: `{request_id}`. Its cards say so."

@@ -10,7 +10,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away
 from bot.slack.views.request_form import Origin, modal, values_of
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 
 ID: Final = "away"
 TITLE: Final = "When you are away"

@@ -15,7 +15,8 @@ from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, plain, safe, said, when
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount
-from orchestration.domain.policy import Outlook, PersonEntry
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import Outlook
 from orchestration.domain.request import Status
 from orchestration.service.worklists import Worklist
 

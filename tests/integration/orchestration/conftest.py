@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.domain.policy import PolicyBook
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board
 from tests.support.book import CORE

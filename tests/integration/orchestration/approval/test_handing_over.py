@@ -8,7 +8,8 @@ import pytest
 
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import SmsRefusedError, ThrottledError
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import Choice, Status
 from orchestration.people.activities import TEXT_NAMED, TEXT_TAKEN_BACK
 from orchestration.people.person import TEXTS_PER_HOUR

@@ -11,7 +11,7 @@ from bot.slack.messages.thread import line
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import DeliveryError
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import Choice, RemarkKind, Status
 from orchestration.reconcile.workflow import ReconcileInput
 from tests.support.core_world import CoreWorld

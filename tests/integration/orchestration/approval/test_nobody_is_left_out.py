@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import RemarkKind
 from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from tests.support.book import parsed
 from tests.support.direct_request import DirectRequest
 from tests.support.people import ALWAYS

@@ -9,7 +9,7 @@ import pytest
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
 from orchestration.domain.request import Status
 from tests.support.direct_request import DirectRequest
 

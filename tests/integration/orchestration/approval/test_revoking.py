@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from orchestration.domain.commands import Reason
-from orchestration.domain.policy import EnrolledPerson, PolicyBook
+from orchestration.domain.people import EnrolledPerson
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import Choice, Status
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService

@@ -10,7 +10,8 @@ from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import InvalidRequestError, PolicyError
-from orchestration.domain.policy import PersonEntry, PolicyBook
+from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import Choice, EscalationCause, RemarkKind, Status
 from tests.support.board import Board
 from tests.support.book import parsed

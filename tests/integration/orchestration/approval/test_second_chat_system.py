@@ -15,7 +15,7 @@ from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import EVENT_DECISION, EVENT_DELEGATED, Reason
 from orchestration.domain.errors import InvalidRequestError, PolicyError
 from orchestration.domain.ids import IdReader
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
 from orchestration.domain.request import ApprovalRequest, Choice, Status
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board

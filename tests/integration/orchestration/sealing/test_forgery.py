@@ -24,7 +24,7 @@ from orchestration.approval.status import NOT_OUR_END
 from orchestration.challenge.models import ChallengeStatus
 from orchestration.domain.commands import EVENT_CANCELLED, EVENT_DECISION, Reason
 from orchestration.domain.effects import DelegateChange
-from orchestration.domain.policy import PersonEntry
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import PERSON, RECONCILE, SMS_CHALLENGE, Outcome, Status
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import TooManyOpenError
-from orchestration.domain.policy import Away, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
 from orchestration.domain.request import PERSON, WORKLIST, ApprovalRequest, Choice, Status, Via
 from orchestration.people.person import WAITS_KEPT as PERSON_WAITS_KEPT
 from orchestration.people.person import PersonState, Reminder

@@ -7,7 +7,8 @@ from bot.slack.input.draft import Policies
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand, explanation, parse
 from bot.slack.text import typed
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, Outlook, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
+from orchestration.domain.policy_book import Outlook
 
 TODAY = date(2026, 12, 1)
 

@@ -14,7 +14,8 @@ from bot.slack.views.home import home_view
 from orchestration.approval import projection
 from orchestration.approval.status import RequestView
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Away, Outlook, PersonEntry
+from orchestration.domain.people import Away, PersonEntry
+from orchestration.domain.policy_book import Outlook
 from orchestration.domain.request import Choice, Status
 from orchestration.service.worklists import Worklist
 from tests.support.story import RequestStory
