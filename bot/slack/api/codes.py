@@ -173,6 +173,8 @@ REFUSALS: Final[Mapping[str, SlackRefusal]] = dict(
 DEAD_TOKEN: Final = frozenset(
     {"invalid_auth", "not_authed", "token_revoked", "token_expired", "account_inactive"}
 )
+# With this token the app cannot work at all, whoever mends what in the workspace.
+UNFIT_TOKEN: Final = DEAD_TOKEN | {"not_allowed_token_type", "missing_scope", "no_permission"}
 # The card is gone or frozen for good, and so nothing on it can be wrong any more.
 GONE: Final = frozenset(
     {

@@ -12,11 +12,11 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.authorization.async_single_team_authorization import AsyncSingleTeamAuthorization
 from slack_bolt.request.async_request import AsyncBoltRequest
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot import request_body
-from bot.slack.api.codes import DEAD_TOKEN
+from bot.slack.api.codes import UNFIT_TOKEN
+from bot.slack.api.errors import asked_to_wait, code_of, described
 from bot.slack.api.health import SlackHealth
 from bot.slack.api.signature import SlackSignature
 from orchestration.domain.errors import CountersignError
@@ -24,7 +24,14 @@ from orchestration.domain.errors import CountersignError
 log = logging.getLogger(__name__)
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes; a submitted form with the longest description is under half of it
-RETRY: Final = 5.0  # seconds between tries to reach Slack at start
+# Seconds between tries to reach Slack at start: the first, doubled each time up to the longest.
+FIRST_RETRY: Final = 0.5
+LONGEST_RETRY: Final = 15.0
+LONGEST_WAIT: Final = 300.0  # seconds, whatever Slack asks for
+SOCKET_PATIENCE: Final = 20.0  # seconds; a URL that Slack has given out is good for little longer
+NOT_YET: Final = (
+    "Slack has not answered this server yet, so nothing was recorded. Please try again in a moment."
+)
 
 
 class SlackRefusedError(CountersignError):
@@ -40,7 +47,10 @@ class SlackConnection:
         app_token: str | None,
         signing_secret: str | None = None,
         health: SlackHealth | None = None,
+        *,
+        first_retry: float = FIRST_RETRY,
     ) -> None:
+        self._first_retry = first_retry
         self._health = health or SlackHealth()
         self._app = app
         self._signature = SlackSignature(signing_secret) if signing_secret else None
@@ -49,31 +59,45 @@ class SlackConnection:
         self._greeted = False
 
     async def connect(self) -> None:
-        """Returns once Slack has answered and the socket, if any, is up; waits for a network that is down.
+        """Returns once Slack has answered and the socket, if any, is up. Whatever else happens is waited out.
 
         Raises `SlackRefusedError` naming the setting whose token Slack does not accept.
         """
+        pause = self._first_retry
         while True:
             try:
                 if not self._greeted:
-                    me = await self._app.client.auth_test()
-                    self._greeted = True
-                    self._introduce(me)
-                    log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
+                    await self._greet()
                 if self._app_token:
-                    self._socket = self._socket or AsyncSocketModeHandler(self._app, self._app_token)
-                    await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
-            except SlackApiError as error:
-                problem = error.response.get("error", "no reason given")
-                if problem in DEAD_TOKEN:
-                    name = "SLACK_APP_TOKEN" if self._greeted else "SLACK_BOT_TOKEN"
-                    raise SlackRefusedError(f"{name}: Slack does not accept it ({problem}).") from error
-                log.warning("Slack is not ready: %s", problem)
-            except (OSError, TimeoutError) as error:
-                log.warning("Slack cannot be reached: %s", error)
+                    await self._open_socket(self._app_token)
+            except Exception as error:  # noqa: BLE001 - only a refusal of our token ends the process
+                self._raise_if_refused(error)
+                wait = max(pause, min(asked_to_wait(error), LONGEST_WAIT))
+                log.warning("Slack cannot be reached (%s); the next try is in %g s", described(error), wait)
             else:
                 return
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LONGEST_RETRY)
+
+    async def _greet(self) -> None:
+        me = await self._app.client.auth_test()
+        self._introduce(me)
+        self._greeted = True
+        log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
+
+    async def _open_socket(self, app_token: str) -> None:
+        """The SDK would try for ever, with a traceback a try, where Slack refuses the token. So the URL is got here."""
+        opened = await self._app.client.apps_connections_open(app_token=app_token)
+        self._socket = self._socket or AsyncSocketModeHandler(self._app, app_token)
+        self._socket.client.wss_uri = str(opened["url"])
+        async with asyncio.timeout(SOCKET_PATIENCE):
+            await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
+
+    def _raise_if_refused(self, error: Exception) -> None:
+        code = code_of(error)
+        if code in UNFIT_TOKEN:
+            name = "SLACK_APP_TOKEN" if self._greeted else "SLACK_BOT_TOKEN"
+            raise SlackRefusedError(f"{name}: Slack does not accept it ({code}).") from error
 
     def _introduce(self, me: AsyncSlackResponse) -> None:
         """Bolt would ask who we are once more at its first request, and lose that to a Slack which then is down."""
@@ -104,9 +128,15 @@ class SlackConnection:
             await self._socket.close_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     async def receive(self, request: web.Request) -> web.Response:
-        """`POST /slack/events`: 401 unless Slack signed the body lately. Bolt gets what Slack signed, no more."""
+        """`POST /slack/events`: 401 unless Slack signed the body lately. Bolt gets what Slack signed, no more.
+
+        503 until Slack has told us who we are: Bolt would take what comes before for that of a foreign workspace, and
+        acknowledge it. So Slack shows a failure, and the person acts again.
+        """
         body = request_body.text_of(await request_body.read(request, BODY_LIMIT))
         if self._signature is None or not self._signature.holds(body, request.headers):
             raise web.HTTPUnauthorized(text="The signature does not hold.")
+        if not self._greeted:
+            raise web.HTTPServiceUnavailable(text=NOT_YET)
         signed = AsyncBoltRequest(body=body, query=request.query_string, headers=dict(request.headers))
         return await to_aiohttp_response(await self._app.async_dispatch(signed))

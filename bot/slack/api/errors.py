@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,18 @@ def code_of(error: BaseException) -> str:
     return code if isinstance(code, str) else ""
 
 
+def described(error: BaseException) -> str:
+    """For a line in the log: Slack's code, else the HTTP status or the network's own words."""
+    if isinstance(error, SlackApiError):
+        return code_of(error) or f"HTTP {_status(error)}, without an answer in JSON"
+    return f"{type(error).__name__}: {error}"[:200].removesuffix(": ")
+
+
+def asked_to_wait(error: BaseException) -> float:
+    """Seconds that Slack asks to wait; 0 where it does not."""
+    return _retry_after(error) if isinstance(error, SlackApiError) and _status(error) == 429 else 0.0
+
+
 @contextmanager
 def as_delivery_errors() -> Iterator[None]:
     """Turns what Slack refuses, and its silence, into what the ports raise: see `bot.slack.api.codes`."""
@@ -62,7 +75,7 @@ def as_delivery_errors() -> Iterator[None]:
     except SlackApiError as error:
         code = code_of(error)
         refusal = REFUSALS.get(code)
-        status = getattr(error.response, "status_code", 0)  # the HTTP library's own response has none
+        status = _status(error)
         if status == 429 or (refusal and refusal.meaning is Meaning.WAIT):
             raise ThrottledError(_retry_after(error)) from error
         if refusal is None:
@@ -103,10 +116,17 @@ def sentence(error: BaseException) -> str:
             return UNEXPECTED
 
 
+def _status(error: SlackApiError) -> int:
+    """Of an answer that was not JSON too, which comes as the HTTP library's own response."""
+    status = getattr(error.response, "status_code", getattr(error.response, "status", 0))
+    return status if isinstance(status, int) else 0
+
+
 def _retry_after(error: SlackApiError) -> float:
     """Seconds, of the header whose case each HTTP library spells its own way."""
     headers = {name.lower(): value for name, value in error.response.headers.items()}
     try:
-        return max(float(headers["retry-after"]), 0.0)
+        seconds = float(headers["retry-after"])
     except (KeyError, ValueError):
         return DEFAULT_WAIT
+    return max(seconds, 0.0) if math.isfinite(seconds) else DEFAULT_WAIT

@@ -6,7 +6,9 @@ be opened is acked first. Whatever goes wrong, the person is told where they act
 
 from __future__ import annotations
 
-from slack_bolt.async_app import AsyncApp
+from collections.abc import Awaitable, Callable
+
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
@@ -25,6 +27,13 @@ def register(
     home_publisher: HomePublisher,
 ) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
+
+    @app.middleware
+    async def use_own_client(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
+        """Bolt makes a client a request, whose failures nobody would count."""
+        context["client"] = app.client
+        await next()
+
     subcommands = Subcommands(service, prechecks, home_publisher)
     commands.register(app, subcommands)
     actions.register(app, service, prechecks)
