@@ -25,6 +25,7 @@ from orchestration.hub import RETENTION, Hub, HubError, SkippableClock, token_fi
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
@@ -174,6 +175,7 @@ class Connection:
                 logger=SDK_LOG,
             )
         worker.sealing(self.keys, OURS)
+        stop_promptly(worker)
         return worker
 
     def now(self) -> datetime:

@@ -70,9 +70,7 @@ class _OpenConnection(Connection):
 def figures(directory: Path, steps: int) -> tuple[float, float, float]:
     """Milliseconds of processor time for an approval, sealed and not: medians; and the median of their ratios."""
     SDK_LOG.setLevel(logging.CRITICAL)  # that a worker was stopped is no news
-    found = asyncio.run(_figures(directory, steps))
-    core_world.all_closed()
-    return found
+    return asyncio.run(_figures(directory, steps))
 
 
 async def _figures(directory: Path, steps: int) -> tuple[float, float, float]:
@@ -101,7 +99,7 @@ async def _world(directory: Path, kind: type[Connection]) -> AsyncIterator[CoreW
     board = Board()
     async with core_world.opened(connection, board, board) as world:
         yield world
-    core_world.close_later(connection)
+    connection.close()
 
 
 async def _step(world: CoreWorld) -> float:

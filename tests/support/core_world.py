@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -210,32 +209,9 @@ def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SL
     return OutcomeActivities(outcomes, outcomes, lambda: book, ids)
 
 
-# The SDK's worker takes a second to stop, whatever it does. Tests do not wait for that, the end of the run does.
-_STOPPING: dict[Connection, list[threading.Thread]] = {}
-_CLOSING: list[threading.Thread] = []
-
-
 def connected(data: Path) -> Connection:
     """A hub on a file in `data`, whose clock skips."""
     return connect("embedded", data, SEAL_KEYS, skippable_clock=True)
-
-
-def close_later(connection: Connection) -> None:
-    """Closes the hub once its workers have stopped, without waiting for that."""
-
-    def close() -> None:
-        for worker in _STOPPING.pop(connection, []):
-            worker.join()
-        connection.close()
-
-    _CLOSING.append(threading.Thread(target=close))
-    _CLOSING[-1].start()
-
-
-def all_closed() -> None:
-    """Returns once every worker has stopped and every hub is closed."""
-    for thread in _CLOSING:
-        thread.join()
 
 
 @asynccontextmanager
@@ -263,15 +239,15 @@ async def opened(
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()
-    yield CoreWorld(
-        connection,
-        ApprovalService(client, lambda: book, ids, request_ids("core")),
-        board,
-        ChallengeService(client, codes),
-        phones,
-        worker,
-    )
-    await client.close()
-    stopping = threading.Thread(target=worker.stop)
-    stopping.start()
-    _STOPPING.setdefault(connection, []).append(stopping)
+    try:
+        yield CoreWorld(
+            connection,
+            ApprovalService(client, lambda: book, ids, request_ids("core")),
+            board,
+            ChallengeService(client, codes),
+            phones,
+            worker,
+        )
+    finally:
+        await client.close()
+        await asyncio.to_thread(worker.stop)

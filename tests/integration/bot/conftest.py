@@ -35,7 +35,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
-    """One for all tests that neither count what is in it nor skip its time; stopping one takes a second.
+    """One for all tests that neither count what is in it nor skip its time.
 
     Orchestrations of somebody else run in its worker.
     """

@@ -11,14 +11,7 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.runtime.connect import Connection
 from tests.support.board import Board
 from tests.support.book import CORE
-from tests.support.core_world import CoreWorld, all_closed, close_later, connected, opened
-
-
-@pytest.fixture(scope="session", autouse=True)
-def closed() -> Iterator[None]:
-    """At the end of the run every worker has stopped and every hub is closed."""
-    yield
-    all_closed()
+from tests.support.core_world import CoreWorld, connected, opened
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def board() -> Board:
 def connection(tmp_path: Path) -> Iterator[Connection]:
     found = connected(tmp_path)
     yield found
-    close_later(found)
+    found.close()
 
 
 @pytest.fixture
