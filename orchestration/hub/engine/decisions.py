@@ -5,13 +5,16 @@ out, and whether the execution ended. No answer makes it raise an error. If the 
 fails the orchestration with a reason: an answer that was refused would only be sent again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import Message
 
 from orchestration.hub.engine.endings import Ending, completed_event
 from orchestration.hub.protocol import limits, statuses, wire
+from orchestration.hub.protocol.history_order import order_fault
 
 
 @dataclass(slots=True)
@@ -63,6 +66,8 @@ def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
             return pb.TaskFailureDetails(
                 errorType="UnsupportedAction", errorMessage=message, isNonRetriable=True
             )
+        if kind in _HISTORIES and (fault := _HISTORIES[kind](getattr(action, kind))) is not None:
+            return pb.TaskFailureDetails(errorType="WrongHistory", errorMessage=fault, isNonRetriable=True)
         what = _PAYLOADS.get(kind)
         if what is None:
             continue
@@ -78,6 +83,20 @@ def _was_asked_for(action: pb.OrchestratorAction) -> bool:
     # A worker that was asked to rewind ends the new history with the event that asked.
     history = action.rewindOrchestration.newHistory
     return bool(history) and history[-1].HasField("executionRewound")
+
+
+def _rewritten_fault(rewound: pb.RewindOrchestrationAction) -> str | None:
+    fault = order_fault(rewound.newHistory[:-1])
+    return None if fault is None else f"The history that the worker has rewritten {fault}."
+
+
+def _carried_fault(done: pb.CompleteOrchestrationAction) -> str | None:
+    """Why the next execution cannot begin with these events: its start is the hub's, and the first."""
+    for event in done.carryoverEvents:
+        if not event.HasField("eventRaised"):
+            kind = event.WhichOneof("eventType") or "an event of no kind"
+            return f"The orchestrator continues as new and carries {kind} over. Only events that were raised can be."
+    return None
 
 
 def _too_large(what: str, size: int) -> pb.TaskFailureDetails:
@@ -164,6 +183,12 @@ _ACTIONS = {
     "terminateOrchestration": _terminate,
     "completeOrchestration": _complete,
     "rewindOrchestration": _rewind,
+}
+
+# Of each action that has events for a history: what is wrong with them.
+_HISTORIES: Final[dict[str, Callable[[Any], str | None]]] = {
+    "completeOrchestration": _carried_fault,
+    "rewindOrchestration": _rewritten_fault,
 }
 
 # Of each action with a payload: what the payload is called in messages, and the field that holds it.

@@ -19,6 +19,11 @@ _LARGEST_PAGE: Final = 1000
 # short.
 _PAGE_BYTES: Final = 3 * 1024 * 1024
 
+# Unicode's last code point, and those that are in no text.
+_LAST: Final = "\U0010ffff"
+_FIRST_SURROGATE: Final = 0xD800
+_AFTER_SURROGATES: Final = 0xE000
+
 
 class _Filters:
     """The conditions of a statement, and their values.
@@ -46,11 +51,26 @@ class _Filters:
 
     def prefix(self, prefix: str) -> None:
         if prefix:
-            # A range, so that the index on IDs is used; it is case-sensitive. IDs are ASCII.
-            self.add("id >= :prefix AND id < :beyond", prefix=prefix, beyond=prefix + "\x7f")
+            # A range, so that the index on IDs is used; it is case-sensitive.
+            self.add("id >= :prefix", prefix=prefix)
+            beyond = _beyond(prefix)
+            if beyond is not None:
+                self.add("id < :beyond", beyond=beyond)
 
     def run(self, db: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
         return db.execute(statement % {"filters": "".join(self.clauses)}, self.values)
+
+
+def _beyond(prefix: str) -> str | None:
+    """The first text that comes after every text with this prefix, in the order of code points; None where none does.
+
+    SQLite compares the bytes of UTF-8, whose order is that of the code points.
+    """
+    shortened = prefix.rstrip(_LAST)
+    if not shortened:
+        return None
+    following = ord(shortened[-1]) + 1
+    return shortened[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)
 
 
 def _limit(asked: int) -> int:

@@ -72,14 +72,14 @@ WHERE h.instance > ? AND h.instance <= ? ORDER BY h.instance, h.turn;
 -- name: window
 SELECT max(key) FROM (SELECT key FROM instance WHERE key > ? ORDER BY key LIMIT ?);
 
--- name: first_events
--- What came first to each instance that has no history.
-SELECT i.id, m.event FROM instance AS i
-JOIN inbox AS m ON m.seq = (SELECT min(seq) FROM inbox WHERE instance = i.key)
-WHERE i.completed_at IS NULL AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key);
+-- name: before_first_turn
+-- What waits for each instance that has no history, in the order it came.
+SELECT i.id, m.event FROM inbox AS m JOIN instance AS i ON i.key = m.instance
+WHERE i.completed_at IS NULL AND NOT EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key)
+ORDER BY m.instance, m.seq;
 
 -- name: inbox_of
-SELECT event FROM inbox WHERE instance = ?;
+SELECT event FROM inbox WHERE instance = ? ORDER BY seq;
 
 -- name: inbox
 SELECT seq, event FROM inbox;

@@ -8,7 +8,7 @@ are read a few at a time, each time in a transaction of their own.
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,6 +20,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.protocol.history_order import HistoryOrder
 from orchestration.hub.protocol.unanswered import Unanswered
 from orchestration.hub.storage import file
 from orchestration.hub.storage.sql import CHECKS
@@ -74,6 +75,12 @@ class Report:
         self.count += 1
         if len(self.faults) < _SHOWN:
             self.faults.append(fault)
+
+    def add_all(self, before: str, faults: Iterable[str | None], after: str = "") -> None:
+        """Count those that are not None, each with these words around it."""
+        for fault in faults:
+            if fault is not None:
+                self.add(f"{before} {fault}{after}")
 
     def text(self) -> str:
         """The report as lines for a person."""
@@ -163,34 +170,30 @@ def _check_contents(db: sqlite3.Connection, report: Report) -> None:
 
 def _check_starts(db: sqlite3.Connection, report: Report) -> None:
     """An execution without a history yet begins with its start, whatever the times of the events that wait for it."""
-    for instance_id, content in db.execute(CHECKS.first_events):
-        with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
-            event = pb.HistoryEvent.FromString(content)
-            if not event.HasField("executionStarted"):
-                kind = event.WhichOneof("eventType")
-                report.add(f"inbox: that of {instance_id!r} does not begin with its start, but with {kind}")
+    for instance_id, waiting in groupby(db.execute(CHECKS.before_first_turn), itemgetter("id")):
+        order = HistoryOrder()
+        for one in waiting:
+            with contextlib.suppress(DecodeError):  # reported with the contents of all inboxes
+                fault = order.read(pb.HistoryEvent.FromString(one["event"]))
+                report.add_all(f"inbox: that of {instance_id!r}", [fault])
 
 
 def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) -> None:
     row = pieces[0]
     unanswered = Unanswered()
     last: list[pb.HistoryEvent] = []
-    begins = ""  # the first event but for those that only begin a turn
+    order = HistoryOrder(unstarted=row["turn"] >= row["turns"])
     for piece in pieces:
         try:
             last = wire.parse_history(piece["events"])
         except DecodeError as error:
             report.add(f"history: turn {piece['turn']} of {row['id']!r} cannot be read: {error}")
             return
+        faults = [order.read(event) for event in last]
+        report.add_all(f"history: that of {row['id']!r}", faults, f", at turn {piece['turn']}")
         for event in last:
-            if not begins and not event.HasField("orchestratorStarted"):
-                begins = event.WhichOneof("eventType") or "nothing"
             unanswered.read(event)
-    # An instance that was terminated before its first turn has only an end, written by the hub.
-    if begins != "executionStarted" and row["turn"] < row["turns"]:
-        report.add(
-            f"history: that of {row['id']!r} begins with {begins}, at turn {row['turn']}, and not with its start"
-        )
+    report.add_all(f"history: that of {row['id']!r}", [order.end()])
     if row["completed_at"] is not None:
         if not any(event.HasField("executionCompleted") for event in last):
             report.add(f"history: that of {row['id']!r}, which has ended, does not say how")
@@ -200,6 +203,7 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
             event = pb.HistoryEvent.FromString(content)
             if event.HasField("executionRewound"):
                 return  # the turn that this event starts requests again whatever is gone
+            report.add_all(f"inbox: that of {row['id']!r}", [order.read(event)])
             unanswered.read(event)
     _check_unanswered(db, report, row, unanswered)
 

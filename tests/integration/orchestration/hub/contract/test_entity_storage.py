@@ -148,6 +148,43 @@ def test_large_states_come_in_pages_that_a_client_can_take(tested_hub: HubUnderT
     assert (sum(sizes), len(sizes)) == (5, 2)
 
 
+KEYS = [
+    "",
+    "A",
+    "z",
+    "~",
+    "\x7f",
+    "\x80",
+    "ä",
+    "ö1",
+    "\ud7ff",
+    "\ue000",
+    "日本",
+    "\uffff",
+    "\U0001f5f3",
+    "\U0010ffff",
+]
+# What is looked for, of the keys `x` and each of the above after it.
+PREFIXES = ["", "x", "xä", "xö", "x\ud7ff", "x日", "x\uffff", "x\U0010ffff", "\U0010ffff", "y"]
+
+
+def test_a_prefix_finds_ids_of_any_script_in_the_order_of_paging(ours: HubUnderTest) -> None:
+    keys = sorted([*(f"x{key}" for key in KEYS), *KEYS[1:]])
+    for key in keys:
+        ours.stub.SignalEntity(pb.SignalEntityRequest(instanceId=f"@box@{key}", name="add"))
+    for prefix in PREFIXES:
+        found = listed(ours, instance_id_starts_with=f"@box@{prefix}", include_transient=True, page_size=3)
+        assert found == [key for key in keys if key.startswith(prefix)], f"{prefix!r}"
+
+
+def test_a_prefix_may_end_with_the_last_character_of_all(ours: HubUnderTest) -> None:
+    """There is then no text after those with the prefix."""
+    ours.stub.SignalEntity(pb.SignalEntityRequest(instanceId="@box@a", name="add"))
+    query = pb.EntityQuery(includeTransient=True)
+    query.instanceIdStartsWith.value = "\U0010ffff"
+    assert not ours.stub.QueryEntities(pb.QueryEntitiesRequest(query=query)).entities
+
+
 def test_entities_that_remember_nothing_are_removed(tested_hub: HubUnderTest) -> None:
     tested_hub.work(entities=(Box,))
     filled(tested_hub, "a")

@@ -100,6 +100,7 @@ def test_a_sound_file_is_summed_up(sound: Path, tmp_path: Path, capsys: pytest.C
 
 RAISED = wire.event(1, eventRaised=pb.EventRaisedEvent(name="go"))
 STARTED = wire.event(2, executionStarted=pb.ExecutionStartedEvent(name="any"))
+TURN = wire.event(2, orchestratorStarted=pb.OrchestratorStartedEvent())
 DAMAGE = [
     ("DELETE FROM timer", "timer: 'open' waits for its timer 2, which is gone"),
     ("DELETE FROM activity", "activity: 'open' waits for its activity 1, which is gone"),
@@ -111,11 +112,31 @@ DAMAGE = [
     ("DELETE FROM history WHERE turn = 0", "history: that of 'ended' begins with eventRaised, at turn 1"),
     (
         f"UPDATE history SET events = x'{wire.history([RAISED, STARTED]).hex()}' WHERE turn = 0",  # noqa: S608
-        "history: that of 'ended' begins with eventRaised, at turn 0, and not with its start",
+        "history: that of 'ended' begins with eventRaised, at turn 0",
+    ),
+    (
+        f"UPDATE history SET events = x'{wire.history([STARTED, RAISED, STARTED]).hex()}' WHERE turn = 0",  # noqa: S608
+        "history: that of 'ended' starts twice, at turn 0",
+    ),
+    (
+        f"UPDATE history SET events = CAST(events || x'{wire.history([RAISED]).hex()}' AS BLOB) WHERE turn = 1",  # noqa: S608
+        "history: that of 'ended' goes on after its end, with eventRaised, at turn 1",
+    ),
+    (
+        f"INSERT INTO inbox SELECT 99, key, 1, 0, x'{STARTED.hex()}' FROM instance WHERE id = 'waits'",  # noqa: S608
+        "inbox: that of 'waits' starts twice",
     ),
     (
         f"INSERT INTO inbox SELECT -1, key, 1, 0, x'{RAISED.hex()}' FROM instance WHERE id = 'child'",  # noqa: S608
-        "inbox: that of 'child' does not begin with its start, but with eventRaised",
+        "inbox: that of 'child' begins with eventRaised",
+    ),
+    (
+        f"INSERT INTO inbox SELECT 99, key, 1, 0, x'{STARTED.hex()}' FROM instance WHERE id = 'child'",  # noqa: S608
+        "inbox: that of 'child' starts twice",
+    ),
+    (
+        f"UPDATE history SET events = x'{wire.history([TURN]).hex()}'",  # noqa: S608
+        "history: that of 'waits' does not start",
     ),
     ("DELETE FROM instance WHERE id = 'waits'", "history: 1 pieces belong to instance"),
     ("DELETE FROM instance WHERE id = 'open'", "timer: 1 belong to instance"),
