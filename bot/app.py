@@ -130,6 +130,7 @@ async def running(
             token=settings.hub_token,
             skippable_clock=settings.skippable_clock,
             retention=settings.retention,
+            work_limit=settings.work_limit,
         )
         closing.callback(connection.close)
         client = connection.client()

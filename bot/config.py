@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bot.security import data_dir as data_dir_check
 from orchestration.domain.errors import CountersignError
-from orchestration.hub import RETENTION, parse_retention
+from orchestration.hub import RETENTION, WORK_LIMIT, parse_retention, parse_work_limit
 from orchestration.service.open_requests import OpenLimits
 
 SLACK_API_URL: Final = "https://slack.com/api/"
@@ -57,6 +57,7 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_CALLBACK_NETWORKS",
         "COUNTERSIGN_RECORDS_STORE",
         "COUNTERSIGN_RECORDS_WEBHOOK",
+        "COUNTERSIGN_WORK_LIMIT",
     }
 )
 SECRETS: Final = (
@@ -95,6 +96,7 @@ class Settings:
     hub_token: str | None
     skippable_clock: bool
     retention: timedelta
+    work_limit: timedelta
     policies: Path
     sms: Mapping[str, str]
     secret: str | None = field(repr=False)
@@ -161,6 +163,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         hub_token=given.get("COUNTERSIGN_HUB_TOKEN"),
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
+        work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
         policies=Path(
             _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
         ).expanduser(),
@@ -284,6 +287,13 @@ def _retention(text: str | None) -> timedelta:
         return RETENTION if text is None else parse_retention(text)
     except ValueError as error:
         raise SettingError(f"COUNTERSIGN_RETENTION: {error}") from error
+
+
+def _work_limit(text: str | None) -> timedelta:
+    try:
+        return WORK_LIMIT if text is None else parse_work_limit(text)
+    except ValueError as error:
+        raise SettingError(f"COUNTERSIGN_WORK_LIMIT: {error}") from error
 
 
 def _url(name: str, text: str) -> str:

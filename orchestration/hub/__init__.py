@@ -5,6 +5,7 @@ approvals or of the program around it.
 """
 
 from orchestration.hub.command import main
+from orchestration.hub.engine.work_limit import WORK_LIMIT, parse_work_limit
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 from orchestration.hub.service.warnings_service import WARNINGS
@@ -16,6 +17,7 @@ from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 __all__ = [
     "RETENTION",
     "WARNINGS",
+    "WORK_LIMIT",
     "Clock",
     "Hub",
     "HubError",
@@ -25,5 +27,6 @@ __all__ = [
     "boot_id",
     "main",
     "parse_retention",
+    "parse_work_limit",
     "token_file",
 ]

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
+from orchestration.hub.engine.work_limit import WORK_LIMIT, parse_work_limit
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 from orchestration.hub.storage.clock import SkippableClock, SystemClock
@@ -93,6 +94,7 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
         authenticate=not options.no_auth,
         clock=SkippableClock() if options.skippable else SystemClock(),
         retention=options.retention,
+        work_limit=options.work_limit,
         run_once=run_once,
         busy_poll=options.busy_poll,
     )
@@ -140,6 +142,14 @@ def _serve_parser() -> _HubParser:
         help="how long ended instances are kept, such as 90d (default 400d)",
     )
     parser.add_argument(
+        "--work-limit",
+        type=_work_limit,
+        default=WORK_LIMIT,
+        metavar="TIME",
+        help="how long a worker that is alive may take for one activity, turn or batch of entity operations before "
+        "another gets it, such as 90m or 7d (default 24h)",
+    )
+    parser.add_argument(
         "--skippable", action="store_true", help="let clients move the clock ahead, for tests and demos"
     )
     parser.add_argument(
@@ -155,6 +165,13 @@ def _serve_parser() -> _HubParser:
 def _retention(text: str) -> timedelta:
     try:
         return housekeeping.parse_retention(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _work_limit(text: str) -> timedelta:
+    try:
+        return parse_work_limit(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

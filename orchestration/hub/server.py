@@ -19,6 +19,8 @@ from typing import Any, Final, Self, TypeVar
 from orchestration.hub.engine import recovery, timers, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
+from orchestration.hub.engine.work_limit import WORK_LIMIT
+from orchestration.hub.engine.workers import LOOKS
 from orchestration.hub.errors import HubError
 from orchestration.hub.protocol import wire
 from orchestration.hub.service import calls as service
@@ -40,18 +42,21 @@ _T = TypeVar("_T")
 _PING_S: Final = 30.0
 # How long calls in progress may take when the hub stops.
 _GRACE_S: Final = 1.0
+# Where an answer of a worker was lost on the way, what it holds is its own for so many leases more.
+_LOST_ANSWER_LEASES: Final = 5
 
 
 class Hub:
     """A durable task hub on one file, for the durabletask SDK's clients and workers.
 
-    `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. `lease` is how long a
-    connected worker may hold a work item before it is dispatched again, in real time and not by `clock`. Instances
-    that ended longer than `retention` ago, by the hub's clock, are deleted. Instances of the orchestrations that
-    `embedded` says that it runs inside a program of which it is a part, and does not log who can reach it.
-    `run_once` names are never rewound or restarted, and none but the one that started them can replace them: what
-    they did stands. `busy_poll` makes the hub faster under
-    load if it has a process of its own (see busy_polling.py); in a process with its workers it gains nothing.
+    `listen`, `token_file` and `authenticate` say who can reach it: see `transport.doors`. A worker keeps what it was
+    given for as long as it is connected and alive. `lease` is how long its side of the connection may give no sign of
+    life before other workers get its work, and `work_limit` how long a live one may take for one work item; both in
+    real time and not by `clock`. Instances that ended longer than `retention` ago, by the hub's clock, are deleted.
+    Instances of the orchestrations that `embedded` says that it runs inside a program of which it is a part, and does
+    not log who can reach it. `run_once` names are never rewound or restarted, and none but the one that started them
+    can replace them: what they did stands. `busy_poll` makes the hub faster under load if it has a process of its own
+    (see busy_polling.py); in a process with its workers it gains nothing.
     """
 
     def __init__(  # noqa: PLR0913  # settings, each with a default
@@ -62,7 +67,8 @@ class Hub:
         token_file: Path | None = None,
         authenticate: bool = True,
         clock: clocks.Clock | None = None,
-        lease: timedelta = timedelta(minutes=5),
+        lease: timedelta = timedelta(minutes=1),
+        work_limit: timedelta = WORK_LIMIT,
         retention: timedelta = housekeeping.RETENTION,
         run_once: Collection[str] = (),
         embedded: bool = False,
@@ -72,6 +78,7 @@ class Hub:
         self._path = Path(path)
         self._doors = Doors(self._path, listen, token_file, authenticate=authenticate, embedded=embedded)
         self._lease_s = lease.total_seconds()
+        self._work_limit_s = work_limit.total_seconds()
         self._retention = retention
         self._time_keeper = timekeeping.TimeKeeper(
             self._path, self.clock, retention // timedelta(microseconds=1)
@@ -229,7 +236,7 @@ class Hub:
         self, db: sqlite3.Connection, reader: sqlite3.Connection, started: threading.Event
     ) -> None:
         store = GroupCommitStore(db, self.clock, self._run_once)
-        dispatcher = Dispatcher(self._lease_s)
+        dispatcher = Dispatcher(self._work_limit_s, _LOST_ANSWER_LEASES * self._lease_s)
         waiters = Waiters()
         timer_loop = timers.TimerLoop(store, self.clock)
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
@@ -247,7 +254,7 @@ class Hub:
             asyncio.create_task(timer_loop.serve()),
             asyncio.create_task(housekeeper.serve()),
             asyncio.create_task(self._time_keeper.serve(store, self._clock_moved)),
-            asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s)),
+            asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s / LOOKS)),
         ]
         try:
             self._address = self._doors.open(server)
@@ -301,9 +308,11 @@ def _skips(tx: Transaction) -> list[tuple[int, int]]:
     return [(row["from_at"], row["to_at"]) for row in tx.all(Q.skip_all)]
 
 
-async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, lease_s: float) -> None:
-    """Ping workers, and dispatch again what they hold for too long."""
-    step = min(_PING_S, max(lease_s / 4, 0.05))
+async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, step: float) -> None:
+    """Look every `step` seconds whether workers are alive, and dispatch again what is not theirs any more.
+
+    A message goes to each of them now and then: without any, the SDK's worker takes the connection for broken.
+    """
     since_ping = 0.0
     while True:
         await asyncio.sleep(step)
@@ -312,5 +321,5 @@ async def _watch_workers(store: GroupCommitStore, dispatcher: Dispatcher, lease_
             since_ping = 0.0
             for worker in dispatcher.workers():
                 worker.stream.send(wire.HEALTH_PING)
-        if dispatcher.expire():
+        if dispatcher.look():
             store.wake()

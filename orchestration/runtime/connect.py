@@ -21,7 +21,7 @@ from durabletask.internal.shared import AsyncClientInterceptor
 from durabletask.worker import ConcurrencyOptions
 
 from orchestration.domain.names import OrchestrationName
-from orchestration.hub import RETENTION, Hub, HubError, SkippableClock, token_file
+from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
@@ -146,7 +146,7 @@ class Connection:
     def worker(self) -> SealingWorker:
         """A worker on which nothing is registered yet.
 
-        It takes no more activities than it has threads: work it had queued could outlive its lease.
+        It takes no more activities than it has threads: those that it had queued, another worker could do at once.
         """
         concurrency = ConcurrencyOptions(
             maximum_concurrent_activity_work_items=THREADS,
@@ -224,14 +224,15 @@ def connect(
     token: str | None = None,
     skippable_clock: bool = False,
     retention: timedelta = RETENTION,
+    work_limit: timedelta = WORK_LIMIT,
 ) -> Connection:
     """Connects to the hub that COUNTERSIGN_HUB names. What is ours there is sealed with `keys`.
 
     `embedded` opens (or creates) the hub file under `data_dir` and serves it inside this process;
-    `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention`
-    ago is forgotten. Another hub keeps its own time and retention. `token` (COUNTERSIGN_HUB_TOKEN; several,
-    separated by spaces, the newest first) is for `grpc://`; without it, the token file under `data_dir` is read
-    where there is one. Raises `HubSettingError`.
+    `skippable_clock` lets the demo and the tests skip its time, and what ended longer than `retention` ago is
+    forgotten. A worker may take `work_limit` for one work item. Another hub keeps its own time and limits.
+    `token` (COUNTERSIGN_HUB_TOKEN; several, separated by spaces, the newest first) is for `grpc://`; without it,
+    the token file under `data_dir` is read where there is one. Raises `HubSettingError`.
     """
     if setting == "embedded":
         clock = SkippableClock() if skippable_clock else None
@@ -239,6 +240,7 @@ def connect(
             data_dir / HUB_FILE,
             clock=clock,
             retention=retention,
+            work_limit=work_limit,
             run_once=list(OrchestrationName),
             embedded=True,
         )

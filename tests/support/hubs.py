@@ -222,9 +222,15 @@ class RecordingStream:
     def __init__(self) -> None:
         self.items: list[pb.WorkItem] = []
         self.blocked = False
+        self.heard = 0
+        self.pings = 0
+        self.peer: object = self
 
     def send(self, answer: bytes) -> None:
         self.items.append(pb.WorkItem.FromString(answer))
+
+    def ping(self) -> None:
+        self.pings += 1
 
     def flush(self) -> None:
         pass

@@ -3,6 +3,10 @@
 Everything here is in memory and may be lost: work that is not completed is in the file and is dispatched again.
 A completion token names one dispatch of one work item. It stays valid until the work is completed or dispatched
 again, so a worker that is shutting down may still hand in what it finished after its stream has ended.
+
+A worker keeps what it was given for as long as it is connected and gives signs of life: nothing else says how long
+work may take, and a second worker would do it a second time. There is a limit all the same, because a program can
+hang while its connection lives.
 """
 
 import logging
@@ -12,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -35,12 +40,19 @@ _LONGEST_PAUSE_S: Final = 30.0
 _Key = tuple[WorkItemKind, int]
 
 
+_KINDS: Final = {
+    WorkItemKind.TURN: "orchestration turn",
+    WorkItemKind.ACTIVITY: "activity",
+    WorkItemKind.ENTITY: "batch of the entity",
+}
+
+
 @dataclass(slots=True)
 class Lease:
     """A work item that was dispatched, until it is completed or dispatched again.
 
-    `worker` is None once the worker has hung up or held the item for too long. `expires` is in seconds of
-    `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key.
+    `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
+    of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key.
     """
 
     ready: ReadyWork
@@ -50,10 +62,15 @@ class Lease:
 
 
 class Dispatcher:
-    """Queues work and hands it to workers. Lives on the event loop; not thread-safe."""
+    """Queues work and hands it to workers. Lives on the event loop; not thread-safe.
 
-    def __init__(self, lease_s: float) -> None:
-        self._lease_s = lease_s
+    A live worker may hold a work item for `limit_s` seconds, or for `lost_s` more where an answer of its did not arrive
+    and may have been this one's.
+    """
+
+    def __init__(self, limit_s: float, lost_s: float = 300.0) -> None:
+        self._limit_s = limit_s
+        self._lost_s = lost_s
         self._workers: list[ConnectedWorker] = []
         self._stopping = False
         # Of each kind, by name and version: the order and the key of what is queued.
@@ -167,13 +184,86 @@ class Dispatcher:
         Returns after how many seconds it should be offered again with `offer`. Raises StaleError.
         """
         item = (kind, self.lease(token, kind).ready.key)
-        pause = min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
+        pause = self._next_pause(item)
         self._end_lease(token)
         self._abandoned[item] = pause
         return pause
 
-    def expire(self) -> bool:
-        """Queue what was held for longer than its lease; returns whether anything is queued."""
+    def _next_pause(self, item: _Key) -> float:
+        return min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
+
+    def unanswered(self, token: str) -> tuple[ReadyWork, float] | None:
+        """Take an item from its worker, whose answer the hub could not take: the worker is done with it all the same.
+
+        Returns the item and after how many seconds it should be offered again with `offer`, or None where there is no
+        such item any more. The token stays valid until then.
+        """
+        lease = self._leases.get(token)
+        if lease is None or lease.worker is None:
+            return None
+        lease.worker.tokens[lease.ready.kind].discard(token)
+        lease.worker = None
+        item = (lease.ready.kind, lease.ready.key)
+        pause = self._abandoned[item] = self._next_pause(item)
+        return lease.ready, pause
+
+    def answer_lost(self, peer: object) -> None:
+        """An answer that came from this connection has not arrived, and nobody knows which.
+
+        What its workers hold now is theirs for a limited time: one of these items will not be answered.
+        """
+        until = time.monotonic() + self._lost_s
+        for worker in self._workers:
+            if worker.stream.peer is peer:
+                for token in (one for tokens in worker.tokens.values() for one in tokens):
+                    self._leases[token].expires = min(self._leases[token].expires, until)
+
+    def look(self) -> bool:
+        """Queue what silent workers hold, and what was held for too long; returns whether anything is queued."""
+        for worker in self._workers:
+            alive = worker.look()
+            if alive and worker.silent:
+                self._give_back(worker)
+            elif not alive and not worker.silent:
+                self._take_from(worker)
+        return self._expire()
+
+    def _take_from(self, worker: ConnectedWorker) -> None:
+        worker.silent = True
+        worker.lost = [token for tokens in worker.tokens.values() for token in tokens]
+        for tokens in worker.tokens.values():
+            tokens.clear()
+        if worker.lost:
+            _log.warning(
+                "A worker that holds %d work items gives no sign of life; other workers get them.",
+                len(worker.lost),
+            )
+        for token in worker.lost:
+            self._release(token)
+
+    def _give_back(self, worker: ConnectedWorker) -> None:
+        """Leave a worker that is heard again what nobody else has got meanwhile: it is still at it."""
+        worker.silent = False
+        for token in worker.lost:
+            lease = self._leases.get(token)
+            if lease is not None and lease.worker is None:
+                self._unqueue(lease.ready)
+                lease.worker = worker
+                worker.tokens[lease.ready.kind].add(token)
+        worker.lost = []
+
+    def _unqueue(self, ready: ReadyWork) -> None:
+        if (ready.kind, ready.key) not in self._queued:
+            return
+        self._queued.discard((ready.kind, ready.key))
+        queues, name = self._queues[ready.kind], (ready.name, ready.version)
+        left = deque(one for one in queues[name] if one[1] != ready.key)
+        if left:
+            queues[name] = left
+        else:
+            del queues[name]
+
+    def _expire(self) -> bool:
         now = time.monotonic()
         late = [
             token
@@ -183,8 +273,11 @@ class Dispatcher:
         for token in late:
             lease = self._leases[token]
             _log.warning(
-                "A worker held a %s for longer than the lease; it is dispatched again.",
-                lease.ready.kind.name.lower(),
+                "A worker that is alive has held the %s %r for too long, or its answer was lost; it is dispatched "
+                "again. The limit is %s.",
+                _KINDS[lease.ready.kind],
+                lease.ready.name,
+                timedelta(seconds=self._limit_s),
             )
             if lease.worker is not None:
                 lease.worker.tokens[lease.ready.kind].discard(token)
@@ -266,7 +359,7 @@ class Dispatcher:
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
             self._leases.pop(before, None)
-        self._leases[token] = Lease(ready, worker, time.monotonic() + self._lease_s, work)
+        self._leases[token] = Lease(ready, worker, time.monotonic() + self._limit_s, work)
         self._token_of[ready.kind, ready.key] = token
         worker.tokens[ready.kind].add(token)
         return token

@@ -13,6 +13,10 @@ from orchestration.hub.transport import rpc
 # How many work items of a kind a worker holds that does not say how many it takes.
 _DEFAULT_CAPACITY: Final = 100
 
+# A worker is asked for a sign of life at each look, and is silent where none has come at so many looks in a row. Looks
+# are counted, not time: a hub that stood still itself must not take its workers for silent.
+LOOKS: Final = 4
+
 # Of one kind of work: the names that a worker takes, each with its versions. No versions means every version.
 _Filters = dict[WorkItemKind, dict[str, frozenset[str]]]
 
@@ -21,8 +25,8 @@ _Filters = dict[WorkItemKind, dict[str, frozenset[str]]]
 class ConnectedWorker:
     """One worker's stream: its capacity, what it accepts, and the tokens of the work items that it holds.
 
-    It is `stalled` from when one of its leases runs out until it completes something again. `dismissed` is set
-    when the hub wants the stream to end.
+    It is `stalled` from when it held something for too long until it completes something again. `lost` are the tokens
+    of what it held when it went `silent`. `dismissed` is set when the hub wants the stream to end.
     """
 
     capacity: dict[WorkItemKind, int]
@@ -33,6 +37,20 @@ class ConnectedWorker:
         default_factory=lambda: {kind: set() for kind in WorkItemKind}
     )
     stalled: bool = False
+    silent: bool = False
+    lost: list[str] = field(default_factory=list)
+    _heard: int = -1
+    _missed: int = 0
+
+    def look(self) -> bool:
+        """Ask for a sign of life, unless one is still owed; returns whether one came at one of the last looks."""
+        heard = self.stream.heard
+        if heard == self._heard:
+            self._missed += 1
+        else:
+            self._heard, self._missed = heard, 0
+            self.stream.ping()
+        return self._missed < LOOKS
 
     def free(self, kind: WorkItemKind) -> int:
         """How many more work items of this kind it takes."""
@@ -59,7 +77,7 @@ def connected(request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> Co
 
 def with_room(workers: Iterable[ConnectedWorker], kind: WorkItemKind) -> list[ConnectedWorker]:
     """Those workers that take one more work item of this kind."""
-    return [worker for worker in workers if worker.free(kind) > 0]
+    return [worker for worker in workers if worker.free(kind) > 0 and not worker.silent]
 
 
 def least_busy(

@@ -8,7 +8,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.empty_pb2 import Empty
@@ -31,7 +32,7 @@ from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.protocol import statuses
 from orchestration.hub.storage.group_commit import GroupCommitStore
-from orchestration.hub.storage.transaction import Transaction, WorkItemKind
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
 
 _T = TypeVar("_T")
@@ -40,7 +41,15 @@ _T = TypeVar("_T")
 # an error that is reported although something was changed.
 Change = Callable[[Transaction], Message | Exception | None]
 
-Answer = Message | Change | Coroutine[Any, Any, Message]
+
+class Completion(NamedTuple):
+    """A worker's answer. `failed` is called where the hub could not take it, before the worker is told."""
+
+    change: Change
+    failed: Callable[[], None]
+
+
+Answer = Message | Change | Completion | Coroutine[Any, Any, Message]
 
 
 class TaskHubService:
@@ -166,8 +175,9 @@ class TaskHubService:
             self._dispatcher.disconnect(worker)
             self._store.wake()
 
-    def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Change:
+    def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Completion:
         if response.isPartial or response.requiresHistory:
+            self._unanswered(response.completionToken)
             raise errors.UnsupportedError(
                 "This hub accepts an orchestrator's answer only in one piece, and always sends whole histories."
             )
@@ -176,7 +186,7 @@ class TaskHubService:
             raise TypeError(work)
         return self._completing(response.completionToken, lambda tx: turns.complete(tx, work, response))
 
-    def CompleteActivityTask(self, response: pb.ActivityResponse) -> Change:
+    def CompleteActivityTask(self, response: pb.ActivityResponse) -> Completion:
         key = self._dispatcher.lease(response.completionToken, WorkItemKind.ACTIVITY).ready.key
 
         def complete(tx: Transaction) -> Exception | None:
@@ -188,16 +198,20 @@ class TaskHubService:
 
         return self._completing(response.completionToken, complete)
 
-    def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Change:
+    def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Completion:
         if result.requiresState:
+            self._unanswered(result.completionToken)
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
         work = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY).work
         if not isinstance(work, entity_batches.EntityBatch):
             raise TypeError(work)
         return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, work, result))
 
-    def _completing(self, token: str, operation: Change) -> Change:
-        """The operation, after which the completion token is used up."""
+    def _completing(self, token: str, operation: Change) -> Completion:
+        """The operation, after which the completion token is used up.
+
+        Where it fails, the item is dispatched again: a worker sends its answer once, and is done with it.
+        """
 
         def finish(tx: Transaction) -> Message | Exception | None:
             try:
@@ -210,7 +224,16 @@ class TaskHubService:
             tx.after_commit.completed_tokens.append(token)
             return answer
 
-        return finish
+        return Completion(finish, partial(self._unanswered, token))
+
+    def _unanswered(self, token: str) -> None:
+        taken = self._dispatcher.unanswered(token)
+        if taken is not None:
+            self._offer_later(*taken)
+
+    def answer_lost(self, peer: object) -> None:
+        """A worker's answer on this connection ended before it had arrived whole."""
+        self._dispatcher.answer_lost(peer)
 
     def AbandonTaskOrchestratorWorkItem(
         self, request: pb.AbandonOrchestrationTaskRequest
@@ -230,8 +253,9 @@ class TaskHubService:
 
     def _abandon(self, token: str, kind: WorkItemKind) -> None:
         ready = self._dispatcher.lease(token, kind).ready
-        pause = self._dispatcher.abandon(token, kind)
+        self._offer_later(ready, self._dispatcher.abandon(token, kind))
 
+    def _offer_later(self, ready: ReadyWork, pause: float) -> None:
         def again() -> None:
             self._dispatcher.offer(ready)
             self._store.wake()

@@ -12,7 +12,7 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from orchestration.hub import errors
-from orchestration.hub.service.calls import Answer, TaskHubService
+from orchestration.hub.service.calls import Answer, Completion, TaskHubService
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.transport import rpc
 
@@ -59,6 +59,8 @@ def _unary(
                 return rpc.run_in_task(outcome, answer)
             if isinstance(outcome, Message):
                 answer(outcome)
+            elif isinstance(outcome, Completion):
+                store.submit(outcome.change, partial(_completed, outcome, answer))
             else:
                 store.submit(outcome, answer)
         except Exception as error:  # noqa: BLE001  # here, in `answer` and in streams, errors become statuses
@@ -66,6 +68,16 @@ def _unary(
         return None
 
     return rpc.UnaryHandler(handle)
+
+
+def _completed(
+    completion: Completion,
+    answer: Callable[[Message | Exception | None], None],
+    outcome: Message | Exception | None,
+) -> None:
+    if isinstance(outcome, Exception):
+        completion.failed()
+    answer(outcome)
 
 
 def _stream(
@@ -99,10 +111,14 @@ def routes(service: TaskHubService, store: GroupCommitStore) -> rpc.Routes:
     """All calls of the protocol. Those that `TaskHubService` does not have are refused with a reason."""
     described = pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"]
     out: rpc.Routes = {}
+    answers = {"CompleteOrchestratorTask", "CompleteActivityTask", "CompleteEntityTask"}
     for method in described.methods:
         call: Any = getattr(service, method.name, None)
         decode = partial(_decoded, message_factory.GetMessageClass(method.input_type))
         make: Any = _stream if call is not None and method.server_streaming else partial(_unary, store)
         call = call or _unserved(method.name)
-        out[f"/{described.full_name}/{method.name}".encode()] = make(method.name, call, decode)
+        route = make(method.name, call, decode)
+        if method.name in answers:
+            route = route._replace(lost=service.answer_lost)
+        out[f"/{described.full_name}/{method.name}".encode()] = route
     return out

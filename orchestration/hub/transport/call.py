@@ -16,6 +16,13 @@ class AnswerWriter(Protocol):
     def write_out(self) -> None:
         """Hand what was written to the system now."""
 
+    @property
+    def heard(self) -> int:
+        """A number that changes whenever something comes from the client."""
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life."""
+
 
 class Call:
     """A call in progress. It is a `rpc.ResponseStream`."""
@@ -55,6 +62,20 @@ class Call:
     def send(self, answer: bytes) -> None:
         """Write an answer, in order, as soon as the client has room for it."""
         self.writer.send(self, frames.message(answer))
+
+    @property
+    def heard(self) -> int:
+        """A number that changes whenever something comes from the client, on any of its calls."""
+        return self.writer.heard
+
+    @property
+    def peer(self) -> object:
+        """The same object for all calls of one connection."""
+        return self.writer
+
+    def ping(self) -> None:
+        """Ask the client's HTTP/2 for a sign of life: its program need not do anything for it."""
+        self.writer.ping()
 
     def flush(self) -> None:
         """Hand what was written to the system now."""

@@ -122,6 +122,7 @@ class Http2Connection(asyncio.BufferedProtocol):
                 self._transport.abort()
             return
         self._filled += nbytes
+        self._sender.heard += 1
         try:
             at = self._take_whole(self._buffer[: self._filled])
             if self._decoder.decoded or not self._patience.proven:

@@ -42,9 +42,13 @@ class UnaryHandler(NamedTuple):
     `call` hands the answer, or an error, to `Reply`, now or later. Where it has to wait for something it returns
     the task that waits, which is cancelled if the caller goes away. Most calls wait for nothing but the next
     commit and need no task. An answer to a caller that has gone is dropped.
+
+    `lost`, where there is one, is called with the caller's `ResponseStream.peer` where a call ended before its request
+    had arrived whole: nobody knows what it said.
     """
 
     call: Callable[[bytes, Reply], asyncio.Task[Any] | None]
+    lost: Callable[[object], None] | None = None
 
 
 class ResponseStream(Protocol):
@@ -53,6 +57,17 @@ class ResponseStream(Protocol):
     @property
     def blocked(self) -> bool:
         """Whether an answer still waits because the caller has not read those before it."""
+
+    @property
+    def heard(self) -> int:
+        """A number that changes whenever something comes from the caller, also on another of its calls."""
+
+    @property
+    def peer(self) -> object:
+        """The same object for all calls of one connection."""
+
+    def ping(self) -> None:
+        """Ask the caller's side of the connection for a sign of life: its code need not do anything for it."""
 
     def send(self, answer: bytes) -> None:
         """Write an answer, in order, as soon as the caller has room for it."""

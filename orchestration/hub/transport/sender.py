@@ -1,9 +1,12 @@
 """What goes out on one connection: frames in few system calls, and answers as far as the client's windows allow."""
 
 import asyncio
+from typing import Final
 
 from orchestration.hub.transport import bounds, frames
 from orchestration.hub.transport.call import Call
+
+_PING: Final = frames.frame(frames.PING, 0, 0, bytes(frames.LENGTHS[frames.PING]))
 
 
 class Sender:
@@ -24,6 +27,8 @@ class Sender:
         self.unread = 0
         # DATA frames that were sent since somebody set it to 0.
         self.sent = 0
+        # How often something has come from the client.
+        self.heard = 0
 
     def connected(self, transport: asyncio.Transport) -> None:
         """Begin to write."""
@@ -49,6 +54,10 @@ class Sender:
             self._transport.write(b"".join(self._outgoing))
         self._outgoing.clear()
         self.outgoing_bytes = 0
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life: RFC 9113 has it acknowledge each PING before anything else."""
+        self.write(_PING)
 
     @property
     def waiting(self) -> int:

@@ -116,6 +116,7 @@ class Streams:
             bounds.UNREAD_IN_ALL,
         ):
             self._refuse(stream, _UNREAD, ended=ended)
+            self._lost(headers.get(b":path", b""))
             self.spend(bounds.RESET_COST)
             return
         call = Call(self.sender, stream, headers.get(b":path", b""), self.sender.initial_window)
@@ -235,6 +236,13 @@ class Streams:
         self.sender.drop(call)
         if not call.begun:
             self._release(call)
+            self._lost(call.path)
+
+    def _lost(self, path: bytes) -> None:
+        """Tell whom it concerns that a request of this client has not arrived."""
+        route = self._routes.get(path)
+        if isinstance(route, rpc.UnaryHandler) and route.lost is not None:
+            route.lost(self.sender)
 
     def _release(self, call: Call) -> None:
         """Count the bytes of a request as held no more."""

@@ -27,10 +27,12 @@ def test_the_defaults(environment: dict[str, str]) -> None:
     assert not settings.socket_mode
     assert not settings.skippable_clock
     assert settings.retention == timedelta(days=400)
+    assert settings.work_limit == timedelta(hours=24)
 
 
-def test_what_has_ended_is_kept_as_long_as_asked(environment: dict[str, str]) -> None:
+def test_the_embedded_hub_is_given_its_limits(environment: dict[str, str]) -> None:
     assert config.read(environment | {"COUNTERSIGN_RETENTION": "30d"}).retention == timedelta(days=30)
+    assert config.read(environment | {"COUNTERSIGN_WORK_LIMIT": "90m"}).work_limit == timedelta(minutes=90)
 
 
 def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) -> None:
@@ -53,6 +55,9 @@ def test_the_data_directory_is_its_owner_s_alone(environment: dict[str, str]) ->
         ({"COUNTERSIGN_HUB_CLOCK": "fast"}, "COUNTERSIGN_HUB_CLOCK: must be"),
         ({"COUNTERSIGN_RETENTION": "a year"}, "COUNTERSIGN_RETENTION: 'a year' is not a number of days"),
         ({"COUNTERSIGN_RETENTION": "0d"}, "COUNTERSIGN_RETENTION: '0d' is not a number of days from 1d"),
+        ({"COUNTERSIGN_WORK_LIMIT": "0m"}, "COUNTERSIGN_WORK_LIMIT: '0m' is not a time from 1m to 365d"),
+        ({"COUNTERSIGN_WORK_LIMIT": "366d"}, "COUNTERSIGN_WORK_LIMIT: '366d' is not a time from 1m to 365d"),
+        ({"COUNTERSIGN_WORK_LIMIT": "24"}, "COUNTERSIGN_WORK_LIMIT: '24' is not a time from 1m to 365d"),
         ({"SLACK_BOT_TOKEN_FILE": "/nowhere"}, "SLACK_BOT_TOKEN: is set, and so is SLACK_BOT_TOKEN_FILE"),
         (
             {"SLACK_BOT_TOKEN": "", "SLACK_BOT_TOKEN_FILE": "/nowhere"},
