@@ -13,6 +13,7 @@ from tests.support import ROOT
 
 # The scopes of each method that is called: https://docs.slack.dev/reference/methods
 SCOPES = {
+    "apps_connections_open": set(),  # takes the app-level token, whose scope is connections:write
     "auth_test": set(),
     "chat_delete": {"chat:write"},
     "chat_getPermalink": set(),
