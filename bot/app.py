@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import aiohttp
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.worker import TaskHubGrpcWorker
 from slack_bolt.async_app import AsyncApp
+from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
@@ -156,14 +158,16 @@ async def running(
             records,
             sender,
         )
-        people = _for_people(settings, connection, client, operations, service, secrets, redraw_every)
+        slack = await closing.enter_async_context(_slack_clients(settings))
+        people = _for_people(
+            settings, connection, client, operations, service, secrets, slack.listeners, redraw_every
+        )
 
         worker = connection.worker()
-        slack = web_client(settings.bot_token, settings.slack_api_url, people.health)
-        notifier = SlackNotifier(slack, pace or Pace(), people.home_publisher.shown)
+        notifier = SlackNotifier(slack.activities, pace or Pace(), people.home_publisher.shown)
         activities = ApprovalActivities(
             notifier,
-            SlackDirectory(slack),
+            SlackDirectory(slack.activities),
             OutcomeActions(known, http, secrets),
             may_have_run=connection.may_have_run,
         )
@@ -190,11 +194,11 @@ async def running(
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
-        app = AsyncApp(client=people.slack, signing_secret=settings.signing_secret)
+        app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
         register_listeners(
             app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
         )
-        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret, people.health)
+        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
         closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
@@ -283,11 +287,30 @@ def _for_programs(
 
 
 @dataclass(frozen=True)
+class _SlackClients:
+    """The listeners' client, that of the activities, and what both tell of how Slack takes their calls."""
+
+    listeners: AsyncWebClient
+    activities: WebClient
+    health: SlackHealth
+
+
+@asynccontextmanager
+async def _slack_clients(settings: Settings) -> AsyncIterator[_SlackClients]:
+    """Over connections that stay open. Bolt makes its clients for each interaction after that of the listeners."""
+    health, token, url = SlackHealth(), settings.bot_token, settings.slack_api_url
+    timeout = aiohttp.ClientTimeout(total=SLACK_TIMEOUT)
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        listeners = WatchedAsyncWebClient(
+            health, token=token, base_url=url, timeout=SLACK_TIMEOUT, session=session
+        )
+        yield _SlackClients(listeners, web_client(token, url, health), health)
+
+
+@dataclass(frozen=True)
 class _ForPeople:
     """What people see beside the cards: App Home, details and records. All of it uses one Slack client."""
 
-    health: SlackHealth
-    slack: AsyncWebClient
     home_publisher: HomePublisher
     prechecks: Prechecks
     records: RecordRoutes
@@ -300,17 +323,12 @@ def _for_people(
     operations: Operations,
     service: ApprovalService,
     secrets: Secrets,
+    slack: AsyncWebClient,
     redraw_every: float,
 ) -> _ForPeople:
-    health = SlackHealth()
-    slack = WatchedAsyncWebClient(
-        health, token=settings.bot_token, base_url=settings.slack_api_url, timeout=SLACK_TIMEOUT
-    )
     groups = Groups(slack)
     links = RecordLinks(settings.public_url, secrets)
     return _ForPeople(
-        health,
-        slack,
         HomePublisher(slack, Worklists(client), groups, service.book, connection.now, pause=redraw_every),
         Prechecks(groups, links.make),
         RecordRoutes(service, operations, links, Names(slack, groups)),

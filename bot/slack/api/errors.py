@@ -7,10 +7,10 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
 from typing import Final
 
 import aiohttp
+import urllib3
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.slack.api.codes import EXPIRED, REFUSALS, Meaning
@@ -41,7 +41,9 @@ UNEXPECTED: Final = (
 )
 
 # What a call to Slack may raise: refusals, and every way in which a network fails.
-SLACK_FAILURES: Final = (SlackClientError, aiohttp.ClientError, HTTPException, OSError)
+SLACK_FAILURES: Final = (SlackClientError, aiohttp.ClientError, urllib3.exceptions.HTTPError, OSError)
+# Those of them after which nothing can have reached Slack: there was no connection.
+_UNSENT: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
 def code_of(error: BaseException) -> str:
@@ -85,7 +87,10 @@ def as_delivery_errors() -> Iterator[None]:
             raise DeliveryError(said) from error
         raise TryFailedError(said, maybe_done=refusal.meaning is Meaning.AGAIN) from error
     except SLACK_FAILURES as error:
-        raise TryFailedError(f"Slack did not answer ({type(error).__name__}).") from error
+        maybe_done = not isinstance(error, _UNSENT)
+        raise TryFailedError(
+            f"Slack did not answer ({type(error).__name__}).", maybe_done=maybe_done
+        ) from error
 
 
 def _unknown(code: str, status: int) -> str:
@@ -106,9 +111,7 @@ def sentence(error: BaseException) -> str:
             return str(error)
         case SlackApiError() if code_of(error) in EXPIRED:
             return TOO_SLOW
-        case (
-            SlackClientError() | aiohttp.ClientError() | HTTPException() | ConnectionError() | TimeoutError()
-        ):
+        case SlackClientError() | aiohttp.ClientError() | ConnectionError() | TimeoutError():
             log.warning("Slack did not take an answer: %s", code_of(error) or type(error).__name__)
             return SLACK_UNREACHABLE
         case _:

@@ -8,13 +8,13 @@ import time
 from collections import Counter
 from typing import Any, Final
 
-from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.slack.api.codes import DEAD_TOKEN, REFUSALS, Meaning
 from bot.slack.api.errors import SLACK_FAILURES, code_of
+from bot.slack.api.pooled_client import PooledWebClient
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class SlackHealth:
         return "\n".join(lines) + "\n"
 
 
-class WatchedWebClient(WebClient):
+class WatchedWebClient(PooledWebClient):
     """Tells how each of its calls went."""
 
     def __init__(self, health: SlackHealth, **given: Any) -> None:

@@ -46,9 +46,7 @@ TIMEOUT: Final = 10  # seconds a call; an activity holds one of the worker's thr
 
 def web_client(token: str, base_url: str, health: SlackHealth | None = None) -> WebClient:
     """A client that leaves retrying to the outbox, which does it durably."""
-    return WatchedWebClient(
-        health or SlackHealth(), token=token, base_url=base_url, timeout=TIMEOUT, retry_handlers=[]
-    )
+    return WatchedWebClient(health or SlackHealth(), token=token, base_url=base_url, timeout=TIMEOUT)
 
 
 class SlackNotifier:
