@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         "--scope",
         action="append",
         default=[],
-        help="request, read, admin, challenge or decide:POLICY; may be repeated",
+        help="request, read, admin, challenge, decide:POLICY, respond:ORCHESTRATION or respond:ORIGIN; may be repeated",
     )
     create.add_argument("--rate", type=int, default=RATE, help=f"requests a minute (default {RATE})")
     create.set_defaults(command=_create)

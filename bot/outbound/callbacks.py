@@ -24,7 +24,7 @@ class CallbackSender:
     def send_callback(self, callback: SendCallbackInput) -> str:
         """One try, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is tried again."""
         secret = callback_secret(self._secrets, callback.asked_with)
-        body = json.dumps(callback.event, ensure_ascii=False, separators=(",", ":"))
+        body = json.dumps(callback.event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         answer = self._http.post(
             callback.url,
             body.encode(),

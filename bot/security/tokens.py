@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.names import is_own_orchestration
+from orchestration.domain.responses import origin_of
 
 FILE: Final = "tokens.toml"
 PREFIX: Final = "csn_"
@@ -26,10 +28,12 @@ READ: Final = "read"
 ADMIN: Final = "admin"
 CHALLENGE: Final = "challenge"
 DECIDE: Final = "decide:"
+RESPOND: Final = "respond:"
 
 _NAME: Final = re.compile(r"^[a-z0-9][a-z0-9._-]{0,59}$")
 _OWNER: Final = re.compile(r"^[UW][A-Z0-9]{1,30}$")
-_SCOPE: Final = re.compile(r"^(request|read|admin|challenge|decide:[a-z][a-z0-9-]{0,39})$")
+_SCOPE: Final = re.compile(r"(request|read|admin|challenge|decide:[a-z][a-z0-9-]{0,39}|respond:[!-~]{1,200})")
+_SCOPES: Final = "request, read, admin, challenge, decide:POLICY, respond:ORCHESTRATION or respond:ORIGIN"
 
 
 class TokenError(CountersignError):
@@ -56,6 +60,11 @@ class Token:
     def policies(self) -> frozenset[str]:
         """The policies whose requests it may decide."""
         return frozenset(scope.removeprefix(DECIDE) for scope in self.scopes if scope.startswith(DECIDE))
+
+    @property
+    def receivers(self) -> frozenset[str]:
+        """To whom it may have an outcome sent in a form of its own: orchestrations by name, and origins of URLs."""
+        return frozenset(scope.removeprefix(RESPOND) for scope in self.scopes if scope.startswith(RESPOND))
 
 
 class TokenFile:
@@ -94,14 +103,10 @@ class TokenFile:
         if not _OWNER.match(owner):
             raise TokenError(f"--owner: {owner!r} is not a person's ID, such as U02ALICE.")
         for scope in scopes:
-            if not _SCOPE.match(scope):
-                raise TokenError(
-                    f"--scope: {scope!r} must be request, read, admin, challenge or decide:POLICY."
-                )
+            if (fault := _scope_fault(scope)) is not None:
+                raise TokenError(f"--scope: {scope!r} {fault}.")
         if not scopes:
-            raise TokenError(
-                "--scope: give at least one of request, read, admin, challenge or decide:POLICY."
-            )
+            raise TokenError(f"--scope: give at least one of {_SCOPES}.")
         if rate < 1:
             raise TokenError("--rate: must be at least 1 request a minute.")
         secret = PREFIX + secrets.token_urlsafe(32)
@@ -166,6 +171,24 @@ class TokenFile:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._refresh()
             yield
+
+
+def _scope_fault(scope: str) -> str | None:
+    """What is wrong with it; None where it is a scope."""
+    if not _SCOPE.fullmatch(scope):
+        return f"must be {_SCOPES}"
+    name = scope.removeprefix(RESPOND)
+    if not scope.startswith(RESPOND):
+        return None
+    if is_own_orchestration(name):
+        return "names an orchestration of Countersign's own, and none of these takes a response"
+    if "://" not in name:
+        return None
+    try:
+        origin = origin_of(name)
+    except ValueError as error:
+        return f"must name an origin, such as respond:https://flows.example: {name} {error}"
+    return None if origin == name else f"must name the origin alone: {RESPOND}{origin}"
 
 
 def _hash(secret: str) -> str:

@@ -17,6 +17,7 @@ from orchestration.approval.outbox_items import (
     RunAction,
     SendCallback,
     SendMessage,
+    SendResponse,
     SignReceipt,
 )
 from orchestration.approval.record import Record
@@ -32,7 +33,7 @@ from orchestration.domain.effects import (
     SendMessageInput,
     SignReceiptInput,
 )
-from orchestration.domain.request import CardRef
+from orchestration.domain.request import CardRef, Notified
 
 DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
@@ -43,7 +44,7 @@ class ActivityInputs:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def build(  # noqa: PLR0911 - one arm for each kind of item
+    def build(  # noqa: C901, PLR0911 - one arm for each kind of item
         self, item: AnyOutboxItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
@@ -101,6 +102,8 @@ class ActivityInputs:
                 return self._build_callback(attempt)
             case NotifyInstance():
                 return self._build_notification(attempt)
+            case SendResponse():
+                return self._build_response(attempt)
 
     def _link(self, notice: Notice) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
@@ -169,5 +172,26 @@ class ActivityInputs:
             request_id=record.request_id,
             target=record.request.notify_instance,
             data=projection.outcome_event(self._record)["data"],
+            attempt=attempt,
+        )
+
+    def _build_response(self, attempt: int) -> tuple[str, BaseModel]:
+        record, target = self._record, self._record.request.respond
+        if target is None:
+            raise AssertionError("nobody waits for a response")
+        payload = target.filled_in(projection.response_parts(record))
+        if target.address is not None:
+            return "send_callback", SendCallbackInput(
+                url=target.address,
+                id=f"{projection.outcome_id(record)}:response",
+                asked_with=record.request.asked_with,
+                event=payload,
+                attempt=attempt,
+            )
+        return "notify_instance", NotifyInstanceInput(
+            request_id=record.request_id,
+            target=Notified(id=target.instance_id or "", event=target.event_name or ""),
+            orchestration=record.request.responds_to or "",
+            data=payload,
             attempt=attempt,
         )

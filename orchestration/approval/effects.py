@@ -18,6 +18,7 @@ from orchestration.approval.outbox_items import (
     PostCard,
     RunAction,
     SendCallback,
+    SendResponse,
     SignReceipt,
 )
 from orchestration.approval.outcome_effects import OutcomeEffects
@@ -79,6 +80,8 @@ class Effects(Posts):
                 self.outcome.signed(delivery.answer)
             case SendCallback(again=True):
                 self.post_reply(StepKind.ACTION_DONE, to=self._record.request.callback_url)
+            case SendResponse(again=True):
+                self.outcome.response_sent_again()
             case _:
                 pass
         if delivery.unsure:
@@ -115,5 +118,7 @@ class Effects(Posts):
                 self.outcome.callback_given_up(problem)
             case NotifyInstance():
                 self.outcome.notification_refused(problem)
+            case SendResponse():
+                self.outcome.response_given_up(problem)
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)

@@ -102,6 +102,15 @@ class NotifyInstance(OutboxItem):
     kind: Literal["notify_instance"] = "notify_instance"
 
 
+class SendResponse(OutboxItem):
+    """Send the outcome, in the form that the request gives it, to an instance or a URL of somebody else."""
+
+    longest_backoff: ClassVar[timedelta] = timedelta(hours=1)
+
+    kind: Literal["send_response"] = "send_response"
+    again: bool = Field(default=False, description="Whether it had been given up, and was told so")
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -111,6 +120,7 @@ AnyOutboxItem = Annotated[
     | RunAction
     | SignReceipt
     | SendCallback
-    | NotifyInstance,
+    | NotifyInstance
+    | SendResponse,
     Field(discriminator="kind"),
 ]

@@ -32,7 +32,8 @@ class OutcomeActivities:
         What the service alone stamps is left out: no token asked, and no key makes it the same as another request.
         """
         try:
-            asked = given.model_copy(update={"asked_with": None, "idempotency_key": None})
+            stamped = {"asked_with": None, "idempotency_key": None, "responds_to": None}
+            asked = given.model_copy(update=stamped)
             known = taken(asked, self._book(), self._ids)
             return Taken(given=known.model_copy(update={"asked_without_seal": True}))
         except InvalidRequestError as error:
@@ -57,6 +58,12 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
         known = ", ".join(sorted(book.policies))
         raise InvalidRequestError(
             f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
+        )
+    if request.respond is not None and request.responds_to is None:
+        raise InvalidRequestError(
+            "respond: is for programs that ask by the HTTP API, where their token's scopes say to whom. An "
+            "orchestration that asks by itself gets the outcome as its result.",
+            field="respond",
         )
     try:
         ids.person(request.requester)

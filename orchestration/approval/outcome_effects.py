@@ -12,6 +12,7 @@ from orchestration.approval.outbox_items import (
     NotifyInstance,
     RunAction,
     SendCallback,
+    SendResponse,
     SignReceipt,
 )
 from orchestration.approval.posts import Posts
@@ -65,6 +66,8 @@ class OutcomeEffects:
             self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:
             self._outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
+        if request.respond:
+            self._outbox.put("send_response", SendResponse(give_up=CALLBACKS_RETRIED_FOR))
 
     def run_actions(self) -> None:
         """What the policy says an outcome does, but for what was done already; each result goes on the card."""
@@ -79,7 +82,8 @@ class OutcomeEffects:
     def any_failed(self) -> bool:
         """Whether something that the outcome was to do was given up, and waits for somebody to have it tried again."""
         state = self._record.state
-        return state.callback_failed or any(action.status == "failed" for action in state.actions)
+        given_up = state.callback_failed or state.response_failed
+        return given_up or any(action.status == "failed" for action in state.actions)
 
     def retry_failed(self) -> bool:
         """Does again what failed; False when nothing did."""
@@ -93,6 +97,9 @@ class OutcomeEffects:
         if state.callback_failed:
             state.callback_failed = False
             self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR, again=True))
+        if state.response_failed:
+            state.response_failed = False
+            self._outbox.put("send_response", SendResponse(give_up=CALLBACKS_RETRIED_FOR, again=True))
         return True
 
     def _run(self, index: int) -> None:
@@ -116,6 +123,24 @@ class OutcomeEffects:
         url = self._record.request.callback_url
         self._ask_to_retry(self._posts.post_reply(StepKind.ACTION_FAILED, to=url, text=problem[:300]))
 
+    def response_given_up(self, problem: str) -> None:
+        """Somebody else's orchestration waits for what it never got. An instance that is gone comes never again."""
+        target = self._record.request.respond
+        if target is not None and target.url is None:
+            step = self._post_failure(target.instance_id, problem)
+            self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)
+            return
+        self._record.state.response_failed = True
+        self._ask_to_retry(
+            self._posts.post_reply(
+                StepKind.ACTION_FAILED, to=self._record.request.responds_to, text=problem[:300]
+            )
+        )
+
+    def response_sent_again(self) -> None:
+        """It had been given up, and was told so."""
+        self._posts.post_reply(StepKind.ACTION_DONE, to=self._record.request.responds_to)
+
     def _ask_to_retry(self, step: Step) -> None:
         """The owner is told what failed, and can have it tried again for some time."""
         self._record.state.retry_until = self._now() + self._record.policy.actions_retried_for
@@ -124,6 +149,9 @@ class OutcomeEffects:
     def notification_refused(self, problem: str) -> None:
         """Reported in the thread and to the owner, who cannot have it tried again: that would not help."""
         target = self._record.request.notify_instance
-        place = f"orchestration {target.id}" if target else "an orchestration"
-        step = self._posts.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])
+        step = self._post_failure(target.id if target else None, problem)
         self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)
+
+    def _post_failure(self, instance_id: str | None, problem: str) -> Step:
+        place = f"orchestration {instance_id}" if instance_id else "an orchestration"
+        return self._posts.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic import JsonValue
+
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
 from orchestration.domain.policy import Action
 from orchestration.domain.request import Outcome
+from orchestration.domain.responses import PARTS
 
 REMARK_SHOWN: Final = 500
 
@@ -79,6 +82,7 @@ def progress(record: Record) -> Progress:
         confirming=state.confirming,
         outcome=outcome(record) if record.ended else None,
         callback_failed=state.callback_failed,
+        response_failed=state.response_failed,
         receipt_pending=state.receipt_pending,
         verdicts=state.verdicts,
     )
@@ -115,13 +119,28 @@ def outcome_event(record: Record) -> dict[str, Any]:
     """The outcome as others get it; the same each time."""
     ended = outcome(record)
     asked = record.request.model_dump(
-        mode="json", exclude={"idempotency_key", "timeout", "callback_url", "notify_instance"}
+        mode="json",
+        exclude={
+            "idempotency_key",
+            "timeout",
+            "callback_url",
+            "notify_instance",
+            "respond",
+            "responds_to",
+        },
     )
     return {
         "type": f"approval.{ended.status}",
         "timestamp": ended.processed_at.isoformat(),
         "data": {"request": asked, "outcome": ended.model_dump(mode="json", by_alias=True)},
     }
+
+
+def response_parts(record: Record) -> dict[str, JsonValue]:
+    """What the payload of a response may name: see `PARTS`."""
+    ended = outcome(record)
+    parts = ended.model_dump(mode="json", include=set(PARTS))
+    return {**parts, "approved": ended.status.is_yes and ended.receipt is not None}
 
 
 def actions(record: Record) -> list[Action]:

@@ -96,6 +96,7 @@ class State(BaseModel):
     reason: str = ""
     actions: list[ActionState] = Field(default_factory=list)
     callback_failed: bool = False
+    response_failed: bool = False
     receipt_pending: bool = False
     receipt: str | None = None
     retry_until: datetime | None = None

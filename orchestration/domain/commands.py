@@ -231,6 +231,9 @@ class Progress(Recorded):
         default=None, description="Set from the moment it ends, before the cards are edited"
     )
     callback_failed: bool = Field(default=False, description="Whether the callback was given up")
+    response_failed: bool = Field(
+        default=False, description="Whether the response was, and can be tried again"
+    )
     receipt_pending: bool = Field(default=False, description="True between the outcome and its receipt")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
 from orchestration.domain.people import PersonEntry
@@ -114,16 +114,20 @@ class SendCallbackInput(Recorded):
     url: str
     id: str
     asked_with: str | None = None
-    event: dict[str, object]
+    event: JsonValue
     attempt: int = Field(ge=1)
 
 
 class NotifyInstanceInput(Recorded):
-    """Input of `notify_instance`: raise that event, with the outcome, on an orchestration that waits for it."""
+    """Input of `notify_instance`: raise that event, with the outcome, on an orchestration that waits for it.
+
+    `orchestration` is whose instance it has to be. Where it is given, an instance that is gone is a failure.
+    """
 
     request_id: str
     target: Notified
-    data: dict[str, object]
+    orchestration: str | None = None
+    data: JsonValue
     attempt: int = Field(ge=1)
 
 

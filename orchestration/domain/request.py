@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from orchestration.domain.amounts import Number, currency_apart
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
+from orchestration.domain.responses import ResponseTarget
 from orchestration.domain.text import Line, Prose
 
 APPROVAL: Final = OrchestrationName.APPROVAL
@@ -95,6 +96,13 @@ class ApprovalRequest(Model):
     timeout: Duration | None = None
     callback_url: CallbackUrl | None = Field(default=None, description="Where the outcome is POSTed, signed")
     notify_instance: Notified | None = None
+    respond: ResponseTarget | None = Field(
+        default=None, description="Who else gets the outcome, and in which form"
+    )
+    responds_to: str | None = Field(
+        default=None,
+        description="Whom the service found `respond` to name, and admitted: an orchestration, or the origin of a URL",
+    )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
     @model_validator(mode="before")
@@ -149,6 +157,11 @@ class Status(StrEnum):
     def ended(self) -> bool:
         """Whether nothing can change it any more."""
         return self not in {Status.PENDING, Status.ESCALATED}
+
+    @property
+    def is_yes(self) -> bool:
+        """Whether it was approved, by people or by rule."""
+        return self in {Status.APPROVED, Status.AUTO_APPROVED}
 
 
 class Choice(StrEnum):

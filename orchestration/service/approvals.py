@@ -367,6 +367,7 @@ def _too_late(ticket: Ticket, progress: Progress) -> Verdict:
     """For whatever comes once the request has ended; a retry has its own time, which is over too."""
     reason = Reason.ALREADY_ENDED
     if ticket.retries:
-        failed = progress.callback_failed or any(action.status == "failed" for action in progress.actions)
+        failed = progress.callback_failed or progress.response_failed
+        failed = failed or any(action.status == "failed" for action in progress.actions)
         reason = Reason.RETRY_OVER if failed else Reason.NOTHING_TO_RETRY
     return Verdict(command_id=ticket.command_id, reason=reason, ended_as=progress.status)

@@ -13,12 +13,11 @@ from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
 from orchestration.domain.names import folded, is_entity, is_own_event, is_own_orchestration, nudge_of
-from orchestration.domain.request import APPROVAL, Status
+from orchestration.domain.request import APPROVAL
 from orchestration.service.calls import named, translated, within_budget
 
 T = TypeVar("T")
 
-YES: Final = frozenset({Status.APPROVED, Status.AUTO_APPROVED})
 NOBODY_WAITS: Final = "nobody waits for it any more"
 
 
@@ -55,7 +54,14 @@ class HubAskers:
         if state is not None and is_own_orchestration(state.name):
             raise DeliveryError(f"{target.id} is an instance of Countersign's own.")
         if state is None or state.runtime_status in OVER:
+            if given.orchestration is not None:
+                what = "does not exist any more" if state is None else "has ended"
+                raise DeliveryError(f"The instance {target.id} {what}, so nobody waits for the answer.")
             return NOBODY_WAITS
+        if given.orchestration is not None and state.name != given.orchestration:
+            raise DeliveryError(
+                f"{target.id} is an instance of {state.name} now, and {given.orchestration} was to get the answer."
+            )
         with translated(named):
             raising = self._client.raise_orchestration_event(target.id, target.event, data=given.data)
             await within_budget(raising)
@@ -71,7 +77,7 @@ class HubAskers:
             return None
         if progress.outcome is None or progress.receipt_pending:
             return None
-        if progress.status in YES and progress.outcome.receipt is None:
+        if progress.status.is_yes and progress.outcome.receipt is None:
             return None
         return AskedOutcome(request=asked.request, outcome=progress.outcome)
 

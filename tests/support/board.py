@@ -39,7 +39,7 @@ class Board:
         self.changes: list[DelegateChange] = []
         self.inactive = {"U0APP", "U0GONE"}
         self.replies: list[tuple[str, Step]] = []
-        self.acted: list[tuple[str, str, dict[str, Any]]] = []
+        self.acted: list[tuple[str, str, Any]] = []
         self.pinged: list[str] = []
         self.purged: list[tuple[str, str, str]] = []
         self.edits = 0
@@ -156,7 +156,7 @@ class Board:
         self._maybe_fail("is_active")
         return person not in self.inactive
 
-    def act(self, where: str, key: str, event: dict[str, Any]) -> str:
+    def act(self, where: str, key: str, event: Any) -> str:
         self._maybe_fail("run_action")
         with self.lock:
             self.acted.append((where, key, event))

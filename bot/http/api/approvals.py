@@ -25,6 +25,7 @@ from bot.http.api.models import (
     Started,
 )
 from bot.http.api.problems import Problem
+from bot.http.api.responding import admitted_receiver
 from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
@@ -160,8 +161,12 @@ class ApprovalRoutes:
         ask = await call.body(NewApproval)
         if ask.notify_instance is not None:
             await self._check_notified(call, ask.notify_instance)
+        responds_to = None
+        if ask.respond is not None:
+            responds_to = await admitted_receiver(call.token, ask.respond, self._operations)
         request = ApprovalRequest(
             **ask.model_dump(),
+            responds_to=responds_to,
             requester=call.token.owner,
             asked_with=call.token.name,
             idempotency_key=_key(call),

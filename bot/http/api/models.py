@@ -33,6 +33,7 @@ from orchestration.domain.request import (
     RemarkKind,
     Status,
 )
+from orchestration.domain.responses import ResponseTarget
 from orchestration.domain.text import hostile, is_blank, line, prose
 from orchestration.service.messages import sentence
 
@@ -117,6 +118,11 @@ class NewApproval(Model):
     )
     notify_instance: Notified | None = Field(
         default=None, description="An orchestration that gets the outcome as an event; needs the scope admin"
+    )
+    respond: ResponseTarget | None = Field(
+        default=None,
+        description="Somebody else's waiting orchestration, which gets the outcome in a form of its own; needs the "
+        "scope `respond:ORCHESTRATION`, or `respond:ORIGIN` for a URL",
     )
     timeout: Span | None = Field(
         default=None, description="Shortens each level's own time, never lengthens it"

@@ -38,7 +38,14 @@ async def by_notify_instance(api: ApiWorld, root: str, instance_id: str, event: 
     return await api.call("POST", "/api/approvals", root, json=asked)
 
 
-WAYS = pytest.mark.parametrize("way", [by_raising, by_a_hook, by_notify_instance])
+async def by_respond(api: ApiWorld, _root: str, instance_id: str, event: str) -> ApiAnswer:
+    """By a token that may do nothing else."""
+    asked = {"policy": "deploy", "title": "x", "respond": {"instance_id": instance_id, "event_name": event}}
+    asker = api.token("asker", "U0RITA", "request", "respond:listener")
+    return await api.call("POST", "/api/approvals", asker, json=asked)
+
+
+WAYS = pytest.mark.parametrize("way", [by_raising, by_a_hook, by_notify_instance, by_respond])
 
 
 async def listening(api: ApiWorld, event: str, instance_id: str | None = None) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from durabletask import history
 from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext
@@ -24,6 +22,7 @@ from orchestration.approval.subworkflow import NUDGES_HEARD, request_approval
 from orchestration.domain.names import nudge_of
 from orchestration.domain.request import ApprovalRequest
 from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
+from tests.support.receiver import Receiver, receiver
 from tests.support.simulated import fault, no_faults
 from tests.support.world import PATIENCE_S, request_of
 
@@ -72,35 +71,6 @@ async def test_an_outcome_carries_a_receipt_that_verifies_offline_and_no_other(a
 
 
 # ---- callbacks -------------------------------------------------------------------------------------------
-
-
-class Receiver:
-    """The server that gets callbacks. It answers with each status in turn, then 204."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.url = ""
-
-    async def receive(self, request: web.Request) -> web.Response:
-        self.got.append((dict(request.headers), await request.read()))
-        status = self.statuses.pop(0) if self.statuses else 204
-        return web.Response(status=status, headers={"Location": "/elsewhere"} if status == 302 else {})
-
-
-@asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
-    application = web.Application()
-    application.router.add_post("/{tail:.*}", found.receive)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/done"
-    try:
-        yield found
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) -> None:
