@@ -58,8 +58,9 @@ from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.replicas.roster import Replica
-from orchestration.runtime.connect import SDK_LOG, Connection, connect
+from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.sdk_log import SDK_LOG
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
 from orchestration.service.approvals import ApprovalService

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,27 +25,19 @@ from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.prompt_stop import stop_promptly
+from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
+from orchestration.runtime.sdk_log import SDK_LOG
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
 
 THREADS: Final = 16
-SDK_LOG: Final = logging.getLogger("durabletask")
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
 
-class _DropCancelledTimers(logging.Filter):
-    """Drops the SDK's warning of a timer that was cancelled: no hub is told of that, so it fires all the same."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "Ignoring unexpected timerFired" not in record.getMessage()
-
-
-SDK_LOG.addFilter(_DropCancelledTimers())
-
 # A hub process is on this machine: its token is not for a proxy that the environment names.
-_OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0)]
+_OPTIONS: Final[list[tuple[str, Any]]] = [("grpc.enable_http_proxy", 0), *RECONNECT]
 
 # Where an embedded hub with a skippable clock leaves its address, for whoever is to skip its time.
 HUB_ADDRESS_FILE: Final = "hub.address"
@@ -123,6 +114,12 @@ class Connection:
         return self._client([])
 
     def _client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
+        """Its calls wait for a hub that is away for a moment."""
+        waiting = ReconnectingInterceptor(lambda: client._channel)  # noqa: SLF001 - the SDK makes a new one now and then
+        client = self._plain_client([*interceptors, waiting])
+        return client
+
+    def _plain_client(self, interceptors: list[AsyncClientInterceptor]) -> AsyncTaskHubGrpcClient:
         if self._scheduler is None:
             return AsyncTaskHubGrpcClient(
                 host_address=self._address,
@@ -161,6 +158,7 @@ class Connection:
                 channel_options=GrpcChannelOptions(raw_options=_OPTIONS),
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
+                resiliency_options=WORKER_RECONNECT,
                 logger=SDK_LOG,
                 emit_trace_spans=False,
             )

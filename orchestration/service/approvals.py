@@ -54,7 +54,15 @@ from orchestration.domain.request import (
 )
 from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
-from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, state_of, translated, within_budget
+from orchestration.service.calls import (
+    FIRST_LOOK,
+    SHORTEST_LOOK,
+    SLOWEST_LOOK,
+    answers,
+    state_of,
+    translated,
+    within_budget,
+)
 from orchestration.service.hub_warnings import hub_warnings
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
@@ -276,8 +284,11 @@ class ApprovalService:
         deadline = asyncio.get_running_loop().time() + timeout
         pause = FIRST_LOOK
         while True:
-            with contextlib.suppress(HubUnavailableError):
-                state = await self._known(ticket.request_id)
+            # A look waits for a hub that is away, but never for longer than the caller does.
+            left = max(deadline - asyncio.get_running_loop().time(), SHORTEST_LOOK)
+            with contextlib.suppress(HubUnavailableError, TimeoutError):
+                async with asyncio.timeout(left):
+                    state = await self._known(ticket.request_id)
                 progress = progress_of(state)
                 if found := _find(progress, ticket):
                     return found
@@ -292,7 +303,7 @@ class ApprovalService:
 
     async def reachable(self) -> bool:
         """Whether the hub answers. Raises `HubUnavailableError` when it does not."""
-        await state_of(self._client, "countersign-readiness")
+        await answers(self._client)
         return True
 
     async def warnings(self) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.domain.errors import (
     CountersignError,
@@ -22,6 +23,7 @@ T = TypeVar("T")
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
 FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the answer in a few milliseconds
 SLOWEST_LOOK: Final = 0.5
+SHORTEST_LOOK: Final = 0.1  # seconds that the last look of somebody who waits no longer may take
 
 
 async def within_budget(call: Awaitable[T]) -> T:
@@ -73,3 +75,14 @@ async def state_of(
         if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT}:
             return None
         raise ours(error) from error
+
+
+async def answers(client: AsyncTaskHubGrpcClient) -> None:
+    """Returns once the hub has answered. Raises `HubUnavailableError` at once where there is no connection.
+
+    Other calls wait for the connection for a while: whoever asks after the hub's health must not.
+    """
+    stub: Any = client._get_stub()  # noqa: SLF001 - the SDK's own methods have no such argument
+    request = pb.GetInstanceRequest(instanceId="countersign-readiness")
+    with translated():
+        await within_budget(stub.GetInstance(request, wait_for_ready=False))

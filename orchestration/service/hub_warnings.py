@@ -20,6 +20,6 @@ async def hub_warnings(client: AsyncTaskHubGrpcClient) -> list[str]:
     channel: Any = client._channel  # noqa: SLF001 - a channel of our own would need the same credentials
     try:
         call = channel.unary_unary(WARNINGS)
-        return [str(warning) for warning in json.loads(await within_budget(call(b"")))]
+        return [str(warning) for warning in json.loads(await within_budget(call(b"", wait_for_ready=False)))]
     except grpc.RpcError:
         return []

@@ -21,9 +21,10 @@ from orchestration.domain.commands import Progress
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import ApprovalRequest, Choice
 from orchestration.hub.server import Hub
-from orchestration.runtime.connect import HUB_FILE, SDK_LOG, THREADS, Connection
+from orchestration.runtime.connect import HUB_FILE, THREADS, Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.sdk_log import SDK_LOG
 from orchestration.sealing.worker import SealingWorker
 from tests.support import core_world
 from tests.support.board import Board

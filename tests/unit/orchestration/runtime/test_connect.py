@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.hub import token_file
-from orchestration.runtime.connect import HUB_FILE, SDK_LOG, Scheduler, connect, parse_scheduler
+from orchestration.runtime.connect import HUB_FILE, Scheduler, connect, parse_scheduler
 from orchestration.runtime.hub_address import HubSettingError
 from tests.support.core_world import SEAL_KEYS
 
@@ -69,13 +69,6 @@ async def test_every_way_of_authenticating_makes_a_client_and_a_worker(tmp_path:
         connection.worker()
         await client.close()
         connection.close()
-
-
-def test_a_cancelled_timer_that_fires_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
-    """The SDK warns of each cancelled timer that fires. Only that warning is dropped."""
-    SDK_LOG.warning("purchase-1: Ignoring unexpected timerFired event with ID = 32.")
-    SDK_LOG.warning("purchase-1: something else")
-    assert [record.getMessage() for record in caplog.records] == ["purchase-1: something else"]
 
 
 def test_a_socket_of_somebody_else_is_refused(tmp_path: Path) -> None:

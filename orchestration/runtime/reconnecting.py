@@ -1,0 +1,95 @@
+"""Calls to a hub that is away for a moment, as while it is started again: they wait for it, within a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+from durabletask.grpc_options import GrpcWorkerResiliencyOptions
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.domain.errors import HubSilentError, HubUnavailableError
+
+# Seconds that a call waits for the connection. The service gives each call 2, and can say then that nothing was sent.
+PATIENCE: Final = 1.8
+# Seconds between two looks whether there is a connection.
+_LOOK: Final = 0.02
+
+# A hub is on this machine or in this network, so trying to connect costs little. gRPC's own pause grows to two minutes.
+RECONNECT: Final[list[tuple[str, Any]]] = [
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
+]
+# The same for workers, whose pause is random, up to this cap. The SDK's own grows to 30 s. The most that both add up
+# to is how long a worker may stay away after its hub is back.
+WORKER_RECONNECT: Final = GrpcWorkerResiliencyOptions(
+    reconnect_backoff_base_seconds=0.25, reconnect_backoff_cap_seconds=1.0
+)
+
+# A call over a channel that is closed says so itself.
+_SETTLED: Final = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.SHUTDOWN)
+
+# What changes nothing may be sent twice.
+_LOOKS: Final = (
+    pb.GetInstanceRequest,
+    pb.QueryInstancesRequest,
+    pb.ListInstanceIdsRequest,
+    pb.GetEntityRequest,
+    pb.QueryEntitiesRequest,
+)
+
+
+class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
+    """Waits for the connection before each call, and sends a call again where the hub cannot have acted on it.
+
+    `channel` gives the channel that the calls go over. `patience` is how long a call waits, in seconds. A call with
+    `wait_for_ready=False` waits for nothing, and is sent once. It has to be the last interceptor that reads or changes
+    the request.
+    """
+
+    def __init__(self, channel: Callable[[], grpc.aio.Channel | None], patience: float = PATIENCE) -> None:
+        self._channel = channel
+        self._patience = patience
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        """The answer.
+
+        Raises `HubUnavailableError` where there is no connection in time: nothing was sent. Raises `HubSilentError`
+        where the connection broke before the answer, and the hub may have done what was asked.
+        """
+        if client_call_details.wait_for_ready is False:
+            return await (await continuation(client_call_details, request))
+        until = asyncio.get_running_loop().time() + self._patience
+        while True:
+            await self._connected(until)
+            try:
+                return await (await continuation(client_call_details, request))
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                if not isinstance(request, _LOOKS) and not _unsent(error):
+                    raise HubSilentError from error
+            await _pause(until)
+
+    async def _connected(self, until: float) -> None:
+        # Not wait_for_state_change: gRPC does not bear that it is cancelled.
+        while (channel := self._channel()) and channel.get_state(try_to_connect=True) not in _SETTLED:
+            await _pause(until)
+
+
+async def _pause(until: float) -> None:
+    """Raises `HubUnavailableError` once the time is over."""
+    if asyncio.get_running_loop().time() >= until:
+        raise HubUnavailableError
+    await asyncio.sleep(_LOOK)
+
+
+def _unsent(error: grpc.aio.AioRpcError) -> bool:
+    """Whether nothing can have come of the call: there was no connection, or the hub says that it did not take it.
+
+    The hub answers in sentences. What gRPC itself says, such as that the connection was reset, has no full stop.
+    """
+    details = error.details() or ""
+    return details.startswith("failed to connect") or details.endswith(".")
