@@ -31,6 +31,8 @@ FIND: Final = (
     "SELECT sequence, starts, ends, hash FROM entries "
     "WHERE request = ? AND nonce = ? AND request <> '' AND kind = ? ORDER BY sequence"
 )
+# Seconds to wait for another program that has it locked. What could not be written is tried again later.
+_LOCK_S: Final = 1.0
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -129,7 +131,7 @@ def _code(error: sqlite3.DatabaseError) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, _LOCK_S, isolation_level=None, check_same_thread=False)
     try:
         # A commit need not reach the disk: what is lost with it is read from the log again.
         db.execute("PRAGMA journal_mode = WAL")

@@ -31,7 +31,16 @@ log = logging.getLogger(__name__)
 
 FOLDER: Final = "records"  # in the data directory
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_ROOM_FOR_SQLITE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+# A disk without room, or another program that has the index locked, such as a backup tool.
+_PASSES_IN_SQLITE: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    }
+)
 
 
 class RecordLog:
@@ -55,16 +64,16 @@ class RecordLog:
         """Goes on with a log of `folder` that no other process writes, or begins one.
 
         `issuer` is the server's own address, which every entry names; `now` is this machine's clock. A log that was cut
-        or changed is left as it is, and another one is begun. On a disk without room it is opened as soon as there is
-        some: until then nothing is signed. Raises `RecordsUnavailableError` where it cannot be opened for another
-        reason.
+        or changed is left as it is, and another one is begun. On a disk without room, or where another program has it
+        locked, it is opened as soon as that has passed: until then nothing is signed. Raises
+        `RecordsUnavailableError` where it cannot be opened for another reason.
         """
         found = cls(folder, _Signer(keys, issuer, now))
         try:
             with found._lock:
                 found._opened()
         except RecordsUnavailableError as error:
-            if not _is_for_want_of_room(error.__cause__):
+            if not _passes(error.__cause__):
                 raise
         return found
 
@@ -225,11 +234,11 @@ def _begin(folder: Path, sign: _Signer) -> Chain:
             continue
 
 
-def _is_for_want_of_room(error: BaseException | None) -> bool:
-    """Whether that is why: it passes, and what waits for it is safe meanwhile."""
+def _passes(error: BaseException | None) -> bool:
+    """Whether that passes: what waits for it is safe meanwhile."""
     if isinstance(error, sqlite3.Error):
         # The extended codes have the kind in their last byte.
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM_FOR_SQLITE
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSES_IN_SQLITE
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 

@@ -44,5 +44,9 @@ class FullError(RefusedError):
     """The disk is full: the request was not recorded and may be sent again when there is space."""
 
 
+class LockedError(HubError):
+    """Another program has the file locked: the request was not recorded and may be sent again when it is not."""
+
+
 class DamagedError(HubError):
     """The file is damaged: restore it from a backup."""

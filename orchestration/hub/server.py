@@ -21,13 +21,13 @@ from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.engine.work_limit import WORK_LIMIT
 from orchestration.hub.engine.workers import LOOKS
-from orchestration.hub.errors import HubError
+from orchestration.hub.errors import FullError, HubError, LockedError
 from orchestration.hub.protocol import wire
 from orchestration.hub.service import calls as service
 from orchestration.hub.service import clock_service, routes, warnings_service
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage import file
-from orchestration.hub.storage.group_commit import GroupCommitStore
+from orchestration.hub.storage.group_commit import PATIENCE_S, GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import busy_polling
@@ -40,6 +40,8 @@ _T = TypeVar("_T")
 
 # The SDK's worker reconnects after 120 s without a message.
 _PING_S: Final = 30.0
+# Between two tries to write what must be written.
+_AGAIN_S: Final = 1.0
 # How long calls in progress may take when the hub stops.
 _GRACE_S: Final = 1.0
 # Where an answer of a worker was lost on the way, what it holds is its own for so many leases more.
@@ -215,7 +217,7 @@ class Hub:
             stack.callback(lock.close)
             db = file.connect(self._path)
             stack.callback(db.close)
-            reader = file.reader(self._path)
+            reader = file.reader(self._path, PATIENCE_S)
             stack.callback(reader.close)
             self._restore_clock(db)
             self._time_keeper.restore(Transaction(db, self.clock, AfterCommit()))
@@ -289,7 +291,7 @@ def _connect(
     def after_batch() -> bool:
         more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
         while dispatcher.too_long:
-            task = asyncio.create_task(store.run(partial(turns.fail_too_long, key=dispatcher.too_long.pop())))
+            task = asyncio.create_task(_fail_too_long(store, dispatcher.too_long.pop()))
             # The loop keeps no reference to a task, so one is kept here until it is done.
             failing.add(task)
             task.add_done_callback(failing.discard)
@@ -302,6 +304,17 @@ def _connect(
     store.before_commit = dispatcher.dispatch_early
     store.on_commit = on_commit
     store.after_batch = after_batch
+
+
+async def _fail_too_long(store: GroupCommitStore, key: int) -> None:
+    """Fail the instance, however long the file cannot be written. Nothing else would ever look at it again."""
+    while True:
+        try:
+            await store.run(partial(turns.fail_too_long, key=key))
+        except (FullError, LockedError):
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def _skips(tx: Transaction) -> list[tuple[int, int]]:

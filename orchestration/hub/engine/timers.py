@@ -8,7 +8,7 @@ from typing import Any, Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import entities, inbox, instances
-from orchestration.hub.errors import FullError
+from orchestration.hub.errors import FullError, LockedError
 from orchestration.hub.protocol import wire
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.group_commit import GroupCommitStore
@@ -103,7 +103,7 @@ class TimerLoop:
             self._wake.clear()
             try:
                 pause = await self._fire()
-            except FullError:
+            except (FullError, LockedError):
                 pause = _PAUSE_S
             except Exception:  # noqa: BLE001  # logged; a hub whose timers stopped would be worse
                 _log.exception("Timers could not be fired; trying again.")

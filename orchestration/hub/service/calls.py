@@ -31,7 +31,7 @@ from orchestration.hub.engine import (
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.protocol import statuses
-from orchestration.hub.storage.group_commit import GroupCommitStore
+from orchestration.hub.storage.group_commit import GroupCommitStore, explained
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
 
@@ -70,7 +70,10 @@ class TaskHubService:
 
     async def _read(self, listing_function: Callable[..., _T], *arguments: Any) -> _T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._reading, listing_function, self._reader, *arguments)
+        try:
+            return await loop.run_in_executor(self._reading, listing_function, self._reader, *arguments)
+        except sqlite3.Error as error:
+            raise explained(error) from error
 
     # Clients.
 

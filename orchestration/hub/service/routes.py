@@ -30,6 +30,9 @@ _STATUS: Final = {
     errors.HubError: grpc.StatusCode.UNAVAILABLE,
 }
 
+# Seconds for which a worker's answer waits where another program has the file locked. What is refused is done again.
+_WORKERS_PATIENCE_S: Final = 60.0
+
 
 def _as_rpc_error(error: Exception, name: str) -> rpc.RpcError:
     """The error as a gRPC status and a sentence for the caller."""
@@ -60,7 +63,7 @@ def _unary(
             if isinstance(outcome, Message):
                 answer(outcome)
             elif isinstance(outcome, Completion):
-                store.submit(outcome.change, partial(_completed, outcome, answer))
+                store.submit(outcome.change, partial(_completed, outcome, answer), _WORKERS_PATIENCE_S)
             else:
                 store.submit(outcome, answer)
         except Exception as error:  # noqa: BLE001  # here, in `answer` and in streams, errors become statuses

@@ -32,7 +32,16 @@ _CACHE_KIB: Final = 16 * 1024
 _LOG_PAGES: Final = 4000
 _LOG_BYTES: Final = 16 * 1024 * 1024
 _OLDEST_SQLITE: Final = (3, 37, 0)
+# Seconds to wait at the start where another program has the file locked.
+LOCK_S: Final = 10.0
+_LOCKED_WORDS: Final = "Another program has it locked, such as a backup tool. Let that finish, and try again."
+_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _MAYBE_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether this is SQLite's error for a file that another program has locked."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED
 
 
 class FileLock:
@@ -71,15 +80,19 @@ def _private(path: Path) -> Path:
     return path
 
 
-def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
+def connect(
+    path: Path, migrations: tuple[str, ...] = MIGRATIONS, lock_s: float = LOCK_S
+) -> sqlite3.Connection:
     """The writer's connection to a hub's file. Creates the file where there is none; brings it to the newest schema.
 
-    Raises HubError where the file is not a hub's, is damaged, or has a newer schema. It is then not changed.
+    Raises HubError where the file is not a hub's, is damaged, or has a newer schema. It is then not changed. Also
+    where another program has it locked for longer than `lock_s` seconds. Once it is open, the connection waits for
+    nobody: whoever uses it must not be held up by another program.
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise HubError(f"SQLite {sqlite3.sqlite_version} is too old; the hub needs 3.37 or newer.")
     _refuse_foreign(_private(path))
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(path, lock_s, isolation_level=None, check_same_thread=False, cached_statements=256)
     db.row_factory = sqlite3.Row
     try:
         _refuse_newer(db, path, len(migrations))
@@ -91,6 +104,7 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
         db.execute("PRAGMA temp_store = MEMORY")
         _refuse_torn(db, path)
         _migrate(db, migrations)
+        db.execute("PRAGMA busy_timeout = 0")
     except sqlite3.DatabaseError as error:
         db.close()
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -98,6 +112,8 @@ def connect(path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Con
             raise _damaged(path, str(error)) from error
         # SQLite says "disk I/O error" of a full disk too, before it can write a single byte.
         remedy = " Is its disk full? Make room, and start again." if code in _MAYBE_FULL else ""
+        if is_locked(error):
+            remedy = f" {_LOCKED_WORDS}"
         raise HubError(f"The hub cannot open {path}: {error}.{remedy}") from error
     except UnicodeDecodeError as error:
         db.close()
@@ -113,10 +129,10 @@ def log_of(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
-def reader(path: Path) -> sqlite3.Connection:
-    """A connection that can only read, for one thread."""
+def reader(path: Path, lock_s: float = LOCK_S) -> sqlite3.Connection:
+    """A connection that can only read, for one thread. It waits for so many seconds where the file is locked."""
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=ro", lock_s, uri=True, isolation_level=None, check_same_thread=False
     )
     db.row_factory = sqlite3.Row
     try:
@@ -135,25 +151,25 @@ def _schema_damaged() -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError("its schema is damaged")
 
 
-def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:
+def snapshot(path: Path, lock_s: float = LOCK_S) -> tuple[sqlite3.Connection, int]:
     """A connection that sees a hub's file as it is now until it is closed, and the version of the file's schema.
 
     A hub may serve the file meanwhile. Nothing here opens the file except through SQLite: when a process closes a
-    file, it loses every lock that it has on it. Raises HubError where there is no file, it is not a hub's, or it
-    has a newer schema.
+    file, it loses every lock that it has on it. Raises HubError where there is no file, it is not a hub's, it has a
+    newer schema, or another program has it locked for longer than `lock_s` seconds.
     """
     if not path.is_file():
         raise HubError(f"There is no file {path}.")
     try:
-        db = reader(path)
+        db = reader(path, lock_s)
     except sqlite3.DatabaseError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     try:
         db.execute("BEGIN")
         application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _IDENTITY)
     except sqlite3.DatabaseError as error:
         db.close()
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if application == _APPLICATION_ID and version <= len(MIGRATIONS):
         return db, int(version)
     db.close()
@@ -164,8 +180,10 @@ def snapshot(path: Path) -> tuple[sqlite3.Connection, int]:
     )
 
 
-def _unreadable(path: Path, error: sqlite3.DatabaseError) -> HubError:
-    return HubError(f"{path} cannot be read as a hub's file: {error}.")
+def unreadable(path: Path, error: sqlite3.DatabaseError) -> HubError:
+    """The error for a file that cannot be read now, or not at all."""
+    remedy = f" {_LOCKED_WORDS}" if is_locked(error) else ""
+    return HubError(f"{path} cannot be read as a hub's file: {error}.{remedy}")
 
 
 def _damaged(path: Path, how: str) -> HubError:
@@ -206,12 +224,15 @@ def _refuse_newer(db: sqlite3.Connection, path: Path, newest: int) -> None:
 
 
 def _refuse_torn(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file that is shorter than its header says, or damaged. Its log is written back into it first."""
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Refuse a file that is shorter than its header says, or damaged. Its log is written back into it first.
+
+    Where another program keeps the log from being written back, the file may be shorter for that.
+    """
+    _, logged, written_back = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     expected = pages * db.execute("PRAGMA page_size").fetchone()[0]
     size = path.stat().st_size
-    if size < expected:
+    if size < expected and logged == written_back:
         raise _damaged(path, f"{size:,} bytes where there should be {expected:,}")
     if size <= _VERIFIED_WHOLE:
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from orchestration.hub.errors import DamagedError, FullError, HubError, RefusedError
+from orchestration.hub.errors import DamagedError, FullError, HubError, LockedError, RefusedError
 from orchestration.hub.storage import clock as clocks
+from orchestration.hub.storage.file import is_locked
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 
 _log: Final = logging.getLogger(__name__)
@@ -27,12 +28,18 @@ _T = TypeVar("_T")
 # Limits how long one transaction keeps the event loop from its sockets: to about 10 ms.
 _BATCH: Final = 128
 
+# Seconds for which an operation waits while another program has the file locked, and between two looks whether it has.
+PATIENCE_S: Final = 5.0
+_LOOK_S: Final = 0.05
+
 _CLOSING: Final = "The hub is shutting down; try again when it is back."
 
 
 class _Pending(NamedTuple):
     operation: Callable[[Transaction], Any]
     answer: Callable[[Any], None]
+    # Until when it waits where the file is locked, by the event loop's time.
+    until: float
 
 
 class GroupCommitStore:
@@ -54,20 +61,28 @@ class GroupCommitStore:
         self._queue: deque[_Pending] = deque()
         self._scheduled = False
         self._closing = False
+        # Since when another program has had the file locked, by the event loop's time.
+        self._locked_since: float | None = None
         self.on_change: Callable[[Transaction], None] = lambda _transaction: None
         self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[AfterCommit], None] = lambda _after_commit: None
         self.after_batch: Callable[[], bool] = lambda: False
 
-    def submit(self, operation: Callable[[Transaction], Any], answer: Callable[[Any], None]) -> None:
+    def submit(
+        self,
+        operation: Callable[[Transaction], Any],
+        answer: Callable[[Any], None],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         """Run an operation. `answer` is called once: with the result when it is on disk, or with the error.
 
         An operation that refuses (raises `RefusedError`) does so before it changes anything. The error is
-        FullError where the disk is full. Raises HubError where the store is being closed.
+        FullError where the disk is full, and LockedError where another program has had the file locked for
+        `patience_s` seconds; until then the operation waits. Raises HubError where the store is being closed.
         """
         if self._closing:
             raise HubError(_CLOSING)
-        self._queue.append(_Pending(operation, answer))
+        self._queue.append(_Pending(operation, answer, self._loop.time() + patience_s))
         self.wake()
 
     async def run(self, operation: Callable[[Transaction], _T]) -> _T:
@@ -83,7 +98,7 @@ class GroupCommitStore:
         try:
             return operation(Transaction(self._db, self._clock, AfterCommit(), self._run_once))
         except sqlite3.Error as error:
-            raise _explain(error) from error
+            raise explained(error) from error
 
     def read_all(self, operation: Callable[[Transaction], _T]) -> _T:
         """The result of many reads of one moment. SQLite takes and releases its locks once for all of them.
@@ -116,27 +131,64 @@ class GroupCommitStore:
         """Run the next batch of the queue, and leave the loop to its sockets before the one after it."""
         self._scheduled = False
         try:
-            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            size = 0 if self._locked_since is not None else min(_BATCH, len(self._queue))
+            batch = [self._queue.popleft() for _ in range(size)]
             if batch:
                 self._run_batch(batch)
             more = self.after_batch()
-        except Exception:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
-            _log.exception("Dispatching work failed; it is tried again with the next request.")
+        except Exception as error:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             more = False
-        if more or self._queue:
+            if is_locked(error):
+                self._wait_for_file()
+            else:
+                _log.exception("Dispatching work failed; it is tried again with the next request.")
+        if more or (self._queue and self._locked_since is None):
             self.wake()
+
+    def _wait_for_file(self) -> None:
+        """Another program has the file locked: run nothing until it has not. Reads go on where SQLite lets them."""
+        if self._locked_since is None:
+            self._locked_since = self._loop.time()
+            _log.warning(
+                "Another program has the hub's file locked, such as a backup tool. The hub waits for it."
+            )
+            self._loop.call_later(_LOOK_S, self._look_at_lock)
+
+    def _look_at_lock(self) -> None:
+        """Go on where the file is locked no longer, and tell whoever has waited for too long."""
+        now = self._loop.time()
+        if self._is_free():
+            since = self._locked_since or now
+            self._locked_since = None
+            _log.warning("The hub's file was locked by another program for %.1f s.", now - since)
+            self.wake()
+            return
+        for pending in [one for one in self._queue if one.until <= now]:
+            self._queue.remove(pending)
+            _answer(pending, _locked())
+        self._loop.call_later(_LOOK_S, self._look_at_lock)
+
+    def _is_free(self) -> bool:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            return not is_locked(error)  # whatever else it is, the operations meet it and are told
+        self._db.execute("ROLLBACK")
+        return True
 
     def _run_batch(self, batch: list[_Pending]) -> None:
         after_commit = AfterCommit()
         try:
             outcomes = self._commit(batch, after_commit)
         except Exception as error:  # noqa: BLE001  # whatever happened, each caller is told, and the hub lives on
-            if len(batch) > 1:
+            if is_locked(error):
+                self._queue.extendleft(reversed(batch))
+                self._wait_for_file()
+            elif len(batch) > 1:
                 # One operation broke the transaction of all. Run alone, each gets its own answer.
-                for pending in batch:
-                    self._run_batch([pending])
+                self._run_alone(batch)
             else:
-                _answer(batch[0], _explain(error))
+                _answer(batch[0], explained(error))
             return
         try:
             self.on_commit(after_commit)
@@ -144,6 +196,14 @@ class GroupCommitStore:
             _log.exception("What follows from a commit failed.")
         for pending, outcome in zip(batch, outcomes, strict=True):
             _answer(pending, outcome)
+
+    def _run_alone(self, batch: list[_Pending]) -> None:
+        for count, pending in enumerate(batch, 1):
+            self._run_batch([pending])
+            if self._locked_since is not None:
+                for place, waiting in enumerate(batch[count:], 1):
+                    self._queue.insert(place, waiting)
+                return
 
     def _commit(self, batch: list[_Pending], after_commit: AfterCommit) -> list[Any]:
         """Run a batch in one transaction and COMMIT it; returns the outcomes. This is where the hub commits."""
@@ -195,8 +255,15 @@ def _nothing() -> None:
     """There is nothing to take back."""
 
 
-def _explain(error: Exception) -> Exception:
-    """The error as one of the hub's own, where the disk or the file is the cause."""
+def _locked() -> LockedError:
+    return LockedError(
+        "Another program has the hub's file locked, such as a backup tool: nothing was recorded. Send the request "
+        "again when that program has finished."
+    )
+
+
+def explained(error: Exception) -> Exception:
+    """The error as one of the hub's own, where the disk or the file is the cause. Logs what operators must know."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         if not isinstance(error, HubError):
@@ -209,6 +276,8 @@ def _explain(error: Exception) -> Exception:
         return FullError(
             "The hub's disk is full: nothing was recorded. Free some space and send the request again."
         )
+    if is_locked(error):
+        return _locked()
     _log.error("The hub's file failed.", exc_info=error)
     if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return DamagedError("The hub's file is damaged. Stop the hub and restore the file from a backup.")

@@ -131,6 +131,8 @@ def check(path: Path) -> Report:
         try:
             _check(db, report)
         except sqlite3.DatabaseError as error:
+            if file.is_locked(error):
+                raise file.unreadable(path, error) from error
             report.add(f"pages: SQLite cannot read on: {error}")
     return report
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from orchestration.hub.engine import endings
-from orchestration.hub.errors import FullError
+from orchestration.hub.errors import FullError, LockedError
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
@@ -140,7 +140,7 @@ class Housekeeper:
                 self._position, self._began = SweepPosition(), time.monotonic()
             try:
                 more = await self._step()
-            except FullError:
+            except (FullError, LockedError):
                 more = False
             except Exception:  # noqa: BLE001  # logged; the hub goes on, and so does this task
                 _log.exception("Housekeeping failed; it is tried again.")

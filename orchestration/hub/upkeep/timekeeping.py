@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from orchestration.hub.errors import FullError
+from orchestration.hub.errors import FullError, LockedError
 from orchestration.hub.protocol import wire
 from orchestration.hub.storage.clock import (
     DAY,
@@ -110,7 +110,7 @@ class TimeKeeper:
             await asyncio.sleep(_LOOK_S)
             try:
                 await self._look(store, moved)
-            except FullError:
+            except (FullError, LockedError):
                 continue  # the next look is soon
             except Exception:  # noqa: BLE001  # logged; a hub that no longer looked at its clock would be worse
                 _log.exception("The clock could not be looked at; trying again.")

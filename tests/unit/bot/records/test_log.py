@@ -286,6 +286,25 @@ def test_a_server_starts_on_a_full_disk_and_signs_once_there_is_room(
     assert [kind for kind, _ in server.entries()] == [*(before or ["opened"]), "receipt"]
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_another_program_has_locked_is_waited_for(server: Server, alone: bool) -> None:
+    """For writing, or altogether, so that the log cannot be opened either."""
+    with server.open() as records:
+        [file] = server.logs()
+    other = sqlite3.connect(file.with_name(INDEX), isolation_level=None)
+    for statement in ["PRAGMA locking_mode = EXCLUSIVE"] if alone else ["BEGIN EXCLUSIVE"]:
+        other.execute(statement)
+    other.execute("UPDATE entries SET kind = kind")
+    with server.open() as records:
+        with pytest.raises(RecordsUnavailableError):
+            records.sign_receipt(ended())
+        [warning] = records.warnings()
+        assert "database is locked" in warning
+        other.close()
+        assert verify(records.sign_receipt(ended()), published(server.keys))["sequence"] == 2
+    assert [kind for kind, _ in server.entries()] == ["opened", "receipt"]
+
+
 def test_a_full_disk_at_the_start_does_not_hide_that_a_log_was_cut(server: Server, tmp_path: Path) -> None:
     """The index alone knows how long the log was."""
     nothing = tmp_path / "nothing"
