@@ -9,6 +9,9 @@ NODE_STAMP := $(NODE)/node_modules/.installed
 BIOME := $(BIN)/node $(NODE)/node_modules/@biomejs/biome/bin/biome
 TSC := $(BIN)/node $(NODE)/node_modules/typescript/bin/tsc
 
+# The tests are rewritten and compiled once, not by every process of every run.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench proof pictures lock clean
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from orchestration import hub
 from orchestration.domain.names import OrchestrationName
-
-NAME: Final = "hub"
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand's line to `countersign --help`."""
     commands.add_parser(
-        NAME, help="the task hub as a process of its own; check and backup of its file (see hub --help)"
+        "hub", help="the task hub as a process of its own; check and backup of its file (see hub --help)"
     )
 
 

@@ -10,47 +10,32 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
-from bot.cli import (
-    ask,
-    audit,
-    cancel,
-    demo,
-    export,
-    hub,
-    key,
-    policies,
-    run,
-    secret,
-    simulate,
-    status,
-    token,
-    verify,
-)
-from bot.cli import list as list_
 from bot.cli.library_logs import quieten
 from bot.terminal import OneLineFormatter, OutputError, complain, explain, flush, take_any_text
 from orchestration.domain.errors import CountersignError
 
-# In the order in which `--help` lists them.
+# Modules of this folder, in the order in which `--help` lists them. One is imported where it is called: all of them
+# take longer to import than most of them take to run.
 SUBCOMMANDS: Final = (
-    run,
-    demo,
-    simulate,
-    ask,
-    status,
-    list_,
-    cancel,
-    export,
-    verify,
-    audit,
-    key,
-    secret,
-    token,
-    policies,
-    hub,
+    "run",
+    "demo",
+    "simulate",
+    "ask",
+    "status",
+    "list",
+    "cancel",
+    "export",
+    "verify",
+    "audit",
+    "key",
+    "secret",
+    "token",
+    "policies",
+    "hub",
 )
 NOT_DONE: Final = 4
 INTERRUPTED: Final = 130
@@ -83,9 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if words[:1] == [hub.NAME]:
-        return hub.run(words[1:])
-    given = _parser().parse_args(words)
+    called = [word for word in words[:1] if word in SUBCOMMANDS]
+    if called == ["hub"]:
+        hub_exit_status: int = _module("hub").run(words[1:])
+        return hub_exit_status
+    given = _parser(called or SUBCOMMANDS).parse_args(words)
     handler = logging.StreamHandler()
     handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)-7s %(name)s  %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -102,10 +89,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(NOT_DONE)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(subcommands: Sequence[str] = SUBCOMMANDS) -> argparse.ArgumentParser:
     parser = _Parser(prog="countersign", description="Durable human approvals in Slack.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"countersign {version('countersign')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for subcommand in SUBCOMMANDS:
-        subcommand.add(commands)
+    for subcommand in subcommands:
+        _module(subcommand).add(commands)
     return parser
+
+
+def _module(subcommand: str) -> Any:
+    return import_module(f"bot.cli.{subcommand}")

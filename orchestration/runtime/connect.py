@@ -10,9 +10,6 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
-from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
@@ -193,23 +190,29 @@ class Connection:
         if self.hub:
             self.hub.stop()
 
+    # Imported late: only a scheduler in Azure needs the package, which takes a while to import.
+
     @staticmethod
     def _credential(scheduler: Scheduler) -> TokenCredential | None:
+        from azure import identity  # noqa: PLC0415
+
         match scheduler.authentication:
             case "ManagedIdentity":
-                return ManagedIdentityCredential(client_id=scheduler.client_id)
+                return identity.ManagedIdentityCredential(client_id=scheduler.client_id)
             case "DefaultAzure":
-                return DefaultAzureCredential()
+                return identity.DefaultAzureCredential()
             case _:
                 return None
 
     @staticmethod
     def _async_credential(scheduler: Scheduler) -> AsyncTokenCredential | None:
+        from azure.identity import aio  # noqa: PLC0415
+
         match scheduler.authentication:
             case "ManagedIdentity":
-                return AsyncManagedIdentityCredential(client_id=scheduler.client_id)
+                return aio.ManagedIdentityCredential(client_id=scheduler.client_id)
             case "DefaultAzure":
-                return AsyncDefaultAzureCredential()
+                return aio.DefaultAzureCredential()
             case _:
                 return None
 

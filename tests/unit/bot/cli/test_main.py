@@ -1,0 +1,53 @@
+"""The table of the subcommands, and what a call of one costs."""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import bot.cli
+from bot.cli.main import SUBCOMMANDS, main
+
+IMPORTED = """
+import sys
+from bot.cli.main import main
+try:
+    main(["status", "--help"])
+finally:
+    print(*(name for name in sys.modules if name.startswith("bot.cli.")), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_a_subcommand_is_the_module_of_its_name(name: str) -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    import_module(f"bot.cli.{name}").add(commands)
+    assert [*commands.choices] == [name]
+
+
+def test_every_subcommand_can_be_called() -> None:
+    modules = {
+        module.name: import_module(f"bot.cli.{module.name}")
+        for module in pkgutil.iter_modules(bot.cli.__path__)
+    }
+    assert {name for name, module in modules.items() if hasattr(module, "add")} == set(SUBCOMMANDS)
+
+
+def test_a_call_imports_no_other_subcommand() -> None:
+    """All of them take longer to import than most take to run."""
+    ran = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True)
+    imported = {name.rpartition(".")[2] for name in ran.stderr.split()}
+    assert imported & set(SUBCOMMANDS) == {"status"}
+    assert ran.stdout.startswith("usage: countersign status")
+
+
+def test_without_a_subcommand_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n    {name} " in said for name in SUBCOMMANDS)
