@@ -222,6 +222,7 @@ class RecordingStream:
     def __init__(self) -> None:
         self.items: list[pb.WorkItem] = []
         self.blocked = False
+        self.waiting = 0
         self.heard = 0
         self.pings = 0
         self.peer: object = self

@@ -355,7 +355,7 @@ class Dispatcher:
             item, work = found if found is not None else (None, 0)
         if item is None:
             return None
-        worker.stream.send(item)
+        worker.send(item)
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
             self._leases.pop(before, None)

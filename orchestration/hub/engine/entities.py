@@ -4,7 +4,6 @@ A lock request visits the entities of its set one after the other, and waits in 
 operation. While an entity is locked, only calls by the lock's owner are dispatched, and everything else waits.
 """
 
-import itertools
 import uuid
 from typing import Any
 
@@ -75,7 +74,7 @@ def process_inbox(tx: Transaction, key: int, entity_id: str) -> None:
             _next_lock(tx, request, head["caller"], head["caller_execution"], head["at"])
             row = tx.one(Q.entity_by_key, key)
         head = tx.one(Q.entity_inbox_head, key)
-    if head is not None and (row["lock_section"] is None or eligible(tx, row)):
+    if head is not None and (row["lock_section"] is None or eligible(tx, row, 1)):
         tx.after_commit.ready.append(ReadyWork(WorkItemKind.ENTITY, key, name_of(entity_id), None))
 
 
@@ -85,13 +84,16 @@ def is_alive(tx: Transaction, owner: str, execution: str) -> bool:
     return row is not None and row["execution"] == execution and row["status"] not in statuses.ENDED
 
 
-def eligible(tx: Transaction, row: Any) -> list[Any]:
-    """The messages that may be dispatched now: of the lock's owner while locked, else up to the next lock request."""
+def eligible(tx: Transaction, row: Any, size: int) -> list[Any]:
+    """The messages that may be dispatched now: of the lock's owner while locked, else up to the next lock request.
+
+    They are at least one, where there is any, and no more than have `size` bytes.
+    """
+    room = limits.Room(size)
+    statement, *values = Q.entity_inbox_of, row["key"]
     if row["lock_section"] is not None:
-        return tx.all(Q.entity_inbox_by, row["key"], row["lock_owner"], row["lock_owner_execution"])
-    return list(
-        itertools.takewhile(lambda one: one["section"] is None, tx.all(Q.entity_inbox_of, row["key"]))
-    )
+        statement, *values = Q.entity_inbox_by, row["key"], row["lock_owner"], row["lock_owner_execution"]
+    return tx.until(lambda one: one["section"] is not None or room.is_over(one["event"]), statement, *values)
 
 
 def _next_lock(

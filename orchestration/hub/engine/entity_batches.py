@@ -31,7 +31,7 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, EntityBatch
     row = tx.one(Q.entity_by_key, key)
     if row is None:
         return None
-    batch = entities.eligible(tx, row)
+    batch = entities.eligible(tx, row, limits.BATCH - len((row["state"] or "").encode()))
     if not batch:
         return None
     events = [pb.HistoryEvent.FromString(one["event"]) for one in batch]

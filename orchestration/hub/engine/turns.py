@@ -42,21 +42,20 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
     then the orchestrator sees the time of that event, and later events are left to later turns. See
     `SkippableClock`.
     """
-    waiting = tx.all(Q.turn_of, key, tx.now)
+    room = limits.Room(limits.TURN_EVENTS)
+    waiting = tx.until(lambda one: room.is_over(one["event"]), Q.turn_of, key, tx.now)
     row = waiting[0] if waiting else None
     if row is None:
         return None
-    if row["status"] == statuses.SUSPENDED and all(event["kind"] < inbox.CONTROL for event in waiting):
+    if row["status"] == statuses.SUSPENDED and tx.one(Q.inbox_deliverable, key, 1) is None:
         return None
-    alone = next((event for event in waiting if event["kind"] == inbox.REWIND), None)
-    if alone is not None:
-        waiting = [alone]
+    if row["kind"] == inbox.REWIND:  # it comes first: what has ended gets no other events
+        waiting = [row]
     first = waiting[0]["at"]
     at = max(tx.as_of(first), row["turned_at"])
     if clocks.skipped(tx.clock, first):
         waiting = list(itertools.takewhile(lambda event: event["at"] <= first, waiting))
     past = [piece["events"] for piece in tx.all(Q.history_of, key)]
-    waiting = _fitting(waiting)
     events = [
         wire.event(at, orchestratorStarted=pb.OrchestratorStartedEvent()),
         *(one["event"] for one in waiting),
@@ -65,15 +64,6 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
     if len(item) > limits.WORK_ITEM:
         raise TooLongError(row["id"])
     return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in waiting])
-
-
-def _fitting(waiting: list[Any]) -> list[Any]:
-    size = 0
-    for count, event in enumerate(waiting):
-        size += len(event["event"])
-        if size > limits.TURN_EVENTS and count:
-            return waiting[:count]
-    return waiting
 
 
 def fail_too_long(tx: Transaction, key: int) -> None:

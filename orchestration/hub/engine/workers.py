@@ -13,6 +13,12 @@ from orchestration.hub.transport import rpc
 # How many work items of a kind a worker holds that does not say how many it takes.
 _DEFAULT_CAPACITY: Final = 100
 
+# Bytes of work items that a worker has not taken yet. With more, it gets none until it has: they would wait in the
+# hub's memory, and another worker could do them. One work item may have as many.
+_UNTAKEN: Final = 4 * 1024 * 1024
+# Seconds between looks at a socket that is not read.
+_SOCKET_S: Final = 0.005
+
 # A worker is asked for a sign of life at each look, and is silent where none has come at so many looks in a row. Looks
 # are counted, not time: a hub that stood still itself must not take its workers for silent.
 LOOKS: Final = 4
@@ -26,7 +32,8 @@ class ConnectedWorker:
     """One worker's stream: its capacity, what it accepts, and the tokens of the work items that it holds.
 
     It is `stalled` from when it held something for too long until it completes something again. `lost` are the tokens
-    of what it held when it went `silent`. `dismissed` is set when the hub wants the stream to end.
+    of what it held when it went `silent`. It is `full` while it has not taken what it was sent. `dismissed` is set when
+    the hub wants the stream to end.
     """
 
     capacity: dict[WorkItemKind, int]
@@ -39,8 +46,22 @@ class ConnectedWorker:
     stalled: bool = False
     silent: bool = False
     lost: list[str] = field(default_factory=list)
+    full: asyncio.Event = field(default_factory=asyncio.Event)
     _heard: int = -1
     _missed: int = 0
+
+    def send(self, item: bytes) -> None:
+        """Send it a work item."""
+        self.stream.send(item)
+        if self.stream.waiting > _UNTAKEN:
+            self.full.set()
+
+    async def has_room(self) -> None:
+        """Return once it has been `full` and has taken what it was sent."""
+        await self.full.wait()
+        while self.stream.waiting > _UNTAKEN:
+            await (self.stream.drain() if self.stream.blocked else asyncio.sleep(_SOCKET_S))
+        self.full.clear()
 
     def look(self) -> bool:
         """Ask for a sign of life, unless one is still owed; returns whether one came at one of the last looks."""
@@ -77,7 +98,11 @@ def connected(request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> Co
 
 def with_room(workers: Iterable[ConnectedWorker], kind: WorkItemKind) -> list[ConnectedWorker]:
     """Those workers that take one more work item of this kind."""
-    return [worker for worker in workers if worker.free(kind) > 0 and not worker.silent]
+    return [
+        worker
+        for worker in workers
+        if worker.free(kind) > 0 and not worker.silent and not worker.full.is_set()
+    ]
 
 
 def least_busy(

@@ -19,7 +19,26 @@ WORK_ITEM: Final = 4 * 1024 * 1024 - 64 * 1024
 # Bytes of the new events of one turn; the rest waits for the next turn.
 TURN_EVENTS: Final = 2 * 1024 * 1024
 
+# Bytes of the state and the operations in one batch of an entity; the other operations wait for the next batch. Each
+# payload that goes into a batch has its own limit, so a batch of one operation always fits.
+BATCH: Final = WORK_ITEM - 64 * 1024
+
 _ID: Final = re.compile(r"[!-?A-~ ][ -~]{0,99}")
+
+
+class Room:
+    """How much more fits into one message: whatever comes first always fits."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._empty = True
+
+    def is_over(self, event: bytes) -> bool:
+        """Take room for an event; whether it was too much."""
+        self._left -= len(event)
+        over = self._left < 0 and not self._empty
+        self._empty = False
+        return over
 
 
 def too_large(payload: str | None) -> int | None:

@@ -30,6 +30,7 @@ from orchestration.hub.engine import (
 )
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
+from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.protocol import statuses
 from orchestration.hub.storage.group_commit import GroupCommitStore, explained
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
@@ -169,13 +170,21 @@ class TaskHubService:
     async def GetWorkItems(self, request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> None:
         worker = self._dispatcher.connect(request, stream)
         self._store.wake()
+        feeding = asyncio.get_running_loop().create_task(self._feed(worker))
         try:
             await worker.dismissed.wait()
             # As an error: a worker whose stream ends well asks again at once, and is given work that it cannot answer.
             raise errors.StoppingError
         finally:
+            feeding.cancel()
             # Reached however the stream ends. A worker that was killed looks like one that hung up.
             self._dispatcher.disconnect(worker)
+            self._store.wake()
+
+    async def _feed(self, worker: ConnectedWorker) -> None:
+        """Have work dispatched again whenever the worker has taken what was too much at once."""
+        while True:
+            await worker.has_room()
             self._store.wake()
 
     def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Completion:

@@ -1,6 +1,8 @@
 """What an operation sees of the hub's file, and what it asks to happen once its changes are on disk."""
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -78,6 +80,16 @@ class Transaction:
     def all(self, statement: str, *values: Any) -> list[Any]:
         """Every row."""
         return self._db.execute(statement, values).fetchall()
+
+    def until(self, enough: Callable[[Any], bool], statement: str, *values: Any) -> list[Any]:
+        """The rows up to the first for which `enough` is true, without it. Rows after it are not read."""
+        rows: list[Any] = []
+        with closing(self._db.execute(statement, values)) as found:
+            for row in found:
+                if enough(row):
+                    break
+                rows.append(row)
+        return rows
 
     def do(self, statement: str, *values: Any) -> int:
         """Run a change; returns the number of rows it changed."""

@@ -17,6 +17,10 @@ class AnswerWriter(Protocol):
         """Hand what was written to the system now."""
 
     @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken."""
+
+    @property
     def heard(self) -> int:
         """A number that changes whenever something comes from the client."""
 
@@ -62,6 +66,11 @@ class Call:
     def send(self, answer: bytes) -> None:
         """Write an answer, in order, as soon as the client has room for it."""
         self.writer.send(self, frames.message(answer))
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken, of all answers on its connection."""
+        return self.writer.waiting
 
     @property
     def heard(self) -> int:

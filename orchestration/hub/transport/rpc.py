@@ -59,6 +59,10 @@ class ResponseStream(Protocol):
         """Whether an answer still waits because the caller has not read those before it."""
 
     @property
+    def waiting(self) -> int:
+        """Bytes that the caller has not taken, of all answers on its connection."""
+
+    @property
     def heard(self) -> int:
         """A number that changes whenever something comes from the caller, also on another of its calls."""
 
