@@ -27,6 +27,7 @@ from bot.http.server import serving
 from bot.hub_membership import HubMembership
 from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
+from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.policy_reloading import PolicyReloader
 from bot.records import keeper as keeping
@@ -148,7 +149,7 @@ async def running(
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
-        sender = CallbackSender(secrets, http)
+        sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http))
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
@@ -169,7 +170,7 @@ async def running(
         activities = ApprovalActivities(
             notifier,
             SlackDirectory(slack.activities),
-            OutcomeActions(known, http, secrets),
+            OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http)),
             may_have_run=connection.may_have_run,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)

@@ -28,6 +28,7 @@ from bot.cli.receipt_file import Asked, ReceiptFile
 from bot.cli.summary import ending, standing
 from bot.terminal import LiveLine, OutputError, complain, say
 from orchestration.domain.errors import CountersignError
+from orchestration.domain.request import EventFormat
 
 APPROVED: Final = 0
 REJECTED: Final = 1
@@ -75,6 +76,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--timeout", metavar="DURATION", help="shorten each level's own time, such as 30m")
     parser.add_argument("--callback-url", metavar="URL", help="where the outcome is to be POSTed, signed")
+    parser.add_argument(
+        "--callback-format",
+        choices=list(EventFormat),
+        type=EventFormat,
+        help="how the outcome is written there: standard, or cloudevents for CloudEvents 1.0",
+    )
     parser.add_argument(
         "--wait", metavar="DURATION", type=duration, help="how long to wait here (default: until it ends)"
     )
@@ -202,7 +209,7 @@ class _Asking:
             "fields": dict(given.field),
             **{
                 name: value
-                for name in ("amount", "timeout", "callback_url")
+                for name in ("amount", "timeout", "callback_url", "callback_format")
                 if (value := getattr(given, name)) is not None
             },
         }

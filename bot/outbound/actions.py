@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final
 
+from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpAnswer, HttpClient, host_of
 from bot.outbound.signing import action_secret, signed
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput
 from orchestration.domain.errors import CountersignError, DeliveryError
 from orchestration.domain.policy import Policy
+from orchestration.domain.request import EventFormat
 
 GROUP: Final = "countersign.actions"
 ANSWER_READ: Final = 16_384  # bytes; an answer for people is a line, and the other side chooses what it sends
@@ -60,11 +62,18 @@ def missing(
 class OutcomeActions:
     """`orchestration.ports.Actions`. Safe to share between threads."""
 
-    def __init__(self, known: Mapping[str, InstalledAction], http: HttpClient, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, InstalledAction],
+        http: HttpClient,
+        secrets: Secrets,
+        cloud_events: CloudEvents,
+    ) -> None:
         """`known`: the installed actions, by name."""
         self._known = known
         self._http = http
         self._secrets = secrets
+        self._cloud_events = cloud_events
 
     def run_action(self, action: RunActionInput) -> str:
         """POSTs the event, or calls the installed action. `key` stays the same over all tries."""
@@ -77,12 +86,15 @@ class OutcomeActions:
 
         Returns the `message` or `id` of a JSON answer, else its status.
         """
-        body = json.dumps(action.event, allow_nan=False)
+        event, more = action.event, dict[str, str]()
+        if action.format is EventFormat.CLOUDEVENTS:
+            event, more = self._cloud_events.structured(action.key, event), self._cloud_events.headers(url)
+        body = json.dumps(event, allow_nan=False)
         headers = signed(action_secret(self._secrets, action.policy), action.key, body)
         answer = self._http.post(
             url,
             body.encode(),
-            {"Idempotency-Key": action.key, **headers},
+            {"Idempotency-Key": action.key, **headers, **more},
             is_final=_is_final,
             read=ANSWER_READ,
         )

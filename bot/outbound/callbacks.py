@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, host_of
 from bot.outbound.signing import callback_secret, signed
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import DeliveryError
+from orchestration.domain.request import EventFormat
 
 GONE: Final = 410
 
@@ -17,18 +19,25 @@ GONE: Final = 410
 class CallbackSender:
     """`orchestration.ports.Caller`. Safe to share between threads."""
 
-    def __init__(self, secrets: Secrets, http: HttpClient) -> None:
+    def __init__(self, secrets: Secrets, http: HttpClient, cloud_events: CloudEvents) -> None:
         self._secrets = secrets
         self._http = http
+        self._cloud_events = cloud_events
 
     def send_callback(self, callback: SendCallbackInput) -> str:
         """One try, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is tried again."""
         secret = callback_secret(self._secrets, callback.asked_with)
-        body = json.dumps(callback.event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        event, more = callback.event, dict[str, str]()
+        if callback.format is EventFormat.CLOUDEVENTS and isinstance(event, dict):
+            event, more = (
+                self._cloud_events.structured(callback.id, event),
+                self._cloud_events.headers(callback.url),
+            )
+        body = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         answer = self._http.post(
             callback.url,
             body.encode(),
-            signed(secret, callback.id, body),
+            {**signed(secret, callback.id, body), **more},
             is_final=lambda status: status == GONE,
         )
         if not answer.ok:

@@ -14,12 +14,12 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,6 +28,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bot.config import SettingError
 from bot.outbound.addresses import Network, may_be_called
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
+
+T = TypeVar("T")
 
 TIMEOUT: Final = 10.0  # seconds, for all of one try
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}|\[[0-9a-f:.]+\]")
@@ -105,11 +107,35 @@ class HttpClient:
         status. Any other one raises: `DeliveryError` for a redirect, a forbidden address and what is no URL;
         `ThrottledError` where the other system says when to try again; `TryFailedError` for the rest.
         """
-        return asyncio.run(self._post(url, body, headers, is_final, read))
+        host = host_of(url)
 
-    async def _post(
-        self, url: str, body: bytes, headers: Mapping[str, str], is_final: Callable[[int], bool], read: int
-    ) -> HttpAnswer:
+        async def take(answer: aiohttp.ClientResponse) -> HttpAnswer:
+            _check(answer, host, is_final)
+            return HttpAnswer(answer.status, await _beginning(answer.content, read))
+
+        return asyncio.run(
+            self._exchange("POST", url, {"Content-Type": "application/json", **headers}, body, take)
+        )
+
+    def ask(self, url: str, headers: Mapping[str, str], wanted: str) -> str | None:
+        """One OPTIONS, before a POST: the header `wanted` of its answer, whatever that one's status; None without it.
+
+        Raises `DeliveryError` and `TryFailedError` as `post` does where the address is not or may not be reached.
+        """
+
+        async def take(answer: aiohttp.ClientResponse) -> str | None:
+            return answer.headers.get(wanted)
+
+        return asyncio.run(self._exchange("OPTIONS", url, headers, None, take))
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        take: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    ) -> T:
         host = host_of(url)
         if self._hosts is not None and host.removesuffix(".") not in self._hosts:
             raise DeliveryError(f"{host} is not among the hosts that COUNTERSIGN_CALLBACK_HOSTS allows.")
@@ -120,17 +146,17 @@ class HttpClient:
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
-                http.post(
+                http.request(
+                    method,
                     url,
                     data=body,
-                    headers={"Content-Type": "application/json", "User-Agent": "countersign", **headers},
+                    headers={"User-Agent": "countersign", **headers},
                     # A redirect goes to an address that nobody named, and may turn the POST into a GET.
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 ) as answer,
             ):
-                _check(answer, host, is_final)
-                return HttpAnswer(answer.status, await _beginning(answer.content, read))
+                return await take(answer)
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise DeliveryError(f"{host} is not an address that can be called.") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -142,7 +168,7 @@ class HttpClient:
 
 
 class _PublicSockets:
-    """Opens the sockets of one POST, each for the very address that is about to be connected to.
+    """Opens the sockets of one request, each for the very address that is about to be connected to.
 
     A check of the name's addresses beforehand would miss a name that resolves to another address the second time.
     """

@@ -33,7 +33,7 @@ from orchestration.domain.effects import (
     SendMessageInput,
     SignReceiptInput,
 )
-from orchestration.domain.request import CardRef, Notified
+from orchestration.domain.request import CardRef, EventFormat, Notified
 
 DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
@@ -134,6 +134,7 @@ class ActivityInputs:
         return "run_action", RunActionInput(
             policy=self._record.policy.key,
             post=action.post,
+            format=action.format or EventFormat.STANDARD,
             activity=action.activity,
             key=key,
             event=projection.outcome_event(self._record),
@@ -160,6 +161,7 @@ class ActivityInputs:
             url=record.request.callback_url or "",
             id=projection.outcome_id(self._record),
             asked_with=record.request.asked_with,
+            format=record.request.callback_format or EventFormat.STANDARD,
             event=projection.outcome_event(self._record),
             attempt=attempt,
         )

@@ -59,12 +59,7 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
         raise InvalidRequestError(
             f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
         )
-    if request.respond is not None and request.responds_to is None:
-        raise InvalidRequestError(
-            "respond: is for programs that ask by the HTTP API, where their token's scopes say to whom. An "
-            "orchestration that asks by itself gets the outcome as its result.",
-            field="respond",
-        )
+    rules.check_receivers(request)
     try:
         ids.person(request.requester)
     except ValueError as error:

@@ -124,6 +124,7 @@ def outcome_event(record: Record) -> dict[str, Any]:
             "idempotency_key",
             "timeout",
             "callback_url",
+            "callback_format",
             "notify_instance",
             "respond",
             "responds_to",

@@ -9,7 +9,15 @@ from pydantic import Field, JsonValue
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
 from orchestration.domain.people import PersonEntry
-from orchestration.domain.request import ApprovalRequest, CardRef, Identity, Notified, Outcome, Recorded
+from orchestration.domain.request import (
+    ApprovalRequest,
+    CardRef,
+    EventFormat,
+    Identity,
+    Notified,
+    Outcome,
+    Recorded,
+)
 
 
 class Posting(Recorded):
@@ -85,6 +93,7 @@ class RunActionInput(Recorded):
 
     policy: str
     post: str | None = None
+    format: EventFormat = EventFormat.STANDARD
     activity: str | None = None
     key: str
     event: dict[str, object]
@@ -114,6 +123,9 @@ class SendCallbackInput(Recorded):
     url: str
     id: str
     asked_with: str | None = None
+    format: EventFormat | None = Field(
+        default=None, description="None for a response: its event is all the body"
+    )
     event: JsonValue
     attempt: int = Field(ge=1)
 

@@ -22,7 +22,7 @@ from orchestration.domain import decidability
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.matching import Demand
-from orchestration.domain.request import ApprovalRequest, Duration, Recorded, Status, to_json
+from orchestration.domain.request import ApprovalRequest, Duration, EventFormat, Recorded, Status, to_json
 
 
 class OnTimeout(StrEnum):
@@ -106,10 +106,13 @@ class Escalation(Recorded):
 
 
 class Action(Recorded):
-    """What an outcome does: exactly one of the three."""
+    """What an outcome does: exactly one of `post`, `notify` and `activity`."""
 
     post: str | None = Field(
         default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
+    )
+    format: EventFormat | None = Field(
+        default=None, description="How the outcome is written in a POST; `standard` without it"
     )
     notify: RecipientId | None = None
     activity: str | None = Field(
@@ -120,6 +123,8 @@ class Action(Recorded):
     def _one_of_three(self) -> Self:
         if sum(part is not None for part in (self.post, self.notify, self.activity)) != 1:
             raise ValueError("an action has exactly one of post, notify and activity")
+        if self.format is not None and self.post is None:
+            raise ValueError("format says how a post is written; this action has none")
         return self
 
     @property

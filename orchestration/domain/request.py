@@ -76,6 +76,13 @@ class Notified(Model):
     event: str = Field(pattern=r"^[ -~]{1,100}$")
 
 
+class EventFormat(StrEnum):
+    """How an outcome is written that is POSTed."""
+
+    STANDARD = "standard"
+    CLOUDEVENTS = "cloudevents"
+
+
 # ---- asking ----------------------------------------------------------------------------------------------
 
 
@@ -95,6 +102,9 @@ class ApprovalRequest(Model):
     asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
     timeout: Duration | None = None
     callback_url: CallbackUrl | None = Field(default=None, description="Where the outcome is POSTed, signed")
+    callback_format: EventFormat | None = Field(
+        default=None, description="How it is written there; `standard` without it"
+    )
     notify_instance: Notified | None = None
     respond: ResponseTarget | None = Field(
         default=None, description="Who else gets the outcome, and in which form"

@@ -45,6 +45,20 @@ def check_request(
     return request
 
 
+def check_receivers(request: ApprovalRequest) -> None:
+    """Whether the outcome can go where it is to go. Raises `InvalidRequestError` naming the field."""
+    if request.callback_format is not None and request.callback_url is None:
+        raise InvalidRequestError(
+            "callback_format: goes with callback_url, which is missing.", field="callback_format"
+        )
+    if request.respond is not None and request.responds_to is None:
+        raise InvalidRequestError(
+            "respond: is for programs that ask by the HTTP API, where their token's scopes say to whom. An "
+            "orchestration that asks by itself gets the outcome as its result.",
+            field="respond",
+        )
+
+
 def _check_others_suffice(request: ApprovalRequest, policy: Policy, enrolled: Collection[str] | None) -> None:
     """Raises `InvalidRequestError` where too few people are left to decide it without the requester.
 

@@ -14,6 +14,8 @@ class OrderServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer: tuple[int, dict[str, str], bytes] = (200, {}, b"{}")
         self.asked: list[tuple[str, dict[str, str], Any]] = []
+        self.allows: str | None = None  # which sender of events; None where it does not know that question
+        self.requested: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -32,6 +34,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+    def do_OPTIONS(self) -> None:
+        self.server.requested.append(self.headers["WebHook-Request-Origin"])
+        self.send_response(405 if self.server.allows is None else 200)
+        if self.server.allows is not None:
+            self.send_header("WebHook-Allowed-Origin", self.server.allows)
+            self.send_header("WebHook-Allowed-Rate", "*")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass

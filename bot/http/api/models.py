@@ -25,6 +25,7 @@ from orchestration.domain.request import (
     Choice,
     Digest,
     Duration,
+    EventFormat,
     LevelState,
     Model,
     Nonce,
@@ -115,6 +116,9 @@ class NewApproval(Model):
     ] = Field(default_factory=dict, max_length=10)
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where the outcome is POSTed, signed by the Standard Webhooks scheme"
+    )
+    callback_format: EventFormat | None = Field(
+        default=None, description="How it is written there: `standard`, or `cloudevents` for CloudEvents 1.0"
     )
     notify_instance: Notified | None = Field(
         default=None, description="An orchestration that gets the outcome as an event; needs the scope admin"

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.outbound import actions
 from bot.outbound.actions import MissingActionError, OutcomeActions
+from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, allowed_networks
 from bot.outbound.signing import action_secret, callback_secret
 from bot.security.secrets import Secrets
@@ -23,6 +24,7 @@ from tests.support.order_server import OrderServer
 
 SECRETS = Secrets(b"a secret of at least thirty-two bytes")
 HTTP = HttpClient(allowed_networks("127.0.0.0/8"))
+CLOUD_EVENTS = CloudEvents("https://approvals.example", HTTP)
 EVENT: dict[str, object] = {"type": "approval.approved", "data": {"title": "Café"}}
 
 
@@ -31,7 +33,9 @@ def action(key: str, *, post: str | None = None, activity: str | None = None) ->
 
 
 def post(server: OrderServer) -> str:
-    return OutcomeActions({}, HTTP, SECRETS).run_action(action("purchase-1:approved:0", post=server.url))
+    return OutcomeActions({}, HTTP, SECRETS, CLOUD_EVENTS).run_action(
+        action("purchase-1:approved:0", post=server.url)
+    )
 
 
 def test_the_event_goes_as_json_with_its_key(server: OrderServer) -> None:
@@ -131,7 +135,9 @@ def test_what_trying_again_cannot_cure(
 
 def test_nobody_there_is_said_by_name_and_without_the_path() -> None:
     with pytest.raises(TryFailedError) as told:
-        OutcomeActions({}, HTTP, SECRETS).run_action(action("k", post="http://127.0.0.1:9/secret-path"))
+        OutcomeActions({}, HTTP, SECRETS, CLOUD_EVENTS).run_action(
+            action("k", post="http://127.0.0.1:9/secret-path")
+        )
     assert str(told.value) == "127.0.0.1 could not be reached (Connection refused)."
 
 
@@ -159,11 +165,11 @@ def test_an_installed_action_is_called_with_key_and_event(packages: Path) -> Non
     install(packages, "ledger", "ledger_actions:book")
     known = actions.installed()
     assert (
-        OutcomeActions(known, HTTP, SECRETS).run_action(action("k", activity="ledger"))
+        OutcomeActions(known, HTTP, SECRETS, CLOUD_EVENTS).run_action(action("k", activity="ledger"))
         == "k approval.approved"
     )
     with pytest.raises(DeliveryError, match="No installed package has the action gone any more"):
-        OutcomeActions(known, HTTP, SECRETS).run_action(action("k", activity="gone"))
+        OutcomeActions(known, HTTP, SECRETS, CLOUD_EVENTS).run_action(action("k", activity="gone"))
 
 
 def test_an_action_that_cannot_be_loaded_stops_the_start_by_name(packages: Path) -> None:

@@ -7,35 +7,48 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from bot.config import SettingError
 from bot.outbound.actions import OutcomeActions
 from bot.outbound.callbacks import CallbackSender
+from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, allowed_hosts, allowed_networks
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import RunActionInput, SendCallbackInput
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
+from orchestration.domain.request import EventFormat
 from tests.support.order_server import OrderServer
 
 Send = Callable[[str, str | None], str]
 
 
-@pytest.fixture(params=["callback", "action"])
+@pytest.fixture(params=["callback", "action", "cloud event"])
 def send(request: pytest.FixtureRequest, tmp_path: Path) -> Send:
     """POSTs to a URL, with the value of COUNTERSIGN_CALLBACK_NETWORKS."""
 
     def callback(url: str, networks: str | None) -> str:
-        sender = CallbackSender(Secrets.load(None, tmp_path), HttpClient(allowed_networks(networks)))
+        http = HttpClient(allowed_networks(networks))
+        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
         return sender.send_callback(SendCallbackInput(url=url, id="x", event={}, attempt=1))
 
     def action(url: str, networks: str | None) -> str:
         http = HttpClient(allowed_networks(networks))
-        actions = OutcomeActions({}, http, Secrets.load(None, tmp_path))
+        actions = OutcomeActions(
+            {}, http, Secrets.load(None, tmp_path), CloudEvents("https://a.example", http)
+        )
         return actions.run_action(
             RunActionInput(policy="purchase", post=url, activity=None, key="x", event={}, attempt=1)
         )
 
-    return {"callback": callback, "action": action}[request.param]
+    def cloud_event(url: str, networks: str | None) -> str:
+        http = HttpClient(allowed_networks(networks))
+        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
+        event: JsonValue = {"type": "t", "timestamp": "now", "data": {"outcome": {"request_id": "x"}}}
+        callback = SendCallbackInput(url=url, id="x", format=EventFormat.CLOUDEVENTS, event=event, attempt=1)
+        return sender.send_callback(callback)
+
+    return {"callback": callback, "action": action, "cloud event": cloud_event}[request.param]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +107,8 @@ def test_with_a_list_of_hosts_no_other_is_called(tmp_path: Path, server: OrderSe
         ("", False),
     ):
         server.asked.clear()
-        sender = CallbackSender(Secrets.load(None, tmp_path), HttpClient(networks, allowed_hosts(setting)))
+        http = HttpClient(networks, allowed_hosts(setting))
+        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
         callback = SendCallbackInput(url=server.url, id="x", event={}, attempt=1)
         if reached:
             sender.send_callback(callback)

@@ -92,6 +92,26 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) 
         assert len(ids) == 1
 
 
+async def test_a_callback_may_be_a_cloud_event_and_its_format_needs_an_address(api: ApiWorld) -> None:
+    async with receiver() as place:
+        approval = await approved(api, callback_url=place.url, callback_format="cloudevents")
+        await api.eventually(lambda: bool(place.got))
+        [(headers, body)] = place.got
+        asked_with = (await api.service.view(approval["id"])).request.asked_with
+        secret = callback_secret(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
+        event = Webhook(secret).verify(body, headers)
+        assert headers["Content-Type"].startswith("application/cloudevents+json")
+        assert [event["id"]] == list(place.ids)
+        assert (event["source"], event["subject"]) == (api.url, approval["id"])
+        assert event["data"]["outcome"] == approval["outcome"]
+        assert not {"callback_url", "callback_format", "respond", "responds_to"} & set(
+            event["data"]["request"]
+        )
+    asked = {"policy": "deploy", "title": "x", "callback_format": "cloudevents"}
+    answer = await api.call("POST", "/api/approvals", api.token("ci"), json=asked)
+    assert (answer.status, answer.fields) == (422, {"callback_format"})
+
+
 def came(place: Receiver, tries: int) -> bool:
     return len(place.got) == tries
 

@@ -1,0 +1,54 @@
+"""CloudEvents 1.0 over HTTP: the outcome in structured mode, and the handshake of its web hooks.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, and http-webhook.md beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bot.outbound.http_client import HttpClient, host_of
+from orchestration.domain.errors import DeliveryError
+
+CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
+TYPE: Final = "countersign."
+REQUESTED: Final = "WebHook-Request-Origin"
+ALLOWED: Final = "WebHook-Allowed-Origin"
+
+
+class CloudEvents:
+    """Of one server. `source` is its own address: with an event's ID it tells the event from all others."""
+
+    def __init__(self, source: str, http: HttpClient) -> None:
+        self._source = source
+        self._http = http
+        self._origin = urlsplit(source).hostname or source
+
+    def structured(self, event_id: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The event of an outcome as a CloudEvent. It is the same over all tries, as its ID is."""
+        return {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": self._source,
+            "type": f"{TYPE}{event['type']}",
+            "subject": event["data"]["outcome"]["request_id"],
+            "time": event["timestamp"],
+            "datacontenttype": "application/json",
+            "data": event["data"],
+        }
+
+    def headers(self, url: str) -> dict[str, str]:
+        """What a POST of an event to that URL has besides, once the target was asked whether it wants any.
+
+        A target that names another sender as the one it takes events from is left alone: `DeliveryError`. One that
+        does not know the question is sent the event all the same: there is one for each outcome, and the specification
+        lets a sender do that at a very low rate. Raises what `HttpClient.post` raises for a target that is not reached.
+        """
+        allowed = self._http.ask(url, {REQUESTED: self._origin}, ALLOWED)
+        if allowed is not None and allowed.strip() != "*" and allowed.strip().lower() != self._origin:
+            raise DeliveryError(
+                f"{host_of(url)} takes no events from {self._origin} ({ALLOWED} names another)."
+            )
+        return {"Content-Type": CONTENT_TYPE, REQUESTED: self._origin}
