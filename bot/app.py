@@ -58,12 +58,14 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.sdk_log import SDK_LOG
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
+from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
@@ -180,6 +182,7 @@ async def running(
             outcome_activities,
             telling,
             AskerActivities(HubAskers(client)),
+            AnswerActivities(HubAnswers(service, challenges), notifier),
             sms.activities(book, notifier) if sms else None,
         )
         for orchestrator in orchestrators:
@@ -198,7 +201,12 @@ async def running(
 
         app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
         register_listeners(
-            app, service, challenges, prechecks=people.prechecks, home_publisher=people.home_publisher
+            app,
+            service,
+            challenges,
+            owed=OwedAnswers(client),
+            prechecks=people.prechecks,
+            home_publisher=people.home_publisher,
         )
         slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
         closing.push_async_callback(slack_connection.close)

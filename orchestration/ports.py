@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
     AskedOutcome,
@@ -60,8 +61,20 @@ class Notifier(Protocol):
         """Leave one copy of what may stand twice. Where there is no way to look, that is no error."""
         ...
 
+    def tell_privately(self, person: str, place: str | None, words: str) -> None:
+        """Say the words to the person alone: in the channel `place`, or directly where that cannot be."""
+        ...
+
     def tell_delegate_change(self, change: DelegateChange) -> None:
         """Tell the person, directly, what has changed about who is asked in their place."""
+        ...
+
+
+class AnswerFinder(Protocol):
+    """Knows what became of what people did."""
+
+    def find(self, owed: OwedAnswer) -> str:
+        """The words for the person; empty where there is nothing to say. `TryFailedError` while it is not handled."""
         ...
 
 

@@ -19,6 +19,7 @@ class OrchestrationName(StrEnum):
     RECONCILE = "reconcile"
     DELEGATE_CHANGE = "delegate_change"
     SMS_CHALLENGE = "sms_challenge"
+    OWED_ANSWER = "owed_answer"
 
 
 class EntityName(StrEnum):
@@ -42,6 +43,7 @@ class EventName(StrEnum):
     SMS_CANCELLED = "SmsChallengeCancelled"
     SMS_UNDELIVERED = "SmsChallengeUndelivered"
     OUTCOME = "ApprovalOutcome"
+    ANSWER_TOLD = "AnswerTold"
 
 
 class IdPrefix(StrEnum):
@@ -49,6 +51,7 @@ class IdPrefix(StrEnum):
 
     CHALLENGE = "challenge"
     RECONCILE = "reconcile"
+    OWED_ANSWER = "owed-answer"
 
 
 # `reconcile` was called so before the first release.

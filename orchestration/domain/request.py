@@ -26,6 +26,7 @@ APPROVAL: Final = OrchestrationName.APPROVAL
 RECONCILE: Final = OrchestrationName.RECONCILE
 DELEGATE_CHANGE: Final = OrchestrationName.DELEGATE_CHANGE
 SMS_CHALLENGE: Final = OrchestrationName.SMS_CHALLENGE
+OWED_ANSWER: Final = OrchestrationName.OWED_ANSWER
 PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE

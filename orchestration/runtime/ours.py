@@ -24,6 +24,7 @@ OURS: Final = Scope(
             "active_people",
             "tell_delegate_change",
             "text_delegate_change",
+            "tell_answer",
             "take_policy",
             "sign_receipt",
             "send_callback",

@@ -21,11 +21,14 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
+from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
+from orchestration.people.owed_answer import owed_answer
 from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.workflow import reconcile
@@ -38,6 +41,7 @@ def register(
     outcome_activities: OutcomeActivities,
     people: PeopleActivities,
     askers: AskerActivities,
+    answers: AnswerActivities,
     challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
@@ -45,6 +49,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
+    _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
@@ -68,6 +73,7 @@ def register(
         activities.active_people,
         people.tell_delegate_change,
         people.text_delegate_change,
+        answers.tell_answer,
         outcome_activities.take_policy,
         outcome_activities.sign_receipt,
         outcome_activities.send_callback,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestration.challenge.models import Trouble
+from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, CodeResult, Trouble
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.request import EscalationCause, LevelState, Status
 
@@ -158,3 +158,21 @@ def refused_though_confirmed(reason: str) -> str:
 def unconfirmed(trouble: str) -> str:
     """Why an act that needed a code did not happen, in one sentence."""
     return f"Your decision does not count: {why_not(trouble)}."
+
+
+WRONG_CODE = "That code isn't right, {left} {tries} left."
+NOT_YET_CHECKED = "Your code has come in and will be checked shortly; the card will say how it went."
+CODE_ENDED = "This code has ended. Press Approve again for a new one."
+
+
+def typed_code(progress: ChallengeProgress, answer: CodeResult | None) -> str:
+    """What to say of a typed code that was judged so, or is not judged yet; "" where the card says it."""
+    if progress.status is ChallengeStatus.VERIFIED or (answer is not None and answer.right):
+        return ""
+    if answer is not None and answer.attempts_left > 0:
+        return WRONG_CODE.format(
+            left=answer.attempts_left, tries="try" if answer.attempts_left == 1 else "tries"
+        )
+    if answer is None and progress.status is ChallengeStatus.WAITING:
+        return NOT_YET_CHECKED
+    return unconfirmed(progress.trouble) if progress.trouble else CODE_ENDED

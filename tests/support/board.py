@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
     AskedOutcome,
@@ -37,6 +38,7 @@ class Board:
         self.cards: dict[tuple[str, str], Card] = {}
         self.messages: list[SendMessageInput] = []
         self.changes: list[DelegateChange] = []
+        self.said: list[tuple[str, str | None, str]] = []
         self.inactive = {"U0APP", "U0GONE"}
         self.replies: list[tuple[str, Step]] = []
         self.acted: list[tuple[str, str, Any]] = []
@@ -130,6 +132,11 @@ class Board:
                 for again in same_message[1:]:
                     self.messages.remove(again)
 
+    def tell_privately(self, person: str, place: str | None, words: str) -> None:
+        self._maybe_fail("tell_privately")
+        with self.lock:
+            self.said.append((person, place, words))
+
     def tell_delegate_change(self, change: DelegateChange) -> None:
         self._maybe_fail("tell_delegate_change")
         with self.lock:
@@ -172,6 +179,13 @@ class Board:
     def has(self, channel: str) -> bool:
         with self.lock:
             return any(place == channel for place, _ in self.cards)
+
+
+class NoAnswers:
+    """Nobody is owed an answer that has to be looked for."""
+
+    def find(self, owed: OwedAnswer) -> str:
+        raise AssertionError(owed)
 
 
 class NoAskers:

@@ -27,10 +27,12 @@ from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.ports import Directory
 from orchestration.runtime.connect import Connection, connect
 from orchestration.runtime.worker import register
 from orchestration.sealing.keys import SealKeys
+from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
@@ -230,21 +232,24 @@ async def opened(
         {person: known.phone for person, known in book.people.items() if known.phone}
     )
     codes = Codes([b"a secret of at least thirty-two bytes"])
+    service = ApprovalService(client, lambda: book, ids, request_ids("core"))
+    challenges = ChallengeService(client, codes)
     register(
         worker,
         ApprovalActivities(board, directory, BoardActions(board), may_have_run=connection.may_have_run),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client)),
+        AnswerActivities(HubAnswers(service, challenges), board),
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()
     try:
         yield CoreWorld(
             connection,
-            ApprovalService(client, lambda: book, ids, request_ids("core")),
+            service,
             board,
-            ChallengeService(client, codes),
+            challenges,
             phones,
             worker,
         )

@@ -26,6 +26,7 @@ from orchestration.domain.effects import NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, Identity
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.worker import register
@@ -33,7 +34,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import Board, BoardActions, BoardPhones, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, never_run
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -82,6 +83,7 @@ class HubInHand:
             outcome_activities(self.board, book),
             PeopleActivities(self.board),
             AskerActivities(_Nobody()),
+            AnswerActivities(NoAnswers(), self.board),
             ChallengeActivities(self.codes, self.phones, self.phones, self.phones),
         )
         self.client = SealingInterceptor(keys, OURS)

@@ -25,7 +25,7 @@ from bot.slack.messages.notices import LISTED, delegate_change, notice
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import DelegateChange, RemoveCopiesInput, SendMessageInput
-from orchestration.domain.errors import ThrottledError
+from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import CardRef
 
 log = logging.getLogger(__name__)
@@ -200,6 +200,18 @@ class SlackNotifier:
         return self._history.all_in_channel(place, lambda one: one.get("metadata") == said)
 
     # ---- for the operators, and about people -------------------------------------------------------------
+
+    def tell_privately(self, person: str, place: str | None, words: str) -> None:
+        """Says it in the channel so that only the person sees it; directly where that cannot be."""
+        if place is not None:
+            try:
+                with as_delivery_errors():
+                    self._client.chat_postEphemeral(channel=place, user=person, text=words)
+            except DeliveryError as error:
+                log.info("%s cannot be told in %s: %s", person, place, error)
+            else:
+                return
+        self._say(self._place(person), ("answer", person, words), text=words)
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
         """Tells the person what has changed about who is asked in their place."""

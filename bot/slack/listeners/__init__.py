@@ -1,7 +1,8 @@
 """What people do in Slack, as commands at the service.
 
-The order is always: commit to the hub, then ack, so that a press that Slack took is on disk. Only a form that is to
-be opened is acked first. Whatever goes wrong, the person is told where they acted.
+The order is always: commit to the hub, answer, then ack. So what Slack took is on disk, and its person knows what came
+of it. An answer that would come too late for that is put on record as owed before the ack. What can be neither done nor
+owed is not acknowledged: Slack then says itself that it failed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.listeners import actions, codes, commands, home, views
 from bot.slack.listeners.subcommands import Subcommands
+from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 
@@ -23,15 +25,17 @@ def register(
     service: ApprovalService,
     challenges: ChallengeService | None = None,
     *,
+    owed: OwedAnswers,
     prechecks: Prechecks,
     home_publisher: HomePublisher,
 ) -> None:
     """Registers every listener. None lets a failure escape, so no `app.error` is needed beside them."""
 
     @app.middleware
-    async def use_own_client(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
+    async def equip(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
         """Bolt makes a client a request, whose failures nobody would count."""
         context["client"] = app.client
+        context["owed"] = owed
         await next()
 
     subcommands = Subcommands(service, prechecks, home_publisher)

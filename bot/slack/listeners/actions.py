@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from slack_bolt.async_app import AsyncApp
@@ -14,8 +15,8 @@ from bot.slack.input import target
 from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.open import FORMS, answer_form, open_form, reject_form, say, show_details
-from bot.slack.listeners.verdicts import ack_and_read, answer_press
+from bot.slack.listeners.open import FORMS, answer_form, open_form, redraw, reject_form, say, show_details
+from bot.slack.listeners.verdicts import answer_press
 from bot.slack.messages import cards, notices
 from bot.slack.views import details
 from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
@@ -46,25 +47,24 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
             round=card.round,
             command_id=interaction.id,
         )
-        await say(interaction, service, prechecks, await ack_and_read(interaction, service, ticket))
+        in_place = partial(say, interaction, service, prechecks)
+        if not await answer_press(interaction, service, ticket, say=in_place) and interaction.in_modal:
+            await redraw(interaction, service, prechecks)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.READ})
     @answered
     async def read(interaction: Interaction) -> None:
         """The card does not show all of what is asked: Details do, and have the button that approves."""
-        await interaction.ack()
         await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.REJECT})
     @answered
     async def reject(interaction: Interaction) -> None:
-        await interaction.ack()
         await open_form(interaction, service, prechecks, reject_form)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.MORE})
     @answered
     async def more(interaction: Interaction) -> None:
-        await interaction.ack()
         choice = target.chosen(interaction.body)
         if choice == cards.DETAILS:
             await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
@@ -78,7 +78,6 @@ def _messages(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> 
     @app.action({"block_id": notices.NOTICE, "action_id": notices.ANSWER})
     @answered
     async def answer(interaction: Interaction) -> None:
-        await interaction.ack()
         await open_form(interaction, service, prechecks, answer_form, of_this_round=False)
 
     @app.action({"block_id": notices.NOTICE, "action_id": notices.RETRY})
@@ -94,16 +93,14 @@ def _messages(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> 
 def _links(app: AsyncApp) -> None:
     @app.action({"block_id": details.LINKS})
     @answered
-    async def follow(interaction: Interaction) -> None:
+    async def follow(_: Interaction) -> None:
         """The browser follows the link; Slack only wants to hear that its report came."""
-        await interaction.ack()
 
 
 def _chooser(app: AsyncApp, service: ApprovalService) -> None:
     @app.action(CHOOSE_POLICY)
     @answered
     async def choose_policy(interaction: Interaction) -> None:
-        await interaction.ack()
         origin = Origin.model_validate_json(interaction.view["private_metadata"])
         form = ask_form(service.book().policies, read_ask_form(interaction.view), origin)
         try:

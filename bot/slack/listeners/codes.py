@@ -9,19 +9,18 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.input import target
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.verdicts import answer, answer_words
 from bot.slack.messages.cards import ENTER_CODE
 from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
-from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, CodeResult
+from orchestration.challenge.models import ChallengeStatus
+from orchestration.domain.answers import AwaitedCode, OwedAnswer
 from orchestration.domain.commands import Reason
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService, result_for
-from orchestration.service.messages import SENTENCES, unconfirmed
+from orchestration.service.messages import SENTENCES, typed_code
 
 NO_CODE: Final = "No code is waiting for you here. Press Approve first; I then send one to your phone."
 NOT_A_CODE: Final = "A code is {digits} digits."
-WRONG: Final = "That code isn't right, {left} {tries} left."
-NOT_YET: Final = "Your code has come in and will be checked shortly; the card will say how it went."
-ENDED: Final = "This code has ended. Press Approve again for a new one."
 
 
 def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeService) -> None:
@@ -33,12 +32,11 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
         pressed = target.of_click(interaction.body)
         request = await service.status(pressed.instance_id)
         challenge = request.confirming.get(interaction.person)
-        await interaction.ack()
         if pressed.identity != request.identity:
-            await interaction.tell(SENTENCES[Reason.OUTDATED])
+            await answer_words(interaction, SENTENCES[Reason.OUTDATED])
             return
         if challenge is None:
-            await interaction.tell(NO_CODE)
+            await answer_words(interaction, NO_CODE)
             return
         progress = await challenges.status(challenge)
         form = code_form(
@@ -60,24 +58,21 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
             await interaction.ack(response_action="errors", errors={TYPED: NO_CODE})
             return
         after = await challenges.answer_read(before, digits, interaction.id, patience=interaction.ack_left())
-        answer = result_for(after, interaction.id)
-        if answer is not None and not answer.right and answer.attempts_left > 0:
-            await interaction.ack(response_action="errors", errors={TYPED: words_for(after, answer)})
-            return
-        await interaction.done()
-        if answer is None and after.status is ChallengeStatus.WAITING:
-            after = await challenges.judged(challenge, interaction.id)
-            answer = result_for(after, interaction.id)
-        if words := words_for(after, answer):
-            await interaction.tell(words)
+        judged = result_for(after, interaction.id)
+        if judged is not None and not judged.right and judged.attempts_left > 0:
+            await interaction.ack(response_action="errors", errors={TYPED: typed_code(after, judged)})
+        elif judged is None and after.status is ChallengeStatus.WAITING:
+            awaited = AwaitedCode(challenge=challenge, command_id=interaction.id)
+            owed = OwedAnswer(person=interaction.person, place=interaction.channel, code=awaited)
+            await answer(interaction, _tell_judgement(interaction, challenges, challenge), owed)
+        elif words := typed_code(after, judged):
+            await answer_words(interaction, words)
 
 
-def words_for(progress: ChallengeProgress, answer: CodeResult | None) -> str:
-    """What to say of a typed code that was judged so, or is not judged yet; "" where the card says it."""
-    if progress.status is ChallengeStatus.VERIFIED or (answer is not None and answer.right):
-        return ""
-    if answer is not None and answer.attempts_left > 0:
-        return WRONG.format(left=answer.attempts_left, tries="try" if answer.attempts_left == 1 else "tries")
-    if answer is None and progress.status is ChallengeStatus.WAITING:
-        return NOT_YET
-    return unconfirmed(progress.trouble) if progress.trouble else ENDED
+async def _tell_judgement(interaction: Interaction, challenges: ChallengeService, challenge: str) -> bool:
+    """Says how the code was judged, once it is; returns whether the person has the whole answer."""
+    after = await challenges.judged(challenge, interaction.id)
+    judged = result_for(after, interaction.id)
+    words = typed_code(after, judged)
+    told = not words or await interaction.tell(words)
+    return told and (judged is not None or after.status is not ChallengeStatus.WAITING)

@@ -28,7 +28,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
             try:
                 await subcommands.run(interaction, wish)
             except InvalidRequestError as error:
-                await interaction.ack(str(error))
+                await interaction.reply(str(error))
             return
         if isinstance(wish, AskAtOnce):
             try:
@@ -39,11 +39,10 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
             except InvalidRequestError as error:
                 wish = Explain(str(error))
             else:
-                await interaction.ack(asked(request, request_id, policies[request.policy]))
+                await interaction.reply(asked(request, request_id, policies[request.policy]))
                 return
         if isinstance(wish, Fill):
-            await interaction.ack()
             form = ask_form(policies, wish.draft, Origin(channel=interaction.channel), wish.doubt)
             await interaction.client.views_open(trigger_id=interaction.body["trigger_id"], view=form)
             return
-        await interaction.ack(grammar.explanation(wish, policies))
+        await interaction.reply(grammar.explanation(wish, policies))

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
-from slack_bolt.async_app import AsyncAck, AsyncRespond
+from slack_bolt.async_app import AsyncAck, AsyncBoltContext, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import sentence
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.verdicts import answer_words
 from bot.slack.views.request_form import block_of
+
+# Seconds after which Slack shows the person a failure rather than nothing: it waits 3, network included.
+REFUSED_AFTER: Final = 2.85
 
 
 def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """The listener as Bolt calls it, none of whose failures escapes.
+    """The listener as Bolt calls it, none of whose failures escapes. What it does not ack itself is acked at its end.
 
     Bolt's own error handler comes too late: it takes back the ack of a listener that acks and then fails at once.
     """
 
-    async def run(body: dict[str, Any], ack: AsyncAck, client: AsyncWebClient, respond: AsyncRespond) -> None:
-        interaction = Interaction(body, ack, client, respond)
+    async def run(
+        body: dict[str, Any],
+        ack: AsyncAck,
+        client: AsyncWebClient,
+        respond: AsyncRespond,
+        context: AsyncBoltContext,
+    ) -> None:
+        interaction = Interaction(body, ack, client, respond, context["owed"])
+        too_late = asyncio.get_running_loop().call_later(REFUSED_AFTER, interaction.refuse)
         try:
             await listener(interaction)
+            if not interaction.acked:
+                await interaction.done()
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             await _say(interaction, sentence(error))
+        finally:
+            too_late.cancel()
 
     run.__name__ = listener.__name__  # what Bolt's log calls it
     return run
@@ -32,11 +48,11 @@ def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[...
 
 async def _say(interaction: Interaction, words: str) -> None:
     """By the ack where that is still to come and Slack shows its words; else apart."""
-    if interaction.ack.response is None and "command" in interaction.body:
-        await interaction.ack(words)
-    elif interaction.ack.response is None and interaction.body.get("type") == "view_submission":
+    if "command" in interaction.body:
+        await interaction.reply(words)
+    elif not interaction.acked and interaction.body.get("type") == "view_submission":
         await interaction.ack(response_action="errors", errors={block_of(None, interaction.view): words})
+    elif not interaction.acked:
+        await answer_words(interaction, words)
     else:
-        if interaction.ack.response is None:
-            await interaction.ack()
         await interaction.tell(words)

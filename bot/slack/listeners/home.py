@@ -29,7 +29,6 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @app.action({"block_id": home.BUTTONS, "action_id": home.ASK})
     @answered
     async def ask(interaction: Interaction) -> None:
-        await interaction.ack()
         policies = service.book().policies
         draft = Draft(policy=next(iter(policies)) if len(policies) == 1 else None)
         await interaction.client.views_open(
@@ -39,7 +38,6 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @app.action(home.ITEM)
     @answered
     async def look(interaction: Interaction) -> None:
-        await interaction.ack()
         await show_details(
             interaction, service, target.of_click(interaction.body).instance_id, subcommands.prechecks
         )
@@ -47,7 +45,6 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @app.action({"block_id": home.AWAY_BUTTONS, "action_id": home.AWAY})
     @answered
     async def set_away(interaction: Interaction) -> None:
-        await interaction.ack()
         own, today = await home_publisher.entry_of(interaction.person), home_publisher.today()
         standing = away.standing(own, service.book().people.get(interaction.person), today)
         form = away_form.away_form(standing, today)

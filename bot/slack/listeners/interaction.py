@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slack_bolt.async_app import AsyncAck, AsyncRespond
+from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.blocks import Json
+from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Via
+from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import Actor
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,7 @@ class Interaction:
     ack: AsyncAck
     client: AsyncWebClient
     respond: AsyncRespond
+    owed: OwedAnswers
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -97,24 +102,57 @@ class Interaction:
         opening = self.client.views_push if self.in_modal else self.client.views_open
         await opening(trigger_id=self.body["trigger_id"], view=view)
 
+    @property
+    def acked(self) -> bool:
+        """Whether Slack's request is answered, by an ack or by a refusal."""
+        return self.ack.response is not None
+
+    def refuse(self) -> None:
+        """Does not ack: Slack then says itself that it failed, and the person acts again. Nothing, once it is acked."""
+        if not self.acked:
+            self.ack.response = BoltResponse(status=503, body="")
+
+    async def reply(self, words: str) -> None:
+        """Answers a command: by the ack, or apart where Slack does not wait for that any more."""
+        if self.acked:
+            await self.tell(words)
+        else:
+            await self.ack(words)
+
     async def done(self) -> None:
         """Acks. A form that lies over another view closes with it, as that shows what was before."""
         covers = self.body.get("type") == "view_submission" and self.view.get("previous_view_id")
         await self.ack(response_action="clear" if covers else None)
 
-    async def tell(self, text: str) -> None:
+    async def owe(self, answer: OwedAnswer) -> str | None:
+        """Puts an answer on record that the person does not have yet; None where the hub does not take it in time."""
+        try:
+            return await self.owed.owe(answer, self.id)
+        except CountersignError as error:
+            log.warning("%s: an answer could not be put on record: %s", self.person, error)
+            return None
+
+    async def settle(self, debt: str) -> None:
+        """The person has that answer. Where the hub does not take the report, they get it once more."""
+        try:
+            await self.owed.settle(debt)
+        except CountersignError as error:
+            log.info("%s: %s is told once more: %s", self.person, debt, error)
+
+    async def tell(self, text: str) -> bool:
         """Says `text` (mrkdwn) to the person alone: where they acted, else by the response URL, else directly.
 
-        Never raises: when no way works there is only the log left to tell.
+        Never raises. False when no way works.
         """
         ways = (self._tell_there, self._tell_by_response_url, self._tell_directly)
         for way in ways:
             try:
                 if await way(text):
-                    return
-            except SLACK_FAILURES as error:
+                    return True
+            except (*SLACK_FAILURES, TimeoutError) as error:
                 log.info("%s: %s did not work: %s", self.person, way.__name__, code_of(error) or error)
         log.error("%s could not be told by any way: %s", self.person, text)
+        return False
 
     async def _tell_there(self, text: str) -> bool:
         """Fails where the app is not in the channel, as where a command was typed in somebody else's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from bot.slack.api.errors import SLACK_FAILURES, code_of
@@ -12,6 +13,7 @@ from bot.slack.api.prechecks import Prechecks
 from bot.slack.blocks import Json
 from bot.slack.input import target
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.verdicts import answer_words
 from bot.slack.messages import cards
 from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
@@ -50,11 +52,12 @@ async def open_form(
         reason = await prechecks.refusal(interaction.person, view)
         refusal = Verdict(command_id="-", reason=reason) if reason else None
     if refusal is not None:
-        await say(interaction, service, prechecks, sentence(refusal))
+        words = sentence(refusal)
+        await answer_words(interaction, words, partial(say, interaction, service, prechecks))
         return
     form = await draw(interaction, view, CardOrigin(channel=interaction.channel, target=card))
     if isinstance(form, Reason):
-        await interaction.tell(sentence(Verdict(command_id="-", reason=form)))
+        await answer_words(interaction, sentence(Verdict(command_id="-", reason=form)))
         return
     await interaction.show(form)
 
@@ -66,20 +69,19 @@ async def show_details(
     await interaction.show(await _details(interaction, service, request_id, prechecks))
 
 
-async def say(interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str) -> None:
-    """Says what came of a press to the one who pressed; "" where the card, or Details drawn anew, says it.
+async def say(interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str) -> bool:
+    """Says what came of a press to the one who pressed; returns whether they have it.
 
     A private message would be behind a modal, so there it is said in the modal. Never raises: what was committed
     must not be called lost because it cannot be shown.
     """
-    if interaction.in_modal and await _redrawn(interaction, service, prechecks, words):
-        return
-    if words:
-        await interaction.tell(words)
+    if interaction.in_modal and await redraw(interaction, service, prechecks, words):
+        return True
+    return await interaction.tell(words)
 
 
-async def _redrawn(
-    interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str
+async def redraw(
+    interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str = ""
 ) -> bool:
     """Whether the Details in which they pressed could be drawn anew, with `words` above."""
     request_id = target.of_click(interaction.body).instance_id

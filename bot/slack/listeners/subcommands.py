@@ -38,7 +38,7 @@ class Subcommands:
     async def away(self, interaction: Interaction, entry: PersonEntry | None, told: str = "") -> None:
         """Puts their own word on being away on record; `told` answers a command. Their Home says it too."""
         await self.service.set_away(interaction.person, entry)
-        await interaction.ack(told)
+        await (interaction.reply(told) if told else interaction.done())
         await self.home_publisher.away_set(interaction.person, entry)
 
 
@@ -64,7 +64,6 @@ async def _cancel(subcommands: Subcommands, interaction: Interaction, words: Seq
 
 async def _status(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     request_id = _request("status", words)
-    await interaction.ack()
     await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
 
 

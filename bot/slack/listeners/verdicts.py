@@ -1,16 +1,22 @@
-"""Reports a command's verdict to the person who sent it."""
+"""Answers the person who acted, before the ack where that can be, else by an answer that is owed to them."""
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 from bot.slack.listeners.interaction import Interaction
+from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.messages import sentence
 
 PATIENCE: Final = 10.0  # seconds
+
+# Says the words to the person alone; returns whether they have them.
+Say: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 async def verdict_on(service: ApprovalService, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
@@ -24,21 +30,67 @@ async def verdict_on(service: ApprovalService, ticket: Ticket, *, within: float 
         return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
 
 
-async def ack_and_read(
-    interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str = ""
-) -> str:
-    """For a press: acks, waits for the verdict and returns what to say; "" where the card shows it already."""
-    await interaction.done()
-    verdict = await verdict_on(service, ticket)
-    return accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
+async def answer(interaction: Interaction, saying: Awaitable[bool], owed: OwedAnswer) -> None:
+    """Answers, then acks. `saying` tells the person, and returns whether they have the whole answer.
+
+    Where that takes longer than Slack waits, the answer is put on record first. So it is told also if this process is
+    killed after the ack. What the hub does not take either is not acked.
+    """
+    telling = asyncio.ensure_future(saying)
+    await asyncio.wait({telling}, timeout=interaction.ack_left())
+    if telling.done() and telling.result():
+        await interaction.done()
+        return
+    debt = await interaction.owe(owed)
+    if debt is None:
+        interaction.refuse()
+    elif not interaction.acked:
+        await interaction.done()
+    if await telling and debt is not None:
+        await interaction.settle(debt)
+
+
+async def answer_words(interaction: Interaction, words: str, say: Say | None = None) -> None:
+    """Answers by words that are known."""
+    owed = OwedAnswer(person=interaction.person, place=interaction.channel, words=words)
+    await answer(interaction, (say or interaction.tell)(words), owed)
 
 
 async def answer_press(
-    interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str = ""
-) -> None:
-    """For a press: acks, then says why nothing changed, or `accepted`."""
-    if words := await ack_and_read(interaction, service, ticket, accepted):
-        await interaction.tell(words)
+    interaction: Interaction,
+    service: ApprovalService,
+    ticket: Ticket,
+    accepted: str = "",
+    say: Say | None = None,
+) -> str:
+    """For a press: says why nothing changed, or `accepted`, and returns it; "" where the card shows it already."""
+    words = ""
+
+    async def tell() -> bool:
+        nonlocal words
+        verdict = await verdict_on(service, ticket)
+        words = accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
+        told = not words or await (say or interaction.tell)(words)
+        return told and verdict.reason is not Reason.NO_ANSWER_YET
+
+    await answer(interaction, tell(), owed_verdict(interaction, ticket, accepted))
+    return words
+
+
+def owed_verdict(interaction: Interaction, ticket: Ticket, accepted: str = "") -> OwedAnswer:
+    """The verdict on the command, owed to whoever sent it."""
+    person, place = interaction.person, interaction.channel
+    if ticket.known:
+        words = accepted if ticket.known.reason is Reason.RECORDED else sentence(ticket.known)
+        return OwedAnswer(person=person, place=place, words=words)
+    awaited = AwaitedVerdict(
+        request_id=ticket.request_id,
+        command_id=ticket.command_id,
+        fingerprint=ticket.fingerprint,
+        retries=ticket.retries,
+        accepted=accepted,
+    )
+    return OwedAnswer(person=person, place=place, verdict=awaited)
 
 
 async def answer_submission(
@@ -49,8 +101,7 @@ async def answer_submission(
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket)
     elif verdict.begun:
-        await interaction.done()
-        await interaction.tell(sentence(verdict))
+        await answer_words(interaction, sentence(verdict))
     elif verdict.accepted:
         await interaction.done()
     else:
@@ -65,4 +116,4 @@ async def answer_command(
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, accepted)
     else:
-        await interaction.ack(accepted if verdict.accepted else sentence(verdict))
+        await interaction.reply(accepted if verdict.accepted else sentence(verdict))

@@ -7,7 +7,7 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.input.draft import to_request
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.verdicts import answer_submission
+from bot.slack.listeners.verdicts import answer_submission, answer_words
 from bot.slack.messages.notices import asked
 from bot.slack.views import decision_forms
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
@@ -40,8 +40,7 @@ def _asking(app: AsyncApp, service: ApprovalService) -> None:
             errors = {block_of(error.field, interaction.view): str(error)}
             await interaction.ack(response_action="errors", errors=errors)
             return
-        await interaction.ack()
-        await interaction.tell(asked(request, request_id, policies[request.policy]))
+        await answer_words(interaction, asked(request, request_id, policies[request.policy]))
 
 
 def _deciding(app: AsyncApp, service: ApprovalService) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.slack.listeners import codes
 from bot.twilio import webhooks
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, CodeResult, Trouble
+from orchestration.service import messages
 from orchestration.service.challenges import Heard
 
 RIGHT = CodeResult(command_id="c", right=True, attempts_left=3)
@@ -25,8 +25,8 @@ FAILED, EXPIRED = challenge(ChallengeStatus.FAILED, Trouble.WRONG), challenge(Ch
 @pytest.mark.parametrize(
     ("progress", "answer", "by_sms", "typed"),
     [
-        (WAITING, None, webhooks.NOT_YET, codes.NOT_YET),
-        (EXPIRED, None, webhooks.TOO_LATE, codes.ENDED),
+        (WAITING, None, webhooks.NOT_YET, messages.NOT_YET_CHECKED),
+        (EXPIRED, None, webhooks.TOO_LATE, messages.CODE_ENDED),
         (VERIFIED, RIGHT, webhooks.RIGHT, ""),
         (VERIFIED, None, webhooks.RIGHT, ""),
         (WAITING, WRONG, "That code isn't right, 1 try left.", "That code isn't right, 1 try left."),
@@ -43,4 +43,4 @@ def test_the_words_for_a_code(
 ) -> None:
     heard = Heard(waiting=1, challenge=progress, answered=answer)
     assert webhooks.words_for(heard, 6) == by_sms
-    assert codes.words_for(progress, answer) == typed
+    assert messages.typed_code(progress, answer) == typed

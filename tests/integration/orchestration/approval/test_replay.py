@@ -26,10 +26,11 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAskers, never_run
+from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, never_run
 from tests.support.core_world import CoreWorld, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -53,6 +54,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),
+        AnswerActivities(NoAnswers(), board),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))

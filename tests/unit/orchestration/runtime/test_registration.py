@@ -20,9 +20,10 @@ from orchestration.domain.names import (
     nudge_of,
 )
 from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import Board, BoardActions, BoardPhones, NoAskers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
 from tests.support.core_world import outcome_activities
 
 
@@ -34,6 +35,7 @@ def registered() -> TaskHubGrpcWorker:
         outcome_activities(board),
         PeopleActivities(board, phones, phones),
         AskerActivities(NoAskers()),
+        AnswerActivities(NoAnswers(), board),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
     )
     return worker

@@ -1,0 +1,40 @@
+"""What a person is still to be told about something they did, where the chat system did not wait for it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from orchestration.domain.ids import PersonId
+from orchestration.domain.request import Recorded
+
+
+class AwaitedVerdict(Recorded):
+    """A command whose verdict is to be told. `accepted` are the words for one that counts; empty: the card says it."""
+
+    request_id: str
+    command_id: str
+    fingerprint: str
+    retries: bool = False
+    accepted: str = ""
+
+
+class AwaitedCode(Recorded):
+    """A typed code whose judgement is to be told."""
+
+    challenge: str
+    command_id: str
+
+
+class OwedAnswer(Recorded):
+    """Input of `owed_answer` and of `tell_answer`: to whom, where, and what.
+
+    The `words` where they were known, else what they depend on. `place` is the channel in which the person acted; None
+    where there was none. There only they see it.
+    """
+
+    person: PersonId
+    place: str | None = None
+    words: str = ""
+    verdict: AwaitedVerdict | None = None
+    code: AwaitedCode | None = None
+    attempt: int = Field(default=1, ge=1)

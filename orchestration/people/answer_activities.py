@@ -1,0 +1,28 @@
+"""The I/O of an answer that is owed to a person."""
+
+from __future__ import annotations
+
+from durabletask.task import ActivityContext
+
+from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.effects import Delivery
+from orchestration.durable.delivery import deliver
+from orchestration.ports import AnswerFinder, Notifier
+
+
+class AnswerActivities:
+    """Finds the words through one port and says them through the other."""
+
+    def __init__(self, answers: AnswerFinder, notifier: Notifier) -> None:
+        self._answers = answers
+        self._notifier = notifier
+
+    def tell_answer(self, _: ActivityContext, given: OwedAnswer) -> Delivery:
+        """Tells the person, if there is something to say. Nobody can look for what only they see: it may come twice."""
+
+        def tell() -> Delivery:
+            if words := given.words or self._answers.find(given):
+                self._notifier.tell_privately(given.person, given.place, words)
+            return Delivery()
+
+        return deliver(tell)

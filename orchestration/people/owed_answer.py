@@ -1,0 +1,79 @@
+"""The `owed_answer` orchestration: tells a person what came of something they did, however long that takes.
+
+Whoever took the act starts it before they acknowledge it, where they cannot tell the person in time. They go on trying,
+and raise `AnswerTold` once the person knows. If they have not by then, because they were killed or the act is still not
+handled, it is told from here. An answer that was told and not reported so comes twice, with the same words.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final, Literal
+
+from durabletask.task import OrchestrationContext, when_any
+
+from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.effects import Delivery
+from orchestration.domain.names import EventName
+from orchestration.durable import clock
+from orchestration.durable.generator import Durable
+from orchestration.durable.inbox import Inbox
+from orchestration.durable.outbox import Lane, Outbox, OutboxItem
+
+log = logging.getLogger(__name__)
+
+# So long whoever took the act has to tell the person: they wait so long for a verdict.
+FIRST_TURN: Final = timedelta(seconds=10)
+RETRIED_FOR: Final = timedelta(days=1)
+
+
+class TellAnswer(OutboxItem):
+    """Tell the person."""
+
+    activity: Literal["tell_answer"] = "tell_answer"
+
+
+def owed_answer(ctx: OrchestrationContext, given: OwedAnswer) -> Durable[None]:
+    """Waits until it is told by somebody else, and then tries for a day."""
+    inbox = Inbox(ctx, EventName.ANSWER_TOLD)
+    yield when_any([*inbox.waits(), clock.timer(ctx, clock.now(ctx) + FIRST_TURN)])
+    outbox: Outbox[TellAnswer, Delivery] = Outbox(
+        ctx, lambda: clock.now(ctx), dict[str, Lane[TellAnswer]](), _AnswerTelling(ctx, given), Delivery
+    )
+    outbox.put("tell", TellAnswer(give_up=RETRIED_FOR))
+    while inbox.take() is None:
+        outbox.step()
+        if not outbox.busy():
+            return
+        yield when_any([*inbox.waits(), *outbox.waits()])
+
+
+class _AnswerTelling:
+    """What the outbox asks."""
+
+    def __init__(self, ctx: OrchestrationContext, given: OwedAnswer) -> None:
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+
+    def build(self, item: TellAnswer, attempt: int, *, maybe_done: bool) -> tuple[str, OwedAnswer]:  # noqa: ARG002 - what only they see cannot be looked for
+        return item.activity, self._given.model_copy(update={"attempt": attempt})
+
+    def done(self, item: TellAnswer, result: Delivery) -> None:
+        """Nothing follows."""
+
+    def put_off(self, item: TellAnswer, attempt: int, problem: str, pause: timedelta) -> None:
+        self._log.info(
+            "%s: %s, try %d: %s; the next in %g s",
+            self._given.person,
+            item.activity,
+            attempt,
+            problem,
+            pause.total_seconds(),
+        )
+
+    def late(self, item: TellAnswer, problem: str) -> None:
+        """Nobody else waits for it."""
+
+    def failed(self, item: TellAnswer, problem: str) -> None:
+        self._log.error("%s: %s was given up: %s", self._given.person, item.activity, problem)

@@ -1,0 +1,116 @@
+"""An answer that is owed is told after its first turn, whatever it waits for, unless somebody else told it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
+from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.request import Choice
+from orchestration.service.answers import OwedAnswers
+from orchestration.service.approvals import Ticket
+from tests.support.board import Board
+from tests.support.challenges import begun, code_in, other
+from tests.support.core_world import CoreWorld, by
+
+SAM, PLACE = "U0SAM", "C0PURCHASES"
+REFUSED = "You are not one of the approvers of this request, so nothing changed."
+
+
+@pytest.fixture
+async def owed(world: CoreWorld) -> AsyncIterator[OwedAnswers]:
+    client = world.connection.client()
+    yield OwedAnswers(client)
+    await client.close()
+
+
+async def test_words_are_told_once_the_first_turn_is_over(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    answer = OwedAnswer(person=SAM, place=PLACE, words="Nothing changed.")
+    debt = await owed.owe(answer, "an act")
+    assert await owed.owe(answer, "an act") == debt, "an act that is delivered twice is answered once"
+    await world.due_within(seconds=10)
+    assert board.said == []
+    board.problems["tell_privately"] = [RuntimeError("502"), ThrottledError(30)]
+    await world.skip(seconds=10)
+    await world.hasten(lambda: bool(board.said))
+    await world.completed(debt)
+    assert board.said == [(SAM, PLACE, "Nothing changed.")]
+
+
+async def test_what_was_told_meanwhile_is_not_told_again(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    debt = await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "an act")
+    await owed.settle(debt)
+    await world.completed(debt)
+    await world.skip(hours=1)
+    assert board.said == []
+
+
+async def test_what_can_never_be_told_ends(world: CoreWorld, board: Board, owed: OwedAnswers) -> None:
+    board.problems["tell_privately"] = [DeliveryError("user_not_found")]
+    debt = await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "an act")
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.completed(debt)
+    assert board.said == []
+
+
+async def test_a_verdict_is_told_once_there_is_one(world: CoreWorld, board: Board, owed: OwedAnswers) -> None:
+    request_id = await world.ask()
+    # The same act has the same fingerprint.
+    first = await press(world, request_id, "first")
+    awaited = AwaitedVerdict(request_id=request_id, command_id="second", fingerprint=first.fingerprint)
+    debt = await owed.owe(OwedAnswer(person=SAM, place=PLACE, verdict=awaited), "an act")
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.due_within(seconds=5)
+    assert board.said == [], "it is not handled yet"
+    await press(world, request_id, "second")
+    await world.hasten(lambda: bool(board.said))
+    await world.completed(debt)
+    assert board.said == [(SAM, PLACE, REFUSED)]
+
+
+async def test_a_command_that_came_in_while_the_request_ended_is_told_that(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    """The event is on the hub, and nobody handles it any more."""
+    request_id = await world.ask()
+    await world.decide(request_id, "U0ADA")
+    await world.completed(request_id)
+    awaited = AwaitedVerdict(request_id=request_id, command_id="lost", fingerprint="0" * 32)
+    await owed.owe(OwedAnswer(person="U0FIN", verdict=awaited), "an act")
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.eventually(lambda: bool(board.said))
+    assert board.said == [("U0FIN", None, "This request was already approved, so nothing changed.")]
+
+
+async def test_the_judgement_of_a_code_is_told_unless_the_card_says_it(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    challenge = await begun(world)
+    digits = code_in(world, challenge)
+    for command, typed in (("wrong", other(digits)), ("right", digits)):
+        await world.challenges.answer(challenge, typed, command)
+        awaited = AwaitedCode(challenge=challenge, command_id=command)
+        debt = await owed.owe(OwedAnswer(person="U0ADA", place=PLACE, code=awaited), command)
+        await world.due_within(seconds=10)
+        await world.skip(seconds=10)
+        await world.completed(debt)
+    assert board.said == [("U0ADA", PLACE, "That code isn't right, 2 tries left.")]
+
+
+async def press(world: CoreWorld, request_id: str, command_id: str) -> Ticket:
+    """Sam presses Approve, which is not his to press; returns once that is handled."""
+    shown = await world.service.identity(request_id)
+    ticket = await world.service.decide(
+        request_id, by(SAM), Choice.APPROVE, shown=shown, round=1, command_id=command_id
+    )
+    await world.service.verdict(ticket)
+    return ticket
