@@ -13,7 +13,11 @@ TSC := $(BIN)/node $(NODE)/node_modules/typescript/bin/tsc
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench proof pictures lock clean
+SEED ?=
+KILLS ?= 30
+APPROVALS ?= 200
+BOTS ?= 1
+.PHONY: help demo test lint bench faults proof pictures lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -48,6 +52,9 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
+
+faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=30 APPROVALS=200 BOTS=1
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --approvals $(APPROVALS) --bots $(BOTS)
 
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py

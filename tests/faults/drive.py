@@ -435,10 +435,9 @@ class Drive:
         for one in self._asked:
             one.id = one.id or by_title.get(one.title)
         callbacks = [
-            (headers["webhook-id"], body.get("request_id") or body.get("data", {}).get("request_id"))
-            for _, headers, body in ((path, _lower(given), body) for path, given, body in self._orders.asked)
+            (_lower(given)["webhook-id"], str(body["data"]["outcome"]["request_id"]))
+            for _, given, body in self._orders.asked
         ]
-        print("ASKED", len(self._orders.asked), [body for _, _, body in self._orders.asked[:1]])
         logs = [one.log for one in self._made.all]
         numbers = set(self._scene.phones.values())
         return Facts(
