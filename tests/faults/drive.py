@@ -23,8 +23,8 @@ from bot.simulator.workspace.messages import Message
 from bot.slack.input.target import CARD_EVENT
 from tests.faults import ledger, scene
 from tests.faults.gateway import Gateway
-from tests.faults.ledger import Asked, Facts
-from tests.faults.processes import Installation
+from tests.faults.ledger import Facts, RequestAsked
+from tests.faults.processes import Deployment
 from tests.support.messages import actions_of
 from tests.support.order_server import OrderServer
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
@@ -77,10 +77,10 @@ class Drive:
     def __init__(self, plan: Plan, place: Path) -> None:
         self._plan = plan
         self._place = place
-        self._scene = scene.Scene.of(plan.approvals)
+        self._scene = scene.FaultScene.of(plan.approvals)
         self._chance = random.Random(plan.seed)
         self._fates = random.Random(f"{plan.seed} kills")
-        self._asked: list[Asked] = []
+        self._asked: list[RequestAsked] = []
         self._people: dict[str, Person] = {}
         self._codes: set[str] = set()
         self._acks = asyncio.Event()
@@ -95,7 +95,7 @@ class Drive:
         async with AsyncExitStack() as stack:
             self._workspace = Workspace.open(None, seed=self._scene.seed())
             stack.callback(self._workspace.close)
-            self._made = Installation(self._place, self._scene.policies(), self._plan.bots)
+            self._made = Deployment(self._place, self._scene.policies(), self._plan.bots)
             self._orders = OrderServer()
             stack.callback(self._orders.server_close)
             serving = asyncio.get_running_loop().run_in_executor(None, self._orders.serve_forever, 0.05)
@@ -212,7 +212,9 @@ class Drive:
         place = number // len(scene.KINDS) % self._scene.places
         requester = chance.choice(self._scene.requesters)
         await asyncio.sleep(chance.uniform(0, self._plan.kills * 1.5))
-        one = Asked(f"Order {_letters(number)}", kind, requester, self._scene.approvers(kind, place), place)
+        one = RequestAsked(
+            f"Order {_letters(number)}", kind, requester, self._scene.approvers(kind, place), place
+        )
         one.by_program = kind == "withdrawn" or chance.random() < 0.5
         self._asked.append(one)
         amount = {"coded": 500, "auto": 5}.get(kind)
@@ -231,7 +233,7 @@ class Drive:
                 await asyncio.sleep(chance.uniform(0, 2))
                 await self._decide(one, person, level, kind, twice=chance.random() < 0.2)
 
-    async def _ask_by_program(self, one: Asked, policy: str, amount: int | None) -> None:
+    async def _ask_by_program(self, one: RequestAsked, policy: str, amount: int | None) -> None:
         body: Json = {"policy": policy, "title": one.title, "callback_url": self._orders.url}
         if amount is not None:
             body |= {"amount": amount, "currency": "USD"}
@@ -250,7 +252,7 @@ class Drive:
 
         await self._until(ask)
 
-    async def _ask_by_command(self, one: Asked, policy: str, channel: str, amount: int | None) -> None:
+    async def _ask_by_command(self, one: RequestAsked, policy: str, channel: str, amount: int | None) -> None:
         sum_ = f"{amount} " if amount is not None else ""
         title, tries = one.title, 0
 
@@ -264,7 +266,7 @@ class Drive:
                 )
             except (SimulatorError, aiohttp.ClientError, TimeoutError):
                 # It may have been taken all the same: then it stands for itself.
-                self._asked.append(Asked(one.title, one.kind, one.requester, one.may, one.place))
+                self._asked.append(RequestAsked(one.title, one.kind, one.requester, one.may, one.place))
                 return False
             self._acks.set()
             said = [
@@ -277,7 +279,7 @@ class Drive:
 
         await self._until(ask)
 
-    async def _withdraw(self, one: Asked) -> None:
+    async def _withdraw(self, one: RequestAsked) -> None:
         headers = {
             "Authorization": f"Bearer {self._tokens[one.requester]}",
             "Idempotency-Key": f"cancel-{one.title.replace(' ', '-')}",
@@ -289,7 +291,7 @@ class Drive:
 
         await self._until(cancel)
 
-    async def _decide(self, one: Asked, person: str, level: int, kind: str, *, twice: bool) -> None:
+    async def _decide(self, one: RequestAsked, person: str, level: int, kind: str, *, twice: bool) -> None:
         if kind == "coded":
             async with self._phones[person]:
                 await self._confirm(one, person, level)
@@ -300,7 +302,7 @@ class Drive:
 
         await self._until(press)
 
-    async def _confirm(self, one: Asked, person: str, level: int) -> None:
+    async def _confirm(self, one: RequestAsked, person: str, level: int) -> None:
         """Presses, waits for the code, and sends it back; presses again where none comes."""
         known = set(self._codes)
 
@@ -330,11 +332,11 @@ class Drive:
 
         await self._until(try_, pause=2.0)
 
-    async def _over(self, one: Asked) -> bool:
+    async def _over(self, one: RequestAsked) -> bool:
         return not self._cards(one, live=True)
 
     async def _press_once(
-        self, one: Asked, person: str, level: int, *, twice: bool, reject: bool = False
+        self, one: RequestAsked, person: str, level: int, *, twice: bool, reject: bool = False
     ) -> bool:
         """Presses the card's button once it is there; whether the press was acked, or nothing is left to press."""
         cards = await self._card(one, level)
@@ -360,7 +362,7 @@ class Drive:
         self._acks.set()
         return True
 
-    async def _card(self, one: Asked, level: int) -> list[Message]:
+    async def _card(self, one: RequestAsked, level: int) -> list[Message]:
         found: list[Message] = []
 
         async def look() -> bool:
@@ -370,7 +372,7 @@ class Drive:
         await self._until(look, pause=_LOOK)
         return found
 
-    def _cards(self, one: Asked, *, live: bool = False) -> list[Message]:
+    def _cards(self, one: RequestAsked, *, live: bool = False) -> list[Message]:
         place = scene.channel(one.kind, one.place)
         found = [
             message

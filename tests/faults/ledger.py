@@ -32,7 +32,7 @@ NOT_YET: Final = frozenset(
 
 
 @dataclass
-class Asked:
+class RequestAsked:
     """One request as the driver knows it. `id` is None where nobody said that it was taken."""
 
     title: str
@@ -50,7 +50,7 @@ class Facts:
     """All that the ledger is made from. `stands` gives each request that the product has, by ID, as its API does."""
 
     workspace: Workspace
-    asked: list[Asked]
+    asked: list[RequestAsked]
     stands: Mapping[str, dict[str, Any]]
     callbacks: list[tuple[str, str]]  # webhook ID, request ID
     codes: set[str]
@@ -116,7 +116,7 @@ def _unanswered(facts: Facts) -> Iterator[str]:
             yield f"{who} in {where}: {count} presses, {answers[who, where]} answers; of {about}"
 
 
-def _decided_by(facts: Facts, one: Asked) -> set[str]:
+def _decided_by(facts: Facts, one: RequestAsked) -> set[str]:
     outcome = (facts.stands.get(one.id or "") or {}).get("outcome") or {}
     levels = outcome.get("levels", [])
     votes = {vote["actor"] for level in levels for vote in level["decisions"]}
@@ -169,7 +169,7 @@ def _not_told(facts: Facts) -> Iterator[str]:
             yield f"{one.title} ({one.id})"
 
 
-def _ending_messages(facts: Facts, one: Asked) -> Iterator[str]:
+def _ending_messages(facts: Facts, one: RequestAsked) -> Iterator[str]:
     for message in _direct(facts.workspace, one.requester):
         text = text_of({"text": message.text, "blocks": message.blocks})
         if one.title in text and text[:1] in {"✓", "✗", "–"}:

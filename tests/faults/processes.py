@@ -30,7 +30,7 @@ STOP_LIMIT: Final = 20.0  # seconds that it may take to end by itself
 SHARED: Final = (SECRET, KEYS, TOKENS)
 
 
-class Started:
+class RunningProcess:
     """A process of ours with its log. It never outlives the context of the run."""
 
     def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
@@ -84,7 +84,7 @@ class Started:
             await asyncio.to_thread(self._process.wait)
 
 
-class Installation:
+class Deployment:
     """`bots` bots on the hub that is in the first of them, or, where there are two, in a process of its own."""
 
     def __init__(self, place: Path, policies: str, bots: int) -> None:
@@ -98,8 +98,8 @@ class Installation:
         self.tokens = TokenFile(self.data[0] / TOKENS)
         self.ports = [_free_port() for _ in self.data]
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
-        self.hub: Started | None = None
-        self.bots: list[Started] = []
+        self.hub: RunningProcess | None = None
+        self.bots: list[RunningProcess] = []
         self.hub_file = self.data[0] / "hub.db" if bots == 1 else place / "hub.db"
 
     def prepare(self, settings: Mapping[str, str]) -> None:
@@ -116,7 +116,7 @@ class Installation:
                 for name in SHARED:
                     shutil.copy2(self.data[0] / name, data / name)
             arguments = ["hub", "--db", str(self.hub_file), "--skippable"]
-            self.hub = Started("hub", arguments, clean, self._place / "hub.log")
+            self.hub = RunningProcess("hub", arguments, clean, self._place / "hub.log")
         for number, (data, port, url) in enumerate(zip(self.data, self.ports, self.urls, strict=True)):
             own = {
                 "COUNTERSIGN_LISTEN": f"127.0.0.1:{port}",
@@ -129,10 +129,10 @@ class Installation:
             if hub == "embedded":
                 own["COUNTERSIGN_HUB_CLOCK"] = "skippable"
             log = self._place / f"bot-{number}.log"
-            self.bots.append(Started(f"bot-{number}", ["run"], {**clean, **own, **settings}, log))
+            self.bots.append(RunningProcess(f"bot-{number}", ["run"], {**clean, **own, **settings}, log))
 
     @property
-    def all(self) -> list[Started]:
+    def all(self) -> list[RunningProcess]:
         """Every process, the hub first."""
         return [*([self.hub] if self.hub else []), *self.bots]
 
@@ -147,7 +147,7 @@ class Installation:
             for bot, url in zip(self.bots, self.urls, strict=True):
                 await self._until_ready(http, bot, url)
 
-    async def _until_ready(self, http: aiohttp.ClientSession, bot: Started, url: str) -> None:
+    async def _until_ready(self, http: aiohttp.ClientSession, bot: RunningProcess, url: str) -> None:
         deadline = asyncio.get_running_loop().time() + READY_LIMIT
         while not await _ready(http, url):
             if asyncio.get_running_loop().time() > deadline:

@@ -17,13 +17,13 @@ _MOST: Final = 40
 
 
 @dataclass(frozen=True)
-class Scene:
+class FaultScene:
     """`places` channels for each kind, with as many requesters and people with phones."""
 
     places: int
 
     @classmethod
-    def of(cls, approvals: int) -> Scene:
+    def of(cls, approvals: int) -> FaultScene:
         """One that is large enough for so many."""
         return cls(min(_MOST, max(1, approvals // (len(KINDS) * _APPROVALS_A_CHANNEL))))
 
