@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 SEED ?=
-KILLS ?= 30
+KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
 .PHONY: help demo test lint bench faults proof pictures lock clean
@@ -53,7 +53,7 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
 
-faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=30 APPROVALS=200 BOTS=1
+faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=20 APPROVALS=200 BOTS=1
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --approvals $(APPROVALS) --bots $(BOTS)
 
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios

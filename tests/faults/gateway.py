@@ -1,30 +1,38 @@
-"""Stands between the bots and the simulated Slack and Twilio, and fails a share of their calls."""
+"""Stands between the bots and what they call (Slack, Twilio, another system), and fails a share of the calls."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final, Self
+from urllib.parse import parse_qs
 
 import aiohttp
 from aiohttp import web
 
+from tests.faults.passing import answered, passed_on
+from tests.faults.plan import CALL_FAULTS
+
 SILENCE: Final = 12.0  # seconds; more than the bot waits for an answer
-# What can happen to a call. `_before`: nothing came of it; `_after`: it had its effect, and the answer is lost.
-KINDS: Final = ("429", "500", "drop_before", "drop_after", "silent_before", "silent_after")
-WEIGHTS: Final = (6, 4, 4, 4, 1, 1)
-_NOT_PASSED_ON: Final = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection"})
+_OPENING: Final = ("/api/views.open", "/api/views.push")
 
 
 class Gateway:
     """Passes calls on to `target`, and fails `share` of them (0 to 1). Use it as an async context manager."""
 
-    def __init__(self, target: str, share: float, chance: random.Random) -> None:
+    def __init__(
+        self, target: str, chance: random.Random, faults: Sequence[str] = tuple(CALL_FAULTS)
+    ) -> None:
         self._target = target
         self._chance = chance
-        self.share = share
+        self._faults = faults
+        self.share = 0.0
         self.struck: Counter[str] = Counter()
+        self.opened: set[str] = set()  # trigger IDs by which a view was opened
+        self.under_way = 0  # calls without an answer yet
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -46,52 +54,56 @@ class Gateway:
         await self._http.close()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        self.under_way += 1
+        try:
+            return await self._answer(request, await request.read())
+        finally:
+            self.under_way -= 1
+
+    async def _answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         fault = self._draw()
         if fault == "429":
-            answer = {
-                "ok": False,
-                "error": "ratelimited",
-                "code": 20429,
-                "message": "Too Many Requests",
-                "status": 429,
-            }
-            return web.json_response(answer, status=429, headers={"Retry-After": "1"})
+            return _throttled()
         if fault == "500":
-            return web.Response(
-                status=500, text="<html><body>Server Error</body></html>", content_type="text/html"
-            )
-        if fault not in {"drop_before", "silent_before"}:
-            answered = await self._forward(request, body)
+            return web.Response(status=500, text="<html>Server Error</html>", content_type="text/html")
+        if fault not in {"drop before", "silent before"}:
+            response = await self._forward(request, body)
             if fault is None:
-                return answered
+                return response
         if fault.startswith("silent"):
             await asyncio.sleep(SILENCE)
         if request.transport is not None:
             request.transport.abort()
         raise web.HTTPBadGateway
 
-    def _draw(self) -> str | None:
-        if self._chance.random() >= self.share:
-            return None
-        [kind] = self._chance.choices(KINDS, WEIGHTS)
-        self.struck[kind] += 1
-        return kind
-
     async def _forward(self, request: web.Request, body: bytes) -> web.Response:
-        headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in {"host", *_NOT_PASSED_ON}
-        }
         async with self._http.request(
             request.method,
             self._target + request.path_qs,
             data=body or None,
-            headers=headers,
+            headers=passed_on(request.headers),
             allow_redirects=False,
-        ) as answer:
-            kept = {
-                name: value for name, value in answer.headers.items() if name.lower() not in _NOT_PASSED_ON
-            }
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        ) as found:
+            response = await answered(found)
+        if request.path in _OPENING and response.text and '"ok": true' in response.text:
+            self.opened.add(_trigger(request, body))
+        return response
+
+    def _draw(self) -> str | None:
+        if self._chance.random() >= self.share:
+            return None
+        [kind] = self._chance.choices(self._faults, [CALL_FAULTS[one] for one in self._faults])
+        self.struck[kind] += 1
+        return kind
+
+
+def _throttled() -> web.Response:
+    """As Slack and Twilio say it, in one answer."""
+    said = {"ok": False, "error": "ratelimited", "code": 20429, "message": "Too Many Requests", "status": 429}
+    return web.json_response(said, status=429, headers={"Retry-After": "1"})
+
+
+def _trigger(request: web.Request, body: bytes) -> str:
+    if request.content_type == "application/json":
+        return str(json.loads(body).get("trigger_id"))
+    return parse_qs(body.decode()).get("trigger_id", [""])[0]

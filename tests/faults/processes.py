@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 
@@ -25,9 +28,10 @@ from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
 from orchestration.hub.service.clock_client import ClockClient
 
-READY_LIMIT: Final = 60.0  # seconds until a process has to be ready
-STOP_LIMIT: Final = 20.0  # seconds that it may take to end by itself
+READY_LIMIT: Final = 90.0  # seconds until a process has to be ready
+STOP_LIMIT: Final = 30.0  # seconds that it may take to end by itself
 SHARED: Final = (SECRET, KEYS, TOKENS)
+ROOT: Final = Path(__file__).parents[2]
 
 
 class RunningProcess:
@@ -36,10 +40,11 @@ class RunningProcess:
     def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        self._arguments = arguments
+        self.died_by_itself: list[int] = []
+        self.memory = 0  # bytes; the most that it has had in memory
+        self._command = [sys.executable, "-m", "tests.faults.child", *arguments]
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
-        self.died_by_itself: list[int] = []
         self._expected = False
 
     @property
@@ -53,10 +58,18 @@ class RunningProcess:
             return
         self.note_death()
         self._expected = False
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bot", *self._arguments], stdout=log, stderr=log, env=self._environment
-            )
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._environment, cwd=ROOT
+        )
+        assert self._process.stdout is not None
+        threading.Thread(target=self._keep, args=[self._process.stdout], daemon=True).start()
+
+    def _keep(self, said: IO[bytes]) -> None:
+        """Writes the log: the process itself cannot while it has no room."""
+        with said, self.log.open("ab") as log:
+            while some := os.read(said.fileno(), 65536):
+                log.write(some)
+                log.flush()
 
     def note_death(self) -> None:
         """Remembers an end that nobody asked for."""
@@ -66,10 +79,22 @@ class RunningProcess:
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, where it runs."""
-        if self._process is not None and self.alive:
-            self._expected = self._expected or number in {signal.SIGKILL, signal.SIGTERM}
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        if self._process is None or not self.alive:
+            self.note_death()
+            return
+        self._measure(self._process.pid)
+        self._expected = self._expected or number in {signal.SIGKILL, signal.SIGTERM}
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def may_write(self, *, room: bool) -> bool:
+        """Without room no file of it can grow, as on a full disk. Whether this machine can play that."""
+        if self._process is None or not self.alive or not hasattr(resource, "prlimit"):
+            return False
+        soft = resource.RLIM_INFINITY if room else 0
+        with suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+        return True
 
     async def end(self, number: signal.Signals) -> None:
         """Sends the signal, and returns once the process is gone; SIGKILL follows where it does not go."""
@@ -80,8 +105,15 @@ class RunningProcess:
         try:
             await asyncio.to_thread(self._process.wait, STOP_LIMIT)
         except subprocess.TimeoutExpired:
+            self.died_by_itself.append(-number)  # it did not go when it was asked to
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+
+    def _measure(self, pid: int) -> None:
+        with suppress(OSError, StopIteration, ValueError):
+            status = Path(f"/proc/{pid}/status").read_text().splitlines()
+            peak = next(line for line in status if line.startswith("VmHWM:"))
+            self.memory = max(self.memory, int(peak.split()[1]) * 1024)
 
 
 class Deployment:
@@ -89,6 +121,8 @@ class Deployment:
 
     def __init__(self, place: Path, policies: str, bots: int) -> None:
         self._place = place
+        self.clock = place / "clock"
+        self.clock.write_text("0")
         self.data = [place / f"bot-{number}" for number in range(bots)]
         for data in self.data:
             data.mkdir(mode=0o700)
@@ -96,13 +130,15 @@ class Deployment:
         Secrets.load(None, self.data[0])
         SigningKeys.load(None, self.data[0])
         self.tokens = TokenFile(self.data[0] / TOKENS)
-        self.ports = [_free_port() for _ in self.data]
+        self._reserved = [_reserved() for _ in self.data]
+        self.ports = [int(one.getsockname()[1]) for one in self._reserved]
         self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
         self.hub: RunningProcess | None = None
         self.bots: list[RunningProcess] = []
         self.hub_file = self.data[0] / "hub.db" if bots == 1 else place / "hub.db"
+        self.ready: list[float] = []
 
-    def prepare(self, settings: Mapping[str, str]) -> None:
+    def prepare(self, public_url: str, settings: Mapping[str, str]) -> None:
         """Gives each bot its settings. Whatever tokens there are have to be made before."""
         clean = {
             name: value
@@ -115,13 +151,13 @@ class Deployment:
             for data in self.data[1:]:
                 for name in SHARED:
                     shutil.copy2(self.data[0] / name, data / name)
-            arguments = ["hub", "--db", str(self.hub_file), "--skippable"]
+            arguments = [str(self.clock), "hub", "--db", str(self.hub_file), "--skippable"]
             self.hub = RunningProcess("hub", arguments, clean, self._place / "hub.log")
-        for number, (data, port, url) in enumerate(zip(self.data, self.ports, self.urls, strict=True)):
+        for number, (data, url) in enumerate(zip(self.data, self.urls, strict=True)):
             own = {
-                "COUNTERSIGN_LISTEN": f"127.0.0.1:{port}",
+                "COUNTERSIGN_LISTEN": url.removeprefix("http://"),
                 "COUNTERSIGN_DATA_DIR": str(data),
-                "COUNTERSIGN_PUBLIC_URL": url,
+                "COUNTERSIGN_PUBLIC_URL": public_url,
                 "COUNTERSIGN_HUB": hub,
                 "COUNTERSIGN_POLICIES": str(self._place / "policies.toml"),
                 "COUNTERSIGN_CALLBACK_NETWORKS": "127.0.0.0/8",
@@ -129,7 +165,8 @@ class Deployment:
             if hub == "embedded":
                 own["COUNTERSIGN_HUB_CLOCK"] = "skippable"
             log = self._place / f"bot-{number}.log"
-            self.bots.append(RunningProcess(f"bot-{number}", ["run"], {**clean, **own, **settings}, log))
+            environment = {**clean, **own, **settings}
+            self.bots.append(RunningProcess(f"bot-{number}", [str(self.clock), "run"], environment, log))
 
     @property
     def all(self) -> list[RunningProcess]:
@@ -138,22 +175,23 @@ class Deployment:
 
     async def start(self) -> None:
         """Starts what does not run, and returns once every bot is ready. Raises TimeoutError naming what is not."""
-        if self.hub is not None and not self.hub.alive:
+        began = time.monotonic()
+        if self.hub is not None:
             self.hub.launch()
-            await _until_there(Path(f"{self.hub_file}.sock/hub"))
         for bot in self.bots:
             bot.launch()
         async with aiohttp.ClientSession() as http:
             for bot, url in zip(self.bots, self.urls, strict=True):
                 await self._until_ready(http, bot, url)
+        self.ready.append(time.monotonic() - began)
 
     async def _until_ready(self, http: aiohttp.ClientSession, bot: RunningProcess, url: str) -> None:
         deadline = asyncio.get_running_loop().time() + READY_LIMIT
-        while not await _ready(http, url):
+        while not await is_ready(http, url):
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"{bot.name} was not ready after {READY_LIMIT:.0f} s; see {bot.log}")
-            if not bot.alive:
-                bot.launch()  # it ended by itself, which the ledger counts
+            for one in self.all:
+                one.launch()  # where it ended by itself, which the ledger counts
             await asyncio.sleep(0.05)
 
     async def end(self) -> None:
@@ -161,6 +199,8 @@ class Deployment:
         await asyncio.gather(*(one.end(signal.SIGTERM) for one in self.bots))
         if self.hub:
             await self.hub.end(signal.SIGTERM)
+        for one in self._reserved:
+            one.close()
 
     async def skip(self, by: timedelta) -> None:
         """Moves the hub's clock on."""
@@ -170,19 +210,9 @@ class Deployment:
             address = (self.data[0] / "hub.address").read_text()
         await asyncio.to_thread(ClockClient(address).advance, by)
 
-    def check(self) -> str:
-        """What `hub check` complains about; "" where it is clean."""
-        done = subprocess.run(
-            [sys.executable, "-m", "bot", "hub", "check", str(self.hub_file)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}".strip()
 
-
-async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
+async def is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    """Whether the bot at `url` says that it is ready."""
     try:
         async with http.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(total=3)) as answer:
             return answer.status == 200
@@ -190,14 +220,9 @@ async def _ready(http: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def _until_there(path: Path) -> None:
-    async with asyncio.timeout(READY_LIMIT):
-        while not path.exists():
-            await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def _reserved() -> socket.socket:
+    """A port that is kept from others for as long as the run lasts: bound, and not listened at."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

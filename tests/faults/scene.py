@@ -6,26 +6,37 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.simulator.workspace.seed import SEED, Member, Seed, SeedChannel
+from bot.simulator import SEED, Group, Member, Seed, SeedChannel
 
-OUTSIDER: Final = "U0SAM"
-DIRECTOR: Final = "U0DIRK"
-# What a request of each kind goes through.
-KINDS: Final = ("plain", "pair", "coded", "levels", "silent", "auto", "withdrawn", "refused")
-_APPROVALS_A_CHANNEL: Final = 4
-_MOST: Final = 40
+# What a request of each kind goes through, and how it ends where everybody does what they mean to.
+KINDS: Final = {
+    "plain": "approved",
+    "pair": "approved",  # both of two people have to
+    "coded": "approved",  # confirmed by a code
+    "levels": "approved",  # two, one after the other
+    "group": "approved",  # by a member of a user group
+    "delegated": "approved",  # by whom the approver named
+    "escalated": "approved",  # by whom it went to after seconds
+    "silent": "timed_out",
+    "refused": "rejected",
+    "withdrawn": "cancelled",
+    "auto": "auto_approved",
+}
+AMOUNTS: Final = {"coded": 500, "auto": 5}
+_A_CHANNEL: Final = 4  # requests
+_MOST: Final = 40  # places
 
 
 @dataclass(frozen=True)
 class FaultScene:
-    """`places` channels for each kind, with as many requesters and people with phones."""
+    """`places` channels for each kind; each place has people of its own."""
 
     places: int
 
     @classmethod
     def of(cls, approvals: int) -> FaultScene:
         """One that is large enough for so many."""
-        return cls(min(_MOST, max(1, approvals // (len(KINDS) * _APPROVALS_A_CHANNEL))))
+        return cls(min(_MOST, max(1, approvals // (len(KINDS) * _A_CHANNEL))))
 
     @property
     def requesters(self) -> list[str]:
@@ -35,27 +46,19 @@ class FaultScene:
     @property
     def phones(self) -> dict[str, str]:
         """Who confirms by code, one for each place, with their numbers."""
-        return {f"U0TEL{number}": f"+120255501{number + 50}" for number in range(self.places)}
-
-    def approvers(self, kind: str, place: int) -> tuple[tuple[str, ...], ...]:
-        """Who decides, level by level: each of them has to approve."""
-        match kind:
-            case "pair":
-                return (("U0ADA", "U0FIN"),)
-            case "coded":
-                return ((f"U0TEL{place}",),)
-            case "levels":
-                return (("U0ADA",), ("U0FAY",))
-            case "silent":
-                return ((DIRECTOR,),)
-            case "auto":
-                return ()
-            case _:
-                return (("U0ADA",),)
+        return {f"U0TEL{place}": f"+120255501{place + 50}" for place in range(self.places)}
 
     def seed(self) -> Seed:
         """What the workspace holds."""
-        people = [Member(one, one.lower(), one) for one in (*self.requesters, *self.phones)]
+        ids = [
+            *self.requesters,
+            *self.phones,
+            *(f"U0{who}{place}" for who in ("ONE", "TWO", "DEL", "OUT") for place in range(self.places)),
+        ]
+        groups = [
+            Group(f"S0GRP{place}", f"grp{place}", f"Group {place}", (f"U0ONE{place}", f"U0TWO{place}"))
+            for place in range(self.places)
+        ]
         channels = [
             SeedChannel(channel(kind, place), channel(kind, place).lower())
             for kind in KINDS
@@ -63,7 +66,8 @@ class FaultScene:
         ]
         return replace(
             SEED,
-            people=(*SEED.people, *people),
+            people=(*SEED.people, *(Member(one, one.lower(), one) for one in ids)),
+            groups=(*SEED.groups, *groups),
             channels=(*SEED.channels, *channels),
             phones=dict(self.phones),
         )
@@ -71,38 +75,45 @@ class FaultScene:
     def policies(self) -> str:
         """The policy file."""
         known = [f'[people.{person}]\nphone = "{number}"\n' for person, number in self.phones.items()]
-        return "\n".join(
-            [*known, *(self._policy(kind, place) for kind in KINDS for place in range(self.places))]
-        )
+        return "\n".join([*known, *(_policy(kind, place) for kind in KINDS for place in range(self.places))])
 
-    def _policy(self, kind: str, place: int) -> str:
-        name, where = policy(kind, place), channel(kind, place)
-        lines = [
-            f"[policies.{name}]",
-            f'title = "{kind.title()}"',
-            f'channel = "{where}"',
-            'currency = "USD"',
-        ]
-        if kind == "auto":
-            lines += ["auto_approve_below = 1000"]
-        levels = [("U0ADA",)] if kind in {"auto", "silent"} else self.approvers(kind, place)
-        for number, who in enumerate(levels):
-            lines += [f"[[policies.{name}.levels]]", f'name = "Level {number + 1}"']
-            lines += [f"approvers = {json.dumps(who)}", 'timeout = "2d"']
-            if len(who) > 1:
-                lines += ['quorum = "all"']
-            if kind == "coded":
-                lines += ["sms_above = 100"]
-            if kind == "silent":
-                lines += ['on_timeout = "escalate"']
-        if kind == "silent":
-            lines += [
-                f"[policies.{name}.escalation]",
-                f'channel = "{where}"',
-                f'approvers = ["{DIRECTOR}"]',
-                'timeout = "1d"',
-            ]
-        return "\n".join([*lines, ""])
+
+def outsider(place: int) -> str:
+    """Presses too, and may not."""
+    return f"U0OUT{place}"
+
+
+def deciders(kind: str, place: int) -> tuple[tuple[str, ...], ...]:
+    """Who decides, round by round: each of them has to. Nobody does where it waits in vain or is withdrawn."""
+    one, two = f"U0ONE{place}", f"U0TWO{place}"
+    nobody = ("silent", "withdrawn", "auto")
+    special = {
+        "pair": ((one, two),),
+        "coded": ((f"U0TEL{place}",),),
+        "levels": ((one,), (two,)),
+        "escalated": ((), (two,)),
+        "group": ((two,),),
+        "delegated": ((f"U0DEL{place}",),),
+    }
+    return () if kind in nobody else special.get(kind, ((one,),))
+
+
+def entitled(kind: str, place: int, round_: int) -> frozenset[str]:
+    """Whose vote may count in a round. More people than the driver has decide."""
+    one, two = f"U0ONE{place}", f"U0TWO{place}"
+    match kind, round_:
+        case ("pair" | "group", 1):
+            return frozenset({one, two})
+        case ("coded", 1):
+            return frozenset({f"U0TEL{place}"})
+        case ("delegated", 1):
+            return frozenset({one, f"U0DEL{place}"})
+        case ("levels" | "escalated" | "silent", 2):
+            return frozenset({two})
+        case (_, 1):
+            return frozenset({one})
+        case _:
+            return frozenset()
 
 
 def channel(kind: str, place: int) -> str:
@@ -113,3 +124,29 @@ def channel(kind: str, place: int) -> str:
 def policy(kind: str, place: int) -> str:
     """The policy's name."""
     return f"{kind}-{place}"
+
+
+def _policy(kind: str, place: int) -> str:
+    name, where = policy(kind, place), channel(kind, place)
+    one, two = f"U0ONE{place}", f"U0TWO{place}"
+    levels = {
+        "pair": [[one, two]],
+        "coded": [[f"U0TEL{place}"]],
+        "levels": [[one], [two]],
+        "group": [[f"S0GRP{place}"]],
+    }.get(kind, [[one]])
+    lines = [f"[policies.{name}]", f'title = "{kind.title()}"', f'channel = "{where}"', 'currency = "USD"']
+    if kind == "auto":
+        lines += ["auto_approve_below = 1000"]
+    if kind == "delegated":
+        lines += [f'delegates = ["U0DEL{place}"]']
+    for number, who in enumerate(levels, 1):
+        lines += [f"[[policies.{name}.levels]]", f'name = "Level {number}"', f"approvers = {json.dumps(who)}"]
+        lines += ['timeout = "2s"' if kind == "escalated" else 'timeout = "2d"']
+        lines += ['quorum = "all"'] if kind == "pair" else []
+        lines += ["sms_above = 100"] if kind == "coded" else []
+        lines += ['on_timeout = "escalate"'] if kind in {"silent", "escalated"} else []
+    if kind in {"silent", "escalated"}:
+        lines += [f"[policies.{name}.escalation]", f'channel = "{where}"']
+        lines += [f'approvers = ["{two}"]', 'timeout = "1d"']
+    return "\n".join([*lines, ""])

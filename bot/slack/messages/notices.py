@@ -89,8 +89,11 @@ def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
 
 
 def _progress(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    """Each step in its own words: by the time it is told, the request may have ended, which is told apart."""
     if tell.step and tell.step.kind is StepKind.LEVEL_PASSED:
         return NoticeMessage(f"{_passed(tell, what)} {_link(tell, links)}".rstrip())
+    if tell.step and tell.step.kind is StepKind.ESCALATED:
+        return NoticeMessage(f"{_sentence(tell.card, Status.ESCALATED, what)} {_link(tell, links)}".rstrip())
     return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
 
 
@@ -119,10 +122,14 @@ def _answer(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Noti
 
 
 def _asked(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    if tell.card.status.ended:
+        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
     return NoticeMessage(f"{_asked_instead(tell, what)} It waits{_until(tell.card)}. {_where(tell, links)}")
 
 
 def _reminder(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    if tell.card.status.ended:
+        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
     return NoticeMessage(f"{what} waits for your decision{_until(tell.card)}. {_where(tell, links)}")
 
 
@@ -205,15 +212,19 @@ def _vote_withdrawn(tell: SendMessageInput, what: str, links: Mapping[str, str])
     )
 
 
-def _how_it_stands(card: Card, what: str, link: str) -> str:
+def _sentence(card: Card, status: Status, what: str) -> str:
     escalated = next((level for level in reversed(card.levels) if level.escalated_to), None)
     gone_to = escalated.escalated_to if escalated else None
-    sentence = SENTENCES[card.status].format(
+    return SENTENCES[status].format(
         what=what,
         who=mention(card.ended_by) if card.ended_by else "The policy",
         escalated_to=mention(gone_to) if gone_to else "others",
         why_escalated=why_escalated(escalated) if escalated else "Nobody decided it in time",
     )
+
+
+def _how_it_stands(card: Card, what: str, link: str) -> str:
+    sentence = _sentence(card, card.status, what)
     why = ""
     if card.status in QUOTED and card.comments:
         why = quoted(card.comments, SAID, lines=6)

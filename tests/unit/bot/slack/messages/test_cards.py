@@ -475,6 +475,18 @@ def test_the_requester_is_told_of_an_escalation(story: MakeStory) -> None:
     )
 
 
+def test_what_is_told_after_the_end_is_neither_false_nor_the_end_twice(story: MakeStory) -> None:
+    """A message may have waited while Slack was slow. How it ended is told to the requester by another one."""
+    told = story()
+    told.record.escalate(told.at(60))
+    step = told.record.step(StepKind.ESCALATED, told.at(60), place="C0ESCALATIONS")
+    told.record.end(Status.APPROVED, told.at(90), by="U0DIRK", comments="")
+    escalated = notice(told.tell().model_copy(update={"step": step}), {}).text
+    assert escalated.endswith("was escalated to <#C0ESCALATIONS>. Nobody decided it in time.")
+    for waiting in (Notice.REMINDER, Notice.ASKED):
+        assert notice(told.tell(waiting, "U0ADA"), {}).text.startswith("✓ <@U0DIRK> approved")
+
+
 def test_what_is_said_after_asking(story: MakeStory) -> None:
     record = story().record
     assert asked(record.request, record.request_id, record.policy) == (
