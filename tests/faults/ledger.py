@@ -19,6 +19,7 @@ DECIDING: Final = frozenset({"approve", "reject", "enter_code", "more", "read_an
 SLACK_PATIENCE: Final = 3.0  # seconds
 _MARGIN: Final = 0.5  # seconds, for what the machine needs to hand a request over
 _LINK: Final = re.compile(r"<https?://[^>]*>")
+_OWED: Final = ("not ended", "ended with live buttons", "not told", "callbacks with two IDs, or none")
 _SAME: Final = ("status", "processed_by", "processed_at", "digest", "nonce")
 
 
@@ -27,7 +28,16 @@ def ledger(facts: Facts) -> dict[str, list[str]]:
     return {name: list(of(facts)) for name, of in LINES.items()}
 
 
-def not_ended(facts: Facts) -> Iterator[str]:
+def owed(facts: Facts) -> set[str]:
+    """The lines that may only need more time."""
+    return {name for name in _OWED if any(True for _ in LINES[name](facts))} | (
+        {"receipts"}
+        if any(one["outcome"] and not one["outcome"].get("receipt") for one in facts.stands.values())
+        else set()
+    )
+
+
+def _not_ended(facts: Facts) -> Iterator[str]:
     """Open when all time is over, or ended as nothing should."""
     for request_id, stands in facts.stands.items():
         if stands["outcome"] is None or stands["status"] not in {*scene.KINDS.values(), "timed_out"}:
@@ -179,7 +189,7 @@ def _tracebacks(facts: Facts) -> Iterator[str]:
 
 LINES: Final[dict[str, Callable[[Facts], Iterable[str]]]] = {
     "accepted and lost": _lost,
-    "not ended": not_ended,
+    "not ended": _not_ended,
     "acked and unanswered": unanswered,
     "ended otherwise than it was decided": _ended_otherwise,
     "decided twice, or by somebody who may not": _wrongly_decided,
