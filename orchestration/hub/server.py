@@ -204,6 +204,8 @@ class Hub:
         if self._timer_loop is not None and self._housekeeper is not None:
             self._timer_loop.clock_moved()
             self._housekeeper.clock_moved()
+        if self._store is not None:
+            self._store.wake()  # what waited for a worker that knows it may have waited long enough
 
     async def _next_timer(self) -> datetime | None:
         if self._store is None:
@@ -238,7 +240,7 @@ class Hub:
         self, db: sqlite3.Connection, reader: sqlite3.Connection, started: threading.Event
     ) -> None:
         store = GroupCommitStore(db, self.clock, self._run_once)
-        dispatcher = Dispatcher(self._work_limit_s, _LOST_ANSWER_LEASES * self._lease_s)
+        dispatcher = Dispatcher(self._work_limit_s, _LOST_ANSWER_LEASES * self._lease_s, self.clock)
         waiters = Waiters()
         timer_loop = timers.TimerLoop(store, self.clock)
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)

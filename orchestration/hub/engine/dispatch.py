@@ -22,8 +22,10 @@ from typing import Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import activities, entity_batches, turns, workers
-from orchestration.hub.engine.workers import ConnectedWorker
+from orchestration.hub.engine.connected_workers import ConnectedWorkers
+from orchestration.hub.engine.workers import ConnectedWorker, work_name
 from orchestration.hub.errors import StaleError, StoppingError
+from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.transaction import AfterCommit, ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
 
@@ -36,6 +38,16 @@ _ROUND: Final = 64
 # pause that doubles. Otherwise it would go back and forth between the hub and a worker that never takes it.
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
+
+_REGISTERED_AS: Final = {
+    WorkItemKind.TURN: "orchestration",
+    WorkItemKind.ACTIVITY: "activity",
+    WorkItemKind.ENTITY: "entity",
+}
+_HANDED_ON: Final = (
+    "A worker was given work of the %s %r, which it has not registered. The work waits for another worker that may "
+    "know it. Have every program on this hub announce what it runs, with work item filters: see docs/guides/hub.md."
+)
 
 _Key = tuple[WorkItemKind, int]
 
@@ -52,13 +64,15 @@ class Lease:
     """A work item that was dispatched, until it is completed or dispatched again.
 
     `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
-    of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key.
+    of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key. `lacking` is set
+    where the worker said that it has not registered this.
     """
 
     ready: ReadyWork
     worker: ConnectedWorker | None
     expires: float
     work: turns.Turn | entity_batches.EntityBatch | int
+    lacking: bool = False
 
 
 class Dispatcher:
@@ -68,10 +82,10 @@ class Dispatcher:
     and may have been this one's.
     """
 
-    def __init__(self, limit_s: float, lost_s: float = 300.0) -> None:
+    def __init__(self, limit_s: float, lost_s: float = 300.0, clock: clocks.Clock | None = None) -> None:
         self._limit_s = limit_s
         self._lost_s = lost_s
-        self._workers: list[ConnectedWorker] = []
+        self._workers = ConnectedWorkers(clock if clock is not None else clocks.SystemClock())
         self._stopping = False
         # Of each kind, by name and version: the order and the key of what is queued.
         self._queues: dict[WorkItemKind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
@@ -92,6 +106,7 @@ class Dispatcher:
     def apply(self, after_commit: AfterCommit) -> None:
         """Take in the results of a commit: completed work first, because its successor may be ready now."""
         for token in after_commit.completed_tokens:
+            self._note_completed(token)
             self._end_lease(token)
         for ready in after_commit.ready:
             self.offer(ready)
@@ -108,6 +123,11 @@ class Dispatcher:
         self._order += 1
         queue = self._queues[ready.kind].setdefault((ready.name, ready.version), deque())
         queue.append((self._order, ready.key))
+
+    def _note_completed(self, token: str) -> None:
+        lease = self._leases.get(token)
+        if lease is not None and not lease.lacking:
+            self._workers.note_completed(lease.worker, work_name(lease.ready))
 
     def _end_lease(self, token: str) -> None:
         lease = self._leases.pop(token, None)
@@ -133,7 +153,7 @@ class Dispatcher:
         if self._stopping:
             raise StoppingError
         worker = workers.connected(request, stream)
-        self._workers.append(worker)
+        self._workers.add(worker)
         return worker
 
     def disconnect(self, worker: ConnectedWorker) -> None:
@@ -141,9 +161,8 @@ class Dispatcher:
 
         Its tokens stay valid until the work is dispatched to another worker.
         """
-        if worker not in self._workers:
+        if not self._workers.remove(worker):
             return
-        self._workers.remove(worker)
         for tokens in worker.tokens.values():
             for token in tokens:
                 self._release(token)
@@ -162,7 +181,7 @@ class Dispatcher:
 
     def workers(self) -> Iterator[ConnectedWorker]:
         """The connected workers."""
-        return iter(list(self._workers))
+        return iter(self._workers)
 
     # Tokens.
 
@@ -191,6 +210,23 @@ class Dispatcher:
 
     def _next_pause(self, item: _Key) -> float:
         return min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
+
+    def hand_on(self, token: str, kind: WorkItemKind) -> bool:
+        """Queue an item whose worker said that it has not registered this, where another worker may have.
+
+        Otherwise returns False: then the worker's answer, a failure, counts. Raises StaleError.
+        """
+        lease = self.lease(token, kind)
+        work = work_name(lease.ready)
+        said_before = lease.worker is not None and work in lease.worker.lacks
+        lease.lacking = True
+        if not self._workers.note_lacking(lease.worker, work):
+            return False
+        if not said_before:
+            _log.warning(_HANDED_ON, _REGISTERED_AS[kind], work.name[:120])
+        self._end_lease(token)
+        self.offer(lease.ready)
+        return True
 
     def unanswered(self, token: str) -> tuple[ReadyWork, float] | None:
         """Take an item from its worker, whose answer the hub could not take: the worker is done with it all the same.
@@ -310,20 +346,20 @@ class Dispatcher:
         queues = self._queues[kind]
         if not queues:
             return None
-        candidates = workers.with_room(self._workers, kind)
+        candidates = self._workers.with_room(kind)
         if not candidates:
             return None
         for name, version in (
             sorted(queues, key=lambda queue: queues[queue][0]) if len(queues) > 1 else list(queues)
         ):
-            worker = workers.least_busy(candidates, kind, name, version)
+            ready = ReadyWork(kind, queues[name, version][0][1], name, version)
+            worker = self._workers.least_busy(candidates, work_name(ready))
             if worker is not None:
-                queue = queues[name, version]
-                _, key = queue.popleft()
-                if not queue:
+                queues[name, version].popleft()
+                if not queues[name, version]:
                     del queues[name, version]
-                self._queued.discard((kind, key))
-                return worker, ReadyWork(kind, key, name, version)
+                self._queued.discard((kind, ready.key))
+                return worker, ready
         return None
 
     def _dispatch_one(self, tx: Transaction, worker: ConnectedWorker, ready: ReadyWork) -> None:
@@ -377,7 +413,7 @@ class Dispatcher:
             item = (ready.kind, ready.key)
             if ready.kind is not WorkItemKind.TURN or item in self._token_of or self._queues[ready.kind]:
                 continue  # a worker has it, or others came first
-            worker = workers.least_busy_for(self._workers, ready)
+            worker = self._workers.least_busy_for(ready)
             if worker is None:
                 continue
             try:

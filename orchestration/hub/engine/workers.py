@@ -1,9 +1,9 @@
-"""The connected workers: what each accepts, what it holds, and which one gets the next work item."""
+"""A connected worker: what it accepts, what it knows, what it holds, and whether it is alive."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
@@ -27,13 +27,28 @@ LOOKS: Final = 4
 _Filters = dict[WorkItemKind, dict[str, frozenset[str]]]
 
 
+class WorkName(NamedTuple):
+    """An orchestration, activity or entity as workers register it. `version` is None for every version."""
+
+    kind: WorkItemKind
+    name: str
+    version: str | None
+
+
+def work_name(ready: ReadyWork) -> WorkName:
+    """What a worker has to have registered for this. Entities are named without regard to case, as the SDKs do."""
+    name = ready.name.lower() if ready.kind is WorkItemKind.ENTITY else ready.name
+    return WorkName(ready.kind, name, ready.version or "")
+
+
 @dataclass(slots=True, eq=False)
 class ConnectedWorker:
     """One worker's stream: its capacity, what it accepts, and the tokens of the work items that it holds.
 
     It is `stalled` from when it held something for too long until it completes something again. `lost` are the tokens
     of what it held when it went `silent`. It is `full` while it has not taken what it was sent. `dismissed` is set when
-    the hub wants the stream to end.
+    the hub wants the stream to end. `completed` is what it has completed work of, and `lacks` is what it said that it
+    has not registered.
     """
 
     capacity: dict[WorkItemKind, int]
@@ -47,6 +62,8 @@ class ConnectedWorker:
     silent: bool = False
     lost: list[str] = field(default_factory=list)
     full: asyncio.Event = field(default_factory=asyncio.Event)
+    completed: set[WorkName] = field(default_factory=set)
+    lacks: set[WorkName] = field(default_factory=set)
     _heard: int = -1
     _missed: int = 0
 
@@ -77,12 +94,25 @@ class ConnectedWorker:
         """How many more work items of this kind it takes."""
         return self.capacity[kind] - len(self.tokens[kind])
 
-    def takes(self, kind: WorkItemKind, name: str, version: str | None) -> bool:
-        """Whether its filters accept this. A worker without filters takes everything."""
-        if self.accepts is None:
-            return True
-        versions = self.accepts[kind].get(name)
-        return versions is not None and (not versions or (version or "") in versions)
+    def announced(self, work: WorkName) -> bool:
+        """Whether its filters name this work."""
+        versions = self.accepts[work.kind].get(work.name) if self.accepts is not None else None
+        return versions is not None and (not versions or work.version in versions)
+
+    def accepts_work(self, work: WorkName) -> bool:
+        """Whether its filters accept this. A worker without filters accepts everything."""
+        return self.accepts is None or self.announced(work)
+
+    def knows(self, work: WorkName) -> bool:
+        """Whether it has shown that it runs this: by its filters, or by work that it completed."""
+        return work not in self.lacks and (self.announced(work) or work in self.completed)
+
+    def known(self) -> Iterator[WorkName]:
+        """What it has shown that it runs."""
+        for kind, names in (self.accepts or {}).items():
+            for name, versions in names.items():
+                yield from (WorkName(kind, name, version) for version in versions or (None,))
+        yield from self.completed
 
 
 def connected(request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:
@@ -94,36 +124,6 @@ def connected(request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> Co
         WorkItemKind.ENTITY: request.maxConcurrentEntityWorkItems or turns or _DEFAULT_CAPACITY,
     }
     return ConnectedWorker(capacity, _filters(request), stream)
-
-
-def with_room(workers: Iterable[ConnectedWorker], kind: WorkItemKind) -> list[ConnectedWorker]:
-    """Those workers that take one more work item of this kind."""
-    return [
-        worker
-        for worker in workers
-        if worker.free(kind) > 0 and not worker.silent and not worker.full.is_set()
-    ]
-
-
-def least_busy(
-    candidates: list[ConnectedWorker], kind: WorkItemKind, name: str, version: str | None
-) -> ConnectedWorker | None:
-    """The candidate that should get work of this kind, name and version, or None where no one takes it.
-
-    A stalled worker holds nothing any more and so looks idle: it comes after all others. If it does not even
-    read what it was sent, it gets nothing, because more would only pile up in the hub.
-    """
-    fitting = [
-        worker
-        for worker in candidates
-        if worker.takes(kind, name, version) and not (worker.stalled and worker.stream.blocked)
-    ]
-    return max(fitting, key=lambda one: (not one.stalled, one.free(kind)), default=None)
-
-
-def least_busy_for(workers: Iterable[ConnectedWorker], ready: ReadyWork) -> ConnectedWorker | None:
-    """The worker that should get this work, or None where no one has room and takes it."""
-    return least_busy(with_room(workers, ready.kind), ready.kind, ready.name, ready.version)
 
 
 def _filters(request: pb.GetWorkItemsRequest) -> _Filters | None:
@@ -140,5 +140,5 @@ def _filters(request: pb.GetWorkItemsRequest) -> _Filters | None:
             # A name listed once without versions takes every version, whatever else is listed.
             every = not one.versions or (before is not None and not before)
             out[kind][one.name] = frozenset() if every else frozenset(one.versions) | (before or frozenset())
-    out[WorkItemKind.ENTITY] = {one.name: frozenset() for one in filters.entities}
+    out[WorkItemKind.ENTITY] = {one.name.lower(): frozenset() for one in filters.entities}
     return out

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.empty_pb2 import Empty
@@ -28,10 +28,10 @@ from orchestration.hub.engine import (
     rewind,
     turns,
 )
-from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.dispatch import Dispatcher, Lease
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.engine.workers import ConnectedWorker
-from orchestration.hub.protocol import statuses
+from orchestration.hub.protocol import not_registered, statuses
 from orchestration.hub.storage.group_commit import GroupCommitStore, explained
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
@@ -49,6 +49,9 @@ class Completion(NamedTuple):
     change: Change
     failed: Callable[[], None]
 
+
+# The answer counts for nothing: its worker has not registered the work, which is queued for another.
+_HANDED_ON: Final = Completion(lambda _tx: None, lambda: None)
 
 Answer = Message | Change | Completion | Coroutine[Any, Any, Message]
 
@@ -193,13 +196,21 @@ class TaskHubService:
             raise errors.UnsupportedError(
                 "This hub accepts an orchestrator's answer only in one piece, and always sends whole histories."
             )
-        work = self._dispatcher.lease(response.completionToken, WorkItemKind.TURN).work
+        lease = self._dispatcher.lease(response.completionToken, WorkItemKind.TURN)
+        work = lease.work
         if not isinstance(work, turns.Turn):
             raise TypeError(work)
+        if not_registered.turn(response, lease.ready.name) and self._hand_on(lease, response.completionToken):
+            return _HANDED_ON
         return self._completing(response.completionToken, lambda tx: turns.complete(tx, work, response))
 
     def CompleteActivityTask(self, response: pb.ActivityResponse) -> Completion:
-        key = self._dispatcher.lease(response.completionToken, WorkItemKind.ACTIVITY).ready.key
+        lease = self._dispatcher.lease(response.completionToken, WorkItemKind.ACTIVITY)
+        key = lease.ready.key
+        if not_registered.activity(response, lease.ready.name) and self._hand_on(
+            lease, response.completionToken
+        ):
+            return _HANDED_ON
 
         def complete(tx: Transaction) -> Exception | None:
             if activities.complete(tx, key, response):
@@ -214,10 +225,20 @@ class TaskHubService:
         if result.requiresState:
             self._unanswered(result.completionToken)
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
-        work = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY).work
+        lease = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY)
+        work = lease.work
         if not isinstance(work, entity_batches.EntityBatch):
             raise TypeError(work)
+        if not_registered.entity(result, lease.ready.name) and self._hand_on(lease, result.completionToken):
+            return _HANDED_ON
         return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, work, result))
+
+    def _hand_on(self, lease: Lease, token: str) -> bool:
+        """Whether the work was queued for another worker; its worker has not registered it."""
+        handed_on = self._dispatcher.hand_on(token, lease.ready.kind)
+        if handed_on:
+            self._store.wake()
+        return handed_on
 
     def _completing(self, token: str, operation: Change) -> Completion:
         """The operation, after which the completion token is used up.
