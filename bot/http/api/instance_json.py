@@ -8,9 +8,11 @@ from typing import Any, Final
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from bot.http.api import json_text
+from bot.http.api.hidden_addresses import text_without_paths, without_paths
 from bot.http.api.models import Approval
 from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.names import is_own_orchestration
 from orchestration.domain.request import APPROVAL, Outcome
 
 STATUSES: Final = {
@@ -36,7 +38,7 @@ def instance_json(state: OrchestrationState, *, with_input: bool) -> dict[str, A
         "name": state.name,
         "instanceId": state.instance_id,
         "runtimeStatus": status,
-        "input": json_text.shown(state.serialized_input) if with_input else None,
+        "input": _input(state) if with_input else None,
         "customStatus": custom,
         "output": output,
         "createdTime": time_text(state.created_at),
@@ -67,13 +69,23 @@ def _outcome(state: OrchestrationState) -> Outcome | None:
         return None
 
 
-def event_json(event: dict[str, Any], kind: str, *, with_output: bool) -> dict[str, Any]:
-    """One event of the history, named as theirs; inputs and results only where asked for."""
+def _input(state: OrchestrationState) -> Any:
+    """What it was given. Of our own, addresses are shown without what may be a secret in them."""
+    given = json_text.shown(state.serialized_input)
+    return without_paths(given) if is_own_orchestration(state.name) else given
+
+
+def event_json(event: dict[str, Any], kind: str, *, own: bool, with_output: bool) -> dict[str, Any]:
+    """One event of the history, named as theirs; inputs and results only where asked for. `own`: of one of ours."""
     shown = {"EventType": kind.removesuffix("Event"), "Timestamp": event.get("timestamp")}
     hidden = {"timestamp"} if with_output else {"timestamp", "input", "result", "output"}
     return {
         **shown,
-        **{name: value for name, value in event.items() if name not in hidden and value is not None},
+        **{
+            name: text_without_paths(value) if own else value
+            for name, value in event.items()
+            if name not in hidden and value is not None
+        },
     }
 
 

@@ -21,6 +21,7 @@ from bot.http.api.urls import ADMIN_RIGHT, MANAGEMENT, POLL_AFTER, STATUS_RIGHT,
 from bot.security.tokens import ADMIN, READ
 from orchestration.approval.status import OVER
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.names import is_own_orchestration
 from orchestration.service.operations import Operations
 
 _EVENT: Final = re.compile(r"^[\x20-\x7e]{1,100}$")
@@ -140,8 +141,10 @@ class ManagementRoutes:
         if query.get("showHistory", "").lower() == "true" and inside:
             events = await self._operations.history(instance_id)
             with_output = query.get("showHistoryOutput", "").lower() == "true"
+            own = is_own_orchestration(state.name)
             body["historyEvents"] = [
-                event_json(event.to_dict(), type(event).__name__, with_output=with_output) for event in events
+                event_json(event.to_dict(), type(event).__name__, own=own, with_output=with_output)
+                for event in events
             ]
         if body["runtimeStatus"] in {"Completed", "Terminated"}:
             return plain_json(body)

@@ -249,11 +249,14 @@ async def test_a_url_that_is_gone_ends_the_tries_and_its_key_is_told_to_nobody(o
         assert "127.0.0.1" in line
         await api.until(request_id, lambda progress: progress.response_failed)
         root = api.token("root")
-        shown = [
-            await api.call("GET", f"/api/approvals/{request_id}{more}", root) for more in ("", "/timeline")
-        ]
+        inside = (
+            f"/runtime/webhooks/durabletask/instances/{request_id}?showHistory=true&showHistoryOutput=true"
+        )
+        looks = [f"/api/approvals/{request_id}", f"/api/approvals/{request_id}/timeline", inside]
+        shown = [await api.call("GET", look, root) for look in looks]
         said = [json.dumps(answer.body) for answer in shown] + api.direct_messages("U0RITA")
         assert "s3cret" not in " ".join([line, *said])
+        assert said[2].count(f"{place.origin}/") > 1, "the host is shown"
         assert len(place.got) == 1
 
 
