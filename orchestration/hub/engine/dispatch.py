@@ -99,6 +99,8 @@ class Dispatcher:
         self._leases: dict[str, Lease] = {}
         self._token_of: dict[_Key, str] = {}
         self._abandoned: dict[_Key, float] = {}
+        # Of entities whose operations come one by one: the last message for which that holds.
+        self._one_by_one: dict[int, int] = {}
         self.too_long: list[int] = []
 
     # The queue.
@@ -108,6 +110,7 @@ class Dispatcher:
         for token in after_commit.completed_tokens:
             self._note_completed(token)
             self._end_lease(token)
+        self._one_by_one |= after_commit.one_by_one
         for ready in after_commit.ready:
             self.offer(ready)
 
@@ -381,16 +384,10 @@ class Dispatcher:
         """Send the item to a worker; returns its token, or None where there is nothing to do any more."""
         self._dispatched += 1
         token = f"{self._run}-{self._dispatched}"
-        item: bytes | None
-        work: turns.Turn | entity_batches.EntityBatch | int
-        if ready.kind is WorkItemKind.ACTIVITY:
-            item, work = activities.work_item(tx, ready.key, token), ready.key
-        else:
-            source = turns if ready.kind is WorkItemKind.TURN else entity_batches
-            found = source.work_item(tx, ready.key, token)
-            item, work = found if found is not None else (None, 0)
-        if item is None:
+        found = self._work_item(tx, ready, token)
+        if found is None:
             return None
+        item, work = found
         worker.send(item)
         before = self._token_of.get((ready.kind, ready.key))
         if before is not None:
@@ -399,6 +396,20 @@ class Dispatcher:
         self._token_of[ready.kind, ready.key] = token
         worker.tokens[ready.kind].add(token)
         return token
+
+    def _work_item(
+        self, tx: Transaction, ready: ReadyWork, token: str
+    ) -> tuple[bytes, turns.Turn | entity_batches.EntityBatch | int] | None:
+        if ready.kind is WorkItemKind.TURN:
+            return turns.work_item(tx, ready.key, token)
+        if ready.kind is WorkItemKind.ACTIVITY:
+            item = activities.work_item(tx, ready.key, token)
+            return None if item is None else (item, ready.key)
+        alone_until = self._one_by_one.get(ready.key, -1)
+        found = entity_batches.work_item(tx, ready.key, token, alone_until)
+        if alone_until >= 0 and (found is None or found[1].seqs[0] > alone_until):
+            del self._one_by_one[ready.key]
+        return found
 
     def dispatch_early(self, tx: Transaction) -> Callable[[], None]:
         """Dispatch the turns that this transaction made ready before its COMMIT; returns what takes them back.

@@ -1,7 +1,8 @@
 """Batches of an entity's operations: the work item that a worker gets, and what its answer changes."""
 
+import logging
 import uuid
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
@@ -10,6 +11,9 @@ from orchestration.hub.errors import StaleError
 from orchestration.hub.protocol import limits, wire
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
+
+_log: Final = logging.getLogger(__name__)
+_STALE: Final = "This batch was completed before; the answer is ignored."
 
 
 class EntityBatch(NamedTuple):
@@ -26,14 +30,21 @@ class EntityBatch(NamedTuple):
     callers: list[tuple[str, str] | None]
 
 
-def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, EntityBatch] | None:
-    """The work item of the entity's next batch, or None where there is nothing to do."""
+def work_item(
+    tx: Transaction, key: int, token: str, alone_until: int = -1
+) -> tuple[bytes, EntityBatch] | None:
+    """The work item of the entity's next batch, or None where there is nothing to do.
+
+    Messages up to the number `alone_until` come one by one.
+    """
     row = tx.one(Q.entity_by_key, key)
     if row is None:
         return None
     batch = entities.eligible(tx, row, limits.BATCH - len((row["state"] or "").encode()))
     if not batch:
         return None
+    if batch[0]["seq"] <= alone_until:
+        batch = batch[:1]
     events = [pb.HistoryEvent.FromString(one["event"]) for one in batch]
     callers = [
         (event.entityOperationCalled.requestId, one["caller"]) if one["caller"] else None
@@ -52,29 +63,64 @@ def complete(tx: Transaction, dispatched: EntityBatch, result: pb.EntityBatchRes
     Fewer results than operations mean that the worker stopped there: the rest stays in the inbox and is
     dispatched again.
     """
-    row = tx.one(Q.entity_by_key, dispatched.key)
-    at = tx.as_of(dispatched.at)
     state = result.entityState.value if result.HasField("entityState") else None
-    results = list(result.results)
     size = limits.too_large(state)
     if size is not None:
-        refused = entities.failure(limits.too_large_message("entity's state", size), "PayloadTooLarge")
-        state = row["state"]
-        results = [refused] * len(dispatched.seqs)
-    elif result.HasField("failureDetails") and not results:
-        state = row["state"]
-        results = [
-            pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=result.failureDetails))
-        ] * len(dispatched.seqs)
+        message = limits.too_large_message("entity's state", size)
+        refuse(tx, dispatched, entities.failure(message, "PayloadTooLarge").failure.failureDetails)
+        return
+    if result.HasField("failureDetails") and not result.results:
+        _fail(tx, dispatched, result.failureDetails)
+        return
+    _apply(tx, dispatched, state, list(result.results), list(result.actions))
+
+
+def refuse(tx: Transaction, dispatched: EntityBatch, failure: pb.TaskFailureDetails) -> None:
+    """Apply nothing of a batch's answer. Raises StaleError.
+
+    A single operation fails with this failure. Several are dispatched again, one by one: together they asked for too
+    much, and those that did not are to have their effect.
+    """
+    if len(dispatched.seqs) == 1:
+        _log.warning("An operation of an entity was refused: %s", failure.errorMessage)
+        _fail(tx, dispatched, failure)
+        return
+    row = _current(tx, dispatched)
+    tx.after_commit.one_by_one[dispatched.key] = dispatched.seqs[-1]
+    entities.process_inbox(tx, dispatched.key, row["id"])
+
+
+def _fail(tx: Transaction, dispatched: EntityBatch, failure: pb.TaskFailureDetails) -> None:
+    """Let every operation of the batch fail; the state stays as it was."""
+    failed = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=failure))
+    _apply(tx, dispatched, _current(tx, dispatched)["state"], [failed] * len(dispatched.seqs), [])
+
+
+def _current(tx: Transaction, dispatched: EntityBatch) -> Any:
+    """The entity of the batch. Raises StaleError."""
+    row = tx.one(Q.entity_by_key, dispatched.key)
+    if row is None or row["batches"] != dispatched.batches:
+        raise StaleError(_STALE)
+    return row
+
+
+def _apply(
+    tx: Transaction,
+    dispatched: EntityBatch,
+    state: str | None,
+    results: list[pb.OperationResult],
+    actions: list[pb.OperationAction],
+) -> None:
+    at = tx.as_of(dispatched.at)
+    row = tx.one(Q.entity_by_key, dispatched.key)
     if not tx.do(Q.entity_apply_batch, state or None, at, dispatched.key, dispatched.batches):
-        raise StaleError("This batch was completed before; the answer is ignored.")
+        raise StaleError(_STALE)
     for seq, caller, one in zip(dispatched.seqs, dispatched.callers, results, strict=False):
         taken = tx.one(Q.entity_inbox_answer, seq)
         if caller is not None:
             entities.answer(tx, (*caller, taken["caller_execution"]), one, at)
-    if size is None:
-        for action in result.actions:
-            _carry_out(tx, action, at)
+    for action in actions:
+        _carry_out(tx, action, at)
     entities.process_inbox(tx, dispatched.key, row["id"])
 
 

@@ -5,6 +5,7 @@ A call returns its answer, a `Change` for the group commit, or a coroutine where
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +35,9 @@ from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.protocol import not_registered, statuses
 from orchestration.hub.storage.group_commit import GroupCommitStore, explained
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
-from orchestration.hub.transport import rpc
+from orchestration.hub.transport import frames, rpc
 
+_log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 # Most calls: an operation that runs with others in one transaction. It returns the answer (None is an empty one), or
@@ -190,6 +192,42 @@ class TaskHubService:
             await worker.has_room()
             self._store.wake()
 
+    def too_large(
+        self, answer: pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult, size: int
+    ) -> Completion:
+        """Fail what a worker has answered with more bytes than the hub takes; only its short fields are known.
+
+        To dispatch it again would bring the same answer. The worker is told as well.
+        """
+        failure = pb.TaskFailureDetails(
+            errorType="PayloadTooLarge",
+            errorMessage=f"The worker's answer is {size:,} bytes; at most {frames.LARGEST_MESSAGE:,} are taken. "
+            "Let it ask for less at a time, or pass references to what is large.",
+            isNonRetriable=True,
+        )
+        token = answer.completionToken
+        if isinstance(answer, pb.OrchestratorResponse):
+            completed = pb.CompleteOrchestrationAction(
+                orchestrationStatus=statuses.FAILED, failureDetails=failure
+            )
+            action = pb.OrchestratorAction(id=-1, completeOrchestration=completed)
+            failed = self.CompleteOrchestratorTask(
+                pb.OrchestratorResponse(completionToken=token, actions=[action])
+            )
+        elif isinstance(answer, pb.ActivityResponse):
+            failed = self.CompleteActivityTask(
+                pb.ActivityResponse(completionToken=token, failureDetails=failure)
+            )
+        else:
+            batch = _batch(self._dispatcher.lease(token, WorkItemKind.ENTITY))
+            failed = self._completing(token, lambda tx: entity_batches.refuse(tx, batch, failure))
+        _log.warning("%s", failure.errorMessage)
+
+        def change(tx: Transaction) -> Message | Exception | None:
+            return failed.change(tx) or errors.InvalidError(failure.errorMessage)
+
+        return failed._replace(change=change)
+
     def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Completion:
         if response.isPartial or response.requiresHistory:
             self._unanswered(response.completionToken)
@@ -226,12 +264,10 @@ class TaskHubService:
             self._unanswered(result.completionToken)
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
         lease = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY)
-        work = lease.work
-        if not isinstance(work, entity_batches.EntityBatch):
-            raise TypeError(work)
+        batch = _batch(lease)
         if not_registered.entity(result, lease.ready.name) and self._hand_on(lease, result.completionToken):
             return _HANDED_ON
-        return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, work, result))
+        return self._completing(result.completionToken, lambda tx: entity_batches.complete(tx, batch, result))
 
     def _hand_on(self, lease: Lease, token: str) -> bool:
         """Whether the work was queued for another worker; its worker has not registered it."""
@@ -306,6 +342,12 @@ class TaskHubService:
 
     def DeleteTaskHub(self, _request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
         raise errors.UnsupportedError("The hub does not delete its file. Stop it, and remove the file.")
+
+
+def _batch(lease: Lease) -> entity_batches.EntityBatch:
+    if not isinstance(lease.work, entity_batches.EntityBatch):
+        raise TypeError(lease.work)
+    return lease.work
 
 
 def _instance(row: Any, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:

@@ -73,6 +73,18 @@ def _unary(
     return rpc.UnaryHandler(handle)
 
 
+def _too_large(
+    unary: Callable[[Callable[[Any], Answer], Callable[[bytes], Any]], rpc.UnaryHandler],
+    service: TaskHubService,
+    decode: Callable[[bytes], Any],
+    request: bytes,
+    size: int,
+    reply: rpc.Reply,
+) -> asyncio.Task[Any] | None:
+    """Answer a completion of which only the short fields are known."""
+    return unary(lambda answer: service.too_large(answer, size), decode).call(request, reply)
+
+
 def _completed(
     completion: Completion,
     answer: Callable[[Message | Exception | None], None],
@@ -122,6 +134,7 @@ def routes(service: TaskHubService, store: GroupCommitStore) -> rpc.Routes:
         call = call or _unserved(method.name)
         route = make(method.name, call, decode)
         if method.name in answers:
-            route = route._replace(lost=service.answer_lost)
+            too_large = partial(_too_large, partial(_unary, store, method.name), service, decode)
+            route = route._replace(lost=service.answer_lost, too_large=too_large)
         out[f"/{described.full_name}/{method.name}".encode()] = route
     return out

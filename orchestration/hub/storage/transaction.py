@@ -36,13 +36,15 @@ class AfterCommit:
 
     `ready` is work to dispatch. `completed_tokens` are completion tokens that are used up. `changed_instances`
     are the IDs of instances whose status changed. `first_timer` is when the earliest timer that was set is due,
-    in microseconds.
+    in microseconds. `one_by_one` are the keys of entities whose operations are to come one by one, up to the message
+    of this number: together they failed, and only one of them need be at fault.
     """
 
     ready: list[ReadyWork] = field(default_factory=list)
     completed_tokens: list[str] = field(default_factory=list)
     changed_instances: set[str] = field(default_factory=set)
     first_timer: int | None = None
+    one_by_one: dict[int, int] = field(default_factory=dict)
 
 
 class Transaction:

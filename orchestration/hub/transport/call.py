@@ -5,6 +5,7 @@ from collections import deque
 from typing import Protocol
 
 from orchestration.hub.transport import frames
+from orchestration.hub.transport.skim import Skim
 
 
 class AnswerWriter(Protocol):
@@ -32,8 +33,8 @@ class Call:
     """A call in progress. It is a `rpc.ResponseStream`."""
 
     __slots__ = (
-        "begun", "body", "drained", "held", "opened", "path", "pending", "received", "stream", "task", "trailers",
-        "unread", "window", "writer",
+        "begun", "body", "drained", "held", "opened", "path", "pending", "received", "skim", "stream", "task",
+        "trailers", "unread", "window", "writer",
     )  # fmt: skip
 
     def __init__(self, writer: AnswerWriter, stream: int, path: bytes, window: int) -> None:
@@ -45,6 +46,8 @@ class Call:
         self.body = bytearray()
         # Bytes of DATA frames, padding included.
         self.received = 0
+        # Reads a request that is too large to be held, in the place of `body`.
+        self.skim: Skim | None = None
         # Bytes of `body` that count as held.
         self.held = 0
         # Whether the request has arrived whole; whether the response's headers were sent.

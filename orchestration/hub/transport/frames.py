@@ -27,6 +27,9 @@ OF_STREAM: Final = frozenset({DATA, HEADERS, PRIORITY, RST_STREAM, CONTINUATION}
 
 # A request carries several payloads of up to 1 MiB. A stream's window is never enlarged, so this is its limit.
 LARGEST_REQUEST: Final = 64 * 1024 * 1024
+# Bytes before the message in it: whether it is compressed, and its length.
+PREFIX: Final = 5
+LARGEST_MESSAGE: Final = LARGEST_REQUEST - PREFIX
 PUSH_SETTING, STREAMS_SETTING, INITIAL_WINDOW_SETTING, MAX_FRAME_SETTING, HEADERS_SETTING = 2, 3, 4, 5, 6
 # After so many bytes received, the client's window for the whole connection is renewed.
 WINDOW_STEP: Final = 1 << 20
@@ -88,6 +91,11 @@ def request(body: bytearray) -> bytes:
     message = bytes(body[5:])
     body.clear()
     return message
+
+
+def message_size(body: bytearray) -> int:
+    """How long the message of a request will be, or 0 where that has not arrived."""
+    return int.from_bytes(body[1:PREFIX]) if len(body) >= PREFIX else 0
 
 
 def message(payload: bytes) -> bytes:

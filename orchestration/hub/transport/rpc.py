@@ -17,6 +17,7 @@ UNIMPLEMENTED: Final = status_number(grpc.StatusCode.UNIMPLEMENTED)
 INTERNAL: Final = status_number(grpc.StatusCode.INTERNAL)
 UNAVAILABLE: Final = status_number(grpc.StatusCode.UNAVAILABLE)
 UNAUTHENTICATED: Final = status_number(grpc.StatusCode.UNAUTHENTICATED)
+RESOURCE_EXHAUSTED: Final = status_number(grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class RpcError(Exception):
@@ -44,11 +45,13 @@ class UnaryHandler(NamedTuple):
     commit and need no task. An answer to a caller that has gone is dropped.
 
     `lost`, where there is one, is called with the caller's `ResponseStream.peer` where a call ended before its request
-    had arrived whole: nobody knows what it said.
+    had arrived whole: nobody knows what it said. `too_large`, where there is one, answers a request that is too large
+    to be held. It is called with the request without its long fields, and with its size in bytes.
     """
 
     call: Callable[[bytes, Reply], asyncio.Task[Any] | None]
     lost: Callable[[object], None] | None = None
+    too_large: Callable[[bytes, int, Reply], asyncio.Task[Any] | None] | None = None
 
 
 class ResponseStream(Protocol):

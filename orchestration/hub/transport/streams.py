@@ -6,27 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from orchestration.hub.transport import bounds, frames, rpc
+from orchestration.hub.transport import bounds, frames, refusals, rpc
 from orchestration.hub.transport.call import Call
 from orchestration.hub.transport.patience import Patience
 from orchestration.hub.transport.sender import Sender
+from orchestration.hub.transport.skim import Skim
 from orchestration.hub.transport.tokens import Tokens
 
 _log: Final = logging.getLogger(__name__)
-_UNAUTHENTICATED: Final = rpc.RpcError(
-    rpc.UNAUTHENTICATED,
-    "This task hub answers only calls that send its token, as the metadata `authorization: Bearer TOKEN`. "
-    "The token is in the file that the hub names when it starts.",
-)
-_UNFINISHED: Final = rpc.RpcError(
-    rpc.UNAVAILABLE, "The hub holds too many bytes of requests that have not arrived whole. Try again."
-)
-_LATE: Final = rpc.RpcError(
-    rpc.UNAVAILABLE, f"The request has not arrived whole within {bounds.REQUEST_S:.0f} s. Try again."
-)
-_UNREAD: Final = rpc.RpcError(
-    rpc.UNAVAILABLE, "This client has left too many answers unread. Read them, and try again."
-)
 _LITTLE_CREDIT: Final = bounds.CREDIT // 2
 # Calls that the hub ended before the client had sent all: as many are known, for the client's frames on the way.
 _ENDED_EARLY: Final = 2 * bounds.STREAMS
@@ -78,7 +65,7 @@ class Streams:
     def look(self, now: float) -> None:
         """End the calls whose requests take too long to arrive."""
         for stream in [one for one, since in self._unfinished.items() if now - since > bounds.REQUEST_S]:
-            self._refuse(stream, _LATE, ended=False)
+            self._refuse(stream, refusals.LATE, ended=False)
 
     def drop_all(self) -> None:
         """Cancel every call."""
@@ -105,7 +92,7 @@ class Streams:
             self.spend(bounds.RESET_COST)
             return
         if self._tokens is not None and not self._let_in(headers.get(b"authorization")):
-            self._refuse(stream, _UNAUTHENTICATED, ended=ended)
+            self._refuse(stream, refusals.UNAUTHENTICATED, ended=ended)
             self._patience.refused()
             return
         # With much in its socket's buffer nothing is read of a client.
@@ -115,7 +102,7 @@ class Streams:
             self._connections.unread,
             bounds.UNREAD_IN_ALL,
         ):
-            self._refuse(stream, _UNREAD, ended=ended)
+            self._refuse(stream, refusals.UNREAD, ended=ended)
             self._lost(headers.get(b":path", b""))
             self.spend(bounds.RESET_COST)
             return
@@ -151,30 +138,58 @@ class Streams:
             self._received = 0
         call = self._calls.get(stream)
         if call is None or call.begun:
-            if stream > self.last:
-                raise frames.Http2Error(frames.PROTOCOL_ERROR)
-            if stream not in self._ended_early:
-                raise frames.Http2Error(frames.STREAM_CLOSED)
-            self.spend(1)
+            self._take_late_data(stream)
             return
         data = frames.unpadded(payload) if flags & frames.PADDED else payload
         call.received += len(payload)
         if call.received > frames.LARGEST_REQUEST:
             raise frames.Http2Error(frames.FLOW_CONTROL_ERROR)
-        call.body += data
+        if not self._read(call, data):
+            return
         if flags & frames.END_STREAM:
             self._begin(call)
-            return
-        if not data:
-            self.spend(1)
-        self._hold(call, len(data))
-        if _too_much(
+        elif _too_much(
             self._unfinished_bytes,
             bounds.UNFINISHED,
             self._connections.unfinished,
             bounds.UNFINISHED_IN_ALL,
         ):
-            self._refuse(stream, _UNFINISHED, ended=False)
+            self._refuse(stream, refusals.UNFINISHED, ended=False)
+        elif not data:
+            self.spend(1)
+
+    def _take_late_data(self, stream: int) -> None:
+        """DATA of a call that takes none: right only where it was on the way when the hub ended the call."""
+        if stream > self.last:
+            raise frames.Http2Error(frames.PROTOCOL_ERROR)
+        if stream not in self._ended_early:
+            raise frames.Http2Error(frames.STREAM_CLOSED)
+        self.spend(1)
+
+    def _read(self, call: Call, data: bytes) -> bool:
+        """Add a part to a request. False where the call was ended, because its request is too large."""
+        if call.skim is None:
+            call.body += data
+            self._hold(call, len(data))
+            return frames.message_size(call.body) <= frames.LARGEST_MESSAGE or self._skim(call)
+        call.skim.feed(data)
+        if call.received >= frames.WINDOW_STEP:
+            # What is not held makes room for more of the same.
+            renewed = struct.pack(">I", call.received)
+            self.sender.write(frames.frame(frames.WINDOW_UPDATE, 0, call.stream, renewed))
+            call.received = 0
+        return True
+
+    def _skim(self, call: Call) -> bool:
+        """Hold no more of a request that is too large; whether it is read all the same, for what it is about."""
+        route = self._routes.get(call.path)
+        if not isinstance(route, rpc.UnaryHandler) or route.too_large is None:
+            self._refuse(call.stream, refusals.too_large(frames.message_size(call.body)), ended=False)
+            return False
+        call.skim = Skim()
+        call.skim.feed(bytes(call.body[frames.PREFIX :]))
+        del call.body[frames.PREFIX :]
+        return True
 
     def _hold(self, call: Call, size: int) -> None:
         call.held += size
@@ -257,6 +272,10 @@ class Streams:
         reply = partial(self._finish, call)
         try:
             route = self._route(call.path)
+            if call.skim is not None and isinstance(route, rpc.UnaryHandler) and route.too_large is not None:
+                size = frames.message_size(call.body)
+                call.task = route.too_large(bytes(call.skim.kept), size, reply)
+                return
             request = frames.request(call.body)
             if isinstance(route, rpc.UnaryHandler):
                 call.task = route.call(request, reply)
@@ -289,7 +308,7 @@ class Streams:
             and len(answer) > bounds.LARGE_ANSWER
             and _too_much(self.sender.waiting, bounds.UNREAD, self._connections.unread, bounds.UNREAD_IN_ALL)
         ):
-            answer = _UNREAD
+            answer = refusals.UNREAD
         data = frames.message(answer) if isinstance(answer, bytes) else None
         trailers = (
             frames.error_trailers(_as_rpc_error(answer))

@@ -1,19 +1,23 @@
 """Payloads of the largest size, many at once: what fits into messages is cut to fit, and nothing breaks a stream."""
 
+import queue
+import struct
 from pathlib import Path
 
+import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import Message
 
-from orchestration.hub import SystemClock
+from orchestration.hub import Hub, SystemClock
 from orchestration.hub.engine import instances
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.protocol import limits
 from orchestration.hub.storage import file
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import frames
-from tests.support.hubs import HubUnderTest, RawWorker, RecordingStream, complete
-from tests.support.raw_http2 import RawClient, call
+from tests.support.hubs import HubUnderTest, RawWorker, RecordingStream, complete, schedule
+from tests.support.raw_http2 import RawClient, call, headers, opened
 
 LARGEST = "x" * limits.PAYLOAD
 ENTITY = "@box@a"
@@ -81,3 +85,92 @@ async def test_a_worker_is_sent_more_as_soon_as_it_has_taken_what_it_was_sent(tm
     dispatcher.dispatch(tx)
     assert len(stream.taken()) == 1
     db.close()
+
+
+# ---- answers that are too large to be held -------------------------------------------------------------------
+
+
+def too_large(hub: Hub, method: str, answer: Message) -> bytes:
+    """Answers with this message, and says that it is 70 MB; the headers of what the hub says to that."""
+    said = b"\x00" + struct.pack(">I", 70_000_000) + answer.SerializeToString()
+    with RawClient(hub.address) as client:
+        client.send(frames.frame(frames.HEADERS, frames.END_HEADERS, 1, headers(method)))
+        client.send(frames.frame(frames.DATA, frames.END_STREAM, 1, said))
+        return client.answered(1)
+
+
+def test_a_request_that_is_too_large_is_refused_before_it_has_arrived(hub: Hub) -> None:
+    with RawClient(hub.address) as client:
+        begin = b"\x00" + struct.pack(">I", 70_000_000) + b"x" * 100
+        client.send(opened(1) + frames.frame(frames.DATA, 0, 1, begin))
+        answer = client.answered(1)
+        assert b"grpc-status\x018" in answer  # RESOURCE_EXHAUSTED
+        assert b"70,000,000 bytes" in answer
+        client.send(frames.frame(frames.DATA, 0, 1, b"x" * 100) + call(3))  # the first was on the way
+        client.answered(3)
+
+
+def test_a_result_that_is_too_large_fails_its_activity(ours: HubUnderTest) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        worker.answer(worker.take(), schedule(1))
+        activity = worker.take()
+        with pytest.raises(grpc.RpcError, match="at most 67,108,859 are taken"):
+            worker.finish(activity, "x" * (frames.LARGEST_REQUEST + 1))
+        (failed,) = [
+            one.taskFailed.failureDetails
+            for one in worker.take().orchestratorRequest.newEvents
+            if one.HasField("taskFailed")
+        ]
+    assert failed.errorType == "PayloadTooLarge"
+    assert "at most 67,108,859 are taken" in failed.errorMessage
+
+
+def test_a_turn_that_asks_for_too_much_fails_its_instance(hub: Hub, ours: HubUnderTest) -> None:
+    ours.start("any", instance_id="one")
+    with RawWorker(ours.address) as worker:
+        token = worker.take().completionToken
+        answer = pb.OrchestratorResponse(instanceId="one", completionToken=token, actions=[schedule(1)])
+        assert b"70,000,000 bytes" in too_large(hub, "CompleteOrchestratorTask", answer)
+        with pytest.raises(queue.Empty):
+            worker.take(timeout=0.1)
+    details = ours.done("one").failure_details
+    assert details is not None
+    assert "70,000,000 bytes" in details.message
+
+
+def test_of_operations_that_answer_too_much_together_each_gets_its_turn(hub: Hub, ours: HubUnderTest) -> None:
+    for given in "abc":
+        signal(ours, given)
+    with RawWorker(ours.address) as worker:
+        batch = worker.take()
+        assert len(batch.entityRequestV2.operationRequests) == 3
+        too_large(hub, "CompleteEntityTask", pb.EntityBatchResult(completionToken=batch.completionToken))
+        taken = []
+        for given in "abc":
+            item = worker.take()
+            (operation,) = item.entityRequestV2.operationRequests
+            taken.append(operation.entityOperationSignaled.input.value)
+            if given == "b":
+                answer = pb.EntityBatchResult(completionToken=item.completionToken)
+                too_large(hub, "CompleteEntityTask", answer)
+            else:
+                worker.stub.CompleteEntityTask(batch_done(item, given))
+        assert taken == ["a", "b", "c"]
+        signal(ours, "d")
+        signal(ours, "e")
+        worker.stub.CompleteEntityTask(batch_done(worker.take(), "e"))
+
+
+def test_a_state_that_grows_too_large_takes_no_other_operation_along(ours: HubUnderTest) -> None:
+    for given in "abc":
+        signal(ours, given)
+    states = {"a": "a", "b": LARGEST + "x", "c": "c"}
+    with RawWorker(ours.address) as worker:
+        worker.stub.CompleteEntityTask(batch_done(worker.take(), LARGEST + "x"))
+        for given in "abc":
+            item = worker.take()
+            assert item.entityRequestV2.entityState.value == {"a": "", "b": "a", "c": "a"}[given]
+            worker.stub.CompleteEntityTask(batch_done(item, states[given]))
+    entity = ours.stub.GetEntity(pb.GetEntityRequest(instanceId=ENTITY, includeState=True)).entity
+    assert entity.serializedState.value == "c"
