@@ -16,6 +16,7 @@ from bot.slack.api.connection import SlackConnection
 from bot.twilio.webhooks import TwilioWebhooks
 from orchestration.domain.errors import CountersignError
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.hub_health import HubHealth
 
 BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of its own
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -85,21 +86,23 @@ def _routes(
         return web.json_response({"status": "alive"})
 
     async def ready(_: web.Request) -> web.Response:
-        """200 once the hub answers, Slack is connected and the keys fit; else 503 that says what is wrong.
+        """200 once the hub answers and has room, Slack is connected and the keys fit; else 503 that says what is wrong.
 
         Warnings leave it at 200: the hub serves, and whoever took this process out of service would lose more.
         """
         warnings = record_warnings()
+        health = HubHealth()
         try:
             hub_up = await service.reachable()
-            warnings += await service.warnings()
+            health = await service.hub_health()
         except CountersignError:
             hub_up = False
+        warnings += health.warnings
         checks = {"hub": hub_up, "slack": await slack.ready()}
         body: dict[str, object] = {name: "up" if up else "down" for name, up in checks.items()}
         if warnings:
             body["warnings"] = warnings
-        if problem := membership.problem or slack.problem:
+        if problem := membership.problem or health.problem or slack.problem:
             body["problem"] = problem
         good = all(checks.values()) and not problem
         return web.json_response(body, status=200 if good else 503)

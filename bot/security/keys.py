@@ -18,6 +18,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from bot.security.whole_files import written_whole
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
@@ -214,7 +215,10 @@ def _write(path: Path, keys: list[OKPKey], retired: list[Retired], *, only_first
         *(key.as_dict(private=True) for key in keys),
         *(one.key.as_dict(private=False) | {RETIRED_AT: one.at.isoformat()} for one in retired),
     ]
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with (
+        written_whole(fresh, path),
+        os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
         json.dump({"keys": listed}, file)
         file.flush()
         os.fsync(file.fileno())

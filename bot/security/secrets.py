@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from bot.security.whole_files import written_whole
 from orchestration.domain.errors import CountersignError
 
 FILE: Final = "secret"
@@ -80,7 +81,10 @@ class Secrets:
 def _create(path: Path) -> None:
     """Puts a whole file there, or none: a process that is killed in between leaves no empty one behind."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with (
+        written_whole(fresh, path),
+        os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
         file.write(secrets.token_urlsafe(SHORTEST) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -8,15 +8,15 @@ from orchestration.hub.command import main
 from orchestration.hub.engine.work_limit import WORK_LIMIT, parse_work_limit
 from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
-from orchestration.hub.service.warnings_service import WARNINGS
+from orchestration.hub.service.health_service import HEALTH
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.storage.machine import MachineTime, boot_id
 from orchestration.hub.transport.tokens import beside as token_file
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
+    "HEALTH",
     "RETENTION",
-    "WARNINGS",
     "WORK_LIMIT",
     "Clock",
     "Hub",

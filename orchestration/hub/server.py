@@ -24,7 +24,7 @@ from orchestration.hub.engine.workers import LOOKS
 from orchestration.hub.errors import FullError, HubError, LockedError
 from orchestration.hub.protocol import wire
 from orchestration.hub.service import calls as service
-from orchestration.hub.service import clock_service, routes, warnings_service
+from orchestration.hub.service import clock_service, health_service, routes
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import PATIENCE_S, GroupCommitStore
@@ -33,7 +33,7 @@ from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import busy_polling
 from orchestration.hub.transport.doors import Doors
 from orchestration.hub.transport.grpc_server import GrpcServer
-from orchestration.hub.upkeep import housekeeping, timekeeping
+from orchestration.hub.upkeep import housekeeping, room, timekeeping
 
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -94,6 +94,7 @@ class Hub:
         self._store: GroupCommitStore | None = None
         self._timer_loop: timers.TimerLoop | None = None
         self._housekeeper: housekeeping.Housekeeper | None = None
+        self._room_keeper: room.RoomKeeper | None = None
         self._unfinished: frozenset[tuple[str, int]] = frozenset()
 
     @property
@@ -179,6 +180,10 @@ class Hub:
         housekeeping_says = self._housekeeper.warnings() if self._housekeeper else []
         return self._doors.warnings() + self._time_keeper.warnings() + housekeeping_says
 
+    def problem(self) -> str | None:
+        """Why it records nothing now, as a sentence; None where it does."""
+        return self._room_keeper.problem() if self._room_keeper else None
+
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         if self._loop is None or self._thread is None:
             coroutine.close()
@@ -245,6 +250,7 @@ class Hub:
         timer_loop = timers.TimerLoop(store, self.clock)
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
         self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
+        room_keeper = self._room_keeper = room.RoomKeeper(store)
         _connect(store, dispatcher, waiters, timer_loop)
         store.on_change = self._time_keeper.note
         self._unfinished = recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
@@ -252,11 +258,12 @@ class Hub:
         server = GrpcServer(
             routes.routes(calls, store)
             | clock_service.routes(self.clock, self._advance, self._next_timer)
-            | warnings_service.routes(self.warnings)
+            | health_service.routes(self.problem, self.warnings)
         )
         background = [
             asyncio.create_task(timer_loop.serve()),
             asyncio.create_task(housekeeper.serve()),
+            asyncio.create_task(room_keeper.serve()),
             asyncio.create_task(self._time_keeper.serve(store, self._clock_moved)),
             asyncio.create_task(_watch_workers(store, dispatcher, self._lease_s / LOOKS)),
         ]

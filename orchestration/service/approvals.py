@@ -63,7 +63,7 @@ from orchestration.service.calls import (
     translated,
     within_budget,
 )
-from orchestration.service.hub_warnings import hub_warnings
+from orchestration.service.hub_health import HubHealth, hub_health
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
@@ -306,9 +306,9 @@ class ApprovalService:
         await answers(self._client)
         return True
 
-    async def warnings(self) -> list[str]:
-        """What operators should know of the hub; empty mostly. Raises `HubSilentError`."""
-        return await hub_warnings(self._client)
+    async def hub_health(self) -> HubHealth:
+        """What operators should know of the hub. Raises `HubSilentError`."""
+        return await hub_health(self._client)
 
     async def status(self, request_id: str) -> Progress:
         """Where the request stands. Raises `UnknownRequestError`."""

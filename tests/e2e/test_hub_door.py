@@ -21,7 +21,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import token_file
 from orchestration.runtime.connect import connect
-from orchestration.service.hub_warnings import hub_warnings
+from orchestration.service.hub_health import HubHealth, hub_health
 from orchestration.service.joining import Joining
 from tests.support.core_world import SEAL_KEYS
 from tests.support.hubs import RawWorker, bearer
@@ -170,7 +170,7 @@ async def test_our_own_connection_goes_both_ways(tmp_path: Path) -> None:
         for way in ways:
             client = way.client()
             assert await client.get_orchestration_state("none") is None
-            assert await hub_warnings(client) == []
+            assert await hub_health(client) == HubHealth()
             await client.close()
 
 
@@ -190,6 +190,6 @@ async def test_a_hub_without_authentication_is_loud(tmp_path: Path) -> None:
         assert not token_file(served.file).exists()
         client = AsyncTaskHubGrpcClient(host_address=served.address)
         assert await client.get_orchestration_state("none") is None
-        (warning,) = await hub_warnings(client)
+        (warning,) = (await hub_health(client)).warnings
         assert "--no-auth" in warning
         await client.close()

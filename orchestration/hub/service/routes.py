@@ -63,7 +63,9 @@ def _unary(
             if isinstance(outcome, Message):
                 answer(outcome)
             elif isinstance(outcome, Completion):
-                store.submit(outcome.change, partial(_completed, outcome, answer), _WORKERS_PATIENCE_S)
+                # Kept where the disk is full: the work was done, and its worker would not send the answer twice.
+                failed_or_done = partial(_completed, outcome, answer)
+                store.submit(outcome.change, failed_or_done, _WORKERS_PATIENCE_S, keep=True)
             else:
                 store.submit(outcome, answer)
         except Exception as error:  # noqa: BLE001  # here, in `answer` and in streams, errors become statuses

@@ -1,12 +1,13 @@
 """Opens the hub's file: checks that it is a hub's and whole, locks it, and brings it to the newest schema."""
 
+import errno
 import fcntl
 import os
 import sqlite3
 from pathlib import Path
 from typing import IO, Final
 
-from orchestration.hub.errors import HubError
+from orchestration.hub.errors import DamagedError, HubError
 from orchestration.hub.storage import sql
 
 # "Csgn" in the file's header: it is a hub's file.
@@ -19,7 +20,7 @@ _ROLLBACK_MODE: Final = b"\x01\x01"
 _IDENTITY: Final = ("application_id", "user_version")
 
 # Each brings the file from the version that is its index to the next. Do not change one that was released.
-MIGRATIONS: Final = tuple(sql.script(f"schema_{number:04}.sql") for number in (1, 2, 3))
+MIGRATIONS: Final = tuple(sql.script(f"schema_{number:04}.sql") for number in (1, 2, 3, 4))
 
 # Bytes. A file up to this size is verified page by page at every start, which takes under a tenth of a second. Of
 # a larger file only the size, the header and the log are verified.
@@ -36,6 +37,8 @@ _OLDEST_SQLITE: Final = (3, 37, 0)
 LOCK_S: Final = 10.0
 _LOCKED_WORDS: Final = "Another program has it locked, such as a backup tool. Let that finish, and try again."
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+# Bytes. SQLite's index of the log takes half of it.
+_ROOM_TO_START: Final = 64 * 1024
 _MAYBE_FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 
 
@@ -74,9 +77,9 @@ def _private(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
-        raise HubError(
-            f"The hub cannot write {path}: {error.strerror}. Name a file in a directory it may write."
-        ) from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "Make room, and start again." if full else "Name a file in a directory it may write."
+        raise HubError(f"The hub cannot write {path}: {error.strerror}. {remedy}") from error
     return path
 
 
@@ -110,11 +113,7 @@ def connect(
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise _damaged(path, str(error)) from error
-        # SQLite says "disk I/O error" of a full disk too, before it can write a single byte.
-        remedy = " Is its disk full? Make room, and start again." if code in _MAYBE_FULL else ""
-        if is_locked(error):
-            remedy = f" {_LOCKED_WORDS}"
-        raise HubError(f"The hub cannot open {path}: {error}.{remedy}") from error
+        raise _unopened(path, error, code) from error
     except UnicodeDecodeError as error:
         db.close()
         raise _damaged(path, str(_schema_damaged())) from error
@@ -122,6 +121,21 @@ def connect(
         db.close()
         raise
     return db
+
+
+def _unopened(path: Path, error: sqlite3.DatabaseError, code: int) -> HubError:
+    """Why the hub cannot start. Without room it could not even check its file: that takes writing the log back."""
+    room = os.statvfs(path)
+    if code in _MAYBE_FULL and room.f_bavail * room.f_frsize < _ROOM_TO_START:
+        return HubError(
+            f"The disk that {path} is on is full, so the hub cannot start. Nothing is lost. Make room, and start again."
+        )
+    remedy = ""
+    if is_locked(error):
+        remedy = f" {_LOCKED_WORDS}"
+    elif code in _MAYBE_FULL:  # SQLite says "disk I/O error" where a quota or another limit is reached too
+        remedy = " Is its disk full? Make room, and start again."
+    return HubError(f"The hub cannot open {path}: {error}.{remedy}")
 
 
 def log_of(path: Path) -> Path:
@@ -148,7 +162,9 @@ def reader(path: Path, lock_s: float = LOCK_S) -> sqlite3.Connection:
 
 def _schema_damaged() -> sqlite3.DatabaseError:
     # SQLite's message about a damaged schema quotes it, and Python cannot decode the quotation.
-    return sqlite3.DatabaseError("its schema is damaged")
+    error = sqlite3.DatabaseError("its schema is damaged")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def snapshot(path: Path, lock_s: float = LOCK_S) -> tuple[sqlite3.Connection, int]:
@@ -156,7 +172,7 @@ def snapshot(path: Path, lock_s: float = LOCK_S) -> tuple[sqlite3.Connection, in
 
     A hub may serve the file meanwhile. Nothing here opens the file except through SQLite: when a process closes a
     file, it loses every lock that it has on it. Raises HubError where there is no file, it is not a hub's, it has a
-    newer schema, or another program has it locked for longer than `lock_s` seconds.
+    newer schema, or another program has it locked for longer than `lock_s` seconds; DamagedError where it is damaged.
     """
     if not path.is_file():
         raise HubError(f"There is no file {path}.")
@@ -183,7 +199,8 @@ def snapshot(path: Path, lock_s: float = LOCK_S) -> tuple[sqlite3.Connection, in
 def unreadable(path: Path, error: sqlite3.DatabaseError) -> HubError:
     """The error for a file that cannot be read now, or not at all."""
     remedy = f" {_LOCKED_WORDS}" if is_locked(error) else ""
-    return HubError(f"{path} cannot be read as a hub's file: {error}.{remedy}")
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+    return (DamagedError if damaged else HubError)(f"{path} cannot be read as a hub's file: {error}.{remedy}")
 
 
 def _damaged(path: Path, how: str) -> HubError:

@@ -40,15 +40,18 @@ class _Pending(NamedTuple):
     answer: Callable[[Any], None]
     # Until when it waits where the file is locked, by the event loop's time.
     until: float
+    # Whether it waits where the disk is full, for as long as that takes.
+    keep: bool
 
 
 class GroupCommitStore:
     """Runs operations in the order in which they came, and commits them in batches; lives on one event loop.
 
-    Four functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
+    Five functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
     `before_commit` is called with the transaction before each COMMIT, and returns the function that undoes what it did
     if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch` is called after each batch and after
-    `wake`; it returns whether it wants to be called again at once.
+    `wake`; it returns whether it wants to be called again at once. `on_full` is called each time the disk has no room
+    for an operation.
     """
 
     def __init__(
@@ -67,22 +70,28 @@ class GroupCommitStore:
         self.before_commit: Callable[[Transaction], Callable[[], None]] = lambda _transaction: _nothing
         self.on_commit: Callable[[AfterCommit], None] = lambda _after_commit: None
         self.after_batch: Callable[[], bool] = lambda: False
+        self.on_full: Callable[[], None] = _nothing
+        # What waits for room on the disk.
+        self._kept: list[_Pending] = []
 
     def submit(
         self,
         operation: Callable[[Transaction], Any],
         answer: Callable[[Any], None],
         patience_s: float = PATIENCE_S,
+        *,
+        keep: bool = False,
     ) -> None:
         """Run an operation. `answer` is called once: with the result when it is on disk, or with the error.
 
         An operation that refuses (raises `RefusedError`) does so before it changes anything. The error is
         FullError where the disk is full, and LockedError where another program has had the file locked for
-        `patience_s` seconds; until then the operation waits. Raises HubError where the store is being closed.
+        `patience_s` seconds; until then the operation waits. With `keep` it also waits where the disk is full, until
+        `room_again` is called. Raises HubError where the store is being closed.
         """
         if self._closing:
             raise HubError(_CLOSING)
-        self._queue.append(_Pending(operation, answer, self._loop.time() + patience_s))
+        self._queue.append(_Pending(operation, answer, self._loop.time() + patience_s, keep))
         self.wake()
 
     async def run(self, operation: Callable[[Transaction], _T]) -> _T:
@@ -125,6 +134,7 @@ class GroupCommitStore:
         done = asyncio.Event()
         self.submit(lambda _transaction: None, lambda _outcome: done.set())
         self._closing = True
+        self.room_again()
         await done.wait()
 
     def _run_next(self) -> None:
@@ -188,7 +198,7 @@ class GroupCommitStore:
                 # One operation broke the transaction of all. Run alone, each gets its own answer.
                 self._run_alone(batch)
             else:
-                _answer(batch[0], explained(error))
+                self._refuse(batch[0], explained(error))
             return
         try:
             self.on_commit(after_commit)
@@ -196,6 +206,21 @@ class GroupCommitStore:
             _log.exception("What follows from a commit failed.")
         for pending, outcome in zip(batch, outcomes, strict=True):
             _answer(pending, outcome)
+
+    def _refuse(self, pending: _Pending, refusal: Exception) -> None:
+        full = isinstance(refusal, FullError)
+        if full:
+            self.on_full()
+        if full and pending.keep and not self._closing:
+            self._kept.append(pending)
+        else:
+            _answer(pending, refusal)
+
+    def room_again(self) -> None:
+        """Run what waits for room on the disk, before anything newer."""
+        self._queue.extendleft(reversed(self._kept))
+        self._kept.clear()
+        self.wake()
 
     def _run_alone(self, batch: list[_Pending]) -> None:
         for count, pending in enumerate(batch, 1):

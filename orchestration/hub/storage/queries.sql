@@ -292,3 +292,9 @@ SELECT key FROM instance WHERE parent IN (SELECT value FROM json_each(?)) AND co
 SELECT e.key, e.id, e.updated_at, e.state, e.lock_owner,
        (SELECT count(*) FROM entity_inbox AS m WHERE m.entity = e.key) AS backlog
 FROM entity AS e WHERE e.id > :after_id %(filters)s ORDER BY e.id LIMIT :limit;
+
+-- name: room_try
+INSERT OR REPLACE INTO room (only, filler) VALUES (1, zeroblob(?));
+
+-- name: room_clear
+DELETE FROM room;

@@ -19,6 +19,7 @@ from typing import Any, Final
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
+from orchestration.hub.errors import DamagedError
 from orchestration.hub.protocol import statuses, wire
 from orchestration.hub.protocol.history_order import HistoryOrder
 from orchestration.hub.protocol.unanswered import Unanswered
@@ -125,7 +126,12 @@ def check(path: Path) -> Report:
 
     Raises HubError where there is no such file, it is not a hub's, or it has a newer schema.
     """
-    db, schema = file.snapshot(path)
+    try:
+        db, schema = file.snapshot(path)
+    except DamagedError as error:  # so much that not even its schema can be read
+        report = Report(path, schema=0)
+        report.add(f"pages: SQLite cannot read on: {error.__cause__}")
+        return report
     with closing(db):
         report = Report(path, schema)
         try:

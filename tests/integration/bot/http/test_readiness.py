@@ -1,18 +1,22 @@
-"""What `/readyz` says of the hub: who can reach it and its clock are warnings, and the process goes on serving."""
+"""What `/readyz` says of the hub: who can reach it and its clock are warnings, and a full disk is a problem."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from bot.simulator import Person
 from orchestration.hub import Hub, SystemClock
+from orchestration.hub.storage.file import log_of
 from tests.support.machine import FakeMachine
+from tests.support.room import room_for
 from tests.support.simulated import fault
-from tests.support.slack import PURCHASES
+from tests.support.slack import PURCHASES, ask, decided, ephemeral
 from tests.support.world import World, policies
 
 
@@ -56,3 +60,35 @@ async def test_a_dead_token_is_told_where_operators_look_with_its_remedy(tmp_pat
             assert (await ready())[1]["slack"] == "down"
             async with http.get(world.url + "/metrics") as answer:
                 assert 'method="chat.postMessage",code="token_revoked"' in await answer.text()
+
+
+@pytest.mark.parametrize("embedded", [True, False], ids=["embedded", "over TCP"])
+async def test_a_full_disk_is_503_with_the_reason_until_there_is_room(
+    tmp_path: Path, *, embedded: bool
+) -> None:
+    """What was asked before is kept, what is asked meanwhile is refused in words, and what comes after counts."""
+    with ExitStack() as stack:
+        path = tmp_path / ("hub.db" if embedded else "elsewhere.db")
+        hub = None
+        if not embedded:
+            hub = stack.enter_context(Hub(path, listen="127.0.0.1:0", authenticate=False))
+        async with World(tmp_path, policies("bot"), hub=hub) as world, aiohttp.ClientSession() as http:
+
+            async def problem() -> str | None:
+                async with http.get(world.url + "/readyz") as answer:
+                    found = (await answer.json()).get("problem")
+                    assert answer.status == (503 if found else 200)
+                    return found
+
+            async with world.person("U0RITA") as rita, world.person("U0ADA") as ada:
+                card = await ask(rita)
+                assert await problem() is None
+                with room_for(log_of(path), 0):
+                    await rita.command(PURCHASES, "/request-approval purchase 4300 More laptops")
+                    await ephemeral(rita, PURCHASES, "disk is full")
+                    assert "disk is full" in (await problem() or "")
+                async with asyncio.timeout(10):
+                    while await problem() is not None:
+                        await asyncio.sleep(0.05)
+                await ada.click(PURCHASES, card["ts"], "approve")
+                await ada.wait_for_message(PURCHASES, decided)

@@ -8,6 +8,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -275,8 +277,9 @@ def test_the_command_says_why_it_does_not_start(tmp_path: Path, capsys: pytest.C
     assert "Durable Task Scheduler" in capsys.readouterr().err
 
 
-def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path) -> None:
-    """What was acknowledged before is kept, and the same request works when there is space."""
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -285,9 +288,34 @@ def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(tmp_path: Path)
     if mounted.returncode:
         pytest.skip("mounting a small disk takes privileges")
     try:
-        _fill_and_recover(disk)
+        yield disk
     finally:
         subprocess.run(["/bin/umount", str(disk)], check=True)
+
+
+def test_a_full_disk_refuses_in_words_loses_nothing_and_recovers(disk: Path) -> None:
+    """What was acknowledged before is kept, and the same request works when there is space."""
+    _fill_and_recover(disk)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_start_on_a_full_disk_says_that_it_is_full(disk: Path, *, before: bool) -> None:
+    """With a file that is there before, and with none."""
+    path, ballast = disk / "hub.db", disk / "ballast"
+    if before:
+        with Hub(path):
+            pass
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    with (
+        pytest.raises(HubError, match=r"hub\.db is on is full, so the hub cannot start\. Nothing is lost"),
+        Hub(path),
+    ):
+        pass
+    ballast.unlink()
+    with Hub(path):
+        pass
 
 
 def test_a_start_on_a_full_disk_names_the_remedy_and_the_next_one_goes_on(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
@@ -18,8 +17,7 @@ from orchestration.hub.storage import file
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.transaction import Transaction
 from orchestration.hub.upkeep.check import check
-from tests.support.hubs import HubUnderTest, RawWorker, complete, refused, schedule
-from tests.support.room import room_for
+from tests.support.hubs import HubUnderTest, RawWorker, complete
 
 HOLD_S = 0.4
 
@@ -164,22 +162,3 @@ def test_a_file_that_another_program_has_to_itself_is_not_called_damaged(tmp_pat
         with pytest.raises(HubError, match="Another program has it locked"):
             file.snapshot(path, lock_s=0.1)
     assert not check(path).count
-
-
-def test_what_a_worker_could_not_hand_in_on_a_full_disk_is_done_again(tmp_path: Path) -> None:
-    """The SDK's worker sends no answer twice, and stays connected."""
-    path = tmp_path / "hub.db"
-    with Hub(path) as hub, RawWorker(hub.address) as worker:
-        tested_hub = HubUnderTest(hub.address)
-        tested_hub.start("any", instance_id="one")
-        worker.answer(worker.take(), schedule(1))
-        activity = worker.take()
-        with room_for(file.log_of(path), 0):
-            assert refused(lambda: worker.finish(activity)) is grpc.StatusCode.RESOURCE_EXHAUSTED
-            worker.take()  # a turn with the result, which was sent before the disk refused it: it counts for nothing
-            again = worker.take()
-        assert again.activityRequest == activity.activityRequest
-        worker.finish(again)
-        worker.answer(worker.take(), complete())
-        assert tested_hub.done("one").serialized_output == '"end"'
-        tested_hub.close()

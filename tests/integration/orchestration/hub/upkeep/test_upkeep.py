@@ -237,9 +237,9 @@ def test_a_schema_that_is_no_text_is_refused_in_words(sound: Path, tmp_path: Pat
     whole = sound.read_bytes()
     assert whole.count(b"tabletimertimer") == 1
     path.write_bytes(whole.replace(b"tabletimertimer", b"tabletim\xffrtim\xffr"))
-    for serve in (check, file.connect):
-        with pytest.raises(HubError, match="schema is damaged"):
-            serve(path)
+    assert "its schema is damaged" in check(path).text()
+    with pytest.raises(HubError, match="schema is damaged"):
+        file.connect(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"Dear diary, " * 100])
