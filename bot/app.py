@@ -118,7 +118,7 @@ async def running(
     Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
     known = installed()
-    secrets = Secrets.load(settings.secret, settings.data_dir)
+    secrets, tokens = Secrets.load(settings.secret, settings.data_dir), TokenFile(settings.data_dir / TOKENS)
     keys = SigningKeys.load(settings.signing_key, settings.data_dir)
     sms = twilio_account(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts))
@@ -151,7 +151,7 @@ async def running(
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
-        sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http))
+        sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http), tokens.revoked)
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
@@ -181,7 +181,7 @@ async def running(
             activities,
             outcome_activities,
             telling,
-            AskerActivities(HubAskers(client)),
+            AskerActivities(HubAskers(client, tokens.revoked)),
             AnswerActivities(HubAnswers(service, challenges), notifier),
             sms.activities(book, notifier) if sms else None,
         )

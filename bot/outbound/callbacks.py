@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from bot.outbound.cloud_events import CloudEvents
@@ -10,7 +11,7 @@ from bot.outbound.http_client import HttpClient, host_of
 from bot.outbound.signing import callback_secret, signed
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import SendCallbackInput
-from orchestration.domain.errors import DeliveryError
+from orchestration.domain.errors import DeliveryError, RevokedTokenError
 from orchestration.domain.request import EventFormat
 
 GONE: Final = 410
@@ -19,13 +20,26 @@ GONE: Final = 410
 class CallbackSender:
     """`orchestration.ports.Caller`. Safe to share between threads."""
 
-    def __init__(self, secrets: Secrets, http: HttpClient, cloud_events: CloudEvents) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        http: HttpClient,
+        cloud_events: CloudEvents,
+        revoked: Callable[[str | None], bool],
+    ) -> None:
+        """`revoked`: whether an API token of that name no longer is in force."""
         self._secrets = secrets
         self._http = http
         self._cloud_events = cloud_events
+        self._revoked = revoked
 
     def send_callback(self, callback: SendCallbackInput) -> str:
-        """One try, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is tried again."""
+        """One try, by the rules of Standard Webhooks: 2xx is done, 410 is final, all else is tried again.
+
+        What a response says was chosen by the program that asked. So none is sent for a token that was revoked since.
+        """
+        if callback.format is None and self._revoked(callback.asked_with):
+            raise RevokedTokenError
         secret = callback_secret(self._secrets, callback.asked_with)
         event, more = callback.event, dict[str, str]()
         if callback.format is EventFormat.CLOUDEVENTS and isinstance(event, dict):

@@ -89,6 +89,15 @@ class TokenFile:
         token = self._tokens.get(name)
         return token if token and token.revoked_at is None else None
 
+    def revoked(self, name: str | None) -> bool:
+        """Whether the token of this name was revoked, here. Raises `TokenError` when the file cannot be read.
+
+        One that was made where another process of Countersign runs is not known here, and may well be in force.
+        """
+        self._refresh()
+        token = self._tokens.get(name or "")
+        return token is not None and token.revoked_at is not None
+
     def all(self) -> list[Token]:
         """Every token there is or was, by name. Raises `TokenError`."""
         self._refresh()

@@ -82,6 +82,10 @@ class DeliveryError(CountersignError):
     """The message cannot be delivered. Trying again will not help."""
 
 
+class RevokedTokenError(DeliveryError):
+    """The token that asked was revoked, so the response that it wanted is not sent."""
+
+
 class TryFailedError(CountersignError):
     """This try failed; the next may succeed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
@@ -11,7 +11,12 @@ from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
-from orchestration.domain.errors import DeliveryError, HubUnavailableError, UnknownRequestError
+from orchestration.domain.errors import (
+    DeliveryError,
+    HubUnavailableError,
+    RevokedTokenError,
+    UnknownRequestError,
+)
 from orchestration.domain.names import folded, is_entity, is_own_event, is_own_orchestration, nudge_of
 from orchestration.domain.request import APPROVAL
 from orchestration.service.calls import named, translated, within_budget
@@ -24,12 +29,16 @@ NOBODY_WAITS: Final = "nobody waits for it any more"
 class HubAskers:
     """See `Askers`. Works in the event loop that it was made in, for activities, which run on worker threads."""
 
-    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+    def __init__(self, client: AsyncTaskHubGrpcClient, revoked: Callable[[str | None], bool]) -> None:
+        """`revoked`: whether an API token of that name no longer is in force. Called from worker threads."""
         self._client = client
+        self._revoked = revoked
         self._loop = asyncio.get_running_loop()
 
     def notify_instance(self, given: NotifyInstanceInput) -> str:
-        """Raises `DeliveryError` for one of Countersign's own instances or events, and `HubUnavailableError`."""
+        """Raises `DeliveryError` where it must not be sent, or nobody is there for it, and `HubUnavailableError`."""
+        if given.orchestration is not None and self._revoked(given.asked_with):
+            raise RevokedTokenError
         return self._run(self._notify(given))
 
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:

@@ -239,7 +239,7 @@ async def opened(
         ApprovalActivities(board, directory, BoardActions(board), may_have_run=connection.may_have_run),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
-        AskerActivities(HubAskers(client)),
+        AskerActivities(HubAskers(client, lambda _: False)),
         AnswerActivities(HubAnswers(service, challenges), board),
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )

@@ -23,13 +23,19 @@ from tests.support.order_server import OrderServer
 Send = Callable[[str, str | None], str]
 
 
+def never_revoked(_: str | None) -> bool:
+    return False
+
+
 @pytest.fixture(params=["callback", "action", "cloud event"])
 def send(request: pytest.FixtureRequest, tmp_path: Path) -> Send:
     """POSTs to a URL, with the value of COUNTERSIGN_CALLBACK_NETWORKS."""
 
     def callback(url: str, networks: str | None) -> str:
         http = HttpClient(allowed_networks(networks))
-        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
+        sender = CallbackSender(
+            Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http), never_revoked
+        )
         return sender.send_callback(SendCallbackInput(url=url, id="x", event={}, attempt=1))
 
     def action(url: str, networks: str | None) -> str:
@@ -43,7 +49,9 @@ def send(request: pytest.FixtureRequest, tmp_path: Path) -> Send:
 
     def cloud_event(url: str, networks: str | None) -> str:
         http = HttpClient(allowed_networks(networks))
-        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
+        sender = CallbackSender(
+            Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http), never_revoked
+        )
         event: JsonValue = {"type": "t", "timestamp": "now", "data": {"outcome": {"request_id": "x"}}}
         callback = SendCallbackInput(url=url, id="x", format=EventFormat.CLOUDEVENTS, event=event, attempt=1)
         return sender.send_callback(callback)
@@ -108,7 +116,9 @@ def test_with_a_list_of_hosts_no_other_is_called(tmp_path: Path, server: OrderSe
     ):
         server.asked.clear()
         http = HttpClient(networks, allowed_hosts(setting))
-        sender = CallbackSender(Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http))
+        sender = CallbackSender(
+            Secrets.load(None, tmp_path), http, CloudEvents("https://a.example", http), never_revoked
+        )
         callback = SendCallbackInput(url=server.url, id="x", event={}, attempt=1)
         if reached:
             sender.send_callback(callback)

@@ -260,6 +260,39 @@ async def test_a_url_that_is_gone_ends_the_tries_and_its_key_is_told_to_nobody(o
         assert len(place.got) == 1
 
 
+async def test_a_send_event_post_uri_is_taken_as_it_is(api: ApiWorld) -> None:
+    """It comes from the same API that Durable Functions has, here of another instance of ours."""
+    root = api.token("root")
+    started = await api.call("POST", f"{ORCHESTRATORS}/listener", root, json="ApprovalEvent")
+    asker = api.token("flow", "U0RITA", "request", f"respond:{api.url}")
+    respond = {
+        "url": started.body["sendEventPostUri"],
+        "event_name": "ApprovalEvent",
+        "payload": ["{approved}"],
+    }
+    request_id = await api.ask(asker, respond=respond)
+    await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)
+    assert await output_of(api, started.body["id"]) == [True]
+
+
+@pytest.mark.parametrize("by_url", [True, False])
+async def test_nothing_is_sent_for_a_token_that_was_revoked_since(api: ApiWorld, by_url: bool) -> None:
+    """What it wanted to have sent is its program's own words, and the token may have been stolen."""
+    waiting = await listening(api)
+    async with receiver() as place:
+        asker = api.token("flow", "U0RITA", "request", "respond:listener", f"respond:{place.origin}")
+        instance = {"instance_id": waiting, "event_name": "ApprovalEvent"}
+        request_id = await api.ask(asker, respond={"url": place.url} if by_url else instance)
+        name = (await api.service.view(request_id)).request.asked_with
+        assert name is not None
+        api.tokens.revoke(name)
+        await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)
+        await said_under(api, request_id, "The token that asked was revoked")
+        assert place.got == []
+        past = await api.client.get_orchestration_history(waiting)
+        assert "EventRaisedEvent" not in [type(event).__name__ for event in past]
+
+
 # ---- scopes ----------------------------------------------------------------------------------------------
 
 
