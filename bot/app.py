@@ -205,6 +205,7 @@ async def running(
             service,
             challenges,
             owed=OwedAnswers(client),
+            time=slack.health.time,
             prechecks=people.prechecks,
             home_publisher=people.home_publisher,
         )
@@ -307,7 +308,7 @@ class _SlackClients:
 
 @asynccontextmanager
 async def _slack_clients(settings: Settings) -> AsyncIterator[_SlackClients]:
-    """Over connections that stay open. Bolt makes its clients for each interaction after that of the listeners."""
+    """Over connections that stay open. The listeners use theirs instead of a client of Bolt's."""
     health, token, url = SlackHealth(), settings.bot_token, settings.slack_api_url
     timeout = aiohttp.ClientTimeout(total=SLACK_TIMEOUT)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -10,7 +10,7 @@ from orchestration.hub.errors import HubError
 from orchestration.hub.server import Hub
 from orchestration.hub.service.health_service import HEALTH
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
-from orchestration.hub.storage.machine import MachineTime, boot_id
+from orchestration.hub.storage.machine import MachineTime, TimeSource, boot_id
 from orchestration.hub.transport.tokens import beside as token_file
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
@@ -24,6 +24,7 @@ __all__ = [
     "MachineTime",
     "SkippableClock",
     "SystemClock",
+    "TimeSource",
     "boot_id",
     "main",
     "parse_retention",

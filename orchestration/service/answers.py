@@ -20,7 +20,7 @@ from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 
 # Seconds: somebody waits for an acknowledgement, and has waited already.
-OWE_BUDGET: Final = 0.6
+OWE_BUDGET: Final = 0.8
 NOT_HANDLED: Final = "it is not handled yet"
 
 

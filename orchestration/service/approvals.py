@@ -127,6 +127,13 @@ class ApprovalService:
         """
         return await self._starter.start(taken(request, self.book(), self._ids))
 
+    async def started(self, request: ApprovalRequest) -> str | None:
+        """The ID of that very request where its idempotency key has started it; None where it has not.
+
+        Raises `InvalidRequestError` or `IdempotencyConflictError`, as `start` does.
+        """
+        return await self._starter.started(taken(request, self.book(), self._ids))
+
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
     async def decide(

@@ -35,6 +35,18 @@ class RequestStarter:
             pass
         return request_id
 
+    async def started(self, given: ApprovalInput) -> str | None:
+        """The ID under which that very request was started with its idempotency key; None where it was not.
+
+        Raises `IdempotencyConflictError`.
+        """
+        if given.request.idempotency_key is None:
+            return None
+        for request_id in self._request_ids.of_key(given.request, given.request.idempotency_key):
+            if await self._is_started(request_id, given.request):
+                return request_id
+        return None
+
     async def _start_once(self, given: ApprovalInput, key: str) -> str:
         newest, *older = self._request_ids.of_key(given.request, key)
         for request_id in older:

@@ -15,6 +15,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.slack.api.codes import DEAD_TOKEN, REFUSALS, Meaning
 from bot.slack.api.errors import SLACK_FAILURES, code_of
 from bot.slack.api.pooled_client import PooledWebClient
+from bot.slack.api.slack_time import SlackTime
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,10 @@ NO_ANSWER: Final = "no_answer"
 
 
 class SlackHealth:
-    """Fed by every call of the clients below. Safe to share between threads."""
+    """Fed by every call of the clients below, as is its `time`. Safe to share between threads."""
 
     def __init__(self) -> None:
+        self.time = SlackTime()
         self._lock = threading.Lock()
         self._failures: Counter[tuple[str, str]] = Counter()
         self._warned: dict[tuple[str, str], float] = {}
@@ -91,12 +93,14 @@ class WatchedWebClient(PooledWebClient):
 
     def api_call(self, api_method: str, **given: Any) -> SlackResponse:
         """As the SDK's."""
+        called_at = self._health.time.since_boot()
         try:
             answer = super().api_call(api_method, **given)
         except SLACK_FAILURES as error:
             self._health.failed(api_method, error)
             raise
         self._health.worked()
+        self._health.time.heard(answer.headers, called_at)
         return answer
 
 
@@ -109,12 +113,14 @@ class WatchedAsyncWebClient(AsyncWebClient):
 
     async def api_call(self, api_method: str, **given: Any) -> AsyncSlackResponse:
         """As the SDK's."""
+        called_at = self._health.time.since_boot()
         try:
             answer = await super().api_call(api_method, **given)
         except (*SLACK_FAILURES, TimeoutError) as error:
             self._health.failed(api_method, error)
             raise
         self._health.worked()
+        self._health.time.heard(answer.headers, called_at)
         return answer
 
 

@@ -13,7 +13,9 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
+from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners import actions, codes, commands, home, views
+from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.subcommands import Subcommands
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
@@ -26,6 +28,7 @@ def register(
     challenges: ChallengeService | None = None,
     *,
     owed: OwedAnswers,
+    time: SlackTime,
     prechecks: Prechecks,
     home_publisher: HomePublisher,
 ) -> None:
@@ -39,9 +42,10 @@ def register(
         await next()
 
     subcommands = Subcommands(service, prechecks, home_publisher)
-    commands.register(app, subcommands)
+    asks = AskStarter(service, app.client, time)
+    commands.register(app, subcommands, asks)
     actions.register(app, service, prechecks)
-    views.register(app, service)
+    views.register(app, service, asks)
     home.register(app, subcommands)
     if challenges is not None:
         codes.register(app, service, challenges)

@@ -7,6 +7,7 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.input import grammar
 from bot.slack.input.draft import to_request
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand
+from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.subcommands import Subcommands
@@ -15,7 +16,7 @@ from bot.slack.views.request_form import Origin, ask_form
 from orchestration.domain.errors import InvalidRequestError
 
 
-def register(app: AsyncApp, subcommands: Subcommands) -> None:
+def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
     """Registers the slash command."""
     service = subcommands.service
 
@@ -35,7 +36,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
                 request = to_request(
                     wish.draft, policies, requester=interaction.person, idempotency_key=interaction.id
                 )
-                request_id = await service.start(request)
+                request_id = await asks.start(interaction, request)
             except InvalidRequestError as error:
                 wish = Explain(str(error))
             else:

@@ -25,18 +25,22 @@ from orchestration.service.approvals import Actor
 log = logging.getLogger(__name__)
 
 # Seconds after an interaction within which it is acked, whatever is known by then. Slack waits 3, network included.
-ACK_BY: Final = 2.2
+ACK_BY: Final = 2.0
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """A command, a press or a submitted form: who, where, and what Slack gives to answer with."""
+    """A command, a press or a submitted form: who, where, and what Slack gives to answer with.
+
+    `sent_at` is when Slack signed it, in seconds since the epoch by its own clock; None where it says no time.
+    """
 
     body: Mapping[str, Any]
     ack: AsyncAck
     client: AsyncWebClient
     respond: AsyncRespond
     owed: OwedAnswers
+    sent_at: int | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input.draft import to_request
+from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_submission, answer_words
@@ -16,14 +17,14 @@ from orchestration.domain.request import Choice, RemarkKind
 from orchestration.service.approvals import ApprovalService, Ticket
 
 
-def register(app: AsyncApp, service: ApprovalService) -> None:
+def register(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
     """Registers the submissions."""
-    _asking(app, service)
+    _asking(app, service, asks)
     _deciding(app, service)
     _talking(app, service)
 
 
-def _asking(app: AsyncApp, service: ApprovalService) -> None:
+def _asking(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
     @app.view(ASK)
     @answered
     async def ask(interaction: Interaction) -> None:
@@ -35,7 +36,7 @@ def _asking(app: AsyncApp, service: ApprovalService) -> None:
                 requester=interaction.person,
                 idempotency_key=interaction.form_id,
             )
-            request_id = await service.start(request)
+            request_id = await asks.start(interaction, request)
         except InvalidRequestError as error:
             errors = {block_of(error.field, interaction.view): str(error)}
             await interaction.ack(response_action="errors", errors=errors)

@@ -1,0 +1,74 @@
+"""Starts what people ask for, unless Slack had given up on the ask before it was read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.api.errors import SLACK_FAILURES
+from bot.slack.api.slack_time import SlackTime
+from bot.slack.listeners.failures import LateAskError
+from bot.slack.listeners.interaction import Interaction
+from orchestration.domain.request import ApprovalRequest
+from orchestration.service.approvals import ApprovalService
+
+# Seconds that Slack waits for an answer. It dates an ask in whole seconds, so one that is refused may be only two
+# seconds old. There is too little left then to record it and to say so.
+SLACK_WAITS: Final = 3.0
+LOOK_AGAIN: Final = 60.0  # seconds after which Slack is asked for its time again, before an ask is refused
+PATIENCE: Final = 1.0  # seconds for that
+REMEMBERED: Final = 1000
+
+
+class AskStarter:
+    """A process that stood still for a minute finds all that was asked meanwhile, and people have asked again since."""
+
+    def __init__(self, service: ApprovalService, client: AsyncWebClient, time: SlackTime) -> None:
+        self._service = service
+        self._client = client
+        self._time = time
+        self._looking: asyncio.Task[None] | None = None
+        self._refused: OrderedDict[str, None] = OrderedDict()
+
+    async def start(self, interaction: Interaction, request: ApprovalRequest) -> str:
+        """Starts it and returns its ID. Raises `LateAskError`, and what `ApprovalService.start` raises.
+
+        What was started when it came in time is found, however late it comes again.
+        """
+        if await self._is_late(interaction):
+            found = await self._service.started(request)
+            if found is None:
+                self._remember(interaction.id)
+                raise LateAskError
+            return found
+        return await self._service.start(request)
+
+    async def _is_late(self, interaction: Interaction) -> bool:
+        """By Slack's clock. An ask that was refused stays refused if Slack sends it again with a later date."""
+        if interaction.id in self._refused:
+            return True
+        if not self._looks_late(interaction):
+            return False
+        age = self._time.age()
+        if age is None or age > LOOK_AGAIN:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look_at_the_time())
+            await asyncio.wait({self._looking}, timeout=PATIENCE)
+        return self._looks_late(interaction)
+
+    async def _look_at_the_time(self) -> None:
+        """Any call does. This one changes nothing, and needs no scope."""
+        with contextlib.suppress(*SLACK_FAILURES, TimeoutError):
+            await self._client.auth_test()
+
+    def _looks_late(self, interaction: Interaction) -> bool:
+        return interaction.sent_at is not None and self._time.now() - interaction.sent_at > SLACK_WAITS
+
+    def _remember(self, act: str) -> None:
+        self._refused[act] = None
+        while len(self._refused) > REMEMBERED:
+            self._refused.popitem(last=False)
