@@ -7,10 +7,12 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.errors import ThrottledError
 from orchestration.domain.request import ApprovalRequest, CardRef, RemarkKind
+from orchestration.domain.responses import ResponseTarget
 from orchestration.hub import Hub, SystemClock
 from orchestration.hub.upkeep import clock_acceptance
 from orchestration.runtime.connect import HUB_FILE, Connection
@@ -51,6 +53,12 @@ class DyingBoard(Board):
         self._live()
         super().post_reply(ref, request_id, step)
         self._die("post_reply")
+
+    def act(self, where: str, key: str, event: Any) -> str:
+        self._live()
+        said = super().act(where, key, event)
+        self._die("act")
+        return said
 
 
 @asynccontextmanager
@@ -110,3 +118,24 @@ async def test_a_line_that_was_posted_before_the_clock_was_set_back_is_not_said_
         await world.say(request_id, "U0ADA", RemarkKind.COMMENT, "Twice.")
         await world.eventually(lambda: len(board.replies) == 2)
     assert [step.text for _, step in board.replies] == ["Once.", "Twice."]
+
+
+async def test_a_response_that_may_have_arrived_is_sent_again_with_the_same_id(tmp_path: Path) -> None:
+    """Killed between the POST and its answer. None before the outcome, and the second says what the first said."""
+    machine, board = FakeMachine(), DyingBoard()
+    target = ResponseTarget(
+        url="https://flows.example/done", payload={"yes": "{approved}", "by": "{processed_by}"}
+    )
+    async with on(machine, tmp_path, board) as world:
+        request_id = await world.ask("deploy", respond=target, responds_to="https://flows.example")
+        board.dies_at = "act"
+        assert board.acted == []
+        await world.decide(request_id, "U0ADA")
+        await world.eventually(board.died.is_set)
+    board.revive()
+    async with on(machine, tmp_path, board) as world:
+        await world.eventually(lambda: len(board.acted) == 2)
+    first, second = board.acted
+    assert first == second
+    assert first[0] == "https://flows.example/done"
+    assert first[2] == {"yes": True, "by": "U0ADA"}

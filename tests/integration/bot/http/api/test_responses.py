@@ -122,6 +122,32 @@ async def test_a_no_is_a_plain_false_where_that_is_expected(api: ApiWorld) -> No
     assert state.serialized_output == "false"
 
 
+@pytest.mark.parametrize("how", ["cancel", "terminate", "auto"])
+async def test_it_comes_whatever_the_outcome_is(api: ApiWorld, how: str) -> None:
+    """Also where our orchestration was stopped and `reconcile` tells, and where nobody was asked."""
+    waiting, root = await listening(api), api.token("root")
+    asker = api.token("flow", "U0RITA", "request", "respond:listener")
+    payload = {"yes": "{approved}", "status": "{status}", "by": "{processed_by}"}
+    respond = {"instance_id": waiting, "event_name": "ApprovalEvent", "payload": payload}
+    body: dict[str, Any] = {"policy": "deploy", "title": "Whatever?", "respond": respond}
+    if how == "auto":
+        body |= {"policy": "purchase", "amount": "5", "fields": {"vendor": "Acme"}}
+    started = await api.call("POST", "/api/approvals", asker, json=body)
+    assert started.status == 202, started.body
+    request_id = started.body["id"]
+    if how == "cancel":
+        await api.call("POST", f"/api/approvals/{request_id}/cancel", asker, json={})
+    elif how == "terminate":
+        await api.call("POST", f"/runtime/webhooks/durabletask/instances/{request_id}/terminate", root)
+    told = await output_of(api, waiting)
+    expected = {
+        "cancel": (False, "cancelled", "U0RITA"),
+        "terminate": (False, "terminated", None),
+        "auto": (True, "auto_approved", None),
+    }
+    assert (told["yes"], told["status"], told["by"]) == expected[how]
+
+
 async def test_no_token_names_a_receiver_that_no_scope_of_it_names(api: ApiWorld) -> None:
     waiting, other = await listening(api), await listening(api, name="asks_later")
     of_listener = api.token("flow", "U0RITA", "request", "respond:listener")
