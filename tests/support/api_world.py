@@ -11,6 +11,7 @@ import aiohttp
 
 from bot.security.tokens import FILE as TOKENS
 from bot.security.tokens import TokenFile
+from orchestration.hub import Hub
 from tests.support.identity import SHOWN
 from tests.support.world import World, policies, read, request_of
 
@@ -44,10 +45,11 @@ class ApiWorld(World):
         *orchestrators: Callable[..., Any],
         settings: Mapping[str, str] | None = None,
         sms: bool = True,
+        hub: Hub | None = None,
     ) -> None:
         data.mkdir(mode=0o700, exist_ok=True)
         given = {"COUNTERSIGN_SECRET": f"{NEW_SECRET} {OLD_SECRET}", **(settings or {})}
-        super().__init__(data, policies("api"), sms=sms, orchestrators=orchestrators, settings=given)
+        super().__init__(data, policies("api"), sms=sms, hub=hub, orchestrators=orchestrators, settings=given)
         self.tokens = TokenFile(data / TOKENS)
         self._numbers = itertools.count(1)
 

@@ -1,21 +1,15 @@
 """The recipe by which another program joins a hub, run as it stands in the guide."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from orchestration.hub import Hub
-from tests.support import ROOT
-
-
-def recipes(name: str) -> list[str]:
-    pattern = re.compile(rf"^<!-- recipe: {name} -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-    return pattern.findall((ROOT / "docs/guides/hub.md").read_text(encoding="utf-8"))
+from tests.support.recipes import recipe
 
 
 def test_a_program_joins_with_the_token(tmp_path: Path) -> None:
-    (program,) = recipes("join")
+    program = recipe("join")
     with Hub(tmp_path / "hub.db", listen="127.0.0.1:0") as hub:
         assert "127.0.0.1:4001" in program
         program = program.replace("127.0.0.1:4001", hub.address)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
@@ -18,19 +17,10 @@ import yaml
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.worker import TaskHubGrpcWorker
 
-from tests.support import ROOT
 from tests.support.api_world import ApiWorld
+from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def recipe(name: str) -> str:
-    """The one snippet of that name on the pages."""
-    pattern = re.compile(rf"<!-- recipe: {name} -->\n```\w+\n(.*?)```", re.DOTALL)
-    (found,) = [
-        text for page in (ROOT / "docs").rglob("*.md") for text in pattern.findall(page.read_text("utf-8"))
-    ]
-    return str(found)
 
 
 async def run(api: ApiWorld, title: str, choice: str, *command: str, **more: str) -> tuple[int | None, str]:

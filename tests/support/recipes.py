@@ -1,0 +1,16 @@
+"""The recipes of the guides, as they stand there."""
+
+import re
+
+from tests.support import ROOT
+
+
+def recipe(name: str) -> str:
+    """The one snippet of that name on the pages."""
+    pattern = re.compile(
+        rf"^<!-- recipe: {re.escape(name)} -->\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    )
+    (found,) = [
+        text for page in (ROOT / "docs").rglob("*.md") for text in pattern.findall(page.read_text("utf-8"))
+    ]
+    return str(found)
