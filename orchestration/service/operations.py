@@ -195,12 +195,13 @@ class Operations:
     async def raise_event(self, instance_id: str, name: str, payload: Any) -> None:
         """Raises an event on another orchestration's instance that runs.
 
-        Raises what `check_event` raises, and `EndedInstanceError`: the hub would take the event and do nothing.
+        Raises what `check_event` raises, `EndedInstanceError` (the hub would take the event and do nothing), and
+        `WrongStateError` where its history has no room for the event.
         """
         state = await self.check_event(instance_id, name)
         if state.runtime_status in OVER:
             raise EndedInstanceError
-        with translated(named):
+        with translated(_in_words):
             await within_budget(self._client.raise_orchestration_event(instance_id, name, data=payload))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
@@ -212,7 +213,7 @@ class Operations:
         state = await self._foreign(instance_id, NEVER_AGAIN)
         if state.runtime_status in OVER - {OrchestrationStatus.FAILED}:
             raise EndedInstanceError
-        with translated(_replayed):
+        with translated(_in_words):
             await within_budget(self._client.rewind_orchestration(instance_id, reason=reason))
 
     async def restart(self, instance_id: str, *, new_id: bool) -> str:
@@ -221,7 +222,7 @@ class Operations:
         Raises `UnknownRequestError`, `OwnInstanceError`, and `WrongStateError` where it has not ended.
         """
         await self._foreign(instance_id, NEVER_AGAIN)
-        with translated(_replayed):
+        with translated(_in_words):
             return await within_budget(
                 self._client.restart_orchestration(instance_id, restart_with_new_instance_id=new_id)
             )
@@ -309,8 +310,8 @@ def _readable(state: OrchestrationState) -> Progress | None:
         return None
 
 
-def _replayed(error: grpc.RpcError) -> CountersignError:
-    """As `named`, where an instance is to run again: the hub says in words why it cannot."""
+def _in_words(error: grpc.RpcError) -> CountersignError:
+    """As `named`, where the state of the instance may not allow it: the hub says in words why."""
     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
         return WrongStateError(error.details())
     return named(error)

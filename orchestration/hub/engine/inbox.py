@@ -4,7 +4,9 @@ from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.engine import history_room
+from orchestration.hub.errors import NotReadyError
+from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
@@ -41,14 +43,22 @@ def put(tx: Transaction, row: Any, kind: int, at: int, event: bytes) -> None:
 def put_bound(tx: Transaction, row: Any, execution: str, at: int, event: bytes) -> bool:
     """Put the result of something that `execution` asked for; returns False where that execution is over.
 
-    This is the fence of continue-as-new: a result that the old execution waited for never reaches the new one.
+    This is the fence of continue-as-new: a result that the old execution waited for never reaches the new one. One
+    that does not fit into its history reaches it as a failure.
     """
     if row is None or row["execution"] != execution or row["status"] in statuses.ENDED:
         return False
-    put(tx, row, BOUND, at, event)
+    put(tx, row, BOUND, at, history_room.fitting(tx, row["key"], event))
     return True
 
 
 def raise_event(tx: Transaction, row: Any, raised: pb.EventRaisedEvent, at: int) -> None:
-    """Put a named event, sent at `at`, into the inbox. It is dropped without an error where the instance has ended."""
-    put(tx, row, EXTERNAL, at, wire.event(at, eventRaised=raised))
+    """Put a named event, sent at `at`, into the inbox. It is dropped without an error where the instance has ended.
+
+    Raises NotReadyError where it does not fit into the history.
+    """
+    event = wire.event(at, eventRaised=raised)
+    size = None if row["status"] in statuses.ENDED else history_room.excess(tx, row["key"], len(event))
+    if size is not None:
+        raise NotReadyError(f"{row['id']!r} cannot take this event. {limits.too_long_message(size)}")
+    put(tx, row, EXTERNAL, at, event)

@@ -176,7 +176,7 @@ def start_for_entity(tx: Transaction, action: pb.StartNewOrchestrationAction, at
 def raise_event(tx: Transaction, request: pb.RaiseEventRequest) -> None:
     """Put an event into the instance's inbox; it is dropped without an error where the instance has ended.
 
-    Raises NotFoundError and InvalidError.
+    Raises NotFoundError, InvalidError, and NotReadyError where it does not fit into the history.
     """
     text = limits.payload("event", request.input if request.HasField("input") else None)
     row = _brief(tx, request.instanceId)

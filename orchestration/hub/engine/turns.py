@@ -2,25 +2,29 @@
 
 import contextlib
 import itertools
+import logging
 import uuid
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import endings, entities, inbox, instances, rewind, timers
 from orchestration.hub.engine.decisions import Decisions, decisions_in
-from orchestration.hub.errors import NotFoundError, StaleError
+from orchestration.hub.errors import NotFoundError, NotReadyError, StaleError
 from orchestration.hub.protocol import limits, statuses, wire
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Turn(NamedTuple):
     """A turn that was dispatched.
 
     `turns` is how many the instance had before. `at` is the time that the orchestrator sees, in microseconds.
-    `events` are those it was given, and `seqs` are the keys of those that came from the inbox.
+    `events` are those it was given, and `seqs` are the keys of those that came from the inbox. `size` is how many bytes
+    the history has with these events.
     """
 
     key: int
@@ -29,6 +33,7 @@ class Turn(NamedTuple):
     at: int
     events: list[bytes]
     seqs: list[int]
+    size: int
 
 
 class TooLongError(Exception):
@@ -63,7 +68,8 @@ def work_item(tx: Transaction, key: int, token: str) -> tuple[bytes, Turn] | Non
     item = wire.turn_item(token, row["id"], row["execution"], past, events, row["trace"])
     if len(item) > limits.WORK_ITEM:
         raise TooLongError(row["id"])
-    return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in waiting])
+    size = sum(map(len, past)) + sum(map(len, events))
+    return item, Turn(key, row["execution"], row["turns"], at, events, [one["seq"] for one in waiting], size)
 
 
 def fail_too_long(tx: Transaction, key: int) -> None:
@@ -71,17 +77,28 @@ def fail_too_long(tx: Transaction, key: int) -> None:
     row = tx.one(Q.instance_by_key, key)
     if row is None or row["status"] in statuses.ENDED:
         return
-    message = (
-        f"The history is longer than the {limits.WORK_ITEM:,} bytes that a worker can be sent. "
-        "Use continue_as_new in orchestrations that run for ever."
-    )
-    ending = endings.Ending(
-        statuses.FAILED,
-        None,
-        pb.TaskFailureDetails(errorType="HistoryTooLong", errorMessage=message, isNonRetriable=True),
-    )
+    size: int = tx.one(Q.history_size, key, key)[0]
+    ending = _too_long(size)
     tx.do(Q.history_add, key, row["turns"], wire.history([endings.completed_event(tx.now, ending)]))
     endings.end(tx, row, ending, tx.now)
+
+
+def _too_long(size: int) -> endings.Ending:
+    failure = pb.TaskFailureDetails(
+        errorType="HistoryTooLong", errorMessage=limits.too_long_message(size), isNonRetriable=True
+    )
+    return endings.Ending(statuses.FAILED, None, failure)
+
+
+def _bounded(turn: Turn, decided: Decisions, at: int) -> Decisions:
+    """What a turn decided, or that it fails where no further turn could be sent to a worker."""
+    if decided.ending is not None or decided.continue_as_new is not None:
+        return decided
+    size = turn.size + sum(map(len, decided.history))
+    if size <= limits.HISTORY or not decided.history:
+        return decided
+    ending = _too_long(size)
+    return Decisions(history=[endings.completed_event(at, ending)], ending=ending)
 
 
 def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> None:
@@ -91,7 +108,7 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
     """
     at = tx.as_of(turn.at)
     trace = response.orchestrationTraceContext.SerializeToString()
-    decided = decisions_in(response, at)
+    decided = _bounded(turn, decisions_in(response, at), at)
     row = tx.one(
         Q.instance_apply_turn,
         *(turn.at, at, statuses.PENDING, statuses.RUNNING, _custom_status(response), trace or None),
@@ -190,7 +207,11 @@ def _send_event(tx: Transaction, sending: pb.SendEventAction, at: int) -> None:
     raised = pb.EventRaisedEvent(name=sending.name)
     if sending.HasField("data"):
         raised.input.CopyFrom(sending.data)
-    inbox.raise_event(tx, target, raised, at)
+    try:
+        inbox.raise_event(tx, target, raised, at)
+    except NotReadyError as error:
+        # Like an event for an instance that does not exist. Its sender must not fail because another has too much.
+        _log.warning("An event %r of an orchestration was dropped: %s", sending.name, error)
 
 
 def _terminate(tx: Transaction, row: Any, termination: pb.TerminateOrchestrationAction) -> None:

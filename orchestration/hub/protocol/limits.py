@@ -16,6 +16,10 @@ PAYLOAD: Final = 1024 * 1024
 # Bytes of a work item. The SDK's worker takes messages of 4 MiB, so a longer history could never reach it.
 WORK_ITEM: Final = 4 * 1024 * 1024 - 64 * 1024
 
+# Bytes of an instance's history and of what waits in its inbox. The rest of a work item is for what cannot be refused:
+# small results, timers, failures.
+HISTORY: Final = WORK_ITEM - 256 * 1024
+
 # Bytes of the new events of one turn; the rest waits for the next turn.
 TURN_EVENTS: Final = 2 * 1024 * 1024
 
@@ -52,6 +56,14 @@ def too_large(payload: str | None) -> int | None:
 def too_large_message(what: str, size: int) -> str:
     """The sentence that refuses a payload of `size` bytes."""
     return f"The {what} is {size:,} bytes; at most {PAYLOAD:,} are allowed. Pass a reference to it instead."
+
+
+def too_long_message(size: int) -> str:
+    """The sentence that refuses what would make a history of `size` bytes."""
+    return (
+        f"The history would have {size:,} bytes, and at most {HISTORY:,} can be sent to a worker. Pass references to "
+        "what is large, have sub-orchestrations do parts of the work, or use continue_as_new."
+    )
 
 
 def payload(what: str, value: StringValue | None) -> str | None:

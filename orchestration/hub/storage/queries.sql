@@ -72,6 +72,11 @@ INSERT INTO history (instance, turn, events) VALUES (?, ?, ?);
 -- name: history_of
 SELECT events FROM history WHERE instance = ? ORDER BY turn;
 
+-- name: history_size
+-- Bytes of what has happened and of what waits. The length of a blob is read without the blob.
+SELECT (SELECT coalesce(sum(length(events)), 0) FROM history WHERE instance = ?)
+       + (SELECT coalesce(sum(length(event)), 0) FROM inbox WHERE instance = ?);
+
 -- name: history_last
 SELECT turn, events FROM history WHERE instance = ? ORDER BY turn DESC LIMIT 1;
 

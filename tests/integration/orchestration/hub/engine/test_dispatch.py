@@ -138,23 +138,6 @@ def test_the_custom_status_outlives_an_answer_without_one(ours: HubUnderTest) ->
     assert ours.done("one").serialized_custom_status == '"cards"'
 
 
-def test_what_a_worker_cannot_be_sent_fails_in_words(ours: HubUnderTest) -> None:
-    """The SDK's worker takes messages of 4 MiB. Without a failure the turn would be dispatched for ever."""
-    ours.start("any", instance_id="one")
-    with RawWorker(ours.address) as worker:
-        worker.answer(worker.take())
-        for _ in range(4):
-            ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
-            worker.answer(worker.take())
-        ours.client.raise_orchestration_event("one", "go", data="x" * 1_000_000)
-        details = ours.done("one").failure_details
-        assert details is not None
-        assert "continue_as_new" in details.message
-        ours.client.rewind_orchestration("one")
-        worker.answer(worker.take(), complete())
-        assert ours.done("one").serialized_output == '"end"'
-
-
 def test_an_output_over_the_limit_fails_the_instance(ours: HubUnderTest) -> None:
     ours.start("any", instance_id="one")
     with RawWorker(ours.address) as worker:

@@ -1,0 +1,52 @@
+"""How much more the history of an instance may grow: a worker is sent all of it with every turn, in one message.
+
+What does not fit is refused when it is offered: an event to whoever sends it, a result to whoever waits for it, and a
+turn's decisions to the instance itself.
+"""
+
+from typing import Any, Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub.protocol import limits
+from orchestration.hub.storage.sql import Q
+from orchestration.hub.storage.transaction import Transaction
+
+# Bytes. A result of so few is kept whatever the history has: there is room for many of them beyond the limit.
+_SMALL: Final = 4096
+
+
+def excess(tx: Transaction, key: int, added: int) -> int | None:
+    """How many bytes history and inbox of this instance have with `added` more, where that is too many, else None."""
+    size: int = tx.one(Q.history_size, key, key)[0] + added
+    return size if size > limits.HISTORY else None
+
+
+def fitting(tx: Transaction, key: int, event: bytes) -> bytes:
+    """A result as this instance can be told it: one that does not fit becomes a failure that says so."""
+    size = excess(tx, key, len(event)) if len(event) > _SMALL else None
+    return event if size is None else _refused(pb.HistoryEvent.FromString(event), size) or event
+
+
+def _refused(event: pb.HistoryEvent, size: int) -> bytes | None:
+    failure = pb.TaskFailureDetails(
+        errorType="HistoryTooLong",
+        errorMessage=f"This result was not kept: {limits.too_long_message(size)}",
+        isNonRetriable=True,
+    )
+    out = pb.HistoryEvent(eventId=event.eventId, timestamp=event.timestamp)
+    result: Any = getattr(event, event.WhichOneof("eventType") or "", None)
+    if event.HasField("taskCompleted") or event.HasField("taskFailed"):
+        out.taskFailed.taskScheduledId = result.taskScheduledId
+        out.taskFailed.failureDetails.CopyFrom(failure)
+    elif event.HasField("subOrchestrationInstanceCompleted") or event.HasField(
+        "subOrchestrationInstanceFailed"
+    ):
+        out.subOrchestrationInstanceFailed.taskScheduledId = result.taskScheduledId
+        out.subOrchestrationInstanceFailed.failureDetails.CopyFrom(failure)
+    elif event.HasField("entityOperationCompleted") or event.HasField("entityOperationFailed"):
+        out.entityOperationFailed.requestId = result.requestId
+        out.entityOperationFailed.failureDetails.CopyFrom(failure)
+    else:
+        return None
+    return out.SerializeToString()
