@@ -80,7 +80,7 @@ class ManagementRoutes:
                 "Raise an event on an instance of another orchestration",
                 frozenset({ADMIN}),
                 accepted,
-                gone,
+                (*gone, "conflict"),
                 keyed=True,
                 any_body=True,
                 tag="Management",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
 import pytest
 from durabletask.task import OrchestrationContext
 
@@ -212,3 +213,21 @@ async def test_the_timeline_tells_every_step_of_the_real_history(own_api: ApiWor
     assert items[0]["text"] == "Asked: “Deploy?”"
     assert next(item for item in items if item["kind"] == "post_card")["channel"] == "C0DEPLOYS"
     assert [item["at"] for item in items] == sorted(item["at"] for item in items)
+
+
+async def test_an_event_that_an_instance_has_no_room_for_is_refused_in_words(api: ApiWorld) -> None:
+    instance_id = await api.client.schedule_new_orchestration("nobodys", instance_id="full")
+
+    async def fill(size: int) -> None:
+        while True:
+            await api.client.raise_orchestration_event(instance_id, "go", data="x" * size)
+
+    for size in (1_000_000, 100_000, 10_000, 1_000):
+        with pytest.raises(grpc.RpcError, match="cannot take this event"):
+            await fill(size)
+    answer = await api.call(
+        "POST", f"{RUNTIME}/{instance_id}/raiseEvent/go", api.token("root"), json="x" * 2000
+    )
+    assert answer.status == 409
+    assert "continue_as_new" in answer.body["detail"]
+    await api.client.terminate_orchestration(instance_id)
