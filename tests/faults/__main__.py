@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -29,13 +30,26 @@ def main() -> int:
     place = Path(tempfile.mkdtemp(prefix="faults-"))
     sys.stdout.write(f"{plan.again}\n")
     sys.stdout.flush()
-    result = asyncio.run(Drive(plan, place).run())
+    try:
+        result = asyncio.run(_run(Drive(plan, place)))
+    except asyncio.CancelledError:
+        sys.stdout.write(f"Stopped. Logs and files: {place}\n")
+        return 1
     show(result)
     if not result.shortfall:
         shutil.rmtree(place)
         return 0
     sys.stdout.write(f"\nIt falls short. Again: {plan.again}\nLogs and files: {place}\n")
     return 1
+
+
+async def _run(drive: Drive) -> Result:
+    """SIGTERM ends the processes that were started, too."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await drive.run()
 
 
 def show(result: Result) -> None:

@@ -1,6 +1,7 @@
-"""One process of ours, on a machine whose wall clock the driver sets: `python -m tests.faults.child CLOCK run`.
+"""One process of ours, whose hub sees a wall clock that the driver sets: `python -m tests.faults.child CLOCK run`.
 
-The file CLOCK says by how many seconds the wall clock is off. Nothing else of the process is changed.
+The file CLOCK says by how many seconds that clock is off. Only `time.time_ns` is changed, by which the hub looks at the
+wall clock. gRPC adds its limits to `time.time` and compares them with the machine's own clock, so that one has to stay.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _LOOK: Final = 0.05  # seconds
 
 
 class SetClock:
-    """`time.time` and `time.time_ns`, off by what the file says. Other clocks are those of the machine."""
+    """`time.time_ns`, off by what the file says."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,10 +28,6 @@ class SetClock:
     def time_ns(self) -> int:
         """Nanoseconds since the Unix epoch."""
         return self._time_ns() + self._off
-
-    def time(self) -> float:
-        """Seconds since the Unix epoch."""
-        return self.time_ns() / 1e9
 
     def follow(self) -> None:
         """Looks at the file for as long as the process lives."""
@@ -46,7 +43,7 @@ class SetClock:
 def main() -> None:
     """Run `python -m bot` with the rest of the arguments."""
     clock = SetClock(Path(sys.argv[1]))
-    time.time, time.time_ns = clock.time, clock.time_ns
+    time.time_ns = clock.time_ns
     threading.Thread(target=clock.follow, daemon=True, name="clock").start()
     sys.argv = ["countersign", *sys.argv[2:]]
     runpy.run_module("bot", run_name="__main__", alter_sys=True)

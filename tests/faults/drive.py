@@ -236,7 +236,6 @@ class Drive:
             deliveries=list(stage.front_door.deliveries.values()),
             opened=stage.gateway.opened,
             holds=stage.trouble.holds,
-            clock=stage.trouble.clock,
             callbacks=[
                 (
                     {name.lower(): value for name, value in given.items()}["webhook-id"],

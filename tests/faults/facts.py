@@ -25,9 +25,6 @@ class Facts:
     deliveries: list[InboundDelivery] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)  # trigger IDs by which a view was opened
     holds: list[Hold] = field(default_factory=list)
-    clock: list[tuple[float, float]] = field(
-        default_factory=list
-    )  # since when the wall clock is off by how much
     callbacks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # delivery ID, outcome
     phones: Mapping[str, str] = field(default_factory=dict)  # number by person
     codes: set[str] = field(default_factory=set)

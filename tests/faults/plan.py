@@ -17,7 +17,7 @@ TROUBLES: Final = {
     "hold": 2,  # SIGSTOP for some seconds
     "full disk": 1,
     "skip": 1,  # the hub's clock moves on
-    "wall clock": 1,  # the machine's clock is set, ahead or back
+    "wall clock": 1,  # of the hub: it is set, ahead or back
 }
 # What can happen to a call, with its weight. `before`: nothing came of it; `after`: it had its effect, and the answer
 # is lost. A silent one takes longer than the bot waits.

@@ -44,7 +44,6 @@ class ProcessTrouble:
         self._ack = asyncio.Event()
         self.counted: Counter[str] = Counter()
         self.holds: list[Hold] = []
-        self.clock: list[tuple[float, float]] = [(0.0, 0.0)]  # since when the wall clock is off by how much
         self.blind: list[str] = []  # readiness that did not notice a full disk
 
     def acked(self) -> None:
@@ -113,8 +112,7 @@ class ProcessTrouble:
                     self.blind.append(f"{bot.name} while {victim.name} had no room")
 
     def set_clock(self, off: float) -> None:
-        """Sets the machine's wall clock, off by so many seconds."""
-        self.clock.append((time.time(), off))
+        """Sets the wall clock that the hub sees, off by so many seconds."""
         new = self._made.clock.with_suffix(".new")
         new.write_text(str(off))
         new.replace(self._made.clock)
