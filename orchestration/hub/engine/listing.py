@@ -10,7 +10,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import instances
 from orchestration.hub.errors import NotFoundError
-from orchestration.hub.protocol import continuation_tokens, statuses, wire
+from orchestration.hub.protocol import continuation_tokens, packing, statuses, wire
 from orchestration.hub.storage.sql import Q
 
 _PAGE: Final = 100
@@ -188,7 +188,8 @@ def history(db: sqlite3.Connection, request: pb.StreamInstanceHistoryRequest) ->
             f"There is no history of the execution {request.executionId.value!r}; "
             f"{row['id']!r} is in its execution {row['execution']!r}."
         )
-    pieces = [piece["events"] for piece in db.execute(Q.history_of, (row["key"],))]
+    rows = db.execute(Q.history_of, (row["key"],))
+    pieces = [packing.plain(piece["turn"], piece["events"]) for piece in rows]
     return _chunks(pieces)
 
 

@@ -33,12 +33,12 @@ SELECT i.id, count(*) AS count FROM inbox AS m JOIN instance AS i ON i.key = m.i
 WHERE i.completed_at IS NOT NULL GROUP BY i.key;
 
 -- name: turn_missing
--- No turn is missing, and the count of turns is one more than the last turn. The exception is an instance with a rewind
+-- No turn is missing, and what is packed (turn -1) has ended, and the count of turns is one more than the last turn. The exception is an instance with a rewind
 -- event (kind 3) in its inbox: its history is about to be rewritten.
 SELECT i.id, i.turns, min(h.turn) AS first, max(h.turn) AS last, count(*) AS count
 FROM history AS h JOIN instance AS i ON i.key = h.instance
 GROUP BY i.key
-HAVING count <> last - first + 1 OR last > i.turns OR (i.completed_at IS NULL AND last <> i.turns - 1
+HAVING count <> last - first + 1 OR last > i.turns OR (first < 0 AND i.completed_at IS NULL) OR (i.completed_at IS NULL AND last <> i.turns - 1
     AND NOT EXISTS (SELECT 1 FROM inbox AS m WHERE m.instance = i.key AND m.kind > 2));
 
 -- name: never_woken
@@ -57,7 +57,7 @@ WHERE e.lock_owner IS NOT NULL AND NOT EXISTS (
 -- name: counts
 SELECT (SELECT count(*) FROM instance) AS instances,
        (SELECT count(*) FROM instance WHERE completed_at IS NOT NULL) AS ended,
-       (SELECT count(*) FROM history) AS pieces,
+       (SELECT coalesce(sum(turns), 0) FROM instance) AS turns,
        (SELECT count(*) FROM timer) AS timers,
        (SELECT count(*) FROM inbox) AS events,
        (SELECT count(*) FROM activity) AS activities,

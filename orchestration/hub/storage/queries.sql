@@ -70,7 +70,7 @@ UPDATE instance SET parent_execution = ? WHERE parent = ? AND parent_execution =
 INSERT INTO history (instance, turn, events) VALUES (?, ?, ?);
 
 -- name: history_of
-SELECT events FROM history WHERE instance = ? ORDER BY turn;
+SELECT turn, events FROM history WHERE instance = ? ORDER BY turn;
 
 -- name: history_size
 -- Bytes of what has happened and of what waits. The length of a blob is read without the blob.
@@ -303,3 +303,18 @@ INSERT OR REPLACE INTO room (only, filler) VALUES (1, zeroblob(?));
 
 -- name: room_clear
 DELETE FROM room;
+
+-- name: packable
+-- The next that ended by a given time after (time, id), and whether the pieces of its history are to be packed. What ended
+-- before its first turn has a single short piece, whose number says so.
+SELECT key, id, completed_at,
+       status <> ? AND turns > 0
+       AND EXISTS (SELECT 1 FROM history AS h WHERE h.instance = i.key AND h.turn > ?) AS unpacked
+FROM instance AS i
+WHERE completed_at IS NOT NULL AND completed_at <= ? AND (completed_at, id) > (?, ?)
+ORDER BY completed_at, id LIMIT ?;
+
+-- name: packable_pieces
+-- How many pieces the history of an instance has that has ended; 0 where it has not, or is gone.
+SELECT count(*) FROM history AS h JOIN instance AS i ON i.key = h.instance
+WHERE i.key = ? AND i.completed_at IS NOT NULL;

@@ -20,7 +20,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from orchestration.hub.errors import DamagedError
-from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.protocol import packing, statuses, wire
 from orchestration.hub.protocol.history_order import HistoryOrder
 from orchestration.hub.protocol.unanswered import Unanswered
 from orchestration.hub.storage import file
@@ -107,7 +107,7 @@ class Report:
         yield f"{self.path}: schema {self.schema}, {self.size / 1e6:,.1f} MB, {self.free / 1e6:,.1f} MB of it unused."
         yield (
             f"{_number(counts['instances'], 'instance')}: {counts['instances'] - counts['ended']:,} run or wait, "
-            f"{counts['ended']:,} ended; {_number(counts['pieces'], 'turn')} of history."
+            f"{counts['ended']:,} ended; {_number(counts['turns'], 'turn')} of history."
         )
         yield (
             f"Pending: {_number(counts['timers'], 'timer')}, {_number(counts['events'], 'event')}, "
@@ -193,7 +193,7 @@ def _check_history(db: sqlite3.Connection, report: Report, pieces: list[Any]) ->
     order = HistoryOrder(unstarted=row["turn"] >= row["turns"])
     for piece in pieces:
         try:
-            last = wire.parse_history(piece["events"])
+            last = wire.parse_history(packing.plain(piece["turn"], piece["events"]))
         except DecodeError as error:
             report.add(f"history: turn {piece['turn']} of {row['id']!r} cannot be read: {error}")
             return

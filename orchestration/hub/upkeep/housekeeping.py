@@ -1,4 +1,4 @@
-"""Retention: deletes what ended long ago, in small steps, so that calls need not wait for it."""
+"""Housekeeping, in small steps, so that calls need not wait: deletes what ended long ago, and packs the rest."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
+from orchestration.hub.upkeep.history_packer import HistoryPacker
 
 _log: Final = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def _ended_between(tx: Transaction, since: int, until: int) -> int:
 
 
 class Housekeeper:
-    """Deletes what ended longer ago than `retention` by the hub's clock; idle while there is nothing to delete.
+    """Deletes what ended longer ago than `retention` by the hub's clock, and packs the rest; idle while all is done.
 
     What became so old by a jump of the clock, or by a shorter retention, and not by the passing of time, is kept for
     another day. That it is going to be deleted is said in the log and by `warnings`.
@@ -121,6 +122,7 @@ class Housekeeper:
         self._store = store
         self._clock = clock
         self._retention = retention // timedelta(microseconds=1)
+        self._packer = HistoryPacker(store, clock)
         self._position = SweepPosition()
         self._began = time.monotonic()
         self._wake = asyncio.Event()
@@ -138,8 +140,10 @@ class Housekeeper:
             if self._wake.is_set() or time.monotonic() - self._began > _SWEEP_S:
                 self._wake.clear()
                 self._position, self._began = SweepPosition(), time.monotonic()
+                self._packer.begin_again()
             try:
                 more = await self._step()
+                more = await self._packer.step() or more
             except (FullError, LockedError):
                 more = False
             except Exception:  # noqa: BLE001  # logged; the hub goes on, and so does this task

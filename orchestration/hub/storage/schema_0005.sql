@@ -1,0 +1,2 @@
+-- From here on the history of an instance that has ended may be one packed piece, of turn -1: see protocol/packing.py.
+-- The tables are as before; a program that does not know of it must not open the file.
