@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from aiohttp import web
@@ -26,8 +27,7 @@ class DocsRoutes:
 
     def __init__(self, public_url: str | None) -> None:
         self._public_url = public_url
-        self._document: dict[str, Any] = {}
-        self._page = ""
+        self._endpoints: Sequence[Endpoint] = ()
 
     def endpoints(self) -> list[Endpoint]:
         """Both; neither asks for a token."""
@@ -54,9 +54,16 @@ class DocsRoutes:
         ]
 
     def describe(self, endpoints: Sequence[Endpoint]) -> None:
-        """Writes both once, as the table does not change while the process runs."""
-        self._document = document(endpoints, self._public_url)
-        self._page = page(self._document, endpoints)
+        """Describes these. Each is written when it is first asked for, and kept: the table does not change."""
+        self._endpoints = endpoints
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return document(self._endpoints, self._public_url)
+
+    @cached_property
+    def _page(self) -> str:
+        return page(self._document, self._endpoints)
 
     async def openapi(self, _: ApiCall) -> web.Response:
         """For programs."""
