@@ -1,16 +1,19 @@
-"""How `pytest -n` shares tests out between processes."""
+"""How `pytest -n` shares tests out between processes, and where the tests keep their files."""
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Any
+import shutil
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
 # number they come first, and the short ones are left to fill up the end.
-_TOGETHER = re.compile(r"tests/e2e/(browser/|demo/\w+\.py)")
+_TOGETHER: Final = re.compile(r"tests/e2e/(browser/|demo/\w+\.py)")
 
 
 class _Sharing(LoadScopeScheduling):
@@ -22,3 +25,21 @@ class _Sharing(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
     """Instead of xdist's own, unless `--dist` asks for another way."""
     return _Sharing(config, log) if config.getoption("dist") == "load" else None
+
+
+# A hub commits many times a second, and each commit waits for the disk. Nothing that a test does to a file differs in
+# memory: who is killed leaves there what a disk would hold, and no test cuts the power.
+_IN_MEMORY: Final = Path("/dev/shm")
+_ROOM: Final = 4 * 1024**3  # bytes; a run leaves some megabytes, and what failed
+_PLACE: Final = "PYTEST_DEBUG_TEMPROOT"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps what `tmp_path` gives in memory, where the system has such a place, unless somebody said where."""
+    given = config.getoption("basetemp") or os.environ.get(_PLACE)
+    if not given and _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
+        os.environ[_PLACE] = str(_IN_MEMORY)
+
+
+def pytest_report_header() -> str:
+    return f"files of the tests: {os.environ.get(_PLACE, 'in the temporary directory')}"
