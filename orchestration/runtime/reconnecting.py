@@ -16,6 +16,8 @@ from orchestration.domain.errors import HubSilentError, HubUnavailableError
 PATIENCE: Final = 1.8
 # Seconds between two looks whether there is a connection.
 _LOOK: Final = 0.02
+# Seconds until a call that the hub has refused for now is sent again.
+_AGAIN: Final = 0.1
 
 # A hub is on this machine or in this network, so trying to connect costs little. gRPC's own pause grows to two minutes.
 RECONNECT: Final[list[tuple[str, Any]]] = [
@@ -71,7 +73,7 @@ class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
                     raise
                 if not isinstance(request, _LOOKS) and not _unsent(error):
                     raise HubSilentError from error
-            await _pause(until)
+            await _pause(until, _AGAIN)
 
     async def _connected(self, until: float) -> None:
         # Not wait_for_state_change: gRPC does not bear that it is cancelled.
@@ -79,11 +81,11 @@ class ReconnectingInterceptor(grpc.aio.UnaryUnaryClientInterceptor):
             await _pause(until)
 
 
-async def _pause(until: float) -> None:
+async def _pause(until: float, seconds: float = _LOOK) -> None:
     """Raises `HubUnavailableError` once the time is over."""
     if asyncio.get_running_loop().time() >= until:
         raise HubUnavailableError
-    await asyncio.sleep(_LOOK)
+    await asyncio.sleep(seconds)
 
 
 def _unsent(error: grpc.aio.AioRpcError) -> bool:

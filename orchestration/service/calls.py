@@ -42,7 +42,8 @@ def ours(error: grpc.RpcError) -> CountersignError:
     """The hub's error as one of ours; the person gets its sentence."""
     if error.code() is grpc.StatusCode.NOT_FOUND:
         return UnknownRequestError()
-    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    # What is too large for a message has that code too.
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "disk is full" in (error.details() or ""):
         return HubUnavailableError(
             "The task hub's disk is full, so nothing was recorded. Please tell its operator."
         )

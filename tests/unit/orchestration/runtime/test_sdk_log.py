@@ -8,23 +8,12 @@ import grpc
 import pytest
 
 from orchestration.runtime.sdk_log import SDK_LOG, SELDOM, ForeseenTroubleFilter
+from tests.support.refused_call import RefusedCall
 
 REFUSED = (
     "<_InactiveRpcError of RPC that terminated with:\n\tstatus = StatusCode.UNAVAILABLE\n"
     '\tdetails = "failed to connect to all addresses"\n\tdebug_error_string = "UNAVAILABLE:failed to connect"\n>'
 )
-
-
-class RefusedCall(grpc.RpcError):
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        super().__init__(details)
-        self._code = code
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return str(self)
 
 
 def record(message: str, error: BaseException | None = None) -> logging.LogRecord:
