@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets as secrets_
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,7 @@ from bot.slack.api.names import Names
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
 from bot.slack.api.prechecks import Prechecks
+from bot.slack.api.pulse import Pulse
 from bot.slack.ids import SlackIds
 from bot.slack.listeners import register as register_listeners
 from bot.twilio.account import twilio_account
@@ -190,15 +191,15 @@ async def running(
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        sweeping = asyncio.create_task(sweep.run(ReconcileSweep(client), sweep_every), name="sweep")
-        closing.push_async_callback(_end, sweeping)
+        _in_background(closing, sweep.run(ReconcileSweep(client), sweep_every), "sweep")
 
-        drawing = asyncio.create_task(people.home_publisher.keep(), name="draw App Homes")
-        closing.push_async_callback(_end, drawing)
+        _in_background(closing, people.home_publisher.keep(), "draw App Homes")
 
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
+        pulse = Pulse()
+        _in_background(closing, pulse.keep(), "beat")
         app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
         register_listeners(
             app,
@@ -206,6 +207,7 @@ async def running(
             challenges,
             owed=OwedAnswers(client),
             time=slack.health.time,
+            pulse=pulse,
             prechecks=people.prechecks,
             home_publisher=people.home_publisher,
         )
@@ -224,8 +226,7 @@ async def running(
             )
         )
         log.info("listening on http://%s:%d", settings.host, port)
-        connecting = asyncio.create_task(slack_connection.connect(), name="connect to Slack")
-        closing.push_async_callback(_end, connecting)
+        connecting = _in_background(closing, slack_connection.connect(), "connect to Slack")
         yield Countersign(service, api, records, port, connection, worker, membership, connecting)
 
 
@@ -271,8 +272,7 @@ async def _joined(
     joining = Joining(client, as_stored, connection.keys, me, alone=connection.hub is not None)
     membership = HubMembership(joining, connection, begin)
     await membership.join()
-    keeping = asyncio.create_task(membership.keep(), name="stay on the hub")
-    closing.push_async_callback(_end, keeping)
+    _in_background(closing, membership.keep(), "stay on the hub")
     closing.push_async_callback(membership.leave)
     return membership
 
@@ -351,6 +351,13 @@ async def _stop(worker: TaskHubGrpcWorker) -> None:
     SDK_LOG.setLevel(logging.ERROR)
     await asyncio.to_thread(worker.stop)
     SDK_LOG.setLevel(logging.NOTSET)
+
+
+def _in_background(closing: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Runs it until `closing` is left."""
+    task = asyncio.create_task(work, name=name)
+    closing.push_async_callback(_end, task)
+    return task
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -13,6 +13,7 @@ from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
+from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners import actions, codes, commands, home, views
 from bot.slack.listeners.asking import AskStarter
@@ -29,6 +30,7 @@ def register(
     *,
     owed: OwedAnswers,
     time: SlackTime,
+    pulse: Pulse,
     prechecks: Prechecks,
     home_publisher: HomePublisher,
 ) -> None:
@@ -42,7 +44,7 @@ def register(
         await next()
 
     subcommands = Subcommands(service, prechecks, home_publisher)
-    asks = AskStarter(service, app.client, time)
+    asks = AskStarter(service, app.client, time, pulse)
     commands.register(app, subcommands, asks)
     actions.register(app, service, prechecks)
     views.register(app, service, asks)

@@ -10,6 +10,7 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES
+from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners.failures import LateAskError
 from bot.slack.listeners.interaction import Interaction
@@ -27,10 +28,13 @@ REMEMBERED: Final = 1000
 class AskStarter:
     """A process that stood still for a minute finds all that was asked meanwhile, and people have asked again since."""
 
-    def __init__(self, service: ApprovalService, client: AsyncWebClient, time: SlackTime) -> None:
+    def __init__(
+        self, service: ApprovalService, client: AsyncWebClient, time: SlackTime, pulse: Pulse
+    ) -> None:
         self._service = service
         self._client = client
         self._time = time
+        self._pulse = pulse
         self._looking: asyncio.Task[None] | None = None
         self._refused: OrderedDict[str, None] = OrderedDict()
 
@@ -48,25 +52,30 @@ class AskStarter:
         return await self._service.start(request)
 
     async def _is_late(self, interaction: Interaction) -> bool:
-        """By Slack's clock. An ask that was refused stays refused if Slack sends it again with a later date."""
+        """By Slack's clock, where Slack dated it; else it is late where it may be.
+
+        An ask that was refused stays refused if Slack sends it again with a later date.
+        """
         if interaction.id in self._refused:
             return True
-        if not self._looks_late(interaction):
+        if interaction.sent_at is None:  # in Socket Mode
+            return self._pulse.unread_for() > SLACK_WAITS
+        if not self._looks_late(interaction.sent_at):
             return False
         age = self._time.age()
         if age is None or age > LOOK_AGAIN:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look_at_the_time())
             await asyncio.wait({self._looking}, timeout=PATIENCE)
-        return self._looks_late(interaction)
+        return self._looks_late(interaction.sent_at)
 
     async def _look_at_the_time(self) -> None:
         """Any call does. This one changes nothing, and needs no scope."""
         with contextlib.suppress(*SLACK_FAILURES, TimeoutError):
             await self._client.auth_test()
 
-    def _looks_late(self, interaction: Interaction) -> bool:
-        return interaction.sent_at is not None and self._time.now() - interaction.sent_at > SLACK_WAITS
+    def _looks_late(self, sent_at: int) -> bool:
+        return self._time.now() - sent_at > SLACK_WAITS
 
     def _remember(self, act: str) -> None:
         self._refused[act] = None

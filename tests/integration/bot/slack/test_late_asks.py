@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import Any
 
 import pytest
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
+from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import LATE, LateAskError
@@ -105,26 +107,27 @@ async def test_what_asks_for_nothing_is_done_however_late(world: World, what: st
 # ---- a machine whose clock is wrong ----------------------------------------------------------------------
 
 
-class Wrong:
+class AskedOn:
     """AskStarter on a machine whose clock is `ahead`, which has heard Slack's time or has not."""
 
     def __init__(self, world: World, ahead: float, *, heard: bool) -> None:
         self._world = world
-        machine = FakeMachine()
+        self.machine = machine = FakeMachine()
         machine.set_wall(seconds=time.time() + ahead - machine.wall() / 1e6)
         health = SlackHealth()
         health.time = SlackTime(machine)
         if heard:
             health.time.heard({"Date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())}, 432_000)
         self._client = WatchedAsyncWebClient(health, token=BOT_TOKEN, base_url=world.simulator.api_url)
-        self._asking = AskStarter(world.service, self._client, health.time)
+        self._asking = AskStarter(world.service, self._client, health.time, Pulse(machine))
 
-    async def ask(self, age: float) -> bool:
-        """Whether it was started."""
-        body: dict[str, Any] = COMMAND | {"trigger_id": f"{age}"}
+    async def ask(self, age: float | None) -> bool:
+        """Whether it was started. Without an `age` it comes by a socket."""
+        body: dict[str, Any] = COMMAND | {"trigger_id": str(uuid.uuid4())}
         ack, respond = AsyncAck(), AsyncRespond(response_url=None)
         owed = OwedAnswers(self._world.client)
-        came = Interaction(body, ack, self._client, respond, owed, int(time.time() - age))
+        sent_at = None if age is None else int(time.time() - age)
+        came = Interaction(body, ack, self._client, respond, owed, sent_at)
         request = ApprovalRequest.model_validate(
             {"policy": "purchase", "title": "New laptops", "amount": 4200, "requester": "U0RITA"}
             | {"idempotency_key": came.id}
@@ -142,9 +145,17 @@ async def test_a_clock_that_is_wrong_neither_refuses_everything_nor_starts_what_
     world: World, ahead: float, heard: bool
 ) -> None:
     before = len(await calls(world.simulator, "auth.test"))
-    wrong = Wrong(world, ahead, heard=heard)
+    wrong = AskedOn(world, ahead, heard=heard)
     assert await wrong.ask(age=0)
     if heard or ahead > 0:  # else nothing looks late, and so Slack is not asked
         assert not await wrong.ask(age=30)
     asked = len(await calls(world.simulator, "auth.test")) - before
     assert asked == (1 if not heard and ahead > 0 else 0), "Slack is asked for its time once"
+
+
+async def test_what_lay_in_a_socket_while_the_process_stood_still_is_not_started(world: World) -> None:
+    """Nothing there says when it was sent."""
+    process = AskedOn(world, 0, heard=False)
+    assert await process.ask(age=None)
+    process.machine.goes_on(seconds=30)
+    assert not await process.ask(age=None)
