@@ -41,12 +41,12 @@ class Notifier(Protocol):
         """Make the posted copy say what `card` says. A copy that somebody deleted is no error."""
         ...
 
-    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
-        """Add a line to the thread under `ref`. A copy that somebody deleted is no error."""
+    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+        """Add a line for each step to the thread under `ref`, in one message. A deleted copy is no error."""
         ...
 
-    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
-        """Whether that line is in the thread already; False also when there is no way to look."""
+    def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
+        """Whether those lines are in the thread already; False also when there is no way to look."""
         ...
 
     def send_message(self, message: SendMessageInput) -> None:

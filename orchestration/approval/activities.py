@@ -82,16 +82,16 @@ class ApprovalActivities:
         return deliver(edit)
 
     def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
-        """Adds a line to the thread once; as `post_card`."""
+        """Adds lines to the thread once; as `post_card`."""
         look = self._maybe_tried(ctx, given)
 
         def reply() -> Delivery:
-            place = (given.ref, given.request_id, given.step)
+            place = (given.ref, given.request_id, given.steps)
             if not (look and self._notifier.has_reply(*place)):
                 self._notifier.post_reply(*place)
             return Delivery()
 
-        return self._once((given.ref.channel, given.ref.ts, given.step.number), reply, unsure=look)
+        return self._once((given.ref.channel, given.ref.ts, given.steps[0].number), reply, unsure=look)
 
     def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message once; as `post_card`."""

@@ -62,11 +62,11 @@ class ActivityInputs:
                 return "edit_card", EditCardInput(
                     ref=ref, card=projection.card(record, ref.round), attempt=attempt
                 )
-            case PostReply(step=step):
+            case PostReply(steps=steps):
                 return "post_reply", PostReplyInput(
                     ref=cards[0],
                     request_id=record.request_id,
-                    step=step,
+                    steps=steps,
                     attempt=attempt,
                     maybe_done=maybe_done,
                 )
@@ -90,7 +90,7 @@ class ActivityInputs:
                     place=item.place,
                     ref=item.ref,
                     round=item.round,
-                    step=item.step,
+                    steps=item.steps,
                     message_id=item.message_id,
                     attempt=attempt,
                 )

@@ -6,13 +6,15 @@ What people act on goes first: cards, then edits, then messages, then the lines 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from orchestration.domain.cards import Notice, Step, Waiting
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import OutboxItem
+
+LINES_TOGETHER: Final = 5  # in one message of the thread
 
 
 class PostCard(OutboxItem):
@@ -40,12 +42,21 @@ class EditCard(OutboxItem):
 
 
 class PostReply(OutboxItem):
-    """Add a line to the thread."""
+    """Add lines to the thread. Those that wait together become one message: a channel takes about one a second."""
 
     urgency: ClassVar[int | None] = 4
 
     kind: Literal["post_reply"] = "post_reply"
-    step: Step
+    steps: list[Step]
+
+    def joined(self, later: OutboxItem) -> PostReply | None:
+        """Both, unless that is long or one of them has to be looked for first."""
+        if not isinstance(later, PostReply) or self.maybe_done != later.maybe_done:
+            return None
+        steps = [*self.steps, *later.steps]
+        if len(steps) > LINES_TOGETHER:
+            return None
+        return self.model_copy(update={"steps": steps, "give_up": max(self.give_up, later.give_up)})
 
 
 class SendMessage(OutboxItem):
@@ -69,7 +80,7 @@ class RemoveCopies(OutboxItem):
     place: str
     ref: CardRef | None = None
     round: int | None = None
-    step: int | None = None
+    steps: list[int] = Field(default_factory=list)
     message_id: str | None = None
 
 

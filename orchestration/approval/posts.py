@@ -6,7 +6,7 @@ looked for, so its copies are looked for once more later, and one stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -138,7 +138,7 @@ class Posts:
         return step
 
     def _put_reply(self, step: Step) -> None:
-        item = PostReply(step=step, give_up=MESSAGES_RETRIED_FOR, maybe_done=self._ended_by_another(step))
+        item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=self._ended_by_another(step))
         self._outbox.put("post_reply", item)
 
     def send_message(self, user: str, notice: Notice, step: Step | None = None) -> None:
@@ -214,12 +214,12 @@ class Posts:
         match item:
             case PostCard(round=round_) if ref := delivery.card:
                 self._remove_copies(f"card:{round_}", ref.channel, ref=ref, round=round_, after=COPIES_AFTER)
-            case PostReply(step=step):
+            case PostReply(steps=steps):
                 self._remove_copies(
-                    f"step:{step.number}",
+                    f"step:{steps[0].number}",
                     cards[0].channel,
                     ref=cards[0],
-                    step=step.number,
+                    steps=[step.number for step in steps],
                     after=COPIES_AFTER,
                 )
             case SendMessage(user=user, message_id=message_id):
@@ -238,12 +238,12 @@ class Posts:
         *,
         ref: CardRef | None = None,
         round: int | None = None,
-        step: int | None = None,
+        steps: Sequence[int] = (),
         message_id: str | None = None,
         after: timedelta | None = None,
     ) -> None:
         give_up = self._record.policy.edits_retried_for if round else MESSAGES_RETRIED_FOR
         item = RemoveCopies(
-            place=place, ref=ref, round=round, step=step, message_id=message_id, give_up=give_up
+            place=place, ref=ref, round=round, steps=list(steps), message_id=message_id, give_up=give_up
         )
         self._outbox.put(f"copies:{what}", item, after=after)

@@ -210,7 +210,8 @@ class ApprovalRun:
         state = self.record.state
         self._watch(DEADLINE, state.deadline)
         self._watch(REMINDER, state.remind_at)
-        while self._busy() and state.level_open:
+        # What ends a level sets more going than its vote. All of it starts at once then, the most urgent first.
+        while self._busy(start=state.level_open) and state.level_open:
             if state.lost_cards:
                 yield from self._ask_without_card()
                 continue
@@ -272,12 +273,12 @@ class ApprovalRun:
         long = self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
         return long and not self._step_up.busy()
 
-    def _busy(self) -> bool:
+    def _busy(self, *, start: bool = True) -> bool:
         """Moves the effects along and publishes where things stand; always true, to open a waiting loop.
 
         Once the history is long no new try starts, so that the next generation comes however much is going on.
         """
-        self._outbox.step(start=not self._long())
+        self._outbox.step(start=start and not self._long())
         self._ctx.set_custom_status(projection.progress(self.record))
         return True
 

@@ -44,11 +44,11 @@ class EditCardInput(Recorded):
 
 
 class PostReplyInput(Posting):
-    """Input of `post_reply`: one more line in the thread under `ref`."""
+    """Input of `post_reply`: one more message in the thread under `ref`, with a line for each step."""
 
     ref: CardRef
     request_id: str
-    step: Step
+    steps: list[Step] = Field(min_length=1)
 
 
 class SendMessageInput(Posting):
@@ -70,9 +70,9 @@ class SendMessageInput(Posting):
 class RemoveCopiesInput(Recorded):
     """Input of `remove_copies`: of what may have been posted twice, one copy stays.
 
-    It is the card of a `round`, the line of a `step`, or the message of a `message_id`; one of them is given. `place`
-    is the channel, or the person of a direct message. `ref` is the card that stays, or the one above the line. Of lines
-    and messages the first stays.
+    It is the card of a `round`, the lines of `steps`, or the message of a `message_id`; one of them is given. `place`
+    is the channel, or the person of a direct message. `ref` is the card that stays, or the one above the lines. Of
+    lines and messages the first stays.
     """
 
     request_id: str
@@ -80,7 +80,7 @@ class RemoveCopiesInput(Recorded):
     place: str
     ref: CardRef | None = None
     round: int | None = None
-    step: int | None = None
+    steps: list[int] = Field(default_factory=list)
     message_id: str | None = None
     attempt: int = Field(ge=1)
 

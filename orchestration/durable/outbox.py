@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 from durabletask.task import CancellableTask, OrchestrationContext, Task, TaskFailedError
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +42,10 @@ class OutboxItem(Recorded):
     def covered_by(self, waiting: OutboxItem) -> bool:  # noqa: ARG002 - for those items that look
         """Whether `waiting`, still to be started in the same lane, does all that this one would do."""
         return False
+
+    def joined(self, later: OutboxItem) -> Self | None:  # noqa: ARG002 - as above
+        """One item that does this and then `later`, where that is less to do; None where each stays its own."""
+        return None
 
 
 class Attempted(Protocol):
@@ -140,15 +144,21 @@ class Outbox(Generic[Item, Result]):
         self.written = 0  # bytes of inputs and failures that its activities have put into this history
 
     def put(self, lane: str, item: Item, *, after: timedelta | None = None) -> None:
-        """Adds an item behind those of its lane, unless one that waits there covers it.
+        """Adds an item behind those of its lane, unless one that waits there covers it, or takes it in.
 
         The first item of a new lane starts `after` so long.
         """
         if after is not None and lane not in self._lanes:
             self._lanes[lane] = Lane[Item](not_before=self._now() + after)
-        queue = self._lanes.setdefault(lane, Lane[Item]()).queue
-        waiting = queue[1:] if lane in self._running else queue
-        if not any(item.covered_by(other) for other in waiting):
+        known = self._lanes.setdefault(lane, Lane[Item]())
+        queue, running = known.queue, lane in self._running
+        if any(item.covered_by(other) for other in (queue[1:] if running else queue)):
+            return
+        # What was tried stays what it was, or it would not be known again.
+        tried = 1 if running or known.attempt or known.maybe_done else 0
+        if len(queue) > tried and (both := queue[-1].joined(item)) is not None:
+            queue[-1] = both
+        else:
             queue.append(item)
 
     def look_now(self, lane: str) -> None:

@@ -87,16 +87,17 @@ class Board:
             self.edits += 1
             self.cards[ref.channel, ref.ts] = card
 
-    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
         self._maybe_fail("post_reply")
         with self.lock:
-            self.replies.append((ref.ts, step))
+            self.replies += [(ref.ts, step) for step in steps]
         self._maybe_fail("after post_reply")
 
-    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
+    def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
         with self.lock:
             self.lookups += 1
-            return any(ts == ref.ts and said.number == step.number for ts, said in self.replies)
+            said = {step.number for ts, step in self.replies if ts == ref.ts}
+            return {step.number for step in steps} <= said
 
     def send_message(self, message: SendMessageInput) -> None:
         self._maybe_fail("send_message")
@@ -118,9 +119,9 @@ class Board:
                 same = (place, card.identity, card.round) == (given.place, given.identity, given.round)
                 if same and given.ref and ts != given.ref.ts:
                     del self.cards[place, ts]
-            if given.step is not None and given.ref is not None:
-                ref = given.ref.ts
-                same_line = [one for one in self.replies if (one[0], one[1].number) == (ref, given.step)]
+            ref = given.ref.ts if given.ref is not None else ""
+            for number in given.steps:
+                same_line = [one for one in self.replies if (one[0], one[1].number) == (ref, number)]
                 for extra in same_line[1:]:
                     self.replies.remove(extra)
             if given.message_id is not None:

@@ -181,7 +181,7 @@ class DirectRun:
             case "edit_card":
                 self.cards[given.ref.ts] = given.card.model_copy(deep=True)
             case "post_reply":
-                self.lines.append(given.step)
+                self.lines += given.steps
             case "send_message":
                 self.messages.append(given)
             case "sign_receipt":

@@ -181,14 +181,19 @@ def _done(event: past.TaskCompletedEvent, task: _Scheduled | None, at: datetime)
 
 def _what_reply(task: past.TaskScheduledEvent) -> str:
     """What the reply was about; for an escalation also why, which no other step says."""
-    step = _json(task.input).get("step")
+    steps = _json(task.input).get("steps")
+    told = [words for step in (steps if isinstance(steps, list) else []) if (words := _what_step(step))]
+    return f": {', '.join(told)}" if told else ""
+
+
+def _what_step(step: object) -> str:
     kind = step.get("kind") if isinstance(step, dict) else None
     if not isinstance(step, dict) or not isinstance(kind, str):
         return ""
     why = ""
     if kind == StepKind.ESCALATED:
         why = f". {step.get('text') or 'Nobody decided in time.'}"
-    return f": {kind.replace('_', ' ')}{why}"
+    return f"{kind.replace('_', ' ')}{why}"
 
 
 def _failed(event: past.TaskFailedEvent, task: _Scheduled | None, at: datetime) -> TimelineEntry | None:

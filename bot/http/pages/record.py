@@ -80,9 +80,9 @@ def _remarks_in(event: past.HistoryEvent) -> Iterator[Remark]:
     if isinstance(event, past.ExecutionStartedEvent):
         yield from _carried(event.input)
     elif isinstance(event, past.TaskScheduledEvent) and event.name == "post_reply":
-        step = PostReplyInput.model_validate_json(event.input or "").step
-        if step.kind in _REMARKS and step.actor:
-            yield Remark(actor=step.actor, kind=_REMARKS[step.kind], text=step.text, at=step.at)
+        for step in PostReplyInput.model_validate_json(event.input or "").steps:
+            if step.kind in _REMARKS and step.actor:
+                yield Remark(actor=step.actor, kind=_REMARKS[step.kind], text=step.text, at=step.at)
 
 
 def _carried(text: str | None) -> Iterator[Remark]:

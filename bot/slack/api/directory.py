@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.slack.api.codes import NOBODY
 from bot.slack.api.errors import as_delivery_errors, code_of
+from bot.slack.api.own_account import OwnAccount
 
 SLACKBOT: Final = "USLACKBOT"  # the one app that Slack does not mark as one
 
@@ -18,7 +19,7 @@ class SlackDirectory:
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
-        self._team: str | None = None
+        self._own = OwnAccount(client)
 
     def members(self, group: str) -> list[str]:
         """The IDs of the group's present members; a `DeliveryError` where there is no such group.
@@ -44,10 +45,4 @@ class SlackDirectory:
                 return False
             # In an Enterprise Grid a person belongs to several workspaces.
             teams = {user.get("team_id"), *(user.get("enterprise_user") or {}).get("teams", ())}
-            return self._own_team() in teams
-
-    def _own_team(self) -> str:
-        """The workspace of the app's token, which never changes and so is asked for once."""
-        if self._team is None:
-            self._team = str(self._client.auth_test()["team_id"])
-        return self._team
+            return self._own.get().team in teams

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from slack_sdk import WebClient
@@ -14,6 +13,7 @@ from slack_sdk.web import SlackResponse
 
 from bot.slack.api.codes import BLIND, NO_THREAD
 from bot.slack.api.errors import as_delivery_errors, code_of
+from bot.slack.api.own_account import OwnAccount
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +24,13 @@ Found = Mapping[str, Any]
 PAGES: Final = (200, 900, 900)
 
 
-@dataclass(frozen=True)
-class _Self:
-    bot: str
-    user: str
-
-
 class History:
     """What stands in channels and threads. Where the app may not read, that is logged once a channel."""
 
-    def __init__(self, client: WebClient) -> None:
+    def __init__(self, client: WebClient, own: OwnAccount) -> None:
         self._client = client
+        self._own = own
         self._lock = threading.Lock()
-        self._own: _Self | None = None
         self._blind: set[str] = set()
 
     def in_channel(self, channel: str, wanted: Callable[[Found], bool]) -> Found | None:
@@ -84,7 +78,7 @@ class History:
         with as_delivery_errors():
             try:
                 for message in _all(page):
-                    if wanted(message) and self._is_own(message):
+                    if wanted(message) and self._own.get().posted(message):
                         yield message
             except SlackApiError as error:
                 if code_of(error) == NO_THREAD:
@@ -92,15 +86,6 @@ class History:
                 if code_of(error) not in BLIND:
                     raise
                 self._warn_blind(channel, code_of(error))
-
-    def _is_own(self, message: Found) -> bool:
-        """Whether this app posted it: metadata can be written by any app in the channel."""
-        own = self._own = self._own or self._who_am_i()
-        return message.get("bot_id") == own.bot or message.get("user") == own.user
-
-    def _who_am_i(self) -> _Self:
-        answer = self._client.auth_test()
-        return _Self(bot=str(answer["bot_id"]), user=str(answer["user_id"]))
 
     def _warn_blind(self, channel: str, code: str) -> None:
         with self._lock:

@@ -15,10 +15,11 @@ from bot.slack.api.codes import GONE
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.api.health import SlackHealth, WatchedWebClient
 from bot.slack.api.history import Found, History
+from bot.slack.api.own_account import Account, OwnAccount
 from bot.slack.api.pace import Pace
 from bot.slack.ids import is_person
 from bot.slack.input import target
-from bot.slack.input.target import Target, message_metadata, step_metadata
+from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, delegate_change, notice
@@ -61,7 +62,8 @@ class SlackNotifier:
         """`shown` hears of each card that was posted or edited, and of whom it pings."""
         self._client = client
         self._pace = pace or Pace()
-        self._history = History(client)
+        self._own = OwnAccount(client)
+        self._history = History(client, self._own)
         self._shown = shown or (lambda _card, _notify: None)
         self._lock = threading.Lock()
         self._direct: dict[str, str] = {}
@@ -113,17 +115,17 @@ class SlackNotifier:
 
     # ---- the thread --------------------------------------------------------------------------------------
 
-    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
-        """Adds the step to the thread under `ref`. Where that card is deleted there is no thread to add to."""
-        if (ref.channel, ref.ts) in self._gone:
+    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+        """Adds the steps to the thread under `ref`, in one message. A deleted card has no thread to add to."""
+        if self._known_gone(ref):
             return
         try:
             said = self._say(
                 ref.channel,
-                (request_id, "step", step.number),
+                (request_id, "step", steps[0].number),
                 thread_ts=ref.ts,
-                text=thread.line(step),
-                metadata=step_metadata(request_id, step.number),
+                text="\n".join(map(thread.line, steps)),
+                metadata=steps_metadata(request_id, (step.number for step in steps)),
             )
         except SlackApiError as error:
             if code_of(error) not in GONE:
@@ -136,13 +138,13 @@ class SlackNotifier:
                 self._client.chat_delete(channel=ref.channel, ts=str(said["ts"]))
             self._is_gone(ref, request_id, "no thread")
 
-    def has_reply(self, ref: CardRef, request_id: str, step: Step) -> bool:
-        """Whether this app has already added that step; False also where it may not look."""
-        wanted = step_metadata(request_id, step.number)
-        return (
-            self._history.in_thread(ref.channel, ref.ts, lambda message: message.get("metadata") == wanted)
-            is not None
+    def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
+        """Whether this app has already added those steps; False also where it may not look."""
+        numbers = [step.number for step in steps]
+        found = self._history.in_thread(
+            ref.channel, ref.ts, lambda message: target.says(message, request_id, numbers)
         )
+        return found is not None
 
     # ---- messages ----------------------------------------------------------------------------------------
 
@@ -150,8 +152,9 @@ class SlackNotifier:
         """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
         links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
         links[message.card.request_id] = message.where
-        found = {request: url for request, ref in links.items() if ref and (url := self._permalink(ref))}
-        said = notice(message, found)
+        own = self._account()
+        shown = {request: ref for request, ref in links.items() if ref and not self._known_gone(ref)}
+        said = notice(message, {request: own.permalink(ref) for request, ref in shown.items()} if own else {})
         self._say(
             self._place(message.user),
             (message.card.request_id, message.card.nonce, message.message_id),
@@ -191,10 +194,10 @@ class SlackNotifier:
         if given.round is not None:
             card = Target.of(given.request_id, given.round, given.identity)
             return self._history.all_in_channel(place, lambda one: target.of_message(one) == card)
-        if given.step is not None and given.ref is not None:
-            line = step_metadata(given.request_id, given.step)
+        if given.steps and given.ref is not None:
+            lines = steps_metadata(given.request_id, given.steps)
             return self._history.all_in_thread(
-                given.ref.channel, given.ref.ts, lambda one: one.get("metadata") == line
+                given.ref.channel, given.ref.ts, lambda one: one.get("metadata") == lines
             )
         said = message_metadata(given.request_id, given.identity.nonce, given.message_id or "")
         return self._history.all_in_channel(place, lambda one: one.get("metadata") == said)
@@ -249,18 +252,23 @@ class SlackNotifier:
             self._pace.hold(channel, error.retry_after)
             raise
 
+    def _known_gone(self, ref: CardRef) -> bool:
+        """Whether an edit, which goes first, has found the card deleted."""
+        with self._lock:
+            return (ref.channel, ref.ts) in self._gone
+
     def _is_gone(self, ref: CardRef, request_id: str, why: str) -> None:
         with self._lock:
             self._gone.add((ref.channel, ref.ts))
         log.info("%s: the card %s in %s is out of reach (%s)", request_id, ref.ts, ref.channel, why)
 
-    def _permalink(self, ref: CardRef) -> str | None:
+    def _account(self) -> Account | None:
+        """None where Slack does not say it now: a message without a link is better than none."""
         try:
-            link = self._client.chat_getPermalink(channel=ref.channel, message_ts=ref.ts)["permalink"]
+            return self._own.get()
         except SLACK_FAILURES as error:
-            log.info("no link to the card %s in %s: %s", ref.ts, ref.channel, code_of(error) or error)
+            log.info("no links to cards: %s", code_of(error) or error)
             return None
-        return str(link)
 
     def _direct_channel(self, user: str) -> str:
         """The direct message channel with `user`, which never changes and so is asked for once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -59,9 +59,19 @@ def option(choice: str) -> str:
     return json.dumps({"choice": choice}, separators=(",", ":"))
 
 
-def step_metadata(request_id: str, number: int) -> dict[str, Any]:
-    """For a line of the thread, so that it is known again."""
-    return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "step": number}}
+def steps_metadata(request_id: str, numbers: Iterable[int]) -> dict[str, Any]:
+    """For lines of the thread in one message, so that they are known again."""
+    return {"event_type": STEP_EVENT, "event_payload": {"instance_id": request_id, "steps": list(numbers)}}
+
+
+def says(message: Mapping[str, Any], request_id: str, numbers: Iterable[int]) -> bool:
+    """Whether a message of the thread has the lines of these steps, maybe with others."""
+    metadata = message.get("metadata")
+    payload = metadata.get("event_payload") if isinstance(metadata, Mapping) else None
+    if not isinstance(payload, Mapping) or payload.get("instance_id") != request_id:
+        return False
+    said = payload.get("steps")
+    return isinstance(said, list) and all(number in said for number in numbers)
 
 
 def message_metadata(request_id: str, nonce: str, message_id: str) -> dict[str, Any]:

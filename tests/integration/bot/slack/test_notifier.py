@@ -185,7 +185,7 @@ async def test_the_requester_is_told_with_a_link_to_the_card(
 async def test_the_requester_is_told_without_a_link_where_none_is_to_be_had(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    await fault(simulator, "chat.getPermalink", "message_not_found")
+    await fault(simulator, "auth.test", "internal_error")
     gone = CardRef(channel=PURCHASES, ts="1.000001", round=1)
     await asyncio.to_thread(notifier.send_message, outcome(card, gone))
     async with Person(simulator.url, "U0RITA") as rita:
@@ -259,11 +259,11 @@ async def test_a_step_is_added_to_the_thread_and_found_there_again(
 ) -> None:
     ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
     place = (ref, card.request_id)
-    assert not await asyncio.to_thread(notifier.has_reply, *place, said())
-    await asyncio.to_thread(notifier.post_reply, *place, said())
-    assert await asyncio.to_thread(notifier.has_reply, *place, said())
-    assert not await asyncio.to_thread(notifier.has_reply, *place, said(2))
-    assert not await asyncio.to_thread(notifier.has_reply, ref, "purchase-00000000", said())
+    assert not await asyncio.to_thread(notifier.has_reply, *place, [said()])
+    await asyncio.to_thread(notifier.post_reply, *place, [said()])
+    assert await asyncio.to_thread(notifier.has_reply, *place, [said()])
+    assert not await asyncio.to_thread(notifier.has_reply, *place, [said(2)])
+    assert not await asyncio.to_thread(notifier.has_reply, ref, "purchase-00000000", [said()])
     async with Person(simulator.url, "U0ADA") as ada:
         _, reply = await ada.thread(PURCHASES, ref.ts)
         assert reply["text"] == "<@U0ADA> comments:\n> Fine."
@@ -277,9 +277,9 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
     async with Person(simulator.url, "U0ADA") as ada:
         await ada.delete(PURCHASES, ref.ts)
         for number in (1, 2):
-            await asyncio.to_thread(notifier.post_reply, ref, card.request_id, said(number))
+            await asyncio.to_thread(notifier.post_reply, ref, card.request_id, [said(number)])
             assert await ada.messages(PURCHASES) == []
-    assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+    assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, [said()])
     assert len(await calls(simulator, "chat.delete")) == 1  # a deleted card is remembered
 
 
@@ -287,7 +287,7 @@ async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None
     async with running_simulator(app=granted(frozenset({"chat:write", "chat:write.public"}))) as simulator:
         notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
         ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
-        assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, said())
+        assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, [said()])
 
 
 async def test_an_outcome_can_go_to_a_channel(

@@ -27,6 +27,7 @@ class LateBoard(Board):
         self.late = ""
         self.arrivals: list[Callable[[], object]] = []
         self.order: list[str] = []
+        self.threads: list[list[str]] = []
 
     def arrive(self) -> None:
         """The post that was on its way all the time."""
@@ -48,10 +49,11 @@ class LateBoard(Board):
         self.order.append(f"edit {ref.round}")
         super().edit_card(ref, card)
 
-    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
-        self._delay("post_reply", lambda: Board.post_reply(self, ref, request_id, step))
-        self.order.append(f"line {step.kind}")
-        super().post_reply(ref, request_id, step)
+    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+        self._delay("post_reply", lambda: Board.post_reply(self, ref, request_id, steps))
+        self.order += [f"line {step.kind}" for step in steps]
+        super().post_reply(ref, request_id, steps)
+        self.threads.append([step.text for step in steps])
 
     def send_message(self, message: SendMessageInput) -> None:
         self._delay("send_message", lambda: Board.send_message(self, message))
@@ -185,9 +187,26 @@ async def test_what_people_act_on_goes_first(world: CoreWorld, board: LateBoard)
     board.order.clear()
     await world.decide(request_id, "U0ADA")
     await world.eventually(lambda: "line level_passed" in board.order)
-    told = [one for one in board.order if one != "line voted"]
-    assert sorted(told[:2]) == ["card 2", "edit 1"]
-    assert told[2:4] == ["message progress", "line level_passed"]
+    assert sorted(board.order[:2]) == ["card 2", "edit 1"]
+    assert board.order[2:5] == ["message progress", "line voted", "line level_passed"]
+
+
+async def test_lines_that_wait_together_are_one_message_and_what_was_tried_stays_its_own(
+    world: CoreWorld, board: LateBoard
+) -> None:
+    request_id = await world.ask("deploy")
+    board.late = "post_reply"
+    await world.say(request_id, "U0ADA", RemarkKind.COMMENT, "1")
+    await world.eventually(lambda: bool(board.arrivals))
+    board.problems["post_reply"] = [ThrottledError(300)]
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
+    await world.eventually(lambda: not board.problems["post_reply"])
+    for number in range(2, 9):
+        await world.say(request_id, "U0ADA", RemarkKind.COMMENT, str(number))
+    await world.skip(minutes=5)
+    await world.eventually(lambda: len(board.replies) == 8)
+    assert board.threads == [["1"], [*"23456"], [*"78"]]
 
 
 # ---- what cannot be posted -------------------------------------------------------------------------------

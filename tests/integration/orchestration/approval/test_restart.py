@@ -49,9 +49,9 @@ class DyingBoard(Board):
         self._die("post_card")
         return posted
 
-    def post_reply(self, ref: CardRef, request_id: str, step: Step) -> None:
+    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
         self._live()
-        super().post_reply(ref, request_id, step)
+        super().post_reply(ref, request_id, steps)
         self._die("post_reply")
 
     def act(self, where: str, key: str, event: Any) -> str:

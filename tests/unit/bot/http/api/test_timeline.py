@@ -101,7 +101,7 @@ def test_a_command_is_told_with_its_verdict(reason: Reason, refused: str | None)
 )
 def test_a_reply_says_what_it_was_about_and_an_escalation_why(step: Any, text: str) -> None:
     task = past.TaskScheduledEvent(
-        event_id=5, timestamp=AT, name="post_reply", input=json.dumps({"step": step})
+        event_id=5, timestamp=AT, name="post_reply", input=json.dumps({"steps": [step]})
     )
     done = past.TaskCompletedEvent(event_id=-1, timestamp=AT, task_scheduled_id=5, result="{}")
     assert [entry.text for entry in timeline_entries([task, done])] == [text]
