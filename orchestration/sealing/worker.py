@@ -6,9 +6,11 @@ The three methods are the SDK's own, which hands each work item to one of them; 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final
 
+import grpc
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -74,13 +76,13 @@ class SealingWorker(TaskHubGrpcWorker):
                     events.extend(kept)
         except UnknownKeyError as error:
             _report(req.instanceId, error)
-            stub.AbandonTaskOrchestratorWorkItem(
-                pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
-            )
+            abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
+            _tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
             return
         except StartRefusedError as error:
             log.error("%s: %s", req.instanceId, error)  # noqa: TRY400 - where it was noticed is no news
-            stub.CompleteOrchestratorTask(_refusal(req.instanceId, completionToken, error))
+            refusal = _refusal(req.instanceId, completionToken, error)
+            _tell(req.instanceId, stub.CompleteOrchestratorTask, refusal)
             return
         if reader.ours:
 
@@ -100,11 +102,14 @@ class SealingWorker(TaskHubGrpcWorker):
             call = self._keys.check(scope.task(instance_id, req.name, req.taskId), text, seal)
         except UnknownKeyError as error:
             _report(instance_id, error)
-            stub.AbandonTaskActivityWorkItem(pb.AbandonActivityTaskRequest(completionToken=completionToken))
+            abandoned = pb.AbandonActivityTaskRequest(completionToken=completionToken)
+            _tell(instance_id, stub.AbandonTaskActivityWorkItem, abandoned)
             return
         except BrokenSealError:
             log.error("%s: %s was called without a seal of ours", instance_id, req.name)  # noqa: TRY400 - as above
-            stub.CompleteActivityTask(
+            _tell(
+                instance_id,
+                stub.CompleteActivityTask,
                 pb.ActivityResponse(
                     instanceId=instance_id,
                     taskId=req.taskId,
@@ -113,7 +118,7 @@ class SealingWorker(TaskHubGrpcWorker):
                         errorType="BrokenSealError",
                         errorMessage=f"{req.name} is an activity of Countersign; only its own orchestrations call it.",
                     ),
-                )
+                ),
             )
             return
         req.input.value = "" if text == "null" else text
@@ -141,7 +146,8 @@ class SealingWorker(TaskHubGrpcWorker):
             calls = [self._open_operation(req.instanceId, operation) for operation in req.operations]
         except UnknownKeyError as error:
             _report(req.instanceId, error)
-            stub.AbandonTaskEntityWorkItem(pb.AbandonEntityTaskRequest(completionToken=completionToken))
+            abandoned = pb.AbandonEntityTaskRequest(completionToken=completionToken)
+            _tell(req.instanceId, stub.AbandonTaskEntityWorkItem, abandoned)
             return pb.EntityBatchResult()
         operations = [(operation.operation, operation.requestId) for operation in req.operations]
 
@@ -186,6 +192,16 @@ class SealingWorker(TaskHubGrpcWorker):
 
 class SealingSchedulerWorker(SealingWorker, DurableTaskSchedulerWorker):
     """For Durable Task Scheduler."""
+
+
+def _tell(instance_id: str, call: Callable[[Any], Any], message: Any) -> None:
+    """Where the hub does not hear it, it has the work done again: what the SDK would do about it is of no use."""
+    try:
+        call(message)
+    except grpc.RpcError as error:
+        log.warning(
+            "%s: the task hub did not hear of it, and has it done again: %s", instance_id, error.details()
+        )
 
 
 def _report(what: str, error: UnknownKeyError) -> None:
