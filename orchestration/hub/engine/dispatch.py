@@ -235,7 +235,8 @@ class Dispatcher:
         """Take an item from its worker, whose answer the hub could not take: the worker is done with it all the same.
 
         Returns the item and after how many seconds it should be offered again with `offer`, or None where there is no
-        such item any more. The token stays valid until then.
+        such item any more. The token stays valid until then. An activity waits longer, since it may have acted on the
+        world: while a disk is full, it must not do so every few seconds.
         """
         lease = self._leases.get(token)
         if lease is None or lease.worker is None:
@@ -244,7 +245,7 @@ class Dispatcher:
         lease.worker = None
         item = (lease.ready.kind, lease.ready.key)
         pause = self._abandoned[item] = self._next_pause(item)
-        return lease.ready, pause
+        return lease.ready, self._lost_s if lease.ready.kind is WorkItemKind.ACTIVITY else pause
 
     def answer_lost(self, peer: object) -> None:
         """An answer that came from this connection has not arrived, and nobody knows which.

@@ -16,7 +16,7 @@ import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub, SystemClock
-from orchestration.hub.engine import instances
+from orchestration.hub.engine import instances, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.workers import LOOKS, ConnectedWorker
 from orchestration.hub.storage import file
@@ -283,3 +283,26 @@ def test_an_answer_that_was_lost_concerns_the_workers_of_its_connection(
     _, stream, _ = holding(dispatcher, tx)
     dispatcher.answer_lost(stream.peer if same else object())
     assert dispatcher.look() is same
+
+
+def test_an_activity_whose_answer_was_refused_waits_before_it_acts_again(tx: Transaction) -> None:
+    """A full disk refuses every answer. Turns only decide, so they may come again at once."""
+    dispatcher = Dispatcher(60, lost_s=300)
+    _, stream, token = holding(dispatcher, tx)
+    turn = dispatcher.lease(token, WorkItemKind.TURN).work
+    assert isinstance(turn, turns.Turn)
+    tx.after_commit.ready.clear()
+    turns.complete(tx, turn, pb.OrchestratorResponse(actions=[schedule(1)]))
+    dispatcher.apply(tx.after_commit)
+    dispatcher.dispatch(tx)
+    (activity,) = stream.taken()
+    taken = dispatcher.unanswered(activity.completionToken)
+    assert taken is not None
+    assert taken[1] == 300
+    assert dispatcher.unanswered(activity.completionToken) is None
+    taken = dispatcher.unanswered(token)
+    assert taken is not None
+    assert taken[1] < 1
+    assert not dispatcher.can_dispatch
+    dispatcher.offer(taken[0])
+    assert dispatcher.can_dispatch
