@@ -1,8 +1,6 @@
 """The dispatcher: which worker gets which work item, under which completion token, and for how long.
 
 Everything here is in memory and may be lost: work that is not completed is in the file and is dispatched again.
-A completion token names one dispatch of one work item. It stays valid until the work is completed or dispatched
-again, so a worker that is shutting down may still hand in what it finished after its stream has ended.
 
 A worker keeps what it was given for as long as it is connected and gives signs of life: nothing else says how long
 work may take, and a second worker would do it a second time. There is a limit all the same, because a program can
@@ -10,12 +8,9 @@ hang while its connection lives.
 """
 
 import logging
-import secrets
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -23,8 +18,10 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import activities, entity_batches, turns, workers
 from orchestration.hub.engine.connected_workers import ConnectedWorkers
+from orchestration.hub.engine.leases import Lease, Leases
+from orchestration.hub.engine.work_queue import WorkQueue
 from orchestration.hub.engine.workers import ConnectedWorker, work_name
-from orchestration.hub.errors import StaleError, StoppingError
+from orchestration.hub.errors import StoppingError
 from orchestration.hub.storage import clock as clocks
 from orchestration.hub.storage.transaction import AfterCommit, ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import rpc
@@ -33,11 +30,6 @@ _log: Final = logging.getLogger(__name__)
 
 # Limits how long one round of dispatching keeps the event loop from its sockets.
 _ROUND: Final = 64
-
-# An item that was abandoned (the SDK's worker abandons versions it does not serve) is offered again after a
-# pause that doubles. Otherwise it would go back and forth between the hub and a worker that never takes it.
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 30.0
 
 _REGISTERED_AS: Final = {
     WorkItemKind.TURN: "orchestration",
@@ -49,30 +41,11 @@ _HANDED_ON: Final = (
     "know it. Have every program on this hub announce what it runs, with work item filters: see docs/guides/hub.md."
 )
 
-_Key = tuple[WorkItemKind, int]
-
-
 _KINDS: Final = {
     WorkItemKind.TURN: "orchestration turn",
     WorkItemKind.ACTIVITY: "activity",
     WorkItemKind.ENTITY: "batch of the entity",
 }
-
-
-@dataclass(slots=True)
-class Lease:
-    """A work item that was dispatched, until it is completed or dispatched again.
-
-    `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
-    of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key. `lacking` is set
-    where the worker said that it has not registered this.
-    """
-
-    ready: ReadyWork
-    worker: ConnectedWorker | None
-    expires: float
-    work: turns.Turn | entity_batches.EntityBatch | int
-    lacking: bool = False
 
 
 class Dispatcher:
@@ -87,18 +60,8 @@ class Dispatcher:
         self._lost_s = lost_s
         self._workers = ConnectedWorkers(clock if clock is not None else clocks.SystemClock())
         self._stopping = False
-        # Of each kind, by name and version: the order and the key of what is queued.
-        self._queues: dict[WorkItemKind, dict[tuple[str, str | None], deque[tuple[int, int]]]] = {
-            kind: {} for kind in WorkItemKind
-        }
-        self._queued: set[_Key] = set()
-        self._order = 0
-        # Makes tokens differ from those that earlier hubs on this file have given.
-        self._run = secrets.token_hex(8)
-        self._dispatched = 0
-        self._leases: dict[str, Lease] = {}
-        self._token_of: dict[_Key, str] = {}
-        self._abandoned: dict[_Key, float] = {}
+        self._queue = WorkQueue()
+        self._leases = Leases()
         # Of entities whose operations come one by one: the last message for which that holds.
         self._one_by_one: dict[int, int] = {}
         self.too_long: list[int] = []
@@ -109,7 +72,7 @@ class Dispatcher:
         """Take in the results of a commit: completed work first, because its successor may be ready now."""
         for token in after_commit.completed_tokens:
             self._note_completed(token)
-            self._end_lease(token)
+            self._leases.end(token)
         self._one_by_one |= after_commit.one_by_one
         for ready in after_commit.ready:
             self.offer(ready)
@@ -117,37 +80,18 @@ class Dispatcher:
     def offer(self, ready: ReadyWork) -> None:
         """Queue an item, unless it is queued already or a worker holds it: its completion will look again."""
         item = (ready.kind, ready.key)
-        if item in self._queued:
-            return
-        token = self._token_of.get(item)
-        if token is not None and self._leases[token].worker is not None:
-            return
-        self._queued.add(item)
-        self._order += 1
-        queue = self._queues[ready.kind].setdefault((ready.name, ready.version), deque())
-        queue.append((self._order, ready.key))
+        if item not in self._queue and not self._leases.is_held(item):
+            self._queue.add(ready)
 
     def _note_completed(self, token: str) -> None:
         lease = self._leases.get(token)
         if lease is not None and not lease.lacking:
             self._workers.note_completed(lease.worker, work_name(lease.ready))
 
-    def _end_lease(self, token: str) -> None:
-        lease = self._leases.pop(token, None)
-        if lease is None:
-            return
-        item = (lease.ready.kind, lease.ready.key)
-        if self._token_of.get(item) == token:
-            del self._token_of[item]
-        self._abandoned.pop(item, None)
-        if lease.worker is not None:
-            lease.worker.tokens[lease.ready.kind].discard(token)
-            lease.worker.stalled = False
-
     @property
     def busy(self) -> bool:
         """Whether any work is queued or held."""
-        return bool(self._queued or self._leases)
+        return bool(self._queue or self._leases)
 
     # Workers.
 
@@ -167,14 +111,18 @@ class Dispatcher:
         if not self._workers.remove(worker):
             return
         for tokens in worker.tokens.values():
-            for token in tokens:
-                self._release(token)
+            self._release_all(tokens)
             tokens.clear()
 
-    def _release(self, token: str) -> None:
-        lease = self._leases[token]
+    def _release(self, lease: Lease) -> None:
         lease.worker = None
         self.offer(lease.ready)
+
+    def _release_all(self, tokens: Iterable[str]) -> None:
+        for token in tokens:
+            lease = self._leases.get(token)
+            if lease is not None:
+                self._release(lease)
 
     def dismiss(self) -> None:
         """Send every worker away, and take no other: the hub is stopping."""
@@ -193,26 +141,14 @@ class Dispatcher:
 
         Raises StaleError where it was dispatched again, completed, or never dispatched.
         """
-        lease = self._leases.get(token)
-        if lease is None or lease.ready.kind is not kind:
-            raise StaleError(
-                "This completion token is no longer valid: the work was completed, or dispatched again."
-            )
-        return lease
+        return self._leases.find(token, kind)
 
     def abandon(self, token: str, kind: WorkItemKind) -> float:
         """Take an item back from its worker.
 
         Returns after how many seconds it should be offered again with `offer`. Raises StaleError.
         """
-        item = (kind, self.lease(token, kind).ready.key)
-        pause = self._next_pause(item)
-        self._end_lease(token)
-        self._abandoned[item] = pause
-        return pause
-
-    def _next_pause(self, item: _Key) -> float:
-        return min(self._abandoned.get(item, _FIRST_PAUSE_S / 2) * 2, _LONGEST_PAUSE_S)
+        return self._leases.abandon(token, kind)
 
     def hand_on(self, token: str, kind: WorkItemKind) -> bool:
         """Queue an item whose worker said that it has not registered this, where another worker may have.
@@ -227,7 +163,7 @@ class Dispatcher:
             return False
         if not said_before:
             _log.warning(_HANDED_ON, _REGISTERED_AS[kind], work.name[:120])
-        self._end_lease(token)
+        self._leases.end(token)
         self.offer(lease.ready)
         return True
 
@@ -243,8 +179,7 @@ class Dispatcher:
             return None
         lease.worker.tokens[lease.ready.kind].discard(token)
         lease.worker = None
-        item = (lease.ready.kind, lease.ready.key)
-        pause = self._abandoned[item] = self._next_pause(item)
+        pause = self._leases.pause((lease.ready.kind, lease.ready.key))
         return lease.ready, self._lost_s if lease.ready.kind is WorkItemKind.ACTIVITY else pause
 
     def answer_lost(self, peer: object) -> None:
@@ -255,8 +190,9 @@ class Dispatcher:
         until = time.monotonic() + self._lost_s
         for worker in self._workers:
             if worker.stream.peer is peer:
-                for token in (one for tokens in worker.tokens.values() for one in tokens):
-                    self._leases[token].expires = min(self._leases[token].expires, until)
+                for lease in map(self._leases.get, worker.all_tokens()):
+                    if lease is not None:
+                        lease.expires = min(lease.expires, until)
 
     def look(self) -> bool:
         """Queue what silent workers hold, and what was held for too long; returns whether anything is queued."""
@@ -270,7 +206,7 @@ class Dispatcher:
 
     def _take_from(self, worker: ConnectedWorker) -> None:
         worker.silent = True
-        worker.lost = [token for tokens in worker.tokens.values() for token in tokens]
+        worker.lost = worker.all_tokens()
         for tokens in worker.tokens.values():
             tokens.clear()
         if worker.lost:
@@ -278,8 +214,7 @@ class Dispatcher:
                 "A worker that holds %d work items gives no sign of life; other workers get them.",
                 len(worker.lost),
             )
-        for token in worker.lost:
-            self._release(token)
+        self._release_all(worker.lost)
 
     def _give_back(self, worker: ConnectedWorker) -> None:
         """Leave a worker that is heard again what nobody else has got meanwhile: it is still at it."""
@@ -287,31 +222,13 @@ class Dispatcher:
         for token in worker.lost:
             lease = self._leases.get(token)
             if lease is not None and lease.worker is None:
-                self._unqueue(lease.ready)
+                self._queue.remove(lease.ready)
                 lease.worker = worker
                 worker.tokens[lease.ready.kind].add(token)
         worker.lost = []
 
-    def _unqueue(self, ready: ReadyWork) -> None:
-        if (ready.kind, ready.key) not in self._queued:
-            return
-        self._queued.discard((ready.kind, ready.key))
-        queues, name = self._queues[ready.kind], (ready.name, ready.version)
-        left = deque(one for one in queues[name] if one[1] != ready.key)
-        if left:
-            queues[name] = left
-        else:
-            del queues[name]
-
     def _expire(self) -> bool:
-        now = time.monotonic()
-        late = [
-            token
-            for token, lease in self._leases.items()
-            if lease.worker is not None and lease.expires <= now
-        ]
-        for token in late:
-            lease = self._leases[token]
+        for token, lease in self._leases.late(time.monotonic()):
             _log.warning(
                 "A worker that is alive has held the %s %r for too long, or its answer was lost; it is dispatched "
                 "again. The limit is %s.",
@@ -322,15 +239,15 @@ class Dispatcher:
             if lease.worker is not None:
                 lease.worker.tokens[lease.ready.kind].discard(token)
                 lease.worker.stalled = True
-            self._release(token)
-        return bool(self._queued)
+            self._release(lease)
+        return bool(self._queue)
 
     # Dispatching.
 
     @property
     def can_dispatch(self) -> bool:
         """Whether anything is queued and any worker is connected."""
-        return bool(self._queued and self._workers)
+        return bool(self._queue and self._workers)
 
     def dispatch(self, tx: Transaction) -> bool:
         """Dispatch up to a round of what is queued; returns whether there may be more to dispatch at once."""
@@ -347,22 +264,13 @@ class Dispatcher:
 
     def _choose(self, kind: WorkItemKind) -> tuple[ConnectedWorker, ReadyWork] | None:
         """The item that waited longest of those that a worker takes now, and the least busy such worker."""
-        queues = self._queues[kind]
-        if not queues:
-            return None
-        candidates = self._workers.with_room(kind)
+        candidates = self._workers.with_room(kind) if self._queue.has(kind) else []
         if not candidates:
             return None
-        for name, version in (
-            sorted(queues, key=lambda queue: queues[queue][0]) if len(queues) > 1 else list(queues)
-        ):
-            ready = ReadyWork(kind, queues[name, version][0][1], name, version)
+        for ready in self._queue.heads(kind):
             worker = self._workers.least_busy(candidates, work_name(ready))
             if worker is not None:
-                queues[name, version].popleft()
-                if not queues[name, version]:
-                    del queues[name, version]
-                self._queued.discard((kind, ready.key))
+                self._queue.take(ready)
                 return worker, ready
         return None
 
@@ -375,27 +283,22 @@ class Dispatcher:
         except sqlite3.Error:
             self.offer(ready)
             raise
-        left = self._token_of.get((ready.kind, ready.key))
+        left = self._leases.token_of((ready.kind, ready.key))
         if token is None and left is not None:
             # The token of a worker that hung up. The item is not dispatched again, so nothing else would ever
             # remove the token.
-            self._end_lease(left)
+            self._leases.end(left)
 
     def _send(self, tx: Transaction, worker: ConnectedWorker, ready: ReadyWork) -> str | None:
         """Send the item to a worker; returns its token, or None where there is nothing to do any more."""
-        self._dispatched += 1
-        token = f"{self._run}-{self._dispatched}"
+        token = self._leases.new_token()
         found = self._work_item(tx, ready, token)
         if found is None:
             return None
         item, work = found
         worker.send(item)
-        before = self._token_of.get((ready.kind, ready.key))
-        if before is not None:
-            self._leases.pop(before, None)
-        self._leases[token] = Lease(ready, worker, time.monotonic() + self._limit_s, work)
-        self._token_of[ready.kind, ready.key] = token
-        worker.tokens[ready.kind].add(token)
+        lease = Lease(ready, worker, time.monotonic() + self._limit_s, work)
+        self._leases.add(token, lease, worker)
         return token
 
     def _work_item(
@@ -422,8 +325,9 @@ class Dispatcher:
         """
         tokens: list[str] = []
         for ready in tx.after_commit.ready:
-            item = (ready.kind, ready.key)
-            if ready.kind is not WorkItemKind.TURN or item in self._token_of or self._queues[ready.kind]:
+            if ready.kind is not WorkItemKind.TURN or self._queue.has(ready.kind):
+                continue
+            if self._leases.token_of((ready.kind, ready.key)) is not None:
                 continue  # a worker has it, or others came first
             worker = self._workers.least_busy_for(ready)
             if worker is None:
@@ -442,4 +346,4 @@ class Dispatcher:
 
     def _take_back(self, tokens: list[str]) -> None:
         for token in tokens:
-            self._end_lease(token)
+            self._leases.end(token)

@@ -80,6 +80,10 @@ class ConnectedWorker:
             await (self.stream.drain() if self.stream.blocked else asyncio.sleep(_SOCKET_S))
         self.full.clear()
 
+    def all_tokens(self) -> list[str]:
+        """The tokens of all that it holds."""
+        return [token for tokens in self.tokens.values() for token in tokens]
+
     def look(self) -> bool:
         """Ask for a sign of life, unless one is still owed; returns whether one came at one of the last looks."""
         heard = self.stream.heard

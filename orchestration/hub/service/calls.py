@@ -29,7 +29,8 @@ from orchestration.hub.engine import (
     rewind,
     turns,
 )
-from orchestration.hub.engine.dispatch import Dispatcher, Lease
+from orchestration.hub.engine.dispatch import Dispatcher
+from orchestration.hub.engine.leases import Lease
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.engine.workers import ConnectedWorker
 from orchestration.hub.protocol import not_registered, statuses
