@@ -8,7 +8,6 @@ from typing import Final
 
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.middleware.authorization.async_single_team_authorization import AsyncSingleTeamAuthorization
 from slack_bolt.request.async_request import AsyncBoltRequest
@@ -19,6 +18,7 @@ from bot.slack.api.codes import UNFIT_TOKEN
 from bot.slack.api.errors import asked_to_wait, code_of, described
 from bot.slack.api.health import SlackHealth
 from bot.slack.api.signature import SlackSignature
+from bot.slack.api.socket import SlackSocket
 from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ BODY_LIMIT: Final = 1024 * 1024  # bytes; a submitted form with the longest desc
 FIRST_RETRY: Final = 0.5
 LONGEST_RETRY: Final = 15.0
 LONGEST_WAIT: Final = 300.0  # seconds, whatever Slack asks for
-SOCKET_PATIENCE: Final = 20.0  # seconds; a URL that Slack has given out is good for little longer
 NOT_YET: Final = (
     "Slack has not answered this server yet, so nothing was recorded. Please try again in a moment."
 )
@@ -54,8 +53,7 @@ class SlackConnection:
         self._health = health or SlackHealth()
         self._app = app
         self._signature = SlackSignature(signing_secret) if signing_secret else None
-        self._app_token = app_token
-        self._socket: AsyncSocketModeHandler | None = None
+        self._socket = SlackSocket(app, app_token) if app_token else None
         self._greeted = False
 
     async def connect(self) -> None:
@@ -68,8 +66,8 @@ class SlackConnection:
             try:
                 if not self._greeted:
                     await self._greet()
-                if self._app_token:
-                    await self._open_socket(self._app_token)
+                if self._socket:
+                    await self._socket.open()
             except Exception as error:  # noqa: BLE001 - only a refusal of our token ends the process
                 self._raise_if_refused(error)
                 wait = max(pause, min(asked_to_wait(error), LONGEST_WAIT))
@@ -84,14 +82,6 @@ class SlackConnection:
         self._introduce(me)
         self._greeted = True
         log.info("Slack knows us as %s in %s", me.get("user"), me.get("team"))
-
-    async def _open_socket(self, app_token: str) -> None:
-        """The SDK would try for ever, with a traceback a try, where Slack refuses the token. So the URL is got here."""
-        opened = await self._app.client.apps_connections_open(app_token=app_token)
-        self._socket = self._socket or AsyncSocketModeHandler(self._app, app_token)
-        self._socket.client.wss_uri = str(opened["url"])
-        async with asyncio.timeout(SOCKET_PATIENCE):
-            await self._socket.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     def _raise_if_refused(self, error: Exception) -> None:
         code = code_of(error)
@@ -109,9 +99,7 @@ class SlackConnection:
         """Whether Slack can reach us now, as far as this side can tell."""
         if not self._greeted or self._health.problem:
             return False
-        return not self._app_token or (
-            self._socket is not None and bool(await self._socket.client.is_connected())
-        )
+        return self._socket is None or await self._socket.is_open()
 
     @property
     def problem(self) -> str | None:
@@ -125,7 +113,7 @@ class SlackConnection:
     async def close(self) -> None:
         """Hangs up the socket, if any."""
         if self._socket is not None:
-            await self._socket.close_async()  # type: ignore[no-untyped-call]  # Bolt's
+            await self._socket.close()
 
     async def receive(self, request: web.Request) -> web.Response:
         """`POST /slack/events`: 401 unless Slack signed the body lately. Bolt gets what Slack signed, no more.

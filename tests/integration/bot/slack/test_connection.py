@@ -14,8 +14,17 @@ from slack_bolt.async_app import AsyncApp
 from bot.simulator.control.person import ActionRefusedError
 from bot.slack.api.connection import SlackConnection, SlackRefusedError
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
+from bot.slack.api.socket import SlackSocket
 from tests.support.messages import says
-from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, calls, fault, no_faults
+from tests.support.simulated import (
+    APP_TOKEN,
+    BOT_TOKEN,
+    SIGNING_SECRET,
+    calls,
+    fault,
+    no_faults,
+    running_simulator,
+)
 from tests.support.slack import PURCHASES, ask, deliver, pressed
 from tests.support.world import World
 
@@ -158,3 +167,45 @@ async def test_no_socket_is_opened_before_slack_has_greeted_us(world: World) -> 
     await no_faults(world.simulator)
     await starting
     await ask(world.person("U0RITA"))
+
+
+async def test_a_socket_that_the_sdk_does_not_get_back_is_opened_anew() -> None:
+    """The SDK goes on with the URL that it has, also once that is spent, as when a network was away for a minute."""
+    async with running_simulator() as simulator:
+        client = WatchedAsyncWebClient(SlackHealth(), token=BOT_TOKEN, base_url=simulator.api_url)
+        socket = SlackSocket(AsyncApp(client=client), APP_TOKEN, patience=0.4)
+        await socket.open()
+        issue = simulator.sockets.issue_url
+        spent = [issue("http://127.0.0.1:9"), issue(simulator.url).replace("ticket=", "ticket=spent-")]
+        simulator.sockets.issue_url = lambda origin: spent.pop() if spent else issue(origin)  # type: ignore[method-assign]
+        await simulator.sockets.close()
+        async with asyncio.timeout(10):
+            while spent or not simulator.sockets.connected or not await socket.is_open():
+                await asyncio.sleep(0.02)
+        await socket.close()
+
+
+async def test_a_token_that_is_revoked_meanwhile_loses_no_press(world: World) -> None:
+    """Bolt does not ask Slack again who we are: what Slack signed is recorded, whatever has become of the token."""
+    card = await ask(world.person("U0RITA"))
+    await fault(world.simulator, "*", "token_revoked", count=-1)
+    assert await deliver(world, **pressed("U0ADA", card)) == (200, "")
+    status = await world.service.status(card["metadata"]["event_payload"]["instance_id"])
+    assert status.outcome is not None
+    assert status.outcome.processed_by == "U0ADA"
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"type": "block_actions", "actions": [{"action_id": "of_tomorrow", "block_id": "decision"}]},
+        {"type": "view_submission", "view": {"callback_id": "of_tomorrow", "type": "modal"}},
+        {"type": "shortcut", "callback_id": "of_tomorrow"},
+        {"type": "message_action", "callback_id": "of_tomorrow"},
+    ],
+    ids=lambda payload: payload["type"],
+)
+async def test_what_nobody_here_knows_is_not_acknowledged(world: World, unknown: dict[str, object]) -> None:
+    """As the button of a newer release, after a step back: Slack says that it failed."""
+    payload = {"user": {"id": "U0ADA"}, "team": {"id": "T0ACME"}, "trigger_id": "1.2.3", **unknown}
+    assert (await deliver(world, payload=json.dumps(payload)))[0] == 404

@@ -1,0 +1,75 @@
+"""The socket of Socket Mode: opened, and opened anew where the SDK does not get it back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+
+from bot.slack.api.errors import described
+
+log = logging.getLogger(__name__)
+
+# Seconds: to connect by a URL, which is good for little longer; and for the SDK to connect anew after a loss.
+PATIENCE: Final = 20.0
+
+
+class SlackSocket:
+    """Brings what Slack sends to `app`. `app_token` is the app-level token, and `patience` in seconds."""
+
+    def __init__(self, app: AsyncApp, app_token: str, patience: float = PATIENCE) -> None:
+        self._app = app
+        self._app_token = app_token
+        self._patience = patience
+        self._handler: AsyncSocketModeHandler | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Returns once it is up, and keeps it up until `close`. Raises what the SDK raises, and `TimeoutError`."""
+        await self._connect()
+        self._keeping = self._keeping or asyncio.create_task(self._keep(), name="keep the socket")
+
+    async def is_open(self) -> bool:
+        """Whether Slack can send, as far as this side can tell."""
+        return self._handler is not None and bool(await self._handler.client.is_connected())
+
+    async def close(self) -> None:
+        """Hangs up."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        await self._hang_up()
+
+    async def _connect(self) -> None:
+        """The SDK would ask for a URL for ever, with a traceback a try, where Slack refuses the token."""
+        opened = await self._app.client.apps_connections_open(app_token=self._app_token)
+        self._handler = self._handler or AsyncSocketModeHandler(self._app, self._app_token)
+        self._handler.client.wss_uri = str(opened["url"])
+        async with asyncio.timeout(self._patience):
+            await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
+
+    async def _keep(self) -> None:
+        """The SDK tries one URL for ever, which is good for half a minute. So it is begun anew where it comes to that."""
+        missed = 0
+        while True:
+            await asyncio.sleep(self._patience / 4)
+            missed = 0 if await self.is_open() else missed + 1
+            if missed < 4:
+                continue
+            log.warning("The socket to Slack is lost, and is opened anew")
+            try:
+                await self._hang_up()
+                await self._connect()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next try is in a moment
+                log.warning(
+                    "Slack cannot be reached (%s); the next try is in %g s", described(error), self._patience
+                )
+            missed = 0
+
+    async def _hang_up(self) -> None:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt's
