@@ -5,8 +5,7 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -84,9 +83,7 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
     """Run a hub until SIGINT or SIGTERM. Prints its address on a line of its own once it serves."""
     options = _serve_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stop = threading.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: stop.set())
+    wait_for_stop = stop_signal()
     hub = Hub(
         options.db,
         listen=options.listen,
@@ -101,10 +98,32 @@ def _serve(arguments: list[str], run_once: Collection[str]) -> int:
     hub.start()
     try:
         _say(str(hub.address))  # the program that started it reads where to connect
-        stop.wait()
+        wait_for_stop()
     finally:
         hub.stop()
     return 0
+
+
+def stop_signal() -> Callable[[], None]:
+    """Listens for SIGINT and SIGTERM from now on. What it returns waits for the first of them.
+
+    A handler runs in the middle of whatever the main thread does, so it must take no lock: that of an event could be
+    held by the very wait that it interrupts, and the process would hang.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def on_signal(_number: int, _frame: object) -> None:
+        with suppress(BlockingIOError):  # it is full of signals already
+            os.write(writing, b"s")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+    def wait() -> None:
+        os.read(reading, 1)
+
+    return wait
 
 
 def _serve_parser() -> _HubParser:
