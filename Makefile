@@ -37,7 +37,7 @@ demo: $(STAMP) ## a workspace in your browser: no account, no Docker, no Slack
 	$(BIN)/countersign demo --data data/demo
 
 test: lint ## everything that must hold, in under five minutes
-	$(BIN)/pytest -n 4 -m "not clocked"
+	$(BIN)/pytest -n 5 -m "not clocked"
 	$(BIN)/pytest -m clocked $$(grep -rl mark.clocked tests --include='test_*.py')
 
 lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from durabletask.client import AsyncTaskHubGrpcClient
 
@@ -105,6 +106,10 @@ async def test_a_start_without_a_connection_is_sent_once_there_is_one(
     client: AsyncTaskHubGrpcClient, relay: TcpRelay
 ) -> None:
     await relay.cut()
+    async with asyncio.timeout(10):  # else it may be sent into the connection that is being cut
+        assert client._channel is not None
+        while client._channel.get_state() is grpc.ChannelConnectivity.READY:
+            await asyncio.sleep(0.01)
     starting = asyncio.create_task(client.schedule_new_orchestration("theirs", instance_id="one"))
     await asyncio.sleep(0.3)
     await relay.mend()
