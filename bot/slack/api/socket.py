@@ -52,7 +52,7 @@ class SlackSocket:
             await self._handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's
 
     async def _keep(self) -> None:
-        """The SDK tries one URL for ever, which is good for half a minute. So it is begun anew where it comes to that."""
+        """The SDK tries one URL for ever, which is good for half a minute. Where it comes to that, it is begun anew."""
         missed = 0
         while True:
             await asyncio.sleep(self._patience / 4)
