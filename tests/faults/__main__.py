@@ -16,6 +16,10 @@ from tests.faults.drive import Drive
 from tests.faults.plan import Plan, Result
 
 SHOWN: Final = 20  # entries of a line
+# Seconds after which the faults end, done or not: several times what it takes on two cores.
+_LEAST: Final = 120.0
+_A_KILL: Final = 12.0
+_AN_APPROVAL: Final = 0.5
 
 
 def main() -> int:
@@ -26,7 +30,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--bots", type=int, choices=[1, 2], default=1, help="2: on a hub process of its own")
     given = parser.parse_args()
-    plan = Plan(given.seed, given.approvals, given.kills, given.bots)
+    play = _LEAST + _A_KILL * given.kills + _AN_APPROVAL * given.approvals
+    plan = Plan(given.seed, given.approvals, given.kills, given.bots, play=play)
     place = Path(tempfile.mkdtemp(prefix="faults-"))
     sys.stdout.write(f"{plan.again}\n")
     sys.stdout.flush()

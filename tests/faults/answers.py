@@ -35,7 +35,7 @@ def unanswered(facts: Facts) -> Iterator[str]:
         vote = (one.who, one.request, one.round)
         if _in_the_ack(one) or _form(facts, one) or _delegation(facts, one):
             continue
-        if one.kind != "command" and vote in votes:
+        if one.kind != "command" and one.what not in _FORMS and vote in votes:
             votes.remove(vote)
             continue
         if one.kind in {"command", "block_actions", "view_submission", "sms"}:
@@ -44,7 +44,7 @@ def unanswered(facts: Facts) -> Iterator[str]:
     private = _said_there(facts)
     for (who, channel), deliveries in waiting.items():
         for one in _unmatched(deliveries, private.get((who, channel), []), direct[who]):
-            yield f"{who} in {channel}: {one.kind} {one.what!r} {one.request} round {one.round}"
+            yield f"{who} in {channel}: {one.kind} {one.what!r} {one.request} round {one.round}, at {one.at:.3f}"
 
 
 def _in_the_ack(one: InboundDelivery) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import shutil
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +78,7 @@ class Drive:
             facts = await self._settle(stage)
             await stage.deployment.end()
             self._read_files(stage, facts)
+            self._keep(facts)
             made = stage.deployment
             return Result(
                 ledger(facts),
@@ -271,6 +273,13 @@ class Drive:
             after = page["next"]
             if after is None:
                 return stands
+
+    def _keep(self, facts: Facts) -> None:
+        """What was done and what was said, for whoever looks for a cause."""
+        with (self._place / "deliveries.jsonl").open("w") as file:
+            file.writelines(f"{json.dumps(asdict(one))}\n" for one in facts.deliveries)
+        with (self._place / "messages.jsonl").open("w") as file:
+            file.writelines(f"{json.dumps(asdict(one))}\n" for one in facts.messages())
 
     def _read_files(self, stage: FaultStage, facts: Facts) -> None:
         """What can be read once every process has ended."""

@@ -57,6 +57,8 @@ class Gateway:
         self.under_way += 1
         try:
             return await self._answer(request, await request.read())
+        except ConnectionResetError:
+            raise web.HTTPBadGateway from None  # who called was killed
         finally:
             self.under_way -= 1
 

@@ -162,6 +162,12 @@ def two_votes_one_press(facts: Facts) -> None:
     facts.deliveries.append(press("U0ONE0", "plain-1", channel("plain", 0), "again"))
 
 
+def form_and_vote(facts: Facts) -> None:
+    """What opens a form is answered by the form: the vote is that of its submission."""
+    form = replace(press("U0ONE0", "plain-1", channel("plain", 0), "form"), what="reject")
+    facts.deliveries = [form, *facts.deliveries]
+
+
 def live_button(facts: Facts) -> None:
     [card] = facts.workspace.messages.in_channel(channel("plain", 0))
     facts.workspace.messages.save(replace(card, blocks=[APPROVE]))
@@ -239,6 +245,7 @@ PLANTED: dict[str, dict[str, Plant]] = {
         "a form that did not open": leave_unanswered(
             replace(press("U0ONE0", "plain-1", channel("plain", 0), "form"), what="reject")
         ),
+        "a form that did not open, though there is a vote": form_and_vote,
         "a text": leave_unanswered(
             InboundDelivery("sms", "SM2", NUMBER, "", "1", "", 0, PRESSED, PRESSED, 200, "<Response />")
         ),
