@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from bot.simulator.workspace.messages import Message
 from bot.slack.listeners.codes import NO_CODE
@@ -14,9 +14,27 @@ from tests.faults.front_door import InboundDelivery
 from tests.support.messages import text_of
 
 SLACKBOT: Final = "USLACKBOT"
+_ANSWERED: Final = ("command", "block_actions", "view_submission", "sms")
 _FORMS: Final = ("reject", "more")
 _ENDED: Final = "This request was already "
 _SAID: Final = (*SENTENCES.values(), _ENDED, NO_CODE)
+
+
+class Said(NamedTuple):
+    """When something was said to a person, and in which channel; "" is directly."""
+
+    channel: str
+    at: float
+
+
+class VoteCast(NamedTuple):
+    """On what, and in which round."""
+
+    request: str
+    round: int
+
+
+Answer: TypeAlias = Said | VoteCast
 
 
 def unanswered(facts: Facts) -> Iterator[str]:
@@ -25,31 +43,43 @@ def unanswered(facts: Facts) -> Iterator[str]:
     What came of it: the answer in the ack itself, a form that opened, a vote or a delegate that is there, or something
     that was said to the person alone, later than they acted. One vote answers one press, and what was said answers one.
     """
-    votes = {
-        (vote["actor"], request_id, vote["round"])
-        for request_id in facts.stands
-        for vote in facts.votes(request_id)
-    }
-    waiting: defaultdict[tuple[str, str], list[InboundDelivery]] = defaultdict(list)
-    for one in sorted((one for one in facts.deliveries if one.acked), key=lambda one: one.at):
-        vote = (one.who, one.request, one.round)
-        if _in_the_ack(one) or _form(facts, one) or _delegation(facts, one):
-            continue
-        if one.kind != "command" and one.what not in _FORMS and vote in votes:
-            votes.remove(vote)
-            continue
-        if one.kind in {"command", "block_actions", "view_submission", "sms"}:
-            waiting[one.who, one.channel].append(one)
-    direct = {who: _said_directly(facts, who) for who, _ in waiting}
-    private = _said_there(facts)
-    for (who, channel), deliveries in waiting.items():
-        for one in _unmatched(deliveries, private.get((who, channel), []), direct[who]):
-            yield f"{who} in {channel}: {one.kind} {one.what!r} {one.request} round {one.round}, at {one.at:.3f}"
+    waiting: defaultdict[str, list[InboundDelivery]] = defaultdict(list)
+    for one in facts.deliveries:
+        is_answered = _in_the_ack(one) or _form(facts, one) or _delegation(facts, one)
+        if one.acked and one.kind in _ANSWERED and not is_answered:
+            waiting[one.who].append(one)
+    answers = _said(facts)
+    for request_id in facts.stands:
+        for vote in facts.votes(request_id):
+            answers[vote["actor"]].append(VoteCast(request_id, vote["round"]))
+    for who, deliveries in waiting.items():
+        for one in _unmatched(deliveries, answers[who]):
+            what = f"{one.kind} {one.what!r} {one.request} round {one.round}"
+            yield f"{who} in {one.channel}: {what}, at {one.at:.3f}"
+
+
+def _unmatched(presses: list[InboundDelivery], answers: list[Answer]) -> list[InboundDelivery]:
+    """What stays without an answer where each answer is given to one press, and to as many as it goes."""
+    given: dict[int, InboundDelivery] = {}
+
+    def find(press: InboundDelivery, tried: set[int]) -> bool:
+        for number, answer in enumerate(answers):
+            if number in tried or not _fits(press, answer):
+                continue
+            tried.add(number)
+            if number not in given or find(given[number], tried):
+                given[number] = press
+                return True
+        return False
+
+    return [press for press in presses if not find(press, set())]
 
 
 def _in_the_ack(one: InboundDelivery) -> bool:
     if one.kind == "sms":
         return "<Message>" in one.body
+    if one.kind == "view_submission":
+        return '"errors"' in one.body  # else it only closes
     return bool(one.body.strip())
 
 
@@ -62,31 +92,21 @@ def _delegation(facts: Facts, one: InboundDelivery) -> bool:
     return one.what == "delegate_to" and any(one.who in level["delegates"] for level in levels)
 
 
-def _unmatched(
-    presses: Iterable[InboundDelivery], there: list[float], direct: list[float]
-) -> list[InboundDelivery]:
-    """Each answer is given to one press that was before it; what was said there before what was said directly."""
-    left = list(presses)
-    for answers in (there, direct):
-        for at in list(answers):
-            first = next((press for press in left if press.at <= at), None)
-            if first is not None:
-                left.remove(first)
-                answers.remove(at)
-    return left
+def _fits(press: InboundDelivery, answer: Answer) -> bool:
+    if isinstance(answer, Said):
+        return press.at <= answer.at and answer.channel in {"", press.channel}
+    return press.what not in _FORMS and (press.request, press.round) == answer
 
 
-def _said_there(facts: Facts) -> dict[tuple[str, str], list[float]]:
-    found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+def _said(facts: Facts) -> defaultdict[str, list[Answer]]:
+    """What was said to each person alone. Other direct messages, as that it was escalated, answer nobody."""
+    found: defaultdict[str, list[Answer]] = defaultdict(list)
     for message in facts.messages():
         if message.ephemeral_to and message.author != SLACKBOT:
-            found[message.ephemeral_to, message.channel].append(float(message.ts))
+            found[message.ephemeral_to].append(Said(message.channel, float(message.ts)))
+    for who in {one.who for one in facts.deliveries}:
+        found[who] += [Said("", float(message.ts)) for message in facts.direct(who) if _is_answer(message)]
     return found
-
-
-def _said_directly(facts: Facts, person: str) -> list[float]:
-    """Other messages, as that it was escalated, answer nobody."""
-    return [float(message.ts) for message in facts.direct(person) if _is_answer(message)]
 
 
 def _is_answer(message: Message) -> bool:

@@ -315,3 +315,11 @@ def test_no_line_is_left_out() -> None:
 def test_who_may_have_read_a_command_in_time_may_start_it(facts: Facts) -> None:
     late_command(begun=PRESSED + 4)(facts)
     assert ledger(facts)["asked, though Slack had given the command up"] == []
+
+
+def test_a_vote_answers_the_press_that_nothing_else_answers(facts: Facts) -> None:
+    """The first press was refused in words, and the person pressed again."""
+    place = channel("plain", 0)
+    post(facts.workspace, place, "The task hub cannot be reached just now.", ephemeral_to="U0ONE0")
+    facts.deliveries.append(replace(press("U0ONE0", "plain-1", place, "again"), at=4e9))
+    assert ledger(facts)["acked and unanswered"] == []
