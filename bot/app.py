@@ -146,8 +146,10 @@ async def running(
         closing.push_async_callback(as_stored.close)
         inventory = SealInventory(client, as_stored, connection.keys, OURS)
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
-        service = ApprovalService(client, book, SlackIds(), request_ids, settings.open_limits)
-        challenges = sms.service(client, book) if sms else None
+        service = ApprovalService(
+            client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
+        )
+        challenges = sms.service(client, book, connection.turns) if sms else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)

@@ -25,6 +25,7 @@ from orchestration.challenge.codes import Codes
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.people.activities import PeopleActivities
 from orchestration.ports import Alerts, Notifier
+from orchestration.runtime.turns import Turns
 from orchestration.service.challenges import ApiLimits, ChallengeService
 
 NO_PUBLIC_URL: Final = (
@@ -53,9 +54,11 @@ class TwilioAccount:
         phones = EnrolledPhones(book, self.countries)
         return PeopleActivities(notifier, phones, TwilioSender(self.twilio, self.public_url))
 
-    def service(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> ChallengeService:
+    def service(
+        self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], turns: Turns
+    ) -> ChallengeService:
         """The way in for challenges."""
-        return ChallengeService(client, self.codes, self.api_limits, lambda: book().revoked())
+        return ChallengeService(client, self.codes, self.api_limits, lambda: book().revoked(), turns)
 
     def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""

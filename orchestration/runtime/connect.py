@@ -24,6 +24,7 @@ from orchestration.runtime.ours import OURS
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
 from orchestration.runtime.sdk_log import SDK_LOG
+from orchestration.runtime.turns import Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
@@ -77,9 +78,9 @@ def parse_scheduler(text: str) -> Scheduler:
 class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
-    `hub` is the embedded hub where this process serves it, None otherwise. `token` is sent with each call. Who holds
-    the same `keys` is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients
-    send nothing that is ours.
+    `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
+    takes. `token` is sent with each call. Who holds the same `keys` is trusted with what is ours on that hub; the hub
+    itself is not. While `held` says why, clients send nothing that is ours.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Connection:
         self.keys = keys
         self.held: str | None = None
         self.hub = hub
+        self.turns = Turns()
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
@@ -170,6 +172,7 @@ class Connection:
                 logger=SDK_LOG,
             )
         worker.sealing(self.keys, OURS)
+        worker.turn_taken = self.turns.taken
         stop_promptly(worker)
         return worker
 

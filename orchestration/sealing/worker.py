@@ -54,6 +54,8 @@ class SealingWorker(TaskHubGrpcWorker):
     _keys: SealKeys
     _ours: Scope
     _sealer: Sealer
+    # Told the ID of each instance whose turn is on disk.
+    turn_taken: Callable[[str], None] = staticmethod(lambda _: None)
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
         """Has the worker count and seal with these keys what is `ours`."""
@@ -91,6 +93,7 @@ class SealingWorker(TaskHubGrpcWorker):
 
             stub = _Answers(stub, seal, "CompleteOrchestratorTask")
         super()._execute_orchestrator(req, stub, completionToken)
+        self.turn_taken(req.instanceId)
 
     def _execute_activity(self, req: pb.ActivityRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803
         if req.name not in self._ours.activities:

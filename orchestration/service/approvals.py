@@ -54,10 +54,9 @@ from orchestration.domain.request import (
 )
 from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
+from orchestration.runtime.turns import Turns
 from orchestration.service.calls import (
-    FIRST_LOOK,
     SHORTEST_LOOK,
-    SLOWEST_LOOK,
     answers,
     state_of,
     translated,
@@ -110,10 +109,13 @@ class ApprovalService:
         ids: IdReader,
         request_ids: RequestIds,
         limits: OpenLimits = OpenLimits(),  # noqa: B008 - immutable
+        turns: Turns | None = None,
     ) -> None:
+        """`turns` are those of this process's worker, where it has one: they tell when to look for a verdict."""
         self._client = client
         self.book = book
         self._ids = ids
+        self._turns = turns or Turns()
         self._starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -288,23 +290,23 @@ class ApprovalService:
         """
         if ticket.known:
             return ticket.known
-        deadline = asyncio.get_running_loop().time() + timeout
-        pause = FIRST_LOOK
-        while True:
-            # A look waits for a hub that is away, but never for longer than the caller does.
-            left = max(deadline - asyncio.get_running_loop().time(), SHORTEST_LOOK)
-            with contextlib.suppress(HubUnavailableError, TimeoutError):
-                async with asyncio.timeout(left):
-                    state = await self._known(ticket.request_id)
-                progress = progress_of(state)
-                if found := _find(progress, ticket):
-                    return found
-                if state.runtime_status in OVER:
-                    return _reused(progress, ticket) or _too_late(ticket, progress)
-            if asyncio.get_running_loop().time() + pause > deadline:
-                return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, SLOWEST_LOOK)
+        clock = asyncio.get_running_loop()
+        deadline = clock.time() + timeout
+        with self._turns.watch(ticket.request_id) as watch:
+            while True:
+                await watch.next(max(deadline - clock.time(), 0))
+                # A look waits for a hub that is away, but never for longer than the caller does.
+                left = max(deadline - clock.time(), SHORTEST_LOOK)
+                with contextlib.suppress(HubUnavailableError, TimeoutError):
+                    async with asyncio.timeout(left):
+                        state = await self._known(ticket.request_id)
+                    progress = progress_of(state)
+                    if found := _find(progress, ticket):
+                        return found
+                    if state.runtime_status in OVER:
+                        return _reused(progress, ticket) or _too_late(ticket, progress)
+                if clock.time() >= deadline:
+                    return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
 
     # ---- looking -----------------------------------------------------------------------------------------
 
@@ -332,16 +334,15 @@ class ApprovalService:
     async def wait(self, request_id: str, *, timeout: float) -> Outcome | None:  # noqa: ASYNC109 - as above
         """The outcome as soon as the request is decided; None when `timeout` seconds pass first."""
         deadline = asyncio.get_running_loop().time() + timeout
-        pause = FIRST_LOOK
-        while True:
-            progress = await self.status(request_id)
-            if progress.outcome:
-                return progress.outcome
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return None
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 2, SLOWEST_LOOK)
+        with self._turns.watch(request_id) as watch:
+            while True:
+                progress = await self.status(request_id)
+                if progress.outcome:
+                    return progress.outcome
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return None
+                await watch.next(left)
 
     # ---- people ------------------------------------------------------------------------------------------
 

@@ -34,7 +34,8 @@ from orchestration.challenge.phone import PhoneState
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
-from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
+from orchestration.runtime.turns import Turns
+from orchestration.service.calls import translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
 # Programs choose no word of a message: it comes from the number that the codes of decisions come from.
@@ -73,11 +74,14 @@ class ChallengeService:
         codes: Codes,
         limits: ApiLimits = ApiLimits(),
         revoked: Callable[[], Collection[str]] = frozenset,
+        turns: Turns | None = None,
     ) -> None:
+        """`turns` are those of this process's worker, where it has one: they tell when an answer is judged."""
         self._client = client
         self.codes = codes
         self._limits = limits
         self._revoked = revoked
+        self._turns = turns or Turns()
 
     async def start(self, number: str, token: str, owner: str) -> str:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted.
@@ -146,14 +150,14 @@ class ChallengeService:
     ) -> ChallengeProgress:
         """The challenge once an answer that was sent is judged, it has ended, or `patience` seconds are up."""
         clock = asyncio.get_running_loop()
-        deadline, pause = clock.time() + patience, FIRST_LOOK
-        while True:
-            progress = await self.status(challenge_id)
-            judged = result_for(progress, command_id) is not None
-            if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
-                return progress
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, SLOWEST_LOOK)
+        deadline = clock.time() + patience
+        with self._turns.watch(challenge_id) as watch:
+            while True:
+                await watch.next(max(deadline - clock.time(), 0))
+                progress = await self.status(challenge_id)
+                judged = result_for(progress, command_id) is not None
+                if judged or progress.status is not ChallengeStatus.WAITING or clock.time() > deadline:
+                    return progress
 
     async def hear(self, number: str, text: str, command_id: str) -> Heard:
         """A reply from a phone. The code tells apart what waits there; a wrong one costs each of them an attempt."""

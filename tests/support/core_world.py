@@ -232,8 +232,8 @@ async def opened(
         {person: known.phone for person, known in book.people.items() if known.phone}
     )
     codes = Codes([b"a secret of at least thirty-two bytes"])
-    service = ApprovalService(client, lambda: book, ids, request_ids("core"))
-    challenges = ChallengeService(client, codes)
+    service = ApprovalService(client, lambda: book, ids, request_ids("core"), turns=connection.turns)
+    challenges = ChallengeService(client, codes, turns=connection.turns)
     register(
         worker,
         ApprovalActivities(board, directory, BoardActions(board), may_have_run=connection.may_have_run),
