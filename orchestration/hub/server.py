@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from orchestration.hub.engine import recovery, timers, turns
+from orchestration.hub.engine import known_work, recovery, timers, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.engine.work_limit import WORK_LIMIT
@@ -295,15 +295,21 @@ def _connect(
         if after_commit.first_timer is not None:
             timer_loop.no_later_than(after_commit.first_timer)
 
-    failing: set[asyncio.Task[None]] = set()
+    running: set[asyncio.Task[None]] = set()
+
+    def background(task: asyncio.Task[None]) -> None:
+        # The loop keeps no reference to a task, so one is kept here until it is done.
+        running.add(task)
+        task.add_done_callback(running.discard)
 
     def after_batch() -> bool:
         more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
         while dispatcher.too_long:
             task = asyncio.create_task(_fail_too_long(store, dispatcher.too_long.pop()))
-            # The loop keeps no reference to a task, so one is kept here until it is done.
-            failing.add(task)
-            task.add_done_callback(failing.discard)
+            background(task)
+        record = dispatcher.unwritten()
+        if record is not None:
+            background(asyncio.create_task(_write_down(store, record)))
         if dispatcher.busy:
             timer_loop.idle.clear()
         else:
@@ -324,6 +330,12 @@ async def _fail_too_long(store: GroupCommitStore, key: int) -> None:
             await asyncio.sleep(_AGAIN_S)
         else:
             return
+
+
+async def _write_down(store: GroupCommitStore, record: str) -> None:
+    """Keep what workers run. It is written down again in time, so a file that cannot be written now loses little."""
+    with contextlib.suppress(HubError, sqlite3.Error):
+        await store.run(partial(known_work.write_down, record=record))
 
 
 def _skips(tx: Transaction) -> list[tuple[int, int]]:

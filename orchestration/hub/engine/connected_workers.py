@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from typing import Final
 
+from orchestration.hub.engine.known_work import MOST_NAMES, KnownWork
 from orchestration.hub.engine.workers import ConnectedWorker, WorkName, work_name
 from orchestration.hub.storage import clock as clocks
-from orchestration.hub.storage.transaction import ReadyWork, WorkItemKind
+from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
-# For how long work waits for a worker that knew it and has gone, where another worker would fail it. A program that
-# failed on Friday evening is back on the Tuesday after a long weekend; one that was taken away for good is not, and
-# then somebody is told at last.
-REMEMBERED: Final = 4 * clocks.DAY
-# So many names are remembered of workers that have gone, and so many of each worker: clients choose the names.
-_MOST_NAMES: Final = 10_000
+# What workers run is written down again after so long, in microseconds: they are still there.
+_WRITE_DOWN_AGAIN: Final = clocks.HOUR
 
 
 class ConnectedWorkers:
@@ -21,8 +18,10 @@ class ConnectedWorkers:
     def __init__(self, clock: clocks.Clock) -> None:
         self._clock = clock
         self._workers: list[ConnectedWorker] = []
-        # When a worker that knew this was last there, in microseconds; those that left last are at the end.
-        self._last_there: dict[WorkName, int] = {}
+        self._known = KnownWork(clock)
+        self._written: frozenset[WorkName] = frozenset()
+        self._written_at = 0
+        self._to_write = False
 
     def __iter__(self) -> Iterator[ConnectedWorker]:
         return iter(list(self._workers))
@@ -33,6 +32,8 @@ class ConnectedWorkers:
     def add(self, worker: ConnectedWorker) -> None:
         """A worker has connected."""
         self._workers.append(worker)
+        if not self._written.issuperset(worker.known()):
+            self._to_write = True
 
     def remove(self, worker: ConnectedWorker) -> bool:
         """The worker has gone; returns False where it had before. What it knew is remembered."""
@@ -40,33 +41,46 @@ class ConnectedWorkers:
             return False
         self._workers.remove(worker)
         for work in worker.known():
-            if work not in worker.lacks:
-                self._remember(work)
+            self._known.was_there(work)
         return True
 
-    def _remember(self, work: WorkName) -> None:
-        self._last_there.pop(work, None)
-        if len(self._last_there) >= _MOST_NAMES:
-            del self._last_there[next(iter(self._last_there))]
-        self._last_there[work] = clocks.now(self._clock)
+    # What the next hub on the file is to know.
+
+    def recall(self, tx: Transaction) -> None:
+        """Take over what the last hub on the file knew of its workers."""
+        self._known.recall(tx)
+
+    def look_at_record(self) -> None:
+        """Have what is written down of the workers that are there renewed in time."""
+        if self._workers and clocks.now(self._clock) - self._written_at >= _WRITE_DOWN_AGAIN:
+            self._to_write = True
+
+    def unwritten(self) -> str | None:
+        """The record to write down, where workers have shown something new or the last one is old; else None."""
+        if not self._to_write:
+            return None
+        self._to_write, self._written_at = False, clocks.now(self._clock)
+        self._written = frozenset(work for worker in self._workers for work in worker.known())
+        return self._known.record(self._written)
 
     # What a worker's answer shows.
 
     def note_completed(self, worker: ConnectedWorker | None, work: WorkName) -> None:
         """The worker, or where it is None one that has gone, has completed such work."""
         if worker is None:
-            self._remember(work)
+            self._known.was_there(work)
             return
         worker.lacks.discard(work)
-        if len(worker.completed) < _MOST_NAMES:
+        if len(worker.completed) < MOST_NAMES:
             worker.completed.add(work)
+            self._to_write = self._to_write or (work not in self._written and not worker.announced(work))
 
     def note_lacking(self, worker: ConnectedWorker | None, work: WorkName) -> bool:
         """The worker, or where it is None one that has gone, has not registered this; returns whether another may have.
 
         From then on it gets such work only if no other may know it.
         """
-        if worker is not None and len(worker.lacks) >= _MOST_NAMES:
+        if worker is not None and len(worker.lacks) >= MOST_NAMES:
             return False  # it could not be noted, and so would get the same work again and again
         if worker is not None:
             worker.lacks.add(work)
@@ -79,8 +93,7 @@ class ConnectedWorkers:
             for other in self._workers
         ):
             return True
-        times = (self._last_there.get(work), self._last_there.get(work._replace(version=None)))
-        return any(at is not None and clocks.now(self._clock) - at < REMEMBERED for at in times)
+        return self._known.was_there_lately(work)
 
     # Who gets work.
 

@@ -134,6 +134,14 @@ class Dispatcher:
         """The connected workers."""
         return iter(self._workers)
 
+    def recall(self, tx: Transaction) -> None:
+        """Take over what the last hub on the file knew of its workers."""
+        self._workers.recall(tx)
+
+    def unwritten(self) -> str | None:
+        """What is to be written down of the workers, for the next hub on the file, or None."""
+        return self._workers.unwritten()
+
     # Tokens.
 
     def lease(self, token: str, kind: WorkItemKind) -> Lease:
@@ -196,6 +204,7 @@ class Dispatcher:
 
     def look(self) -> bool:
         """Queue what silent workers hold, and what was held for too long; returns whether anything is queued."""
+        self._workers.look_at_record()
         for worker in self._workers:
             alive = worker.look()
             if alive and worker.silent:

@@ -7,10 +7,13 @@ from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkIt
 
 
 def queue_unfinished(tx: Transaction, dispatcher: Dispatcher) -> frozenset[tuple[str, int]]:
-    """Queue every turn, activity and entity batch that is unfinished. Instances that only wait are not read.
+    """Queue every turn, activity and entity batch that is unfinished, and recall what workers knew.
+
+    Instances that only wait are not read.
 
     Returns the activities, each by the ID of its instance and of its task: workers of the last hub may have begun them.
     """
+    dispatcher.recall(tx)
     activities = set()
     for row in tx.all(Q.inbox_waking, statuses.SUSPENDED, tx.now):
         dispatcher.offer(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))

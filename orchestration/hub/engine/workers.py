@@ -115,8 +115,8 @@ class ConnectedWorker:
         """What it has shown that it runs."""
         for kind, names in (self.accepts or {}).items():
             for name, versions in names.items():
-                yield from (WorkName(kind, name, version) for version in versions or (None,))
-        yield from self.completed
+                yield from {WorkName(kind, name, version) for version in versions or (None,)} - self.lacks
+        yield from self.completed - self.lacks
 
 
 def connected(request: pb.GetWorkItemsRequest, stream: rpc.ResponseStream) -> ConnectedWorker:

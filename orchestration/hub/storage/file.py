@@ -20,7 +20,7 @@ _ROLLBACK_MODE: Final = b"\x01\x01"
 _IDENTITY: Final = ("application_id", "user_version")
 
 # Each brings the file from the version that is its index to the next. Do not change one that was released.
-MIGRATIONS: Final = tuple(sql.script(f"schema_{number:04}.sql") for number in (1, 2, 3, 4, 5))
+MIGRATIONS: Final = tuple(sql.script(f"schema_{number:04}.sql") for number in (1, 2, 3, 4, 5, 6))
 
 # Bytes. A file up to this size is verified page by page at every start, which takes under a tenth of a second. Of
 # a larger file only the size, the header and the log are verified.

@@ -261,6 +261,12 @@ SELECT seen, run, delays, retention FROM clock WHERE only = 1;
 -- name: clock_put
 INSERT OR REPLACE INTO clock (only, seen, run, delays, retention) VALUES (1, ?, ?, ?, ?);
 
+-- name: known_work_get
+SELECT record FROM known_work WHERE only = 1;
+
+-- name: known_work_put
+INSERT OR REPLACE INTO known_work (only, record) VALUES (1, ?);
+
 -- name: turned_at_limit
 -- What runs must not go on seeing a later time than this.
 UPDATE instance SET turned_at = ? WHERE completed_at IS NULL AND turned_at > ?;

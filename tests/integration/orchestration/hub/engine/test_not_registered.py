@@ -4,6 +4,7 @@ import logging
 import queue
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -11,8 +12,8 @@ from durabletask import task
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
-from orchestration.hub.engine.connected_workers import REMEMBERED
-from tests.support.hubs import HubUnderTest, RawWorker, complete, schedule
+from orchestration.hub.engine.known_work import REMEMBERED
+from tests.support.hubs import HubUnderTest, RawWorker, complete, schedule, sound
 
 KINDS: Final = ("orchestration", "activity", "entity")
 A_WHILE: Final = 0.1
@@ -255,3 +256,26 @@ def test_a_child_and_an_activity_of_another_program_are_called_while_it_is_away(
         ours.status(instance_id, status)
     program()
     assert [ours.done(one).serialized_output for one in asked] == ["32", "10"]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_hub_that_starts_again_knows_what_workers_ran(tmp_path: Path, announced: bool) -> None:
+    """Programs come back to it in any order, and one that announces nothing may be the first."""
+    with Hub(tmp_path / "hub.db") as hub:
+        before = HubUnderTest(hub.address)
+        before.start("mine", instance_id="one")
+        with RawWorker(hub.address, announcing("mine") if announced else None) as knowing:
+            does(knowing, knowing.take())
+            before.done("one")
+        before.close()
+    with Hub(tmp_path / "hub.db") as hub:
+        after = HubUnderTest(hub.address)
+        after.start("mine", instance_id="two")
+        with RawWorker(hub.address) as other:
+            does_not_know(other, other.take())
+            nothing_for(other)
+            with RawWorker(hub.address, announcing("mine")) as back:
+                does(back, back.take())
+        assert after.done("two").serialized_output == '"end"'
+        after.close()
+    sound(tmp_path / "hub.db")
