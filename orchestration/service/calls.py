@@ -15,6 +15,7 @@ from orchestration.domain.errors import (
     CountersignError,
     HubSilentError,
     HubUnavailableError,
+    InvalidRequestError,
     UnknownRequestError,
 )
 
@@ -53,7 +54,9 @@ def ours(error: grpc.RpcError) -> CountersignError:
 def named(error: grpc.RpcError) -> CountersignError:
     """As `ours`, for an instance that the caller named: a name that no hub takes is one that nobody has."""
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-        return UnknownRequestError()
+        said = error.details() or ""
+        is_other = said.startswith("The field ") and not said.startswith("The field instanceId ")
+        return InvalidRequestError(said) if is_other else UnknownRequestError()
     return ours(error)
 
 

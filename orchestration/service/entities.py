@@ -17,7 +17,7 @@ from orchestration.domain.errors import InvalidRequestError, OwnInstanceError, U
 from orchestration.domain.names import is_own_entity
 from orchestration.service.calls import named, ours, translated, within_budget
 
-LONGEST_ID: Final = 1000
+LONGEST_ID: Final = 1000  # bytes; the hub takes no more
 PAGES_LOOKED_THROUGH: Final = 20
 
 
@@ -106,7 +106,7 @@ def _entity_id(name: str, key: str) -> EntityInstanceId:
         entity = EntityInstanceId(name, key)
     except ValueError as error:
         raise UnknownRequestError("There is no entity of that name and key.") from error
-    if len(str(entity)) > LONGEST_ID:
+    if len(str(entity).encode()) > LONGEST_ID:
         raise UnknownRequestError("There is no entity of that name and key.")
     return entity
 

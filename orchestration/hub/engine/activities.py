@@ -5,6 +5,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub.engine import inbox
 from orchestration.hub.errors import StaleError
 from orchestration.hub.protocol import limits, wire
+from orchestration.hub.protocol.field_limits import excess
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
@@ -34,17 +35,15 @@ def complete(tx: Transaction, key: int, response: pb.ActivityResponse) -> bool:
 
 
 def _event(task: int, response: pb.ActivityResponse, at: int) -> bytes:
+    over = excess(response)
     if response.HasField("failureDetails"):
         failure = response.failureDetails
+    elif over is None:
+        done = pb.TaskCompletedEvent(taskScheduledId=task)
+        if response.HasField("result"):
+            done.result.CopyFrom(response.result)
+        return wire.event(at, taskCompleted=done)
     else:
-        size = limits.too_large(response.result.value)
-        if size is None:
-            done = pb.TaskCompletedEvent(taskScheduledId=task)
-            if response.HasField("result"):
-                done.result.CopyFrom(response.result)
-            return wire.event(at, taskCompleted=done)
-        message = limits.too_large_message("activity's result", size)
-        failure = pb.TaskFailureDetails(
-            errorType="PayloadTooLarge", errorMessage=message, isNonRetriable=True
-        )
+        words = f"The activity's answer: {over}"
+        failure = pb.TaskFailureDetails(errorType=limits.TOO_LARGE, errorMessage=words, isNonRetriable=True)
     return wire.event(at, taskFailed=pb.TaskFailedEvent(taskScheduledId=task, failureDetails=failure))

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from orchestration.hub.engine.endings import Ending, completed_event
 from orchestration.hub.protocol import limits, statuses, wire
+from orchestration.hub.protocol.field_limits import excess
 from orchestration.hub.protocol.history_order import order_fault
 
 
@@ -55,10 +56,11 @@ def _failed(failure: pb.TaskFailureDetails, at: int) -> Decisions:
 
 def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
     """The failure to record if this answer cannot be carried out, or None."""
-    status = response.customStatus.value if response.HasField("customStatus") else None
-    size = limits.too_large(status)
-    if size is not None:
-        return _too_large("custom status", size)
+    over = excess(response)
+    if over is not None:
+        return pb.TaskFailureDetails(
+            errorType=limits.TOO_LARGE, errorMessage=f"The orchestrator's answer: {over}", isNonRetriable=True
+        )
     for action in response.actions:
         kind = action.WhichOneof("orchestratorActionType")
         if kind not in _ACTIONS or (kind == "rewindOrchestration" and not _was_asked_for(action)):
@@ -68,14 +70,6 @@ def _problem(response: pb.OrchestratorResponse) -> pb.TaskFailureDetails | None:
             )
         if kind in _HISTORIES and (fault := _HISTORIES[kind](getattr(action, kind))) is not None:
             return pb.TaskFailureDetails(errorType="WrongHistory", errorMessage=fault, isNonRetriable=True)
-        what = _PAYLOADS.get(kind)
-        if what is None:
-            continue
-        words, name = what
-        body = getattr(action, kind)
-        size = limits.too_large(getattr(body, name).value) if body.HasField(name) else None
-        if size is not None:
-            return _too_large(words, size)
     return None
 
 
@@ -97,12 +91,6 @@ def _carried_fault(done: pb.CompleteOrchestrationAction) -> str | None:
             kind = event.WhichOneof("eventType") or "an event of no kind"
             return f"The orchestrator continues as new and carries {kind} over. Only events that were raised can be."
     return None
-
-
-def _too_large(what: str, size: int) -> pb.TaskFailureDetails:
-    return pb.TaskFailureDetails(
-        errorType="PayloadTooLarge", errorMessage=limits.too_large_message(what, size), isNonRetriable=True
-    )
 
 
 def _schedule(out: Decisions, action: pb.OrchestratorAction, at: int) -> None:
@@ -189,12 +177,4 @@ _ACTIONS = {
 _HISTORIES: Final[dict[str, Callable[[Any], str | None]]] = {
     "completeOrchestration": _carried_fault,
     "rewindOrchestration": _rewritten_fault,
-}
-
-# Of each action with a payload: what the payload is called in messages, and the field that holds it.
-_PAYLOADS = {
-    "scheduleTask": ("activity input", "input"),
-    "createSubOrchestration": ("sub-orchestration input", "input"),
-    "sendEvent": ("event", "data"),
-    "completeOrchestration": ("output", "result"),
 }

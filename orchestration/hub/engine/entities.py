@@ -12,6 +12,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub.engine import inbox
 from orchestration.hub.errors import InvalidError
 from orchestration.hub.protocol import limits, statuses, wire
+from orchestration.hub.protocol.fitting import fit
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
@@ -184,7 +185,6 @@ def post_signal(
 def signal(tx: Transaction, request: pb.SignalEntityRequest) -> None:
     """Send a client's signal. Raises InvalidError."""
     name_of(request.instanceId)
-    limits.payload("signal", request.input if request.HasField("input") else None)
     signaled = pb.EntityOperationSignaledEvent(
         requestId=request.requestId or str(uuid.uuid4()),
         operation=request.name,
@@ -235,6 +235,7 @@ def metadata(tx: Transaction, row: Any, *, state: bool) -> pb.EntityMetadata:
     )
     if state and row["state"] is not None:
         out.serializedState.value = row["state"]
+    fit(out)
     return out
 
 

@@ -9,6 +9,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from orchestration.hub.engine import entities, instances
 from orchestration.hub.errors import StaleError
 from orchestration.hub.protocol import limits, wire
+from orchestration.hub.protocol.field_limits import excess
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
@@ -63,16 +64,25 @@ def complete(tx: Transaction, dispatched: EntityBatch, result: pb.EntityBatchRes
     Fewer results than operations mean that the worker stopped there: the rest stays in the inbox and is
     dispatched again.
     """
-    state = result.entityState.value if result.HasField("entityState") else None
-    size = limits.too_large(state)
-    if size is not None:
-        message = limits.too_large_message("entity's state", size)
-        refuse(tx, dispatched, entities.failure(message, "PayloadTooLarge").failure.failureDetails)
+    _fail_large_results(result)
+    over = excess(result)
+    if over is not None:
+        failed = entities.failure(f"The entity's answer: {over}", limits.TOO_LARGE)
+        refuse(tx, dispatched, failed.failure.failureDetails)
         return
+    state = result.entityState.value if result.HasField("entityState") else None
     if result.HasField("failureDetails") and not result.results:
         _fail(tx, dispatched, result.failureDetails)
         return
     _apply(tx, dispatched, state, list(result.results), list(result.actions))
+
+
+def _fail_large_results(result: pb.EntityBatchResult) -> None:
+    """Put a failure in the place of each result that is too large. What the operation did stands."""
+    for one in result.results:
+        over = excess(one)
+        if over is not None:
+            one.CopyFrom(entities.failure(f"The operation's result: {over}", limits.TOO_LARGE))
 
 
 def refuse(tx: Transaction, dispatched: EntityBatch, failure: pb.TaskFailureDetails) -> None:

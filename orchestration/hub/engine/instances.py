@@ -1,13 +1,16 @@
 """What clients ask of instances: start, get, raise an event, suspend, resume, terminate."""
 
+import contextlib
 import uuid
 from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from orchestration.hub.engine import endings, inbox
 from orchestration.hub.errors import AlreadyExistsError, InvalidError, NotFoundError, NotReadyError
-from orchestration.hub.protocol import limits, statuses, wire
+from orchestration.hub.protocol import failures, limits, statuses, wire
+from orchestration.hub.protocol.fitting import fit
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 
@@ -125,7 +128,6 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
     instance_id = limits.instance_id(request.instanceId or uuid.uuid4().hex)
     if not request.name:
         raise InvalidError("An orchestration needs a name.")
-    text = limits.payload("input", request.input if request.HasField("input") else None)
     existing = tx.one(Q.instance_brief, instance_id)
     if existing is not None:
         replaceable = request.orchestrationIdReusePolicy.replaceableStatus
@@ -139,7 +141,7 @@ def start(tx: Transaction, request: pb.CreateInstanceRequest) -> str:
         id=instance_id,
         name=request.name,
         version=request.version.value if request.HasField("version") else None,
-        input=text,
+        input=request.input.value if request.HasField("input") else None,
         tags=dict(request.tags),
         trace=request.parentTraceContext if request.HasField("parentTraceContext") else None,
         start_at=wire.from_timestamp(request.scheduledStartTimestamp) if scheduled else None,
@@ -176,11 +178,13 @@ def start_for_entity(tx: Transaction, action: pb.StartNewOrchestrationAction, at
 def raise_event(tx: Transaction, request: pb.RaiseEventRequest) -> None:
     """Put an event into the instance's inbox; it is dropped without an error where the instance has ended.
 
-    Raises NotFoundError, InvalidError, and NotReadyError where it does not fit into the history.
+    Raises NotFoundError, and NotReadyError where it does not fit into the history.
     """
-    text = limits.payload("event", request.input if request.HasField("input") else None)
     row = _brief(tx, request.instanceId)
-    inbox.raise_event(tx, row, pb.EventRaisedEvent(name=request.name, input=wire.text(text)), tx.now)
+    raised = pb.EventRaisedEvent(name=request.name)
+    if request.HasField("input"):
+        raised.input.CopyFrom(request.input)
+    inbox.raise_event(tx, row, raised, tx.now)
 
 
 def suspend(tx: Transaction, request: pb.SuspendRequest) -> None:
@@ -217,7 +221,7 @@ def terminate(tx: Transaction, request: pb.TerminateRequest) -> None:
     No worker is asked, so it works even where none is connected or the orchestrator's code is broken. The answer
     of a turn that a worker has is refused later. Activities that are not completed are dropped.
     """
-    text = limits.payload("output", request.output if request.HasField("output") else None)
+    text = request.output.value if request.HasField("output") else None
     row = tx.one(Q.instance_by_id, request.instanceId)
     if row is None:
         raise unknown(request.instanceId)
@@ -270,14 +274,16 @@ def state(row: Any, *, payloads: bool) -> pb.OrchestrationState:
     if row["scheduled_at"] is not None:
         out.scheduledStartTimestamp.CopyFrom(wire.to_timestamp(row["scheduled_at"]))
     if row["failure"] is not None:
-        out.failureDetails.ParseFromString(row["failure"])
+        out.failureDetails.CopyFrom(failures.recorded(row["failure"]))
     if row["tags"] is not None:
-        out.tags.update(tags(row))
+        with contextlib.suppress(DecodeError):  # a check of the file names it
+            out.tags.update(tags(row))
+    fit(out)
     return out
 
 
 def tags(row: Any) -> dict[str, str]:
-    """The tags of the instance of this row."""
+    """The tags of the instance of this row. Raises DecodeError where the file is damaged."""
     return dict(pb.CreateInstanceRequest.FromString(row["tags"]).tags) if row["tags"] is not None else {}
 
 

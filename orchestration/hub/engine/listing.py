@@ -7,10 +7,12 @@ from contextlib import closing
 from typing import Any, Final
 
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from orchestration.hub.engine import instances
-from orchestration.hub.errors import NotFoundError
+from orchestration.hub.errors import DamagedError, NotFoundError
 from orchestration.hub.protocol import continuation_tokens, packing, statuses, wire
+from orchestration.hub.protocol.fitting import fit
 from orchestration.hub.storage.sql import Q
 
 _PAGE: Final = 100
@@ -166,6 +168,7 @@ def entities(db: sqlite3.Connection, request: pb.QueryEntitiesRequest) -> pb.Que
                 lockedBy=wire.text(row["lock_owner"]),
                 serializedState=wire.text(row["state"]) if asked.includeState else None,
             )
+            fit(entity)
             size += entity.ByteSize()
             listed = len(response.entities)
             if listed and (listed == limit or size > _PAGE_BYTES):
@@ -188,18 +191,28 @@ def history(db: sqlite3.Connection, request: pb.StreamInstanceHistoryRequest) ->
             f"There is no history of the execution {request.executionId.value!r}; "
             f"{row['id']!r} is in its execution {row['execution']!r}."
         )
-    rows = db.execute(Q.history_of, (row["key"],))
-    pieces = [packing.plain(piece["turn"], piece["events"]) for piece in rows]
-    return _chunks(pieces)
+    return _chunks(row["id"], db.execute(Q.history_of, (row["key"],)).fetchall())
 
 
-def _chunks(pieces: list[bytes]) -> Iterator[pb.HistoryChunk]:
+def _chunks(instance_id: str, pieces: list[Any]) -> Iterator[pb.HistoryChunk]:
     chunk, size = pb.HistoryChunk(), 0
-    for piece in pieces:
-        for event in wire.parse_history(piece):
-            size += event.ByteSize()
-            if chunk.events and size > _PAGE_BYTES:
-                yield chunk
-                chunk, size = pb.HistoryChunk(), event.ByteSize()
-            chunk.events.append(event)
+    for event in _events(instance_id, pieces):
+        size += event.ByteSize()
+        if chunk.events and size > _PAGE_BYTES:
+            yield chunk
+            chunk, size = pb.HistoryChunk(), event.ByteSize()
+        chunk.events.append(event)
     yield chunk
+
+
+def _events(instance_id: str, pieces: list[Any]) -> Iterator[pb.HistoryEvent]:
+    for piece in pieces:
+        try:
+            events = wire.parse_history(packing.plain(piece["turn"], piece["events"]))
+        except DecodeError as error:
+            raise DamagedError(
+                f"The history of {instance_id!r} cannot be read. Check the hub's file with `countersign hub check`."
+            ) from error
+        for event in events:
+            fit(event)
+            yield event

@@ -14,7 +14,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from orchestration.hub.engine import decisions, endings, entities, inbox, instances
 from orchestration.hub.engine.decisions import Decisions
 from orchestration.hub.errors import NotReadyError
-from orchestration.hub.protocol import statuses, wire
+from orchestration.hub.protocol import failures, statuses, wire
 from orchestration.hub.protocol.unanswered import Unanswered
 from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
@@ -152,7 +152,7 @@ def _failure_of(tx: Transaction, child: Any, child_id: str) -> pb.TaskFailureDet
     failure = tx.one(Q.instance_result, child["key"])["failure"]
     if failure is None:
         return endings.unexplained(child_id, statuses.word(child["status"]))
-    return pb.TaskFailureDetails.FromString(failure)
+    return failures.recorded(failure)
 
 
 def _restore_calls(tx: Transaction, row: Any, old: str, unanswered: Unanswered, at: int) -> None:

@@ -6,8 +6,6 @@ They are those of Durable Task Scheduler, so a program that runs here runs there
 import re
 from typing import Final
 
-from google.protobuf.wrappers_pb2 import StringValue
-
 from orchestration.hub.errors import InvalidError
 
 # Bytes of UTF-8 of each input, output, event, custom status and entity state.
@@ -26,6 +24,9 @@ TURN_EVENTS: Final = 2 * 1024 * 1024
 # Bytes of the state and the operations in one batch of an entity; the other operations wait for the next batch. Each
 # payload that goes into a batch has its own limit, so a batch of one operation always fits.
 BATCH: Final = WORK_ITEM - 64 * 1024
+
+# The type of a failure that says so.
+TOO_LARGE: Final = "PayloadTooLarge"
 
 _ID: Final = re.compile(r"[!-?A-~ ][ -~]{0,99}")
 
@@ -53,27 +54,12 @@ def too_large(payload: str | None) -> int | None:
     return size if size > PAYLOAD else None
 
 
-def too_large_message(what: str, size: int) -> str:
-    """The sentence that refuses a payload of `size` bytes."""
-    return f"The {what} is {size:,} bytes; at most {PAYLOAD:,} are allowed. Pass a reference to it instead."
-
-
 def too_long_message(size: int) -> str:
     """The sentence that refuses what would make a history of `size` bytes."""
     return (
         f"The history would have {size:,} bytes, and at most {HISTORY:,} can be sent to a worker. Pass references to "
         "what is large, have sub-orchestrations do parts of the work, or use continue_as_new."
     )
-
-
-def payload(what: str, value: StringValue | None) -> str | None:
-    """The string in an optional field. Raises InvalidError where it exceeds the limit."""
-    if value is None:
-        return None
-    size = too_large(value.value)
-    if size is not None:
-        raise InvalidError(too_large_message(what, size))
-    return value.value
 
 
 def id_problem(instance_id: str) -> str | None:

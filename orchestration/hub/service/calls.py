@@ -33,7 +33,7 @@ from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.leases import Lease
 from orchestration.hub.engine.waiters import Waiters
 from orchestration.hub.engine.workers import ConnectedWorker
-from orchestration.hub.protocol import not_registered, statuses
+from orchestration.hub.protocol import limits, not_registered, statuses
 from orchestration.hub.storage.group_commit import GroupCommitStore, explained
 from orchestration.hub.storage.transaction import ReadyWork, Transaction, WorkItemKind
 from orchestration.hub.transport import frames, rpc
@@ -52,6 +52,8 @@ class Completion(NamedTuple):
     change: Change
     failed: Callable[[], None]
 
+
+WorkersAnswer = pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult
 
 # The answer counts for nothing: its worker has not registered the work, which is queued for another.
 _HANDED_ON: Final = Completion(lambda _tx: None, lambda: None)
@@ -193,19 +195,23 @@ class TaskHubService:
             await worker.has_room()
             self._store.wake()
 
-    def too_large(
-        self, answer: pb.OrchestratorResponse | pb.ActivityResponse | pb.EntityBatchResult, size: int
-    ) -> Completion:
-        """Fail what a worker has answered with more bytes than the hub takes; only its short fields are known.
-
-        To dispatch it again would bring the same answer. The worker is told as well.
-        """
-        failure = pb.TaskFailureDetails(
-            errorType="PayloadTooLarge",
-            errorMessage=f"The worker's answer is {size:,} bytes; at most {frames.LARGEST_MESSAGE:,} are taken. "
-            "Let it ask for less at a time, or pass references to what is large.",
-            isNonRetriable=True,
+    def too_large(self, answer: WorkersAnswer, size: int) -> Completion:
+        """Fail what a worker has answered with more bytes than the hub takes; only its short fields are known."""
+        words = (
+            f"The worker's answer is {size:,} bytes; at most {frames.LARGEST_MESSAGE:,} are taken. Let it ask for less "
+            "at a time, or pass references to what is large."
         )
+        return self._unusable(answer, pb.TaskFailureDetails(errorType=limits.TOO_LARGE, errorMessage=words))
+
+    def unreadable(self, answer: WorkersAnswer) -> Completion:
+        """Fail what a worker has answered with what is no such message; only its token is known."""
+        kind = answer.DESCRIPTOR.name
+        words = f"The worker's answer cannot be read as {kind} of the protocol, or nests too deep."
+        return self._unusable(answer, pb.TaskFailureDetails(errorType="Unreadable", errorMessage=words))
+
+    def _unusable(self, answer: WorkersAnswer, failure: pb.TaskFailureDetails) -> Completion:
+        """Fail the work of this answer. To dispatch it again would bring the same. The worker is told as well."""
+        failure.isNonRetriable = True
         token = answer.completionToken
         if isinstance(answer, pb.OrchestratorResponse):
             completed = pb.CompleteOrchestrationAction(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -12,9 +12,11 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
 
 from orchestration.hub import errors
+from orchestration.hub.protocol.field_limits import excess
 from orchestration.hub.service.calls import Answer, Completion, TaskHubService
 from orchestration.hub.storage.group_commit import GroupCommitStore
 from orchestration.hub.transport import rpc
+from orchestration.hub.transport.skim import Skim
 
 _log: Final = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _STATUS: Final = {
     errors.HubError: grpc.StatusCode.UNAVAILABLE,
 }
 
+# Bytes up to which a request may have fields that this hub does not know.
+_UNKNOWN: Final = 512
 # Seconds for which a worker's answer waits where another program has the file locked. What is refused is done again.
 _WORKERS_PATIENCE_S: Final = 60.0
 
@@ -110,11 +114,48 @@ def _stream(
 
 
 def _decoded(kind: type[Message], request: bytes) -> Message:
-    """The request. Raises InvalidError where it is none."""
+    """The request of a client. Raises InvalidError where it is none, or a field of it is too long."""
+    message = _parsed(kind, request)
+    over = excess(message)
+    if over is not None:
+        raise errors.InvalidError(over)
+    return message
+
+
+def _parsed(kind: type[Message], request: bytes) -> Message:
+    """The request, without what this hub does not know: nobody would bound it. Raises InvalidError where it is none."""
     try:
-        return kind.FromString(request)
+        message = kind.FromString(request)
     except DecodeError:
         raise errors.InvalidError(f"The request is not a {kind.DESCRIPTOR.name} of the protocol.") from None
+    if len(request) > _UNKNOWN:
+        message.DiscardUnknownFields()
+    return message
+
+
+class _Unreadable(NamedTuple):
+    """What a worker has answered that is no such message: one with nothing but its token."""
+
+    answer: Any
+
+
+def _answered(kind: type[Message], request: bytes) -> Message | _Unreadable:
+    """The answer of a worker. What is too long in it, or cannot be read, fails its work, and is no error here.
+
+    Raises InvalidError where it does not say for which work it is.
+    """
+    try:
+        return _parsed(kind, request)
+    except errors.InvalidError:
+        skim = Skim(only=kind.DESCRIPTOR.fields_by_name["completionToken"].number)
+        skim.feed(request)
+        if not skim.kept:
+            raise
+        return _Unreadable(_parsed(kind, bytes(skim.kept)))
+
+
+def _or_unreadable(service: TaskHubService, call: Callable[[Any], Answer], decoded: Any) -> Answer:
+    return service.unreadable(decoded.answer) if isinstance(decoded, _Unreadable) else call(decoded)
 
 
 def _unserved(name: str) -> Callable[[Any], Answer]:
@@ -131,11 +172,14 @@ def routes(service: TaskHubService, store: GroupCommitStore) -> rpc.Routes:
     answers = {"CompleteOrchestratorTask", "CompleteActivityTask", "CompleteEntityTask"}
     for method in described.methods:
         call: Any = getattr(service, method.name, None)
-        decode = partial(_decoded, message_factory.GetMessageClass(method.input_type))
+        is_answer = method.name in answers
+        decode = partial(
+            _answered if is_answer else _decoded, message_factory.GetMessageClass(method.input_type)
+        )
         make: Any = _stream if call is not None and method.server_streaming else partial(_unary, store)
         call = call or _unserved(method.name)
-        route = make(method.name, call, decode)
-        if method.name in answers:
+        route = make(method.name, partial(_or_unreadable, service, call) if is_answer else call, decode)
+        if is_answer:
             too_large = partial(_too_large, partial(_unary, store, method.name), service, decode)
             route = route._replace(lost=service.answer_lost, too_large=too_large)
         out[f"/{described.full_name}/{method.name}".encode()] = route

@@ -81,6 +81,12 @@ ORDER BY m.instance, m.seq;
 -- name: inbox_of
 SELECT event FROM inbox WHERE instance = ? ORDER BY seq;
 
+-- name: failures
+SELECT id, failure FROM instance WHERE failure IS NOT NULL;
+
+-- name: tags
+SELECT id, tags FROM instance WHERE tags IS NOT NULL;
+
 -- name: inbox
 SELECT seq, event FROM inbox;
 

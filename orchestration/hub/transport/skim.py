@@ -20,10 +20,11 @@ _LONGEST_VARINT: Final = 10
 class Skim:
     """Takes a protobuf message in pieces; `kept` is the message without its long fields.
 
-    It is read up to the first byte that is no protobuf.
+    It is read up to the first byte that is no protobuf. With `only`, nothing but fields of this number is kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, only: int | None = None) -> None:
+        self._only = only
         self.kept = bytearray()
         self._count: dict[int, int] = {}
         self._unread = bytearray()
@@ -64,7 +65,8 @@ class Skim:
             self._is_cut = False
             return None
         count = self._count.get(number >> 3, 0)
-        if count < _OF_A_NUMBER and (count or len(self._count) < _NUMBERS):
+        wanted = self._only in {None, number >> 3}
+        if wanted and count < _OF_A_NUMBER and (count or len(self._count) < _NUMBERS):
             self._count[number >> 3] = count + 1
             self.kept += self._unread[at:end]
         return end

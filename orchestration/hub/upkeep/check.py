@@ -52,6 +52,8 @@ _RULES: Final = (
 )
 
 _CONTENTS: Final[tuple[tuple[str, Callable[[bytes], Any], str], ...]] = (
+    (CHECKS.failures, pb.TaskFailureDetails.FromString, "instance: the failure of {!r}"),
+    (CHECKS.tags, pb.CreateInstanceRequest.FromString, "instance: the tags of {!r}"),
     (CHECKS.inbox, pb.HistoryEvent.FromString, "inbox: event {}"),
     (CHECKS.requests, pb.ActivityRequest.FromString, "activity: the request of activity {}"),
     (CHECKS.entity_inbox, pb.HistoryEvent.FromString, "entity_inbox: message {}"),

@@ -75,7 +75,6 @@ UNREAD = {
     "OperationResultFailure": {"startTimeUtc": "spans are the worker's", "endTimeUtc": "the same"},
     "TraceContext": dict.fromkeys(("traceParent", "spanID", "traceState"), _AS_BYTES),
     "OrchestrationTraceContext": dict.fromkeys(("spanID", "spanStartTime"), _AS_BYTES),
-    "TaskFailureDetails": dict.fromkeys(("stackTrace", "innerFailure", "properties"), _AS_BYTES),
 }
 
 
@@ -104,7 +103,8 @@ def test_what_the_table_names_exists(held: str) -> None:
 
 
 def test_every_field_of_a_request_is_read_or_has_a_reason() -> None:
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in _HUB.rglob("*.py"))
+    limited = _HUB / "protocol" / "field_limits.py"  # names them all, whether they are read or not
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in _HUB.rglob("*.py") if path != limited)
     named = set(re.findall(r"\w+", sources))
     unread = {name: {field.name for field in message.fields} - named for name, message in requests().items()}
     assert {name: fields for name, fields in unread.items() if fields} == {

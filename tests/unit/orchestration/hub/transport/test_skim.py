@@ -4,6 +4,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.hub.protocol import wire
 from orchestration.hub.transport.skim import Skim
 
 LONG = "x" * 5000
@@ -43,3 +44,13 @@ def test_many_short_fields_are_not_all_kept() -> None:
 @given(st.binary(max_size=200), st.lists(st.integers(1, 50), max_size=10))
 def test_what_is_no_message_breaks_nothing(noise: bytes, sizes: list[int]) -> None:
     assert skimmed(noise, sizes) == skimmed(noise, [])
+
+
+def test_the_fields_of_one_number_alone_can_be_kept() -> None:
+    """Also where the others are short, and cannot be read."""
+    answer = pb.ActivityResponse(instanceId="one", completionToken="token")
+    skim = Skim(only=pb.ActivityResponse.COMPLETIONTOKEN_FIELD_NUMBER)
+    skim.feed(
+        wire.field(pb.ActivityResponse.FAILUREDETAILS_FIELD_NUMBER, b"\xff") + answer.SerializeToString()
+    )
+    assert pb.ActivityResponse.FromString(bytes(skim.kept)) == pb.ActivityResponse(completionToken="token")
