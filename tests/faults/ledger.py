@@ -108,10 +108,12 @@ def _live(facts: Facts) -> Iterator[str]:
 
 
 def _doubles(facts: Facts, event: str, number: str) -> Iterator[str]:
+    """One message may have several lines of the thread, and each is there once."""
     found = Counter(
-        (message.channel, said["instance_id"], said[number])
+        (message.channel, said["instance_id"], which)
         for message in facts.messages()
         if (said := payload(message, event)) is not None
+        for which in (said[number] if isinstance(said[number], list) else [said[number]])
     )
     for (channel, request_id, which), count in found.items():
         if count > 1:
@@ -192,7 +194,7 @@ LINES: Final[dict[str, Callable[[Facts], Iterable[str]]]] = {
     "decided twice, or by somebody who may not": _wrongly_decided,
     "ended with live buttons": _live,
     "double cards": lambda facts: _doubles(facts, CARD_EVENT, "round"),
-    "double lines": lambda facts: _doubles(facts, STEP_EVENT, "step"),
+    "double lines": lambda facts: _doubles(facts, STEP_EVENT, "steps"),
     "told twice": _told_twice,
     "not told": _not_told,
     "callbacks with two IDs, or none": _callbacks,

@@ -178,8 +178,8 @@ def two_cards(facts: Facts) -> None:
 
 
 def two_lines(facts: Facts) -> None:
-    for _ in range(2):
-        line = {"event_type": STEP_EVENT, "event_payload": {"instance_id": "plain-1", "step": 3}}
+    for steps in ([2, 3], [3]):
+        line = {"event_type": STEP_EVENT, "event_payload": {"instance_id": "plain-1", "steps": steps}}
         post(facts.workspace, channel("plain", 0), "approved", line)
 
 
