@@ -14,12 +14,31 @@ from orchestration.hub.storage.transaction import Transaction
 
 # Bytes. A result of so few is kept whatever the history has: there is room for many of them beyond the limit.
 _SMALL: Final = 4096
+# Of so many instances the bytes are remembered.
+_KNOWN: Final = 10_000
 
 
 def excess(tx: Transaction, key: int, added: int) -> int | None:
     """How many bytes history and inbox of this instance have with `added` more, where that is too many, else None."""
-    size: int = tx.one(Q.history_size, key, key)[0] + added
-    return size if size > limits.HISTORY else None
+    size = tx.sizes.get(key)
+    if size is None:
+        # Counted once, and not for each event: ten thousand events may wait, and each would be counted again.
+        size = tx.one(Q.history_size, key, key)[0]
+        if len(tx.sizes) >= _KNOWN:
+            tx.sizes.clear()
+        tx.sizes[key] = size
+    return size + added if size + added > limits.HISTORY else None
+
+
+def note(tx: Transaction, key: int, added: int) -> None:
+    """The inbox of this instance has so many bytes more."""
+    if key in tx.sizes:
+        tx.sizes[key] += added
+
+
+def forget(tx: Transaction, key: int) -> None:
+    """History and inbox of this instance are to be counted anew."""
+    tx.sizes.pop(key, None)
 
 
 def fitting(tx: Transaction, key: int, event: bytes) -> bytes:

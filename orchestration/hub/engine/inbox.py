@@ -37,6 +37,7 @@ def put(tx: Transaction, row: Any, kind: int, at: int, event: bytes) -> None:
     if row["status"] in statuses.ENDED:
         return
     tx.add(Q.inbox_add, row["key"], at, kind, event)
+    history_room.note(tx, row["key"], len(event))
     wake(tx, row)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError
 
-from orchestration.hub.engine import endings, inbox
+from orchestration.hub.engine import endings, history_room, inbox
 from orchestration.hub.errors import AlreadyExistsError, InvalidError, NotFoundError, NotReadyError
 from orchestration.hub.protocol import failures, limits, statuses, wire
 from orchestration.hub.protocol.fitting import fit
@@ -110,6 +110,7 @@ def create(tx: Transaction, new: NewInstance, at: int) -> None:
         parent and parent.execution,
         parent and parent.task,
     )
+    history_room.forget(tx, key)  # an instance that was deleted may have had this key
     tx.add(Q.inbox_add, key, at, inbox.EXTERNAL, started_event(new, execution, at))
     if new.start_at is not None and new.start_at > tx.now:
         tx.do(Q.timer_add, key, SCHEDULED_START, new.start_at)
@@ -198,6 +199,7 @@ def suspend(tx: Transaction, request: pb.SuspendRequest) -> None:
     reason = request.reason if request.HasField("reason") else None
     event = wire.event(tx.now, executionSuspended=pb.ExecutionSuspendedEvent(input=reason))
     tx.add(Q.inbox_add, row["key"], tx.now, inbox.CONTROL, event)
+    history_room.note(tx, row["key"], len(event))
     tx.do(Q.instance_status, statuses.SUSPENDED, tx.now, row["key"])
     inbox.wake(tx, row)
     tx.after_commit.changed_instances.add(row["id"])
@@ -211,6 +213,7 @@ def resume(tx: Transaction, request: pb.ResumeRequest) -> None:
     reason = request.reason if request.HasField("reason") else None
     event = wire.event(tx.now, executionResumed=pb.ExecutionResumedEvent(input=reason))
     tx.add(Q.inbox_add, row["key"], tx.now, inbox.CONTROL, event)
+    history_room.note(tx, row["key"], len(event))
     tx.do(Q.instance_status, statuses.RUNNING if row["turns"] else statuses.PENDING, tx.now, row["key"])
     inbox.wake_even_suspended(tx, row)
 

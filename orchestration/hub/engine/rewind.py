@@ -11,7 +11,7 @@ from typing import Any
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.wrappers_pb2 import StringValue
 
-from orchestration.hub.engine import decisions, endings, entities, inbox, instances
+from orchestration.hub.engine import decisions, endings, entities, history_room, inbox, instances
 from orchestration.hub.engine.decisions import Decisions
 from orchestration.hub.errors import NotReadyError
 from orchestration.hub.protocol import failures, statuses, wire
@@ -53,6 +53,7 @@ def _request_rewind(
         reason=reason, parentExecutionId=wire.text(parent), instanceId=wire.text(row["id"])
     )
     tx.add(Q.inbox_add, row["key"], at, inbox.REWIND, wire.event(at, executionRewound=rewound))
+    history_room.forget(tx, row["key"])
     tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))
     tx.after_commit.changed_instances.add(row["id"])
 

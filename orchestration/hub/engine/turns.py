@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestration.hub.engine import endings, entities, inbox, instances, rewind, timers
+from orchestration.hub.engine import endings, entities, history_room, inbox, instances, rewind, timers
 from orchestration.hub.engine.decisions import Decisions, decisions_in
 from orchestration.hub.errors import NotFoundError, NotReadyError, StaleError
 from orchestration.hub.protocol import limits, statuses, wire
@@ -118,6 +118,7 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
         raise StaleError(
             "This turn belongs to an execution that is over, or was completed before; the answer is ignored."
         )
+    history_room.forget(tx, turn.key)
     for seq in turn.seqs:
         tx.do(Q.inbox_take, seq)
     if turn.turns == 0:

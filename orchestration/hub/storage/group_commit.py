@@ -60,6 +60,7 @@ class GroupCommitStore:
         self._db = db
         self._clock = clock
         self._run_once = run_once
+        self._sizes: dict[int, int] = {}
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Pending] = deque()
         self._scheduled = False
@@ -238,7 +239,7 @@ class GroupCommitStore:
         take_back = _nothing
         db.execute("BEGIN")
         try:
-            transaction = Transaction(db, self._clock, after_commit, self._run_once)
+            transaction = Transaction(db, self._clock, after_commit, self._run_once, self._sizes)
             for pending in batch:
                 try:
                     outcomes.append(pending.operation(transaction))
@@ -253,6 +254,7 @@ class GroupCommitStore:
             db.execute("COMMIT")
         except BaseException:
             take_back()
+            self._sizes.clear()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise

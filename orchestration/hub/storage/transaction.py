@@ -50,10 +50,12 @@ class AfterCommit:
 class Transaction:
     """An operation's view of the file. Operations that share a COMMIT share it, and its time.
 
-    `run_once` are the names of orchestrations that never run again, as `Hub` was given them.
+    `run_once` are the names of orchestrations that never run again, as `Hub` was given them. `sizes` outlives the
+    transaction, unless it is rolled back: the bytes of histories and inboxes, by the keys of their instances, as far as
+    they are known.
     """
 
-    __slots__ = ("_db", "_now", "after_commit", "clock", "run_once")
+    __slots__ = ("_db", "_now", "after_commit", "clock", "run_once", "sizes")
 
     def __init__(
         self,
@@ -61,11 +63,13 @@ class Transaction:
         clock: clocks.Clock,
         after_commit: AfterCommit,
         run_once: frozenset[str] = frozenset(),
+        sizes: dict[int, int] | None = None,
     ) -> None:
         self._db = db
         self.clock = clock
         self.after_commit = after_commit
         self.run_once = run_once
+        self.sizes = {} if sizes is None else sizes
         self._now = 0
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import SystemClock
-from orchestration.hub.engine import history_room, inbox, instances
+from orchestration.hub.engine import history_room, inbox, instances, rewind, turns
 from orchestration.hub.protocol import limits, wire
 from orchestration.hub.storage import file
 from orchestration.hub.storage.sql import Q
@@ -225,3 +225,46 @@ def test_each_kind_of_result_becomes_its_failure(
     if len(small) < 1000:
         assert history_room.fitting(tx, key, small) == small
     assert inbox.put_bound(tx, tx.one(Q.instance_by_id, "one"), "another execution", 1, small) is False
+
+
+def counted(tx: Transaction, key: int) -> int:
+    size: int = tx.one(Q.history_size, key, key)[0]
+    return size
+
+
+def test_what_is_remembered_of_sizes_is_what_the_file_has(tmp_path: Path) -> None:
+    """A backlog is counted once and not for each event. Every way to change it is taken here, one after the other."""
+    db = file.connect(tmp_path / "hub.db")
+    sizes: dict[int, int] = {}
+    tx = Transaction(db, SystemClock(), AfterCommit(), sizes=sizes)
+    statements: list[str] = []
+    instances.start(tx, pb.CreateInstanceRequest(instanceId="one", name="any"))
+    key = tx.one(Q.instance_brief, "one")["key"]
+
+    def turn(*actions: pb.OrchestratorAction) -> None:
+        dispatched = turns.work_item(tx, key, "token")
+        assert dispatched is not None
+        turns.complete(tx, dispatched[1], pb.OrchestratorResponse(actions=actions))
+
+    steps: list[Callable[[], object]] = [
+        lambda: instances.raise_event(tx, pb.RaiseEventRequest(instanceId="one", name="go")),
+        lambda: instances.suspend(tx, pb.SuspendRequest(instanceId="one")),
+        lambda: instances.resume(tx, pb.ResumeRequest(instanceId="one")),
+        lambda: turn(schedule(1)),
+        lambda: instances.raise_event(tx, pb.RaiseEventRequest(instanceId="one", name="go")),
+        lambda: turn(complete(status=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW)),
+        lambda: turn(complete(status=pb.ORCHESTRATION_STATUS_FAILED)),
+        lambda: rewind.rewind(tx, pb.RewindInstanceRequest(instanceId="one")),
+    ]
+    for step in steps:
+        history_room.excess(tx, key, 0)
+        step()
+        history_room.excess(tx, key, 0)
+        assert sizes[key] == counted(tx, key)
+    db.set_trace_callback(statements.append)
+    for _ in range(10):
+        instances.raise_event(tx, pb.RaiseEventRequest(instanceId="one", name="go"))
+    db.set_trace_callback(None)
+    assert not any("sum(length" in statement for statement in statements)
+    assert sizes[key] == counted(tx, key)
+    db.close()
