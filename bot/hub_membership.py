@@ -15,7 +15,7 @@ from orchestration.service.joining import Joining
 
 log = logging.getLogger(__name__)
 
-RETRY: Final = 5.0  # seconds between two looks whether the keys fit by now
+RETRY: Final = 1.0  # seconds between two looks whether the hub is there, and the keys fit by now
 NOT_YET: Final = "This process has not reached its task hub yet."
 
 
