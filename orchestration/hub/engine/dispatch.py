@@ -18,6 +18,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub.engine import activities, entity_batches, turns, workers
 from orchestration.hub.engine.connected_workers import ConnectedWorkers
+from orchestration.hub.engine.handed_on import HandedOnLog
 from orchestration.hub.engine.leases import Lease, Leases
 from orchestration.hub.engine.work_queue import WorkQueue
 from orchestration.hub.engine.workers import ConnectedWorker, work_name
@@ -30,16 +31,6 @@ _log: Final = logging.getLogger(__name__)
 
 # Limits how long one round of dispatching keeps the event loop from its sockets.
 _ROUND: Final = 64
-
-_REGISTERED_AS: Final = {
-    WorkItemKind.TURN: "orchestration",
-    WorkItemKind.ACTIVITY: "activity",
-    WorkItemKind.ENTITY: "entity",
-}
-_HANDED_ON: Final = (
-    "A worker was given work of the %s %r, which it has not registered. The work waits for another worker that may "
-    "know it. Have every program on this hub announce what it runs, with work item filters: see docs/guides/hub.md."
-)
 
 _KINDS: Final = {
     WorkItemKind.TURN: "orchestration turn",
@@ -59,6 +50,7 @@ class Dispatcher:
         self._limit_s = limit_s
         self._lost_s = lost_s
         self._workers = ConnectedWorkers(clock if clock is not None else clocks.SystemClock())
+        self._handed_on = HandedOnLog()
         self._stopping = False
         self._queue = WorkQueue()
         self._leases = Leases()
@@ -165,12 +157,10 @@ class Dispatcher:
         """
         lease = self.lease(token, kind)
         work = work_name(lease.ready)
-        said_before = lease.worker is not None and work in lease.worker.lacks
         lease.lacking = True
         if not self._workers.note_lacking(lease.worker, work):
             return False
-        if not said_before:
-            _log.warning(_HANDED_ON, _REGISTERED_AS[kind], work.name[:120])
+        self._handed_on.note(work)
         self._leases.end(token)
         self.offer(lease.ready)
         return True

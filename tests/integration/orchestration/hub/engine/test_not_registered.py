@@ -217,6 +217,25 @@ def test_work_goes_to_who_announced_it_before_it_goes_to_who_never_did_any(ours:
         nothing_for(other)
 
 
+def test_a_program_that_comes_back_again_and_again_fails_nothing_and_fills_no_log(
+    ours: HubUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    was_there(ours)
+    for number in range(3):
+        ours.start("mine", instance_id=f"{number}")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            with RawWorker(ours.address) as other:
+                for item in [other.take() for _ in range(3)]:
+                    does_not_know(other, item)
+                nothing_for(other)
+    assert len([line for line in caplog.messages if "has not registered" in line]) == 1
+    with RawWorker(ours.address, announcing("mine")) as back:
+        for item in [back.take() for _ in range(3)]:
+            does(back, item)
+    assert [ours.done(f"{number}").runtime_status.name for number in range(3)] == ["COMPLETED"] * 3
+
+
 def test_an_answer_that_comes_after_its_worker_hung_up_fails_nothing(ours: HubUnderTest) -> None:
     was_there(ours)
     ours.start("mine", instance_id="one")
