@@ -33,7 +33,9 @@ def plan(db: sqlite3.Connection, statement: str) -> list[str]:
 
 
 def scans(steps: list[str]) -> list[str]:
-    return [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
+    """What reads a whole table. A statement without one of its own has a constant row."""
+    harmless = ("json_each", "CONSTANT ROW")
+    return [step for step in steps if step.startswith("SCAN") and not any(one in step for one in harmless)]
 
 
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
