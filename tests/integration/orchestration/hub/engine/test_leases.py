@@ -111,22 +111,22 @@ def test_a_worker_that_acknowledges_no_ping_loses_what_it_holds(
     assert "gives no sign of life" in caplog.text
 
 
-def test_a_process_that_is_stopped_loses_what_it_holds(tmp_path: Path) -> None:
+def test_a_process_that_is_stopped_loses_what_it_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for tested_hub in hub_under_test(tmp_path / "hub.db", lease=timedelta(milliseconds=400)):
         command = [sys.executable, "-m", "tests.support.worker_process", tested_hub.address]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            tested_hub.client.raise_orchestration_event(tested_hub.start("collector"), "item", data="a")
+            tested_hub.status(tested_hub.start("collector"), "RUNNING")  # it is connected, and works
             os.kill(process.pid, signal.SIGSTOP)
             tested_hub.start("any", instance_id="one")
             with RawWorker(tested_hub.address) as other:
-                item = other.take()
-                while item.orchestratorRequest.instanceId != "one":
-                    item = other.take()
-                other.answer(item, complete())
+                other.answer(other.take(), complete())
             assert tested_hub.done("one").serialized_output == '"end"'
+            assert "gives no sign of life" in caplog.text
         finally:
             process.kill()
             process.wait(WAIT_S)
