@@ -197,8 +197,9 @@ def signal(tx: Transaction, request: pb.SignalEntityRequest) -> None:
 
 
 def signal_due(tx: Transaction, until: int) -> None:
-    """Deliver the delayed signals that are due by `until`, up to a batch."""
-    for row in tx.all(Q.entity_later_due, until):
+    """Deliver the delayed signals that are due by `until`, up to a batch of them, or of their bytes."""
+    room = limits.Room(limits.BATCH)
+    for row in tx.until(lambda one: room.is_over(one["event"]), Q.entity_later_due, until):
         tx.do(Q.entity_later_take, row["seq"])
         _put(tx, row["entity"], tx.as_of(row["fire_at"]), row["event"])
 

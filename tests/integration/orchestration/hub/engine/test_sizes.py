@@ -10,10 +10,11 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import Message
 
 from orchestration.hub import Hub, SystemClock
-from orchestration.hub.engine import instances
+from orchestration.hub.engine import entities, instances
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.protocol import limits
 from orchestration.hub.storage import file
+from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import frames
 from tests.support.hubs import HubUnderTest, RawWorker, RecordingStream, complete, schedule
@@ -174,3 +175,18 @@ def test_a_state_that_grows_too_large_takes_no_other_operation_along(ours: HubUn
             worker.stub.CompleteEntityTask(batch_done(item, states[given]))
     entity = ours.stub.GetEntity(pb.GetEntityRequest(instanceId=ENTITY, includeState=True)).entity
     assert entity.serializedState.value == "c"
+
+
+def test_delayed_signals_that_fall_due_together_are_delivered_a_few_at_a_time(tmp_path: Path) -> None:
+    """All of them at once would be read into memory, and written in one transaction."""
+    db = file.connect(tmp_path / "hub.db")
+    tx = Transaction(db, SystemClock(), AfterCommit())
+    for number in range(8):
+        tx.add(Q.entity_later_add, number, ENTITY, f"{number}{LARGEST}".encode())
+    delivered = []
+    for _ in range(3):
+        entities.signal_due(tx, 100)
+        key = tx.one(Q.entity_by_id, ENTITY)["key"]
+        delivered.append([one["event"][:1].decode() for one in tx.all(Q.entity_inbox_of, key)])
+    assert delivered == [list("012"), list("012345"), list("01234567")]
+    db.close()
