@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from bot.slack.input.target import CARD_EVENT, MESSAGE_EVENT, STEP_EVENT
 from tests.faults import scene
@@ -107,22 +107,30 @@ def _live(facts: Facts) -> Iterator[str]:
             yield f"{card['instance_id']} round {card['round']} at {message.ts}: {sorted(buttons)}"
 
 
-def _doubles(facts: Facts, event: str, number: str) -> Iterator[str]:
-    """One message may have several lines of the thread, and each is there once."""
+def _double_cards(facts: Facts) -> Iterator[str]:
+    return _doubles(facts, CARD_EVENT, lambda said: [said["round"]])
+
+
+def _double_lines(facts: Facts) -> Iterator[str]:
+    """A message may have the lines of several steps."""
+    return _doubles(facts, STEP_EVENT, lambda said: said["steps"])
+
+
+def _doubles(facts: Facts, event: str, names: Callable[[dict[str, Any]], list[Any]]) -> Iterator[str]:
     found = Counter(
-        (message.channel, said["instance_id"], which)
+        (message.channel, said["instance_id"], name)
         for message in facts.messages()
         if (said := payload(message, event)) is not None
-        for which in (said[number] if isinstance(said[number], list) else [said[number]])
+        for name in names(said)
     )
     for (channel, request_id, which), count in found.items():
         if count > 1:
-            yield f"{request_id} in {channel}, {number} {which}: {count}"
+            yield f"{request_id} in {channel}, {which}: {count}"
 
 
 def _told_twice(facts: Facts) -> Iterator[str]:
     """The same message twice to one person or channel, by what names it, or by its words."""
-    yield from _doubles(facts, MESSAGE_EVENT, "message")
+    yield from _doubles(facts, MESSAGE_EVENT, lambda said: [said["message"]])
     for one in facts.asked:
         said = Counter(_LINK.sub("", text).strip() for text in _ending_messages(facts, one))
         yield from (f"{one.title}: {count} times {text!r}" for text, count in said.items() if count > 1)
@@ -193,8 +201,8 @@ LINES: Final[dict[str, Callable[[Facts], Iterable[str]]]] = {
     "ended otherwise than it was decided": _ended_otherwise,
     "decided twice, or by somebody who may not": _wrongly_decided,
     "ended with live buttons": _live,
-    "double cards": lambda facts: _doubles(facts, CARD_EVENT, "round"),
-    "double lines": lambda facts: _doubles(facts, STEP_EVENT, "steps"),
+    "double cards": _double_cards,
+    "double lines": _double_lines,
     "told twice": _told_twice,
     "not told": _not_told,
     "callbacks with two IDs, or none": _callbacks,

@@ -178,6 +178,7 @@ def two_cards(facts: Facts) -> None:
 
 
 def two_lines(facts: Facts) -> None:
+    """The second message has the line of a step that the first has too."""
     for steps in ([2, 3], [3]):
         line = {"event_type": STEP_EVENT, "event_payload": {"instance_id": "plain-1", "steps": steps}}
         post(facts.workspace, channel("plain", 0), "approved", line)
