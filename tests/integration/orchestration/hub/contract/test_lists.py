@@ -203,9 +203,9 @@ def test_a_batch_is_terminated_at_once(tested_hub: HubUnderTest) -> None:
 def test_a_long_history_comes_in_pieces_that_a_client_can_take(tested_hub: HubUnderTest) -> None:
     """By default a gRPC client takes messages of up to 4 MiB."""
     tested_hub.work(hoard)
-    tested_hub.start(hoard, "x" * 1_000_000, instance_id="one")
+    tested_hub.start(hoard, "x" * 900_000, instance_id="one")
     for _ in range(3):
-        tested_hub.client.raise_orchestration_event("one", "more", data="x" * 1_000_000)
+        tested_hub.client.raise_orchestration_event("one", "more", data="x" * 900_000)
     tested_hub.done("one")
     chunks = list(tested_hub.stub.StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId="one")))
     kinds = [event.WhichOneof("eventType") for chunk in chunks for event in chunk.events]

@@ -304,7 +304,7 @@ def test_a_purge_by_age_leaves_what_only_a_jump_made_old(path: Path, machine: Fa
         ended(tested_hub, "old")
     machine.reboots(days=400)
     clock_acceptance.ask(path, machine.wall())
-    with served(path, machine) as (hub, tested_hub):
+    with served(path, machine, retention=timedelta(days=4000)) as (hub, tested_hub):
         ended(tested_hub, "older than a jump")
         machine.runs(hub.clock, days=40)
         ended(tested_hub, "young")
