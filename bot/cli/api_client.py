@@ -15,6 +15,7 @@ from yarl import URL
 from orchestration.domain.errors import CountersignError
 
 URL_DEFAULT: Final = "http://127.0.0.1:3000"
+PUBLISHED: Final = "/.well-known/jwks.json"  # the keys that check receipts
 CALL_TIMEOUT: Final = 20.0  # seconds, beside what the server was asked to wait
 # The server or a proxy before it is away for a moment, and the call may be repeated.
 AWAY: Final = frozenset({429, 500, 502, 503, 504})

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.cli.api_client import (
+    PUBLISHED,
     ApiClient,
     ApiReply,
     CallRefusedError,
@@ -23,9 +24,8 @@ from bot.cli.api_client import (
     fetch_public,
 )
 from bot.cli.arguments import duration
-from bot.cli.receipt_check import PUBLISHED, YES
 from bot.cli.receipt_file import Asked, ReceiptFile
-from bot.cli.summary import ending, standing
+from bot.cli.summary import YES, ending, standing
 from bot.terminal import LiveLine, OutputError, complain, say
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import EventFormat

@@ -8,8 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bot.cli.api_client import fetch_public
-from bot.cli.receipt_check import PUBLISHED
+from bot.cli.api_client import PUBLISHED, fetch_public
 from bot.security.receipts import ReceiptError
 
 

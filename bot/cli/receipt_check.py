@@ -9,9 +9,6 @@ from bot.security.receipts import verify
 from bot.security.signatures import Signed
 from orchestration.domain.errors import CountersignError
 
-PUBLISHED: Final = "/.well-known/jwks.json"
-YES: Final = frozenset({"approved", "auto_approved"})
-
 _WORDS: Final = {"sub": "request", "jti": "nonce", "policy": "policy", "digest": "digest"}
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bot.cli.receipt_check import OtherReceiptError, check_receipt
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import ApprovalRequest
 
@@ -38,6 +37,9 @@ class ReceiptFile:
 
     def keep(self, receipt: str, published: Mapping[str, Any], asked: Asked) -> None:
         """Writes the receipt. Raises `CountersignError` where it is not genuine, or about anything else."""
+        # Imported late: to ask without --receipt takes no cryptography.
+        from bot.cli.receipt_check import OtherReceiptError, check_receipt  # noqa: PLC0415
+
         claims = check_receipt(receipt, published, {"sub": asked.request_id, "jti": asked.nonce})
         if claims.get("digest") != asked.digest(claims.get("currency")):
             raise OtherReceiptError(

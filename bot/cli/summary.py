@@ -8,6 +8,7 @@ from typing import Any, Final
 from bot.terminal import plain
 from orchestration.domain.inert import in_quotes, inert
 
+YES: Final = frozenset({"approved", "auto_approved"})
 _ESCALATED: Final = {
     "silence": "not decided in time",
     "too_few_left": "too few people were left to decide it",

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.cli.keys_of import published_keys
-from bot.cli.receipt_check import YES, OtherReceiptError, check_claims
+from bot.cli.receipt_check import OtherReceiptError, check_claims
+from bot.cli.summary import YES
 from bot.records.audit import on_record
 from bot.records.reading import Logs
 from bot.security.receipts import verify

@@ -51,3 +51,13 @@ def test_without_a_subcommand_all_are_listed(capsys: pytest.CaptureFixture[str])
         main(["--help"])
     said = capsys.readouterr().out
     assert all(f"\n    {name} " in said for name in SUBCOMMANDS)
+
+
+def test_asking_without_a_receipt_takes_no_cryptography() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTED.replace("status", "ask").replace('"bot.cli."', '"joserfc"')],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ran.stderr.strip(), ran.stdout.startswith("usage: countersign ask")) == ("", True)
