@@ -161,7 +161,7 @@ class Dispatcher:
         if not self._workers.note_lacking(lease.worker, work):
             return False
         self._handed_on.note(work)
-        self._leases.end(token)
+        self._leases.take_back(token)
         self.offer(lease.ready)
         return True
 

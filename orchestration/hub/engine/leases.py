@@ -1,7 +1,8 @@
 """What was dispatched: under which completion token, to which worker, and until when it may be held.
 
 A completion token names one dispatch of one work item. It stays valid until the work is completed or dispatched
-again, so a worker that is shutting down may still hand in what it finished after its stream has ended.
+again, and after that if the second worker had not registered it. So a worker that is shutting down may still hand in
+what it finished after its stream has ended.
 """
 
 import secrets
@@ -28,7 +29,7 @@ class Lease:
 
     `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
     of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key. `lacking` is set
-    where the worker said that it has not registered this.
+    where the worker said that it has not registered this. `replaced` is the lease before this one, with its token.
     """
 
     ready: ReadyWork
@@ -36,6 +37,7 @@ class Lease:
     expires: float
     work: Turn | EntityBatch | int
     lacking: bool = False
+    replaced: "tuple[str, Lease] | None" = None
 
 
 class Leases:
@@ -84,7 +86,10 @@ class Leases:
         item = (lease.ready.kind, lease.ready.key)
         before = self._token_of.get(item)
         if before is not None:
-            self._leases.pop(before, None)
+            replaced = self._leases.pop(before, None)
+            if replaced is not None:
+                replaced.replaced = None
+                lease.replaced = before, replaced
         self._leases[token] = lease
         self._token_of[item] = token
         worker.tokens[lease.ready.kind].add(token)
@@ -101,6 +106,15 @@ class Leases:
         if lease.worker is not None:
             lease.worker.tokens[lease.ready.kind].discard(token)
             lease.worker.stalled = False
+
+    def take_back(self, token: str) -> None:
+        """The work was given to the wrong worker. Whoever had it before and has hung up may still hand it in."""
+        lease = self._leases[token]
+        self.end(token)
+        if lease.replaced is not None:
+            before, replaced = lease.replaced
+            self._leases[before] = replaced
+            self._token_of[lease.ready.kind, lease.ready.key] = before
 
     def pause(self, item: WorkKey) -> float:
         """For how many seconds this item is to wait now: longer each time, until it is completed."""

@@ -57,6 +57,22 @@ def test_a_worker_gets_the_activities_that_it_asked_for(tested_hub: HubUnderTest
                 choosy.take(timeout=0.1)
 
 
+def test_a_worker_gets_the_sub_orchestrations_that_it_asked_for(tested_hub: HubUnderTest) -> None:
+    start(tested_hub)
+    with RawWorker(tested_hub.address, filters(orchestrations=["any", "chosen"])) as choosy:
+        children = [
+            pb.OrchestratorAction(
+                id=number,
+                createSubOrchestration=pb.CreateSubOrchestrationAction(name=name, instanceId=name),
+            )
+            for number, name in enumerate(("other", "chosen"), 1)
+        ]
+        choosy.answer(choosy.take(), *children)
+        assert choosy.take().orchestratorRequest.instanceId == "chosen"
+        with pytest.raises(queue.Empty):
+            choosy.take(timeout=0.1)
+
+
 def test_a_worker_gets_the_entities_that_it_asked_for(tested_hub: HubUnderTest) -> None:
     for name in ("other", "chosen"):
         tested_hub.stub.SignalEntity(

@@ -236,6 +236,21 @@ def test_a_program_that_comes_back_again_and_again_fails_nothing_and_fills_no_lo
     assert [ours.done(f"{number}").runtime_status.name for number in range(3)] == ["COMPLETED"] * 3
 
 
+def test_a_worker_that_shuts_down_hands_in_what_another_did_not_know(ours: HubUnderTest, work: Work) -> None:
+    """It closes its stream and ends what it has begun. What it did would be done again otherwise."""
+    with RawWorker(ours.address, announcing("mine")) as leaving:
+        work.give()
+        item = leaving.take()
+        with RawWorker(ours.address) as other:
+            leaving.hang_up()
+            does_not_know(other, other.take())
+            does(leaving, item)
+            assert work.became() == "done"
+            nothing_for(other)
+    with RawWorker(ours.address, announcing("mine")) as back:
+        nothing_for(back)
+
+
 def test_an_answer_that_comes_after_its_worker_hung_up_fails_nothing(ours: HubUnderTest) -> None:
     was_there(ours)
     ours.start("mine", instance_id="one")
