@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import crowd, flow, measure, page, processes, seals, year
+from tests.bench import clicks, crowd, flow, measure, page, processes, seals, year
 from tests.support.chromium import installed
 
 WAITING = 3000
@@ -23,6 +23,7 @@ CROWD = 100_000
 SAMPLE = 1000
 YEAR_ENDED, YEAR_WAITING, YEAR_SAMPLE = 100_000, 10_000, 300
 CLICKS = 20
+CLICKED_QUIET, CLICKED_AT_ONCE, ASKED_AT_ONCE = 100, 1000, 2000
 SEAL_STEPS = 40
 ROUNDS = 3
 
@@ -30,7 +31,7 @@ _Line = tuple[str, str, str]
 
 
 def main() -> int:
-    """Print two tables; 0."""
+    """Print three tables; 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of everything: is the bench itself sound?"
@@ -44,10 +45,15 @@ def main() -> int:
             *_crowd(directory, scale),
             *_page(directory, scale),
         ]
+        product_lines = clicks.figures(
+            directory / "product", CLICKED_QUIET // scale, CLICKED_AT_ONCE // scale, ASKED_AT_ONCE // scale
+        )
         year_lines = list(_year(directory, scale))
     finally:
         shutil.rmtree(directory)
     _print(lines, "this hub", "SDK")
+    sys.stdout.write("\nFrom a click to the edited card\n")
+    _print(product_lines, "Countersign", "bare Bolt")
     ended, waiting = YEAR_ENDED // scale, YEAR_WAITING // scale
     sys.stdout.write(f"\nA year of history: {ended:,} ended, {waiting:,} waiting\n")
     _print(year_lines, "empty file", "a year in")
