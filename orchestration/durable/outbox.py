@@ -19,7 +19,7 @@ from orchestration.durable import clock
 
 FIRST_BACKOFF: Final = timedelta(seconds=1)
 LONGEST_BACKOFF: Final = timedelta(minutes=5)
-SHORTEST_PAUSE: Final = timedelta(seconds=1)
+SHORTEST_PAUSE: Final = timedelta(milliseconds=100)
 # Whoever waits for an item hears that it fails, once it has failed for so long.
 LATE_AFTER: Final = timedelta(minutes=1)
 

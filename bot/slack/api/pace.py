@@ -1,7 +1,7 @@
 """Slack takes about one message a second in a channel. Here each message gets its turn, without holding up others.
 
-The next turn is slept for, by at most one or two threads a channel. One that is further is kept, and the caller is
-told to come back for it: a burst into one channel becomes durable timers, and no other channel waits behind it.
+Whoever comes before their turn is told when it is, and it is kept for them. So a burst into one channel becomes durable
+timers. No thread sleeps, and what goes to other channels, or edits a card, waits behind nothing.
 """
 
 from __future__ import annotations
@@ -15,18 +15,15 @@ from typing import Final
 from orchestration.domain.errors import ThrottledError
 
 INTERVAL: Final = 1.0  # seconds between two messages in a channel
+NEAR: Final = 0.05  # seconds; to wait for so long costs less than to come back
 FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a turn
 
 
 @dataclass
 class _Channel:
-    """`free` is when the first turn begins that nobody has, `next` the earliest moment for the next message.
-
-    `urgent` are those of `kept` that nothing takes the turn of.
-    """
+    """`free` is when the first turn begins that nobody has. Nothing takes the turn of an `urgent` one of `kept`."""
 
     free: float = 0.0
-    next: float = 0.0
     kept: dict[Hashable, float] = field(default_factory=dict)
     urgent: set[Hashable] = field(default_factory=set)
 
@@ -44,7 +41,7 @@ class Pace:
 
         One that is `urgent` takes the first turn of those that are kept for others, who get its turn instead.
 
-        Raises `ThrottledError` with the seconds until its turn where that is far; the turn is kept.
+        Raises `ThrottledError` with the seconds until its turn where that is not now; the turn is kept.
         """
         with self._lock:
             pause = self._turn(self._channels.setdefault(channel, _Channel()), message, urgent=urgent)
@@ -56,28 +53,25 @@ class Pace:
         with self._lock:
             turns = self._channels.setdefault(channel, _Channel())
             now = time.monotonic()
-            turns.next = max(turns.next, now + seconds)
             turns.free = max(turns.free, now) + seconds
             turns.kept = {message: at + seconds for message, at in turns.kept.items()}
 
     def _turn(self, turns: _Channel, message: Hashable, *, urgent: bool) -> float:
         now = time.monotonic()
         at = turns.kept.pop(message, None)
-        if at is None:
+        # Whoever comes for a turn that has long passed goes to the end, or all who are late would come back at once.
+        if at is None or at < now - self._interval:
             at = self._take(turns, now)
             if urgent:
                 at = self._swap(turns, at, now)
         turns.urgent.discard(message)
-        go = max(at, turns.next)
-        if go - now > self._interval:
-            # Whoever came for a turn that has passed goes to the end, or all who are late would come back at once.
-            turns.kept[message] = go = at if at > now + self._interval else self._take(turns, now)
+        if at - now > NEAR:
+            turns.kept[message] = at
             if urgent:
                 turns.urgent.add(message)
             self._forget(turns, now)
-            raise ThrottledError(go - now)
-        turns.next = max(go, now) + self._interval
-        return go - now
+            raise ThrottledError(at - now)
+        return at - now
 
     def _swap(self, turns: _Channel, at: float, now: float) -> float:
         """The first turn that is kept for something less urgent, which gets the turn `at` instead."""
@@ -91,7 +85,7 @@ class Pace:
         return others[first]
 
     def _take(self, turns: _Channel, now: float) -> float:
-        at = max(now, turns.free, turns.next)
+        at = max(now, turns.free)
         turns.free = at + self._interval
         return at
 

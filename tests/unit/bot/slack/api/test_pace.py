@@ -97,12 +97,30 @@ def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: 
                 told.append(throttled.retry_after)
 
     come(0, 1, 2, 3, 4, 5)
-    assert (clock.slept, told) == ([1.0], [2.0, 3.0, 4.0, 5.0])
+    assert (clock.slept, told) == ([], [1.0, 2.0, 3.0, 4.0, 5.0])
     clock.now = 60.0  # every kept turn has passed
-    clock.slept.clear()
     told.clear()
     come(2, 3, 4, 5)
-    assert (clock.slept, told) == ([1.0], [2.0, 3.0])  # 2 went at once
+    assert (clock.slept, told) == ([], [1.0, 2.0, 3.0])  # 2 went at once
+
+
+def test_whoever_comes_back_a_little_late_goes_at_once_and_puts_nobody_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = _Clock()
+    monkeypatch.setattr(pace_module, "time", clock)
+    pace = Pace(1.0)
+    pace.wait("C0A", 0)
+    for number in (1, 2, 3):
+        with pytest.raises(ThrottledError):
+            pace.wait("C0A", number)
+    for number in (1, 2, 3):
+        clock.now = number + 0.3
+        pace.wait("C0A", number)
+    assert clock.slept == []
+    with pytest.raises(ThrottledError) as told:
+        pace.wait("C0A", 4)
+    assert told.value.retry_after == pytest.approx(0.7)
 
 
 def test_a_card_takes_the_first_turn_that_a_line_was_to_have() -> None:
