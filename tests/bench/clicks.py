@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt
-from tests.bench.slack_side import Card, SlackSide
+from tests.bench.slack_side import PostedCard, SlackSide
 
 STEP: Final = 10  # clicks at one app before it is the other's turn
 EDITING: Final = 120.0  # seconds
@@ -110,13 +110,13 @@ async def _while_posting(slack: SlackSide, product: Product, count: int) -> list
     ]
 
 
-async def _one_by_one(slack: SlackSide, url: str, cards: list[Card]) -> None:
+async def _one_by_one(slack: SlackSide, url: str, cards: list[PostedCard]) -> None:
     for card in cards:
         await _click(slack, url, card)
 
 
-async def _all_at_once(slack: SlackSide, url: str, cards: list[Card]) -> None:
-    async def one(number: int, card: Card) -> None:
+async def _all_at_once(slack: SlackSide, url: str, cards: list[PostedCard]) -> None:
+    async def one(number: int, card: PostedCard) -> None:
         await asyncio.sleep(number / len(cards))
         await _click(slack, url, card)
 
@@ -125,19 +125,23 @@ async def _all_at_once(slack: SlackSide, url: str, cards: list[Card]) -> None:
             group.create_task(one(number, card))
 
 
-async def _click(slack: SlackSide, url: str, card: Card) -> None:
+async def _click(slack: SlackSide, url: str, card: PostedCard) -> None:
     await slack.click(card, url, APPROVER)
     async with asyncio.timeout(EDITING):
         await card.ended.wait()
 
 
 def _line(
-    what: str, ours: list[Card], theirs: list[Card], figure: Callable[[Card], float], share: float
+    what: str,
+    ours: list[PostedCard],
+    theirs: list[PostedCard],
+    figure: Callable[[PostedCard], float],
+    share: float,
 ) -> Line:
     return what, f"{_share(ours, figure, share):,.1f}", f"{_share(theirs, figure, share):,.1f}"
 
 
-def _share(cards: list[Card], figure: Callable[[Card], float], share: float) -> float:
+def _share(cards: list[PostedCard], figure: Callable[[PostedCard], float], share: float) -> float:
     """The figure that this share of the cards does not exceed."""
     values = sorted(map(figure, cards))
     return (

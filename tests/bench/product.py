@@ -14,7 +14,7 @@ import aiohttp
 
 from bot.security.tokens import FILE, TokenFile
 from tests.bench import slack_side
-from tests.bench.slack_side import Card, SlackSide
+from tests.bench.slack_side import PostedCard, SlackSide
 
 CHANNELS: Final = 100
 TOKENS: Final = 12  # a token may have 1,000 requests open
@@ -116,7 +116,7 @@ class Product:
             raise RuntimeError(f"{answer.status}: {said}")
         return str(said["id"])
 
-    async def cards(self, count: int, *, at_once: int = 16) -> list[Card]:
+    async def cards(self, count: int, *, at_once: int = 16) -> list[PostedCard]:
         """Asks for so many, and gives their cards once all are posted."""
         return await self._slack.posted(await self.ask(count, at_once=at_once), POSTING)
 

@@ -39,7 +39,7 @@ _FIXED: Final[dict[str, Json]] = {
 
 
 @dataclass
-class Card:
+class PostedCard:
     """A card that the app posted, and when it was clicked, acked and edited for the last time (seconds)."""
 
     channel: str
@@ -61,19 +61,19 @@ class Card:
         """Milliseconds from the click to its ack."""
         return (self.acked - self.clicked) * 1000
 
-    def unclicked(self) -> "Card":
+    def unclicked(self) -> "PostedCard":
         """The same card before anybody clicked it."""
-        return Card(self.channel, self.ts, self.blocks, self.metadata)
+        return PostedCard(self.channel, self.ts, self.blocks, self.metadata)
 
 
 class SlackSide:
     """Serves the Web API on loopback while it is entered; `cards` by request, `calls` by method."""
 
     def __init__(self) -> None:
-        self.cards: dict[str, Card] = {}
+        self.cards: dict[str, PostedCard] = {}
         self.calls: Counter[str] = Counter()
         self.acks_failed = 0
-        self._by_ts: dict[tuple[str, str], Card] = {}
+        self._by_ts: dict[tuple[str, str], PostedCard] = {}
         self._posted = asyncio.Condition()
         self._ts = itertools.count(1)
         self._click = itertools.count(1)
@@ -94,17 +94,17 @@ class SlackSide:
         await self._http.close()
         await self._runner.cleanup()
 
-    def post(self, card: Card) -> None:
+    def post(self, card: PostedCard) -> None:
         """Puts a card there, for an app that posts none itself."""
         self._by_ts[card.channel, card.ts] = card
 
-    async def posted(self, requests: list[str], limit: float) -> list[Card]:
+    async def posted(self, requests: list[str], limit: float) -> list[PostedCard]:
         """The cards of these requests, once all stand there. Raises `TimeoutError` after `limit` seconds."""
         async with asyncio.timeout(limit), self._posted:
             await self._posted.wait_for(lambda: all(one in self.cards for one in requests))
         return [self.cards[one] for one in requests]
 
-    async def click(self, card: Card, url: str, person: str) -> None:
+    async def click(self, card: PostedCard, url: str, person: str) -> None:
         """Presses Approve and reads the ack."""
         body = urlencode({"payload": json.dumps(self._press(card, person))})
         now = str(int(time.time()))
@@ -121,7 +121,7 @@ class SlackSide:
             if answer.status != 200 or card.acked - card.clicked > ACK_LIMIT:
                 self.acks_failed += 1
 
-    def _press(self, card: Card, person: str) -> Json:
+    def _press(self, card: PostedCard, person: str) -> Json:
         number = next(self._click)
         [(block_id, button)] = [
             (block["block_id"], element) for block, element in _elements(card.blocks) if _approves(element)
@@ -171,7 +171,7 @@ class SlackSide:
         ts = f"{1_700_000_000 + next(self._ts)}.000100"
         metadata = given.get("metadata") or {}
         if metadata.get("event_type") == "approval_requested":
-            card = Card(given["channel"], ts, given["blocks"], metadata)
+            card = PostedCard(given["channel"], ts, given["blocks"], metadata)
             async with self._posted:
                 self.cards[metadata["event_payload"]["instance_id"]] = card
                 self.post(card)
