@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -135,10 +136,13 @@ async def test_a_stranger_who_gets_to_the_socket_is_not_served(tmp_path: Path) -
 
 
 def open_to_all(place: Path) -> None:
-    """Let every user go down to this folder."""
-    for folder in (place, *place.parents):
-        if folder.stat().st_uid == os.geteuid() and folder.is_relative_to("/tmp"):
+    """Lets every user go down to this folder, so that only what the hub does keeps a stranger out."""
+    root = Path(os.environ.get("PYTEST_DEBUG_TEMPROOT") or tempfile.gettempdir())
+    down = (place, *place.parents)
+    for folder in down:
+        if folder.stat().st_uid == os.geteuid() and root in folder.parents:
             folder.chmod(folder.stat().st_mode | 0o711)
+    assert all(folder.stat().st_mode & 0o001 for folder in down), "give a --basetemp that others get to"
 
 
 async def test_the_start_says_who_can_reach_the_hub(tmp_path: Path) -> None:
