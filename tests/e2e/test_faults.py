@@ -19,6 +19,7 @@ async def test_the_ledger_holds_over_a_kill_and_a_few_faults(tmp_path: Path) -> 
         quiet=0.3,
         pause=(0.3, 0.4),
         thinking=0.2,
+        patience=2,
         kinds=("plain", "pair", "coded", "delegated", "escalated", "refused"),
         troubles=("kill after an ack",),
         call_faults=("429", "500", "drop before", "drop after"),

@@ -129,7 +129,9 @@ class Drive:
             await stack.enter_async_context(one)
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        world = FaultWorld(workspace, simulator.url, self._call, deadline, plan.thinking)
+        world = FaultWorld(
+            workspace, simulator.url, self._call, deadline, thinking=plan.thinking, patience=plan.patience
+        )
         stack.push_async_callback(world.leave)
         world.callback_url = f"{callbacks.url}/orders"
         world.tokens = {

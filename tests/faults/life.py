@@ -23,7 +23,6 @@ from tests.faults import scene
 from tests.support.messages import actions_of
 
 LOOK: Final = 0.2  # seconds between two looks
-PATIENCE: Final = 5.0  # seconds after which somebody who sees nothing presses again
 FORM_PATIENCE: Final = 4.0
 _CODE: Final = re.compile(r"reply (\d{6})")
 _FAILED: Final = (SimulatorError, aiohttp.ClientError, TimeoutError)
@@ -60,12 +59,15 @@ class FaultWorld:
         simulator_url: str,
         api: Callable[..., Awaitable[tuple[int, Json] | None]],
         deadline: float,
+        *,
         thinking: float,
+        patience: float,
     ) -> None:
         self.workspace = workspace
         self.call = api
         self.deadline = deadline
         self.thinking = thinking
+        self.patience = patience  # seconds after which somebody who sees nothing presses again
         self.asked: list[RequestAsked] = []
         self.refused: list[str] = []  # what a program asked for and was refused for good
         self.codes: set[str] = set()  # those that came
@@ -172,7 +174,7 @@ class RequestLife:
                 await self.world.person(one.requester).command(one.channel, line)
             except _FAILED:
                 return False
-            return await self.world.until(self._told, within=PATIENCE)
+            return await self.world.until(self._told, within=self.world.patience)
 
         await self.world.until(ask, pause=0.5)
 
@@ -215,7 +217,7 @@ class RequestLife:
                     await self.world.person(person).click(card.channel, card.ts, "approve", twice=twice)
             except _FAILED:
                 return False
-            return await self.world.until(lambda: self._counts(person, round_), within=PATIENCE)
+            return await self.world.until(lambda: self._counts(person, round_), within=self.world.patience)
 
         return await self.world.until(decide, pause=0.5)
 
@@ -228,7 +230,7 @@ class RequestLife:
     async def _delegate(self, delegate: str, card: Message) -> None:
         more = {"selected_option": '{"choice":"delegate"}'}
         await self._by_form(f"U0ONE{self.one.place}", card, "more", {"person": delegate}, **more)
-        await self.world.until(self._delegated, within=PATIENCE)
+        await self.world.until(self._delegated, within=self.world.patience)
 
     async def _by_form(self, person: str, card: Message, action: str, values: Json, **choice: Any) -> None:
         someone = self.world.person(person)
@@ -263,7 +265,7 @@ class RequestLife:
         someone = self.world.person(person)
         async with self.world.alone(person):
             await someone.click(card.channel, card.ts, "approve")
-            end = time.monotonic() + 3 * PATIENCE
+            end = time.monotonic() + 3 * self.world.patience
             while time.monotonic() < min(end, self.world.deadline) and not await self._counts(person, round_):
                 for code in await self._new_codes(someone):
                     sent = await someone.reply_sms(code)
@@ -318,7 +320,7 @@ class RequestLife:
             found[:] = [card for card in self._cards() if _round(card) == round_]
             return bool(found)
 
-        if not await self.world.until(look, within=PATIENCE):
+        if not await self.world.until(look, within=self.world.patience):
             return None
         return found[-1] if "approve" in actions_of({"blocks": found[-1].blocks}) else None
 

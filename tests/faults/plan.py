@@ -53,6 +53,7 @@ class Plan:
     quiet: float = 3.0
     pause: tuple[float, float] = (0.3, 3.0)  # seconds between two troubles
     thinking: float = 2.0  # seconds that people take at most before they press
+    patience: float = 5.0  # seconds after which somebody who sees nothing presses again
     kinds: tuple[str, ...] = tuple(KINDS)
     call_faults: tuple[str, ...] = tuple(CALL_FAULTS)
     delivery_faults: tuple[str, ...] = tuple(DELIVERY_FAULTS)
