@@ -16,8 +16,8 @@ from tests.faults.drive import Drive
 from tests.faults.plan import Plan, Result
 
 SHOWN: Final = 20  # entries of a line
-# Seconds after which the faults end, done or not: several times what it takes on two cores.
-_LEAST: Final = 120.0
+# Seconds after which the faults end, and the time after them, done or not: several times what it takes on two cores.
+_LEAST: Final = 180.0
 _A_KILL: Final = 12.0
 _AN_APPROVAL: Final = 0.5
 
@@ -31,7 +31,8 @@ def main() -> int:
     parser.add_argument("--bots", type=int, choices=[1, 2], default=1, help="2: on a hub process of its own")
     given = parser.parse_args()
     play = _LEAST + _A_KILL * given.kills + _AN_APPROVAL * given.approvals
-    plan = Plan(given.seed, given.approvals, given.kills, given.bots, play=play)
+    settle = _LEAST + 2 * _AN_APPROVAL * given.approvals
+    plan = Plan(given.seed, given.approvals, given.kills, given.bots, play=play, settle=settle)
     place = Path(tempfile.mkdtemp(prefix="faults-"))
     sys.stdout.write(f"{plan.again}\n")
     sys.stdout.flush()

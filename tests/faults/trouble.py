@@ -100,11 +100,14 @@ class ProcessTrouble:
             victim.may_write(room=True)
 
     async def _look(self, victim: RunningProcess) -> None:
-        """Whoever asks whether it is ready has to hear that it is not. Of a hub apart, every bot has to know it."""
+        """Whoever asks whether it is ready has to hear that it is not: every bot on the hub that has no room.
+
+        A bot whose hub is a process of its own keeps only its records on its disk, and warns of them.
+        """
         concerned = [
             (bot, url)
             for bot, url in zip(self._made.bots, self._made.urls, strict=True)
-            if victim in (bot, self._made.hub) and bot.alive
+            if victim is (self._made.hub or bot) and bot.alive
         ]
         async with aiohttp.ClientSession() as http:
             for bot, url in concerned:
