@@ -169,7 +169,7 @@ class Drive:
             async with asyncio.timeout(max(stage.world.deadline - time.monotonic(), 1)):
                 await asyncio.gather(troubles, *lives)
         except TimeoutError:
-            if troubles.done():
+            if troubles.done() and not troubles.cancelled():
                 troubles.result()  # a process that did not get ready
         finally:
             for task in (troubles, *lives):
