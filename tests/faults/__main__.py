@@ -42,7 +42,9 @@ def main() -> int:
         sys.stdout.write(f"Stopped. Logs and files: {place}\n")
         return 1
     show(result)
-    if not result.shortfall:
+    if result.ended < plan.approvals:
+        sys.stdout.write(f"\nOnly {result.ended} of {plan.approvals} requests came to an end in time.\n")
+    elif not result.shortfall:
         shutil.rmtree(place)
         return 0
     sys.stdout.write(f"\nIt falls short. Again: {plan.again}\nLogs and files: {place}\n")
