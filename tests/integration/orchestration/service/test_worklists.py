@@ -251,6 +251,15 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
     await asking(asked_with=None if token else "ci")
     with pytest.raises(TooManyOpenError):
         await asking(idempotency_key="2")
+
+    async def listed(*there: str, count: int) -> None:
+        """A new process knows of what the worklist has, which comes a moment after the request."""
+        while not (
+            set(there) <= (open_ := (await state(client, "U0RITA")).open).keys() and len(open_) == count
+        ):
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(listed(first, count=4), PATIENCE)
     # What an operator stops says nothing to the worklist, and is noticed all the same.
     await client.terminate_orchestration(first)
     await client.wait_for_orchestration_completion(first)
@@ -258,6 +267,7 @@ async def test_an_asker_has_no_more_requests_open_than_they_may(world: CoreWorld
     fourth = await asking()
     with pytest.raises(TooManyOpenError):
         await asking()
+    await asyncio.wait_for(listed(fourth, count=4), PATIENCE)
     await service.cancel(fourth, Actor("U0RITA", Via.CHAT))
 
     async def gone() -> None:  # its orchestration goes on until the cards say so
