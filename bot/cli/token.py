@@ -7,7 +7,7 @@ import os
 from typing import Any, Final
 
 from bot import config
-from bot.outbound.signing import callback_secret
+from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
 from bot.security.tokens import FILE, RATE, TokenError, TokenFile
 from bot.terminal import OutputError, complain, report, say
@@ -32,11 +32,12 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     create.add_argument("--rate", type=int, default=RATE, help=f"requests a minute (default {RATE})")
     create.set_defaults(command=_create)
 
-    secret = actions.add_parser(
-        "callback-secret", help="what the receiver of its callbacks verifies them with"
-    )
-    secret.add_argument("name", metavar="NAME")
-    secret.set_defaults(command=_callback_secret)
+    for what, secret_of in (("callback", callback_secret), ("response", response_secret)):
+        secret = actions.add_parser(
+            f"{what}-secret", help=f"what the receiver of its {what}s verifies them with"
+        )
+        secret.add_argument("name", metavar="NAME")
+        secret.set_defaults(command=_receiver_secret, secret_of=secret_of)
 
     actions.add_parser("list", help="every token, without secrets").set_defaults(command=_list)
 
@@ -60,12 +61,12 @@ def _create(given: argparse.Namespace) -> int:
     return 0
 
 
-def _callback_secret(given: argparse.Namespace) -> int:
+def _receiver_secret(given: argparse.Namespace) -> int:
     """Derived, so it can be shown again at any time."""
     settings = config.secret(os.environ)
     if given.name not in {token.name for token in _file().all()}:
         raise TokenError(f"NAME: there is no token {given.name}.")
-    say(callback_secret(Secrets.load(settings, config.data_dir(os.environ)), given.name))
+    say(given.secret_of(Secrets.load(settings, config.data_dir(os.environ)), given.name))
     return 0
 
 

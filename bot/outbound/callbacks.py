@@ -8,7 +8,7 @@ from typing import Final
 
 from bot.outbound.cloud_events import CloudEvents
 from bot.outbound.http_client import HttpClient, host_of
-from bot.outbound.signing import callback_secret, signed
+from bot.outbound.signing import callback_secret, response_secret, signed
 from bot.security.secrets import Secrets
 from orchestration.domain.effects import SendCallbackInput
 from orchestration.domain.errors import DeliveryError, RevokedTokenError
@@ -38,9 +38,11 @@ class CallbackSender:
 
         What a response says was chosen by the program that asked. So none is sent for a token that was revoked since.
         """
-        if callback.format is None and self._revoked(callback.asked_with):
+        is_response = callback.format is None
+        if is_response and self._revoked(callback.asked_with):
             raise RevokedTokenError
-        secret = callback_secret(self._secrets, callback.asked_with)
+        secret_of = response_secret if is_response else callback_secret
+        secret = secret_of(self._secrets, callback.asked_with)
         event, more = callback.event, dict[str, str]()
         if callback.format is EventFormat.CLOUDEVENTS and isinstance(event, dict):
             event, more = (

@@ -11,12 +11,22 @@ from standardwebhooks import Webhook
 from bot.security.secrets import Secrets
 
 CALLBACK: Final = "callback"
+RESPONSE: Final = "response"
 ACTION: Final = "action"
 
 
 def callback_secret(secrets: Secrets, token: str | None) -> str:
     """What the receiver of a token's callbacks verifies with, `whsec_…`. None can forge another token's callbacks."""
     return _secret(secrets, CALLBACK, token or "")
+
+
+def response_secret(secrets: Secrets, token: str | None) -> str:
+    """What the receiver of a token's responses verifies with, `whsec_…`.
+
+    Not the secret of its callbacks: what a response says is the program's own words. Signed like a callback, it could
+    be carried to a receiver of callbacks, and would say yes there.
+    """
+    return _secret(secrets, RESPONSE, token or "")
 
 
 def action_secret(secrets: Secrets, policy: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.cli.main import main
-from bot.outbound.signing import callback_secret
+from bot.outbound.signing import callback_secret, response_secret
 from bot.security.secrets import Secrets
 from orchestration.domain.request import Choice, Via
 from orchestration.service.approvals import Actor
@@ -253,14 +253,14 @@ async def test_a_url_gets_its_event_signed_once_decided_and_again_after_a_stop(t
         assert set(place.paths) == {"/instances/order-1/raiseEvent/Approval%20Event?code=s3cret"}
         assert len(place.ids) == 1
         view = await api.service.view(request_id)
-        secret = callback_secret(
-            Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), view.request.asked_with
-        )
+        secrets, asked_with = Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), view.request.asked_with
         outcome = (await api.service.status(request_id)).outcome
         assert outcome is not None
         for headers, body in place.got:
-            told = Webhook(secret).verify(body, headers)
+            told = Webhook(response_secret(secrets, asked_with)).verify(body, headers)
             assert told == {"yes": True, "words": "approved by U0ADA", "proof": outcome.receipt}
+            with pytest.raises(WebhookVerificationError):
+                Webhook(callback_secret(secrets, asked_with)).verify(body, headers)
 
 
 async def test_a_url_that_is_gone_ends_the_tries_and_its_key_is_told_to_nobody(own_api: ApiWorld) -> None:
