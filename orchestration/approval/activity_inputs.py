@@ -194,6 +194,7 @@ class ActivityInputs:
             request_id=record.request_id,
             target=Notified(id=target.instance_id or "", event=target.event_name or ""),
             orchestration=record.request.responds_to or "",
+            since=record.request.responds_since,
             asked_with=record.request.asked_with,
             data=payload,
             attempt=attempt,

@@ -32,7 +32,12 @@ class OutcomeActivities:
         What the service alone stamps is left out: no token asked, and no key makes it the same as another request.
         """
         try:
-            stamped = {"asked_with": None, "idempotency_key": None, "responds_to": None}
+            stamped = {
+                "asked_with": None,
+                "idempotency_key": None,
+                "responds_to": None,
+                "responds_since": None,
+            }
             asked = given.model_copy(update=stamped)
             known = taken(asked, self._book(), self._ids)
             return Taken(given=known.model_copy(update={"asked_without_seal": True}))

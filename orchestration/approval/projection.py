@@ -128,6 +128,7 @@ def outcome_event(record: Record) -> dict[str, Any]:
             "notify_instance",
             "respond",
             "responds_to",
+            "responds_since",
         },
     )
     return {

@@ -85,7 +85,7 @@ def progress_of(state: OrchestrationState) -> Progress:
             policy=given.request.policy,
             title=given.request.title,
             requester=given.request.requester,
-            asked_at=state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC),
+            asked_at=made_at(state),
             nonce=given.nonce,
             digest=given.request.digest(),
             answered=given.state.answered if given.state else 0,
@@ -103,6 +103,11 @@ def progress_of(state: OrchestrationState) -> Progress:
         nonce=given.nonce,
     )
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})
+
+
+def made_at(state: OrchestrationState) -> datetime:
+    """When the instance was made. A later one of the same ID has another time; continuing as new changes none."""
+    return state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC)
 
 
 class _Start(Recorded):

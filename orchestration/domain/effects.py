@@ -133,13 +133,14 @@ class SendCallbackInput(Recorded):
 class NotifyInstanceInput(Recorded):
     """Input of `notify_instance`: raise that event, with the outcome, on an orchestration that waits for it.
 
-    `orchestration` is whose instance it has to be. Where it is given, the event is a response: an instance that is gone
-    is a failure, and `asked_with` names the token.
+    `orchestration` is whose instance it has to be, and `since` is when that was made. Where they are given, the event
+    is a response: an instance that is gone is a failure, and `asked_with` names the token.
     """
 
     request_id: str
     target: Notified
     orchestration: str | None = None
+    since: datetime | None = None
     asked_with: str | None = None
     data: JsonValue
     attempt: int = Field(ge=1)

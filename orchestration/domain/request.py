@@ -114,6 +114,10 @@ class ApprovalRequest(Model):
         default=None,
         description="Whom the service found `respond` to name, and admitted: an orchestration, or the origin of a URL",
     )
+    responds_since: datetime | None = Field(
+        default=None,
+        description="When the instance that `respond` names was made; a later one of its ID is another",
+    )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
     @model_validator(mode="before")

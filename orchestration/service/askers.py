@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 
 from orchestration.approval.state import ApprovalInput
-from orchestration.approval.status import OVER, progress_of
+from orchestration.approval.status import OVER, made_at, progress_of
 from orchestration.domain.effects import AskedOutcome, NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.errors import (
     DeliveryError,
@@ -70,6 +70,10 @@ class HubAskers:
         if given.orchestration is not None and state.name != given.orchestration:
             raise DeliveryError(
                 f"{target.id} is an instance of {state.name} now, and {given.orchestration} was to get the answer."
+            )
+        if given.orchestration is not None and made_at(state) != given.since:
+            raise DeliveryError(
+                f"{target.id} was started again since, and asks something else: it gets no answer to this."
             )
         with translated(named):
             raising = self._client.raise_orchestration_event(target.id, target.event, data=given.data)

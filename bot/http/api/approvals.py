@@ -161,12 +161,13 @@ class ApprovalRoutes:
         ask = await call.body(NewApproval)
         if ask.notify_instance is not None:
             await self._check_notified(call, ask.notify_instance)
-        responds_to = None
+        responds_to, responds_since = None, None
         if ask.respond is not None:
-            responds_to = await admitted_receiver(call.token, ask.respond, self._operations)
+            responds_to, responds_since = await admitted_receiver(call.token, ask.respond, self._operations)
         request = ApprovalRequest(
             **ask.model_dump(),
             responds_to=responds_to,
+            responds_since=responds_since,
             requester=call.token.owner,
             asked_with=call.token.name,
             idempotency_key=_key(call),

@@ -6,11 +6,12 @@ the receivers that its scopes name, and no other.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from bot.http.api.problems import Problem
 from bot.security.tokens import RESPOND, Token
-from orchestration.approval.status import OVER
+from orchestration.approval.status import OVER, made_at
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.responses import ResponseTarget
 from orchestration.service.operations import Operations
@@ -18,8 +19,10 @@ from orchestration.service.operations import Operations
 _NO_SCOPE: Final = f"respond needs a token of scope {RESPOND}ORCHESTRATION; this one has none such."
 
 
-async def admitted_receiver(token: Token, target: ResponseTarget, operations: Operations) -> str:
-    """Whom the target names: the orchestration whose instance it is, or the origin of the URL.
+async def admitted_receiver(
+    token: Token, target: ResponseTarget, operations: Operations
+) -> tuple[str, datetime | None]:
+    """Whom the target names: the orchestration and when its instance was made, or the origin of the URL.
 
     Raises `Problem` without the scope, and for an instance that is not there or has ended; and what
     `Operations.check_event` raises for an instance or an event of Countersign's own. Whose an instance is, is looked
@@ -28,7 +31,7 @@ async def admitted_receiver(token: Token, target: ResponseTarget, operations: Op
     if target.origin is not None:
         if target.origin not in token.receivers:
             raise Problem("forbidden", f"respond.url: this token lacks the scope {RESPOND}{target.origin}.")
-        return target.origin
+        return target.origin, None
     if not any("://" not in receiver for receiver in token.receivers):
         raise Problem("forbidden", _NO_SCOPE)
     instance_id = target.instance_id or ""
@@ -43,7 +46,7 @@ async def admitted_receiver(token: Token, target: ResponseTarget, operations: Op
         )
     if state.runtime_status in OVER:
         raise _refused("instance_id", f"{instance_id} has ended, so nobody waits there")
-    return state.name
+    return state.name, made_at(state)
 
 
 def _refused(field: str, detail: str) -> Problem:

@@ -193,20 +193,20 @@ async def test_a_payload_that_would_mislead_is_refused_by_its_field(api: ApiWorl
     assert (answer.status, answer.fields) == (422, {"respond"})
 
 
-@pytest.mark.parametrize("kind", ["stumbles_not", "approval"])
+@pytest.mark.parametrize("kind", ["stumbles_not", "approval", "listener"])
 async def test_whose_the_instance_is_is_looked_at_again_when_it_is_decided(api: ApiWorld, kind: str) -> None:
-    """Meanwhile the one that asked is forgotten, and another has its ID: somebody else's, or one of ours."""
+    """Meanwhile the one that asked is forgotten, and another has its ID: of others, of ours, or of the same kind."""
     waiting = await listening(api)
     asker = api.token("flow", "U0RITA", "request", "respond:listener")
     request_id = await api.ask(asker, respond={"instance_id": waiting, "event_name": "ApprovalEvent"})
     await api.client.terminate_orchestration(waiting)
     await api.client.wait_for_orchestration_completion(waiting, timeout=20)
     await api.client.purge_orchestration(waiting)
-    await api.client.schedule_new_orchestration(kind, input={}, instance_id=waiting)
+    await api.client.schedule_new_orchestration(kind, input="ApprovalEvent", instance_id=waiting)
     await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id)
     line = await said_under(api, request_id, f"orchestration {waiting[:20]}")
-    told = "an instance of Countersign's own" if kind == "approval" else f"is an instance of {kind} now"
-    assert told in line
+    told = {"approval": "an instance of Countersign's own", "listener": "was started again since"}
+    assert told.get(kind, f"is an instance of {kind} now") in line
     past = await api.client.get_orchestration_history(waiting)
     assert "EventRaisedEvent" not in [type(event).__name__ for event in past]
 
