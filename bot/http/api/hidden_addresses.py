@@ -25,10 +25,14 @@ def without_paths(value: Any) -> Any:
 
 def text_without_paths(text: Any) -> Any:
     """The same for JSON as a text, as a history has it. What is no such text stays as it is."""
-    if not isinstance(text, str) or "://" not in text:
+    if not isinstance(text, str):
         return text
     try:
-        return json.dumps(without_paths(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        value = json.loads(
+            text
+        )  # other programs write a slash in more ways than one, so the text itself says nothing
+        cut = without_paths(value)
+        return text if cut == value else json.dumps(cut, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         return text
 

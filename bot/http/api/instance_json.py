@@ -72,7 +72,10 @@ def _outcome(state: OrchestrationState) -> Outcome | None:
 def _input(state: OrchestrationState) -> Any:
     """What it was given. Of our own, addresses are shown without what may be a secret in them."""
     given = json_text.shown(state.serialized_input)
-    return without_paths(given) if is_own_orchestration(state.name) else given
+    if not is_own_orchestration(state.name):
+        return given
+    # It is a text where another program wrote it in a way that not everybody reads alike.
+    return text_without_paths(given) if isinstance(given, str) else without_paths(given)
 
 
 def event_json(event: dict[str, Any], kind: str, *, own: bool, with_output: bool) -> dict[str, Any]:
