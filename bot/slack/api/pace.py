@@ -6,6 +6,7 @@ timers. No thread sleeps, and what goes to other channels, or edits a card, wait
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Hashable
@@ -21,9 +22,13 @@ FORGOTTEN: Final = 3600.0  # seconds after which nobody will come back for a tur
 
 @dataclass
 class _Channel:
-    """`free` is when the first turn begins that nobody has. Nothing takes the turn of an `urgent` one of `kept`."""
+    """`free` is when the first turn begins that nobody has, and `went` when the last message did.
+
+    Nothing takes the turn of an `urgent` one of `kept`.
+    """
 
     free: float = 0.0
+    went: float = -math.inf
     kept: dict[Hashable, float] = field(default_factory=dict)
     urgent: set[Hashable] = field(default_factory=set)
 
@@ -59,8 +64,13 @@ class Pace:
     def _turn(self, turns: _Channel, message: Hashable, *, urgent: bool) -> float:
         now = time.monotonic()
         at = turns.kept.pop(message, None)
-        # Whoever comes for a turn that has long passed goes to the end, or all who are late would come back at once.
-        if at is None or at < now - self._interval:
+        late = at is not None and at < now - self._interval
+        # Whoever comes for a turn that has long passed goes at once where nothing goes: at the end they would come late
+        # again. Else they go to the end, or all who are late would come back at once.
+        if late and turns.went + self._interval - NEAR <= now:
+            at = now
+            turns.free = max(turns.free, now + self._interval)
+        elif at is None or late:
             at = self._take(turns, now)
             if urgent:
                 at = self._swap(turns, at, now)
@@ -71,7 +81,8 @@ class Pace:
                 turns.urgent.add(message)
             self._forget(turns, now)
             raise ThrottledError(at - now)
-        return at - now
+        turns.went = max(at, now)
+        return turns.went - now
 
     def _swap(self, turns: _Channel, at: float, now: float) -> float:
         """The first turn that is kept for something less urgent, which gets the turn `at` instead."""

@@ -104,6 +104,24 @@ def test_whoever_comes_late_goes_to_the_end_instead_of_all_at_once(monkeypatch: 
     assert (clock.slept, told) == ([], [1.0, 2.0, 3.0])  # 2 went at once
 
 
+def test_those_who_all_come_back_late_go_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that is busy: whoever was sent to the end for it would come back late from there too."""
+    clock = _Clock()
+    monkeypatch.setattr(pace_module, "time", clock)
+    pace = Pace(1.0)
+    coming, gone = dict.fromkeys(range(10), 0.0), []
+    while coming and clock.now < 60:
+        number = min(coming, key=coming.__getitem__)
+        clock.now = coming.pop(number)
+        try:
+            pace.wait("C0A", number)
+        except ThrottledError as error:
+            coming[number] = clock.now + error.retry_after + 1.5
+        else:
+            gone.append(clock.now)
+    assert gone == [0.0, *(number + 1.5 for number in range(1, 10))]
+
+
 def test_whoever_comes_back_a_little_late_goes_at_once_and_puts_nobody_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
