@@ -15,7 +15,7 @@ from orchestration.domain.errors import HubUnavailableError, TryFailedError, Unk
 from orchestration.domain.names import EventName, IdPrefix
 from orchestration.domain.request import OWED_ANSWER, VERSION
 from orchestration.service.approvals import ApprovalService, Ticket
-from orchestration.service.calls import ours, translated, within_budget
+from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_budget
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 
@@ -85,7 +85,8 @@ class HubAnswers:
 
     async def _verdict(self, awaited: AwaitedVerdict) -> str:
         ticket = Ticket(awaited.request_id, awaited.command_id, awaited.fingerprint, retries=awaited.retries)
-        verdict = await self._service.verdict(ticket, timeout=0)
+        # Nobody waits here, so a hub that is slow, or far away, has its time.
+        verdict = await self._service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
         if verdict.reason is Reason.NO_ANSWER_YET:
             raise TryFailedError(NOT_HANDLED, maybe_done=False)
         return awaited.accepted if verdict.reason is Reason.RECORDED else sentence(verdict)

@@ -283,9 +283,16 @@ class ApprovalService:
             return Reason.DELEGATE_UNFIT
         return None
 
-    async def verdict(self, ticket: Ticket, *, timeout: float = 10.0) -> Verdict:  # noqa: ASYNC109 - a bound on the wait, not on the work
+    async def verdict(
+        self,
+        ticket: Ticket,
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 - a bound on the wait, not on the work
+        last_look: float = SHORTEST_LOOK,
+    ) -> Verdict:
         """The verdict on the command; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
 
+        The last look at it may take `last_look` seconds, also where the time is up.
         The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
         """
         if ticket.known:
@@ -296,7 +303,7 @@ class ApprovalService:
             while True:
                 await watch.next(max(deadline - clock.time(), 0))
                 # A look waits for a hub that is away, but never for longer than the caller does.
-                left = max(deadline - clock.time(), SHORTEST_LOOK)
+                left = max(deadline - clock.time(), last_look)
                 with contextlib.suppress(HubUnavailableError, TimeoutError):
                     async with asyncio.timeout(left):
                         state = await self._known(ticket.request_id)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from durabletask.client import OrchestrationState
 
 from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
 from orchestration.domain.errors import DeliveryError, ThrottledError
 from orchestration.domain.request import Choice
-from orchestration.service.answers import OwedAnswers
-from orchestration.service.approvals import Ticket
+from orchestration.service.answers import HubAnswers, OwedAnswers
+from orchestration.service.approvals import ApprovalService, Ticket
 from tests.support.board import Board
+from tests.support.book import CORE
 from tests.support.challenges import begun, code_in, other
-from tests.support.core_world import CoreWorld, by
+from tests.support.core_world import SLACK, CoreWorld, by, request_ids
 
 SAM, PLACE = "U0SAM", "C0PURCHASES"
 REFUSED = "You are not one of the approvers of this request, so nothing changed."
@@ -74,6 +78,25 @@ async def test_a_verdict_is_told_once_there_is_one(world: CoreWorld, board: Boar
     await world.hasten(lambda: bool(board.said))
     await world.completed(debt)
     assert board.said == [(SAM, PLACE, REFUSED)]
+
+
+async def test_a_verdict_is_found_on_a_hub_that_is_slow_or_far_away(
+    world: CoreWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await world.ask()
+    handled = await press(world, request_id, "first")
+    client = world.connection.client()
+    look = client.get_orchestration_state
+
+    async def slowly(*given: Any, **named: Any) -> OrchestrationState | None:
+        await asyncio.sleep(0.3)
+        return await look(*given, **named)
+
+    monkeypatch.setattr(client, "get_orchestration_state", slowly)
+    answers = HubAnswers(ApprovalService(client, lambda: CORE, SLACK, request_ids("core")), None)
+    awaited = AwaitedVerdict(request_id=request_id, command_id="first", fingerprint=handled.fingerprint)
+    assert await asyncio.to_thread(answers.find, OwedAnswer(person=SAM, verdict=awaited)) == REFUSED
+    await client.close()
 
 
 async def test_a_command_that_came_in_while_the_request_ended_is_told_that(
