@@ -8,7 +8,7 @@ handled, it is told from here. An answer that was told and not reported so comes
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from durabletask.task import OrchestrationContext, when_any
@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 # So long whoever took the act has to tell the person: they wait so long for a verdict.
 FIRST_TURN: Final = timedelta(seconds=10)
 RETRIED_FOR: Final = timedelta(days=1)
+# So long it is told where they acted. The chat system keeps what only one sees for nobody who has left since, so it is
+# told directly after that.
+STILL_THERE: Final = timedelta(minutes=1)
 
 
 class TellAnswer(OutboxItem):
@@ -36,10 +39,15 @@ class TellAnswer(OutboxItem):
 
 def owed_answer(ctx: OrchestrationContext, given: OwedAnswer) -> Durable[None]:
     """Waits until it is told by somebody else, and then tries for a day."""
+    owed_since = clock.now(ctx)
     inbox = Inbox(ctx, EventName.ANSWER_TOLD)
-    yield when_any([*inbox.waits(), clock.timer(ctx, clock.now(ctx) + FIRST_TURN)])
+    yield when_any([*inbox.waits(), clock.timer(ctx, owed_since + FIRST_TURN)])
     outbox: Outbox[TellAnswer, Delivery] = Outbox(
-        ctx, lambda: clock.now(ctx), dict[str, Lane[TellAnswer]](), _AnswerTelling(ctx, given), Delivery
+        ctx,
+        lambda: clock.now(ctx),
+        dict[str, Lane[TellAnswer]](),
+        _AnswerTelling(ctx, given, owed_since),
+        Delivery,
     )
     outbox.put("tell", TellAnswer(give_up=RETRIED_FOR))
     while inbox.take() is None:
@@ -52,12 +60,16 @@ def owed_answer(ctx: OrchestrationContext, given: OwedAnswer) -> Durable[None]:
 class _AnswerTelling:
     """What the outbox asks."""
 
-    def __init__(self, ctx: OrchestrationContext, given: OwedAnswer) -> None:
+    def __init__(self, ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime) -> None:
+        self._ctx = ctx
         self._given = given
+        self._owed_since = owed_since
         self._log = ctx.create_replay_safe_logger(log)
 
     def build(self, item: TellAnswer, attempt: int, *, maybe_done: bool) -> tuple[str, OwedAnswer]:  # noqa: ARG002 - what only they see cannot be looked for
-        return item.activity, self._given.model_copy(update={"attempt": attempt})
+        left = clock.now(self._ctx) - self._owed_since > STILL_THERE
+        place = None if left else self._given.place
+        return item.activity, self._given.model_copy(update={"attempt": attempt, "place": place})
 
     def done(self, item: TellAnswer, result: Delivery) -> None:
         """Nothing follows."""

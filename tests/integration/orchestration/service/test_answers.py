@@ -55,6 +55,17 @@ async def test_what_was_told_meanwhile_is_not_told_again(
     assert board.said == []
 
 
+async def test_what_is_told_late_is_told_directly(world: CoreWorld, board: Board, owed: OwedAnswers) -> None:
+    """In a channel nobody finds what only they see, unless they look at it just then."""
+    board.problems["tell_privately"] = [ThrottledError(60)]
+    debt = await owed.owe(OwedAnswer(person=SAM, place=PLACE, words="Nothing changed."), "an act")
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.hasten(lambda: bool(board.said))
+    await world.completed(debt)
+    assert board.said == [(SAM, None, "Nothing changed.")]
+
+
 async def test_what_can_never_be_told_ends(world: CoreWorld, board: Board, owed: OwedAnswers) -> None:
     board.problems["tell_privately"] = [DeliveryError("user_not_found")]
     debt = await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "an act")
