@@ -9,7 +9,7 @@ from slack_bolt.async_app import AsyncApp
 from bot.slack.input import target
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.verdicts import answer, answer_words
+from bot.slack.listeners.verdicts import answer, answer_words, correct
 from bot.slack.messages.cards import ENTER_CODE
 from bot.slack.views.code_form import ENTER_CODE_FORM, TYPED, CodeOrigin, code_form, read_code
 from orchestration.challenge.models import ChallengeStatus
@@ -51,16 +51,16 @@ def register(app: AsyncApp, service: ApprovalService, challenges: ChallengeServi
         digits = challenges.codes.digits_of(read_code(interaction.view))
         if digits is None:
             words = NOT_A_CODE.format(digits=challenges.codes.digits)
-            await interaction.ack(response_action="errors", errors={TYPED: words})
+            await correct(interaction, TYPED, words)
             return
         before = await challenges.status(challenge)
         if before.user != interaction.person:
-            await interaction.ack(response_action="errors", errors={TYPED: NO_CODE})
+            await correct(interaction, TYPED, NO_CODE)
             return
         after = await challenges.answer_read(before, digits, interaction.id, patience=interaction.ack_left())
         judged = result_for(after, interaction.id)
         if judged is not None and not judged.right and judged.attempts_left > 0:
-            await interaction.ack(response_action="errors", errors={TYPED: typed_code(after, judged)})
+            await correct(interaction, TYPED, typed_code(after, judged))
         elif judged is None and after.status is ChallengeStatus.WAITING:
             awaited = AwaitedCode(challenge=challenge, command_id=interaction.id)
             owed = OwedAnswer(person=interaction.person, place=interaction.channel, code=awaited)

@@ -56,6 +56,14 @@ async def answer_words(interaction: Interaction, words: str, say: Say | None = N
     await answer(interaction, (say or interaction.tell)(words), owed)
 
 
+async def correct(interaction: Interaction, field: str, words: str) -> None:
+    """Says at `field` of the form what is wrong with it; apart where Slack does not wait for that any more."""
+    if interaction.acked:
+        await answer_words(interaction, words)
+    else:
+        await interaction.ack(response_action="errors", errors={field: words})
+
+
 async def answer_press(
     interaction: Interaction,
     service: ApprovalService,
@@ -105,7 +113,7 @@ async def answer_submission(
     elif verdict.accepted:
         await interaction.done()
     else:
-        await interaction.ack(response_action="errors", errors={field: sentence(verdict)})
+        await correct(interaction, field, sentence(verdict))
 
 
 async def answer_command(

@@ -8,7 +8,7 @@ from bot.slack.input.draft import to_request
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.verdicts import answer_submission, answer_words
+from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
 from bot.slack.messages.notices import asked
 from bot.slack.views import decision_forms
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
@@ -38,8 +38,7 @@ def _asking(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
             )
             request_id = await asks.start(interaction, request)
         except InvalidRequestError as error:
-            errors = {block_of(error.field, interaction.view): str(error)}
-            await interaction.ack(response_action="errors", errors=errors)
+            await correct(interaction, block_of(error.field, interaction.view), str(error))
             return
         await answer_words(interaction, asked(request, request_id, policies[request.policy]))
 
@@ -128,6 +127,6 @@ async def _say(
             command_id=interaction.id,
         )
     except InvalidRequestError as error:
-        await interaction.ack(response_action="errors", errors={form.field: str(error)})
+        await correct(interaction, form.field, str(error))
         return
     await answer_submission(interaction, service, ticket, form.field)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.verdicts import answer
+from bot.slack.listeners.verdicts import answer, answer_submission
 from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.request import Status
 from orchestration.service.answers import OwedAnswers
+from orchestration.service.approvals import Ticket
 from tests.support.messages import Message, says
 from tests.support.simulated import fault, no_faults
 from tests.support.slack import PURCHASES, ask, deliver, pressed
@@ -162,3 +166,16 @@ async def test_what_the_process_says_itself_after_the_ack_is_not_said_again(
     else:
         await world.eventually(lambda: bool(told(world, "U0SAM")))
     assert told(world, "U0SAM") == ([] if has_it else ["Nothing changed."])
+
+
+async def test_what_is_wrong_with_a_form_is_told_apart_where_slack_waits_no_longer(
+    world: World, late: Interaction
+) -> None:
+    late.refuse()
+    client = AsyncWebClient(token="xoxb-test", base_url=world.simulator.api_url)
+    body = {**late.body, "type": "view_submission", "channel": {"id": PURCHASES}}
+    form = replace(late, body=body, client=client)
+    refused = Verdict(command_id="late", reason=Reason.ALREADY_ENDED, ended_as=Status.APPROVED)
+    ticket = Ticket("purchase-k7m2x9qd", "late", "0" * 32, known=refused)
+    await answer_submission(form, world.app.service, ticket, "comment")
+    assert told(world, "U0SAM") == [ENDED]
