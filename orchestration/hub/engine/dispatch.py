@@ -139,9 +139,19 @@ class Dispatcher:
     def lease(self, token: str, kind: WorkItemKind) -> Lease:
         """What was dispatched under a completion token.
 
-        Raises StaleError where it was dispatched again, completed, or never dispatched.
+        Raises StaleError where it was handed in, dispatched again, completed, or never dispatched.
         """
         return self._leases.find(token, kind)
+
+    def hand_in(self, token: str) -> None:
+        """A worker's answer waits to be written, for as long as a disk is full: nobody else is to do the work again.
+
+        `apply` or `unanswered` ends that.
+        """
+        lease = self._leases.get(token)
+        if lease is not None:
+            lease.handed_in = True
+            self._queue.remove(lease.ready)
 
     def abandon(self, token: str, kind: WorkItemKind) -> float:
         """Take an item back from its worker.
@@ -173,10 +183,12 @@ class Dispatcher:
         world: while a disk is full, it must not do so every few seconds.
         """
         lease = self._leases.get(token)
-        if lease is None or lease.worker is None:
+        if lease is None or (lease.worker is None and not lease.handed_in):
             return None
-        lease.worker.tokens[lease.ready.kind].discard(token)
-        lease.worker = None
+        lease.handed_in = False
+        if lease.worker is not None:
+            lease.worker.tokens[lease.ready.kind].discard(token)
+            lease.worker = None
         pause = self._leases.pause((lease.ready.kind, lease.ready.key))
         return lease.ready, self._lost_s if lease.ready.kind is WorkItemKind.ACTIVITY else pause
 

@@ -29,7 +29,8 @@ class Lease:
 
     `worker` is None once the worker has hung up, went silent, or held the item for too long. `expires` is in seconds
     of `time.monotonic`. `work` is what the completion is applied to; of an activity it is the key. `lacking` is set
-    where the worker said that it has not registered this. `replaced` is the lease before this one, with its token.
+    where the worker said that it has not registered this. `handed_in` is set while an answer waits to be written: it is
+    nobody's work then, whatever becomes of the worker. `replaced` is the lease before this one, with its token.
     """
 
     ready: ReadyWork
@@ -37,6 +38,7 @@ class Lease:
     expires: float
     work: Turn | EntityBatch | int
     lacking: bool = False
+    handed_in: bool = False
     replaced: "tuple[str, Lease] | None" = None
 
 
@@ -64,9 +66,12 @@ class Leases:
         return self._leases.get(token)
 
     def find(self, token: str, kind: WorkItemKind) -> Lease:
-        """The lease of this token. Raises StaleError where its work was dispatched again, completed, or never given."""
+        """The lease of this token.
+
+        Raises StaleError where its work was handed in, dispatched again, completed, or never given.
+        """
         lease = self._leases.get(token)
-        if lease is None or lease.ready.kind is not kind:
+        if lease is None or lease.handed_in or lease.ready.kind is not kind:
             raise StaleError(
                 "This completion token is no longer valid: the work was completed, or dispatched again."
             )
@@ -77,9 +82,12 @@ class Leases:
         return self._token_of.get(item)
 
     def is_held(self, item: WorkKey) -> bool:
-        """Whether a worker has this item."""
+        """Whether a worker has this item, or has handed it in."""
         token = self._token_of.get(item)
-        return token is not None and self._leases[token].worker is not None
+        if token is None:
+            return False
+        lease = self._leases[token]
+        return lease.handed_in or lease.worker is not None
 
     def add(self, token: str, lease: Lease, worker: ConnectedWorker) -> None:
         """The item was dispatched to this worker. Its last token is not valid any more."""
@@ -135,5 +143,5 @@ class Leases:
         return [
             (token, lease)
             for token, lease in self._leases.items()
-            if lease.worker is not None and lease.expires <= now
+            if lease.worker is not None and not lease.handed_in and lease.expires <= now
         ]

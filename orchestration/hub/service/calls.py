@@ -5,6 +5,7 @@ A call returns its answer, a `Change` for the group commit, or a coroutine where
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine
@@ -237,7 +238,7 @@ class TaskHubService:
 
     def CompleteOrchestratorTask(self, response: pb.OrchestratorResponse) -> Completion:
         if response.isPartial or response.requiresHistory:
-            self._unanswered(response.completionToken)
+            self._unusual(response.completionToken, WorkItemKind.TURN)
             raise errors.UnsupportedError(
                 "This hub accepts an orchestrator's answer only in one piece, and always sends whole histories."
             )
@@ -268,7 +269,7 @@ class TaskHubService:
 
     def CompleteEntityTask(self, result: pb.EntityBatchResult) -> Completion:
         if result.requiresState:
-            self._unanswered(result.completionToken)
+            self._unusual(result.completionToken, WorkItemKind.ENTITY)
             raise errors.UnsupportedError("This hub always sends an entity's state with its operations.")
         lease = self._dispatcher.lease(result.completionToken, WorkItemKind.ENTITY)
         batch = _batch(lease)
@@ -300,7 +301,14 @@ class TaskHubService:
             tx.after_commit.completed_tokens.append(token)
             return answer
 
+        self._dispatcher.hand_in(token)
         return Completion(finish, partial(self._unanswered, token))
+
+    def _unusual(self, token: str, kind: WorkItemKind) -> None:
+        """The worker answered in a way that is not served, and is done with the work, unless it had handed it in."""
+        with contextlib.suppress(errors.StaleError):
+            self._dispatcher.lease(token, kind)
+            self._unanswered(token)
 
     def _unanswered(self, token: str) -> None:
         taken = self._dispatcher.unanswered(token)

@@ -301,12 +301,14 @@ async def test_a_commit_that_fails_takes_no_token_with_it(db: sqlite3.Connection
         raise OSError("no space left")
 
     before, store.before_commit = store.before_commit, full
+    refused_answer = service.CompleteOrchestratorTask(answer)
     refusals = await asyncio.gather(
         store.run(service.TerminateInstance(pb.TerminateRequest(instanceId="one"))),
-        store.run(service.CompleteOrchestratorTask(answer).change),
+        store.run(refused_answer.change),
         return_exceptions=True,
     )
     assert [type(refusal) for refusal in refusals] == [OSError, OSError]
+    refused_answer.failed()
     store.before_commit = before
     await store.run(service.CompleteOrchestratorTask(answer).change)
     assert store.read(lambda tx: instances.find(tx, "one"))["output"] == '"end"'

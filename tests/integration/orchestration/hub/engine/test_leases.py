@@ -19,6 +19,7 @@ from orchestration.hub import Hub, SystemClock
 from orchestration.hub.engine import instances, turns
 from orchestration.hub.engine.dispatch import Dispatcher
 from orchestration.hub.engine.workers import LOOKS, ConnectedWorker
+from orchestration.hub.errors import StaleError
 from orchestration.hub.storage import file
 from orchestration.hub.storage.transaction import AfterCommit, Transaction, WorkItemKind
 from orchestration.hub.transport import frames
@@ -306,3 +307,31 @@ def test_an_activity_whose_answer_was_refused_waits_before_it_acts_again(tx: Tra
     assert not dispatcher.can_dispatch
     dispatcher.offer(taken[0])
     assert dispatcher.can_dispatch
+
+
+@pytest.mark.parametrize("how", ["hangs up", "hung up", "silent", "late"])
+def test_what_was_handed_in_and_waits_for_the_disk_is_nobody_elses(tx: Transaction, how: str) -> None:
+    """A full disk may keep it waiting for hours, and its worker may be started again meanwhile."""
+    dispatcher = Dispatcher(60, lost_s=0)
+    worker, stream, token = holding(dispatcher, tx)
+    if how == "hung up":
+        dispatcher.disconnect(worker)
+    dispatcher.hand_in(token)
+    if how == "hangs up":
+        dispatcher.disconnect(worker)
+    elif how == "silent":
+        silenced(dispatcher, stream)
+    elif how == "late":
+        dispatcher.answer_lost(stream.peer)
+        dispatcher.look()
+    other = RecordingStream()
+    dispatcher.connect(pb.GetWorkItemsRequest(), other)
+    dispatcher.dispatch(tx)
+    assert other.taken() + stream.taken() == []
+    with pytest.raises(StaleError):
+        dispatcher.lease(token, WorkItemKind.TURN)
+    taken = dispatcher.unanswered(token)
+    assert taken is not None, "the hub could not take it after all"
+    dispatcher.offer(taken[0])
+    dispatcher.dispatch(tx)
+    assert len(other.taken() + stream.taken()) == 1

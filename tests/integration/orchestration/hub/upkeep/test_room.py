@@ -49,6 +49,27 @@ def test_a_full_disk_is_a_problem_until_there_is_room_and_no_work_is_done_twice(
     sound(path)
 
 
+def test_what_waits_for_room_is_not_done_again_by_a_worker_that_comes_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    with Hub(path) as hub, ThreadPoolExecutor(2) as elsewhere:
+        tested_hub = HubUnderTest(hub.address)
+        tested_hub.start("any", instance_id="one")
+        with RawWorker(hub.address) as worker:
+            worker.answer(worker.take(), schedule(1))
+            item = worker.take()
+            with room_for(log_of(path), 0):
+                finishing = elsewhere.submit(worker.finish, item)
+                eventually(hub.problem, "the problem")
+                twice = elsewhere.submit(worker.finish, item)
+                assert "no longer valid" in str(twice.exception(timeout=5))
+                worker.hang_up()
+                with RawWorker(hub.address) as again, suppress(queue.Empty):
+                    while True:
+                        assert again.take(timeout=0.3).HasField("orchestratorRequest")
+            finishing.result(timeout=10)
+        tested_hub.close()
+
+
 def test_a_hub_that_stops_on_a_full_disk_leaves_the_work_to_the_next(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     with Hub(path) as hub, ThreadPoolExecutor(1) as elsewhere:
