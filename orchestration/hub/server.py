@@ -251,7 +251,7 @@ class Hub:
         housekeeper = housekeeping.Housekeeper(store, self.clock, self._retention)
         self._store, self._timer_loop, self._housekeeper = store, timer_loop, housekeeper
         room_keeper = self._room_keeper = room.RoomKeeper(store)
-        _connect(store, dispatcher, waiters, timer_loop)
+        _connect(store, dispatcher, waiters, timer_loop, room_keeper)
         store.on_change = self._time_keeper.note
         self._unfinished = recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
@@ -285,7 +285,11 @@ class Hub:
 
 
 def _connect(
-    store: GroupCommitStore, dispatcher: Dispatcher, waiters: Waiters, timer_loop: timers.TimerLoop
+    store: GroupCommitStore,
+    dispatcher: Dispatcher,
+    waiters: Waiters,
+    timer_loop: timers.TimerLoop,
+    room_keeper: room.RoomKeeper,
 ) -> None:
     """Let the dispatcher, the waiting calls and the timers act on what the store commits."""
 
@@ -303,7 +307,9 @@ def _connect(
         task.add_done_callback(running.discard)
 
     def after_batch() -> bool:
-        more = dispatcher.can_dispatch and store.read_all(dispatcher.dispatch)
+        # Without room nothing is begun: its answer could not be recorded, and would be lost if the hub were killed.
+        can_dispatch = dispatcher.can_dispatch and room_keeper.problem() is None
+        more = can_dispatch and store.read_all(dispatcher.dispatch)
         while dispatcher.too_long:
             task = asyncio.create_task(_fail_too_long(store, dispatcher.too_long.pop()))
             background(task)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
 
 from orchestration.hub import Hub
 from orchestration.hub.storage.file import log_of
@@ -49,13 +50,14 @@ def test_a_full_disk_is_a_problem_until_there_is_room_and_no_work_is_done_twice(
     sound(path)
 
 
-def test_what_waits_for_room_is_not_done_again_by_a_worker_that_comes_meanwhile(tmp_path: Path) -> None:
+def test_what_waits_for_room_is_not_done_again_and_nothing_else_is_begun_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
+    one_at_a_time = pb.GetWorkItemsRequest(maxConcurrentActivityWorkItems=1)
     with Hub(path) as hub, ThreadPoolExecutor(2) as elsewhere:
         tested_hub = HubUnderTest(hub.address)
         tested_hub.start("any", instance_id="one")
-        with RawWorker(hub.address) as worker:
-            worker.answer(worker.take(), schedule(1))
+        with RawWorker(hub.address, one_at_a_time) as worker:
+            worker.answer(worker.take(), schedule(1), schedule(2))
             item = worker.take()
             with room_for(log_of(path), 0):
                 finishing = elsewhere.submit(worker.finish, item)
@@ -63,10 +65,13 @@ def test_what_waits_for_room_is_not_done_again_by_a_worker_that_comes_meanwhile(
                 twice = elsewhere.submit(worker.finish, item)
                 assert "no longer valid" in str(twice.exception(timeout=5))
                 worker.hang_up()
-                with RawWorker(hub.address) as again, suppress(queue.Empty):
-                    while True:
-                        assert again.take(timeout=0.3).HasField("orchestratorRequest")
-            finishing.result(timeout=10)
+                other = RawWorker(hub.address, pb.GetWorkItemsRequest())
+                with pytest.raises(queue.Empty):
+                    other.take(timeout=0.3)
+            with other:
+                finishing.result(timeout=10)
+                items = [other.take(), other.take()]
+                assert [one.activityRequest.taskId for one in items if one.HasField("activityRequest")] == [2]
         tested_hub.close()
 
 
