@@ -50,8 +50,8 @@ class GroupCommitStore:
     Five functions may be set. `on_change` is called with a transaction that has changed something, and may change more.
     `before_commit` is called with the transaction before each COMMIT, and returns the function that undoes what it did
     if the COMMIT fails. `on_commit` is called after each COMMIT. `after_batch` is called after each batch and after
-    `wake`; it returns whether it wants to be called again at once. `on_full` is called each time the disk has no room
-    for an operation.
+    `wake`, unless another program has the file locked; it returns whether it wants to be called again at once.
+    `on_full` is called each time the disk has no room for an operation.
     """
 
     def __init__(
@@ -146,7 +146,8 @@ class GroupCommitStore:
             batch = [self._queue.popleft() for _ in range(size)]
             if batch:
                 self._run_batch(batch)
-            more = self.after_batch()
+            # Nothing is begun whose result could not be written: it would be refused, and done again and again.
+            more = self._locked_since is None and self.after_batch()
         except Exception as error:  # noqa: BLE001  # logged; whatever it was, the hub must go on serving
             more = False
             if is_locked(error):

@@ -95,6 +95,25 @@ async def test_whoever_has_waited_for_too_long_is_told_why_and_the_others_go_on_
     assert [one.levelname for one in caplog.records] == ["WARNING", "WARNING"], "the lock, and its end"
 
 
+async def test_no_work_is_begun_while_its_result_could_not_be_written(
+    tmp_path: Path, store: GroupCommitStore
+) -> None:
+    begun: list[bool] = []
+
+    def begin() -> bool:
+        begun.append(True)
+        return False
+
+    with locked(tmp_path / "hub.db"):
+        assert isinstance(await starting(store, "hasty", 0.1), LockedError)
+        store.after_batch = begin
+        store.wake()
+        await asyncio.sleep(0.1)
+        assert not begun
+    assert await starting(store, "next") == "next"
+    assert begun
+
+
 async def test_an_operation_that_breaks_is_told_apart_from_one_that_waits(
     tmp_path: Path, store: GroupCommitStore
 ) -> None:
