@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -77,6 +77,9 @@ _TRIED: Final = {
     "members": "looking up who may decide",
     "active_people": "looking up people",
 }
+# Notes and messages wait for their turn in a channel, which takes about one a second.
+_IN_TURN: Final = frozenset({"post_reply_put_off", "send_message_put_off"})
+_USUAL_PAUSE: Final = 2.0  # seconds
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d+)?) s$")
 _TOGETHER: Final = frozenset({"done", "quiet", "trouble"})  # several of these in a row are shown as one step
 
@@ -107,7 +110,7 @@ def story(approval: Json, moments: Iterable[Json], strangers: tuple[str, ...] = 
     """The story of an approval as the API gives it, with its timeline's moments."""
     standing, tone = _STANDING[approval["status"]]
     moments = list(moments)
-    steps = together([_step(moment) for moment in moments])
+    steps = together([_step(moment) for moment in _without_usual_pauses(moments)])
     return Story(
         id=approval["id"],
         title=approval["title"],
@@ -136,6 +139,31 @@ def together(steps: Iterable[StoryStep]) -> list[StoryStep]:
         else:
             told.append(step)
     return told
+
+
+def _without_usual_pauses(moments: Iterable[Json]) -> Iterator[Json]:
+    """All but the short waits for a turn in a channel, with their timers: they say nothing of the request."""
+    pauses, untils = 0, set[str]()
+    for moment in moments:
+        kind, until = moment["kind"], moment["until"]
+        if (
+            kind in _IN_TURN
+            and (asked := _SECONDS.search(moment["text"]))
+            and float(asked[1]) <= _USUAL_PAUSE
+        ):
+            pauses += 1
+        elif (
+            kind == "waiting"
+            and pauses
+            and until
+            and _seconds(until) - _seconds(moment["at"]) <= _USUAL_PAUSE
+        ):
+            pauses -= 1
+            untils.add(until)
+        elif kind == "timer" and until in untils:
+            untils.remove(until)
+        else:
+            yield moment
 
 
 def outsiders(approval: Json, people: People) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from tests.support.order_server import OrderServer
 from tests.support.simulated import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 from tests.support.world import TWILIO_ACCOUNT, TWILIO_NUMBER, TWILIO_TOKEN
 
-_DAYS: Final = 6  # that are skipped at most, until what nobody decides is over
+_DAYS: Final = 30  # that are skipped at most, until what nobody decides is over
 _LOOK: Final = 0.1  # seconds
 _PATIENCE: Final = 20  # times as long as it has to be quiet
 _A_TROUBLE: Final = 2.5  # seconds that one takes, about, with the start after it

@@ -119,6 +119,30 @@ def test_trouble_is_told_with_its_reason_and_the_unknown_in_its_own_words() -> N
     assert told.waiting is None
 
 
+def test_a_short_wait_for_a_turn_in_a_channel_is_not_told() -> None:
+    soon, late = "2026-11-21T08:36:32Z", "2026-11-22T08:36:31Z"
+    told = story(
+        APPROVAL,
+        [
+            moment("waiting", until=late),
+            moment("post_reply_put_off", "Thread reply posted: put off, as asked to wait 0.99 s"),
+            moment("post_reply_put_off", "Thread reply posted: put off, as asked to wait 30 s"),
+            moment("waiting", until=soon),
+            moment("waiting", until=soon),
+            moment("timer", until=soon),
+            moment("timer", until=soon),
+            moment("timer", until=late),
+        ],
+    )
+    assert [(step.look, step.detail) for step in told.steps] == [
+        ("wait", ""),
+        ("wait", "Asked to wait 30\N{NO-BREAK SPACE}s"),
+        ("wait", ""),
+        ("timer", ""),
+        ("timer", ""),
+    ]
+
+
 def test_outsiders_are_neither_asked_nor_asking(workspace: Workspace) -> None:
     """First who is in no group at all: another level may still ask the others."""
     assert outsiders(APPROVAL, workspace.people) == ("U0SAM", "U0DIRK")
