@@ -102,14 +102,19 @@ async def test_a_start_whose_answer_is_lost_is_not_sent_again_and_not_said_to_be
     assert await client.get_orchestration_state("one") is not None
 
 
-async def test_a_start_without_a_connection_is_sent_once_there_is_one(
-    client: AsyncTaskHubGrpcClient, relay: TcpRelay
-) -> None:
+async def cut(client: AsyncTaskHubGrpcClient, relay: TcpRelay) -> None:
+    """Returns once the client knows: else a call may be sent into the connection that is being cut."""
     await relay.cut()
-    async with asyncio.timeout(10):  # else it may be sent into the connection that is being cut
+    async with asyncio.timeout(10):
         assert client._channel is not None
         while client._channel.get_state() is grpc.ChannelConnectivity.READY:
             await asyncio.sleep(0.01)
+
+
+async def test_a_start_without_a_connection_is_sent_once_there_is_one(
+    client: AsyncTaskHubGrpcClient, relay: TcpRelay
+) -> None:
+    await cut(client, relay)
     starting = asyncio.create_task(client.schedule_new_orchestration("theirs", instance_id="one"))
     await asyncio.sleep(0.3)
     await relay.mend()
@@ -119,7 +124,7 @@ async def test_a_start_without_a_connection_is_sent_once_there_is_one(
 async def test_a_hub_that_stays_away_is_said_in_time_and_its_health_at_once(
     client: AsyncTaskHubGrpcClient, relay: TcpRelay
 ) -> None:
-    await relay.cut()
+    await cut(client, relay)
     starting = asyncio.create_task(client.schedule_new_orchestration("theirs", instance_id="one"))
     with pytest.raises(HubUnavailableError):
         await answers(client)
