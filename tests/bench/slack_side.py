@@ -104,8 +104,8 @@ class SlackSide:
             await self._posted.wait_for(lambda: all(one in self.cards for one in requests))
         return [self.cards[one] for one in requests]
 
-    async def click(self, card: PostedCard, url: str, person: str) -> None:
-        """Presses Approve and reads the ack."""
+    async def click(self, card: PostedCard, url: str, person: str) -> bool:
+        """Presses Approve and reads the ack. Returns whether that came in time, as far as Slack can tell."""
         body = urlencode({"payload": json.dumps(self._press(card, person))})
         now = str(int(time.time()))
         mark = hmac.new(SECRET.encode(), f"v0:{now}:{body}".encode(), hashlib.sha256).hexdigest()
@@ -118,8 +118,9 @@ class SlackSide:
         async with self._http.post(url, data=body, headers=headers) as answer:
             await answer.read()
             card.acked = time.perf_counter()
-            if answer.status != 200 or card.acked - card.clicked > ACK_LIMIT:
-                self.acks_failed += 1
+            acked = answer.status == 200 and card.acked - card.clicked <= ACK_LIMIT
+            self.acks_failed += not acked
+            return acked
 
     def _press(self, card: PostedCard, person: str) -> Json:
         number = next(self._click)
