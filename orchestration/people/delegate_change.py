@@ -5,7 +5,6 @@ The `person` entity starts it in the same commit as the change, so no way in can
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -17,14 +16,13 @@ from orchestration.domain.ids import entity_key
 from orchestration.domain.request import PERSON
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
-from orchestration.durable.outbox import Lane, Outbox, OutboxItem
-
-log = logging.getLogger(__name__)
+from orchestration.durable.outbox import Lane, Outbox
+from orchestration.people.telling import PersonTelling, Tell
 
 RETRIED_FOR: Final = timedelta(days=1)
 
 
-class TellChange(OutboxItem):
+class TellChange(Tell):
     """Tell the person, by that activity."""
 
     activity: Literal["tell_delegate_change", "text_delegate_change"]
@@ -33,7 +31,7 @@ class TellChange(OutboxItem):
 def delegate_change(ctx: OrchestrationContext, given: DelegateChange) -> Durable[None]:
     """A direct message, and a text where a phone is enrolled; each is tried for a day."""
     outbox: Outbox[TellChange, Delivery] = Outbox(
-        ctx, lambda: clock.now(ctx), dict[str, Lane[TellChange]](), _Telling(ctx, given), Delivery
+        ctx, lambda: clock.now(ctx), dict[str, Lane[TellChange]](), _ChangeTelling(ctx, given), Delivery
     )
     outbox.put("tell", TellChange(activity="tell_delegate_change", give_up=RETRIED_FOR))
     outbox.step()
@@ -55,32 +53,11 @@ def delegate_change(ctx: OrchestrationContext, given: DelegateChange) -> Durable
         outbox.step()
 
 
-class _Telling:
-    """What the outbox asks."""
-
+class _ChangeTelling(PersonTelling):
     def __init__(self, ctx: OrchestrationContext, given: DelegateChange) -> None:
+        super().__init__(ctx, given.person)
         self._given = given
-        self._log = ctx.create_replay_safe_logger(log)
 
     def build(self, item: TellChange, attempt: int, *, maybe_done: bool) -> tuple[str, DelegateChange]:
         given = self._given.model_copy(update={"attempt": attempt, "maybe_done": maybe_done})
         return item.activity, given
-
-    def done(self, item: TellChange, result: Delivery) -> None:
-        """Nothing follows."""
-
-    def put_off(self, item: TellChange, attempt: int, problem: str, pause: timedelta) -> None:
-        self._log.info(
-            "%s: %s, try %d: %s; the next in %g s",
-            self._given.person,
-            item.activity,
-            attempt,
-            problem,
-            pause.total_seconds(),
-        )
-
-    def late(self, item: TellChange, problem: str) -> None:
-        """Nobody waits for it."""
-
-    def failed(self, item: TellChange, problem: str) -> None:
-        self._log.error("%s: %s was given up: %s", self._given.person, item.activity, problem)

@@ -7,7 +7,6 @@ handled, it is told from here. An answer that was told and not reported so comes
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -19,9 +18,8 @@ from orchestration.domain.names import EventName
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
-from orchestration.durable.outbox import Lane, Outbox, OutboxItem
-
-log = logging.getLogger(__name__)
+from orchestration.durable.outbox import Lane, Outbox
+from orchestration.people.telling import PersonTelling, Tell
 
 # So long whoever took the act has to tell the person: they wait so long for a verdict.
 FIRST_TURN: Final = timedelta(seconds=10)
@@ -31,7 +29,7 @@ RETRIED_FOR: Final = timedelta(days=1)
 STILL_THERE: Final = timedelta(minutes=1)
 
 
-class TellAnswer(OutboxItem):
+class TellAnswer(Tell):
     """Tell the person."""
 
     activity: Literal["tell_answer"] = "tell_answer"
@@ -57,35 +55,14 @@ def owed_answer(ctx: OrchestrationContext, given: OwedAnswer) -> Durable[None]:
         yield when_any([*inbox.waits(), *outbox.waits()])
 
 
-class _AnswerTelling:
-    """What the outbox asks."""
-
+class _AnswerTelling(PersonTelling):
     def __init__(self, ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime) -> None:
+        super().__init__(ctx, given.person)
         self._ctx = ctx
         self._given = given
         self._owed_since = owed_since
-        self._log = ctx.create_replay_safe_logger(log)
 
     def build(self, item: TellAnswer, attempt: int, *, maybe_done: bool) -> tuple[str, OwedAnswer]:  # noqa: ARG002 - what only they see cannot be looked for
         left = clock.now(self._ctx) - self._owed_since > STILL_THERE
         place = None if left else self._given.place
         return item.activity, self._given.model_copy(update={"attempt": attempt, "place": place})
-
-    def done(self, item: TellAnswer, result: Delivery) -> None:
-        """Nothing follows."""
-
-    def put_off(self, item: TellAnswer, attempt: int, problem: str, pause: timedelta) -> None:
-        self._log.info(
-            "%s: %s, try %d: %s; the next in %g s",
-            self._given.person,
-            item.activity,
-            attempt,
-            problem,
-            pause.total_seconds(),
-        )
-
-    def late(self, item: TellAnswer, problem: str) -> None:
-        """Nobody else waits for it."""
-
-    def failed(self, item: TellAnswer, problem: str) -> None:
-        self._log.error("%s: %s was given up: %s", self._given.person, item.activity, problem)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import aiohttp
 from aiohttp import web
 
-from tests.faults.passing import answered, passed_on
+from tests.faults.passing import answered, listen, passed_on
 from tests.faults.plan import CALL_FAULTS
 
 SILENCE: Final = 12.0  # seconds; more than the bot waits for an answer
@@ -41,12 +41,7 @@ class Gateway:
             auto_decompress=False,
             skip_auto_headers=["Accept-Encoding"],
         )
-        application = web.Application(client_max_size=4 * 1024 * 1024)
-        application.router.add_route("*", "/{path:.*}", self._pass)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._runner, self.url = await listen(self._pass)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -272,7 +272,8 @@ class RequestLife:
                     if sent["status"] != "failed":
                         self.world.sent.add(code)
                         await someone.redeliver_last()
-                await asyncio.sleep(0.5)
+                # The bot is another process, in real time, and may be stopped just now: nothing tells of a code.
+                await asyncio.sleep(LOOK)
 
     async def _new_codes(self, someone: Person) -> list[str]:
         """The newest code, unless it was sent back before."""

@@ -1,4 +1,4 @@
-"""What a proxy passes on of a request and of an answer."""
+"""What the proxies share: where one listens, and what it passes on of a request and of an answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 _OWN: Final = frozenset({"content-length", "transfer-encoding", "content-encoding", "connection"})
 
@@ -14,6 +15,16 @@ _OWN: Final = frozenset({"content-length", "transfer-encoding", "content-encodin
 def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a request that go on to the other side."""
     return {name: value for name, value in headers.items() if name.lower() not in {"host", *_OWN}}
+
+
+async def listen(handler: Handler) -> tuple[web.AppRunner, str]:
+    """Serves whatever comes on a free port of loopback, and gives its address. Clean the runner up afterwards."""
+    application = web.Application(client_max_size=4 * 1024 * 1024)
+    application.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
 async def answered(found: aiohttp.ClientResponse) -> web.Response:

@@ -169,7 +169,9 @@ async def test_no_socket_is_opened_before_slack_has_greeted_us(world: World) -> 
     await ask(world.person("U0RITA"))
 
 
-async def test_a_socket_that_the_sdk_does_not_get_back_is_opened_anew() -> None:
+async def test_a_socket_that_the_sdk_does_not_get_back_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The SDK goes on with the URL that it has, also once that is spent, as when a network was away for a minute."""
     async with running_simulator() as simulator:
         client = WatchedAsyncWebClient(SlackHealth(), token=BOT_TOKEN, base_url=simulator.api_url)
@@ -177,7 +179,9 @@ async def test_a_socket_that_the_sdk_does_not_get_back_is_opened_anew() -> None:
         await socket.open()
         issue = simulator.sockets.issue_url
         spent = [issue("http://127.0.0.1:9"), issue(simulator.url).replace("ticket=", "ticket=spent-")]
-        simulator.sockets.issue_url = lambda origin: spent.pop() if spent else issue(origin)  # type: ignore[method-assign]
+        monkeypatch.setattr(
+            simulator.sockets, "issue_url", lambda origin: spent.pop() if spent else issue(origin)
+        )
         await simulator.sockets.close()
         async with asyncio.timeout(10):
             while spent or not simulator.sockets.connected or not await socket.is_open():

@@ -38,8 +38,8 @@ LEASE_S = 0.2
 ENTITY = "@box@a"
 
 
-def hub_under_test(path: Path, **options: timedelta) -> Iterator[HubUnderTest]:
-    with Hub(path, **options) as hub:  # type: ignore[arg-type]  # only times are given
+def hub_under_test(hub: Hub) -> Iterator[HubUnderTest]:
+    with hub:
         tested_hub = HubUnderTest(hub.address)
         yield tested_hub
         tested_hub.close()
@@ -48,14 +48,14 @@ def hub_under_test(path: Path, **options: timedelta) -> Iterator[HubUnderTest]:
 @pytest.fixture
 def brief(tmp_path: Path) -> Iterator[HubUnderTest]:
     """A hub that takes a worker for silent after a moment."""
-    yield from hub_under_test(tmp_path / "brief.db", lease=timedelta(seconds=LEASE_S))
+    yield from hub_under_test(Hub(tmp_path / "brief.db", lease=timedelta(seconds=LEASE_S)))
 
 
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[HubUnderTest]:
     """A hub that leaves no work item to a worker for long: several times what a loaded machine needs to answer one."""
     limit = timedelta(milliseconds=500)
-    yield from hub_under_test(tmp_path / "strict.db", work_limit=limit, lease=limit)
+    yield from hub_under_test(Hub(tmp_path / "strict.db", work_limit=limit, lease=limit))
 
 
 def each_kind(tested_hub: HubUnderTest, worker: RawWorker) -> dict[WorkItemKind, pb.WorkItem]:
@@ -115,7 +115,7 @@ def test_a_worker_that_acknowledges_no_ping_loses_what_it_holds(
 def test_a_process_that_is_stopped_loses_what_it_holds(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for tested_hub in hub_under_test(tmp_path / "hub.db", lease=timedelta(milliseconds=400)):
+    for tested_hub in hub_under_test(Hub(tmp_path / "hub.db", lease=timedelta(milliseconds=400))):
         command = [sys.executable, "-m", "tests.support.worker_process", tested_hub.address]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
