@@ -43,15 +43,19 @@ def in_python(place: Path, address: str) -> Commands:
 
 
 def in_javascript(place: Path, address: str) -> Commands:
-    if not (NODE.exists() and (NODE_MODULES / "@microsoft/durabletask-js").exists()):
-        pytest.skip("the SDK for JavaScript is not installed: `make lint` installs it")
+    needs_javascript()
     return written(place, str(NODE), recipe("javascript"), address, ', workItemFilters: "auto"')
 
 
+def needs_javascript() -> None:
+    if not (NODE.exists() and (NODE_MODULES / "@microsoft/durabletask-js").exists()):
+        pytest.skip("the SDK for JavaScript is not installed: `make lint` installs it")
+
+
 @asynccontextmanager
-async def program(place: Path, *command: str) -> AsyncIterator[Process]:
+async def program(place: Path, *command: str, **settings: str) -> AsyncIterator[Process]:
     """The program, which is killed at the end."""
-    environment = {**os.environ, "NODE_PATH": str(NODE_MODULES)}
+    environment = {**os.environ, "NODE_PATH": str(NODE_MODULES), **settings}
     with (place / "said").open("ab") as said:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=place, env=environment, stdout=said, stderr=said
@@ -61,11 +65,11 @@ async def program(place: Path, *command: str) -> AsyncIterator[Process]:
     await process.wait()
 
 
-async def ended(api: ApiWorld, build: str) -> tuple[OrchestrationStatus, object]:
-    """How that release has ended. Where it waits for all that follows a decision, time is skipped up to that."""
+async def ended(api: ApiWorld, instance_id: str) -> tuple[OrchestrationStatus, object]:
+    """How that instance has ended. Where it waits for all that follows a decision, time is skipped up to that."""
     async with asyncio.timeout(20):
         while True:
-            state = await api.client.get_orchestration_state(f"release-{build}")
+            state = await api.client.get_orchestration_state(instance_id)
             assert state is not None
             if state.runtime_status not in {OrchestrationStatus.RUNNING, OrchestrationStatus.PENDING}:
                 return state.runtime_status, state.get_output()
@@ -88,7 +92,7 @@ async def test_each_restarts_while_the_other_works(
             # It is away while Countersign decides and tells it, and comes back without saying what it runs.
             await api.decide(ada, first, "approve", comment="So.")
             async with program(tmp_path, *announcing_nothing, "2", "3"):
-                assert await ended(api, "1") == (OrchestrationStatus.COMPLETED, "released")
+                assert await ended(api, "release-1") == (OrchestrationStatus.COMPLETED, "released")
                 second, third = await api.asked("Release 2?"), await api.asked("Release 3?")
                 # Countersign is away, and something happens to what it runs.
                 await api.stop()
@@ -102,7 +106,45 @@ async def test_each_restarts_while_the_other_works(
                 fourth = await api.asked("Release 4?")
                 for request_id, choice in ((second, "approve"), (third, "reject"), (fourth, "approve")):
                     await api.decide(ada, request_id, choice, comment="So.")
-                assert [await ended(api, build) for build in "234"] == [
+                assert [await ended(api, f"release-{build}") for build in "234"] == [
                     (OrchestrationStatus.COMPLETED, says)
                     for says in ("released", "kept back: rejected", "released")
                 ]
+
+
+# A worker with the waiting orchestration of the guide; with a title it starts one.
+STARTS = """
+(async () => {
+  const worker = new TaskHubGrpcWorker({ ...hub, workItemFilters: "auto" });
+  worker.addActivity(requestApproval);
+  worker.addOrchestrator(humanInteraction);
+  await worker.start();
+  const [title] = process.argv.slice(2);
+  const client = new TaskHubGrpcClient(hub);
+  if (title) await client.scheduleNewOrchestration(humanInteraction, title, "flow-1");
+})();
+"""
+
+
+async def test_a_waiting_orchestration_in_javascript_is_answered_over_kills_of_both(tmp_path: Path) -> None:
+    """The other program is away while people decide, and ours is restarted before it is back."""
+    needs_javascript()
+    with Hub(tmp_path / "hub.db", listen="127.0.0.1:0", clock=SkippableClock()) as hub:
+        connects, _, _ = recipe("javascript").partition("async function* release")
+        text = connects.replace("127.0.0.1:4001", hub.address) + recipe("response-in-javascript") + STARTS
+        (tmp_path / "flow").write_text(text)
+        settings = {"COUNTERSIGN_HUB": f"grpc://{hub.address}"}
+        async with ApiWorld(tmp_path, settings=settings, sms=False, hub=hub) as api:
+            may_ask = api.token("flow", "U0RITA", "request", "respond:humanInteraction")
+            theirs = {"COUNTERSIGN_URL": api.url, "COUNTERSIGN_TOKEN": may_ask}
+            async with program(tmp_path, str(NODE), "flow", "Release 42?", **theirs):
+                request_id = await api.asked("Release 42?")
+                await api.until(request_id, lambda progress: bool(progress.cards))
+            await api.decide(api.token("ada", "U0ADA", "decide:deploy"), request_id, comment="Go.")
+            await api.stop()
+            await api.start()
+            async with program(tmp_path, str(NODE), "flow", **theirs | {"COUNTERSIGN_URL": api.url}):
+                assert await ended(api, "flow-1") == (
+                    OrchestrationStatus.COMPLETED,
+                    {"is_approved": True, "approver": "U0ADA", "comments": "Go."},
+                )
