@@ -118,6 +118,7 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
         raise StaleError(
             "This turn belongs to an execution that is over, or was completed before; the answer is ignored."
         )
+    version: str | None = row["version"]
     history_room.forget(tx, turn.key)
     for seq in turn.seqs:
         tx.do(Q.inbox_take, seq)
@@ -126,14 +127,14 @@ def complete(tx: Transaction, turn: Turn, response: pb.OrchestratorResponse) -> 
     if decided.rewritten:
         row, decided = rewind.apply(tx, row, decided.rewritten, at)
     elif decided.continue_as_new is not None:
-        _continue_as_new(tx, row, decided.continue_as_new, at)
+        version = _continue_as_new(tx, row, decided.continue_as_new, at)
     else:
         tx.do(Q.history_add, turn.key, turn.turns, wire.history(turn.events + decided.history))
     _carry_out(tx, row, decided, at)
     if decided.ending is not None:
         endings.end(tx, row, decided.ending, at)
     elif tx.one(Q.inbox_deliverable, turn.key, row["status"] == statuses.SUSPENDED) is not None:
-        tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], row["version"]))
+        tx.after_commit.ready.append(ReadyWork(WorkItemKind.TURN, row["key"], row["name"], version))
 
 
 def _custom_status(response: pb.OrchestratorResponse) -> str | None:
@@ -142,14 +143,17 @@ def _custom_status(response: pb.OrchestratorResponse) -> str | None:
     return status if limits.too_large(status) is None else None
 
 
-def _continue_as_new(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: int) -> None:
-    """Begin a new execution of the instance: carried events come first, then events from outside that arrived."""
+def _continue_as_new(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAction, at: int) -> str | None:
+    """Begin a new execution of the instance: carried events come first, then events from outside that arrived.
+
+    Returns its version.
+    """
     key = row["key"]
     execution = uuid.uuid4().hex
     arrived = [event for event in tx.all(Q.inbox_of, key) if event["kind"] != inbox.BOUND]
     first = tx.one(Q.history_of, key)
     old = _started(first["events"]) if first is not None else None
-    version = done.newVersion.value if done.HasField("newVersion") else row["version"]
+    version: str | None = done.newVersion.value if done.HasField("newVersion") else row["version"]
     text = done.result.value if done.HasField("result") else None
     tags = pb.CreateInstanceRequest(tags=done.tags).SerializeToString() if done.tags else row["tags"]
     for statement in (Q.inbox_delete, Q.history_delete, Q.timer_delete, Q.activity_delete):
@@ -175,6 +179,7 @@ def _continue_as_new(tx: Transaction, row: Any, done: pb.CompleteOrchestrationAc
         tx.add(Q.inbox_add, key, at, inbox.EXTERNAL, carried.SerializeToString())
     for event in arrived:
         tx.add(Q.inbox_add, key, max(event["at"], at), event["kind"], event["event"])
+    return version
 
 
 def _started(piece: bytes) -> pb.ExecutionStartedEvent | None:

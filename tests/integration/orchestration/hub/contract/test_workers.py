@@ -9,6 +9,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.worker import TaskHubGrpcWorker
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.wrappers_pb2 import StringValue
 
 from tests.support.hubs import HubUnderTest, RawWorker, complete, schedule
 
@@ -43,6 +44,23 @@ def test_a_worker_gets_the_orchestrations_and_versions_that_it_asked_for(tested_
         assert choosy.take().orchestratorRequest.instanceId == "chosen-2"
         with pytest.raises(queue.Empty):
             choosy.take(timeout=0.1)
+
+
+def test_who_continues_as_a_new_version_goes_to_a_worker_that_takes_that_version(
+    tested_hub: HubUnderTest,
+) -> None:
+    requests = [filters(), filters()]
+    for request, version in zip(requests, ("1", "2"), strict=True):
+        request.workItemFilters.orchestrations.add(name="grows", versions=[version])
+    tested_hub.start("grows", version="1", instance_id="one")
+    with RawWorker(tested_hub.address, requests[0]) as old, RawWorker(tested_hub.address, requests[1]) as new:
+        done = pb.CompleteOrchestrationAction(
+            orchestrationStatus=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, newVersion=StringValue(value="2")
+        )
+        old.answer(old.take(), pb.OrchestratorAction(completeOrchestration=done))
+        assert new.take().orchestratorRequest.instanceId == "one"
+        with pytest.raises(queue.Empty):
+            old.take(timeout=0.1)
 
 
 def test_a_worker_gets_the_activities_that_it_asked_for(tested_hub: HubUnderTest) -> None:
