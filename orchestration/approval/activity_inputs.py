@@ -76,7 +76,7 @@ class ActivityInputs:
                     user=item.user,
                     notice=item.notice,
                     card=projection.card(record, record.state.round),
-                    where=self._link(item.notice),
+                    where=self._link(item),
                     step=item.step,
                     waiting=item.waiting,
                     more=item.more,
@@ -105,11 +105,13 @@ class ActivityInputs:
             case SendResponse():
                 return self._build_response(attempt)
 
-    def _link(self, notice: Notice) -> CardRef | None:
+    def _link(self, item: SendMessage) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
         cards = self._record.state.cards
-        if notice in DECIDING:
+        if item.notice in DECIDING:
             return self._record.on_show()
+        if item.step is not None and item.step.round is not None:
+            return next((ref for ref in cards if ref.round == item.step.round), None)
         return cards[-1] if cards else None
 
     def _build_action(self, index: int, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:

@@ -117,7 +117,9 @@ class Posts:
 
     def card_late(self, item: PostCard, problem: str) -> None:
         """The card of a round is not there yet: who asked and the policy's owner hear why, and what would help."""
-        step = self._record.step(StepKind.CARD_LATE, self._now(), place=item.channel, text=problem)
+        step = self._record.step(
+            StepKind.CARD_LATE, self._now(), place=item.channel, round=item.round, text=problem
+        )
         for person in self.concerned():
             self.send_message(person, Notice.CARD_LATE, step)
 

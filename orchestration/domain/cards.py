@@ -102,6 +102,7 @@ class Step(Recorded):
     to: str | None = None
     people: list[str] = Field(default_factory=list)
     place: str | None = None
+    round: int | None = Field(default=None, description="The round whose card it is about")
     choice: Choice | None = None
     status: Status | None = None
     factor: Factor | None = Field(

@@ -44,6 +44,7 @@ NO_LINK: Final = "You can decide it from my Home tab, or with `{command} {status
 ASKED: Final = "Asked: {what}, in {channel} as `{request_id}`."
 ASKED_DIRECTLY: Final = "These people were asked by direct message instead: {people}."
 ASKED_NOBODY: Final = "Nobody could be asked instead."
+THERE_NOW: Final = "It is there now."
 STILL_TRIED: Final = "It is still being tried. Whoever may decide can do it from my Home tab meanwhile."
 DELEGATE_SET: Final = (
     "From {since} to {until} (UTC), {delegate} is asked in your place "
@@ -176,11 +177,16 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
 
 
 def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    """Says what is true when it is sent: this message may have had to wait as well."""
     where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
-    sentence = f"✗ The card of {what} could not be posted in {where} yet."
-    return NoticeMessage(
-        " ".join(filter(None, [sentence, safe(_said(tell), SAID), STILL_TRIED, _link(tell, links)]))
+    round_ = tell.step.round if tell.step else None
+    level = next((level.name for level in tell.card.levels if level.round == round_), None)
+    whose = f"{what} for {bold(safe(level, 40))}" if level else what
+    when, now = (
+        ("at first", THERE_NOW) if tell.where else ("yet", "" if tell.card.status.ended else STILL_TRIED)
     )
+    sentence = f"✗ The card of {whose} could not be posted in {where} {when}."
+    return NoticeMessage(" ".join(filter(None, [sentence, safe(_said(tell), SAID), now, _link(tell, links)])))
 
 
 def _approvers_gone(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:

@@ -267,10 +267,13 @@ async def test_a_card_that_keeps_failing_is_told_within_minutes_and_its_deadline
     assert progress.status is Status.PENDING
     await world.eventually(lambda: len(told(world, Notice.CARD_LATE)) == 2)
     assert {one.user for one in told(world, Notice.CARD_LATE)} == {"U0RITA", "U0OLGA"}
-    assert "missing_scope" in notice(told(world, Notice.CARD_LATE)[0], {}).text
+    late = told(world, Notice.CARD_LATE)[0]
+    assert (late.where, "missing_scope" in notice(late, {}).text) == (None, True)
     await world.skip(hours=1)
     await world.until(request_id, lambda progress: progress.status is Status.ESCALATED)
     world.board.problems["post_card"] = []
     await world.hasten(lambda: world.board.has("C0QUICKER"))
-    assert len(told(world, Notice.CARD_LATE)) <= 4, "once a card, to each of the two"
+    words = [(one.user, notice(one, {}).text) for one in told(world, Notice.CARD_LATE)]
+    assert len(words) <= 4, "once a card, to each of the two"
+    assert len(set(words)) == len(words)
     assert (await world.cancel(request_id, "U0RITA")).value == "recorded"

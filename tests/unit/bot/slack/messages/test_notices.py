@@ -7,7 +7,7 @@ import pytest
 from bot.slack.messages.notices import notice
 from bot.slack.messages.thread import line
 from orchestration.domain.cards import Notice, Step, StepKind, Waiting
-from orchestration.domain.request import Choice, Status
+from orchestration.domain.request import CardRef, Choice, Status
 from tests.support.story import ASKED, RequestStory
 
 MakeStory = Callable[..., RequestStory]
@@ -169,6 +169,28 @@ def test_what_each_message_says(story: MakeStory) -> None:
         f"<@U0FAY> handed their vote on {WHAT} to <@U0SAM>, so what you decided for them does not count any more. "
         f"{SEEN}"
     )
+
+
+def test_a_late_card_is_told_with_its_level_and_as_it_stands_when_that_is_sent(story: MakeStory) -> None:
+    """The cards of two levels can be late in one channel, and the message itself can be late too."""
+    told = story()
+    late = step(StepKind.CARD_LATE, place="C0DEPLOYS", round=1, text="Slack answered internal_error.")
+
+    def says(where: CardRef | None = None) -> str:
+        return notice(told.tell(Notice.CARD_LATE, step=late, where=where), {}).text
+
+    begins = f"✗ The card of {WHAT} for *Manager* could not be posted in <#C0DEPLOYS>"
+    assert says() == (
+        f"{begins} yet. Slack answered internal_error. It is still being tried. "
+        "Whoever may decide can do it from my Home tab meanwhile."
+    )
+    there = CardRef(channel="C0DEPLOYS", ts="1.1", round=1)
+    assert says(where=there) == f"{begins} at first. Slack answered internal_error. It is there now."
+    told.next_level(5)
+    late = step(StepKind.CARD_LATE, place="C0DEPLOYS", round=2, text="Slack answered internal_error.")
+    assert "for *Finance* could not" in says()
+    told.record.end(Status.CANCELLED, told.at(6), by="U0RITA")
+    assert says().endswith("yet. Slack answered internal_error.")
 
 
 @pytest.mark.parametrize(("kind", "action"), [(Notice.QUESTION, "answer"), (Notice.ACTION_FAILED, "retry")])
