@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: help demo test lint bench faults proof pictures lock clean
+.PHONY: help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -40,7 +40,7 @@ test: lint ## everything that must hold, in under five minutes
 	$(BIN)/pytest -n 5 -m "not clocked"
 	$(BIN)/pytest -m clocked $$(grep -rl mark.clocked tests --include='test_*.py')
 
-lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile
+lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfile, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -49,6 +49,8 @@ lint: $(STAMP) $(NODE_STAMP) ## style, types, layers, names, the page, Dockerfil
 	$(BIOME) check --config-path=$(NODE) --error-on-warnings bot/simulator/page
 	$(TSC) --project $(NODE)
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/zizmor --offline --quiet --persona auditor .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 bench: $(STAMP) ## speed and size, as a table
 	$(BIN)/python -m tests.bench
@@ -62,6 +64,10 @@ pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play th
 proof: $(STAMP) ## the long forms of what test runs briefly, one after the other
 	COUNTERSIGN_PROOF=1 $(BIN)/pytest --durations=0 --durations-min=5 tests/integration/orchestration/hub \
 	    $$(grep -rl COUNTERSIGN_PROOF tests --include='test_*.py' | grep -v ^tests/integration/orchestration/hub/)
+
+dist: $(STAMP) ## the wheel and the source, as they are released
+	rm -rf dist
+	$(BIN)/hatchling build
 
 lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
