@@ -110,7 +110,7 @@ class ActivityInputs:
         cards = self._record.state.cards
         if item.notice in DECIDING:
             return self._record.on_show()
-        if item.step is not None and item.step.round is not None:
+        if item.notice is Notice.CARD_LATE and item.step is not None:
             return next((ref for ref in cards if ref.round == item.step.round), None)
         return cards[-1] if cards else None
 

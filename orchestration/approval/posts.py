@@ -112,7 +112,7 @@ class Posts:
         """The card of a round is not there at all: whoever was to see it knows of nothing."""
         if self._lost(item, problem):
             return
-        step = self.post_reply(StepKind.CARD_NOT_POSTED, place=item.channel, text=problem)
+        step = self.post_reply(StepKind.CARD_NOT_POSTED, place=item.channel, round=item.round, text=problem)
         self.tell_owner(Notice.CARD_NOT_POSTED, step)
 
     def card_late(self, item: PostCard, problem: str) -> None:

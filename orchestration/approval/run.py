@@ -194,7 +194,11 @@ class ApprovalRun:
             people = record.voting.to_ask(card.round, members or {})[:ASKED_DIRECTLY]
             self._effects.ask_without_card(people)
             step = self._effects.post_reply(
-                StepKind.CARD_NOT_POSTED, place=card.channel, text=card.problem, people=people
+                StepKind.CARD_NOT_POSTED,
+                place=card.channel,
+                round=card.round,
+                text=card.problem,
+                people=people,
             )
             for person in self._effects.concerned():
                 self._effects.send_message(person, Notice.CARD_NOT_POSTED, step)

@@ -16,7 +16,7 @@ from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, Status
+from orchestration.domain.request import ApprovalRequest, LevelState, Status
 from orchestration.service.messages import refused_though_confirmed, unconfirmed, undelivered, why_escalated
 
 ANSWER: Final = "answer"
@@ -165,9 +165,9 @@ def _card_stale(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> 
 
 def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
-    sentence = f"✗ The card of {what} could not be posted in {where}, so nobody sees it there."
+    sentence = f"✗ The {_card_of(tell, what)} could not be posted in {where}, so nobody sees it there."
     if tell.card.status is Status.ESCALATED:
-        sentence = f"✗ {what} was to be escalated to {where}, but its card could not be posted there."
+        sentence = f"✗ {_level_of(tell, what)} was to be escalated to {where}, but its card could not be posted there."
     asked = ""
     if tell.step and not tell.card.status.ended:
         people = within(map(mention, tell.step.people), ", ", SAID)
@@ -179,14 +179,29 @@ def _card_not_posted(tell: SendMessageInput, what: str, links: Mapping[str, str]
 def _card_late(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     """Says what is true when it is sent: this message may have had to wait as well."""
     where = mention(tell.step.place) if tell.step and tell.step.place else "its channel"
-    round_ = tell.step.round if tell.step else None
-    level = next((level.name for level in tell.card.levels if level.round == round_), None)
-    whose = f"{what} for {bold(safe(level, 40))}" if level else what
-    when, now = (
-        ("at first", THERE_NOW) if tell.where else ("yet", "" if tell.card.status.ended else STILL_TRIED)
-    )
-    sentence = f"✗ The card of {whose} could not be posted in {where} {when}."
+    when, now = "yet", "" if tell.card.status.ended else STILL_TRIED
+    if tell.where:
+        when, now = "at first", THERE_NOW
+    sentence = f"✗ The {_card_of(tell, what)} could not be posted in {where} {when}."
     return NoticeMessage(" ".join(filter(None, [sentence, safe(_said(tell), SAID), now, _link(tell, links)])))
+
+
+def _card_of(tell: SendMessageInput, what: str) -> str:
+    """Which card it is: several of a request may go to one channel."""
+    level, round_ = _level(tell)
+    kind = "escalation card" if level and level.round < round_ else "card"
+    return f"{kind} of {_level_of(tell, what)}"
+
+
+def _level_of(tell: SendMessageInput, what: str) -> str:
+    level, _ = _level(tell)
+    return f"{what} for {bold(safe(level.name, 40))}" if level else what
+
+
+def _level(tell: SendMessageInput) -> tuple[LevelState | None, int]:
+    """The level whose card the step is about, and the card's round: that of an escalation follows its level's."""
+    round_ = (tell.step.round if tell.step else None) or 0
+    return next((level for level in reversed(tell.card.levels) if level.round <= round_), None), round_
 
 
 def _approvers_gone(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:

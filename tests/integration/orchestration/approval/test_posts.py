@@ -231,8 +231,8 @@ async def test_an_escalation_into_an_archived_channel_reaches_its_people_and_the
     [truth] = told(world, Notice.CARD_NOT_POSTED)
     assert truth.user == "U0RITA"
     assert notice(truth, {}).text == (
-        "✗ *“New laptops”* (4,200.00 USD) was to be escalated to <#C0ESCALATIONS>, but its card could not be posted "
-        "there. the channel is archived (is_archived). "
+        "✗ *“New laptops”* (4,200.00 USD) for *Manager* was to be escalated to <#C0ESCALATIONS>, but its card could "
+        "not be posted there. the channel is archived (is_archived). "
         "These people were asked by direct message instead: <@U0DIRK>."
     )
     assert world.board.told == [], "nobody was told that it was escalated there"

@@ -165,6 +165,8 @@ def test_what_each_message_says(story: MakeStory) -> None:
         f"✗ The card of {WHAT} could not be posted in <#C0DEPLOYS>, so nobody sees it there. "
         f"There is no such channel. {SEEN}"
     )
+    missing = step(StepKind.CARD_NOT_POSTED, place="C0DEPLOYS", round=2, text="There is no such channel.")
+    assert f"The card of {WHAT} for *Finance* could not" in says(Notice.CARD_NOT_POSTED, step=missing)
     assert says(Notice.VOTE_WITHDRAWN, "U0BOB", step=handed) == (
         f"<@U0FAY> handed their vote on {WHAT} to <@U0SAM>, so what you decided for them does not count any more. "
         f"{SEEN}"
@@ -188,7 +190,10 @@ def test_a_late_card_is_told_with_its_level_and_as_it_stands_when_that_is_sent(s
     assert says(where=there) == f"{begins} at first. Slack answered internal_error. It is there now."
     told.next_level(5)
     late = step(StepKind.CARD_LATE, place="C0DEPLOYS", round=2, text="Slack answered internal_error.")
-    assert "for *Finance* could not" in says()
+    assert f"The card of {WHAT} for *Finance* could not" in says()
+    told.record.escalate(told.at(6))
+    late = step(StepKind.CARD_LATE, place="C0DEPLOYS", round=3, text="Slack answered internal_error.")
+    assert f"The escalation card of {WHAT} for *Finance* could not" in says()
     told.record.end(Status.CANCELLED, told.at(6), by="U0RITA")
     assert says().endswith("yet. Slack answered internal_error.")
 
