@@ -20,6 +20,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
 from bot.config import Settings
+from bot.gatherings import gathering_activities
 from bot.http.api import Api, ApiServices
 from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
@@ -50,9 +51,11 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.names import Names
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
+from bot.slack.api.poster import Poster
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.ids import SlackIds
+from bot.slack.listeners import ListenerServices
 from bot.slack.listeners import register as register_listeners
 from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
@@ -70,6 +73,7 @@ from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
+from orchestration.service.gatherings import GatheringService
 from orchestration.service.instances import Instances
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
@@ -149,6 +153,7 @@ async def running(
         service = ApprovalService(
             client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
         )
+        gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
         challenges = sms.service(client, book, connection.turns) if sms else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
@@ -158,7 +163,13 @@ async def running(
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
-                service, operations, Instances(client, operations), Entities(client), inventory, challenges
+                service,
+                operations,
+                Instances(client, operations),
+                Entities(client),
+                inventory,
+                gatherings,
+                challenges,
             ),
             secrets,
             keys,
@@ -171,7 +182,8 @@ async def running(
         )
 
         worker = connection.worker()
-        notifier = SlackNotifier(slack.activities, pace or Pace(), people.home_publisher.shown)
+        poster = Poster(slack.activities, pace or Pace())
+        notifier = SlackNotifier(poster, people.home_publisher.shown)
         activities = ApprovalActivities(
             notifier,
             SlackDirectory(slack.activities),
@@ -179,14 +191,18 @@ async def running(
             may_have_run=connection.may_have_run,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
+        askers = HubAskers(client, tokens.revoked)
         register(
             worker,
             activities,
             outcome_activities,
             telling,
-            AskerActivities(HubAskers(client, tokens.revoked)),
-            AnswerActivities(HubAnswers(service, challenges), notifier),
+            AskerActivities(askers),
+            AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
             sms.activities(book, notifier) if sms else None,
+            gathering_activities(
+                settings.public_url, connection, secrets, http, records, askers, book, poster
+            ),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
@@ -200,21 +216,13 @@ async def running(
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
-        pulse = Pulse()
-        _in_background(closing, pulse.keep(), "beat")
-        app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
-        register_listeners(
-            app,
-            service,
-            challenges,
-            owed=OwedAnswers(client),
-            time=slack.health.time,
-            pulse=pulse,
-            prechecks=people.prechecks,
-            home_publisher=people.home_publisher,
+        slack_connection = _slack_connection(
+            settings,
+            slack,
+            people,
+            ListenerServices(service, gatherings, OwedAnswers(client), challenges),
+            closing,
         )
-        slack_connection = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
-        closing.push_async_callback(slack_connection.close)
         webhooks = sms.webhooks(challenges) if sms and challenges else None
         port = await closing.enter_async_context(
             serving(
@@ -346,6 +354,29 @@ def _for_people(
         Prechecks(groups, links.make),
         RecordRoutes(service, operations, links, Names(slack, groups)),
     )
+
+
+def _slack_connection(
+    settings: Settings,
+    slack: _SlackClients,
+    people: _ForPeople,
+    services: ListenerServices,
+    closing: AsyncExitStack,
+) -> SlackConnection:
+    pulse = Pulse()
+    _in_background(closing, pulse.keep(), "beat")
+    app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
+    register_listeners(
+        app,
+        services,
+        time=slack.health.time,
+        pulse=pulse,
+        prechecks=people.prechecks,
+        home_publisher=people.home_publisher,
+    )
+    found = SlackConnection(app, settings.app_token, settings.signing_secret, slack.health)
+    closing.push_async_callback(found.close)
+    return found
 
 
 async def _stop(worker: TaskHubGrpcWorker) -> None:

@@ -90,9 +90,7 @@ class PolicyReloader:
         except PolicyError as error:
             log.error("the policy file has faults, so the policies before it stay in force:\n%s", error)  # noqa: TRY400 - the error names every fault by line
         else:
-            log.info(
-                "the policies of %s are in force: %s", self._path, ", ".join(sorted(self._book.policies))
-            )
+            log.info("the policies of %s are in force: %s", self._path, ", ".join(self._book.names()))
             for change in changes_of_people(before, self._book):
                 log.info("new requests go by this: %s", change)
             self._warn()

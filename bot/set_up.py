@@ -35,7 +35,8 @@ class SetUp:
     """What the settings say of phones and of the addresses that may be called.
 
     `countries` may be sent to; None where nothing says so. `sender` is the number that codes come from, if it is one.
-    `called` are the addresses that this server calls, by setting. `twilio_calls` is where Twilio itself is to reach it.
+    `called` are the addresses that this server calls, by setting. `twilio_calls` is where Twilio itself is to reach it,
+    and `answered_at` where systems answer it.
     """
 
     countries: frozenset[str] | None
@@ -44,6 +45,7 @@ class SetUp:
     hosts: HostList | None
     called: Mapping[str, str]
     twilio_calls: str | None
+    answered_at: str | None
 
     @classmethod
     def of(cls, settings: Settings) -> SetUp:
@@ -63,6 +65,7 @@ class SetUp:
         networks, hosts = (given.get(f"COUNTERSIGN_CALLBACK_{what}") for what in ("NETWORKS", "HOSTS"))
         return cls(
             called={name: given[name] for name in CALLED if name in given},
+            answered_at=given.get(PUBLIC_URL),
             twilio_calls=given.get(PUBLIC_URL) if twilio and not twilio.api_url else None,
             countries=read_countries(given) or None,
             sender=twilio.sender if twilio else None,
@@ -82,6 +85,7 @@ class SetUp:
                 for one in policy.warnings()
             ),
             *self._of_posts(book),
+            *self._of_systems(book),
             *self._of_phones(book),
         ]
 
@@ -103,6 +107,16 @@ class SetUp:
                 for action in actions:
                     if action.post and (why := self._unreachable(action.post)):
                         yield f"policies.{key}.on.{status}: {why}, so its POST never goes through"
+
+    def _of_systems(self, book: PolicyBook) -> Iterator[str]:
+        for key, gathering in sorted(book.gatherings.items()):
+            for name, source in gathering.sources.items():
+                if source.post is None:
+                    continue
+                if why := self._unreachable(source.post):
+                    yield f"policies.{key}.sources.{name}: {why}, so it is never asked"
+                if not self.answered_at:
+                    yield f"policies.{key}.sources.{name}: {PUBLIC_URL} is not set, so it has no address to answer at"
 
     def _unreachable(self, url: str) -> str | None:
         host = host_of(url).removesuffix(".").lower()

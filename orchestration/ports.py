@@ -23,6 +23,14 @@ from orchestration.domain.effects import (
     SendMessageInput,
     SignReceiptInput,
 )
+from orchestration.domain.gathering import (
+    AskedGathering,
+    AskSystemInput,
+    GatheringEditInput,
+    GatheringPostInput,
+    ReadGatheringInput,
+    RecordGatheringInput,
+)
 from orchestration.domain.request import CardRef
 
 
@@ -187,4 +195,47 @@ class Alerts(Protocol):
 
     def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
         """A code could not be sent to a number, or did not arrive there; `remedy` is what can be done about it."""
+        ...
+
+
+class GatheringNotifier(Protocol):
+    """Shows the messages of gatherings to people."""
+
+    def post_gathering(self, given: GatheringPostInput) -> CardRef:
+        """Post the message to the channel, or directly to the person, that `place` names."""
+        ...
+
+    def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
+        """That very message, already posted; None when none is found, also when there is no way to look."""
+        ...
+
+    def edit_gathering(self, given: GatheringEditInput) -> None:
+        """Make the posted message say what is true. One that somebody deleted is no error."""
+        ...
+
+
+class Systems(Protocol):
+    """Asks systems."""
+
+    def ask_system(self, given: AskSystemInput) -> str:
+        """POST the body, signed, with the address to answer at; returns a short answer for people."""
+        ...
+
+
+class GatheringRecords(Protocol):
+    """Keeps the results of gatherings for longer than the task hub does."""
+
+    def record_gathering(self, given: RecordGatheringInput) -> str:
+        """The signed entry, a compact JWS, once it is on record. The same result again gives the same entry.
+
+        `DeliveryError`: this result is not to be put on record, now or later. Anything else: try again.
+        """
+        ...
+
+
+class GatheringAskers(Protocol):
+    """Reads for the orchestrations that asked what came of their gatherings."""
+
+    def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
+        """The result; None before it is on record, and for whoever did not ask it."""
         ...

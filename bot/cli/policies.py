@@ -66,8 +66,10 @@ def _digest(given: argparse.Namespace) -> int:
     from bot.outbound import actions  # noqa: PLC0415
 
     book = policy_reloading.load(given.file, actions.installed(), sms=True)
-    for key, policy in sorted(book.policies.items()):
-        say(f"{policy.digest()}  {key}")
+    digests = {key: policy.digest() for key, policy in book.policies.items()}
+    digests |= {key: policy.digest() for key, policy in book.gatherings.items()}
+    for key, digest in sorted(digests.items()):
+        say(f"{digest}  {key}")
     return 0
 
 
@@ -87,7 +89,7 @@ def _check(given: argparse.Namespace) -> int:
     except PolicyError as error:
         explain(str(error))  # the faults by line, as compilers print them
         return FAULTS_FOUND
-    say(f"{given.file}: OK ({', '.join(sorted(book.policies))})")
+    say(f"{given.file}: OK ({', '.join(book.names())})")
     for key, policy in sorted(book.policies.items()):
         if depends := policy.depends_on_groups():
             say(f"Note: policies.{key}: {depends}.")

@@ -27,13 +27,13 @@ class CloudEvents:
         self._origin = urlsplit(source).hostname or source
 
     def structured(self, event_id: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """The event of an outcome as a CloudEvent. It is the same over all tries, as its ID is."""
+        """The event of an outcome, or of a gathering's result, as a CloudEvent. It is the same over all tries."""
         return {
             "specversion": "1.0",
             "id": event_id,
             "source": self._source,
             "type": f"{TYPE}{event['type']}",
-            "subject": event["data"]["outcome"]["request_id"],
+            "subject": (event["data"].get("outcome") or event["data"]["result"])["request_id"],
             "time": event["timestamp"],
             "datacontenttype": "application/json",
             "data": event["data"],

@@ -20,12 +20,14 @@ from typing import Any, Final, Self
 from bot.records.alarms import Alarms
 from bot.records.chain import Chain, DamagedLogError, LogInUseError
 from bot.records.entries import TYPE, Entry, Kind, Place, unchecked_claims
-from bot.records.siblings import receipts_in
+from bot.records.gatherings import gathering_claims
+from bot.records.siblings import entries_in
 from bot.security.keys import SigningKeys
 from bot.security.receipts import TYPE as RECEIPT
 from bot.security.receipts import outcome_claims
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.domain.errors import DeliveryError, RecordsUnavailableError
+from orchestration.domain.gathering import RecordGatheringInput
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ _PASSES_IN_SQLITE: Final = frozenset(
 
 
 class RecordLog:
-    """`orchestration.ports.Signer` and `Records`. Safe to share between threads."""
+    """`orchestration.ports.Signer`, `Records` and `GatheringRecords`. Safe to share between threads."""
 
     def __init__(self, folder: Path, sign: _Signer) -> None:
         self._folder = folder
@@ -103,16 +105,24 @@ class RecordLog:
 
         A second outcome for one start of a request is not signed. That it came is put on record.
         """
-        outcome, claims = given.outcome, outcome_claims(given)
+        outcome = given.outcome
+        return self._once(Kind.RECEIPT, outcome_claims(given), outcome.request_id, outcome.nonce)
+
+    def record_gathering(self, given: RecordGatheringInput) -> str:
+        """See `GatheringRecords`. A second result for one start is not put on record, as a second outcome is not."""
+        result = given.result
+        return self._once(Kind.GATHERED, gathering_claims(given), result.request_id, result.nonce)
+
+    def _once(self, kind: Kind, claims: Mapping[str, Any], request: str, nonce: str) -> str:
         with self._lock:
-            for known in self._find(outcome.request_id, outcome.nonce, Kind.RECEIPT):
+            for known in self._find(request, nonce, kind):
                 if _agree(unchecked_claims(known.jws), claims):
                     return known.jws
                 self._refuse(known, claims)
-            for known in self._elsewhere(outcome.request_id, outcome.nonce):
+            for known in self._elsewhere(request, nonce, kind):
                 if not _agree(unchecked_claims(known.jws), claims):
                     self._refuse(known, claims)
-            return self._append(Kind.RECEIPT, claims, outcome.request_id, outcome.nonce).jws
+            return self._append(kind, claims, request, nonce).jws
 
     def purged(self, request_id: str, nonce: str, by: str) -> None:
         """See `Records`."""
@@ -148,14 +158,14 @@ class RecordLog:
         except (OSError, sqlite3.Error, DamagedLogError) as error:
             raise _unavailable(f"{request} cannot be looked up", error) from error
 
-    def _elsewhere(self, request: str, nonce: str) -> list[Entry]:
-        """The receipts of that start in the other logs here, as after a change of the log that is written."""
+    def _elsewhere(self, request: str, nonce: str, kind: Kind) -> list[Entry]:
+        """The entries of that start in the other logs here, as after a change of the log that is written."""
         mine = self._opened().folder
         try:
             others = sorted(path for path in self._folder.iterdir() if path.is_dir() and path != mine)
         except OSError as error:
             raise _unavailable(f"{request} cannot be looked up", error) from error
-        return [entry for other in others for entry in receipts_in(other, request, nonce)]
+        return [entry for other in others for entry in entries_in(other, request, nonce, kind)]
 
     def _append(self, kind: Kind, claims: Mapping[str, Any], request: str = "", nonce: str = "") -> Entry:
         """Adds an entry of that kind. Raises `RecordsUnavailableError`."""

@@ -177,6 +177,8 @@ class LogAudit:
         match entry.kind:
             case Kind.RECEIPT:
                 self._outcomes.receipt(self.log, self.last, signed.claims)
+            case Kind.GATHERED:
+                self._outcomes.gathered(self.log, self.last, signed.claims)
             case Kind.PURGED:
                 self._outcomes.tombstone(signed.claims)
             case Kind.CONFLICT:

@@ -15,7 +15,8 @@ from bot.records.findings import AuditFindings
 # What makes an outcome another one. A later release may say more of the same.
 _CORE: Final = ("digest", "policy", "status", "processed_by", "processed_at")
 _VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
-_TORN: Final = re.compile(rb'"kind":"receipt","request":"([^"\\]*)","nonce":"([^"\\]*)"')
+_GATHERED: Final = ("digest", "policy", "status", "ended_by", "collected_at", "sources")
+_TORN: Final = re.compile(rb'"kind":"(?:receipt|gathered)","request":"([^"\\]*)","nonce":"([^"\\]*)"')
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,16 @@ class Outcomes:
     def receipt(self, log: str, sequence: int, claims: Mapping[str, Any]) -> None:
         """An outcome."""
         self.receipts += 1
+        self._take(log, sequence, claims, _core(claims))
+
+    def gathered(self, log: str, sequence: int, claims: Mapping[str, Any]) -> None:
+        """The result of a gathering."""
+        answers = [claims.get(name) for name in _GATHERED]
+        self._take(log, sequence, claims, json.dumps(answers, sort_keys=True).encode())
+
+    def _take(self, log: str, sequence: int, claims: Mapping[str, Any], core: bytes) -> None:
         request, nonce = str(claims.get("sub")), str(claims.get("jti"))
-        new = _Signed(log, sequence, str(claims.get("status")), _core(claims))
+        new = _Signed(log, sequence, str(claims.get("status")), core)
         first = self._signed.setdefault((request, nonce), new)
         if first is new:
             return

@@ -16,24 +16,24 @@ from bot.records.index import FIND, Indexed
 log = logging.getLogger(__name__)
 
 
-def receipts_in(folder: Path, request: str, nonce: str) -> list[Entry]:
-    """The receipts of that start of the request in the log of `folder`, as far as it can be read.
+def entries_in(folder: Path, request: str, nonce: str, kind: Kind) -> list[Entry]:
+    """The entries of that kind about that start of the request in the log of `folder`, as far as it can be read.
 
     One that cannot be read holds up no outcome of another log: `countersign audit verify` says what is wrong with it.
     """
     if not (folder / INDEX).is_file():
         return []
     try:
-        return [entry for place in _places(folder, request, nonce) if (entry := _read(folder, place))]
+        return [entry for place in _places(folder, request, nonce, kind) if (entry := _read(folder, place))]
     except (OSError, sqlite3.Error) as error:
         log.warning("the records: the log %s cannot be looked at (%s)", folder.name, error)
         return []
 
 
-def _places(folder: Path, request: str, nonce: str) -> list[Indexed]:
+def _places(folder: Path, request: str, nonce: str, kind: Kind) -> list[Indexed]:
     address = f"file:{quote(str((folder / INDEX).absolute()))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True)) as db:
-        return [Indexed(*row) for row in db.execute(FIND, (request, nonce, Kind.RECEIPT))]
+        return [Indexed(*row) for row in db.execute(FIND, (request, nonce, kind))]
 
 
 def _read(folder: Path, place: Indexed) -> Entry | None:

@@ -92,6 +92,17 @@ def choice_input(block_id: str, label: str, options: Mapping[str, str]) -> Json:
     )
 
 
+def select_input(
+    block_id: str, label: str, options: Mapping[str, str], *, initial: str = "", optional: bool = False
+) -> Json:
+    """One of up to 100 labels of at most 75 characters, by value; `initial` is chosen already."""
+    entries = {value: {"text": plain(shown), "value": value} for value, shown in options.items()}
+    element: Json = {"type": "static_select", "action_id": INPUT, "options": list(entries.values())}
+    if initial in entries:
+        element["initial_option"] = entries[initial]
+    return {**_input(block_id, label, element), "optional": optional}
+
+
 def person_input(block_id: str, label: str, *, initial: str | None = None) -> Json:
     """One person of the workspace."""
     chosen = {"initial_user": initial} if initial else {}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 from durabletask.task import ActivityContext
 
@@ -18,7 +17,6 @@ from orchestration.domain.effects import (
     Membership,
     MembersInput,
     PostCardInput,
-    Posting,
     PostReplyInput,
     RemoveCopiesInput,
     RunActionInput,
@@ -26,21 +24,14 @@ from orchestration.domain.effects import (
 )
 from orchestration.domain.errors import DeliveryError
 from orchestration.durable.delivery import deliver
+from orchestration.durable.once import Once
 from orchestration.ports import Actions, Directory, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
-DELIVERIES_REMEMBERED: Final = 10_000
-
-_Key: TypeAlias = tuple[str, str, int | str]
 
 
 class ApprovalActivities:
-    """The effects of the `approval` orchestration, done through the ports.
-
-    `may_have_run` says of an activity, by the ID of its instance and of its task, whether another process may have
-    begun it before this one was given it. What it posts is then looked for first. No times are compared for that: they
-    are those of different clocks, and clocks are set.
-    """
+    """The effects of the `approval` orchestration, done through the ports. `may_have_run`: see `Once`."""
 
     def __init__(
         self,
@@ -53,24 +44,22 @@ class ApprovalActivities:
         self._notifier = notifier
         self._directory = directory
         self._actions = actions
-        self._may_have_run = may_have_run
+        self._once = Once(may_have_run)
         self._lock = threading.Lock()
-        self._done: OrderedDict[_Key, Delivery] = OrderedDict()
-        self._under_way: dict[_Key, threading.Lock] = {}
         self._members: dict[str, tuple[float, list[str]]] = {}
         self._active: dict[str, tuple[float, bool]] = {}
 
     def post_card(self, ctx: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
         card, channel = given.card, given.channel
-        look = self._maybe_tried(ctx, given)
+        look = self._once.maybe_tried(ctx, given)
 
         def post() -> Delivery:
             found = self._notifier.find_card(channel, card) if look else None
             return Delivery(card=found or self._notifier.post_card(channel, card, given.notify))
 
         # By its nonce: a request that comes again under an old ID has cards of its own.
-        return self._once((card.request_id, card.nonce, card.round), post, unsure=look)
+        return self._once.run((card.request_id, card.nonce, card.round), post, unsure=look)
 
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
@@ -83,7 +72,7 @@ class ApprovalActivities:
 
     def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
         """Adds lines to the thread once; as `post_card`."""
-        look = self._maybe_tried(ctx, given)
+        look = self._once.maybe_tried(ctx, given)
 
         def reply() -> Delivery:
             place = (given.ref, given.request_id, given.steps)
@@ -91,18 +80,18 @@ class ApprovalActivities:
                 self._notifier.post_reply(*place)
             return Delivery()
 
-        return self._once((given.ref.channel, given.ref.ts, given.steps[0].number), reply, unsure=look)
+        return self._once.run((given.ref.channel, given.ref.ts, given.steps[0].number), reply, unsure=look)
 
     def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message once; as `post_card`."""
-        look = self._maybe_tried(ctx, given)
+        look = self._once.maybe_tried(ctx, given)
 
         def send() -> Delivery:
             if not (look and self._notifier.has_message(given)):
                 self._notifier.send_message(given)
             return Delivery()
 
-        return self._once((given.card.request_id, given.card.nonce, given.message_id), send, unsure=look)
+        return self._once.run((given.card.request_id, given.card.nonce, given.message_id), send, unsure=look)
 
     def remove_copies(self, _: ActivityContext, given: RemoveCopiesInput) -> Delivery:
         """Leaves one copy of what may have been posted twice. Idempotent by nature."""
@@ -116,36 +105,6 @@ class ApprovalActivities:
     def run_action(self, _: ActivityContext, given: RunActionInput) -> Delivery:
         """Does what an outcome is to do. The key is the same over all tries, for the other side to tell a repeat."""
         return deliver(lambda: Delivery(answer=self._actions.run_action(given)))
-
-    def _maybe_tried(self, ctx: ActivityContext, given: Posting) -> bool:
-        return given.maybe_done or self._may_have_run(ctx.orchestration_id, ctx.task_id)
-
-    def _once(self, key: _Key, act: Callable[[], Delivery], *, unsure: bool) -> Delivery:
-        """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
-
-        Whatever comes of it, it stays `unsure` whether an earlier try did it too.
-        """
-        with self._lock:
-            turn = self._under_way.setdefault(key, threading.Lock())
-        # When a lease runs out, the same work is dispatched again while the first try runs. The second waits for it.
-        with turn:
-            with self._lock:
-                known = self._done.get(key)
-            if known is not None:
-                return known.model_copy(update={"unsure": known.unsure or unsure})
-            try:
-                delivery = deliver(act)
-                if unsure:
-                    delivery = delivery.model_copy(update={"unsure": True})
-                with self._lock:
-                    if not delivery.to_do:
-                        self._done[key] = delivery
-                    while len(self._done) > DELIVERIES_REMEMBERED:
-                        self._done.popitem(last=False)
-            finally:
-                with self._lock:
-                    self._under_way.pop(key, None)
-        return delivery
 
     def members(self, _: ActivityContext, given: MembersInput) -> Membership:
         """Who is in these groups, at most a minute old. A group that does not exist has nobody in it."""

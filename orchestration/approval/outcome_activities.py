@@ -59,6 +59,12 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
     Raises `InvalidRequestError` naming the field.
     """
     policy = book.policies.get(request.policy)
+    if request.policy in book.gatherings:
+        raise InvalidRequestError(
+            f"policy: {request.policy} gathers answers and decides nothing; start it as a gathering "
+            "(POST /api/gatherings, or the command in the chat).",
+            field="policy",
+        )
     if policy is None:
         known = ", ".join(sorted(book.policies))
         raise InvalidRequestError(

@@ -110,7 +110,7 @@ def made_at(state: OrchestrationState) -> datetime:
     return state.created_at.replace(tzinfo=state.created_at.tzinfo or UTC)
 
 
-class _Start(Recorded):
+class StartNonce(Recorded):
     """As much of the input as says which start it is. The rest is long, and this is read at every look."""
 
     nonce: str = ""
@@ -120,7 +120,7 @@ def _published(state: OrchestrationState) -> Progress | None:
     """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
     try:
         found = state.get_custom_status(Progress)
-        start = state.get_input(_Start)
+        start = state.get_input(StartNonce)
     except ValidationError as error:
         raise UnknownRequestError from error
     if start is None:

@@ -6,7 +6,8 @@ By name, from any durabletask SDK: call the sub-orchestration `approval` with th
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from durabletask.task import OrchestrationContext, when_any
 
@@ -15,6 +16,8 @@ from orchestration.domain.errors import UnprovenOutcomeError
 from orchestration.domain.names import nudge_of
 from orchestration.domain.request import APPROVAL, VERSION, ApprovalRequest, Notified, Outcome
 from orchestration.durable.generator import Durable
+
+R = TypeVar("R")
 
 # One is usual. Whoever sends more than these has the asker wait until everything is done.
 NUDGES_HEARD: Final = 20
@@ -34,29 +37,43 @@ def request_approval(
     could not be started or its orchestration failed.
     """
     child = instance_id or f"{request.policy}-{ctx.new_uuid().replace('-', '')[:12]}"
-    asker = Notified(id=ctx.instance_id, event=nudge_of(child))
-    asked = request.model_copy(update={"notify_instance": asker})
-    done: Any = ctx.call_sub_orchestrator(
-        APPROVAL,
-        input={"request": asked.model_dump(mode="json")},
-        instance_id=child,
-        version=VERSION,
-    )
+    asked = request.model_copy(update={"notify_instance": asker_of(ctx, child)})
+    given = {"request": asked.model_dump(mode="json")}
+    return (yield from ask_and_read(ctx, APPROVAL, given, child, lambda: _read(ctx, child, asked)))
+
+
+def asker_of(ctx: OrchestrationContext, child: str) -> Notified:
+    """How the orchestration of that ID tells this one that there is something to read."""
+    return Notified(id=ctx.instance_id, event=nudge_of(child))
+
+
+def ask_and_read(
+    ctx: OrchestrationContext,
+    orchestration: str,
+    given: dict[str, Any],
+    child: str,
+    read: Callable[[], Durable[R | None]],
+) -> Durable[R]:
+    """Starts one of Countersign's orchestrations, and reads what came of it: at its nudge, or when it has ended.
+
+    Raises `UnprovenOutcomeError` where there is nothing to read then.
+    """
+    done: Any = ctx.call_sub_orchestrator(orchestration, input=given, instance_id=child, version=VERSION)
     for _ in range(NUDGES_HEARD):
-        nudge = ctx.wait_for_external_event(asker.event)
+        nudge = ctx.wait_for_external_event(nudge_of(child))
         # The sub-orchestration itself ends only when every card is edited and every callback made: perhaps in days.
         yield when_any([nudge, done])
         if done.is_complete:
             nudge.cancel()
             break
-        outcome = yield from _read(ctx, child, asked)
-        if outcome is not None:
-            return outcome
+        found = yield from read()
+        if found is not None:
+            return found
     yield done
-    outcome = yield from _read(ctx, child, asked)
-    if outcome is None:
+    found = yield from read()
+    if found is None:
         raise UnprovenOutcomeError
-    return outcome
+    return found
 
 
 def _read(ctx: OrchestrationContext, child: str, asked: ApprovalRequest) -> Durable[Outcome | None]:

@@ -90,6 +90,10 @@ class StepKind(StrEnum):
     CODE_UNDELIVERED = "code_undelivered"  # so it is reported; it still counts if it comes
     REFUSED = "refused"  # although the code was right
     ENDED = "ended"
+    SOURCE_ANSWERED = "source_answered"  # these four are of gatherings
+    SOURCE_CORRECTED = "source_corrected"
+    SOURCE_NOT_ASKED = "source_not_asked"
+    GATHERED = "gathered"
 
 
 class Step(Recorded):

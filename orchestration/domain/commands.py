@@ -38,16 +38,13 @@ EVENT_RETRY: Final = EventName.RETRY
 CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class Stamped(Recorded):
-    """What the service stamps on every command: who, by which way, and an ID by which a repeat is known.
+class SealedCommand(Recorded):
+    """What every command carries: an ID by which a repeat is known, and its seal.
 
     `nonce` and `digest` say what the person was shown. Where they are given, they have to be the request's own.
     """
 
     command_id: CommandId
-    actor: PersonId
-    via: Via
-    token: TokenName | None = None
     answered: int = Field(
         default=0,
         ge=0,
@@ -70,6 +67,14 @@ class Stamped(Recorded):
 
     def _filled_in(self) -> set[str]:
         return set()
+
+
+class Stamped(SealedCommand):
+    """What the service stamps on every command to an approval: who, and by which way."""
+
+    actor: PersonId
+    via: Via
+    token: TokenName | None = None
 
 
 class Decision(Stamped):
@@ -158,6 +163,7 @@ class Reason(StrEnum):
     ONE_HOP = "one_hop"
     NOT_THE_REQUESTER = "not_the_requester"
     NOT_INVOLVED = "not_involved"
+    NOT_ASKED = "not_asked"
     NOT_THE_OWNER = "not_the_owner"
     NOTHING_TO_RETRY = "nothing_to_retry"
     RETRY_OVER = "retry_over"

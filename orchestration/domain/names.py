@@ -20,6 +20,8 @@ class OrchestrationName(StrEnum):
     DELEGATE_CHANGE = "delegate_change"
     SMS_CHALLENGE = "sms_challenge"
     OWED_ANSWER = "owed_answer"
+    GATHERING = "gathering"
+    RECONCILE_GATHERING = "reconcile_gathering"
 
 
 class EntityName(StrEnum):
@@ -44,6 +46,8 @@ class EventName(StrEnum):
     SMS_UNDELIVERED = "SmsChallengeUndelivered"
     OUTCOME = "ApprovalOutcome"
     ANSWER_TOLD = "AnswerTold"
+    GATHERING_ANSWERED = "GatheringAnswered"
+    GATHERING_WITHDRAWN = "GatheringWithdrawn"
 
 
 class IdPrefix(StrEnum):

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from orchestration.domain.gathering_policy import GatheringPolicy
 from orchestration.domain.ids import PersonId
 from orchestration.domain.people import Away, EnrolledPerson, KnownPerson, PersonEntry
 from orchestration.domain.policy import Policy
@@ -31,7 +32,10 @@ class Outlook:
 class PolicyBook(Recorded):
     """The whole file: the policies by name, and the people the operator enrolled."""
 
-    policies: dict[str, Policy] = Field(min_length=1)
+    policies: dict[str, Policy] = Field(default_factory=dict)
+    gatherings: dict[str, GatheringPolicy] = Field(
+        default_factory=dict, description='Those of `policies` in the file with `kind = "gathering"`'
+    )
     people: dict[PersonId, EnrolledPerson] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -45,6 +49,10 @@ class PolicyBook(Recorded):
                         f"add one under [people.{person}]"
                     )
         return self
+
+    def names(self) -> list[str]:
+        """Of every policy, whatever its kind."""
+        return sorted([*self.policies, *self.gatherings])
 
     def shared_phones(self) -> Iterator[tuple[str, str]]:
         """Who has a phone that somebody before them has too, with what is wrong about it. No sentence holds a number.
@@ -82,6 +90,11 @@ class PolicyBook(Recorded):
             for person in sorted(named & revoked):
                 raise ValueError(
                     f"policies.{policy.key} names {person}, who is revoked; strike them out there"
+                )
+        for gathering in self.gatherings.values():
+            for person in sorted({*gathering.people()} & revoked):
+                raise ValueError(
+                    f"policies.{gathering.key} asks {person}, who is revoked; strike them out there"
                 )
         for person, entry in self.people.items():
             if entry.delegate in revoked:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orchestration.domain import gathering_policy
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
@@ -17,6 +18,8 @@ from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.text import is_blank, line
 
 Location = tuple[str | int, ...]
+# Where a policy of each kind is kept in the model. One without a kind is decided by approvers.
+KINDS: Final = {gathering_policy.KIND: "gatherings"}
 FORBIDDEN: Final = "Extra inputs are not permitted"  # as pydantic says it
 
 
@@ -52,7 +55,9 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
     try:
         book = PolicyBook.model_validate(_completed(tables, ids), extra="forbid", context=ids)
     except ValidationError as error:
-        faults += [(fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in error.errors()]
+        faults += [
+            (_in_file(fault["loc"]), fault["msg"].removeprefix("Value error, ")) for fault in error.errors()
+        ]
     else:
         # Not a part of the model: a request that is open keeps its policy, whatever a later release finds.
         faults += [
@@ -69,11 +74,21 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
 
 def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     """Where somebody wrote what is worked out here, or gave a policy a name that is not free, and why that is wrong."""
+    for place in KINDS.values():
+        if place in tables:
+            yield (place,), f"{FORBIDDEN}; write such a policy as [policies.NAME] with its kind"
     for key, table in tables["policies"].items():
         if isinstance(table, dict) and "groups" in table:
             yield ("policies", key, "groups"), FORBIDDEN
         if (fault := policy_name_fault(key)) is not None:
             yield ("policies", key), fault
+        kind = table.get("kind") if isinstance(table, dict) else None
+        if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
+            kinds = " or ".join(f'"{known}"' for known in KINDS)
+            yield (
+                ("policies", key, "kind"),
+                f"write {kinds}, or leave it out for a policy that approvers decide",
+            )
 
 
 def _as_kept(value: Any) -> Any:
@@ -98,15 +113,21 @@ def _blank(value: Any, loc: Location = ()) -> Iterator[Location]:
 
 
 def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
-    """Each policy knows its own name, and which of its IDs are those of groups."""
-    policies: dict[str, Any] = tables["policies"]
-    completed = {
-        key: {**table, "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
-        if isinstance(table, dict)
-        else table
-        for key, table in policies.items()
-    }
-    return {**tables, "policies": completed}
+    """Each policy knows its own name, and which of its IDs are those of groups. Each is kept with those of its kind."""
+    kept: dict[str, dict[str, Any]] = {"policies": {}, **{place: {} for place in KINDS.values()}}
+    for key, table in tables["policies"].items():
+        if not isinstance(table, dict):
+            kept["policies"][key] = table
+        elif (kind := table.get("kind")) is None:
+            kept["policies"][key] = {**table, "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
+        elif isinstance(kind, str) and kind in KINDS:
+            kept[KINDS[kind]][key] = {**table, "key": key}
+    return {**tables, **kept}
+
+
+def _in_file(loc: Location) -> Location:
+    """Where the file has what the model keeps there."""
+    return ("policies", *loc[1:]) if loc and loc[0] in KINDS.values() else loc
 
 
 def _groups(table: Mapping[str, Any], ids: IdReader) -> Iterator[str]:

@@ -8,7 +8,7 @@ from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.sealing.scope import Scope
 
 # What other orchestrations call, without a seal. It says nothing that the hub does not hold, and does nothing.
-OPEN_ACTIVITIES: Final = frozenset({"read_outcome"})
+OPEN_ACTIVITIES: Final = frozenset({"read_outcome", "read_gathering"})
 
 OURS: Final = Scope(
     orchestrations=frozenset(OrchestrationName),
@@ -35,10 +35,16 @@ OURS: Final = Scope(
             "alert_lock",
             "alert_quota",
             "alert_delivery",
+            "post_gathering",
+            "edit_gathering",
+            "ask_system",
+            "record_gathering",
+            "take_gathering_policy",
         }
     ),
     entities=frozenset(EntityName),
     events=frozenset(name.casefold() for name in EventName),
-    # Another orchestration may ask for an approval. It names the request, and `take_policy` takes everything else.
-    open_starts=((OrchestrationName.APPROVAL, "request"),),
+    # Another orchestration may ask for an approval or a gathering. It names the request, and `take_policy` takes
+    # everything else.
+    open_starts=((OrchestrationName.APPROVAL, "request"), (OrchestrationName.GATHERING, "request")),
 )

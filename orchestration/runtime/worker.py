@@ -23,14 +23,19 @@ from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
+from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
+from orchestration.gathering.activities import GatheringActivities
+from orchestration.gathering.state import GatheringInput
+from orchestration.gathering.workflow import gathering
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
 from orchestration.people.owed_answer import owed_answer
 from orchestration.people.person import person
 from orchestration.people.worklist import worklist
+from orchestration.reconcile.gathering import ReconcileGatheringInput, reconcile_gathering
 from orchestration.reconcile.workflow import reconcile
 from orchestration.replicas.roster import roster
 
@@ -43,6 +48,7 @@ def register(
     askers: AskerActivities,
     answers: AnswerActivities,
     challenges: ChallengeActivities | None = None,
+    gatherings: GatheringActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -62,6 +68,15 @@ def register(
         worker.add_activity(challenges.alert_lock)
         worker.add_activity(challenges.alert_quota)
         worker.add_activity(challenges.alert_delivery)
+    if gatherings is not None:
+        _add(worker, cast("Orchestrator[GatheringInput, Gathered | None]", gathering))
+        _add(worker, cast("Orchestrator[ReconcileGatheringInput, Gathered]", reconcile_gathering))
+        worker.add_activity(gatherings.post_gathering)
+        worker.add_activity(gatherings.edit_gathering)
+        worker.add_activity(gatherings.ask_system)
+        worker.add_activity(gatherings.record_gathering)
+        worker.add_activity(gatherings.take_gathering_policy)
+        worker.add_activity(gatherings.read_gathering)
     for activity in (
         activities.post_card,
         activities.edit_card,

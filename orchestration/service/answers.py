@@ -17,6 +17,8 @@ from orchestration.domain.request import OWED_ANSWER, VERSION
 from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_budget
 from orchestration.service.challenges import ChallengeService, result_for
+from orchestration.service.gathering_messages import gathering_sentence
+from orchestration.service.gatherings import GatheringService
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 
 # Seconds: somebody waits for an acknowledgement, and has waited already.
@@ -59,8 +61,14 @@ class OwedAnswers:
 class HubAnswers:
     """See `AnswerFinder`. Works in the event loop that it was made in, for activities, which run on worker threads."""
 
-    def __init__(self, service: ApprovalService, challenges: ChallengeService | None) -> None:
+    def __init__(
+        self,
+        service: ApprovalService,
+        challenges: ChallengeService | None,
+        gatherings: GatheringService | None = None,
+    ) -> None:
         self._service = service
+        self._gatherings = gatherings
         self._challenges = challenges
         self._loop = asyncio.get_running_loop()
 
@@ -85,11 +93,14 @@ class HubAnswers:
 
     async def _verdict(self, awaited: AwaitedVerdict) -> str:
         ticket = Ticket(awaited.request_id, awaited.command_id, awaited.fingerprint, retries=awaited.retries)
+        of_gathering = self._gatherings is not None and await self._gatherings.is_one(awaited.request_id)
+        service = self._gatherings if self._gatherings is not None and of_gathering else self._service
         # Nobody waits here, so a hub that is slow, or far away, has its time.
-        verdict = await self._service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+        verdict = await service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
         if verdict.reason is Reason.NO_ANSWER_YET:
             raise TryFailedError(NOT_HANDLED, maybe_done=False)
-        return awaited.accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
+        words = gathering_sentence if of_gathering else sentence
+        return awaited.accepted if verdict.reason is Reason.RECORDED else words(verdict)
 
     async def _judgement(self, awaited: AwaitedCode, challenges: ChallengeService) -> str:
         after = await challenges.status(awaited.challenge)

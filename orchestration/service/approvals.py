@@ -7,7 +7,6 @@ result: the orchestrator publishes a verdict for each command ID, and the servic
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,7 +34,6 @@ from orchestration.domain.commands import (
 )
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.errors import (
-    HubUnavailableError,
     InvalidRequestError,
     UnknownRequestError,
 )
@@ -66,6 +64,7 @@ from orchestration.service.hub_health import HubHealth, hub_health
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
+from orchestration.service.verdicts import wait_for_verdict
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Stamped)
@@ -116,7 +115,7 @@ class ApprovalService:
         self.book = book
         self._ids = ids
         self._turns = turns or Turns()
-        self._starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
+        self.starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
 
@@ -127,14 +126,14 @@ class ApprovalService:
         returned each time. Raises `InvalidRequestError` naming the field, or `IdempotencyConflictError`, or
         `TooManyOpenError`.
         """
-        return await self._starter.start(taken(request, self.book(), self._ids))
+        return await self.starter.start(taken(request, self.book(), self._ids))
 
     async def started(self, request: ApprovalRequest) -> str | None:
         """The ID of that very request where its idempotency key has started it; None where it has not.
 
         Raises `InvalidRequestError` or `IdempotencyConflictError`, as `start` does.
         """
-        return await self._starter.started(taken(request, self.book(), self._ids))
+        return await self.starter.started(taken(request, self.book(), self._ids))
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
@@ -297,23 +296,18 @@ class ApprovalService:
         """
         if ticket.known:
             return ticket.known
-        clock = asyncio.get_running_loop()
-        deadline = clock.time() + timeout
-        with self._turns.watch(ticket.request_id) as watch:
-            while True:
-                await watch.next(max(deadline - clock.time(), 0))
-                # A look waits for a hub that is away, but never for longer than the caller does.
-                left = max(deadline - clock.time(), last_look)
-                with contextlib.suppress(HubUnavailableError, TimeoutError):
-                    async with asyncio.timeout(left):
-                        state = await self._known(ticket.request_id)
-                    progress = progress_of(state)
-                    if found := _find(progress, ticket):
-                        return found
-                    if state.runtime_status in OVER:
-                        return _reused(progress, ticket) or _too_late(ticket, progress)
-                if clock.time() >= deadline:
-                    return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
+
+        async def look() -> Verdict | None:
+            state = await self._known(ticket.request_id)
+            progress = progress_of(state)
+            over = state.runtime_status in OVER
+            return _find(progress, ticket) or (
+                (_reused(progress, ticket) or _too_late(ticket, progress)) if over else None
+            )
+
+        return await wait_for_verdict(
+            self._turns, ticket.request_id, ticket.command_id, look, timeout=timeout, last_look=last_look
+        )
 
     # ---- looking -----------------------------------------------------------------------------------------
 

@@ -17,8 +17,11 @@ from orchestration.domain.errors import (
     RevokedTokenError,
     UnknownRequestError,
 )
+from orchestration.domain.gathering import AskedGathering, ReadGatheringInput
 from orchestration.domain.names import folded, is_entity, is_own_event, is_own_orchestration, nudge_of
-from orchestration.domain.request import APPROVAL
+from orchestration.domain.request import APPROVAL, GATHERING
+from orchestration.gathering.state import GatheringInput
+from orchestration.gathering.status import gathering_progress_of
 from orchestration.service.calls import named, translated, within_budget
 
 T = TypeVar("T")
@@ -27,7 +30,10 @@ NOBODY_WAITS: Final = "nobody waits for it any more"
 
 
 class HubAskers:
-    """See `Askers`. Works in the event loop that it was made in, for activities, which run on worker threads."""
+    """See `Askers` and `GatheringAskers`. For activities, which run on worker threads.
+
+    Works in the event loop that it was made in.
+    """
 
     def __init__(self, client: AsyncTaskHubGrpcClient, revoked: Callable[[str | None], bool]) -> None:
         """`revoked`: whether an API token of that name no longer is in force. Called from worker threads."""
@@ -44,6 +50,10 @@ class HubAskers:
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
         """Raises `HubUnavailableError`."""
         return self._run(self._read(given))
+
+    def read_gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
+        """Raises `HubUnavailableError`."""
+        return self._run(self._gathering(given))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
@@ -93,6 +103,18 @@ class HubAskers:
         if progress.status.is_yes and progress.outcome.receipt is None:
             return None
         return AskedOutcome(request=asked.request, outcome=progress.outcome)
+
+    async def _gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
+        state = await self._state(given.request_id)
+        if state is None or state.name != GATHERING:
+            return None
+        progress = gathering_progress_of(state)
+        asked = state.get_input(GatheringInput)
+        if asked is None or asked.request.notify_instance != given.asker:
+            return None
+        if progress.result is None or progress.record_pending:
+            return None
+        return AskedGathering(request=asked.request, result=progress.result)
 
     async def _state(self, instance_id: str) -> OrchestrationState | None:
         try:

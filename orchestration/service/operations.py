@@ -41,11 +41,12 @@ from orchestration.domain.errors import (
     WrongStateError,
 )
 from orchestration.domain.names import is_entity, is_own_event, is_own_orchestration
-from orchestration.domain.request import APPROVAL, RECONCILE, Outcome, Status
+from orchestration.domain.request import APPROVAL, GATHERING, RECONCILE, Outcome, Status
+from orchestration.gathering.state import GatheringInput
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.calls import named, ours, translated, within_budget
-from orchestration.service.sweep import reconcile_id, start_reconciling
+from orchestration.service.sweep import RECONCILERS, reconcile_id
 
 PAGES_LOOKED_THROUGH: Final = 20
 LARGEST_PAGE: Final = 200
@@ -249,15 +250,15 @@ class Operations:
             await within_budget(self._client.resume_orchestration(instance_id, reason=reason))
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Stops the instance at once. For an approval, `reconcile` then makes its cards say so."""
+        """Stops the instance at once. What reconciles it then makes its cards say so."""
         with translated(named):
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
         state = await self.instance(instance_id)
-        if state.name != APPROVAL:
+        if state.name not in RECONCILERS:
             return
         # One that somebody started with what is no request has no card, and so nothing to reconcile.
         with translated(), suppress(ValidationError):
-            await within_budget(start_reconciling(self._client, state))
+            await within_budget(RECONCILERS[state.name](self._client, state))
 
     async def purge(self, instance_id: str, by: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten.
@@ -284,7 +285,7 @@ class Operations:
                 continue
             if state.runtime_status not in OVER:
                 continue
-            if state.name == APPROVAL:
+            if state.name in RECONCILERS:
                 found[one] = _nonce_of(state)
             else:
                 children = [event for event in await self.history(one) if isinstance(event, ChildCreated)]
@@ -295,7 +296,7 @@ class Operations:
 def _nonce_of(state: OrchestrationState) -> str:
     """Empty where its input cannot be read: no request was ever made of it."""
     with suppress(ValidationError):
-        given = state.get_input(ApprovalInput)
+        given = state.get_input(GatheringInput if state.name == GATHERING else ApprovalInput)
         return given.nonce if given else ""
     return ""
 

@@ -6,10 +6,13 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from orchestration.domain.gathering import GatheringRequest
 from orchestration.domain.request import ApprovalRequest, to_json
 
 CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 BITS: Final = 40
+
+AnyRequest = ApprovalRequest | GatheringRequest
 
 # A keyed digest of a text under each secret that is known, the newest first; each of at least five bytes.
 KeyedDigests = Callable[[str], Sequence[bytes]]
@@ -25,11 +28,11 @@ class RequestIds:
     def __init__(self, keyed: KeyedDigests) -> None:
         self._keyed = keyed
 
-    def fresh(self, request: ApprovalRequest) -> str:
+    def fresh(self, request: AnyRequest) -> str:
         """A random one."""
         return _id(request.policy, secrets.randbits(BITS))
 
-    def of_key(self, request: ApprovalRequest, key: str) -> list[str]:
+    def of_key(self, request: AnyRequest, key: str) -> list[str]:
         """What it is called under each secret that is known. The first is for a request that is new."""
         about = to_json([request.policy, request.requester, key])
         return [

@@ -7,10 +7,13 @@ from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.errors import IdempotencyConflictError, TooManyOpenError
-from orchestration.domain.request import APPROVAL, VERSION, ApprovalRequest
+from orchestration.domain.request import APPROVAL, GATHERING, VERSION
+from orchestration.gathering.state import GatheringInput
 from orchestration.service.calls import ours, state_of, within_budget
 from orchestration.service.open_requests import OpenRequests
 from orchestration.service.request_ids import RequestIds
+
+AnyInput = ApprovalInput | GatheringInput
 
 
 class RequestStarter:
@@ -23,7 +26,7 @@ class RequestStarter:
         self._request_ids = request_ids
         self._open_requests = open_requests
 
-    async def start(self, given: ApprovalInput) -> str:
+    async def start(self, given: AnyInput) -> str:
         """Starts it and returns its ID, on disk. The same request with the same idempotency key starts once.
 
         Raises `IdempotencyConflictError` or `TooManyOpenError`.
@@ -35,7 +38,7 @@ class RequestStarter:
             pass
         return request_id
 
-    async def started(self, given: ApprovalInput) -> str | None:
+    async def started(self, given: AnyInput) -> str | None:
         """The ID under which that very request was started with its idempotency key; None where it was not.
 
         Raises `IdempotencyConflictError`.
@@ -43,33 +46,33 @@ class RequestStarter:
         if given.request.idempotency_key is None:
             return None
         for request_id in self._request_ids.of_key(given.request, given.request.idempotency_key):
-            if await self._is_started(request_id, given.request):
+            if await self._is_started(request_id, given):
                 return request_id
         return None
 
-    async def _start_once(self, given: ApprovalInput, key: str) -> str:
+    async def _start_once(self, given: AnyInput, key: str) -> str:
         newest, *older = self._request_ids.of_key(given.request, key)
         for request_id in older:
-            if await self._is_started(request_id, given.request):
+            if await self._is_started(request_id, given):
                 return request_id
         try:
             begun = await self._begin(newest, given)
         except TooManyOpenError:
-            if await self._is_started(newest, given.request):
+            if await self._is_started(newest, given):
                 return newest
             raise
-        if not begun and not await self._is_started(newest, given.request):
+        if not begun and not await self._is_started(newest, given):
             raise IdempotencyConflictError
         return newest
 
-    async def _begin(self, request_id: str, given: ApprovalInput) -> bool:
+    async def _begin(self, request_id: str, given: AnyInput) -> bool:
         """Starts the orchestration; False when there is one of that ID. Raises `TooManyOpenError`."""
         asker = (given.request.requester, given.request.asked_with)
         await self._open_requests.admit(request_id, *asker)
         try:
             await within_budget(
                 self._client.schedule_new_orchestration(
-                    APPROVAL, input=given, instance_id=request_id, version=VERSION
+                    _orchestration(given), input=given, instance_id=request_id, version=VERSION
                 )
             )
         except grpc.RpcError as error:
@@ -79,12 +82,16 @@ class RequestStarter:
             raise ours(error) from error
         return True
 
-    async def _is_started(self, request_id: str, request: ApprovalRequest) -> bool:
+    async def _is_started(self, request_id: str, given: AnyInput) -> bool:
         """Whether that very request was started under the ID. Raises `IdempotencyConflictError` where another was."""
         state = await state_of(self._client, request_id)
         if state is None:
             return False
-        given = state.get_input(ApprovalInput) if state.name == APPROVAL else None
-        if given is None or given.request != request:
+        started = state.get_input(type(given)) if state.name == _orchestration(given) else None
+        if started is None or started.request != given.request:
             raise IdempotencyConflictError
         return True
+
+
+def _orchestration(given: AnyInput) -> str:
+    return APPROVAL if isinstance(given, ApprovalInput) else GATHERING

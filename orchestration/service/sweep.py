@@ -1,4 +1,4 @@
-"""Finds requests that ended without running our code, and starts `reconcile` for each, once.
+"""Finds requests that ended without running our code, and starts what reconciles each, once.
 
 An operator who terminates one through our own route has it reconciled at once; this is for every other way.
 """
@@ -6,6 +6,7 @@ An operator who terminates one through our own route has it reconciled at once; 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,7 +19,17 @@ from orchestration.challenge.models import EVENT_CANCELLED, Cancelled
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.domain.names import IdPrefix
-from orchestration.domain.request import APPROVAL, RECONCILE, VERSION
+from orchestration.domain.request import (
+    APPROVAL,
+    GATHERING,
+    RECONCILE,
+    RECONCILE_GATHERING,
+    VERSION,
+    Recorded,
+)
+from orchestration.gathering.state import GatheringInput
+from orchestration.gathering.status import STOPPED, gathering_progress_of
+from orchestration.reconcile.gathering import ReconcileGatheringInput
 from orchestration.reconcile.workflow import ReconcileInput
 
 log = logging.getLogger(__name__)
@@ -43,18 +54,40 @@ async def start_reconciling(client: AsyncTaskHubGrpcClient, state: Orchestration
         return False
     progress = progress_of(state)
     ended = ReconcileInput(given=given, progress=progress, status=CUT_SHORT[state.runtime_status])
+    if not await _start(client, RECONCILE, ended, reconcile_id(state.instance_id, given.nonce)):
+        return False
+    await _withdraw_codes(client, progress)
+    return True
+
+
+async def _start_reconciling_gathering(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    given = state.get_input(GatheringInput)
+    if given is None or given.policy is None or state.runtime_status not in STOPPED:
+        return False
+    ended = ReconcileGatheringInput(
+        given=given, progress=gathering_progress_of(state), status=STOPPED[state.runtime_status]
+    )
+    return await _start(client, RECONCILE_GATHERING, ended, reconcile_id(state.instance_id, given.nonce))
+
+
+# How each of our workflows that post cards is reconciled.
+RECONCILERS: Final[Mapping[str, Callable[[AsyncTaskHubGrpcClient, OrchestrationState], Awaitable[bool]]]] = {
+    APPROVAL: start_reconciling,
+    GATHERING: _start_reconciling_gathering,
+}
+
+
+async def _start(
+    client: AsyncTaskHubGrpcClient, orchestration: str, ended: Recorded, instance_id: str
+) -> bool:
     try:
         await client.schedule_new_orchestration(
-            RECONCILE,
-            input=ended,
-            instance_id=reconcile_id(state.instance_id, given.nonce),
-            version=VERSION,
+            orchestration, input=ended, instance_id=instance_id, version=VERSION
         )
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.ALREADY_EXISTS:
             return False
         raise
-    await _withdraw_codes(client, progress)
     return True
 
 
@@ -116,10 +149,10 @@ class ReconcileSweep:
         if state is not None:
             ended = state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC)
             self._read = max(ended, self._read or ended)
-        if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
+        if state is None or state.name not in RECONCILERS or state.runtime_status not in CUT_SHORT:
             return False
         try:
-            started = await start_reconciling(self._client, state)
+            started = await RECONCILERS[state.name](self._client, state)
         except grpc.RpcError:
             raise
         except Exception:

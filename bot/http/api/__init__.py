@@ -12,6 +12,7 @@ from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.gatherings import GatheringRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -20,6 +21,7 @@ from bot.http.api.outcome_events import OutcomeEvents
 from bot.http.api.rate_limit import RateLimiter
 from bot.http.api.seals import SealRoutes
 from bot.http.api.urls import Urls
+from bot.security.answer_addresses import AnswerAddresses
 from bot.security.keys import SigningKeys
 from bot.security.secrets import Secrets
 from bot.security.tokens import TokenFile
@@ -27,6 +29,7 @@ from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.entities import Entities
+from orchestration.service.gatherings import GatheringService
 from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.seals import SealInventory
@@ -43,6 +46,7 @@ class ApiServices:
     instances: Instances
     entities: Entities
     inventory: SealInventory
+    gatherings: GatheringService
     challenges: ChallengeService | None = None
 
 
@@ -60,13 +64,17 @@ class Api:
         issuer: str,
     ) -> None:
         self.inventory = services.inventory
+        self.gatherings = services.gatherings
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
         self._approvals = ApprovalRoutes(services.approvals, services.operations, urls)
+        addresses = AnswerAddresses(public_url, secrets)
+        self._gathering_routes = GatheringRoutes(services.gatherings, services.operations, urls, addresses)
         docs = DocsRoutes(public_url)
         groups = (
             self._approvals,
-            HookRoutes(services.operations, urls),
+            self._gathering_routes,
+            HookRoutes(services.operations, urls, services.gatherings, addresses),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),
             EntityRoutes(services.entities),
@@ -83,12 +91,12 @@ class Api:
     @property
     def polls(self) -> int:
         """How many long polls are held."""
-        return self._approvals.long_polling.waiting
+        return self._approvals.long_polling.waiting + self._gathering_routes.long_polling.waiting
 
     @property
     def watched(self) -> int:
         """How many requests are looked at for them."""
-        return self._approvals.long_polling.watched
+        return self._approvals.long_polling.watched + self._gathering_routes.long_polling.watched
 
     def outcome_events(self, signer: Signer) -> Signer:
         """The same signer, which also wakes the long polls for what it signs."""
@@ -100,5 +108,6 @@ class Api:
 
         async def close(_: web.Application) -> None:
             self._approvals.long_polling.close()
+            self._gathering_routes.long_polling.close()
 
         application.on_shutdown.append(close)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
+from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key, kind_of_refusal
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.long_polling import LongPolling, is_final
 from bot.http.api.models import (
@@ -25,37 +23,18 @@ from bot.http.api.models import (
     Started,
 )
 from bot.http.api.problems import Problem
-from bot.http.api.responding import admitted_receiver
+from bot.http.api.responding import admitted_receiver, check_notified
 from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
-from orchestration.domain.errors import UnknownRequestError
-from orchestration.domain.request import ApprovalRequest, Identity, Notified
+from orchestration.domain.request import ApprovalRequest, Identity
 from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.operations import Operations, Wanted
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
-KEY_HEADER: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
-
-# A refusal because of who acts is 403; one because of the request's state is 409.
-_REFUSED: Final = {
-    Reason.NOT_AN_APPROVER: "forbidden",
-    Reason.SELF_APPROVAL: "forbidden",
-    Reason.COUNTED_BEFORE: "forbidden",
-    Reason.HANDED_OVER: "forbidden",
-    Reason.REVOKED: "forbidden",
-    Reason.NOT_THE_REQUESTER: "forbidden",
-    Reason.NOT_INVOLVED: "forbidden",
-    Reason.NOT_THE_OWNER: "forbidden",
-    Reason.REASON_REQUIRED: "invalid",
-    Reason.MALFORMED: "invalid",
-    Reason.DIRECTORY_UNAVAILABLE: "unavailable",
-    Reason.UNKNOWN_REQUEST: "not-found",
-}
 
 
 class ApprovalRoutes:
@@ -65,7 +44,7 @@ class ApprovalRoutes:
         self._service = service
         self._operations = operations
         self._urls = urls
-        self.long_polling = LongPolling(self._look)
+        self.long_polling = LongPolling(self._look, is_final)
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -160,7 +139,7 @@ class ApprovalRoutes:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(NewApproval)
         if ask.notify_instance is not None:
-            await self._check_notified(call, ask.notify_instance)
+            await check_notified(call, ask.notify_instance, self._operations)
         responds_to, responds_since = None, None
         if ask.respond is not None:
             responds_to, responds_since = await admitted_receiver(call.token, ask.respond, self._operations)
@@ -170,22 +149,12 @@ class ApprovalRoutes:
             responds_since=responds_since,
             requester=call.token.owner,
             asked_with=call.token.name,
-            idempotency_key=_key(call),
+            idempotency_key=idempotency_key(call),
         )
         request_id = await self._service.start(request)
         headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
         started = self._urls.started(call, request_id, may_act=call.token.may(ADMIN))
         return json_response(started, 202, headers)
-
-    async def _check_notified(self, call: ApiCall, target: Notified) -> None:
-        """Raises `Problem` without the scope admin, and what `Operations.check_event` raises.
-
-        The instance may be started later. Whose it is, is looked at again when the event is sent.
-        """
-        if not call.token.may(ADMIN):
-            raise Problem("forbidden", "notify_instance needs a token of scope admin.")
-        with suppress(UnknownRequestError):
-            await self._operations.check_event(target.id, target.event)
 
     async def show(self, call: ApiCall) -> web.Response:
         """Shows it. With `wait`, waits first until it is decided."""
@@ -239,7 +208,7 @@ class ApprovalRoutes:
             round=given.round or max(progress.round, 1),
             round_named=given.round is not None,
             comment=given.comment,
-            command_id=_command_id(call),
+            command_id=command_id_of(call),
         )
         return await self._answer(ticket)
 
@@ -247,7 +216,7 @@ class ApprovalRoutes:
         """Withdraws it."""
         given = await call.body(NewCancellation, optional=True)
         ticket = await self._service.cancel(
-            call.instance_id(), call.actor, reason=given.reason, command_id=_command_id(call)
+            call.instance_id(), call.actor, reason=given.reason, command_id=command_id_of(call)
         )
         return await self._answer(ticket)
 
@@ -256,7 +225,7 @@ class ApprovalRoutes:
         given = await call.body(NewRemark)
         request_id = await self._visible(call)
         ticket = await self._service.comment(
-            request_id, call.actor, given.kind, given.text, command_id=_command_id(call)
+            request_id, call.actor, given.kind, given.text, command_id=command_id_of(call)
         )
         return await self._answer(ticket)
 
@@ -268,7 +237,7 @@ class ApprovalRoutes:
         if verdict.reason is Reason.NO_ANSWER_YET:
             return json_response(answered, 202)
         raise Problem(
-            _REFUSED.get(verdict.reason, "conflict"),
+            kind_of_refusal(verdict.reason),
             answered.message,
             errors=[("comment", answered.message)] if verdict.reason is Reason.REASON_REQUIRED else (),
             verdict=answered.model_dump(mode="json"),
@@ -290,19 +259,6 @@ class ApprovalRoutes:
     async def _look(self, request_id: str) -> Progress:
         """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
         return await self._operations.with_reconciled(await self._service.status(request_id))
-
-
-def _key(call: ApiCall) -> str | None:
-    key = call.request.headers.get(KEY_HEADER)
-    if key is not None and not _KEY.match(key):
-        raise Problem("invalid", errors=[(KEY_HEADER, "must be 1 to 200 visible ASCII characters")])
-    return key
-
-
-def _command_id(call: ApiCall) -> str | None:
-    """From the Idempotency-Key and the token's name, so that two tokens can use the same key."""
-    key = _key(call)
-    return hashlib.sha256(f"{call.token.name}\0{key}".encode()).hexdigest() if key else None
 
 
 def _aware(time: datetime | None) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from orchestration.approval.status import CUT_SHORT_REASONS
 from orchestration.domain.commands import Progress
@@ -16,7 +16,7 @@ LOOKS_A_SECOND: Final = 200  # at most, over all requests that are watched
 HURRIED: Final = 0.05  # seconds between two reads after a wake
 HURRIED_LOOKS: Final = 20
 
-ReadProgress = Callable[[str], Awaitable[Progress]]
+P = TypeVar("P")
 
 
 def is_final(progress: Progress) -> bool:
@@ -29,20 +29,22 @@ def is_final(progress: Progress) -> bool:
     ) or progress.status in CUT_SHORT_REASONS
 
 
-class _Watcher:
-    def __init__(self, first: Progress) -> None:
+class _Watcher(Generic[P]):
+    def __init__(self, first: P) -> None:
         self.latest = first
         self.waiting = 0
         self.woken = asyncio.Event()
-        self.task: asyncio.Task[Progress]
+        self.task: asyncio.Task[P]
 
 
-class LongPolling:
+class LongPolling(Generic[P]):
     """Reads requests for as long as somebody waits for them. Closing it answers everybody at once."""
 
-    def __init__(self, read: ReadProgress) -> None:
+    def __init__(self, read: Callable[[str], Awaitable[P]], is_final: Callable[[P], bool]) -> None:
+        """`is_final`: whether a long poll may end with what was read."""
         self._read = read
-        self._watchers: dict[str, _Watcher] = {}
+        self._is_final = is_final
+        self._watchers: dict[str, _Watcher[P]] = {}
         self._closed = False
 
     @property
@@ -55,13 +57,13 @@ class LongPolling:
         """How many wait for them."""
         return sum(watcher.waiting for watcher in self._watchers.values())
 
-    async def wait_until_final(self, request_id: str, wait: float) -> Progress:
+    async def wait_until_final(self, request_id: str, wait: float) -> P:
         """The request once it is final, or as it was last read after `wait` seconds.
 
         Raises what the first read raises, and `UnknownRequestError` when it is purged meanwhile.
         """
         progress = await self._read(request_id)
-        if is_final(progress) or wait <= 0 or self._closed:
+        if self._is_final(progress) or wait <= 0 or self._closed:
             return progress
         watcher = self._watchers.get(request_id)
         if watcher is None:
@@ -78,7 +80,7 @@ class LongPolling:
                 if self._watchers.get(request_id) is watcher:
                     del self._watchers[request_id]
 
-    async def _watch(self, request_id: str, watcher: _Watcher) -> Progress:
+    async def _watch(self, request_id: str, watcher: _Watcher[P]) -> P:
         hurried = 0
         while True:
             pause = HURRIED if hurried else max(QUICKEST, len(self._watchers) / LOOKS_A_SECOND)
@@ -90,7 +92,7 @@ class LongPolling:
                 progress = await self._read(request_id)
             except HubUnavailableError:
                 continue
-            if is_final(progress):
+            if self._is_final(progress):
                 # Later callers read the request themselves.
                 self._watchers.pop(request_id, None)
                 return progress

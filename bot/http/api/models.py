@@ -94,7 +94,8 @@ Wait = Annotated[
 ]
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
+    """The text, for a field that has to say something."""
     if is_blank(text):
         raise ValueError("is blank")
     return text
@@ -104,7 +105,7 @@ class NewApproval(Model):
     """A request for an approval. The requester is always the token's owner."""
 
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
-    title: Annotated[Line, AfterValidator(_not_blank), Field(min_length=1, max_length=150)]
+    title: Annotated[Line, AfterValidator(not_blank), Field(min_length=1, max_length=150)]
     description: Annotated[Text, Field(max_length=10_000)] = ""
     amount: Annotated[Number, Field(ge=0, max_digits=15, decimal_places=2)] | None = Field(
         default=None,
@@ -206,7 +207,7 @@ class NewCancellation(Model):
 class NewRemark(Model):
     """A comment, question or answer about the request."""
 
-    text: Annotated[Text, AfterValidator(_not_blank), Field(min_length=1, max_length=2000)]
+    text: Annotated[Text, AfterValidator(not_blank), Field(min_length=1, max_length=2000)]
     kind: RemarkKind = RemarkKind.COMMENT
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.http.api.long_polling import LongPolling
+from orchestration.domain.commands import Progress
 from orchestration.domain.effects import SignReceiptInput
 from orchestration.ports import Signer
 
@@ -12,7 +13,7 @@ from orchestration.ports import Signer
 class OutcomeEvents:
     """Wakes the long polls, in the event loop that it was made in. Signing itself happens on worker threads."""
 
-    def __init__(self, signer: Signer, long_polling: LongPolling) -> None:
+    def __init__(self, signer: Signer, long_polling: LongPolling[Progress]) -> None:
         self._signer = signer
         self._long_polling = long_polling
         self._loop = asyncio.get_running_loop()

@@ -6,13 +6,16 @@ the receivers that its scopes name, and no other.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
+from bot.http.api.endpoint import ApiCall
 from bot.http.api.problems import Problem
-from bot.security.tokens import RESPOND, Token
+from bot.security.tokens import ADMIN, RESPOND, Token
 from orchestration.approval.status import OVER, made_at
 from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.request import Notified
 from orchestration.domain.responses import ResponseTarget
 from orchestration.service.operations import Operations
 
@@ -47,6 +50,17 @@ async def admitted_receiver(
     if state.runtime_status in OVER:
         raise _refused("instance_id", f"{instance_id} has ended, so nobody waits there")
     return state.name, made_at(state)
+
+
+async def check_notified(call: ApiCall, target: Notified, operations: Operations) -> None:
+    """Raises `Problem` without the scope admin, and what `Operations.check_event` raises.
+
+    The instance may be started later. Whose it is, is looked at again when the event is sent.
+    """
+    if not call.token.may(ADMIN):
+        raise Problem("forbidden", "notify_instance needs a token of scope admin.")
+    with suppress(UnknownRequestError):
+        await operations.check_event(target.id, target.event)
 
 
 def _refused(field: str, detail: str) -> Problem:

@@ -47,6 +47,10 @@ class Urls:
         """One approval."""
         return f"{self.base}/api/approvals/{quote(request_id, safe='')}"
 
+    def gathering(self, request_id: str) -> str:
+        """One gathering."""
+        return f"{self.base}/api/gatherings/{quote(request_id, safe='')}"
+
     def again(self, call: ApiCall) -> str:
         """The address that was called."""
         called = call.request.rel_url

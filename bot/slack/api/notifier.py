@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web import SlackResponse
 
 from bot.slack.api.codes import GONE
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.api.health import SlackHealth, WatchedWebClient
-from bot.slack.api.history import Found, History
-from bot.slack.api.own_account import Account, OwnAccount
-from bot.slack.api.pace import Pace
-from bot.slack.ids import is_person
+from bot.slack.api.history import Found
+from bot.slack.api.own_account import Account
+from bot.slack.api.poster import Poster
 from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import thread
@@ -26,7 +24,7 @@ from bot.slack.messages.notices import LISTED, delegate_change, notice
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import DelegateChange, RemoveCopiesInput, SendMessageInput
-from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import CardRef
 
 log = logging.getLogger(__name__)
@@ -55,18 +53,14 @@ class SlackNotifier:
 
     def __init__(
         self,
-        client: WebClient,
-        pace: Pace | None = None,
+        poster: Poster,
         shown: Callable[[Card, Sequence[str]], None] | None = None,
     ) -> None:
         """`shown` hears of each card that was posted or edited, and of whom it pings."""
-        self._client = client
-        self._pace = pace or Pace()
-        self._own = OwnAccount(client)
-        self._history = History(client, self._own)
+        self._poster = poster
+        self._client = poster.client
         self._shown = shown or (lambda _card, _notify: None)
         self._lock = threading.Lock()
-        self._direct: dict[str, str] = {}
         self._gone: set[tuple[str, str]] = set()
 
     # ---- cards -------------------------------------------------------------------------------------------
@@ -74,7 +68,7 @@ class SlackNotifier:
     def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
         """Posts `card` to `channel`, pinging `notify`."""
         rendered = render(card, notify)
-        posted = self._say(
+        posted = self._poster.say(
             channel,
             (card.request_id, "card", card.round),
             urgent=True,
@@ -91,7 +85,7 @@ class SlackNotifier:
         None when there is none among the channel's newest 2,000 messages, or where the app may not look.
         """
         wanted = Target.of(card.request_id, card.round, card.identity)
-        found = self._history.in_channel(channel, lambda message: target.of_message(message) == wanted)
+        found = self._poster.history.in_channel(channel, lambda message: target.of_message(message) == wanted)
         return CardRef(channel=channel, ts=str(found["ts"]), round=card.round) if found else None
 
     def edit_card(self, ref: CardRef, card: Card) -> None:
@@ -120,7 +114,7 @@ class SlackNotifier:
         if self._known_gone(ref):
             return
         try:
-            said = self._say(
+            said = self._poster.say(
                 ref.channel,
                 (request_id, "step", steps[0].number),
                 thread_ts=ref.ts,
@@ -141,7 +135,7 @@ class SlackNotifier:
     def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
         """Whether this app has already added those steps; False also where it may not look."""
         numbers = [step.number for step in steps]
-        found = self._history.in_thread(
+        found = self._poster.history.in_thread(
             ref.channel, ref.ts, lambda message: target.says(message, request_id, numbers)
         )
         return found is not None
@@ -155,8 +149,8 @@ class SlackNotifier:
         own = self._account()
         shown = {request: ref for request, ref in links.items() if ref and not self._known_gone(ref)}
         said = notice(message, {request: own.permalink(ref) for request, ref in shown.items()} if own else {})
-        self._say(
-            self._place(message.user),
+        self._poster.say(
+            self._poster.place(message.user),
             (message.card.request_id, message.card.nonce, message.message_id),
             text=said.text,
             blocks=said.blocks,
@@ -166,8 +160,8 @@ class SlackNotifier:
     def has_message(self, message: SendMessageInput) -> bool:
         """Whether this app has already sent that message there; False also where it may not look."""
         wanted = _metadata_of(message)
-        found = self._history.in_channel(
-            self._place(message.user), lambda known: known.get("metadata") == wanted
+        found = self._poster.history.in_channel(
+            self._poster.place(message.user), lambda known: known.get("metadata") == wanted
         )
         return found is not None
 
@@ -175,9 +169,9 @@ class SlackNotifier:
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
         """Deletes all but one of the messages that are the same card, line or message."""
-        place = self._place(given.place)
+        place = self._poster.place(given.place)
         found = self._copies(place, given)
-        if given.round is not None and given.ref is not None:
+        if given.ref is not None and not given.steps:
             stays = given.ref.ts
         else:
             stays = min((str(message["ts"]) for message in found), key=float, default="")
@@ -193,14 +187,14 @@ class SlackNotifier:
     def _copies(self, place: str, given: RemoveCopiesInput) -> list[Found]:
         if given.round is not None:
             card = Target.of(given.request_id, given.round, given.identity)
-            return self._history.all_in_channel(place, lambda one: target.of_message(one) == card)
+            return self._poster.history.all_in_channel(place, lambda one: target.of_message(one) == card)
         if given.steps and given.ref is not None:
             lines = steps_metadata(given.request_id, given.steps)
-            return self._history.all_in_thread(
+            return self._poster.history.all_in_thread(
                 given.ref.channel, given.ref.ts, lambda one: one.get("metadata") == lines
             )
         said = message_metadata(given.request_id, given.identity.nonce, given.message_id or "")
-        return self._history.all_in_channel(place, lambda one: one.get("metadata") == said)
+        return self._poster.history.all_in_channel(place, lambda one: one.get("metadata") == said)
 
     # ---- for the operators, and about people -------------------------------------------------------------
 
@@ -214,43 +208,31 @@ class SlackNotifier:
                 log.info("%s cannot be told in %s: %s", person, place, error)
             else:
                 return
-        self._say(self._place(person), ("answer", person, words), text=words)
+        self._poster.say(self._poster.place(person), ("answer", person, words), text=words)
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
         """Tells the person what has changed about who is asked in their place."""
         text = delegate_change(change)
-        self._say(self._place(change.person), ("delegate_change", change.person, text), text=text)
+        self._poster.say(
+            self._poster.place(change.person), ("delegate_change", change.person, text), text=text
+        )
 
     def locked(self, channel: str, masked: str, user: str | None) -> None:
         """Tells the channel of a locked number; see `Alerts`."""
-        self._say(channel, ("locked", masked, user), text=LOCKED.format(whose=_number(masked, user, "The")))
+        self._poster.say(
+            channel, ("locked", masked, user), text=LOCKED.format(whose=_number(masked, user, "The"))
+        )
 
     def quota(self, owner: str, token: str, limit: str) -> None:
         """Tells a token's owner of a limit on codes; see `Alerts`."""
-        self._say(self._place(owner), ("quota", token, limit), text=QUOTA.format(token=token, limit=limit))
+        self._poster.say(
+            self._poster.place(owner), ("quota", token, limit), text=QUOTA.format(token=token, limit=limit)
+        )
 
     def undelivered(self, channel: str, masked: str, user: str | None, remedy: str) -> None:
         """Tells the channel what keeps codes from arriving; see `Alerts`."""
         text = UNDELIVERED.format(whose=_number(masked, user, "the"), remedy=safe(remedy, REMEDY))
-        self._say(channel, ("undelivered", masked, remedy), text=text)
-
-    def _place(self, user: str) -> str:
-        if not is_person(user):
-            return user
-        with as_delivery_errors():
-            return self._direct_channel(user)
-
-    def _say(self, channel: str, name: Hashable, *, urgent: bool = False, **message: Any) -> SlackResponse:
-        """Posts when it is the turn of `name` in the channel. Raises as the port says."""
-        self._pace.wait(channel, name, urgent=urgent)
-        try:
-            with as_delivery_errors():
-                return self._client.chat_postMessage(
-                    channel=channel, unfurl_links=False, unfurl_media=False, **message
-                )
-        except ThrottledError as error:
-            self._pace.hold(channel, error.retry_after)
-            raise
+        self._poster.say(channel, ("undelivered", masked, remedy), text=text)
 
     def _known_gone(self, ref: CardRef) -> bool:
         """Whether an edit, which goes first, has found the card deleted."""
@@ -265,20 +247,10 @@ class SlackNotifier:
     def _account(self) -> Account | None:
         """None where Slack does not say it now: a message without a link is better than none."""
         try:
-            return self._own.get()
+            return self._poster.own.get()
         except SLACK_FAILURES as error:
             log.info("no links to cards: %s", code_of(error) or error)
             return None
-
-    def _direct_channel(self, user: str) -> str:
-        """The direct message channel with `user`, which never changes and so is asked for once."""
-        with self._lock:
-            known = self._direct.get(user)
-        if known is None:
-            known = str(self._client.conversations_open(users=user)["channel"]["id"])
-            with self._lock:
-                self._direct[user] = known
-        return known
 
 
 def _number(masked: str, user: str | None, article: str) -> str:

@@ -14,6 +14,7 @@ from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.ids import is_group, is_person
 from orchestration.domain.errors import CountersignError, DeliveryError, ThrottledError
+from orchestration.domain.gathering_policy import GatheringPolicy
 from orchestration.domain.policy import Policy
 from orchestration.domain.policy_book import PolicyBook
 
@@ -58,6 +59,9 @@ def named_in(book: PolicyBook) -> dict[str, str]:
             for name in names:
                 if name is not None:
                     found.setdefault(name, f"policies.{key}.{part}")
+    for key, gathering in sorted(book.gatherings.items()):
+        for part, name in _parts_of_gathering(gathering):
+            found.setdefault(name, f"policies.{key}.{part}")
     for person, entry in sorted(book.people.items()):
         found.setdefault(person, "people")
         if entry.delegate:
@@ -78,6 +82,15 @@ def _parts(policy: Policy) -> Iterator[tuple[str, list[str | None]]]:
     yield "owner", [policy.owner]
     for status, actions in policy.on.items():
         yield f"on.{status}", [action.notify for action in actions]
+
+
+def _parts_of_gathering(policy: GatheringPolicy) -> Iterator[tuple[str, str]]:
+    yield "channel", policy.channel
+    for name, source in policy.sources.items():
+        if source.person is not None:
+            yield f"sources.{name}", source.person
+    if policy.owner is not None:
+        yield "owner", policy.owner
 
 
 async def _why(client: WebClient, directory: SlackDirectory, name: str) -> str | None:

@@ -2,20 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from pydantic import ValidationError
 
 from orchestration.domain.amounts import read_amount
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Policy
+from orchestration.domain.gathering import GatheringRequest
+from orchestration.domain.policy import FieldSpec
+from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest
 from orchestration.domain.text import is_blank
 
-Policies: TypeAlias = Mapping[str, Policy]
+
+class Askable(Protocol):
+    """What asking needs to know of a policy, whatever its kind."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the file."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is called, for people."""
+        ...
+
+    @property
+    def channel(self) -> str:
+        """Where its cards go."""
+        ...
+
+    @property
+    def currency(self) -> str | None:
+        """Of its amounts; None where it takes none."""
+        ...
+
+    @property
+    def require_amount(self) -> bool:
+        """Whether a request must say its amount."""
+        ...
+
+    @property
+    def fields(self) -> Sequence[FieldSpec]:
+        """What else whoever asks fills in."""
+        ...
+
+
+Policies: TypeAlias = Mapping[str, Askable]
+
+
+@dataclass(frozen=True)
+class AskableGathering:
+    """A gathering as whoever asks sees it: they say what it is about. Its own fields are for those who are asked."""
+
+    key: str
+    title: str
+    channel: str
+    currency: str | None = None
+    require_amount: bool = False
+    fields: Sequence[FieldSpec] = ()
+
+
+def askable(book: PolicyBook) -> Policies:
+    """Every policy of the file, by name."""
+    gatherings = {
+        key: AskableGathering(key, policy.title, policy.channel) for key, policy in book.gatherings.items()
+    }
+    return {**book.policies, **gatherings}
+
 
 # pydantic's words are for programmers; these are for whoever filled in the form.
 _TOO_LONG: Final = "This is too long: at most {limit} characters."
@@ -58,7 +116,25 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
         raise _ours(error) from error
 
 
-def missing(draft: Draft, policy: Policy) -> bool:
+def to_gathering(draft: Draft, *, requester: str, idempotency_key: str) -> GatheringRequest:
+    """The gathering that the draft makes. Raises `InvalidRequestError` naming the field to mend."""
+    if is_blank(draft.title):
+        raise InvalidRequestError(_NEEDED, field="title")
+    try:
+        return GatheringRequest.model_validate(
+            {
+                "policy": draft.policy,
+                "title": draft.title,
+                "description": draft.description,
+                "requester": requester,
+                "idempotency_key": idempotency_key,
+            }
+        )
+    except ValidationError as error:
+        raise _ours(error) from error
+
+
+def missing(draft: Draft, policy: Askable) -> bool:
     """Whether something is still to be filled in before this can be asked."""
     unfilled = [
         spec.name for spec in policy.fields if spec.required and is_blank(draft.fields.get(spec.name, ""))
@@ -67,7 +143,7 @@ def missing(draft: Draft, policy: Policy) -> bool:
     return is_blank(draft.title) or no_amount or bool(unfilled)
 
 
-def _amount(draft: Draft, policy: Policy) -> Decimal | None:
+def _amount(draft: Draft, policy: Askable) -> Decimal | None:
     if is_blank(draft.amount) or policy.currency is None:
         return None
     return read_amount(draft.amount, policy.currency)

@@ -11,10 +11,9 @@ from typing import Final, TypeAlias
 
 from bot.slack.input import away
 from bot.slack.input.amounts import Split, split_amount
-from bot.slack.input.draft import Draft, Policies, missing
+from bot.slack.input.draft import Askable, Draft, Policies, missing
 from bot.slack.text import mention, safe, typed
 from orchestration.domain.errors import InvalidRequestError
-from orchestration.domain.policy import Policy
 from orchestration.domain.text import keyword, line
 
 COMMAND: Final = "/request-approval"
@@ -87,7 +86,7 @@ def parse(text: str, policies: Policies) -> Wish:
     return Explain("" if said in HELP_WORDS and not rest else _unknown(first, policies))
 
 
-def _asking(policy: Policy, words: list[str]) -> Wish:
+def _asking(policy: Askable, words: list[str]) -> Wish:
     try:
         found = _split(words, policy)
     except InvalidRequestError as error:
@@ -108,7 +107,7 @@ def explanation(wish: Explain, policies: Policies) -> str:
     return "\n".join(lines)
 
 
-def _split(words: list[str], policy: Policy) -> Split:
+def _split(words: list[str], policy: Askable) -> Split:
     """The amount and the title. Where a policy has no currency, all is title."""
     return Split("", " ".join(words)) if policy.currency is None else split_amount(words, policy.currency)
 
@@ -118,12 +117,12 @@ def _unknown(word: str, policies: Policies) -> str:
     return UNKNOWN.format(word=word[:40]) + (MEANT.format(guess=guesses[0]) if guesses else "")
 
 
-def _example(policies: list[Policy]) -> str:
+def _example(policies: list[Askable]) -> str:
     simplest = min(policies, key=lambda policy: missing(Draft(title="…"), policy))
     return f"{simplest.key} 4200 New laptops for the team" if simplest.currency else f"{simplest.key} Week 48"
 
 
-def _line(policy: Policy) -> str:
+def _line(policy: Askable) -> str:
     needs = [field.title for field in policy.fields if field.required]
     parts = [f"• `{policy.key}` {safe(policy.title, 60)}", f"in {mention(policy.channel)}"]
     if policy.currency:

@@ -54,6 +54,26 @@ class Target(BaseModel):
         return self.model_dump_json()
 
 
+class GatheringTarget(BaseModel):
+    """What a button of a gathering is about: which start of it, and the source that is asked, if it is about one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    instance_id: str = Field(pattern=r"^[!-?A-~][!-~]{0,99}$")
+    nonce: Nonce
+    source: str = Field(default="", max_length=40)
+
+
+def gathering_of_click(body: Mapping[str, Any]) -> GatheringTarget:
+    """What the pressed button is about. Raises `UnreadableCardError`."""
+    for value in map(_value, body.get("actions") or ()):
+        try:
+            return GatheringTarget.model_validate_json(value)
+        except ValidationError:
+            continue
+    raise UnreadableCardError
+
+
 def option(choice: str) -> str:
     """For an entry of a card's menu. There is no room for a target in it; the buttons beside it have that."""
     return json.dumps({"choice": choice}, separators=(",", ":"))

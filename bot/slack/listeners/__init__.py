@@ -8,6 +8,7 @@ owed is not acknowledged: Slack then says itself that it failed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext
 
@@ -16,19 +17,29 @@ from bot.slack.api.prechecks import Prechecks
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners import actions, codes, commands, home, views
+from bot.slack.listeners import gatherings as gathering_listeners
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.subcommands import Subcommands
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.gatherings import GatheringService
+
+
+@dataclass(frozen=True)
+class ListenerServices:
+    """What the listeners act through. `challenges` is there where an SMS account is configured."""
+
+    approvals: ApprovalService
+    gatherings: GatheringService
+    owed: OwedAnswers
+    challenges: ChallengeService | None = None
 
 
 def register(
     app: AsyncApp,
-    service: ApprovalService,
-    challenges: ChallengeService | None = None,
+    services: ListenerServices,
     *,
-    owed: OwedAnswers,
     time: SlackTime,
     pulse: Pulse,
     prechecks: Prechecks,
@@ -40,14 +51,16 @@ def register(
     async def equip(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
         """Bolt makes a client a request, whose failures nobody would count."""
         context["client"] = app.client
-        context["owed"] = owed
+        context["owed"] = services.owed
         await next()
 
-    subcommands = Subcommands(service, prechecks, home_publisher)
-    asks = AskStarter(service, app.client, time, pulse)
+    approvals, gatherings = services.approvals, services.gatherings
+    subcommands = Subcommands(approvals, gatherings, prechecks, home_publisher)
+    asks = AskStarter(approvals, gatherings, app.client, time, pulse)
     commands.register(app, subcommands, asks)
-    actions.register(app, service, prechecks)
-    views.register(app, service, asks)
+    actions.register(app, approvals, prechecks)
+    views.register(app, approvals, asks)
+    gathering_listeners.register(app, gatherings)
     home.register(app, subcommands)
-    if challenges is not None:
-        codes.register(app, service, challenges)
+    if services.challenges is not None:
+        codes.register(app, approvals, services.challenges)

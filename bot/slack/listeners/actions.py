@@ -12,6 +12,7 @@ from bot.slack.api.codes import REDRAWN
 from bot.slack.api.errors import code_of
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.input import target
+from bot.slack.input.draft import askable
 from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
@@ -102,7 +103,7 @@ def _chooser(app: AsyncApp, service: ApprovalService) -> None:
     @answered
     async def choose_policy(interaction: Interaction) -> None:
         origin = Origin.model_validate_json(interaction.view["private_metadata"])
-        form = ask_form(service.book().policies, read_ask_form(interaction.view), origin)
+        form = ask_form(askable(service.book()), read_ask_form(interaction.view), origin)
         try:
             await interaction.client.views_update(
                 view_id=interaction.view["id"], hash=interaction.view["hash"], view=form

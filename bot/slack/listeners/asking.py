@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
+from pydantic import BaseModel
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import SLACK_FAILURES
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
+from bot.slack.input.draft import Draft, to_gathering, to_request
 from bot.slack.listeners.failures import LateAskError
 from bot.slack.listeners.interaction import Interaction
-from orchestration.domain.request import ApprovalRequest
+from bot.slack.messages.gatherings import asked_gathering
+from bot.slack.messages.notices import asked
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.gatherings import GatheringService
 
 # Seconds that Slack waits for an answer. It dates an ask in whole seconds, so one that is refused may be only two
 # seconds old. There is too little left then to record it and to say so.
@@ -25,31 +29,64 @@ PATIENCE: Final = 1.0  # seconds for that
 REMEMBERED: Final = 1000
 
 
+R = TypeVar("R", bound=BaseModel)
+R_contra = TypeVar("R_contra", bound=BaseModel, contravariant=True)
+
+
+class Starts(Protocol[R_contra]):
+    """A service that starts what is asked, once for each idempotency key."""
+
+    async def start(self, request: R_contra) -> str:
+        """Starts it and returns its ID, on disk."""
+        ...
+
+    async def started(self, request: R_contra) -> str | None:
+        """The ID of that very request where its key has started it; None where it has not."""
+        ...
+
+
 class AskStarter:
     """A process that stood still for a minute finds all that was asked meanwhile, and people have asked again since."""
 
     def __init__(
-        self, service: ApprovalService, client: AsyncWebClient, time: SlackTime, pulse: Pulse
+        self,
+        service: ApprovalService,
+        gatherings: GatheringService,
+        client: AsyncWebClient,
+        time: SlackTime,
+        pulse: Pulse,
     ) -> None:
         self._service = service
+        self._gatherings = gatherings
         self._client = client
         self._time = time
         self._pulse = pulse
         self._looking: asyncio.Task[None] | None = None
         self._refused: OrderedDict[str, None] = OrderedDict()
 
-    async def start(self, interaction: Interaction, request: ApprovalRequest) -> str:
-        """Starts it and returns its ID. Raises `LateAskError`, and what `ApprovalService.start` raises.
+    async def ask(self, interaction: Interaction, draft: Draft, key: str) -> str:
+        """Asks what the draft says, once for each `key`; returns what to tell the person.
 
-        What was started when it came in time is found, however late it comes again.
+        Raises `LateAskError`, and what `ApprovalService.start` raises. What was started when it came in time is found,
+        however late it comes again.
         """
+        book = self._service.book()
+        if (gathering := book.gatherings.get(draft.policy or "")) is not None:
+            question = to_gathering(draft, requester=interaction.person, idempotency_key=key)
+            request_id = await self._start(interaction, self._gatherings, question)
+            return asked_gathering(question.title, gathering.channel, request_id)
+        request = to_request(draft, book.policies, requester=interaction.person, idempotency_key=key)
+        request_id = await self._start(interaction, self._service, request)
+        return asked(request, request_id, book.policies[request.policy])
+
+    async def _start(self, interaction: Interaction, service: Starts[R], request: R) -> str:
         if await self._is_late(interaction):
-            found = await self._service.started(request)
+            found = await service.started(request)
             if found is None:
                 self._remember(interaction.id)
                 raise LateAskError
             return found
-        return await self._service.start(request)
+        return await service.start(request)
 
     async def _is_late(self, interaction: Interaction) -> bool:
         """By Slack's clock, where Slack dated it; else it is late where it may be.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input import grammar
-from bot.slack.input.draft import to_request
+from bot.slack.input.draft import askable
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.subcommands import Subcommands
-from bot.slack.messages.notices import asked
 from bot.slack.views.request_form import Origin, ask_form
 from orchestration.domain.errors import InvalidRequestError
 
@@ -23,7 +22,7 @@ def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
     @app.command(grammar.COMMAND)
     @answered
     async def request_approval(interaction: Interaction) -> None:
-        policies = service.book().policies
+        policies = askable(service.book())
         wish = grammar.parse(interaction.body.get("text") or "", policies)
         if isinstance(wish, Subcommand):
             try:
@@ -33,14 +32,11 @@ def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
             return
         if isinstance(wish, AskAtOnce):
             try:
-                request = to_request(
-                    wish.draft, policies, requester=interaction.person, idempotency_key=interaction.id
-                )
-                request_id = await asks.start(interaction, request)
+                words = await asks.ask(interaction, wish.draft, interaction.id)
             except InvalidRequestError as error:
                 wish = Explain(str(error))
             else:
-                await interaction.reply(asked(request, request_id, policies[request.policy]))
+                await interaction.reply(words)
                 return
         if isinstance(wish, Fill):
             form = ask_form(policies, wish.draft, Origin(channel=interaction.channel), wish.doubt)

@@ -7,7 +7,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input import away, target
-from bot.slack.input.draft import Draft
+from bot.slack.input.draft import Draft, askable
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import show_details
@@ -29,7 +29,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @app.action({"block_id": home.BUTTONS, "action_id": home.ASK})
     @answered
     async def ask(interaction: Interaction) -> None:
-        policies = service.book().policies
+        policies = askable(service.book())
         draft = Draft(policy=next(iter(policies)) if len(policies) == 1 else None)
         await interaction.client.views_open(
             trigger_id=interaction.body["trigger_id"], view=ask_form(policies, draft, Origin())

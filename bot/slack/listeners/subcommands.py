@@ -13,9 +13,14 @@ from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import show_details
 from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
-from orchestration.domain.errors import InvalidRequestError
+from bot.slack.views.gathering_forms import gathering_view
+from bot.slack.views.request_form import Origin
+from orchestration.domain.errors import InvalidRequestError, NotInvolvedError
+from orchestration.domain.gathering import AnswerWay
 from orchestration.domain.people import PersonEntry
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.gathering_messages import gathering_sentence
+from orchestration.service.gatherings import GatheringService
 
 WITHDRAWN: Final = "Withdrawn: `{request_id}`. Its cards say so."
 WHICH: Final = (
@@ -28,6 +33,7 @@ class Subcommands:
     """What they are run with."""
 
     service: ApprovalService
+    gatherings: GatheringService
     prechecks: Prechecks
     home_publisher: HomePublisher
 
@@ -58,13 +64,32 @@ async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[
 async def _cancel(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     service = subcommands.service
     request_id, reason = _request("cancel", words), typed(" ".join(words[1:]))
+    told = WITHDRAWN.format(request_id=safe(request_id, 60))
+    if await subcommands.gatherings.is_one(request_id):
+        gatherings = subcommands.gatherings
+        ticket = await gatherings.withdraw(
+            request_id, interaction.actor, way=AnswerWay.CHAT, reason=reason, command_id=interaction.id
+        )
+        await answer_command(interaction, gatherings, ticket, told, gathering_sentence)
+        return
     ticket = await service.cancel(request_id, interaction.actor, reason=reason, command_id=interaction.id)
-    await answer_command(interaction, service, ticket, WITHDRAWN.format(request_id=safe(request_id, 60)))
+    await answer_command(interaction, service, ticket, told)
 
 
 async def _status(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     request_id = _request("status", words)
+    if await subcommands.gatherings.is_one(request_id):
+        await _show_gathering(subcommands, interaction, request_id)
+        return
     await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
+
+
+async def _show_gathering(subcommands: Subcommands, interaction: Interaction, request_id: str) -> None:
+    """To those of it alone, as the details of a request are."""
+    read = await subcommands.gatherings.read(request_id)
+    if interaction.person not in {read.request.requester, read.policy.owner, *read.policy.people()}:
+        raise NotInvolvedError
+    await interaction.show(gathering_view(read, Origin(channel=interaction.channel)))
 
 
 def _request(word: str, words: Sequence[str]) -> str:

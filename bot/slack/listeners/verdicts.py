@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from bot.slack.listeners.interaction import Interaction
 from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError
-from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.approvals import Ticket
 from orchestration.service.messages import sentence
 
 PATIENCE: Final = 10.0  # seconds
+
+
+class VerdictReader(Protocol):
+    """A service whose commands are answered by verdicts."""
+
+    async def verdict(self, ticket: Ticket, *, timeout: float = ..., last_look: float = ...) -> Verdict:  # noqa: ASYNC109 - as the services have it
+        """The verdict, or `NO_ANSWER_YET` after `timeout` seconds."""
+        ...
+
 
 # Says the words to the person alone; returns whether they have them.
 Say: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
-async def verdict_on(service: ApprovalService, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
+async def verdict_on(service: VerdictReader, ticket: Ticket, *, within: float = PATIENCE) -> Verdict:
     """The verdict, or `NO_ANSWER_YET` after `within` seconds.
 
     A hub that cannot be reached now has the command all the same: "nothing was recorded" would not be true.
@@ -66,31 +75,38 @@ async def correct(interaction: Interaction, field: str, words: str) -> None:
 
 async def answer_press(
     interaction: Interaction,
-    service: ApprovalService,
+    service: VerdictReader,
     ticket: Ticket,
     accepted: str = "",
     say: Say | None = None,
+    words: Callable[[Verdict], str] = sentence,
 ) -> str:
     """For a press: says why nothing changed, or `accepted`, and returns it; "" where the card shows it already."""
-    words = ""
+    said = ""
 
     async def tell() -> bool:
-        nonlocal words
+        nonlocal said
         verdict = await verdict_on(service, ticket)
-        words = accepted if verdict.reason is Reason.RECORDED else sentence(verdict)
-        told = not words or await (say or interaction.tell)(words)
+        said = accepted if verdict.reason is Reason.RECORDED else words(verdict)
+        told = not said or await (say or interaction.tell)(said)
         return told and verdict.reason is not Reason.NO_ANSWER_YET
 
-    await answer(interaction, tell(), owed_verdict(interaction, ticket, accepted))
-    return words
+    owed = owed_verdict(interaction, ticket, accepted, words)
+    await answer(interaction, tell(), owed)
+    return said
 
 
-def owed_verdict(interaction: Interaction, ticket: Ticket, accepted: str = "") -> OwedAnswer:
+def owed_verdict(
+    interaction: Interaction,
+    ticket: Ticket,
+    accepted: str = "",
+    words: Callable[[Verdict], str] = sentence,
+) -> OwedAnswer:
     """The verdict on the command, owed to whoever sent it."""
     person, place = interaction.person, interaction.channel
     if ticket.known:
-        words = accepted if ticket.known.reason is Reason.RECORDED else sentence(ticket.known)
-        return OwedAnswer(person=person, place=place, words=words)
+        known = accepted if ticket.known.reason is Reason.RECORDED else words(ticket.known)
+        return OwedAnswer(person=person, place=place, words=known)
     awaited = AwaitedVerdict(
         request_id=ticket.request_id,
         command_id=ticket.command_id,
@@ -102,26 +118,34 @@ def owed_verdict(interaction: Interaction, ticket: Ticket, accepted: str = "") -
 
 
 async def answer_submission(
-    interaction: Interaction, service: ApprovalService, ticket: Ticket, field: str
+    interaction: Interaction,
+    service: VerdictReader,
+    ticket: Ticket,
+    field: str,
+    words: Callable[[Verdict], str] = sentence,
 ) -> None:
     """For a submitted form: a refusal is shown at `field` while the form is still there, else apart."""
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
-        await answer_press(interaction, service, ticket)
+        await answer_press(interaction, service, ticket, words=words)
     elif verdict.begun:
-        await answer_words(interaction, sentence(verdict))
+        await answer_words(interaction, words(verdict))
     elif verdict.accepted:
         await interaction.done()
     else:
-        await correct(interaction, field, sentence(verdict))
+        await correct(interaction, field, words(verdict))
 
 
 async def answer_command(
-    interaction: Interaction, service: ApprovalService, ticket: Ticket, accepted: str
+    interaction: Interaction,
+    service: VerdictReader,
+    ticket: Ticket,
+    accepted: str,
+    words: Callable[[Verdict], str] = sentence,
 ) -> None:
     """For a slash command: by the ack where the verdict is quick, else apart."""
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
-        await answer_press(interaction, service, ticket, accepted)
+        await answer_press(interaction, service, ticket, accepted, words=words)
     else:
-        await interaction.reply(accepted if verdict.accepted else sentence(verdict))
+        await interaction.reply(accepted if verdict.accepted else words(verdict))

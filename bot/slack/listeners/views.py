@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
-from bot.slack.input.draft import to_request
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
-from bot.slack.messages.notices import asked
 from bot.slack.views import decision_forms
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
 from orchestration.domain.errors import InvalidRequestError
@@ -19,28 +17,21 @@ from orchestration.service.approvals import ApprovalService, Ticket
 
 def register(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
     """Registers the submissions."""
-    _asking(app, service, asks)
+    _asking(app, asks)
     _deciding(app, service)
     _talking(app, service)
 
 
-def _asking(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
+def _asking(app: AsyncApp, asks: AskStarter) -> None:
     @app.view(ASK)
     @answered
     async def ask(interaction: Interaction) -> None:
-        policies = service.book().policies
         try:
-            request = to_request(
-                read_ask_form(interaction.view),
-                policies,
-                requester=interaction.person,
-                idempotency_key=interaction.form_id,
-            )
-            request_id = await asks.start(interaction, request)
+            words = await asks.ask(interaction, read_ask_form(interaction.view), interaction.form_id)
         except InvalidRequestError as error:
             await correct(interaction, block_of(error.field, interaction.view), str(error))
             return
-        await answer_words(interaction, asked(request, request_id, policies[request.policy]))
+        await answer_words(interaction, words)
 
 
 def _deciding(app: AsyncApp, service: ApprovalService) -> None:

@@ -95,6 +95,27 @@ def _with(lead: str, text: str) -> str:
     return f"{lead}:\n{words}" if words else lead
 
 
+def _source_answered(step: Step) -> str:
+    who = f" of {_who(step)}" if step.actor else ""
+    mark, what = (ONWARD, "corrected") if step.kind is StepKind.SOURCE_CORRECTED else (YES, "given")
+    return _with(f"{mark} {bold(safe(step.to or '', 48))}: the answer{who} was {what}", step.text)
+
+
+def _source_not_asked(step: Step) -> str:
+    who = f", {_who(step)}," if step.actor else ""
+    return f"{NO} {bold(safe(step.to or '', 48))}{who} could not be asked: {safe(step.text, SHORT)}"
+
+
+def _gathered(step: Step) -> str:
+    """Its people are the names of the sources without an answer."""
+    if step.actor:
+        return _with(f"{OFF} Withdrawn by {_who(step)}", step.text)
+    missing = within((safe(name, 40) for name in step.people), ", ", 2 * SHORT)
+    if not missing:
+        return f"{YES} All have answered"
+    return f"{NO} {safe(step.text, SHORT)} No answer of: {missing}".replace("  ", " ")
+
+
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.VOTED: _voted,
     StepKind.DELEGATED: lambda step: (
@@ -134,4 +155,8 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
         f"{NO} {_who(step)} confirmed by code, but it does not count; I told them why"
     ),
     StepKind.ENDED: _ended,
+    StepKind.SOURCE_ANSWERED: _source_answered,
+    StepKind.SOURCE_CORRECTED: _source_answered,
+    StepKind.SOURCE_NOT_ASKED: _source_not_asked,
+    StepKind.GATHERED: _gathered,
 }

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.amounts import AMOUNT_LIMIT
-from bot.slack.input.draft import Draft, Policies
+from bot.slack.input.draft import Askable, Draft, Policies
 from bot.slack.text import plain
-from orchestration.domain.policy import Policy
 
 ASK: Final = "ask"
 CHOOSE_POLICY: Final = "choose_policy"
@@ -104,7 +103,7 @@ def block_of(field: str | None, view: Mapping[str, Any]) -> str:
     return next((block for block in (wanted, FIELD + wanted) if block in shown), shown[0])
 
 
-def _policy_chooser(policies: Policies, chosen: Policy | None) -> Json:
+def _policy_chooser(policies: Policies, chosen: Askable | None) -> Json:
     listed = [policies[key] for key in sorted(policies, key=lambda key: policies[key].title)]
     if chosen in listed[blocks.OPTIONS :]:  # Slack refuses a choice that is not among the options
         listed.insert(0, chosen)
@@ -126,7 +125,7 @@ def _policy_chooser(policies: Policies, chosen: Policy | None) -> Json:
     }
 
 
-def _option(policy: Policy) -> Json:
+def _option(policy: Askable) -> Json:
     return {"text": blocks.plain(plain(policy.title, blocks.OPTION) or policy.key), "value": policy.key}
 
 

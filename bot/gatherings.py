@@ -1,0 +1,40 @@
+"""Puts together what gatherings need of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.outbound.http_client import HttpClient
+from bot.outbound.systems import SystemAsker
+from bot.records.log import RecordLog
+from bot.security.answer_addresses import AnswerAddresses
+from bot.security.secrets import Secrets
+from bot.slack.api.gathering_notifier import SlackGatheringNotifier
+from bot.slack.api.poster import Poster
+from bot.slack.ids import SlackIds
+from orchestration.domain.policy_book import PolicyBook
+from orchestration.gathering.activities import GatheringActivities
+from orchestration.ports import GatheringAskers
+from orchestration.runtime.connect import Connection
+
+
+def gathering_activities(
+    public_url: str | None,
+    connection: Connection,
+    secrets: Secrets,
+    http: HttpClient,
+    records: RecordLog,
+    askers: GatheringAskers,
+    book: Callable[[], PolicyBook],
+    poster: Poster,
+) -> GatheringActivities:
+    """The activities of gatherings, over Slack, HTTP and the records."""
+    return GatheringActivities(
+        SlackGatheringNotifier(poster),
+        SystemAsker(secrets, http, AnswerAddresses(public_url, secrets)),
+        records,
+        askers,
+        book,
+        SlackIds(),
+        may_have_run=connection.may_have_run,
+    )

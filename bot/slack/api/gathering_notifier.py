@@ -1,0 +1,69 @@
+"""Posts, finds and edits the messages of gatherings. Sync: activities run on worker threads."""
+
+from __future__ import annotations
+
+import logging
+
+from slack_sdk.errors import SlackApiError
+
+from bot.slack.api.codes import GONE
+from bot.slack.api.errors import as_delivery_errors, code_of
+from bot.slack.api.poster import Poster
+from bot.slack.input.target import message_metadata
+from bot.slack.messages.gatherings import render_gathering
+from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, Purpose
+from orchestration.domain.request import CardRef
+
+log = logging.getLogger(__name__)
+
+
+class SlackGatheringNotifier:
+    """`orchestration.ports.GatheringNotifier` over the Web API. Safe to share between threads."""
+
+    def __init__(self, poster: Poster) -> None:
+        self._poster = poster
+
+    def post_gathering(self, given: GatheringPostInput) -> CardRef:
+        """Posts it to the channel, or directly to the person."""
+        rendered = render_gathering(
+            given.view, given.purpose, given.message_id, source=given.source, text=given.text
+        )
+        posted = self._poster.say(
+            self._poster.place(given.place),
+            (given.view.request_id, given.view.nonce, given.message_id),
+            urgent=given.purpose in {Purpose.CARD, Purpose.ASK},
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
+        return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1)
+
+    def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
+        """The message that this app has already posted there; None also where it may not look."""
+        place = self._poster.place(given.place)
+        wanted = message_metadata(given.view.request_id, given.view.nonce, given.message_id)
+        found = self._poster.history.in_channel(place, lambda known: known.get("metadata") == wanted)
+        return CardRef(channel=place, ts=str(found["ts"]), round=1) if found else None
+
+    def edit_gathering(self, given: GatheringEditInput) -> None:
+        """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
+        rendered = render_gathering(given.view, given.purpose, given.message_id, source=given.source)
+        with as_delivery_errors():
+            try:
+                self._poster.client.chat_update(
+                    channel=given.ref.channel,
+                    ts=given.ref.ts,
+                    text=rendered.text,
+                    blocks=rendered.blocks,
+                    metadata=rendered.metadata,
+                )
+            except SlackApiError as error:
+                if code_of(error) not in GONE:
+                    raise
+                log.info(
+                    "%s: the message %s in %s is out of reach (%s)",
+                    given.view.request_id,
+                    given.ref.ts,
+                    given.ref.channel,
+                    code_of(error),
+                )

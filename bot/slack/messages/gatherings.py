@@ -1,0 +1,185 @@
+"""Draws the messages of a gathering: the card in the channel, what a person is asked by, what somebody is told. Pure.
+
+The same view gives the same blocks, within Slack's limits whatever was typed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.target import GatheringTarget, message_metadata
+from bot.slack.messages.cards import UNCHECKED, Rendered
+from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, YES
+from bot.slack.text import bold, mention, plain, quoted, safe, said, when
+from orchestration.domain.gathering import GatheringStatus, GatheringView, Purpose, SourceShown
+
+ACTIONS: Final = "gathering"
+ANSWER: Final = "gathering_answer"
+WITHDRAW: Final = "gathering_withdraw"
+
+DESCRIPTION: Final = 600  # characters
+ANSWERED: Final = 500  # of one answer on the card; the thread has all of it
+REASON: Final = 300
+
+MARKS: Final = {
+    GatheringStatus.COLLECTING: OPEN,
+    GatheringStatus.COMPLETE: YES,
+    GatheringStatus.INCOMPLETE: NO,
+    GatheringStatus.CANCELLED: OFF,
+    GatheringStatus.FAILED: NO,
+    GatheringStatus.TERMINATED: OFF,
+}
+CALLED: Final = {
+    GatheringStatus.COLLECTING: "Collecting",
+    GatheringStatus.COMPLETE: "Complete",
+    GatheringStatus.INCOMPLETE: "Incomplete",
+    GatheringStatus.CANCELLED: "Withdrawn",
+    GatheringStatus.FAILED: "Failed",
+    GatheringStatus.TERMINATED: "Stopped by an operator",
+}
+NO_MORE: Final = "No answer is needed any more."
+TOO_LATE: Final = "Answers that come now are not part of the result."
+
+
+def render_gathering(
+    view: GatheringView, purpose: Purpose, message_id: str, *, source: str | None = None, text: str = ""
+) -> Rendered:
+    """The message for that purpose; `source` is the one that is asked, `text` what went wrong."""
+    one = next((shown for shown in view.sources if shown.state.name == source), None)
+    if purpose is Purpose.CARD:
+        words, parts = _headline(view), card_blocks(view)
+    elif one is not None:
+        words, parts = _ask(view, one, reminder=purpose is Purpose.REMIND)
+    elif purpose is Purpose.TROUBLE:
+        words = f"{NO} {_title(view)}: {safe(text, REASON)} `{view.request_id}`"
+        parts = [blocks.section(words)]
+    else:
+        words = f"{_headline(view)} `{view.request_id}`"
+        parts = [blocks.section(words), *_answers(view)]
+    metadata = message_metadata(view.request_id, view.nonce, message_id)
+    return Rendered(text=words, blocks=parts, metadata=metadata)
+
+
+def asked_gathering(title: str, channel: str, request_id: str) -> str:
+    """What the requester is told when it is on disk (mrkdwn)."""
+    return f"Asked everybody for {said(title, 150)}. The answers come together in {mention(channel)}. `{request_id}`"
+
+
+# ---- the card --------------------------------------------------------------------------------------------
+
+
+def card_blocks(view: GatheringView) -> list[Json]:
+    """What the card says, with its button while it runs."""
+    title = plain(view.title, blocks.HEADER) or view.request_id
+    parts = [blocks.header(title), blocks.section(_lead(view))]
+    if words := quoted(view.description, DESCRIPTION):
+        parts.append(blocks.section(words))
+    parts += _answers(view)
+    if not view.status.ended:
+        target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce)
+        spoken = plain(f"Withdraw {title}", blocks.BUTTON)
+        button = blocks.button(WITHDRAW, "Withdraw…", target.model_dump_json(), spoken=spoken)
+        parts.append(blocks.actions(ACTIONS, button))
+    parts.append(blocks.context(f"`{view.request_id}`{DOT}{safe(view.policy_title, 60)}"))
+    return parts
+
+
+def _lead(view: GatheringView) -> str:
+    who = mention(view.requester) + (f" ({UNCHECKED})" if view.asked_without_seal else "")
+    asked = f"{who} asks for {bold(safe(view.policy_title, 60))}"
+    if not view.status.ended:
+        return f"{asked}{DOT}{_count(view)}{_until(view)}"
+    return f"{asked}\n{_how_it_ended(view)}"
+
+
+def _until(view: GatheringView) -> str:
+    return f"{DOT}until {when(view.deadline)}" if view.deadline else ""
+
+
+def _how_it_ended(view: GatheringView) -> str:
+    end = f"{MARKS[view.status]} {bold(CALLED[view.status])}"
+    if view.ended_by:
+        end += f" by {mention(view.ended_by)}"
+    if view.ended_at:
+        end += f", {when(view.ended_at)}"
+    end += f"{DOT}{_count(view)}"
+    return f"{end}\n{quoted(view.reason, REASON)}" if view.reason and view.ended_by else end
+
+
+def _count(view: GatheringView) -> str:
+    there = len(view.sources) - len(view.missing)
+    return f"{there} of {len(view.sources)} answered"
+
+
+def _answers(view: GatheringView) -> list[Json]:
+    return [blocks.section(_source(view, shown)) for shown in view.sources]
+
+
+def _source(view: GatheringView, shown: SourceShown) -> str:
+    state, answer = shown.state, shown.state.answer
+    name = bold(safe(state.title, 48))
+    who = mention(state.person) if state.person else "a system"
+    if answer is None:
+        if view.status.ended:
+            return f"{NO} {name}{DOT}no answer of {who}"
+        if state.problem:
+            return f"{NO} {name}{DOT}{who} could not be asked: {safe(state.problem, REASON)}"
+        return f"{OPEN} {name}{DOT}waiting for {who}"
+    lead = f"{YES} {name}{DOT}{who}, {when(answer.at)}"
+    if answer.corrections:
+        lead += f"{DOT}corrected"
+    return f"{lead}\n{_values(shown)}".rstrip()
+
+
+def _values(shown: SourceShown) -> str:
+    lines = "\n".join(value.on_one_line() for value in shown.values)
+    return quoted(lines, ANSWERED, room=1500)
+
+
+# ---- what a person is asked by ---------------------------------------------------------------------------
+
+
+def _ask(view: GatheringView, shown: SourceShown, *, reminder: bool) -> tuple[str, list[Json]]:
+    title, answer = _title(view), shown.state.answer
+    part = bold(safe(shown.state.title, 48))
+    if view.status.ended:
+        words = f"{MARKS[view.status]} {title} has ended: {CALLED[view.status].lower()}. "
+        words += "Your answer is part of the result." if answer else f"{NO_MORE} {TOO_LATE}"
+        return words, [blocks.section("\n".join(filter(None, [words, _values(shown)])))]
+    lead = "Still waiting for your answer: " if reminder and answer is None else ""
+    words = f"{lead}{mention(view.requester)} asks you for {part}: {title}"
+    parts = [blocks.section(f"{words}{_until(view)}")]
+    if description := quoted(view.description, DESCRIPTION):
+        parts.append(blocks.section(description))
+    if answer is not None:
+        parts.append(
+            blocks.section(f"{YES} You answered, {when(answer.at)}:\n{_values(shown)}".rstrip(":\n"))
+        )
+    target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce, source=shown.state.name)
+    label = "Answer…" if answer is None else "Change the answer…"
+    parts.append(
+        blocks.actions(
+            ACTIONS,
+            blocks.button(
+                ANSWER,
+                label,
+                target.model_dump_json(),
+                style="primary" if answer is None else None,
+                spoken=plain(f"{label} {view.title}", blocks.BUTTON),
+            ),
+        )
+    )
+    parts.append(blocks.context(f"`{view.request_id}`"))
+    return words, parts
+
+
+def _headline(view: GatheringView) -> str:
+    if view.status.ended:
+        return f"{MARKS[view.status]} {CALLED[view.status]}: {_title(view)}{DOT}{_count(view)}"
+    return f"{mention(view.requester)} asks for {safe(view.policy_title, 60)}: {_title(view)}"
+
+
+def _title(view: GatheringView) -> str:
+    return said(view.title, 150, room=800) or f"`{view.request_id}`"

@@ -1,0 +1,109 @@
+"""The forms of a gathering: a source's answer by its typed fields, and the withdrawal. Pure: views out, values in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.target import GatheringTarget
+from bot.slack.messages.gatherings import card_blocks
+from bot.slack.text import bold, mention, plain, quoted, said, when
+from bot.slack.views.request_form import FIELD, Origin, modal, values_of
+from orchestration.domain.answer_fields import NO, YES, AnswerField, FieldType
+from orchestration.domain.gathering import GatheringProgress
+from orchestration.gathering.projection import shown
+from orchestration.gathering.status import GatheringRead
+
+ANSWER_FORM: Final = "gathering_answer_form"
+WITHDRAW_FORM: Final = "gathering_withdraw_form"
+REASON: Final = "reason"
+DESCRIPTION: Final = 1500
+
+HINTS: Final = {
+    FieldType.NUMBER: "A number with a point, such as 3 or 1250.5",
+    FieldType.DATE: "A day",
+}
+
+
+class GatheringOrigin(Origin):
+    """Where a form was opened from, with what it is about."""
+
+    target: GatheringTarget
+
+
+def answer_form(read: GatheringRead, source: str, origin: GatheringOrigin) -> Json:
+    """What the source is asked, filled in with what it has answered."""
+    state = next(one for one in read.progress.sources if one.name == source)
+    given = state.answer.values if state.answer else {}
+    lead = f"{_about(read.progress)}\nFor {bold(said(state.title, 48))}"
+    if read.progress.deadline:
+        lead += f", until {when(read.progress.deadline)}"
+    parts = [blocks.section(lead)]
+    if words := quoted(read.request.description, DESCRIPTION):
+        parts.append(blocks.section(words))
+    parts += [_input(field, given.get(field.name, "")) for field in read.policy.fields_of(source)]
+    return modal(ANSWER_FORM, "Your answer", "Answer", parts, origin)
+
+
+def withdraw_form(progress: GatheringProgress, origin: GatheringOrigin) -> Json:
+    """Why the requester wants no more answers."""
+    reason = blocks.text_input(
+        REASON,
+        "Why?",
+        limit=2000,
+        hint="Everyone in the channel will see it",
+        optional=True,
+        multiline=True,
+    )
+    parts = [blocks.section(_about(progress)), reason]
+    return modal(WITHDRAW_FORM, "Withdraw", "Withdraw", parts, origin)
+
+
+def gathering_view(read: GatheringRead, origin: Origin) -> Json:
+    """All there is to know of it, to be read."""
+    parts = card_blocks(shown(read.progress, read.request, read.policy))
+    read_only = [part for part in parts if part["type"] != "actions"]
+    return modal("gathering_details", "Details", None, read_only, origin)
+
+
+def read_answer_form(view: Mapping[str, Any]) -> dict[str, str]:
+    """What is filled in, by the name of the field."""
+    values = values_of(view)
+    return {block.removeprefix(FIELD): value for block, value in values.items() if block.startswith(FIELD)}
+
+
+def gathering_origin(view: Mapping[str, Any]) -> GatheringOrigin:
+    """What the form is about."""
+    return GatheringOrigin.model_validate_json(view["private_metadata"])
+
+
+def _about(progress: GatheringProgress) -> str:
+    return f"{bold(said(progress.title, 150, room=800))}\nAsked by {mention(progress.requester)}"
+
+
+def _input(field: AnswerField, given: str) -> Json:
+    block, label, optional = FIELD + field.name, plain(field.title, 48) or field.name, not field.required
+    match field.type:
+        case FieldType.CHOICE:
+            return blocks.select_input(
+                block, label, {one: one for one in field.choices}, initial=given, optional=optional
+            )
+        case FieldType.YES_NO:
+            return blocks.select_input(block, label, {YES: "Yes", NO: "No"}, initial=given, optional=optional)
+        case FieldType.DATE:
+            initial = date.fromisoformat(given) if given else None
+            found = blocks.date_input(block, label, initial=initial, hint=HINTS[field.type])
+            return {**found, "optional": optional}
+        case _:
+            return blocks.text_input(
+                block,
+                label,
+                limit=500,
+                initial=given,
+                hint=HINTS.get(field.type),
+                optional=optional,
+                multiline=field.type is FieldType.TEXT,
+            )

@@ -1,0 +1,316 @@
+"""The nouns of a gathering: what is asked, the answers, the commands, how it stands, and what it hands back."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from orchestration.domain.commands import SealedCommand, Verdict
+from orchestration.domain.effects import Posting
+from orchestration.domain.ids import PersonId
+from orchestration.domain.names import EventName
+from orchestration.domain.request import (
+    CallbackUrl,
+    CardRef,
+    Duration,
+    EventFormat,
+    Identity,
+    Model,
+    Nonce,
+    Notified,
+    Recorded,
+    TokenName,
+    to_json,
+)
+from orchestration.domain.text import Line, Prose, line
+
+
+class GatheringRequest(Model):
+    """What is asked of everybody. `timeout` may shorten the policy's, never lengthen it."""
+
+    policy: Line = Field(min_length=1, max_length=40)
+    title: Line = Field(min_length=1, max_length=150)
+    description: Prose = Field(default="", max_length=10_000)
+    requester: PersonId
+    asked_with: TokenName | None = Field(default=None, description="The API token it was asked by, if it was")
+    timeout: Duration | None = None
+    callback_url: CallbackUrl | None = Field(default=None, description="Where the result is POSTed, signed")
+    callback_format: EventFormat | None = None
+    notify_instance: Notified | None = None
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over canonical JSON of what was asked."""
+        asked = self.model_dump(mode="json", include={"policy", "title", "description"})
+        return hashlib.sha256(to_json(asked).encode()).hexdigest()
+
+
+class GatheringStatus(StrEnum):
+    """Where a gathering stands: the first while it runs, the rest when it has ended."""
+
+    COLLECTING = "collecting"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    TERMINATED = "terminated"
+
+    @property
+    def ended(self) -> bool:
+        """Whether no answer is taken any more."""
+        return self is not GatheringStatus.COLLECTING
+
+
+class AnswerWay(StrEnum):
+    """The way by which an answer came in."""
+
+    CHAT = "chat"
+    API = "api"
+    HOOK = "hook"
+
+
+# ---- commands --------------------------------------------------------------------------------------------
+
+
+class GatheringAnswer(SealedCommand):
+    """Payload of `GatheringAnswered`. `actor` is None where a system answers, by its event."""
+
+    nonce: Nonce
+    source: str = Field(max_length=40)
+    actor: PersonId | None = None
+    way: AnswerWay
+    token: TokenName | None = None
+    values: dict[str, Annotated[str, Field(max_length=500)]] = Field(max_length=10)
+
+
+class GatheringWithdrawal(SealedCommand):
+    """Payload of `GatheringWithdrawn`: the requester wants no more answers."""
+
+    actor: PersonId
+    way: AnswerWay
+    token: TokenName | None = None
+    reason: Prose = Field(default="", max_length=2000)
+
+
+GatheringCommand = GatheringAnswer | GatheringWithdrawal
+
+GATHERING_EVENTS: Final[dict[type[GatheringCommand], EventName]] = {
+    GatheringAnswer: EventName.GATHERING_ANSWERED,
+    GatheringWithdrawal: EventName.GATHERING_WITHDRAWN,
+}
+GATHERING_COMMANDS: Final[dict[str, type[GatheringCommand]]] = {
+    name: model for model, name in GATHERING_EVENTS.items()
+}
+
+
+# ---- what is known ---------------------------------------------------------------------------------------
+
+
+class SourceAnswer(Recorded):
+    """The answer that counts for a source: who gave it, when, by which way, and the values by field.
+
+    `corrections` counts the answers that it has replaced. `seal` is that of the command, which the service made.
+    """
+
+    actor: str | None = None
+    at: datetime
+    way: AnswerWay
+    token: TokenName | None = None
+    values: dict[str, str]
+    corrections: int = 0
+    salt: str = Field(default="", description="With it the record's digest of the values can be checked")
+    seal: str = ""
+
+
+class SourceState(Recorded):
+    """How one source stands. `problem` says why it could not be asked."""
+
+    name: str
+    title: str
+    person: str | None = None
+    event: str | None = None
+    answer: SourceAnswer | None = None
+    problem: str = ""
+
+
+class Gathered(Recorded):
+    """The output of `gathering`. `sources` has an answer for each source that gave one; `missing` names the others.
+
+    `record` is the signed entry of the server's records, a compact JWS.
+    """
+
+    request_id: str
+    status: GatheringStatus
+    sources: dict[str, SourceAnswer] = Field(default_factory=dict)
+    missing: list[str] = Field(default_factory=list)
+    collected_at: datetime
+    is_complete: bool
+    ended_by: str | None = None
+    reason: str = ""
+    digest: str
+    nonce: str = ""
+    asked_without_seal: bool = False
+    record: str | None = None
+
+
+class GatheringPost(Recorded):
+    """One posted message of a gathering: the card, or what one source was asked by."""
+
+    message_id: str
+    source: str | None = None
+    ref: CardRef
+
+
+class GatheringProgress(Recorded):
+    """The custom status of a `gathering`: what the service, the API and the sweep read."""
+
+    request_id: str
+    status: GatheringStatus
+    policy: str
+    title: str
+    requester: str
+    asked_at: datetime
+    asked_without_seal: bool = False
+    nonce: str = ""
+    digest: str = ""
+    deadline: datetime | None = None
+    sources: list[SourceState] = Field(default_factory=list)
+    posts: list[GatheringPost] = Field(default_factory=list)
+    steps: int = 0
+    answered: int = 0
+    result: Gathered | None = None
+    record_pending: bool = False
+    callback_failed: bool = False
+    verdicts: list[Verdict] = Field(default_factory=list)
+
+    @property
+    def identity(self) -> Identity:
+        """Which start of which question it is."""
+        return Identity(nonce=self.nonce, digest=self.digest)
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------
+
+
+class Labelled(Recorded):
+    """A value with the label of its field."""
+
+    label: str
+    value: str
+
+    def on_one_line(self) -> str:
+        """Both. A line end in the value could begin a line that looks like another field's."""
+        return f"{self.label}{' ' if self.label.endswith('?') else ': '}{line(self.value)}"
+
+
+class SourceShown(Recorded):
+    """One source as its card shows it. `answer` is None until it has answered."""
+
+    state: SourceState
+    values: list[Labelled] = Field(default_factory=list)
+
+
+class GatheringView(Recorded):
+    """Everything that a message about a gathering shows. Rendering it twice gives the same message."""
+
+    request_id: str
+    nonce: str
+    digest: str
+    status: GatheringStatus
+    policy_title: str
+    title: str
+    description: str = ""
+    requester: str
+    asked_without_seal: bool = False
+    asked_at: datetime
+    deadline: datetime | None
+    sources: list[SourceShown]
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    reason: str = ""
+
+    @property
+    def missing(self) -> list[SourceShown]:
+        """The sources that have not answered."""
+        return [one for one in self.sources if one.state.answer is None]
+
+
+class Purpose(StrEnum):
+    """What a message of a gathering is for."""
+
+    CARD = "card"  # in the policy's channel
+    ASK = "ask"  # to one person
+    REMIND = "remind"  # to one person who has not answered
+    ENDED = "ended"  # to the requester
+    TROUBLE = "trouble"  # to the owner or the requester: something cannot be done
+
+
+# ---- effects ---------------------------------------------------------------------------------------------
+
+
+class GatheringPostInput(Posting):
+    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering."""
+
+    place: str
+    message_id: str
+    purpose: Purpose
+    source: str | None = None
+    text: str = ""
+    only_if_found: bool = False
+    view: GatheringView
+
+
+class GatheringEditInput(Recorded):
+    """Input of `edit_gathering`: make the posted message say what is true."""
+
+    ref: CardRef
+    message_id: str
+    purpose: Purpose
+    source: str | None = None
+    view: GatheringView
+    attempt: int = Field(ge=1)
+
+
+class AskSystemInput(Recorded):
+    """Input of `ask_system`: POST to a system what it is asked. The address to answer at is made by the activity."""
+
+    request_id: str
+    nonce: str
+    policy: str
+    source: str
+    event: str
+    url: str
+    id: str
+    body: dict[str, object]
+    until: datetime
+    attempt: int = Field(ge=1)
+
+
+class RecordGatheringInput(Recorded):
+    """Input of `record_gathering`: the result, and what the record says beside it."""
+
+    result: Gathered
+    policy: str
+    policy_digest: str
+    requester: str
+    asked_with: str | None = None
+    asked_at: datetime
+    attempt: int = Field(ge=1)
+
+
+class ReadGatheringInput(Recorded):
+    """Input of `read_gathering`: the gathering, and the orchestration that asked it by `notify_instance`."""
+
+    request_id: str
+    asker: Notified
+
+
+class AskedGathering(Recorded):
+    """Result of `read_gathering`: what was asked, as it is on record, and what came of it."""
+
+    request: GatheringRequest
+    result: Gathered

@@ -1,0 +1,115 @@
+"""The I/O of the gathering workflow. Activities run at least once, on worker threads; each is safe to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from durabletask.task import ActivityContext
+
+from orchestration.domain.effects import Delivery
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.gathering import (
+    AskedGathering,
+    AskSystemInput,
+    GatheringEditInput,
+    GatheringPostInput,
+    GatheringRequest,
+    ReadGatheringInput,
+    RecordGatheringInput,
+)
+from orchestration.domain.ids import IdReader
+from orchestration.domain.policy_book import PolicyBook
+from orchestration.domain.request import new_nonce, new_salt
+from orchestration.durable.delivery import deliver
+from orchestration.durable.once import Once
+from orchestration.gathering.state import GatheringInput, TakenGathering
+from orchestration.ports import GatheringAskers, GatheringNotifier, GatheringRecords, Systems
+
+
+class GatheringActivities:
+    """Bound to the outside through ports. `book` gives the policies as they are now, `ids` checks who asks."""
+
+    def __init__(
+        self,
+        notifier: GatheringNotifier,
+        systems: Systems,
+        records: GatheringRecords,
+        askers: GatheringAskers,
+        book: Callable[[], PolicyBook],
+        ids: IdReader,
+        *,
+        may_have_run: Callable[[str, int], bool],
+    ) -> None:
+        self._notifier = notifier
+        self._systems = systems
+        self._records = records
+        self._askers = askers
+        self._book = book
+        self._ids = ids
+        self._once = Once(may_have_run)
+
+    def post_gathering(self, ctx: ActivityContext, given: GatheringPostInput) -> Delivery:
+        """Posts one message once, however often it is called: remembered in this process, else looked for."""
+        look = self._once.maybe_tried(ctx, given)
+
+        def post() -> Delivery:
+            found = self._notifier.find_gathering(given) if look else None
+            if found is None and given.only_if_found:
+                return Delivery()
+            return Delivery(card=found or self._notifier.post_gathering(given))
+
+        key = ("gathering", given.view.request_id, given.view.nonce, given.message_id)
+        return self._once.run(key, post, unsure=look)
+
+    def edit_gathering(self, _: ActivityContext, given: GatheringEditInput) -> Delivery:
+        """Makes a posted message say what is true. Idempotent by nature."""
+
+        def edit() -> Delivery:
+            self._notifier.edit_gathering(given)
+            return Delivery()
+
+        return deliver(edit)
+
+    def ask_system(self, _: ActivityContext, given: AskSystemInput) -> Delivery:
+        """POSTs what is asked. The ID stays the same over all tries, so that the other side can tell a repeat."""
+        return deliver(lambda: Delivery(answer=self._systems.ask_system(given)))
+
+    def record_gathering(self, _: ActivityContext, given: RecordGatheringInput) -> Delivery:
+        """Puts the result on record. The same result again gets the same entry."""
+        return deliver(lambda: Delivery(answer=self._records.record_gathering(given)))
+
+    def take_gathering_policy(self, _: ActivityContext, given: GatheringRequest) -> TakenGathering:
+        """What the service takes along for a person or a program, for an orchestration that asks by itself."""
+        try:
+            asked = given.model_copy(update={"asked_with": None, "idempotency_key": None})
+            known = taken_gathering(asked, self._book(), self._ids)
+            return TakenGathering(given=known.model_copy(update={"asked_without_seal": True}))
+        except InvalidRequestError as error:
+            return TakenGathering(problem=str(error))
+
+    def read_gathering(self, _: ActivityContext, given: ReadGatheringInput) -> AskedGathering | None:
+        """Reads it for the orchestration that asked: see `request_gathering`."""
+        return self._askers.read_gathering(given)
+
+
+def taken_gathering(request: GatheringRequest, book: PolicyBook, ids: IdReader) -> GatheringInput:
+    """The input of `gathering`: the request, a copy of its policy, and a nonce of this start.
+
+    Raises `InvalidRequestError` naming the field.
+    """
+    policy = book.gatherings.get(request.policy)
+    if policy is None:
+        known = ", ".join(sorted(book.gatherings)) or "none"
+        other = " It is decided by approvers: ask for an approval." if request.policy in book.policies else ""
+        raise InvalidRequestError(
+            f"policy: there is no gathering {request.policy!r}; there is {known}.{other}", field="policy"
+        )
+    if request.callback_format is not None and request.callback_url is None:
+        raise InvalidRequestError(
+            "callback_format: goes with callback_url, which is missing.", field="callback_format"
+        )
+    try:
+        ids.person(request.requester)
+    except ValueError as error:
+        raise InvalidRequestError(f"requester: {error}.", field="requester") from error
+    return GatheringInput(nonce=new_nonce(), salt=new_salt(), request=request, policy=policy)

@@ -1,0 +1,150 @@
+"""Which activity does an item of a gathering's outbox, and with what input. Made when a try starts."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.domain.effects import (
+    NotifyInstanceInput,
+    PostReplyInput,
+    RemoveCopiesInput,
+    SendCallbackInput,
+)
+from orchestration.domain.gathering import (
+    AskSystemInput,
+    GatheringEditInput,
+    GatheringPostInput,
+    RecordGatheringInput,
+)
+from orchestration.domain.request import CardRef, EventFormat
+from orchestration.gathering import projection
+from orchestration.gathering.outbox_items import (
+    AnyGatheringItem,
+    AskSystem,
+    EditGathering,
+    PostGathering,
+    RecordGathering,
+)
+from orchestration.gathering.record import GatheringRecord
+
+
+class GatheringInputs:
+    """Of one gathering."""
+
+    def __init__(self, record: GatheringRecord) -> None:
+        self._record = record
+
+    @property
+    def card(self) -> CardRef | None:
+        """Where the card in the channel is; None before it is posted."""
+        return next((post.ref for post in self._record.state.posts if post.message_id == "card"), None)
+
+    def build(  # noqa: C901, PLR0911 - one arm for each kind of item
+        self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool
+    ) -> tuple[str, BaseModel]:
+        """The activity and its input, from what is true now."""
+        record, request = self._record, self._record.request
+        match item:
+            case PostGathering():
+                return "post_gathering", GatheringPostInput(
+                    place=item.place,
+                    message_id=item.message_id,
+                    purpose=item.purpose,
+                    source=item.source,
+                    text=item.text,
+                    only_if_found=item.only_if_found,
+                    view=projection.view(record),
+                    attempt=attempt,
+                    maybe_done=maybe_done,
+                )
+            case EditGathering():
+                return "edit_gathering", GatheringEditInput(
+                    ref=item.ref,
+                    message_id=item.message_id,
+                    purpose=item.purpose,
+                    source=item.source,
+                    view=projection.view(record),
+                    attempt=attempt,
+                )
+            case AskSystem(source=source):
+                return "ask_system", self._system(source, attempt)
+            case PostReply(steps=steps):
+                if self.card is None:
+                    raise AssertionError("lines wait until the card is posted")
+                return "post_reply", PostReplyInput(
+                    ref=self.card,
+                    request_id=record.request_id,
+                    steps=steps,
+                    attempt=attempt,
+                    maybe_done=maybe_done,
+                )
+            case RemoveCopies():
+                return "remove_copies", RemoveCopiesInput(
+                    request_id=record.request_id,
+                    identity=record.identity,
+                    place=item.place,
+                    ref=item.ref,
+                    steps=item.steps,
+                    message_id=item.message_id,
+                    attempt=attempt,
+                )
+            case RecordGathering():
+                return "record_gathering", RecordGatheringInput(
+                    result=projection.result(record),
+                    policy=request.policy,
+                    policy_digest=record.policy.digest(),
+                    requester=request.requester,
+                    asked_with=request.asked_with,
+                    asked_at=record.state.asked_at,
+                    attempt=attempt,
+                )
+            case SendCallback():
+                return "send_callback", SendCallbackInput(
+                    url=request.callback_url or "",
+                    id=projection.result_id(record),
+                    asked_with=request.asked_with,
+                    format=request.callback_format or EventFormat.STANDARD,
+                    event=projection.result_event(record),
+                    attempt=attempt,
+                )
+            case NotifyInstance():
+                if request.notify_instance is None:
+                    raise AssertionError("nobody is to be notified")
+                return "notify_instance", NotifyInstanceInput(
+                    request_id=record.request_id,
+                    target=request.notify_instance,
+                    data=projection.result_event(record)["data"],
+                    attempt=attempt,
+                )
+
+    def _system(self, source: str, attempt: int) -> AskSystemInput:
+        record = self._record
+        asked = record.policy.sources[source]
+        fields = record.policy.fields_of(source)
+        return AskSystemInput(
+            request_id=record.request_id,
+            nonce=record.identity.nonce,
+            policy=record.policy.key,
+            source=source,
+            event=asked.event or "",
+            url=asked.post or "",
+            id=f"{record.request_id}:{record.identity.nonce}:ask:{source}",
+            body={
+                "type": "gathering.asked",
+                "timestamp": record.state.asked_at.isoformat(),
+                "data": {
+                    "request_id": record.request_id,
+                    "source": source,
+                    "event": asked.event,
+                    "policy": record.policy.key,
+                    "title": record.request.title,
+                    "description": record.request.description,
+                    "requester": record.request.requester,
+                    "deadline": record.state.deadline.isoformat(),
+                    "fields": [field.model_dump(mode="json") for field in fields],
+                },
+            },
+            until=record.state.deadline,
+            attempt=attempt,
+        )

@@ -1,0 +1,68 @@
+"""The effects of a gathering as data: what is still to do outside. A later generation gets them with the state."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.domain.gathering import Purpose
+from orchestration.domain.request import CardRef
+from orchestration.durable.outbox import OutboxItem
+
+
+class PostGathering(OutboxItem):
+    """Post one message: the card, what a person is asked by, or what somebody is told."""
+
+    urgency: ClassVar[int | None] = 1
+
+    kind: Literal["post_gathering"] = "post_gathering"
+    message_id: str
+    purpose: Purpose
+    place: str
+    source: str | None = None
+    text: str = ""
+    only_if_found: bool = Field(default=False, description="Look for it, and post nothing that is not there")
+
+
+class EditGathering(OutboxItem):
+    """Make a posted message say what is true when the try starts."""
+
+    urgency: ClassVar[int | None] = 2
+
+    kind: Literal["edit_gathering"] = "edit_gathering"
+    message_id: str
+    purpose: Purpose
+    source: str | None = None
+    ref: CardRef
+
+    def covered_by(self, waiting: OutboxItem) -> bool:
+        """A lane holds the edits of one message, and each edit says what is true when it starts."""
+        return isinstance(waiting, EditGathering)
+
+
+class AskSystem(OutboxItem):
+    """POST to a system what it is asked."""
+
+    kind: Literal["ask_system"] = "ask_system"
+    source: str
+
+
+class RecordGathering(OutboxItem):
+    """Have the result signed into the records."""
+
+    kind: Literal["record_gathering"] = "record_gathering"
+
+
+AnyGatheringItem = Annotated[
+    PostGathering
+    | EditGathering
+    | AskSystem
+    | RecordGathering
+    | PostReply
+    | RemoveCopies
+    | SendCallback
+    | NotifyInstance,
+    Field(discriminator="kind"),
+]

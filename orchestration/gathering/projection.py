@@ -1,0 +1,153 @@
+"""What others see of a gathering: its messages, the custom status, the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestration.domain.gathering import (
+    Gathered,
+    GatheringProgress,
+    GatheringRequest,
+    GatheringStatus,
+    GatheringView,
+    Labelled,
+    SourceShown,
+    SourceState,
+)
+from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.gathering.record import GatheringRecord
+from orchestration.gathering.state import GatheringInput
+
+
+def view(record: GatheringRecord) -> GatheringView:
+    """What every message about it must say now."""
+    return shown(progress(record), record.request, record.policy)
+
+
+def shown(known: GatheringProgress, request: GatheringRequest, policy: GatheringPolicy) -> GatheringView:
+    """The same, from what is published of it."""
+    ended = known.result
+    return GatheringView(
+        request_id=known.request_id,
+        nonce=known.nonce,
+        digest=known.digest,
+        status=known.status,
+        policy_title=policy.title,
+        title=request.title,
+        description=request.description,
+        requester=request.requester,
+        asked_without_seal=known.asked_without_seal,
+        asked_at=known.asked_at,
+        deadline=known.deadline,
+        sources=[_shown(one, policy) for one in known.sources],
+        ended_at=ended.collected_at if ended else None,
+        ended_by=ended.ended_by if ended else None,
+        reason=ended.reason if ended else "",
+    )
+
+
+def _shown(source: SourceState, policy: GatheringPolicy) -> SourceShown:
+    values = source.answer.values if source.answer else {}
+    fields = policy.fields_of(source.name)
+    labelled = [
+        Labelled(label=field.title, value=values[field.name]) for field in fields if field.name in values
+    ]
+    return SourceShown(state=source, values=labelled)
+
+
+def shown_source(record: GatheringRecord, name: str) -> SourceShown:
+    """One source as it is shown."""
+    return next(_shown(one, record.policy) for one in sources(record) if one.name == name)
+
+
+def sources(record: GatheringRecord) -> list[SourceState]:
+    """Each source as it stands, in the policy's order."""
+    return [
+        SourceState(
+            name=name,
+            title=record.policy.title_of(name),
+            person=source.person,
+            event=source.event,
+            answer=record.state.answers.get(name),
+            problem=record.state.problems.get(name, ""),
+        )
+        for name, source in record.policy.sources.items()
+    ]
+
+
+def progress(record: GatheringRecord) -> GatheringProgress:
+    """The custom status: enough to act on from outside."""
+    state = record.state
+    return GatheringProgress(
+        request_id=record.request_id,
+        status=state.status,
+        policy=record.policy.key,
+        title=record.request.title,
+        requester=record.request.requester,
+        asked_at=state.asked_at,
+        asked_without_seal=record.asked_without_seal,
+        nonce=record.identity.nonce,
+        digest=record.identity.digest,
+        deadline=state.deadline,
+        sources=sources(record),
+        posts=state.posts,
+        steps=state.steps,
+        answered=state.answered,
+        result=result(record) if record.ended else None,
+        record_pending=state.record_pending,
+        callback_failed=state.callback_failed,
+        verdicts=state.verdicts,
+    )
+
+
+def result(record: GatheringRecord) -> Gathered:
+    """The output, once `end` was called."""
+    state = record.state
+    if state.ended_at is None:
+        raise ValueError("the gathering has not ended")
+    return Gathered(
+        request_id=record.request_id,
+        status=state.status,
+        sources={name: state.answers[name] for name in record.policy.sources if name in state.answers},
+        missing=record.missing,
+        collected_at=state.ended_at,
+        is_complete=not record.missing,
+        ended_by=state.ended_by,
+        reason=state.reason,
+        digest=record.identity.digest,
+        nonce=record.identity.nonce,
+        asked_without_seal=record.asked_without_seal,
+        record=state.record,
+    )
+
+
+def result_id(record: GatheringRecord) -> str:
+    """Of this start of the gathering: after a purge the same ID may be asked anew."""
+    return f"{record.request_id}:{record.identity.nonce}:{record.state.status}"
+
+
+def result_event(record: GatheringRecord) -> dict[str, Any]:
+    """The result as others get it; the same each time."""
+    ended = result(record)
+    request = record.request.model_dump(
+        mode="json",
+        include={"policy", "title", "description", "requester", "asked_with"},
+    )
+    return {
+        "type": f"gathering.{ended.status}",
+        "timestamp": ended.collected_at.isoformat(),
+        "data": {"request": request, "result": ended.model_dump(mode="json", by_alias=True)},
+    }
+
+
+def refused(result: Gathered, given: GatheringInput) -> GatheringProgress:
+    """The custom status of a gathering that no policy would take."""
+    return GatheringProgress(
+        request_id=result.request_id,
+        status=GatheringStatus.FAILED,
+        policy=given.request.policy,
+        title=given.request.title,
+        requester=given.request.requester,
+        asked_at=result.collected_at,
+        result=result,
+    )

@@ -1,0 +1,186 @@
+"""One gathering under way: what happens to it, and the durable waiting. `gathering` says in which order."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any, Final
+
+from durabletask.task import OrchestrationContext, when_any
+from pydantic import ValidationError
+
+from orchestration.approval.run import (
+    CONTINUE_AS_NEW_AFTER,
+    CONTINUE_AS_NEW_BYTES,
+    DEADLINE,
+    REMINDER,
+    ContinueAsNew,
+)
+from orchestration.domain.cards import StepKind
+from orchestration.domain.commands import Reason, command_id_of
+from orchestration.domain.gathering import (
+    GATHERING_COMMANDS,
+    GATHERING_EVENTS,
+    GatheringAnswer,
+    GatheringCommand,
+    GatheringStatus,
+    GatheringWithdrawal,
+)
+from orchestration.durable import clock
+from orchestration.durable.generator import Durable
+from orchestration.durable.inbox import Inbox
+from orchestration.gathering import projection
+from orchestration.gathering.effects import GatheringEffects
+from orchestration.gathering.record import GatheringRecord
+from orchestration.gathering.state import GatheringInput
+from orchestration.people.worklist import WorklistUpdates
+
+log = logging.getLogger(__name__)
+
+TIME_IS_UP: Final = "The time was over."
+
+
+class GatheringRun:
+    """One gathering: its record, and the durable means to act on it."""
+
+    def __init__(self, ctx: OrchestrationContext, given: GatheringInput) -> None:
+        self._ctx = ctx
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+        self._inbox = Inbox(ctx, *GATHERING_EVENTS.values())
+        self.record = GatheringRecord(ctx.instance_id, given, self.now())
+        self._effects = GatheringEffects(ctx, self.record, self.now)
+        self._outbox = self._effects.outbox
+        self._worklists = WorklistUpdates(ctx, ctx.instance_id)
+        self._happened = 0
+
+    def now(self) -> datetime:
+        """The orchestration's own time, aware UTC."""
+        return clock.now(self._ctx)
+
+    def carried(self) -> GatheringInput:
+        """The input of the next generation."""
+        return self._given.model_copy(update={"state": self.record.state})
+
+    def begin(self) -> None:
+        """In the first generation, asks everybody."""
+        if self._given.state is None:
+            request = self.record.request
+            self._worklists.asked(request.requester, request.asked_with)
+            self._effects.ask_everybody()
+
+    def collect(self) -> Durable[None]:
+        """Returns once it has ended: all have answered, the time is over, or the requester wants no more."""
+        state = self.record.state
+        if self.record.ended:
+            return
+        self._inbox.watch(DEADLINE, clock.timer(self._ctx, state.deadline))
+        self._watch_reminder()
+        while self._busy() and not self.record.ended:
+            arrived = self._inbox.take()
+            if arrived is None:
+                yield from self._wait()
+            elif arrived[0] == REMINDER:
+                self._remind()
+            elif arrived[0] != DEADLINE:
+                self._handle(*arrived)
+            elif self.now() >= state.deadline:
+                self._end(GatheringStatus.INCOMPLETE, reason=TIME_IS_UP)
+            else:  # a timer of an earlier generation, which not every hub holds back
+                self._inbox.watch(DEADLINE, clock.timer(self._ctx, state.deadline))
+        self._inbox.drop(DEADLINE)
+        self._inbox.drop(REMINDER)
+
+    def finish(self) -> Durable[None]:
+        """Lets every effect finish. Whoever answers meanwhile is told that it is too late."""
+        while self._busy():
+            arrived = self._inbox.take()
+            if arrived is not None:
+                self._handle(*arrived)
+            elif not self._outbox.busy():
+                return
+            else:
+                yield from self._wait()
+
+    def _wait(self) -> Durable[None]:
+        """For whatever comes next. Raises `ContinueAsNew` when the history is long and no try is under way."""
+        if self._long() and not self._outbox.running:
+            raise ContinueAsNew
+        yield when_any([*self._inbox.waits(), *self._outbox.waits()])
+
+    def _long(self) -> bool:
+        return self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
+
+    def _busy(self) -> bool:
+        """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
+        self._outbox.step(start=not self._long())
+        self._ctx.set_custom_status(projection.progress(self.record))
+        return True
+
+    def _watch_reminder(self) -> None:
+        if self.record.state.remind_at is not None:
+            self._inbox.watch(REMINDER, clock.timer(self._ctx, self.record.state.remind_at))
+
+    def _remind(self) -> None:
+        self._happened += 1
+        state = self.record.state
+        if state.remind_at is not None and self.now() >= state.remind_at:
+            self._effects.remind()
+            state.remind_at = self.record.next_reminder(self.now())
+        self._watch_reminder()
+
+    # ---- commands ----------------------------------------------------------------------------------------
+
+    def _handle(self, name: str, payload: Any) -> None:
+        """Answers one command. A delivery that came twice already has its verdict."""
+        self._happened += 1
+        try:
+            command = GATHERING_COMMANDS[name].model_validate(payload)
+        except ValidationError as error:
+            self._refuse_malformed(name, payload, error)
+            return
+        fingerprint = command.fingerprint()
+        if self.record.has_verdict(command.command_id, fingerprint):
+            return
+        reason = self.record.known_verdict(command) or self.record.unfit(command) or self._obey(command)
+        self.record.give_verdict(command.command_id, reason, fingerprint)
+
+    def _refuse_malformed(self, name: str, payload: Any, error: ValidationError) -> None:
+        self._log.warning(
+            "%s: malformed %s passed over (%d faults)", self.record.request_id, name, error.error_count()
+        )
+        command_id = command_id_of(payload)
+        if command_id is not None and not self.record.has_verdict(command_id):
+            self.record.give_verdict(command_id, Reason.MALFORMED)
+
+    def _obey(self, command: GatheringCommand) -> Reason:
+        return self._withdraw(command) if isinstance(command, GatheringWithdrawal) else self._answer(command)
+
+    def _withdraw(self, command: GatheringWithdrawal) -> Reason:
+        if command.actor != self.record.request.requester:
+            return Reason.NOT_THE_REQUESTER
+        self._end(GatheringStatus.CANCELLED, by=command.actor, reason=command.reason)
+        return Reason.RECORDED
+
+    def _answer(self, answer: GatheringAnswer) -> Reason:
+        corrects = answer.source in self.record.state.answers
+        reason = self.record.take(answer, self.now())
+        if reason is not Reason.RECORDED:
+            return reason
+        self._tell_answer(answer.source, StepKind.SOURCE_CORRECTED if corrects else StepKind.SOURCE_ANSWERED)
+        self._effects.refresh_after(answer.source)
+        if not self.record.missing:
+            self._end(GatheringStatus.COMPLETE)
+        return reason
+
+    def _tell_answer(self, source: str, kind: StepKind) -> None:
+        """The thread has the whole answer; the card may have to cut it."""
+        shown = projection.shown_source(self.record, source)
+        said = "\n".join(value.on_one_line() for value in shown.values)
+        actor = self.record.state.answers[source].actor
+        self._effects.post_reply(kind, actor=actor, to=shown.state.title, text=said)
+
+    def _end(self, status: GatheringStatus, *, by: str | None = None, reason: str = "") -> None:
+        self.record.end(status, self.now(), by=by, reason=reason)
+        self._worklists.ended(self.record.request.requester)
+        self._effects.tell_of_end()

@@ -1,0 +1,68 @@
+"""What the `gathering` orchestration carries: its input, and the state that a later generation goes on from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestration.domain.cards import Step
+from orchestration.domain.commands import Verdict
+from orchestration.domain.gathering import GatheringPost, GatheringRequest, GatheringStatus, SourceAnswer
+from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.domain.request import Recorded
+from orchestration.durable.outbox import Lane
+from orchestration.gathering.outbox_items import AnyGatheringItem
+
+
+class GatheringState(BaseModel):
+    """Everything that changes while answers come in. Mutable: one orchestration owns it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    asked_at: datetime
+    deadline: datetime
+    status: GatheringStatus = GatheringStatus.COLLECTING
+    remind_at: datetime | None = None
+    reminded: int = 0
+    answers: dict[str, SourceAnswer] = Field(default_factory=dict)
+    problems: dict[str, str] = Field(
+        default_factory=dict, description="Which source could not be asked, and why"
+    )
+    handled: dict[str, str] = Field(
+        default_factory=dict, description="The commands that took effect: ID to fingerprint, the oldest first"
+    )
+    posts: list[GatheringPost] = Field(default_factory=list)
+    verdicts: list[Verdict] = Field(default_factory=list)
+    answered: int = 0
+    steps: int = 0
+    held_replies: list[Step] = Field(default_factory=list, description="Lines that wait for the card")
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    reason: str = ""
+    record_pending: bool = False
+    record: str | None = None
+    callback_failed: bool = False
+    lanes: dict[str, Lane[AnyGatheringItem]] = Field(default_factory=dict)
+
+
+class GatheringInput(Recorded):
+    """The input of the `gathering` orchestration. The requester is stamped by the service, never by a message body."""
+
+    request: GatheringRequest
+    nonce: str = ""
+    salt: str = ""
+    policy: GatheringPolicy | None = Field(
+        default=None, description="Taken first, where another orchestration asks"
+    )
+    asked_without_seal: bool = False
+    state: GatheringState | None = Field(
+        default=None, description="Where an earlier generation stopped; none at start"
+    )
+
+
+class TakenGathering(Recorded):
+    """Result of `take_gathering_policy`: the input to go on with, or why there is none."""
+
+    given: GatheringInput | None = None
+    problem: str = ""

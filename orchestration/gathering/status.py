@@ -1,0 +1,132 @@
+"""Reads what a hub says of a `gathering` instance into our models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
+
+from durabletask.client import OrchestrationState, OrchestrationStatus
+from pydantic import ValidationError
+
+from orchestration.approval.status import NOT_OUR_END, StartNonce, made_at
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.gathering import (
+    Gathered,
+    GatheringProgress,
+    GatheringRequest,
+    GatheringStatus,
+)
+from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.gathering import projection
+from orchestration.gathering.record import GatheringRecord
+from orchestration.gathering.state import GatheringInput
+
+# The ends of an orchestration that run no line of its own code.
+STOPPED: Final = {
+    OrchestrationStatus.FAILED: GatheringStatus.FAILED,
+    OrchestrationStatus.TERMINATED: GatheringStatus.TERMINATED,
+}
+STOPPED_BECAUSE: Final = {
+    GatheringStatus.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
+    GatheringStatus.TERMINATED: "It was stopped by an operator.",
+}
+
+
+@dataclass(frozen=True)
+class GatheringRead:
+    """One gathering as it stands, read from its instance once. `policy` is as it was when it was asked."""
+
+    progress: GatheringProgress
+    request: GatheringRequest
+    policy: GatheringPolicy
+
+
+def gathering_read(state: OrchestrationState) -> GatheringRead:
+    """The gathering of an instance. Raises `UnknownRequestError`, also where no policy was taken for it."""
+    given = input_of(state)
+    if given.policy is None or not given.nonce:
+        raise UnknownRequestError
+    return GatheringRead(gathering_progress_of(state), given.request, given.policy)
+
+
+def gathering_progress_of(state: OrchestrationState) -> GatheringProgress:
+    """The published progress; before the first turn, or where none could run, made from the input.
+
+    A gathering whose orchestration was cut short has a result too, so that nobody waits for one in vain. Raises
+    `UnknownRequestError`.
+    """
+    published = _published(state)
+    stopped, why = STOPPED.get(state.runtime_status), ""
+    if state.runtime_status is OrchestrationStatus.COMPLETED and not (published and published.result):
+        stopped, why = (
+            GatheringStatus.FAILED,
+            NOT_OUR_END,
+        )  # a turn of ours publishes the result, under its seal
+    if published is not None and (stopped is None or published.status.ended):
+        return published
+    progress = published or _first(state)
+    if stopped is None:
+        return progress
+    return progress.model_copy(
+        update={
+            "status": stopped,
+            "result": _cut_short(state, progress, stopped, why),
+            "record_pending": False,
+        }
+    )
+
+
+def _cut_short(
+    state: OrchestrationState, progress: GatheringProgress, status: GatheringStatus, why: str
+) -> Gathered:
+    answers = {source.name: source.answer for source in progress.sources if source.answer}
+    return Gathered(
+        request_id=progress.request_id,
+        status=status,
+        sources=answers,
+        missing=[source.name for source in progress.sources if source.answer is None],
+        collected_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
+        is_complete=False,
+        reason=why or STOPPED_BECAUSE[status],
+        digest=progress.digest,
+        nonce=progress.nonce,
+        asked_without_seal=progress.asked_without_seal,
+    )
+
+
+def _first(state: OrchestrationState) -> GatheringProgress:
+    given = input_of(state)
+    if given.policy is None:
+        return GatheringProgress(
+            request_id=state.instance_id,
+            status=GatheringStatus.COLLECTING,
+            policy=given.request.policy,
+            title=given.request.title,
+            requester=given.request.requester,
+            asked_at=made_at(state),
+        )
+    return projection.progress(GatheringRecord(state.instance_id, given, made_at(state)))
+
+
+def _published(state: OrchestrationState) -> GatheringProgress | None:
+    """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
+    try:
+        found = state.get_custom_status(GatheringProgress)
+        start = state.get_input(StartNonce)
+    except ValidationError as error:
+        raise UnknownRequestError from error
+    if start is None:
+        raise UnknownRequestError
+    return found if found is None or found.nonce == start.nonce else None
+
+
+def input_of(state: OrchestrationState) -> GatheringInput:
+    """What the instance was started with. Raises `UnknownRequestError` where that is no gathering."""
+    try:
+        given = state.get_input(GatheringInput)
+    except ValidationError as error:
+        raise UnknownRequestError from error
+    if given is None:
+        raise UnknownRequestError
+    return given

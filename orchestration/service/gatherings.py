@@ -1,0 +1,257 @@
+"""The service of gatherings: the one way in for the chat system, the HTTP API and webhooks.
+
+As `ApprovalService` does, it hands each command to the hub, sealed, and reads the orchestration's verdict on it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+from pydantic import ValidationError
+
+from orchestration.approval.status import OVER
+from orchestration.domain.answer_fields import read_values
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
+from orchestration.domain.gathering import (
+    GATHERING_EVENTS,
+    AnswerWay,
+    GatheringAnswer,
+    GatheringCommand,
+    GatheringProgress,
+    GatheringRequest,
+    GatheringWithdrawal,
+)
+from orchestration.domain.ids import IdReader
+from orchestration.domain.policy_book import PolicyBook
+from orchestration.domain.request import GATHERING
+from orchestration.gathering.activities import taken_gathering
+from orchestration.gathering.record import CORRECTIONS
+from orchestration.gathering.status import GatheringRead, gathering_progress_of, gathering_read
+from orchestration.runtime.turns import Turns
+from orchestration.service.approvals import Actor, Ticket
+from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
+from orchestration.service.starting import RequestStarter
+from orchestration.service.verdicts import wait_for_verdict
+
+C = TypeVar("C", GatheringAnswer, GatheringWithdrawal)
+
+
+class GatheringService:
+    """`start`, then `answer` and `withdraw`; `status` and `wait` to look.
+
+    Each may raise `HubUnavailableError`: nothing was recorded. See `ApprovalService` for the arguments.
+    """
+
+    def __init__(
+        self,
+        client: AsyncTaskHubGrpcClient,
+        book: Callable[[], PolicyBook],
+        ids: IdReader,
+        starter: RequestStarter,
+        turns: Turns | None = None,
+    ) -> None:
+        """`starter` is that of the approvals, so that what is open of both counts against one limit."""
+        self._client = client
+        self.book = book
+        self._ids = ids
+        self._turns = turns or Turns()
+        self._starter = starter
+
+    # ---- asking ------------------------------------------------------------------------------------------
+
+    async def start(self, request: GatheringRequest) -> str:
+        """Starts the gathering and returns its ID, on disk. `request.requester` was stamped by the caller.
+
+        Raises what `ApprovalService.start` raises.
+        """
+        return await self._starter.start(taken_gathering(request, self.book(), self._ids))
+
+    async def started(self, request: GatheringRequest) -> str | None:
+        """The ID of that very request where its idempotency key has started it; None where it has not."""
+        return await self._starter.started(taken_gathering(request, self.book(), self._ids))
+
+    # ---- commands ----------------------------------------------------------------------------------------
+
+    async def answer(
+        self,
+        request_id: str,
+        actor: Actor,
+        source: str,
+        values: Mapping[str, object],
+        *,
+        way: AnswerWay,
+        nonce: str,
+        command_id: str | None = None,
+    ) -> Ticket:
+        """A person's answer for a source, which replaces an earlier one until the gathering ends.
+
+        Raises `InvalidRequestError` naming the field that does not fit, and `UnknownRequestError`.
+        """
+        return await within_budget(self._answer(request_id, actor, source, values, way, nonce, command_id))
+
+    async def answer_of_system(
+        self, request_id: str, event: str, values: object, *, nonce: str, command_id: str | None = None
+    ) -> Ticket:
+        """A system's answer, by the event that the policy declares for a source.
+
+        Raises `UnknownRequestError` for an event that it does not declare, and what `answer` raises.
+        """
+        read = await self.read(request_id)
+        source = read.policy.source_of_event(event)
+        if source is None or read.progress.nonce != nonce:
+            awaited = [one.event for one in read.policy.sources.values() if one.event]
+            raise UnknownRequestError(
+                f"No source answers by the event {event}. It awaits: {', '.join(awaited) or 'no event'}."
+            )
+        if not isinstance(values, Mapping):
+            raise InvalidRequestError(
+                'The body is a JSON object with a member for each field, such as {"ready": true}.'
+            )
+        return await within_budget(
+            self._answer(request_id, None, source, values, AnswerWay.HOOK, nonce, command_id)
+        )
+
+    async def withdraw(
+        self,
+        request_id: str,
+        actor: Actor,
+        *,
+        way: AnswerWay,
+        reason: str = "",
+        nonce: str | None = None,
+        command_id: str | None = None,
+    ) -> Ticket:
+        """Ends it without waiting for more answers, for the one who asked."""
+        command = _made(
+            GatheringWithdrawal,
+            self._ids,
+            command_id=command_id or str(uuid.uuid4()),
+            actor=actor.id,
+            way=way,
+            token=actor.token,
+            reason=reason,
+            nonce=nonce,
+        )
+        return await within_budget(self._look_and_raise(request_id, command))
+
+    async def _answer(
+        self,
+        request_id: str,
+        actor: Actor | None,
+        source: str,
+        values: Mapping[str, object],
+        way: AnswerWay,
+        nonce: str,
+        command_id: str | None,
+    ) -> Ticket:
+        read = await self.read(request_id)
+        if source not in read.policy.sources:
+            raise InvalidRequestError(
+                f"source: there is no {source[:40]!r}; there is {', '.join(read.policy.sources)}.",
+                field="source",
+            )
+        command = _made(
+            GatheringAnswer,
+            self._ids,
+            command_id=command_id or str(uuid.uuid4()),
+            nonce=nonce,
+            source=source,
+            actor=actor.id if actor else None,
+            way=way,
+            token=actor.token if actor else None,
+            values=read_values(read.policy.fields_of(source), values),
+        )
+        return await self._look_and_raise(request_id, command)
+
+    async def _look_and_raise(self, request_id: str, command: GatheringCommand) -> Ticket:
+        state = await self._known(request_id)
+        progress = gathering_progress_of(state)
+        ticket = Ticket(request_id, command.command_id, command.fingerprint())
+        if state.runtime_status in OVER or progress.status.ended:
+            return replace(ticket, known=_find(progress, ticket) or _too_late(ticket))
+        if (reason := self._refused(command, progress)) is not None:
+            return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
+        with translated():
+            await self._client.raise_orchestration_event(
+                request_id, GATHERING_EVENTS[type(command)], data=command
+            )
+        return ticket
+
+    def _refused(self, command: GatheringCommand, progress: GatheringProgress) -> Reason | None:
+        """Why it is not even sent: whose answer it is was revoked, or there were so many that no more would count."""
+        if not isinstance(command, GatheringAnswer):
+            return None
+        if command.actor is not None and command.actor in self.book().revoked():
+            return Reason.REVOKED
+        answers = {source.name: source.answer for source in progress.sources}
+        known = answers.get(command.source)
+        return Reason.TOO_OFTEN if known is not None and known.corrections >= CORRECTIONS else None
+
+    async def verdict(
+        self,
+        ticket: Ticket,
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109 - a bound on the wait, not on the work
+        last_look: float = SHORTEST_LOOK,
+    ) -> Verdict:
+        """The verdict on the command; `NO_ANSWER_YET` after `timeout` seconds. See `wait_for_verdict`."""
+        if ticket.known:
+            return ticket.known
+
+        async def look() -> Verdict | None:
+            state = await self._known(ticket.request_id)
+            found = _find(gathering_progress_of(state), ticket)
+            return found or (_too_late(ticket) if state.runtime_status in OVER else None)
+
+        return await wait_for_verdict(
+            self._turns, ticket.request_id, ticket.command_id, look, timeout=timeout, last_look=last_look
+        )
+
+    # ---- looking -----------------------------------------------------------------------------------------
+
+    async def status(self, request_id: str) -> GatheringProgress:
+        """Where the gathering stands. Raises `UnknownRequestError`."""
+        return gathering_progress_of(await self._known(request_id))
+
+    async def read(self, request_id: str) -> GatheringRead:
+        """The gathering, where it stands, and the policy it was asked under. Raises `UnknownRequestError`."""
+        return gathering_read(await self._known(request_id))
+
+    async def is_one(self, request_id: str) -> bool:
+        """Whether there is a gathering of that ID."""
+        try:
+            await self._known(request_id)
+        except UnknownRequestError:
+            return False
+        return True
+
+    async def _known(self, request_id: str) -> OrchestrationState:
+        state = await state_of(self._client, request_id)
+        if state is None or state.name != GATHERING:
+            raise UnknownRequestError("There is no gathering with that ID.")
+        return state
+
+
+def _made(model: type[C], ids: IdReader, **what: object) -> C:
+    """The command. Raises `InvalidRequestError`."""
+    try:
+        return model.model_validate(what, context=ids)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = str(fault["loc"][0])
+        raise InvalidRequestError(
+            f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
+        ) from error
+
+
+def _find(progress: GatheringProgress, ticket: Ticket) -> Verdict | None:
+    return next((one for one in progress.verdicts if one.is_on(ticket.command_id, ticket.fingerprint)), None)
+
+
+def _too_late(ticket: Ticket) -> Verdict:
+    return Verdict(command_id=ticket.command_id, reason=Reason.ALREADY_ENDED)

@@ -1,0 +1,41 @@
+"""Waits for the verdict on a command that is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.errors import HubUnavailableError
+from orchestration.runtime.turns import Turns
+
+
+async def wait_for_verdict(
+    turns: Turns,
+    request_id: str,
+    command_id: str,
+    look: Callable[[], Awaitable[Verdict | None]],
+    *,
+    timeout: float,  # noqa: ASYNC109 - a bound on the wait, not on the work
+    last_look: float,
+) -> Verdict:
+    """The verdict that `look` finds; `NO_ANSWER_YET` (recorded, not yet handled) after `timeout` seconds.
+
+    The last look at it may take `last_look` seconds, also where the time is up.
+    The command is on disk, so a hub that goes away meanwhile is waited for and never said to have lost it.
+    """
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + timeout
+    with turns.watch(request_id) as watch:
+        while True:
+            await watch.next(max(deadline - clock.time(), 0))
+            # A look waits for a hub that is away, but never for longer than the caller does.
+            left = max(deadline - clock.time(), last_look)
+            with contextlib.suppress(HubUnavailableError, TimeoutError):
+                async with asyncio.timeout(left):
+                    found = await look()
+                if found is not None:
+                    return found
+            if clock.time() >= deadline:
+                return Verdict(command_id=command_id, reason=Reason.NO_ANSWER_YET)
