@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from durabletask.entities import EntityInstanceId
@@ -26,6 +27,7 @@ from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
+from orchestration.gathering.activities import GatheringActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.ports import Directory
@@ -37,7 +39,7 @@ from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.request_ids import RequestIds
-from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones
+from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones, never_run
 from tests.support.book import CORE as BOOK
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
@@ -204,6 +206,12 @@ def request_ids(*secrets: str) -> RequestIds:
     return RequestIds(
         lambda about: [hmac.digest(secret.encode(), about.encode(), "sha256") for secret in secrets]
     )
+
+
+def unbound_gathering_activities() -> GatheringActivities:
+    """To be registered, and not to be run."""
+    nothing: Any = None
+    return GatheringActivities(nothing, nothing, nothing, nothing, nothing, nothing, may_have_run=never_run)
 
 
 def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:

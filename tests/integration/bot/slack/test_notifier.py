@@ -17,6 +17,7 @@ from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.history import PAGES
 from bot.slack.api.notifier import SlackNotifier, web_client
 from bot.slack.api.pace import Pace
+from bot.slack.api.poster import Poster
 from bot.slack.input.target import Target
 from bot.twilio.error_codes import remedy_for
 from orchestration.domain.cards import Card, Notice, Step, StepKind
@@ -44,7 +45,7 @@ def client(simulator: Simulator) -> WebClient:
 
 @pytest.fixture
 def notifier(client: WebClient) -> SlackNotifier:
-    return SlackNotifier(client, Pace(0.01))
+    return SlackNotifier(Poster(client, Pace(0.01)))
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ async def test_metadata_that_someone_else_wrote_is_not_ours(
 
 async def test_no_way_to_look_is_said_once_a_channel(card: Card, caplog: pytest.LogCaptureFixture) -> None:
     async with running_simulator(app=granted(frozenset({"chat:write"}))) as simulator:
-        notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
+        notifier = SlackNotifier(Poster(web_client(BOT_TOKEN, simulator.api_url)))
         with caplog.at_level(logging.WARNING, "bot.slack"):
             for channel in (PURCHASES, PURCHASES, "C0GENERAL"):
                 assert await find(notifier, card, channel=channel) is None
@@ -285,7 +286,7 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
 
 async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
     async with running_simulator(app=granted(frozenset({"chat:write", "chat:write.public"}))) as simulator:
-        notifier = SlackNotifier(web_client(BOT_TOKEN, simulator.api_url))
+        notifier = SlackNotifier(Poster(web_client(BOT_TOKEN, simulator.api_url)))
         ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
         assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, [said()])
 

@@ -24,7 +24,7 @@ from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
 from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
-from tests.support.core_world import outcome_activities
+from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
 def registered() -> TaskHubGrpcWorker:
@@ -37,6 +37,7 @@ def registered() -> TaskHubGrpcWorker:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
+        unbound_gathering_activities(),
     )
     return worker
 

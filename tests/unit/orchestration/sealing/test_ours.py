@@ -13,7 +13,7 @@ from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
 from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
-from tests.support.core_world import outcome_activities
+from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
 def test_everything_that_the_worker_registers_is_sealed() -> None:
@@ -26,6 +26,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
+        unbound_gathering_activities(),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

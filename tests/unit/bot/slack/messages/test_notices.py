@@ -97,6 +97,24 @@ LINES = [
         step(StepKind.ENDED, status=Status.TIMED_OUT, text="Nobody answered in time."),
         "✗ *Timed out*\nNobody answered in time.",
     ),
+    (
+        step(StepKind.SOURCE_ANSWERED, actor="U0ADA", to="Legal", text="Ready? yes"),
+        "✓ *Legal*: the answer of <@U0ADA> was given:\n> Ready? yes",
+    ),
+    (
+        step(StepKind.SOURCE_CORRECTED, to="Scanner", text="Findings: 2"),
+        "→ *Scanner*: the answer was corrected:\n> Findings: 2",
+    ),
+    (
+        step(StepKind.SOURCE_NOT_ASKED, actor="U0ADA", to="Legal", text="They have left <us>."),
+        "✗ *Legal*, <@U0ADA>, could not be asked: They have left &lt;us&gt;.",
+    ),
+    (step(StepKind.GATHERED), "✓ All have answered"),
+    (
+        step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),
+        "✗ The time was over. No answer of: legal, scanner",
+    ),
+    (step(StepKind.GATHERED, actor="U0RITA", text="Too late."), "– Withdrawn by <@U0RITA>:\n> Too late."),
 ]
 
 
