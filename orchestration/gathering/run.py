@@ -174,7 +174,7 @@ class GatheringRun:
         return reason
 
     def _tell_answer(self, source: str, kind: StepKind) -> None:
-        """The thread has the whole answer; the card may have to cut it."""
+        """The thread has room for more of the answer than the card."""
         shown = projection.shown_source(self.record, source)
         said = "\n".join(value.on_one_line() for value in shown.values)
         actor = self.record.state.answers[source].actor

@@ -23,6 +23,7 @@ from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.gatherings import GatheringRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -233,7 +234,8 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
     rooms: list[Any] = [
         ApprovalRoutes(nothing, nothing, nothing),
         ChallengeRoutes(nothing),
-        HookRoutes(nothing, nothing),
+        HookRoutes(nothing, nothing, nothing, nothing),
+        GatheringRoutes(nothing, nothing, nothing, nothing),
         ManagementRoutes(nothing, nothing),
         InstancesRoutes(nothing, nothing),
         EntityRoutes(nothing),
@@ -324,7 +326,7 @@ def test_every_recipe_is_run_by_a_test() -> None:
 
 @pytest.mark.parametrize("snippet", recipes("policy"))
 def test_every_policy_on_the_pages_is_one(snippet: str) -> None:
-    assert policy_file.parse(snippet, "the page", SlackIds()).policies
+    assert policy_file.parse(snippet, "the page", SlackIds()).names()
 
 
 def test_the_receiver_of_callbacks_takes_ours_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class GatheringRoutes:
         self._operations = operations
         self._urls = urls
         self._addresses = addresses
-        self.long_polling = LongPolling(service.status, is_final_gathering)
+        self.long_polling = LongPolling(self._look, is_final_gathering)
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -188,6 +188,9 @@ class GatheringRoutes:
             return json_response(answered, 202)
         kind = kind_of_refusal(verdict.reason)
         raise Problem(kind, answered.message, verdict=answered.model_dump(mode="json"))
+
+    async def _look(self, request_id: str) -> GatheringProgress:
+        return await self._service.status(request_id)
 
     async def _visible(self, call: ApiCall) -> str:
         """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""

@@ -20,8 +20,13 @@ ANSWER: Final = "gathering_answer"
 WITHDRAW: Final = "gathering_withdraw"
 
 DESCRIPTION: Final = 600  # characters
-ANSWERED: Final = 500  # of one answer on the card; the thread has all of it
+ANSWERED: Final = 500  # of one answer on the card; the thread has more of it, the API all
 REASON: Final = 300
+NAME: Final = 48
+# On the wire. Slack takes about 13,000 characters in one message, and there may be twenty sources.
+DESCRIPTION_ROOM: Final = 1200
+NAME_ROOM: Final = 120
+ANSWERS_ROOM: Final = 5800
 
 MARKS: Final = {
     GatheringStatus.COLLECTING: OPEN,
@@ -74,7 +79,7 @@ def card_blocks(view: GatheringView) -> list[Json]:
     """What the card says, with its button while it runs."""
     title = plain(view.title, blocks.HEADER) or view.request_id
     parts = [blocks.header(title), blocks.section(_lead(view))]
-    if words := quoted(view.description, DESCRIPTION):
+    if words := quoted(view.description, DESCRIPTION, room=DESCRIPTION_ROOM):
         parts.append(blocks.section(words))
     parts += _answers(view)
     if not view.status.ended:
@@ -105,7 +110,7 @@ def _how_it_ended(view: GatheringView) -> str:
     if view.ended_at:
         end += f", {when(view.ended_at)}"
     end += f"{DOT}{_count(view)}"
-    return f"{end}\n{quoted(view.reason, REASON)}" if view.reason and view.ended_by else end
+    return f"{end}\n{quoted(view.reason, REASON, room=500)}" if view.reason and view.ended_by else end
 
 
 def _count(view: GatheringView) -> str:
@@ -119,23 +124,24 @@ def _answers(view: GatheringView) -> list[Json]:
 
 def _source(view: GatheringView, shown: SourceShown) -> str:
     state, answer = shown.state, shown.state.answer
-    name = bold(safe(state.title, 48))
+    name = bold(safe(state.title, NAME, room=NAME_ROOM))
+    room = min(1500, ANSWERS_ROOM // len(view.sources))
     who = mention(state.person) if state.person else "a system"
     if answer is None:
         if view.status.ended:
             return f"{NO} {name}{DOT}no answer of {who}"
         if state.problem:
-            return f"{NO} {name}{DOT}{who} could not be asked: {safe(state.problem, REASON)}"
+            return f"{NO} {name}{DOT}{who} could not be asked: {safe(state.problem, REASON, room=room)}"
         return f"{OPEN} {name}{DOT}waiting for {who}"
     lead = f"{YES} {name}{DOT}{who}, {when(answer.at)}"
     if answer.corrections:
         lead += f"{DOT}corrected"
-    return f"{lead}\n{_values(shown)}".rstrip()
+    return f"{lead}\n{_values(shown, room)}".rstrip()
 
 
-def _values(shown: SourceShown) -> str:
+def _values(shown: SourceShown, room: int = 1500) -> str:
     lines = "\n".join(value.on_one_line() for value in shown.values)
-    return quoted(lines, ANSWERED, room=1500)
+    return quoted(lines, ANSWERED, room=room)
 
 
 # ---- what a person is asked by ---------------------------------------------------------------------------
@@ -143,7 +149,7 @@ def _values(shown: SourceShown) -> str:
 
 def _ask(view: GatheringView, shown: SourceShown, *, reminder: bool) -> tuple[str, list[Json]]:
     title, answer = _title(view), shown.state.answer
-    part = bold(safe(shown.state.title, 48))
+    part = bold(safe(shown.state.title, NAME, room=NAME_ROOM))
     if view.status.ended:
         words = f"{MARKS[view.status]} {title} has ended: {CALLED[view.status].lower()}. "
         words += "Your answer is part of the result." if answer else f"{NO_MORE} {TOO_LATE}"
@@ -151,7 +157,7 @@ def _ask(view: GatheringView, shown: SourceShown, *, reminder: bool) -> tuple[st
     lead = "Still waiting for your answer: " if reminder and answer is None else ""
     words = f"{lead}{mention(view.requester)} asks you for {part}: {title}"
     parts = [blocks.section(f"{words}{_until(view)}")]
-    if description := quoted(view.description, DESCRIPTION):
+    if description := quoted(view.description, DESCRIPTION, room=DESCRIPTION_ROOM):
         parts.append(blocks.section(description))
     if answer is not None:
         parts.append(

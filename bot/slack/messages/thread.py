@@ -24,6 +24,8 @@ from orchestration.service.messages import why_not
 
 SAID: Final = 1000  # characters of what somebody wrote; the thread is where it can be read at length
 SHORT: Final = 300
+LONG_ANSWER: Final = 3000  # of a source's answer: there may be ten values
+LONG_ROOM: Final = 3600  # on the wire
 
 
 def line(step: Step) -> str:
@@ -98,7 +100,9 @@ def _with(lead: str, text: str) -> str:
 def _source_answered(step: Step) -> str:
     who = f" of {_who(step)}" if step.actor else ""
     mark, what = (ONWARD, "corrected") if step.kind is StepKind.SOURCE_CORRECTED else (YES, "given")
-    return _with(f"{mark} {bold(safe(step.to or '', 48))}: the answer{who} was {what}", step.text)
+    lead = f"{mark} {bold(safe(step.to or '', 48))}: the answer{who} was {what}"
+    words = quoted(step.text, LONG_ANSWER, room=LONG_ROOM)
+    return f"{lead}:\n{words}" if words else lead
 
 
 def _source_not_asked(step: Step) -> str:

@@ -219,8 +219,12 @@ async def test_the_requester_withdraws_and_an_operator_stops(world: GatheringWor
         assert not any(actions_of(one) for one in await ada.messages("D0ADA"))
         shown = (await world.call("GET", f"/api/gatherings/{started['id']}", root)).body
         assert (shown["status"], shown["missing"]) == ("terminated", ["fay"])
-        reconciled = await world.call("GET", f"{instance}", root)
-        assert reconciled.body["runtimeStatus"] == "Terminated"
+
+        started = await world.gather(root, policy="poll", title="Cake?")
+        await asked(ada, "Cake?")
+        await world.gathering(started["id"], lambda progress: len(progress.posts) == 3)
+        await world.client.terminate_orchestration(started["id"])  # which nobody tells us of
+        await ada.wait_for_message("D0ADA", says("“Cake?” has ended: stopped by an operator"))
 
 
 async def test_what_cannot_be_asked_says_why(world: GatheringWorld) -> None:

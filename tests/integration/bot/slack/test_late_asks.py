@@ -13,10 +13,10 @@ from slack_bolt.async_app import AsyncAck, AsyncRespond
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.pulse import Pulse
 from bot.slack.api.slack_time import SlackTime
+from bot.slack.input.draft import Draft
 from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import LATE, LateAskError
 from bot.slack.listeners.interaction import Interaction
-from orchestration.domain.request import ApprovalRequest
 from orchestration.service.answers import OwedAnswers
 from tests.support.machine import FakeMachine
 from tests.support.simulated import BOT_TOKEN, calls
@@ -119,7 +119,9 @@ class AskedOn:
         if heard:
             health.time.heard({"Date": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())}, 432_000)
         self._client = WatchedAsyncWebClient(health, token=BOT_TOKEN, base_url=world.simulator.api_url)
-        self._asking = AskStarter(world.service, self._client, health.time, Pulse(machine))
+        self._asking = AskStarter(
+            world.service, world.app.api.gatherings, self._client, health.time, Pulse(machine)
+        )
 
     async def ask(self, age: float | None) -> bool:
         """Whether it was started. Without an `age` it comes by a socket."""
@@ -128,12 +130,9 @@ class AskedOn:
         owed = OwedAnswers(self._world.client)
         sent_at = None if age is None else int(time.time() - age)
         came = Interaction(body, ack, self._client, respond, owed, sent_at)
-        request = ApprovalRequest.model_validate(
-            {"policy": "purchase", "title": "New laptops", "amount": 4200, "requester": "U0RITA"}
-            | {"idempotency_key": came.id}
-        )
+        draft = Draft(policy="purchase", title="New laptops", amount="4200")
         try:
-            await self._asking.start(came, request)
+            await self._asking.ask(came, draft, came.id)
         except LateAskError:
             return False
         return True

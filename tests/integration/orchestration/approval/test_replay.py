@@ -9,86 +9,21 @@ what is not there yet as `histories/<version>-<path>.json`. After a release a fi
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
-from durabletask.worker import TaskHubGrpcWorker, _OrchestrationExecutor
 from google.protobuf import json_format
 
-from orchestration.approval.activities import ApprovalActivities
-from orchestration.approval.asker_activities import AskerActivities
-from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
-from orchestration.people.activities import PeopleActivities
-from orchestration.people.answer_activities import AnswerActivities
-from orchestration.runtime.converter import PydanticConverter
-from orchestration.runtime.worker import register
-from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, never_run
-from tests.support.core_world import CoreWorld, outcome_activities
+from orchestration.domain.request import Choice, Outcome, RemarkKind, Status
+from tests.support.core_world import CoreWorld
+from tests.support.replaying import history, keep, replay
 
 HISTORIES = Path(__file__).parent / "histories"
 RECORDING = bool(os.environ.get("COUNTERSIGN_RECORD"))
-
-
-async def history(world: CoreWorld, request_id: str) -> list[pb.HistoryEvent]:
-    client = world.connection.client()
-    stream = client._get_stub().StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId=request_id))
-    found = [event async for chunk in stream for event in chunk.events]
-    await client.close()
-    return found
-
-
-def replay(events: list[pb.HistoryEvent]) -> Outcome:
-    """Runs the orchestrator over the history, as a worker does before its last turn; returns what it completes with."""
-    worker, board = TaskHubGrpcWorker(), Board()
-    register(
-        worker,
-        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
-        outcome_activities(board),
-        PeopleActivities(board),
-        AskerActivities(NoAskers()),
-        AnswerActivities(NoAnswers(), board),
-    )
-    executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
-    last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))
-    ended = next(event.executionCompleted for event in events if event.HasField("executionCompleted"))
-    fresh = [event for event in events[last:] if not event.HasField("executionCompleted")]
-    actions = executor.execute("replayed", events[:last], fresh).actions
-    done = next(
-        action.completeOrchestration for action in actions if action.HasField("completeOrchestration")
-    )
-    assert done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, done.failureDetails
-    # What a later release has learned to say is left out: a history holds what was said when it was made.
-    was, now = json.loads(envelope.take(ended.result.value)[1]), json.loads(done.result.value)
-    assert was == _as_far_as(was, now | {"request_id": was["request_id"]})
-    return Outcome.model_validate_json(done.result.value)
-
-
-def _as_far_as(was: Any, now: Any) -> Any:
-    """`now` without the fields that `was` does not know."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        return {key: _as_far_as(value, now.get(key)) for key, value in was.items()}
-    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
-        return [_as_far_as(one, other) for one, other in zip(was, now, strict=True)]
-    return now
-
-
-def keep(name: str, events: list[pb.HistoryEvent]) -> None:
-    """Writes the history of a path, unless this version has one. Stack traces say where it was recorded: left out."""
-    chunk = pb.HistoryChunk(events=events)
-    for event in chunk.events:
-        if event.HasField("taskFailed"):
-            event.taskFailed.failureDetails.ClearField("stackTrace")
-    file = HISTORIES / f"{VERSION}-{name.replace('_', '-')}.json"
-    if not file.exists():
-        file.write_text(json_format.MessageToJson(chunk, indent=1) + "\n")
 
 
 async def approved(world: CoreWorld) -> str:
@@ -177,16 +112,16 @@ PATHS: list[tuple[Path_, Status]] = [
 async def test_a_path_replays(world: CoreWorld, path: Path_, status: Status) -> None:
     request_id = await path(world)
     await world.completed(request_id)
-    events = await history(world, request_id)
-    outcome = replay(events)
+    events = await history(world.connection, request_id)
+    outcome = Outcome.model_validate_json(replay(events))
     if path is not rejected:  # two opposite clicks at once: either may win
         assert outcome.status is status
     if RECORDING:
-        keep(path.__name__, events)
+        keep(HISTORIES, path.__name__, events)
 
 
 @pytest.mark.parametrize("file", sorted(HISTORIES.glob("*.json")), ids=lambda file: file.stem)
 def test_an_older_history_replays(file: Path) -> None:
     """Recorded once and kept. One that no longer replays needs a new version of the orchestration, not a new file."""
     chunk = json_format.Parse(file.read_text(), pb.HistoryChunk())
-    assert replay(list(chunk.events)).status.ended
+    assert Outcome.model_validate_json(replay(list(chunk.events))).status.ended

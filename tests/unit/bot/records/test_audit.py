@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 
 from bot.records.chain import INDEX
+from bot.records.entries import unchecked_claims
 from bot.records.log import RecordLog
 from orchestration.domain.errors import DeliveryError
+from orchestration.domain.gathering import (
+    AnswerWay,
+    Gathered,
+    GatheringStatus,
+    RecordGatheringInput,
+    SourceAnswer,
+)
 from orchestration.domain.request import Status
+from orchestration.domain.salts import text_digest
 from tests.support.logs import Keeper
 from tests.support.receipts import ISSUER, NONCE, ended
 
@@ -37,6 +46,48 @@ def test_records_that_nobody_touched_are_whole(keeper: Keeper) -> None:
     [log] = report.logs
     assert (log.id, log.first, log.last, log.entries) == (keeper.log, 1, 7, 7)
     assert (report.receipts, report.outcomes, report.purged) == (5, 5, 1)
+
+
+def gathered(status: GatheringStatus = GatheringStatus.COMPLETE) -> RecordGatheringInput:
+    moment = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    answer = SourceAnswer(
+        actor="U0ADA", at=moment, way=AnswerWay.CHAT, values={"ready": "Not yet"}, salt="salt"
+    )
+    result = Gathered(
+        request_id="poll-1",
+        status=status,
+        sources={"ada": answer},
+        collected_at=moment,
+        is_complete=True,
+        digest="d" * 64,
+        nonce=NONCE,
+    )
+    return RecordGatheringInput(
+        result=result, policy="poll", policy_digest="p", requester="U0RITA", asked_at=moment, attempt=1
+    )
+
+
+def test_the_result_of_a_gathering_is_on_record_once_without_what_people_wrote(keeper: Keeper) -> None:
+    with keeper.open() as records:
+        entry = records.record_gathering(gathered())
+        assert records.record_gathering(gathered()) == entry
+        records.purged("poll-1", NONCE, "U0OPS")
+    said = unchecked_claims(entry)
+    assert (said["kind"], said["status"]) == ("gathered", "complete")
+    assert said["sources"][0]["values_digest"] == text_digest("salt", '{"ready":"Not yet"}')
+    assert "Not yet" not in str(said)
+    report = keeper.audit()
+    assert report.findings == []
+    assert (report.receipts, report.outcomes, report.purged) == (4, 5, 1)
+
+
+def test_a_second_result_of_a_gathering_is_not_put_on_record(keeper: Keeper) -> None:
+    with keeper.open() as records:
+        records.record_gathering(gathered())
+        with pytest.raises(DeliveryError, match="on record, which is complete"):
+            records.record_gathering(gathered(GatheringStatus.INCOMPLETE))
+    [finding] = keeper.audit().faults
+    assert "a second outcome of poll-1 came, which said incomplete" in str(finding)
 
 
 # ---- what a stranger does --------------------------------------------------------------------------------

@@ -3,11 +3,11 @@ from datetime import date
 import pytest
 
 from bot.slack.input.away import read_away, told
-from bot.slack.input.draft import Policies
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Subcommand, explanation, parse
 from bot.slack.text import typed
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.people import Away, PersonEntry
+from orchestration.domain.policy import Policy
 from orchestration.domain.policy_book import Outlook
 
 TODAY = date(2026, 12, 1)
@@ -72,18 +72,18 @@ def test_what_is_not_clear_is_said(text: str, said: str) -> None:
     ],
 )
 def test_subcommands_keep_what_slack_marked(
-    policies: Policies, text: str, subcommand: tuple[str, ...]
+    policies: dict[str, Policy], text: str, subcommand: tuple[str, ...]
 ) -> None:
     assert parse(text, policies) == Subcommand(subcommand[0], subcommand[1:])
 
 
-def test_a_policy_of_that_name_goes_first(policies: Policies) -> None:
+def test_a_policy_of_that_name_goes_first(policies: dict[str, Policy]) -> None:
     named = {**policies, "back": policies["purchase"].model_copy(update={"key": "back"})}
     assert isinstance(parse("back 10 Order", named), AskAtOnce)
     assert isinstance(parse("away", named), Subcommand)
 
 
-def test_the_help_names_the_subcommands_and_nothing_technical(policies: Policies) -> None:
+def test_the_help_names_the_subcommands_and_nothing_technical(policies: dict[str, Policy]) -> None:
     shown = explanation(Explain(), policies)
     for word in ("`status ID", "`cancel ID", "`away until", "`back`"):
         assert word in shown
@@ -102,7 +102,7 @@ def test_the_help_names_the_subcommands_and_nothing_technical(policies: Policies
         ("<@U0ADA>", "@U0ADA"),
     ],
 )
-def test_a_title_is_what_was_typed(policies: Policies, sent: str, was_typed: str) -> None:
+def test_a_title_is_what_was_typed(policies: dict[str, Policy], sent: str, was_typed: str) -> None:
     """With `should_escape` Slack marks people, channels and links in a command; a title is text."""
     assert typed(sent) == was_typed
     wish = parse(f"purchase {sent}", policies)

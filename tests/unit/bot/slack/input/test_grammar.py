@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.input.draft import Draft, Policies, to_request
+from bot.slack.input.draft import Draft, to_request
 from bot.slack.input.grammar import AskAtOnce, Explain, Fill, Wish, explanation, parse
 from orchestration.domain.amounts import read_amount
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.policy import Policy
 from tests.support.story import POLICIES
 
 
@@ -31,7 +32,7 @@ from tests.support.story import POLICIES
         ("?", Explain()),
     ],
 )
-def test_what_a_command_means(text: str, wish: Wish, policies: Policies) -> None:
+def test_what_a_command_means(text: str, wish: Wish, policies: dict[str, Policy]) -> None:
     assert parse(text, policies) == wish
 
 
@@ -68,7 +69,9 @@ def test_what_a_command_means(text: str, wish: Wish, policies: Policies) -> None
         ("$12 Lunch", Draft("purchase", "Lunch", "12")),
     ],
 )
-def test_where_an_amount_is_in_doubt_the_form_is_opened(text: str, draft: Draft, policies: Policies) -> None:
+def test_where_an_amount_is_in_doubt_the_form_is_opened(
+    text: str, draft: Draft, policies: dict[str, Policy]
+) -> None:
     wish = parse(f"purchase {text}", policies)
     assert isinstance(wish, Fill)
     assert wish.draft == draft
@@ -95,7 +98,9 @@ def test_where_an_amount_is_in_doubt_the_form_is_opened(text: str, draft: Draft,
         ("Flight on 2026-12-24", Draft("purchase", "Flight on 2026-12-24")),
     ],
 )
-def test_where_an_amount_is_clear_it_is_asked_at_once(text: str, draft: Draft, policies: Policies) -> None:
+def test_where_an_amount_is_clear_it_is_asked_at_once(
+    text: str, draft: Draft, policies: dict[str, Policy]
+) -> None:
     assert parse(f"purchase {text}", policies) == AskAtOnce(draft)
     assert parse(f"\u200bＰurchase {text}", policies) == AskAtOnce(draft)
 
@@ -146,22 +151,24 @@ def test_an_amount_that_is_asked_at_once_is_the_only_one_there_could_be(words: l
         ("purchase " + "x" * 151, "A title has at most 150 characters, and this one has 151."),
     ],
 )
-def test_what_cannot_be_meant_is_explained(text: str, said: str, policies: Policies) -> None:
+def test_what_cannot_be_meant_is_explained(text: str, said: str, policies: dict[str, Policy]) -> None:
     wish = parse(text, policies)
     assert isinstance(wish, Explain)
     assert said in wish.problem
 
 
-def test_one_policy_is_chosen_already(policies: Policies) -> None:
+def test_one_policy_is_chosen_already(policies: dict[str, Policy]) -> None:
     assert parse("", {"access": policies["access"]}) == Fill(Draft("access"))
 
 
-def test_a_policy_called_help_can_be_asked_for(policies: Policies) -> None:
+def test_a_policy_called_help_can_be_asked_for(policies: dict[str, Policy]) -> None:
     named = {"help": policies["purchase"].model_copy(update={"key": "help"})}
     assert parse("help", named) == Fill(Draft("help"))
 
 
-def test_the_help_shows_the_grammar_the_policies_and_an_example_that_asks_at_once(policies: Policies) -> None:
+def test_the_help_shows_the_grammar_the_policies_and_an_example_that_asks_at_once(
+    policies: dict[str, Policy],
+) -> None:
     text = explanation(Explain("“<!channel>” is wrong."), policies)
     example = text.split("For example: `/request-approval ")[1].split("`")[0]
     assert isinstance(parse(example, policies), AskAtOnce)
@@ -170,7 +177,7 @@ def test_the_help_shows_the_grammar_the_policies_and_an_example_that_asks_at_onc
     assert "• `access` Access, in <#C0ACCESS>, also needs System" in text
 
 
-def test_the_help_fits_a_message_however_many_policies_there_are(policies: Policies) -> None:
+def test_the_help_fits_a_message_however_many_policies_there_are(policies: dict[str, Policy]) -> None:
     many = {f"p{n}": policies["purchase"].model_copy(update={"key": f"p{n}"}) for n in range(500)}
     text = explanation(Explain("x" * 5000), many)
     assert len(text) < 4000
@@ -215,13 +222,15 @@ def test_amounts_that_say_two_things_or_none(text: str) -> None:
         (Draft("access", "CRM", fields={"system": "x" * 501}), "system"),
     ],
 )
-def test_a_draft_that_makes_no_request_names_its_field(draft: Draft, field: str, policies: Policies) -> None:
+def test_a_draft_that_makes_no_request_names_its_field(
+    draft: Draft, field: str, policies: dict[str, Policy]
+) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         to_request(draft, policies, requester="U0RITA", idempotency_key="k")
     assert refused.value.field == field
 
 
-def test_a_draft_becomes_a_request(policies: Policies) -> None:
+def test_a_draft_becomes_a_request(policies: dict[str, Policy]) -> None:
     draft = Draft(
         "purchase", " New\n laptops ", "4,200.00", " For the team. ", {"vendor": " Acme ", "needed_by": " "}
     )

@@ -1,0 +1,74 @@
+"""What others on the task hub can do to a gathering, and what a long one does."""
+
+from __future__ import annotations
+
+from durabletask.client import TaskHubGrpcClient
+
+from orchestration.domain.commands import Reason
+from orchestration.domain.gathering import AnswerWay
+from orchestration.domain.names import EventName
+from orchestration.domain.request import Via
+from orchestration.service.approvals import Actor
+from tests.support.gathering import GatheringWorld
+
+ADA, FAY = Actor("U0ADA", Via.CHAT), Actor("U0FAY", Via.CHAT)
+
+
+async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) -> None:
+    """Another program on the hub makes one up, in the form that ours have, and withdraws in the requester's name."""
+    service = world.app.api.gatherings
+    started = await world.gather(world.token("ci"), policy="poll")
+    request_id, nonce = started["id"], (await service.status(started["id"])).nonce
+    forged = {
+        "command_id": "forged",
+        "nonce": nonce,
+        "source": "fay",
+        "actor": "U0FAY",
+        "way": "chat",
+        "values": {"answer": "forged"},
+    }
+    withdrawn = {"command_id": "w", "nonce": nonce, "actor": "U0RITA", "way": "api"}
+    with TaskHubGrpcClient(host_address=world.app.connection._address) as stranger:
+        stranger.raise_orchestration_event(request_id, EventName.GATHERING_ANSWERED, data=forged)
+        stranger.raise_orchestration_event(request_id, EventName.GATHERING_WITHDRAWN, data=withdrawn)
+    ticket = await service.answer(request_id, ADA, "ada", {"answer": "mine"}, way=AnswerWay.CHAT, nonce=nonce)
+    assert (await service.verdict(ticket)).reason is Reason.RECORDED
+    progress = await service.status(request_id)
+    assert [source.name for source in progress.sources if source.answer] == ["ada"]
+    assert not progress.status.ended
+
+
+async def test_nothing_is_lost_when_the_history_is_long(world: GatheringWorld) -> None:
+    """It continues as new with what is there, keeps its deadline, and knows an old command again."""
+    service = world.app.api.gatherings
+    started = await world.gather(world.token("ci"), policy="poll")
+    request_id = started["id"]
+    before = await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
+
+    async def say(actor: Actor, source: str, answer: str, command_id: str | None = None) -> Reason:
+        ticket = await service.answer(
+            request_id,
+            actor,
+            source,
+            {"answer": answer},
+            way=AnswerWay.CHAT,
+            nonce=before.nonce,
+            command_id=command_id,
+        )
+        return (await service.verdict(ticket)).reason
+
+    assert await say(ADA, "ada", "first", "one") is Reason.RECORDED
+    assert await say(ADA, "ada", "second", "two") is Reason.RECORDED
+    for _ in range(110):
+        assert await say(ADA, "fay", "not mine") is Reason.NOT_ASKED
+    assert await say(ADA, "ada", "first", "one") is Reason.UNCHANGED
+    after = await service.status(request_id)
+    assert after.sources[0].answer is not None
+    assert after.sources[0].answer.values == {"answer": "second"}
+    assert (after.deadline, after.posts, after.nonce) == (before.deadline, before.posts, before.nonce)
+    generation = await world.client.get_orchestration_history(request_id)
+    assert len([event for event in generation if type(event).__name__ == "EventRaisedEvent"]) < 110
+    assert await say(FAY, "fay", "at last") is Reason.RECORDED
+    ended = await world.gathering(request_id, lambda progress: progress.status.ended)
+    assert ended.result is not None
+    assert ended.result.is_complete

@@ -1,0 +1,79 @@
+"""Histories of our orchestrations: read from a hub, kept in files, and replayed as a worker does."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.worker import TaskHubGrpcWorker, _OrchestrationExecutor
+from google.protobuf import json_format
+
+from orchestration.approval.activities import ApprovalActivities
+from orchestration.approval.asker_activities import AskerActivities
+from orchestration.domain.request import VERSION
+from orchestration.people.activities import PeopleActivities
+from orchestration.people.answer_activities import AnswerActivities
+from orchestration.runtime.connect import Connection
+from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.worker import register
+from orchestration.sealing import envelope
+from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, never_run
+from tests.support.core_world import outcome_activities, unbound_gathering_activities
+
+
+async def history(connection: Connection, request_id: str) -> list[pb.HistoryEvent]:
+    client = connection.client()
+    stream = client._get_stub().StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId=request_id))
+    found = [event async for chunk in stream for event in chunk.events]
+    await client.close()
+    return found
+
+
+def replay(events: list[pb.HistoryEvent]) -> str:
+    """Runs the orchestrator over the history, as a worker does before its last turn; returns its output, as JSON."""
+    worker, board = TaskHubGrpcWorker(), Board()
+    register(
+        worker,
+        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
+        outcome_activities(board),
+        PeopleActivities(board),
+        AskerActivities(NoAskers()),
+        AnswerActivities(NoAnswers(), board),
+        gatherings=unbound_gathering_activities(),
+    )
+    executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
+    last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))
+    ended = next(event.executionCompleted for event in events if event.HasField("executionCompleted"))
+    fresh = [event for event in events[last:] if not event.HasField("executionCompleted")]
+    actions = executor.execute("replayed", events[:last], fresh).actions
+    done = next(
+        action.completeOrchestration for action in actions if action.HasField("completeOrchestration")
+    )
+    assert done.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED, done.failureDetails
+    # What a later release has learned to say is left out: a history holds what was said when it was made.
+    was, now = json.loads(envelope.take(ended.result.value)[1]), json.loads(done.result.value)
+    assert was == _as_far_as(was, now | {"request_id": was["request_id"]})
+    return str(done.result.value)
+
+
+def _as_far_as(was: Any, now: Any) -> Any:
+    """`now` without the fields that `was` does not know."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        return {key: _as_far_as(value, now.get(key)) for key, value in was.items()}
+    if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        return [_as_far_as(one, other) for one, other in zip(was, now, strict=True)]
+    return now
+
+
+def keep(folder: Path, name: str, events: list[pb.HistoryEvent]) -> None:
+    """Writes the history of a path, unless this version has one. Stack traces say where it was recorded: left out."""
+    chunk = pb.HistoryChunk(events=events)
+    for event in chunk.events:
+        if event.HasField("taskFailed"):
+            event.taskFailed.failureDetails.ClearField("stackTrace")
+    file = folder / f"{VERSION}-{name.replace('_', '-')}.json"
+    if not file.exists():
+        file.write_text(json_format.MessageToJson(chunk, indent=1) + "\n")
