@@ -93,13 +93,17 @@ class HubAnswers:
 
     async def _verdict(self, awaited: AwaitedVerdict) -> str:
         ticket = Ticket(awaited.request_id, awaited.command_id, awaited.fingerprint, retries=awaited.retries)
-        of_gathering = self._gatherings is not None and await self._gatherings.is_one(awaited.request_id)
-        service = self._gatherings if self._gatherings is not None and of_gathering else self._service
+        words = sentence
         # Nobody waits here, so a hub that is slow, or far away, has its time.
-        verdict = await service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+        try:
+            verdict = await self._service.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
+        except UnknownRequestError:
+            if self._gatherings is None:
+                raise
+            words = gathering_sentence
+            verdict = await self._gatherings.verdict(ticket, timeout=0, last_look=COMMIT_BUDGET)
         if verdict.reason is Reason.NO_ANSWER_YET:
             raise TryFailedError(NOT_HANDLED, maybe_done=False)
-        words = gathering_sentence if of_gathering else sentence
         return awaited.accepted if verdict.reason is Reason.RECORDED else words(verdict)
 
     async def _judgement(self, awaited: AwaitedCode, challenges: ChallengeService) -> str:

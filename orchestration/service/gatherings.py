@@ -222,18 +222,10 @@ class GatheringService:
         """The gathering, where it stands, and the policy it was asked under. Raises `UnknownRequestError`."""
         return gathering_read(await self._known(request_id))
 
-    async def is_one(self, request_id: str) -> bool:
-        """Whether there is a gathering of that ID."""
-        try:
-            await self._known(request_id)
-        except UnknownRequestError:
-            return False
-        return True
-
     async def _known(self, request_id: str) -> OrchestrationState:
         state = await state_of(self._client, request_id)
         if state is None or state.name != GATHERING:
-            raise UnknownRequestError("There is no gathering with that ID.")
+            raise UnknownRequestError
         return state
 
 

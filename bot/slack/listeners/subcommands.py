@@ -15,7 +15,7 @@ from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
 from bot.slack.views.gathering_forms import gathering_view
 from bot.slack.views.request_form import Origin
-from orchestration.domain.errors import InvalidRequestError, NotInvolvedError
+from orchestration.domain.errors import InvalidRequestError, NotInvolvedError, UnknownRequestError
 from orchestration.domain.gathering import AnswerWay
 from orchestration.domain.people import PersonEntry
 from orchestration.service.approvals import ApprovalService
@@ -62,26 +62,26 @@ async def _back(subcommands: Subcommands, interaction: Interaction, _: Sequence[
 
 
 async def _cancel(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
-    service = subcommands.service
+    service, gatherings = subcommands.service, subcommands.gatherings
     request_id, reason = _request("cancel", words), typed(" ".join(words[1:]))
     told = WITHDRAWN.format(request_id=safe(request_id, 60))
-    if await subcommands.gatherings.is_one(request_id):
-        gatherings = subcommands.gatherings
+    try:
+        ticket = await service.cancel(request_id, interaction.actor, reason=reason, command_id=interaction.id)
+    except UnknownRequestError:
         ticket = await gatherings.withdraw(
             request_id, interaction.actor, way=AnswerWay.CHAT, reason=reason, command_id=interaction.id
         )
         await answer_command(interaction, gatherings, ticket, told, gathering_sentence)
         return
-    ticket = await service.cancel(request_id, interaction.actor, reason=reason, command_id=interaction.id)
     await answer_command(interaction, service, ticket, told)
 
 
 async def _status(subcommands: Subcommands, interaction: Interaction, words: Sequence[str]) -> None:
     request_id = _request("status", words)
-    if await subcommands.gatherings.is_one(request_id):
+    try:
+        await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
+    except UnknownRequestError:
         await _show_gathering(subcommands, interaction, request_id)
-        return
-    await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
 
 
 async def _show_gathering(subcommands: Subcommands, interaction: Interaction, request_id: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from durabletask.client import TaskHubGrpcClient
 
+from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason
 from orchestration.domain.gathering import AnswerWay
 from orchestration.domain.names import EventName
 from orchestration.domain.request import Via
+from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor
 from tests.support.gathering import GatheringWorld
 
@@ -36,6 +40,30 @@ async def test_an_answer_without_a_seal_does_not_count(world: GatheringWorld) ->
     progress = await service.status(request_id)
     assert [source.name for source in progress.sources if source.answer] == ["ada"]
     assert not progress.status.ended
+
+
+async def test_an_answer_that_is_owed_says_what_came_of_it(world: GatheringWorld) -> None:
+    """As it is told to a person whom Slack could not wait for."""
+    service = world.app.api.gatherings
+    request_id = (await world.gather(world.token("ci"), policy="poll"))["id"]
+    nonce = (await service.status(request_id)).nonce
+    finder = HubAnswers(world.service, None, service)
+
+    async def told(actor: Actor, accepted: str = "") -> str:
+        ticket = await service.answer(
+            request_id, actor, "fay", {"answer": "mine"}, way=AnswerWay.CHAT, nonce=nonce
+        )
+        await service.verdict(ticket)
+        awaited = AwaitedVerdict(
+            request_id=request_id,
+            command_id=ticket.command_id,
+            fingerprint=ticket.fingerprint,
+            accepted=accepted,
+        )
+        return await asyncio.to_thread(finder.find, OwedAnswer(person=actor.id, verdict=awaited))
+
+    assert await told(ADA) == "Only the person who was asked can answer this, so nothing changed."
+    assert await told(FAY, "It is there.") == "It is there."
 
 
 async def test_nothing_is_lost_when_the_history_is_long(world: GatheringWorld) -> None:
