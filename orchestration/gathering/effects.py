@@ -193,6 +193,9 @@ class GatheringEffects:
         match item:
             case PostGathering():
                 self._posted(item, delivery)
+                self._forget_problem(item.source)
+            case AskSystem(source=source):
+                self._forget_problem(source)
             case PostReply(steps=steps) if delivery.unsure and (card := self._inputs.card) is not None:
                 numbers = [step.number for step in steps]
                 self._remove_copies(f"step:{numbers[0]}", card.channel, ref=card, steps=numbers)
@@ -255,7 +258,7 @@ class GatheringEffects:
         if isinstance(item, PostGathering) and item.message_id == CARD and not self._record.ended:
             self._tell_trouble("late", f"The card could not be posted yet: {problem}")
         elif isinstance(item, (PostGathering, AskSystem)) and item.source and not self._record.ended:
-            self._note_problem(item.source, problem)
+            self._note_problem(item.source, f"it is tried again ({problem})")
 
     def failed(self, item: AnyGatheringItem, problem: str) -> None:
         """It will not be done."""
@@ -291,6 +294,11 @@ class GatheringEffects:
     def _note_problem(self, source: str, problem: str) -> None:
         if source not in self._record.state.answers:
             self._record.state.problems[source] = problem[:PROBLEM]
+            self.refresh_after(source)
+
+    def _forget_problem(self, source: str | None) -> None:
+        """It was asked after all."""
+        if source is not None and self._record.state.problems.pop(source, None) is not None:
             self.refresh_after(source)
 
     def _tell_trouble(self, what: str, words: str) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook
 
+from bot.outbound.signing import action_secret
 from bot.records.entries import unchecked_claims
+from bot.security.secrets import Secrets
 from bot.simulator.control.person import ActionRefusedError
 from orchestration.domain.gathering import GatheringStatus
+from tests.support.api_world import NEW_SECRET
 from tests.support.gathering import (
     ANSWER,
     DEPLOYS,
@@ -58,6 +62,8 @@ async def test_all_answer_and_the_card_fills_in(world: GatheringWorld) -> None:
         await world.eventually(lambda: bool(world.asked_scanner()))
         [task] = world.asked_scanner()
         assert [field["name"] for field in task["data"]["fields"]] == ["findings"]
+        [(headers, body)] = world.scanner.got
+        Webhook(action_secret(Secrets(NEW_SECRET.encode()), "readiness")).verify(body, headers)
         assert (await world.scan(task["answer_uri"], {"findings": 0})).status == 202
 
         ended = await rita.wait_for_message(DEPLOYS, says("3 of 3 answered"))
@@ -73,10 +79,12 @@ async def test_all_answer_and_the_card_fills_in(world: GatheringWorld) -> None:
         await world.eventually(lambda: "All have answered" in "\n".join(world.thread(posted)))
         corrected = "*Legal*: the answer of <@U0ADA> was corrected:\n> Ready? no"
         assert corrected in "\n".join(world.thread(posted))
+    await assert_on_record(world, task["data"]["request_id"])
 
-    shown = await world.call(
-        "GET", f"/api/gatherings/{task['data']['request_id']}?wait=10s", world.token("r")
-    )
+
+async def assert_on_record(world: GatheringWorld, request_id: str) -> None:
+    """What programs read of it, and what the records and the history hold."""
+    shown = await world.call("GET", f"/api/gatherings/{request_id}?wait=10s", world.token("r"))
     assert shown.status == 200
     assert shown.body["is_complete"]
     assert shown.body["missing"] == []
@@ -87,6 +95,9 @@ async def test_all_answer_and_the_card_fills_in(world: GatheringWorld) -> None:
     assert (on_record["kind"], on_record["status"]) == ("gathered", "complete")
     assert [source["source"] for source in on_record["sources"]] == ["legal", "scanner", "security"]
     assert "4.2" not in str(on_record)
+    history = await world.client.get_orchestration_history(request_id)
+    assert "ask_system" in str(history)
+    assert "code=" not in str(history)
 
 
 async def test_only_the_asked_may_answer(world: GatheringWorld) -> None:
@@ -246,3 +257,20 @@ async def test_what_cannot_be_asked_says_why(world: GatheringWorld) -> None:
     started = await world.gather(token)
     progress = await world.gathering(started["id"], lambda progress: bool(progress.sources[2].problem))
     assert "refused it (400)" in progress.sources[2].problem
+
+
+async def test_a_system_that_is_away_is_asked_when_it_is_back(world: GatheringWorld) -> None:
+    """Meanwhile the card says why it does not know yet, and afterwards that it waits."""
+    world.scanner.statuses = [503] * 9
+    started = await world.gather(world.token("ci", "U0RITA", "request"))
+    problem = ""
+    while not problem:
+        await world.skip(seconds=20)
+        progress = await world.gathering(started["id"], lambda progress: len(progress.posts) == 3)
+        problem = progress.sources[2].problem
+    assert problem.startswith("it is tried again (")
+    while len(world.scanner.got) < 10:
+        await world.skip(minutes=5)
+    progress = await world.gathering(started["id"], lambda progress: not progress.sources[2].problem)
+    assert progress.status is GatheringStatus.COLLECTING
+    assert len(world.scanner.ids) == 1
