@@ -22,7 +22,7 @@ def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
 
     Its manager must take items from any thread. The stream's other answers, such as a ping, go the SDK's way.
     """
-    stub = TaskHubSidecarServiceStub(channel)
+    stub = TaskHubSidecarServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
     manager = worker._async_worker_manager  # noqa: SLF001
     handlers: dict[str | None, tuple[Any, Any]] = {
         "orchestratorRequest": (worker._execute_orchestrator, worker._cancel_orchestrator),  # noqa: SLF001

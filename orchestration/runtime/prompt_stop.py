@@ -1,7 +1,7 @@
 """Hands the items of the SDK's worker to its threads at once, and lets it stop as soon as its work is done.
 
-In the SDK an item passes a queue, a semaphore, a timer and a task before it comes to a thread, and the worker looks once
-a second whether it is to stop. What is overridden here is private to the SDK; its version is pinned.
+In the SDK an item passes a queue, a semaphore, a timer and a task before it comes to a thread, and the worker looks
+once a second whether it is to stop. What is overridden here is private to the SDK; its version is pinned.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class PromptWorkerManager(_AsyncWorkerManager):
     ) -> None:
         try:
             func(*args, **kwargs)
-        except Exception as error:
-            self._logger.exception(f"Uncaught error while processing work item, item will be abandoned: {error}")
+        except Exception:
+            self._logger.exception("A work item failed and is given back.")
             cancellation_func(*args, **kwargs)
 
 

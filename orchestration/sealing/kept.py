@@ -54,7 +54,7 @@ class _Executor(_OrchestrationExecutor):
         except Exception as error:  # noqa: BLE001 - as in the SDK, whatever the orchestration raises is its failure
             ctx.set_failed(error)
         return ExecutionResults(
-            actions=ctx.get_actions(),  # type: ignore[no-untyped-call]  # the SDK annotates it with nothing
+            actions=ctx.get_actions(),
             encoded_custom_status=ctx._encoded_custom_status,  # noqa: SLF001
         )
 

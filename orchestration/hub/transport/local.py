@@ -76,12 +76,22 @@ class LocalChannel(grpc.Channel):
         self._waiting.discard(answers)
 
     def unary_unary(  # noqa: D102 - gRPC's contract
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        *_: Any,
+        **__: Any,
     ) -> Any:
         return _Unary(self, self._route(method), request_serializer, response_deserializer)
 
     def unary_stream(  # noqa: D102 - gRPC's contract
-        self, method: str, request_serializer: Any = None, response_deserializer: Any = None, *_: Any, **__: Any
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        *_: Any,
+        **__: Any,
     ) -> Any:
         route = self._route(method)
 
@@ -99,10 +109,10 @@ class LocalChannel(grpc.Channel):
     def stream_stream(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
         raise NotImplementedError("the hub has no such call")
 
-    def subscribe(self, callback: Any, try_to_connect: bool | None = False) -> None:
+    def subscribe(self, *_: Any, **__: Any) -> None:
         """There is no connection whose state could change."""
 
-    def unsubscribe(self, callback: Any) -> None:
+    def unsubscribe(self, *_: Any) -> None:
         """As `subscribe`."""
 
     def close(self) -> None:
@@ -118,7 +128,9 @@ class LocalChannel(grpc.Channel):
 class _Unary:
     """Calls of one method that has one answer. The thread that calls waits for it."""
 
-    def __init__(self, channel: LocalChannel, route: rpc.UnaryHandler | None, encode: Any, decode: Any) -> None:
+    def __init__(
+        self, channel: LocalChannel, route: rpc.UnaryHandler | None, encode: Any, decode: Any
+    ) -> None:
         self._channel = channel
         self._route = route
         self._encode = encode
@@ -214,16 +226,21 @@ class _Stream:
         self._cancelled.set()
         self._answers.put(_CANCELLED)
         if (task := self._task) is not None:
-            self._channel.begin(self._answers, task.cancel)
+            self._channel.begin(self._answers, lambda: _end(task))
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
         answer = self._answers.get()
-        if answer is not _END and not isinstance(answer, rpc.RpcError):
-            return answer
-        self._channel.end(self._answers)
+        if isinstance(answer, rpc.RpcError):
+            self._channel.end(self._answers)
+            raise LocalCallError(answer)
         if answer is _END:
+            self._channel.end(self._answers)
             raise StopIteration
-        raise LocalCallError(answer)
+        return answer
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()

@@ -1,4 +1,4 @@
-"""An orchestration that stays in memory between two turns does what its replay would do, and only there where it may."""
+"""An orchestration that stays in memory between two turns does what its replay would do."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def hub() -> ComparingHub:
     return ComparingHub()
 
 
-def vote(hub: HubInHand, start: Event, actor: str, *, round: int = 1, choice: Choice = Choice.APPROVE) -> Event:
+def vote(
+    hub: HubInHand, start: Event, actor: str, *, round: int = 1, choice: Choice = Choice.APPROVE
+) -> Event:
     given = Decision(
         command_id=f"{actor} {round}",
         actor=actor,
@@ -103,9 +105,7 @@ def test_what_was_answered_again_is_replayed(hub: ComparingHub) -> None:
     waiting = hub.play(ME, start)
     hub.turn(ME, waiting.history(), [question(hub, start, "U0ADA")])
     before = hub.begun
-    again = hub.play(
-        ME, question(hub, start, "U0ADA"), vote(hub, start, "U0ADA"), history=waiting.history()
-    )
+    again = hub.play(ME, question(hub, start, "U0ADA"), vote(hub, start, "U0ADA"), history=waiting.history())
     assert again.progress.status is Status.APPROVED
     assert hub.begun == before + 1
 

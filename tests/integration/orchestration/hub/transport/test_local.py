@@ -43,7 +43,7 @@ def test_a_refusal_has_its_code_and_its_sentence(stub: TaskHubSidecarServiceStub
     with pytest.raises(grpc.RpcError) as refused:
         stub.StartInstance(pb.CreateInstanceRequest(instanceId="one", name="any"))
     assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
-    assert "one" in refused.value.details()
+    assert "one" in str(refused.value.details())
     with pytest.raises(grpc.RpcError) as stale:
         stub.CompleteActivityTask(pb.ActivityResponse(completionToken="none"))
     assert stale.value.code() is grpc.StatusCode.FAILED_PRECONDITION
@@ -91,7 +91,9 @@ def test_a_call_that_is_cancelled_at_once_holds_no_work(stub: TaskHubSidecarServ
     assert next(stub.GetWorkItems(turns())).orchestratorRequest.instanceId == "one"
 
 
-def test_what_the_worker_takes_does_not_come_to_the_iterator(hub: Hub, stub: TaskHubSidecarServiceStub) -> None:
+def test_what_the_worker_takes_does_not_come_to_the_iterator(
+    hub: Hub, stub: TaskHubSidecarServiceStub
+) -> None:
     taken, came = [], threading.Event()
 
     def take(item: pb.WorkItem) -> bool:
