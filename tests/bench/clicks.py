@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt
+from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt, cpu_ms, resident_mb
 from tests.bench.slack_side import PostedCard, SlackSide
 
 STEP: Final = 10  # clicks at one app before it is the other's turn
@@ -23,21 +23,23 @@ LATE: Final = 0.99
 Line = tuple[str, str, str]
 
 
-def figures(directory: Path, quiet: int, burst: int, asked: int) -> list[Line]:
+def figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
     """The product's lines, with the bare app's figures beside them.
 
-    `quiet` clicks one after the other, `burst` within a second, and a click now and then while `asked` are posted.
+    `quiet` clicks one after the other, `burst` within a second, a click now and then while `asked` are posted, and
+    some among so many that go on `waiting`.
     """
-    return asyncio.run(_figures(directory, quiet, burst, asked))
+    return asyncio.run(_figures(directory, quiet, burst, asked, waiting))
 
 
-async def _figures(directory: Path, quiet: int, burst: int, asked: int) -> list[Line]:
+async def _figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
     async with SlackSide() as slack, bare_bolt(slack) as bare:
-        product = Product(directory, slack)
+        product = Product(directory / "clicked", slack)
         async with product.running():
             lines = await _quiet(slack, product, bare, quiet)
             lines += await _burst(slack, product, burst)
             lines += await _while_posting(slack, product, asked)
+        lines += await _among_many(slack, Product(directory / "waiting", slack), waiting)
     return lines
 
 
@@ -108,6 +110,42 @@ async def _while_posting(slack: SlackSide, product: Product, count: int) -> list
             "",
         ),
         ("  a click meanwhile, over one before, median", f"{busy / quiet:,.1f}", ""),
+    ]
+
+
+async def _among_many(slack: SlackSide, product: Product, count: int) -> list[Line]:
+    """Cards are decided with nothing else waiting, among so many that wait, and again after a new start."""
+
+    async def medians() -> tuple[float, float]:
+        decided, by_then = cards[: 2 * STEP], cpu_ms(process)
+        del cards[: 2 * STEP]
+        await _one_by_one(slack, product.url, decided)
+        await asyncio.sleep(SETTLE)
+        return _share(decided, lambda card: card.click_ms, 0.5), (cpu_ms(process) - by_then) / len(decided)
+
+    empty = time.perf_counter()
+    async with product.running() as process:
+        empty = time.perf_counter() - empty
+        cards = await product.cards(8 * STEP)
+        await asyncio.sleep(SETTLE)
+        await medians()  # which also learns what never changes
+        alone, before = await medians(), resident_mb(process)
+        await product.cards(count, at_once=64)
+        await asyncio.sleep(SETTLE)
+        among, more = await medians(), resident_mb(process) - before
+    full = time.perf_counter()
+    async with product.running() as process:
+        full = time.perf_counter() - full
+        await asyncio.sleep(SETTLE)
+        held, again = resident_mb(process), await medians()
+    return [
+        (f"a click among {count:,} waiting, over one with none, median", f"{among[0] / alone[0]:,.2f}", ""),
+        ("  its processor time, over one with none", f"{among[1] / alone[1]:,.2f}", ""),
+        ("  the same after a new start, over one with none", f"{again[0] / alone[0]:,.2f}", ""),
+        (f"memory that asking for {count:,} adds, MB", f"{more:,.0f}", ""),
+        (f"memory after a new start with {count:,} waiting, MB", f"{held:,.0f}", ""),
+        (f"start until ready with {count:,} waiting, s", f"{full:,.1f}", ""),
+        ("  with none", f"{empty:,.1f}", ""),
     ]
 
 
