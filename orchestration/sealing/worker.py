@@ -110,7 +110,7 @@ class SealingWorker(TaskHubGrpcWorker):
 
     def _begin(self, instance_id: str, name: str) -> KeptOrchestration:
         return KeptOrchestration(
-            HistoryReader(self._keys, self._ours, instance_id, name),
+            self._reader(instance_id, name),
             {
                 "registry": self._registry,
                 "logger": self._logger,
@@ -118,6 +118,9 @@ class SealingWorker(TaskHubGrpcWorker):
                 "maximum_timer_interval": self.maximum_timer_interval,
             },
         )
+
+    def _reader(self, instance_id: str, name: str) -> HistoryReader:
+        return HistoryReader(self._keys, self._ours, instance_id, name)
 
     def _execute_activity(self, req: pb.ActivityRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803
         if req.name not in self._ours.activities:
