@@ -7,6 +7,7 @@ arrives there. The two apps take turns, so that a machine that is busy for a mom
 import asyncio
 import statistics
 import time
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ STEP: Final = 10  # clicks at one app before it is the other's turn
 EDITING: Final = 120.0  # seconds
 SETTLE: Final = 2.0  # seconds after which what an approval sets going is done
 LATE: Final = 0.99
+TURNS: Final = 9  # of each of two processes
 
 Line = tuple[str, str, str]
 
@@ -39,7 +41,8 @@ async def _figures(directory: Path, quiet: int, burst: int, asked: int, waiting:
             lines = await _quiet(slack, product, bare, quiet)
             lines += await _burst(slack, product, burst)
             lines += await _while_posting(slack, product, asked)
-        lines += await _among_many(slack, Product(directory / "waiting", slack), waiting)
+        alone, crowded = Product(directory / "alone", slack), Product(directory / "crowded", slack)
+        lines += await _among_many(slack, alone, crowded, waiting)
     return lines
 
 
@@ -113,40 +116,49 @@ async def _while_posting(slack: SlackSide, product: Product, count: int) -> list
     ]
 
 
-async def _among_many(slack: SlackSide, product: Product, count: int) -> list[Line]:
-    """Cards are decided with nothing else waiting, among so many that wait, and again after a new start."""
-
-    async def medians() -> tuple[float, float]:
-        decided, by_then = cards[: 2 * STEP], cpu_ms(process)
-        del cards[: 2 * STEP]
-        await _one_by_one(slack, product.url, decided)
-        await asyncio.sleep(SETTLE)
-        return _share(decided, lambda card: card.click_ms, 0.5), (cpu_ms(process) - by_then) / len(decided)
-
-    empty = time.perf_counter()
-    async with product.running() as process:
-        empty = time.perf_counter() - empty
-        cards = await product.cards(8 * STEP)
-        await asyncio.sleep(SETTLE)
-        await medians()  # which also learns what never changes
-        alone, before = await medians(), resident_mb(process)
-        await product.cards(count, at_once=64)
-        await asyncio.sleep(SETTLE)
-        among, more = await medians(), resident_mb(process) - before
-    full = time.perf_counter()
-    async with product.running() as process:
-        full = time.perf_counter() - full
-        await asyncio.sleep(SETTLE)
-        held, again = resident_mb(process), await medians()
+async def _among_many(slack: SlackSide, alone: Product, crowded: Product, count: int) -> list[Line]:
+    """Two processes take turns: in one nothing else waits, in the other so many requests."""
+    began = time.perf_counter()
+    async with alone.running() as empty:
+        start = time.perf_counter() - began
+        async with crowded.running() as full:
+            await crowded.cards(count, at_once=64)
+            clicks, work = await _in_turns(slack, (alone, empty), (crowded, full))
+            more = resident_mb(full) - resident_mb(empty)
+        began = time.perf_counter()
+        async with crowded.running() as full:
+            again = time.perf_counter() - began
+            await asyncio.sleep(SETTLE)
+            after = resident_mb(full)
     return [
-        (f"a click among {count:,} waiting, over one with none, median", f"{among[0] / alone[0]:,.2f}", ""),
-        ("  its processor time, over one with none", f"{among[1] / alone[1]:,.2f}", ""),
-        ("  the same after a new start, over one with none", f"{again[0] / alone[0]:,.2f}", ""),
-        (f"memory that asking for {count:,} adds, MB", f"{more:,.0f}", ""),
-        (f"memory after a new start with {count:,} waiting, MB", f"{held:,.0f}", ""),
-        (f"start until ready with {count:,} waiting, s", f"{full:,.1f}", ""),
-        ("  with none", f"{empty:,.1f}", ""),
+        (f"a click among {count:,} waiting, over one with none, median", f"{clicks:,.2f}", ""),
+        ("  its processor time, over one with none", f"{work:,.2f}", ""),
+        ("  memory of that process over the other's, MB", f"{more:,.0f}", ""),
+        (f"start until ready with {count:,} waiting, s", f"{again:,.1f}", ""),
+        ("  with none", f"{start:,.1f}", ""),
+        ("  memory then, MB", f"{after:,.0f}", ""),
     ]
+
+
+async def _in_turns(
+    slack: SlackSide, alone: tuple[Product, Process], crowded: tuple[Product, Process]
+) -> tuple[float, float]:
+    """What a click in the second takes in the time and in the processor time of one in the first: medians of steps."""
+    sides = (alone, crowded)
+    cards = [await product.cards((TURNS + 1) * STEP) for product, _ in sides]
+    await asyncio.sleep(SETTLE)
+    ratios: list[tuple[float, float]] = []
+    for turn in range(TURNS + 1):
+        taken = []
+        for (product, process), all_cards in zip(sides, cards, strict=True):
+            step, before = all_cards[turn * STEP :][:STEP], cpu_ms(process)
+            await _one_by_one(slack, product.url, step)
+            await asyncio.sleep(SETTLE)
+            taken.append((_share(step, lambda card: card.click_ms, 0.5), cpu_ms(process) - before))
+        (time_alone, work_alone), (time_crowded, work_crowded) = taken
+        ratios.append((time_crowded / time_alone, work_crowded / work_alone))
+    clicks, work = zip(*ratios[1:], strict=True)  # the first step also learns what never changes
+    return statistics.median(clicks), statistics.median(work)
 
 
 async def _one_by_one(slack: SlackSide, url: str, cards: list[PostedCard]) -> None:
