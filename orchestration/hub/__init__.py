@@ -11,6 +11,7 @@ from orchestration.hub.server import Hub
 from orchestration.hub.service.health_service import HEALTH
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
 from orchestration.hub.storage.machine import MachineTime, TimeSource, boot_id
+from orchestration.hub.transport.local import LocalChannel
 from orchestration.hub.transport.tokens import beside as token_file
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
@@ -21,6 +22,7 @@ __all__ = [
     "Clock",
     "Hub",
     "HubError",
+    "LocalChannel",
     "MachineTime",
     "SkippableClock",
     "SystemClock",

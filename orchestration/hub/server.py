@@ -33,6 +33,7 @@ from orchestration.hub.storage.transaction import AfterCommit, Transaction
 from orchestration.hub.transport import busy_polling
 from orchestration.hub.transport.doors import Doors
 from orchestration.hub.transport.grpc_server import GrpcServer
+from orchestration.hub.transport.local import LocalChannel
 from orchestration.hub.upkeep import housekeeping, room, timekeeping
 
 _log: Final = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Hub:
         self._housekeeper: housekeeping.Housekeeper | None = None
         self._room_keeper: room.RoomKeeper | None = None
         self._unfinished: frozenset[tuple[str, int]] = frozenset()
+        self._local: LocalChannel | None = None
 
     @property
     def address(self) -> str:
@@ -106,6 +108,13 @@ class Hub:
         if self._address is None:
             raise HubError("The hub has not been started.")
         return self._address
+
+    @property
+    def channel(self) -> LocalChannel:
+        """A channel for one worker in this process, over no connection. Raises HubError before the hub has started."""
+        if self._local is None:
+            raise HubError("The hub has not been started.")
+        return self._local
 
     def __enter__(self) -> Self:
         self.start()
@@ -255,8 +264,10 @@ class Hub:
         store.on_change = self._time_keeper.note
         self._unfinished = recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
+        served = routes.routes(calls, store)
+        local = self._local = LocalChannel(served)
         server = GrpcServer(
-            routes.routes(calls, store)
+            served
             | clock_service.routes(self.clock, self._advance, self._next_timer)
             | health_service.routes(self.problem, self.warnings)
         )
@@ -282,6 +293,7 @@ class Hub:
                 await store.run(partial(self._time_keeper.note, age=0))
             await store.close()
             calls.close()
+            local.stop()
 
 
 def _connect(

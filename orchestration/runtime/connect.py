@@ -19,6 +19,7 @@ from durabletask.worker import ConcurrencyOptions
 from orchestration.domain.names import OrchestrationName
 from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.direct import take_directly
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.prompt_stop import stop_promptly
@@ -154,7 +155,8 @@ class Connection:
             worker = SealingWorker(
                 host_address=self._address,
                 metadata=self._metadata,
-                channel_options=GrpcChannelOptions(raw_options=_OPTIONS),
+                channel=self.hub.channel if self.hub else None,
+                channel_options=None if self.hub else GrpcChannelOptions(raw_options=_OPTIONS),
                 data_converter=PydanticConverter(),
                 concurrency_options=concurrency,
                 resiliency_options=WORKER_RECONNECT,
@@ -174,6 +176,8 @@ class Connection:
         worker.sealing(self.keys, OURS)
         worker.turn_taken = self.turns.taken
         stop_promptly(worker)
+        if self.hub:
+            take_directly(worker, self.hub.channel)
         return worker
 
     def now(self) -> datetime:

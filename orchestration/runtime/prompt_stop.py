@@ -1,21 +1,30 @@
-"""Lets the SDK's worker stop as soon as its work is done.
+"""Hands the items of the SDK's worker to its threads at once, and lets it stop as soon as its work is done.
 
-The SDK's own looks once a second whether it is to stop, even when it has nothing to do. What is overridden here is
-private to the SDK; its version is pinned.
+In the SDK an item passes a queue, a semaphore, a timer and a task before it comes to a thread, and the worker looks
+once a second whether it is to stop. What is overridden here is private to the SDK; its version is pinned.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 from durabletask.worker import TaskHubGrpcWorker, _AsyncWorkerManager
 
 
 class PromptWorkerManager(_AsyncWorkerManager):
-    """Runs a worker's items as the SDK does, and ends with the last of them once it is told to stop."""
+    """Runs a worker's items on its threads, in the order in which they come. How many come is limited by the hub.
+
+    `submit_activity` and its like may be called from any thread.
+    """
 
     _told_to_stop: asyncio.Event
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._under_way: set[Future[None]] = set()
 
     def prepare_for_run(self) -> None:
         """Called in the event loop that `run` is to run in."""
@@ -29,19 +38,38 @@ class PromptWorkerManager(_AsyncWorkerManager):
 
     async def run(self) -> None:
         """Returns once it has been told to stop, and every item taken until then has been worked on."""
-        consuming = asyncio.create_task(super().run())
-        finishing = asyncio.create_task(self._finished())
-        await asyncio.wait((consuming, finishing), return_when=asyncio.FIRST_COMPLETED)
-        finishing.cancel()
-        consuming.cancel()
-        with suppress(asyncio.CancelledError):
-            await consuming
-
-    async def _finished(self) -> None:
+        self._ensure_thread_pool()
         await self._told_to_stop.wait()
-        for queue in (self.activity_queue, self.orchestration_queue, self.entity_batch_queue):
-            if queue is not None:
-                await queue.join()
+        while self._under_way:
+            await asyncio.wait([asyncio.wrap_future(one) for one in list(self._under_way)])
+        self.thread_pool.shutdown()
+        self._pool_is_shutdown = True
+
+    def submit_activity(
+        self, func: Callable[..., Any], cancellation_func: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Has a thread call `func`, and `cancellation_func` where that raises. Raises `RuntimeError` after shutdown."""
+        if self._shutdown:
+            raise RuntimeError("Cannot submit new work items after shutdown has been initiated.")
+        future = self.thread_pool.submit(self._work, func, cancellation_func, args, kwargs)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+
+    submit_orchestration = submit_activity
+    submit_entity_batch = submit_activity
+
+    def _work(
+        self,
+        func: Callable[..., Any],
+        cancellation_func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        try:
+            func(*args, **kwargs)
+        except Exception:
+            self._logger.exception("A work item failed and is given back.")
+            cancellation_func(*args, **kwargs)
 
 
 def stop_promptly(worker: TaskHubGrpcWorker) -> None:

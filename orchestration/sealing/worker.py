@@ -12,13 +12,15 @@ from typing import Any, Final
 
 import grpc
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
-from durabletask.internal import helpers
+from durabletask.internal import helpers, tracing
 from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.internal.exceptions import AbandonOrchestrationError
 from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.sealing import envelope, scope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.history import HistoryReader, StartRefusedError, started_as
+from orchestration.sealing.kept import KeptOrchestration, KeptOrchestrations
 from orchestration.sealing.keys import BrokenSealError, SealKeys, UnknownKeyError
 from orchestration.sealing.scope import Scope
 
@@ -54,12 +56,14 @@ class SealingWorker(TaskHubGrpcWorker):
     _keys: SealKeys
     _ours: Scope
     _sealer: Sealer
+    _kept: KeptOrchestrations
     # Told the ID of each instance whose turn is on disk.
     turn_taken: Callable[[str], None] = staticmethod(lambda _: None)
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
         """Has the worker count and seal with these keys what is `ours`."""
         self._keys, self._ours, self._sealer = keys, ours, Sealer(keys, ours)
+        self._kept = KeptOrchestrations()
 
     def start(self) -> None:
         """Starts the worker. It asks the hub for the work of what is registered, and leaves other programs theirs."""
@@ -68,32 +72,55 @@ class SealingWorker(TaskHubGrpcWorker):
 
     def _execute_orchestrator(self, req: pb.OrchestratorRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803 - the SDK's
         name = started_as(chain(req.pastEvents, req.newEvents))
-        reader = HistoryReader(self._keys, self._ours, req.instanceId, name)
+        if name not in self._ours.orchestrations:
+            super()._execute_orchestrator(req, stub, completionToken)
+            return
+        kept = self._kept.take(req) or self._begin(req.instanceId, name)
+        response = pb.OrchestratorResponse(
+            instanceId=req.instanceId,
+            completionToken=completionToken,
+            orchestrationTraceContext=req.orchestrationTraceContext,
+        )
         try:
-            # What was told before was logged when it was new.
-            for events, reader.quiet in ((req.pastEvents, True), (req.newEvents, False)):
-                kept = [event for event in events if reader.read(event)]
-                if len(kept) < len(events):
-                    del events[:]
-                    events.extend(kept)
-        except UnknownKeyError as error:
-            _report(req.instanceId, error)
+            with tracing.suppress_span_emission():
+                done = kept.turn(req)
+        except (UnknownKeyError, AbandonOrchestrationError) as error:
+            if isinstance(error, UnknownKeyError):  # else it is of another version, as the SDK has logged
+                _report(req.instanceId, error)
             abandoned = pb.AbandonOrchestrationTaskRequest(completionToken=completionToken)
             _tell(req.instanceId, stub.AbandonTaskOrchestratorWorkItem, abandoned)
             return
         except StartRefusedError as error:
             log.error("%s: %s", req.instanceId, error)  # noqa: TRY400 - where it was noticed is no news
-            refusal = _refusal(req.instanceId, completionToken, error)
-            _tell(req.instanceId, stub.CompleteOrchestratorTask, refusal)
-            return
-        if reader.ours:
-
-            def seal(response: pb.OrchestratorResponse) -> None:
-                self._sealer.turn(response, reader)
-
-            stub = _Answers(stub, seal, "CompleteOrchestratorTask")
-        super()._execute_orchestrator(req, stub, completionToken)
+            response.actions.append(
+                _failed(pb.TaskFailureDetails(errorType="StartRefusedError", errorMessage=str(error)))
+            )
+        except Exception as error:
+            log.exception("%s: a turn could not be taken", req.instanceId)
+            response.actions.append(_failed(helpers.new_failure_details(error)))
+        else:
+            response.actions.extend(done.actions)
+            if done.encoded_custom_status is not None:
+                response.customStatus.value = done.encoded_custom_status
+        self._sealer.turn(response, kept.reader)
+        # Before the hub has the answer: the next turn may come before that call returns.
+        self._kept.put(req.instanceId, kept)
+        _tell(req.instanceId, stub.CompleteOrchestratorTask, response)
         self.turn_taken(req.instanceId)
+
+    def _begin(self, instance_id: str, name: str) -> KeptOrchestration:
+        return KeptOrchestration(
+            self._reader(instance_id, name),
+            {
+                "registry": self._registry,
+                "logger": self._logger,
+                "data_converter": self._data_converter,
+                "maximum_timer_interval": self.maximum_timer_interval,
+            },
+        )
+
+    def _reader(self, instance_id: str, name: str) -> HistoryReader:
+        return HistoryReader(self._keys, self._ours, instance_id, name)
 
     def _execute_activity(self, req: pb.ActivityRequest, stub: Any, completionToken: Any) -> None:  # noqa: N803
         if req.name not in self._ours.activities:
@@ -201,22 +228,17 @@ def _tell(instance_id: str, call: Callable[[Any], Any], message: Any) -> None:
     """Where the hub does not hear it, it has the work done again: what the SDK would do about it is of no use."""
     try:
         call(message)
-    except grpc.RpcError as error:
-        log.warning(
-            "%s: the task hub did not hear of it, and has it done again: %s", instance_id, error.details()
-        )
+    except (grpc.RpcError, ValueError) as error:  # gRPC raises the second where the channel is closed
+        why = error.details() if isinstance(error, grpc.RpcError) else error
+        log.warning("%s: the task hub did not hear of it, and has it done again: %s", instance_id, why)
 
 
 def _report(what: str, error: UnknownKeyError) -> None:
     log.error("%s: %s It is left to another process.", what, error)
 
 
-def _refusal(instance_id: str, token: str, error: StartRefusedError) -> pb.OrchestratorResponse:
-    failure = pb.TaskFailureDetails(errorType="StartRefusedError", errorMessage=str(error))
-    action = pb.OrchestratorAction(
-        id=-1,
-        completeOrchestration=pb.CompleteOrchestrationAction(
-            orchestrationStatus=pb.ORCHESTRATION_STATUS_FAILED, failureDetails=failure
-        ),
+def _failed(details: pb.TaskFailureDetails) -> pb.OrchestratorAction:
+    """It says that the orchestration has failed. -1 is the number of no call."""
+    return helpers.new_complete_orchestration_action(
+        -1, pb.ORCHESTRATION_STATUS_FAILED, failure_details=details
     )
-    return pb.OrchestratorResponse(instanceId=instance_id, actions=[action], completionToken=token)

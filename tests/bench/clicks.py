@@ -7,37 +7,42 @@ arrives there. The two apps take turns, so that a machine that is busy for a mom
 import asyncio
 import statistics
 import time
+from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt
+from tests.bench.product import APPROVER, CHANNELS, Product, bare_bolt, cpu_ms, resident_mb
 from tests.bench.slack_side import PostedCard, SlackSide
 
 STEP: Final = 10  # clicks at one app before it is the other's turn
 EDITING: Final = 120.0  # seconds
 SETTLE: Final = 2.0  # seconds after which what an approval sets going is done
 LATE: Final = 0.99
+TURNS: Final = 9  # of each of two processes
 
 Line = tuple[str, str, str]
 
 
-def figures(directory: Path, quiet: int, burst: int, asked: int) -> list[Line]:
+def figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
     """The product's lines, with the bare app's figures beside them.
 
-    `quiet` clicks one after the other, `burst` within a second, and a click now and then while `asked` are posted.
+    `quiet` clicks one after the other, `burst` within a second, a click now and then while `asked` are posted, and
+    some among so many that go on `waiting`.
     """
-    return asyncio.run(_figures(directory, quiet, burst, asked))
+    return asyncio.run(_figures(directory, quiet, burst, asked, waiting))
 
 
-async def _figures(directory: Path, quiet: int, burst: int, asked: int) -> list[Line]:
+async def _figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
     async with SlackSide() as slack, bare_bolt(slack) as bare:
-        product = Product(directory, slack)
+        product = Product(directory / "clicked", slack)
         async with product.running():
             lines = await _quiet(slack, product, bare, quiet)
             lines += await _burst(slack, product, burst)
             lines += await _while_posting(slack, product, asked)
+        alone, crowded = Product(directory / "alone", slack), Product(directory / "crowded", slack)
+        lines += await _among_many(slack, alone, crowded, waiting)
     return lines
 
 
@@ -109,6 +114,51 @@ async def _while_posting(slack: SlackSide, product: Product, count: int) -> list
         ),
         ("  a click meanwhile, over one before, median", f"{busy / quiet:,.1f}", ""),
     ]
+
+
+async def _among_many(slack: SlackSide, alone: Product, crowded: Product, count: int) -> list[Line]:
+    """Two processes take turns: in one nothing else waits, in the other so many requests."""
+    began = time.perf_counter()
+    async with alone.running() as empty:
+        start = time.perf_counter() - began
+        async with crowded.running() as full:
+            await crowded.cards(count, at_once=64)
+            clicks, work = await _in_turns(slack, (alone, empty), (crowded, full))
+            more = resident_mb(full) - resident_mb(empty)
+        began = time.perf_counter()
+        async with crowded.running() as full:
+            again = time.perf_counter() - began
+            await asyncio.sleep(SETTLE)
+            after = resident_mb(full)
+    return [
+        (f"a click among {count:,} waiting, over one with none, median", f"{clicks:,.2f}", ""),
+        ("  its processor time, over one with none", f"{work:,.2f}", ""),
+        ("  memory of that process over the other's, MB", f"{more:,.0f}", ""),
+        (f"start until ready with {count:,} waiting, s", f"{again:,.1f}", ""),
+        ("  with none", f"{start:,.1f}", ""),
+        ("  memory then, MB", f"{after:,.0f}", ""),
+    ]
+
+
+async def _in_turns(
+    slack: SlackSide, alone: tuple[Product, Process], crowded: tuple[Product, Process]
+) -> tuple[float, float]:
+    """What a click in the second takes in the time and in the processor time of one in the first: medians of steps."""
+    sides = (alone, crowded)
+    cards = [await product.cards((TURNS + 1) * STEP) for product, _ in sides]
+    await asyncio.sleep(SETTLE)
+    ratios: list[tuple[float, float]] = []
+    for turn in range(TURNS + 1):
+        taken = []
+        for (product, process), all_cards in zip(sides, cards, strict=True):
+            step, before = all_cards[turn * STEP :][:STEP], cpu_ms(process)
+            await _one_by_one(slack, product.url, step)
+            await asyncio.sleep(SETTLE)
+            taken.append((_share(step, lambda card: card.click_ms, 0.5), cpu_ms(process) - before))
+        (time_alone, work_alone), (time_crowded, work_crowded) = taken
+        ratios.append((time_crowded / time_alone, work_crowded / work_alone))
+    clicks, work = zip(*ratios[1:], strict=True)  # the first step also learns what never changes
+    return statistics.median(clicks), statistics.median(work)
 
 
 async def _one_by_one(slack: SlackSide, url: str, cards: list[PostedCard]) -> None:

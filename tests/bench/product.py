@@ -158,6 +158,18 @@ async def bare_bolt(slack: SlackSide) -> AsyncIterator[str]:
         await _end(process)
 
 
+def cpu_ms(process: Process) -> float:
+    """Milliseconds of processor time that the process has used, the kernel's for it included."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") * 1000
+
+
+def resident_mb(process: Process) -> float:
+    """Its memory."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 async def _end(process: Process) -> None:
     if process.returncode is None:
         process.terminate()

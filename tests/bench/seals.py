@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
 from orchestration.domain.commands import Progress
@@ -23,8 +24,14 @@ from orchestration.domain.request import ApprovalRequest, Choice
 from orchestration.hub.server import Hub
 from orchestration.runtime.connect import HUB_FILE, THREADS, Connection
 from orchestration.runtime.converter import PydanticConverter
+from orchestration.runtime.direct import take_directly
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.sdk_log import SDK_LOG
+from orchestration.sealing.actions import Sealer
+from orchestration.sealing.history import HistoryReader
+from orchestration.sealing.keys import SealKeys
+from orchestration.sealing.scope import Scope
 from orchestration.sealing.worker import SealingWorker
 from tests.support import core_world
 from tests.support.board import Board
@@ -35,10 +42,32 @@ _LOOK_S = 0.05
 _END_S = 60
 
 
-class _OpenWorker(SealingWorker):
-    """A worker of the same kind that checks no seal and makes none: it does as the SDK's does."""
+class _UncheckedReader(HistoryReader):
+    """Lets every event through as it is."""
 
-    _execute_orchestrator = TaskHubGrpcWorker._execute_orchestrator
+    def read(self, event: pb.HistoryEvent) -> bool:
+        """It counts."""
+        return True
+
+
+class _UncheckedSealer(Sealer):
+    """Makes no seal."""
+
+    def turn(self, response: pb.OrchestratorResponse, read: HistoryReader) -> None:
+        """As it is."""
+
+
+class _OpenWorker(SealingWorker):
+    """A worker of the same kind that checks no seal and makes none."""
+
+    def sealing(self, keys: SealKeys, ours: Scope) -> None:
+        """Has the worker do what is `ours` without seals."""
+        super().sealing(keys, ours)
+        self._sealer = _UncheckedSealer(keys, ours)
+
+    def _reader(self, instance_id: str, name: str) -> HistoryReader:
+        return _UncheckedReader(self._keys, self._ours, instance_id, name)
+
     _execute_activity = TaskHubGrpcWorker._execute_activity
     _execute_entity_batch = TaskHubGrpcWorker._execute_entity_batch
 
@@ -57,14 +86,18 @@ class _OpenConnection(Connection):
             maximum_concurrent_orchestration_work_items=THREADS,
             maximum_thread_pool_workers=THREADS,
         )
+        if self.hub is None:
+            raise RuntimeError("the hub is in this process")
         made = _OpenWorker(
-            host_address=self._address,
+            channel=self.hub.channel,
             data_converter=PydanticConverter(),
             concurrency_options=concurrency,
             logger=SDK_LOG,
             emit_trace_spans=False,
         )
         made.sealing(self.keys, OURS)
+        stop_promptly(made)
+        take_directly(made, self.hub.channel)
         return made
 
 

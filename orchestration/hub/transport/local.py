@@ -1,0 +1,246 @@
+"""A gRPC channel to a hub in this process: the calls go to its event loop as they are, and over no connection.
+
+A worker answers every step of an orchestration with a call. Between two threads of one process HTTP/2 costs more than
+what the hub does with it. Other processes, and this one's other clients, go on to connect.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Self
+
+import grpc
+
+from orchestration.hub.transport import frames, refusals, rpc
+from orchestration.hub.transport.skim import Skim
+
+_CODES: Final = {rpc.status_number(code): code for code in grpc.StatusCode}
+_STOPPED: Final = rpc.RpcError(rpc.UNAVAILABLE, "The hub of this process has stopped.")
+_LATE: Final = rpc.RpcError(
+    rpc.status_number(grpc.StatusCode.DEADLINE_EXCEEDED), "The hub has not answered in time."
+)
+_CANCELLED: Final = rpc.RpcError(
+    rpc.status_number(grpc.StatusCode.CANCELLED), "The caller has ended the call."
+)
+_END: Final = object()
+
+# Is given each answer of a stream as it comes, on the hub's event loop, and says whether it has taken it.
+Taker = Callable[[Any], bool]
+
+
+class LocalCallError(grpc.RpcError):
+    """A call to the hub of this process that did not succeed."""
+
+    def __init__(self, error: rpc.RpcError) -> None:
+        super().__init__(error.message)
+        self._error = error
+
+    def code(self) -> grpc.StatusCode:
+        """The status."""
+        return _CODES[self._error.code]
+
+    def details(self) -> str:
+        """The hub's sentence."""
+        return self._error.message
+
+
+class LocalChannel(grpc.Channel):
+    """For the SDK's worker. Made on the hub's event loop, used from any other thread; `take` is a `Taker`."""
+
+    def __init__(self, routes: rpc.Routes) -> None:
+        self._routes = routes
+        self._loop = asyncio.get_running_loop()
+        self._waiting: set[queue.SimpleQueue[Any]] = set()
+        self._stopped = False
+        self.take: Taker = lambda _answer: False
+
+    def stop(self) -> None:
+        """Fails whatever waits for an answer, and every later call. Called on the hub's event loop, as its last act."""
+        self._stopped = True
+        for answers in list(self._waiting):
+            answers.put(_STOPPED)
+
+    def begin(self, answers: "queue.SimpleQueue[Any]", start: Callable[[], None]) -> None:
+        """Calls `start` on the hub's event loop; what the hub answers, or a refusal, comes into `answers`."""
+        self._waiting.add(answers)
+        try:
+            self._loop.call_soon_threadsafe(start)
+        except RuntimeError:  # the event loop is closed
+            self._stopped = True
+        if self._stopped:  # perhaps only after `stop` has looked who waits
+            answers.put(_STOPPED)
+
+    def end(self, answers: "queue.SimpleQueue[Any]") -> None:
+        """Nobody waits for these any longer."""
+        self._waiting.discard(answers)
+
+    def unary_unary(  # noqa: D102 - gRPC's contract
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> Any:
+        return _Unary(self, self._route(method), request_serializer, response_deserializer)
+
+    def unary_stream(  # noqa: D102 - gRPC's contract
+        self,
+        method: str,
+        request_serializer: Any = None,
+        response_deserializer: Any = None,
+        *_: Any,
+        **__: Any,
+    ) -> Any:
+        route = self._route(method)
+
+        def call(request: Any, **_: Any) -> _Stream:
+            return _Stream(self, route, request_serializer(request), response_deserializer)
+
+        return call
+
+    def _route(self, method: str) -> Any:
+        return self._routes.get(method.encode())
+
+    def stream_unary(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
+        raise NotImplementedError("the hub has no such call")
+
+    def stream_stream(self, *_: Any, **__: Any) -> Any:  # noqa: D102 - gRPC's contract
+        raise NotImplementedError("the hub has no such call")
+
+    def subscribe(self, *_: Any, **__: Any) -> None:
+        """There is no connection whose state could change."""
+
+    def unsubscribe(self, *_: Any) -> None:
+        """As `subscribe`."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Unary:
+    """Calls of one method that has one answer. The thread that calls waits for it."""
+
+    def __init__(
+        self, channel: LocalChannel, route: rpc.UnaryHandler | None, encode: Any, decode: Any
+    ) -> None:
+        self._channel = channel
+        self._route = route
+        self._encode = encode
+        self._decode = decode
+
+    def __call__(self, request: Any, timeout: float | None = None, **_: Any) -> Any:
+        """The answer. Raises `LocalCallError`."""
+        route, data = self._route, self._encode(request)
+        if route is None:
+            raise LocalCallError(rpc.RpcError(rpc.UNIMPLEMENTED, "There is no such call here."))
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._channel.begin(answers, lambda: _start(route, data, answers.put))
+        try:
+            answer = answers.get(timeout=timeout)
+        except queue.Empty:
+            answer = _LATE
+        finally:
+            self._channel.end(answers)
+        if isinstance(answer, rpc.RpcError):
+            raise LocalCallError(answer)
+        return self._decode(answer)
+
+
+def _start(route: rpc.UnaryHandler, data: bytes, reply: rpc.Reply) -> None:
+    try:
+        if len(data) <= frames.LARGEST_MESSAGE:
+            route.call(data, reply)
+        elif route.too_large is None:
+            reply(refusals.too_large(len(data)))
+        else:
+            skim = Skim()
+            skim.feed(data)
+            route.too_large(bytes(skim.kept), len(data), reply)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for ever
+        reply(error if isinstance(error, rpc.RpcError) else rpc.internal_error())
+
+
+class _Stream:
+    """A call of a method that has many answers: an iterator for the caller, and a `rpc.ResponseStream` for the hub.
+
+    Who is in this process lives as long as the hub does, and takes what it is sent at once.
+    """
+
+    blocked = False
+    waiting = 0
+
+    def __init__(self, channel: LocalChannel, route: rpc.StreamHandler, data: bytes, decode: Any) -> None:
+        self._channel = channel
+        self._route = route
+        self._data = data
+        self._decode = decode
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = threading.Event()
+        self.heard = 0
+        channel.begin(self._answers, self._start)
+
+    @property
+    def peer(self) -> object:
+        """This channel."""
+        return self._channel
+
+    def _start(self) -> None:
+        self._task = rpc.run_in_task(self._run(), self._ended)
+        if self._cancelled.is_set():
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        await self._route.call(self._data, self)
+
+    def _ended(self, outcome: Any) -> None:
+        failed = outcome if isinstance(outcome, rpc.RpcError) else rpc.internal_error()
+        self._answers.put(failed if isinstance(outcome, Exception) else _END)
+
+    def ping(self) -> None:
+        """It is there."""
+        self.heard += 1
+
+    def send(self, answer: bytes) -> None:
+        """Gives it to the channel's `take`, or else to the iterator."""
+        message = self._decode(answer)
+        if not self._channel.take(message):
+            self._answers.put(message)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    async def drain(self) -> None:
+        """All is taken."""
+
+    def cancel(self) -> None:
+        """Ends the call. The iterator raises."""
+        self._cancelled.set()
+        self._answers.put(_CANCELLED)
+        if (task := self._task) is not None:
+            self._channel.begin(self._answers, lambda: _end(task))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        answer = self._answers.get()
+        if isinstance(answer, rpc.RpcError):
+            self._channel.end(self._answers)
+            raise LocalCallError(answer)
+        if answer is _END:
+            self._channel.end(self._answers)
+            raise StopIteration
+        return answer
+
+
+def _end(task: asyncio.Task[Any]) -> None:
+    task.cancel()

@@ -1,0 +1,42 @@
+"""Lets the SDK's worker take its work straight from a hub in this process.
+
+The SDK reads the stream of its work items on a thread, and hands each through a second thread and an event loop to the
+thread that does it. Here the hub hands it to that thread. What is used of the worker is private to the SDK; its version
+is pinned.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.internal.orchestrator_service_pb2_grpc import TaskHubSidecarServiceStub
+from durabletask.worker import TaskHubGrpcWorker
+
+from orchestration.hub import LocalChannel
+
+
+def take_directly(worker: TaskHubGrpcWorker, channel: LocalChannel) -> None:
+    """Has the worker, which has this channel and was not started yet, do what the hub sends without further ado.
+
+    Its manager must take items from any thread. The stream's other answers, such as a ping, go the SDK's way.
+    """
+    stub = TaskHubSidecarServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+    manager = worker._async_worker_manager  # noqa: SLF001
+    handlers: dict[str | None, tuple[Any, Any]] = {
+        "orchestratorRequest": (worker._execute_orchestrator, worker._cancel_orchestrator),  # noqa: SLF001
+        "activityRequest": (worker._execute_activity, worker._cancel_activity),  # noqa: SLF001
+        "entityRequest": (worker._execute_entity_batch, worker._cancel_entity_batch),  # noqa: SLF001
+        "entityRequestV2": (worker._execute_entity_batch, worker._cancel_entity_batch),  # noqa: SLF001
+    }
+
+    def take(item: pb.WorkItem) -> bool:
+        kind = item.WhichOneof("request")
+        if kind not in handlers:
+            return False
+        with suppress(RuntimeError):  # it is stopping: the hub has the item back when the stream ends
+            manager.submit_activity(*handlers[kind], getattr(item, kind), stub, item.completionToken)
+        return True
+
+    channel.take = take
