@@ -70,6 +70,7 @@ from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
+from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
@@ -158,7 +159,15 @@ async def running(
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
-                service, operations, Instances(client, operations), Entities(client), inventory, challenges
+                service,
+                operations,
+                Instances(client, operations),
+                Entities(client),
+                inventory,
+                HeldCalls(
+                    client, service, lambda about: secrets.derive_each("held-call", about), connection.now
+                ),
+                challenges,
             ),
             secrets,
             keys,

@@ -29,6 +29,7 @@ class EntityName(StrEnum):
     WORKLIST = "worklist"
     PHONE = "phone"
     ROSTER = "roster"
+    HELD_CALL = "held_call"
 
 
 class EventName(StrEnum):

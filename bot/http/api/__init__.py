@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
+from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
@@ -27,6 +28,7 @@ from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.entities import Entities
+from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.seals import SealInventory
@@ -43,6 +45,7 @@ class ApiServices:
     instances: Instances
     entities: Entities
     inventory: SealInventory
+    held_calls: HeldCalls
     challenges: ChallengeService | None = None
 
 
@@ -66,6 +69,7 @@ class Api:
         docs = DocsRoutes(public_url)
         groups = (
             self._approvals,
+            CallRoutes(services.held_calls, urls),
             HookRoutes(services.operations, urls),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),
