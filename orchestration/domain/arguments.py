@@ -127,6 +127,13 @@ def written_out(arguments: Mapping[str, Any]) -> str:
     return text.strip()
 
 
+def gist(arguments: Mapping[str, Any], limit: int) -> str:
+    """The first line of what the call is about, such as its command, at most `limit` characters; "" without one."""
+    text = next((arguments[name] for name in _FIRST if isinstance(arguments.get(name), str)), "")
+    first, *more = visible(text.strip()).split("\n")
+    return first if not more and len(first) <= limit else first[: limit - 1].rstrip() + "…"
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

@@ -27,6 +27,7 @@ from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.request_ids import KeyedDigests
 
+TITLE: Final = 150  # characters
 DEFAULT_WINDOW: Final = timedelta(minutes=10)
 # How far the clock that stamped an outcome may be ahead of the one that reads it.
 SKEW: Final = timedelta(minutes=1)
@@ -119,19 +120,19 @@ class HeldCalls:
         """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""
         args.canonical(call.arguments)
         shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
-        on = f" on {call.server}" if call.server else ""
+        # From the canonical form, so that the same call reads the same however it was written.
+        shown = json.loads(args.canonical(shown))
         facts = CallFacts(
             agent=call.agent,
             server=call.server,
             tool=call.tool,
-            directory=args.visible(call.directory),
+            directory=args.visible(call.directory).replace("\n", "\\n"),
             arguments_digest=args.digest(bound),
         )
         draft = ApprovalRequest(
             policy=call.policy,
-            title=f"{call.agent} calls {call.tool}{on}"[:150],
-            # From the canonical form, so that the same call reads the same however it was written.
-            description=args.written_out(json.loads(args.canonical(shown))),
+            title=_title(call, shown),
+            description=args.written_out(shown),
             requester=actor.id,
             asked_with=actor.token,
         )
@@ -170,6 +171,12 @@ class HeldCalls:
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_LOOK)
         return state
+
+
+def _title(call: ToolCall, shown: Mapping[str, Any]) -> str:
+    who = f"{call.agent[:40]} calls {call.tool[:40]}"
+    about = args.gist(shown, TITLE - len(who) - 2)
+    return f"{who}: {about}" if about else who
 
 
 def _call_of(request: ApprovalRequest) -> HeldCall:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 
 from bot.http.api.approvals import POLL_AFTER
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
-from bot.http.api.models import Line, Span, Text
+from bot.http.api.models import Line, Span
 from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
 from bot.security.tokens import REQUEST
@@ -40,8 +40,8 @@ class NewCall(Model):
     agent: AgentName
     tool: ToolName
     server: ServerName = Field(default="", description="Whose tool it is, such as an MCP server")
-    directory: Annotated[Text, Field(max_length=400)] = Field(
-        default="", description="Where it is to run, where that changes what it does"
+    directory: str = Field(
+        default="", max_length=400, description="Where it is to run, where that changes what it does"
     )
     arguments: Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] = (
         Field(description="The exact arguments. Integers beyond 2^53 - 1 are refused")
