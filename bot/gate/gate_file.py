@@ -154,7 +154,7 @@ _BRANCH: Final = re.compile(r"^(constrained-str|list\[.*|function-.*)$")
 def _line(text: str, loc: tuple[str | int, ...]) -> int:
     """The line of the file nearest to that place. A key before the first table stands at the top."""
     found = locate(text, loc)
-    if found == 1 and len(loc) == 1:
+    if found == 1 and loc:
         for number, line in enumerate(text.splitlines(), 1):
             if re.match(rf'\s*"?{re.escape(str(loc[0]))}"?\s*=', line):
                 return number
