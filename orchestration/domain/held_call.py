@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 LONGEST_WINDOW: Final = timedelta(days=1)
 
 # ASCII alone: a name that only looks like another one would mislead whoever approves.
-AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/@-]{0,59}$")]
+AgentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._:/@'-]{0,59}$")]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:/@-]{0,127}$")]
 ServerName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9 _.:/@-]{0,127})?$")]
 _Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
