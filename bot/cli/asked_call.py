@@ -36,7 +36,7 @@ async def ask_people(
     A repeat of the same call joins what is asked. Allowed is only what was claimed for this attempt. Raises
     `CountersignError` where nobody could be asked.
     """
-    asking = _Asking(call)
+    asking = _CallAsking(call)
     try:
         async with ApiClient(environment) as api, asyncio.timeout(seconds):
             return await asking.run(api)
@@ -54,7 +54,7 @@ async def ask_people(
     )
 
 
-class _Asking:
+class _CallAsking:
     def __init__(self, call: Mapping[str, Any]) -> None:
         self.request_id: str | None = None
         self.claiming = False

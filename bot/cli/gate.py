@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.gate import gate_file
-from bot.gate.gate_file import Action, GateFile, GateFileError
+from bot.gate.gate_file import CallAction, GateFile, GateFileError
 from bot.terminal import explain, say
 
 FAULTS_FOUND: Final = 1
@@ -48,7 +48,7 @@ def _warnings(path: Path, gate: GateFile) -> list[str]:
         f"rule {number} allows a shell command by its text, and `git status; rm -rf /` starts with `git status`; "
         "use argv, which is there only for one simple command"
         for number, rule in enumerate(gate.rules, 1)
-        if rule.action is Action.ALLOW and rule.when is not None and "arguments.command" in rule.when
+        if rule.action is CallAction.ALLOW and rule.when is not None and "arguments.command" in rule.when
     ]
     found += [
         f"rule {number} is never reached, as rule {every} fits every call"

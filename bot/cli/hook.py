@@ -16,7 +16,7 @@ from bot.cli.arguments import duration
 from bot.cli.hook_settings import add_to_settings, entry, entry_text
 from bot.gate import gate_file
 from bot.gate.call_json import LARGEST, CallJsonError, parse
-from bot.gate.gate_file import Action, GateFile
+from bot.gate.gate_file import CallAction, GateFile
 from bot.gate.ruling import Ruling, rule_on
 from bot.terminal import complain, explain, say
 from orchestration.domain.arguments import canonical
@@ -28,7 +28,7 @@ WAIT: Final = timedelta(minutes=9, seconds=30)
 # Seconds for which a hook may take longer than it waits, before it ends itself and the call is blocked.
 SPARE: Final = 15
 EVENT: Final = "PreToolUse"
-DECISIONS: Final = {Action.ALLOW: "allow", Action.DENY: "deny", Action.CLIENT: "ask"}
+DECISIONS: Final = {CallAction.ALLOW: "allow", CallAction.DENY: "deny", CallAction.CLIENT: "ask"}
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -116,7 +116,7 @@ def _decide(
     gate: GateFile, ruling: Ruling, tool: str, arguments: dict[str, Any], more: dict[str, str], seconds: float
 ) -> tuple[str, str]:
     """The decision as the client calls it, and the reason. Raises `CountersignError`."""
-    if ruling.action is not Action.ASK:
+    if ruling.action is not CallAction.ASK:
         which = f"rule {ruling.rule} of the gate file" if ruling.rule else "the gate file"
         return DECISIONS[ruling.action], ruling.reason or f"By {which}."
     # Imported late: it brings the HTTP client with it, which most calls do not need.
@@ -133,7 +133,7 @@ def _decide(
         **more,
     }
     answer = asyncio.run(ask_people(environment, call, seconds=seconds))
-    return DECISIONS[Action.ALLOW if answer.allowed else Action.DENY], answer.reason
+    return DECISIONS[CallAction.ALLOW if answer.allowed else CallAction.DENY], answer.reason
 
 
 def _output(decision: str, reason: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class GateFileError(CountersignError):
     """The gate file is not valid."""
 
 
-class Action(StrEnum):
+class CallAction(StrEnum):
     """What becomes of a call."""
 
     ALLOW = "allow"
@@ -64,7 +64,7 @@ class Rule(Model):
 
     tool: Glob | list[Glob]
     when: Annotated[str, AfterValidator(_condition), Field(min_length=1, max_length=4000)] | None = None
-    action: Action
+    action: CallAction
     reason: Annotated[Line, Field(min_length=1, max_length=300)] | None = None
     policy: PolicyName | None = None
     mask: list[MaskPath] = Field(default_factory=list, max_length=50)
@@ -77,11 +77,11 @@ class Rule(Model):
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Rule:
-        if self.action is Action.DENY and self.reason is None:
+        if self.action is CallAction.DENY and self.reason is None:
             raise ValueError('needs a reason, which the agent is told: reason = "…"')
-        if self.action is not Action.DENY and self.reason is not None:
+        if self.action is not CallAction.DENY and self.reason is not None:
             raise ValueError("reason: goes with deny alone")
-        if self.action is not Action.ASK:
+        if self.action is not CallAction.ASK:
             for name in ("policy", "window", "mask"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name}: goes with ask alone")
@@ -110,7 +110,7 @@ class GateFile(Model):
             )
         if self.default_policy is None:
             for number, rule in enumerate(self.rules):
-                if rule.action is Action.ASK and rule.policy is None:
+                if rule.action is CallAction.ASK and rule.policy is None:
                     raise ValueError(
                         f"rule {number + 1} asks and names no policy; name one, or a default_policy for the file"
                     )

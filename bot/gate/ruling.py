@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from bot.gate.condition import Condition
-from bot.gate.gate_file import Action, GateFile, Rule
+from bot.gate.gate_file import CallAction, GateFile, Rule
 from bot.gate.shell import simple_command
 
 SHELL: Final = "Bash"
@@ -23,7 +23,7 @@ class Ruling:
     `rule` is the number of the rule in the file, from 1; None where none fits.
     """
 
-    action: Action
+    action: CallAction
     rule: int | None = None
     reason: str = ""
     policy: str = ""
@@ -52,8 +52,8 @@ def rule_on(
         if _fits(rule, tool, call):
             return _ruling(gate, rule, number)
     if gate.default_policy is None:
-        return Ruling(Action.DENY, reason=NO_RULE)
-    return Ruling(Action.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
+        return Ruling(CallAction.DENY, reason=NO_RULE)
+    return Ruling(CallAction.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
 
 
 def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool:
@@ -62,7 +62,7 @@ def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool:
     if rule.when is None:
         return True
     holds = Condition(rule.when).holds(call)
-    return rule.action in {Action.ASK, Action.DENY} if holds is None else holds
+    return rule.action in {CallAction.ASK, CallAction.DENY} if holds is None else holds
 
 
 def _ruling(gate: GateFile, rule: Rule, number: int) -> Ruling:

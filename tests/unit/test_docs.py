@@ -216,7 +216,7 @@ def test_the_gate_page_has_every_key_and_action_and_no_other() -> None:
     assert coded(table(page, "`[[rules]]`")) >= set(Rule.model_fields)
     text = page.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)` \| (?:passes|is |waits)", text, re.MULTILINE)) == set(
-        gate_file.Action
+        gate_file.CallAction
     )
     assert set(re.findall(r"`(\w+)`", text.partition("## Conditions")[2])) >= set(condition.NAMES)
 

@@ -50,10 +50,10 @@ class NewCall(Model):
         default_factory=list,
         description="Paths of values that nobody is to see and nothing keeps, such as `env.API_KEY` or `headers.*`",
     )
-    window: Annotated[Span, Field(le=LONGEST_WINDOW)] = Field(
-        default=DEFAULT_WINDOW,
-        validate_default=False,
-        description="How long an answer counts: an approval that was not used, and a rejection. A day at most",
+    window: Annotated[Span, Field(le=LONGEST_WINDOW)] | None = Field(
+        default=None,
+        description="How long an answer counts: an approval that was not used, and a rejection. A day at most; "
+        "without it, ten minutes",
     )
 
 
@@ -119,7 +119,16 @@ class CallRoutes:
     async def ask(self, call: ApiCall) -> web.Response:
         """Asks or joins."""
         given = await call.body(NewCall)
-        asked = ToolCall(**{name: getattr(given, name) for name in NewCall.model_fields})
+        asked = ToolCall(
+            policy=given.policy,
+            agent=given.agent,
+            tool=given.tool,
+            arguments=given.arguments,
+            server=given.server,
+            directory=given.directory,
+            mask=given.mask,
+            window=given.window or DEFAULT_WINDOW,
+        )
         progress, digest = await self._calls.ask(asked, call.actor)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
         if progress.status.ended:

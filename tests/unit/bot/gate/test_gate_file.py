@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.gate.gate_file import Action, GateFile, GateFileError, load, parse
+from bot.gate.gate_file import CallAction, GateFile, GateFileError, load, parse
 from bot.gate.ruling import NO_RULE, Ruling, rule_on
 
 HEAD = 'agent = "claude-code"\n'
@@ -18,7 +18,7 @@ def gate(rules: str, head: str = 'default_policy = "agents"\n') -> GateFile:
     return parse(HEAD + head + rules, "gate.toml")
 
 
-def ruled(rules: str, tool: str, **arguments: Any) -> Action:
+def ruled(rules: str, tool: str, **arguments: Any) -> CallAction:
     return rule_on(gate(rules), tool, arguments).action
 
 
@@ -99,17 +99,17 @@ def test_the_first_rule_that_fits_counts_and_what_none_names_is_asked_or_denied(
     """
     made = gate(rules, 'default_policy = "agents"\nmask = ["env.*"]\nwindow = "5m"\n')
     assert rule_on(made, "Grep", {}) == Ruling(
-        Action.ALLOW, 1, policy="agents", mask=["env.*"], window=timedelta(minutes=5)
+        CallAction.ALLOW, 1, policy="agents", mask=["env.*"], window=timedelta(minutes=5)
     )
     assert rule_on(made, "Glob", {}).reason == "No."
     assert rule_on(made, "mcp__db__drop", {}) == Ruling(
-        Action.ASK, 3, policy="database", mask=["env.*", "password"], window=timedelta(hours=1)
+        CallAction.ASK, 3, policy="database", mask=["env.*", "password"], window=timedelta(hours=1)
     )
     assert rule_on(made, "read", {}) == Ruling(
-        Action.ASK, policy="agents", mask=["env.*"], window=timedelta(minutes=5)
+        CallAction.ASK, policy="agents", mask=["env.*"], window=timedelta(minutes=5)
     )
     denied = rule_on(parse(HEAD, "gate.toml"), "Read", {})
-    assert (denied.action, denied.reason) == (Action.DENY, NO_RULE)
+    assert (denied.action, denied.reason) == (CallAction.DENY, NO_RULE)
 
 
 def rule(action: str, when: str) -> str:
@@ -133,10 +133,15 @@ def rule(action: str, when: str) -> str:
 )
 @pytest.mark.parametrize(
     ("action", "becomes"),
-    [("allow", Action.ASK), ("client", Action.ASK), ("deny", Action.DENY), ("ask", Action.ASK)],
+    [
+        ("allow", CallAction.ASK),
+        ("client", CallAction.ASK),
+        ("deny", CallAction.DENY),
+        ("ask", CallAction.ASK),
+    ],
 )
 def test_a_condition_that_cannot_be_told_takes_the_strict_side(
-    when: str, action: str, becomes: Action
+    when: str, action: str, becomes: CallAction
 ) -> None:
     found = rule_on(
         gate(rule(action, when)), "Bash", {"text": "x", "zero": 0, "list": [1], "command": "git status; rm x"}
@@ -147,26 +152,26 @@ def test_a_condition_that_cannot_be_told_takes_the_strict_side(
 
 def test_conditions_see_the_arguments_and_the_words_of_a_simple_command() -> None:
     allowed = rule("allow", 'argv[0] == "git" && argv[1] in ["status", "log"] && size(arguments) == 1')
-    assert ruled(allowed, "Bash", command="git status") is Action.ALLOW
+    assert ruled(allowed, "Bash", command="git status") is CallAction.ALLOW
     for command in ("git status; rm -rf /", "git push", "git $(x)", "'git status'"):
-        assert ruled(allowed, "Bash", command=command) is Action.ASK
-    assert ruled(allowed, "Bash", command="git status", dangerouslyDisableSandbox=True) is Action.ASK
+        assert ruled(allowed, "Bash", command=command) is CallAction.ASK
+    assert ruled(allowed, "Bash", command="git status", dangerouslyDisableSandbox=True) is CallAction.ASK
     # What another tool does with a command is not known.
-    assert ruled(allowed, "PowerShell", command="git status") is Action.ASK
-    assert ruled(allowed, "Bash", command=["git", "status"]) is Action.ASK
+    assert ruled(allowed, "PowerShell", command="git status") is CallAction.ASK
+    assert ruled(allowed, "Bash", command=["git", "status"]) is CallAction.ASK
     # Nothing that an argument is called stands for what the gate knows.
-    assert ruled(allowed, "Bash", argv=["git", "status"]) is Action.ASK
+    assert ruled(allowed, "Bash", argv=["git", "status"]) is CallAction.ASK
 
     listed = rule("deny", "arguments.paths.exists(p, p.startsWith('/etc'))")
-    assert ruled(listed, "Write", paths=["/srv", "/etc/passwd"]) is Action.DENY
-    assert ruled(listed, "Write", paths=["/srv"]) is Action.ASK
-    assert ruled(rule("allow", "arguments.n == 1"), "T", n=1.0) is Action.ALLOW
-    assert ruled(rule("allow", "arguments.n == 1"), "T", n="1") is Action.ASK
-    assert ruled(rule("allow", "arguments.n == 1"), "T", n=True) is Action.ASK
-    assert ruled(rule("allow", "server == 'x' || directory == 'x'"), "T", server="x") is Action.ASK
+    assert ruled(listed, "Write", paths=["/srv", "/etc/passwd"]) is CallAction.DENY
+    assert ruled(listed, "Write", paths=["/srv"]) is CallAction.ASK
+    assert ruled(rule("allow", "arguments.n == 1"), "T", n=1.0) is CallAction.ALLOW
+    assert ruled(rule("allow", "arguments.n == 1"), "T", n="1") is CallAction.ASK
+    assert ruled(rule("allow", "arguments.n == 1"), "T", n=True) is CallAction.ASK
+    assert ruled(rule("allow", "server == 'x' || directory == 'x'"), "T", server="x") is CallAction.ASK
 
 
 def test_no_pattern_of_the_agent_s_takes_long() -> None:
     """The library's expressions take time in proportion to the text; a test run would not end otherwise."""
     slow = rule("allow", 'arguments.text.matches("^(a+)+$")')
-    assert ruled(slow, "T", text="a" * 200_000 + "b") is Action.ASK
+    assert ruled(slow, "T", text="a" * 200_000 + "b") is CallAction.ASK
