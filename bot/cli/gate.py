@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from bot.gate import gate_file
 from bot.gate.gate_file import CallAction, GateFile, GateFileError
@@ -43,6 +44,10 @@ def _check(given: argparse.Namespace) -> int:
     return 0
 
 
+def _is_here(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in {"localhost", "127.0.0.1", "::1"}
+
+
 def _warnings(path: Path, gate: GateFile) -> list[str]:
     found = [
         f"rule {number} allows a shell command by its text, and `git status; rm -rf /` starts with `git status`; "
@@ -56,6 +61,19 @@ def _warnings(path: Path, gate: GateFile) -> list[str]:
         if last.when is None and "*" in last.tools
         for number in range(every + 1, len(gate.rules) + 1)
     ]
+    hidden = {
+        path
+        for path in [*gate.mask, *(path for rule in gate.rules for path in rule.mask)]
+        if path.endswith("*")
+    }
+    found += [
+        f"mask {path} hides every value there, also one that an agent puts there to do harm; name the secrets"
+        for path in sorted(hidden)
+    ]
+    if gate.server is not None and gate.server.startswith("http://") and not _is_here(gate.server):
+        found.append(
+            "server is http://, so whoever is in between reads the token and can answer; use https://"
+        )
     if gate.server is None:
         found.append("server is not given, so whoever can set COUNTERSIGN_URL chooses who answers")
     if os.access(path, os.W_OK):

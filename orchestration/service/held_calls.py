@@ -103,6 +103,11 @@ class HeldCalls:
         if not progress.status.is_yes:
             ended = f"It is {progress.status}" if progress.status.ended else "It is not decided yet"
             raise UnusableApprovalError(f"{ended}, so the call must not be made.")
+        if self._is_ahead(progress):
+            raise UnusableApprovalError(
+                "The approval was given at a time that lies ahead of this server's clock, so nobody can tell how old "
+                "it is. Please tell its operator."
+            )
         if not self._counts(progress, request.call.window):
             raise UnusableApprovalError(
                 "The approval is too old by now. Make the same call again to ask anew."
@@ -150,7 +155,10 @@ class HeldCalls:
         outcome = progress.outcome
         if outcome is None or not (outcome.status.is_yes or outcome.status is Status.REJECTED):
             return False
-        return -SKEW <= self._now() - outcome.processed_at <= window
+        return not self._is_ahead(progress) and self._now() - outcome.processed_at <= window
+
+    def _is_ahead(self, progress: Progress) -> bool:
+        return progress.outcome is not None and progress.outcome.processed_at - self._now() > SKEW
 
     async def _state(self, key: str) -> HeldCallState:
         with translated():

@@ -231,7 +231,7 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
 def _description(card: Card, *, whole: bool) -> list[Json]:
     """What was written, cut where nobody would read on. Where the card is not `whole`, it says where the rest is."""
     rest = "" if whole else REST
-    if card.verbatim:
+    if card.verbatim and card.description:
         shown = [blocks.code(code_beginning(card.description, CODE, CODE_LINES))]
         return [*shown, blocks.section(rest)] if rest else shown
     text = "\n".join(filter(None, [quoted(card.description, DESCRIPTION), rest]))

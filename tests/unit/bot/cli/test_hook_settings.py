@@ -87,8 +87,10 @@ def test_check_finds_faults_and_warns_of_what_an_agent_could_use(
     assert f"{gate}: OK (4 rules for claude-code)" in said
     assert "what no rule names is asked under deploy" in said
     assert "COUNTERSIGN_URL" in said
+    assert "Warning: mask env.* hides every value there" in said
     gate.write_text(
-        'agent = "a"\n[[rules]]\ntool = "Bash"\nwhen = \'arguments.command.startsWith("git ")\'\naction = "allow"\n'
+        'agent = "a"\nserver = "http://approvals.example"\n'
+        '[[rules]]\ntool = "Bash"\nwhen = \'arguments.command.startsWith("git ")\'\naction = "allow"\n'
         '[[rules]]\ntool = "*"\naction = "client"\n[[rules]]\ntool = "Read"\naction = "allow"\n'
     )
     assert main(["gate", "check", str(gate)]) == 0
@@ -96,6 +98,7 @@ def test_check_finds_faults_and_warns_of_what_an_agent_could_use(
     assert "Note: what no rule names is denied." in said
     assert "Warning: rule 1 allows a shell command by its text" in said
     assert "Warning: rule 3 is never reached" in said
+    assert "Warning: server is http://" in said
     gate.write_text("agent = 5\n")
     assert main(["gate", "check", str(gate)]) == 1
     assert f"{gate}:1: agent: " in capsys.readouterr().err

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from durabletask.entities import EntityInstanceId
 
-from orchestration.domain.request import HELD_CALL, Status
+from bot.security.receipts import verify
+from orchestration.domain.errors import UnusableApprovalError
+from orchestration.domain.request import HELD_CALL, Status, Via
 from orchestration.held_calls.claims import Claim
+from orchestration.service.approvals import Actor
+from orchestration.service.held_calls import HeldCalls
 from tests.support.api_world import ApiAnswer, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -69,6 +74,30 @@ async def test_the_same_call_joins_and_its_approval_is_used_once(api: ApiWorld) 
     anew = await api.call("POST", "/api/calls", agent, json=call)
     assert anew.status == 202
     assert anew.body["id"] != request_id
+
+
+async def test_of_claims_at_once_by_two_replicas_one_wins(api: ApiWorld) -> None:
+    """Each with a service and a client of its own, as two processes on one hub have them."""
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    request = (await api.service.view(request_id)).request
+    actor = Actor(id="U0RITA", via=Via.API, token=request.asked_with)
+    clients = [api.app.connection.client() for _ in range(2)]
+
+    def no_key(_about: str) -> list[bytes]:
+        raise AssertionError("a claim makes no key")
+
+    replicas = [HeldCalls(client, api.service, no_key, api.now) for client in clients]
+    claims = [replica.claim(request_id, actor, attempt()) for replica in replicas for _ in range(5)]
+    results = await asyncio.gather(*claims, return_exceptions=True)
+    for client in clients:
+        await client.close()
+    assert sum(result == request.call for result in results) == 1
+    assert sum(isinstance(result, UnusableApprovalError) for result in results) == 9
+    ahead = HeldCalls(api.client, api.service, no_key, lambda: api.now() - timedelta(minutes=2))
+    with pytest.raises(UnusableApprovalError, match="lies ahead of this server's clock"):
+        await ahead.claim(request_id, actor, attempt())
 
 
 async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:
@@ -204,6 +233,16 @@ async def test_the_card_shows_the_very_call_and_keeps_secrets_out(api: ApiWorld)
     ).outcome
     assert receipt is not None
     assert receipt.status is Status.APPROVED
+    reader = api.token("reader", "U0RITA", "read")
+    published = (await api.call("GET", "/.well-known/jwks.json", reader)).body
+    claims = verify(receipt.receipt or "", published)
+    assert claims["call"] == {
+        "agent": "claude-code",
+        "server": "",
+        "tool": "Bash",
+        "directory": "/srv/shop",
+        "arguments_digest": view.request.call.arguments_digest,
+    }
 
 
 async def test_what_no_person_would_read_is_refused(api: ApiWorld) -> None:
