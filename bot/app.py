@@ -74,6 +74,7 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
@@ -169,6 +170,9 @@ async def running(
                 Entities(client),
                 inventory,
                 gatherings,
+                HeldCalls(
+                    client, service, lambda about: secrets.derive_each("held-call", about), connection.now
+                ),
                 challenges,
             ),
             secrets,

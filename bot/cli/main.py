@@ -35,9 +35,14 @@ SUBCOMMANDS: Final = (
     "secret",
     "token",
     "policies",
+    "gate",
+    "hook",
     "hub",
 )
 NOT_DONE: Final = 4
+# The hook of a coding agent: with any other status but 2, the client may take a failure for a yes.
+HOOK: Final = ("hook", "claude-code")
+BLOCKED: Final = 2
 INTERRUPTED: Final = 130
 
 
@@ -46,9 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Each means one thing, whatever the command: 0 yes or done; 1 no: rejected, or a check found faults; 2 nobody decided
     in time; 3 cancelled; 4 not done as asked, or what came of it could not be written; 5 waited long enough while the
-    request is still open; 130 after Ctrl-C. A reader that closes the pipe early has had enough, and changes none of it.
+    request is still open; 130 after Ctrl-C. The hook of a coding agent alone has its client's: 2 for all that fails. A
+    reader that closes the pipe early has had enough, and changes none of it.
     """
     words = sys.argv[1:] if arguments is None else [*arguments]
+    blocks = tuple(words[:2]) == HOOK
     take_any_text()
     try:
         try:
@@ -60,11 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         complain(f"{error}.")
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return BLOCKED if blocks else INTERRUPTED
+    except SystemExit as error:
+        if blocks and error.code:
+            return BLOCKED
+        raise
     except Exception:  # noqa: BLE001 - Python would exit with 1, which means no
         explain(traceback.format_exc().rstrip())
         complain("this is a fault of Countersign's own; please report the lines above.")
-    return NOT_DONE
+    return BLOCKED if blocks else NOT_DONE
 
 
 def _run(words: list[str]) -> int:

@@ -25,10 +25,13 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
     """What a receipt says of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
     Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew. What people
-    wrote is in it by salted digest alone. It has no `iat`: libraries refuse one that is ahead of whoever checks.
+    wrote is in it by salted digest alone. Where a tool call was held for it, `call` says which. It has no `iat`:
+    libraries refuse one that is ahead of whoever checks.
     """
     outcome = given.outcome
+    call = {} if given.call is None else {"call": given.call.model_dump(mode="json")}
     return {
+        **call,
         "sub": outcome.request_id,
         "jti": outcome.nonce,
         "policy": given.policy,

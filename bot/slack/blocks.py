@@ -39,6 +39,12 @@ def section(text: str) -> Json:
     return {"type": "section", "text": mrkdwn(text)}
 
 
+def code(text: str) -> Json:
+    """Text in a code block, character by character: nothing in it is parsed, and nothing in it ends the block."""
+    shown = {"type": "rich_text_preformatted", "elements": [{"type": "text", "text": text}]}
+    return {"type": "rich_text", "elements": [shown]}
+
+
 def row(text: str, accessory: Json) -> Json:
     """A paragraph of mrkdwn with something to press beside it."""
     return {**section(text), "accessory": accessory}

@@ -119,6 +119,22 @@ def quoted_whole(text: str, room: int) -> Iterator[str]:
         yield shown
 
 
+def code_beginning(text: str, limit: int, lines: int) -> str:
+    """As much of a text for a code block as `limit` characters and so many lines hold, and "…" for the rest."""
+    kept = text.split("\n")
+    shown = "\n".join(kept[:lines])[:limit]
+    return shown if shown == text else f"{shown}\n{ELLIPSIS}"
+
+
+def code_pieces(text: str, limit: int) -> Iterator[str]:
+    """All of a text, for as many code blocks as it takes. None begins or ends with a line break that is not there."""
+    while text:
+        cut = len(text) if len(text) <= limit else text.rfind("\n", 1, limit)
+        cut = cut if cut > 0 else limit
+        yield text[:cut]
+        text = text[cut:].removeprefix("\n")
+
+
 def bold(text: str) -> str:
     """The mrkdwn in bold; as it is where its own formatting would make that come out wrong."""
     return text if not text or _FORMAT.search(text) or "<" in text else f"*{text}*"

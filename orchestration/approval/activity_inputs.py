@@ -154,6 +154,7 @@ class ActivityInputs:
             asked_at=record.state.asked_at,
             amount=request.amount,
             currency=request.currency,
+            call=request.call.facts() if request.call else None,
             attempt=attempt,
         )
 

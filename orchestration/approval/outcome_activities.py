@@ -37,6 +37,7 @@ class OutcomeActivities:
                 "idempotency_key": None,
                 "responds_to": None,
                 "responds_since": None,
+                "call": None,
             }
             asked = given.model_copy(update=stamped)
             known = taken(asked, self._book(), self._ids)

@@ -10,8 +10,8 @@ from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
-from orchestration.domain.policy import Action
-from orchestration.domain.request import Outcome
+from orchestration.domain.policy import Action, Policy
+from orchestration.domain.request import ApprovalRequest, Outcome
 from orchestration.domain.responses import PARTS
 
 REMARK_SHOWN: Final = 500
@@ -32,11 +32,8 @@ def card(record: Record, round_: int) -> Card:
         description=request.description,
         amount=request.amount,
         currency=request.currency,
-        fields=[
-            Shown(label=spec.title, value=request.fields[spec.name])
-            for spec in record.policy.fields
-            if request.fields.get(spec.name)
-        ],
+        fields=[*call_fields(request), *policy_fields(request, record.policy)],
+        verbatim=request.call is not None,
         requester=request.requester,
         asked_without_seal=record.asked_without_seal,
         asked_at=state.asked_at,
@@ -57,6 +54,30 @@ def card(record: Record, round_: int) -> Card:
         comments=state.comments,
         reason=state.reason,
     )
+
+
+def call_fields(request: ApprovalRequest) -> list[Shown]:
+    """What is said of the tool call that waits, beside its arguments. Nothing where none does."""
+    call = request.call
+    if call is None:
+        return []
+    said = {
+        "Agent": call.agent,
+        "Server": call.server,
+        "Tool": call.tool,
+        "Directory": call.directory,
+        "Arguments, as SHA-256": call.arguments_digest,
+    }
+    return [Shown(label=label, value=value) for label, value in said.items() if value]
+
+
+def policy_fields(request: ApprovalRequest, policy: Policy) -> list[Shown]:
+    """The policy's fields that are filled in."""
+    return [
+        Shown(label=spec.title, value=request.fields[spec.name])
+        for spec in policy.fields
+        if request.fields.get(spec.name)
+    ]
 
 
 def progress(record: Record) -> Progress:

@@ -42,6 +42,9 @@ class Card(Recorded):
     amount: Decimal | None = None
     currency: str | None = None
     fields: list[Shown] = Field(default_factory=list)
+    verbatim: bool = Field(
+        default=False, description="Whether the description is code, to be shown character by character"
+    )
     requester: str
     asked_without_seal: bool = Field(
         default=False,

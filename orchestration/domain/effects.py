@@ -8,6 +8,7 @@ from decimal import Decimal
 from pydantic import Field, JsonValue
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
+from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import (
     ApprovalRequest,
@@ -114,6 +115,7 @@ class SignReceiptInput(Recorded):
     asked_at: datetime
     amount: Decimal | None = None
     currency: str | None = None
+    call: CallFacts | None = None
     attempt: int = Field(ge=1)
 
 

@@ -62,6 +62,14 @@ class WrongStateError(CountersignError):
     """The instance is in no state for that."""
 
 
+class ForeignCallError(CountersignError):
+    """That call was asked for with another token, and only the token that asked may make it."""
+
+
+class UnusableApprovalError(CountersignError):
+    """The approval cannot be used, so the call must not be made."""
+
+
 class UnprovenOutcomeError(CountersignError):
     """The request has ended, but there is no outcome on record that is about what was asked. Nothing was approved."""
 

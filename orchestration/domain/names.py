@@ -31,6 +31,7 @@ class EntityName(StrEnum):
     WORKLIST = "worklist"
     PHONE = "phone"
     ROSTER = "roster"
+    HELD_CALL = "held_call"
 
 
 class EventName(StrEnum):

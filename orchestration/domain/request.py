@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestration.domain.amounts import Number, currency_apart
+from orchestration.domain.held_call import HeldCall
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EntityName, OrchestrationName
 from orchestration.domain.responses import ResponseTarget
@@ -33,6 +34,7 @@ PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE
 ROSTER: Final = EntityName.ROSTER
+HELD_CALL: Final = EntityName.HELD_CALL
 # Stamped on every new instance, so that a later release knows which code its history was made by.
 VERSION: Final = "1.0.0"
 
@@ -121,6 +123,9 @@ class ApprovalRequest(Model):
         description="When the instance that `respond` names was made; a later one of its ID is another",
     )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
+    call: HeldCall | None = Field(
+        default=None, description="The tool call that waits for it, as the service stamped it"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +137,8 @@ class ApprovalRequest(Model):
         asked = self.model_dump(
             mode="json", include={"policy", "title", "description", "amount", "currency", "fields"}
         )
+        if self.call is not None:
+            asked["call"] = self.call.facts().model_dump(mode="json")
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
 
 

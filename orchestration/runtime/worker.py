@@ -25,10 +25,11 @@ from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
-from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
+from orchestration.domain.request import HELD_CALL, PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
 from orchestration.gathering.activities import GatheringActivities
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.workflow import gathering
+from orchestration.held_calls.claims import held_call
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
@@ -59,6 +60,7 @@ def register(
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
+    worker.add_entity(held_call, HELD_CALL)
     if challenges is not None:
         _add(worker, cast("Orchestrator[ChallengeInput, ChallengeProgress]", sms_challenge))
         worker.add_entity(phone, PHONE)

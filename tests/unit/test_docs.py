@@ -18,7 +18,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot import config
 from bot.cli import main as cli
+from bot.gate import condition, gate_file
+from bot.gate.gate_file import GateFile, Rule
 from bot.http.api.approvals import ApprovalRoutes
+from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
@@ -208,6 +211,17 @@ def test_the_policy_page_has_every_key_and_no_other() -> None:
     assert "`{ " + ", ".join(FieldSpec.model_fields) + " }`" in page.read_text(encoding="utf-8")
 
 
+def test_the_gate_page_has_every_key_and_action_and_no_other() -> None:
+    page = ROOT / "docs/reference/gate-file.md"
+    assert coded(table(page, "The file")) == set(GateFile.model_fields)
+    assert coded(table(page, "`[[rules]]`")) >= set(Rule.model_fields)
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| (?:passes|is |waits)", text, re.MULTILINE)) == set(
+        gate_file.CallAction
+    )
+    assert set(re.findall(r"`(\w+)`", text.partition("## Conditions")[2])) >= set(condition.NAMES)
+
+
 def test_the_pages_have_every_status_reason_and_event() -> None:
     wire = ROOT / "docs/reference/wire.md"
     assert coded(table(wire, "Statuses")) == set(Status)
@@ -233,6 +247,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
     nothing: Any = None  # listing endpoints needs nothing of what serves them
     rooms: list[Any] = [
         ApprovalRoutes(nothing, nothing, nothing),
+        CallRoutes(nothing, nothing),
         ChallengeRoutes(nothing),
         HookRoutes(nothing, nothing, nothing, nothing),
         GatheringRoutes(nothing, nothing, nothing, nothing),
@@ -327,6 +342,11 @@ def test_every_recipe_is_run_by_a_test() -> None:
 @pytest.mark.parametrize("snippet", recipes("policy"))
 def test_every_policy_on_the_pages_is_one(snippet: str) -> None:
     assert policy_file.parse(snippet, "the page", SlackIds()).names()
+
+
+@pytest.mark.parametrize("snippet", recipes("gate"))
+def test_every_gate_file_on_the_pages_is_one(snippet: str) -> None:
+    assert gate_file.parse(snippet, "the page").rules
 
 
 def test_the_receiver_of_callbacks_takes_ours_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
+from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
@@ -30,6 +31,7 @@ from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.entities import Entities
 from orchestration.service.gatherings import GatheringService
+from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.seals import SealInventory
@@ -47,6 +49,7 @@ class ApiServices:
     entities: Entities
     inventory: SealInventory
     gatherings: GatheringService
+    held_calls: HeldCalls
     challenges: ChallengeService | None = None
 
 
@@ -75,6 +78,7 @@ class Api:
             self._approvals,
             self._gathering_routes,
             HookRoutes(services.operations, urls, services.gatherings, addresses),
+            CallRoutes(services.held_calls, urls),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),
             EntityRoutes(services.entities),

@@ -15,6 +15,7 @@ from bot.records.entries import unchecked_claims
 from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import system, unescape
+from orchestration.approval.projection import call_fields
 from orchestration.domain.inert import in_quotes, inert
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
@@ -66,7 +67,10 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
         outcome=progress.outcome,
         entry=unchecked_claims(progress.outcome.receipt or "") if progress.outcome else {},
         amount=None if request.amount is None else format_amount(request.amount, request.currency),
-        fields=[(labels.get(name, name), value) for name, value in request.fields.items() if value],
+        fields=[
+            *((field.label, field.value) for field in call_fields(request)),
+            *((labels.get(name, name), value) for name, value in request.fields.items() if value),
+        ],
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],
         remarks=record.remarks,
         timeline=record.timeline,

@@ -17,7 +17,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
-from bot.slack.text import bold, mention, plain, quoted, safe, said, system, when, within
+from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
@@ -44,6 +44,8 @@ MENU: Final = {
 }
 
 DESCRIPTION: Final = 600  # characters; more than that is not read on a phone
+CODE: Final = 1000  # characters of a call's arguments, in so many lines
+CODE_LINES: Final = 20
 INLINE: Final = 40  # a field longer than this gets its own line
 FIELD: Final = 200
 SAID: Final = 300
@@ -85,12 +87,18 @@ def headline(card: Card) -> str:
 
 def shows_all(card: Card) -> bool:
     """Whether the open card shows all of what is asked. Where it does not, it leads to Details before it approves."""
-    words = quoted(card.description, EVERYTHING, lines=EVERYTHING // 10, room=EVERYTHING)
     return (
         plain(card.title, blocks.HEADER) == plain(card.title, EVERYTHING)
         and _asked(card) == _asked(card, _EVERYTHING)
-        and quoted(card.description, DESCRIPTION) == words
+        and _shows_description(card)
     )
+
+
+def _shows_description(card: Card) -> bool:
+    if card.verbatim:
+        return code_beginning(card.description, CODE, CODE_LINES) == card.description
+    words = quoted(card.description, EVERYTHING, lines=EVERYTHING // 10, room=EVERYTHING)
+    return quoted(card.description, DESCRIPTION) == words
 
 
 def buttons(title: str, target: Target, *, code: bool, whole: bool = True) -> list[Json]:
@@ -110,14 +118,13 @@ def buttons(title: str, target: Target, *, code: bool, whole: bool = True) -> li
 def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json]:
     title = plain(card.title, blocks.HEADER) or plain(card.policy_title, blocks.HEADER) or card.request_id
     whole = shows_all(card)
-    lines = [
-        _asked(card),
-        _description(card, whole=whole),
-        level_lines(card, naming=notify is None),
-        _confirming(card),
-        _talk(card),
+    lines = [level_lines(card, naming=notify is None), _confirming(card), _talk(card)]
+    parts = [
+        blocks.header(title),
+        blocks.section(_asked(card)),
+        *_description(card, whole=whole),
+        *map(blocks.section, filter(None, lines)),
     ]
-    parts = [blocks.header(title), *map(blocks.section, filter(None, lines))]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
         parts.append(blocks.context(f"For {pings}"))
     parts.append(
@@ -221,9 +228,14 @@ def _asked(card: Card, limits: _Limits = _ON_A_CARD) -> str:
     return within([within([lead, *short], DOT, limits.line_room), *long], "\n", limits.room)
 
 
-def _description(card: Card, *, whole: bool) -> str:
+def _description(card: Card, *, whole: bool) -> list[Json]:
     """What was written, cut where nobody would read on. Where the card is not `whole`, it says where the rest is."""
-    return "\n".join(filter(None, [quoted(card.description, DESCRIPTION), "" if whole else REST]))
+    rest = "" if whole else REST
+    if card.verbatim and card.description:
+        shown = [blocks.code(code_beginning(card.description, CODE, CODE_LINES))]
+        return [*shown, blocks.section(rest)] if rest else shown
+    text = "\n".join(filter(None, [quoted(card.description, DESCRIPTION), rest]))
+    return [blocks.section(text)] if text else []
 
 
 def _talk(card: Card) -> str:

@@ -13,8 +13,9 @@ from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.levels import delegates, vote_words
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD
-from bot.slack.text import bold, mention, plain, quoted_whole, safe, said, system, when, within
+from bot.slack.text import bold, code_pieces, mention, plain, quoted_whole, safe, said, system, when, within
 from bot.slack.views.request_form import Origin, modal
+from orchestration.approval.projection import call_fields, policy_fields
 from orchestration.domain.commands import Progress
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
@@ -84,10 +85,12 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
         yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)
-    for spec in policy.fields:
-        if value := request.fields.get(spec.name):
-            yield from _field(spec.title, value)
-    yield from map(blocks.section, quoted_whole(request.description, PARAGRAPH))
+    for field in [*call_fields(request), *policy_fields(request, policy)]:
+        yield from _field(field.label, field.value)
+    if request.call is not None:
+        yield from map(blocks.code, code_pieces(request.description, PARAGRAPH))
+    else:
+        yield from map(blocks.section, quoted_whole(request.description, PARAGRAPH))
     for level in progress.levels:
         yield from map(blocks.section, _level(level))
     for action in progress.actions:

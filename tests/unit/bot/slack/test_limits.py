@@ -23,6 +23,7 @@ from bot.slack.views.request_form import Origin, ask_form
 from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import SendMessageInput
+from orchestration.domain.held_call import HeldCall
 from orchestration.domain.policy import FieldSpec, Level, Policy
 from orchestration.domain.request import (
     ActionState,
@@ -40,6 +41,16 @@ from orchestration.service.messages import SENTENCES
 from tests.support.identity import SHOWN
 from tests.support.story import mrkdwn_of
 
+CALL = HeldCall(
+    agent="a" * 60,
+    server="s" * 128,
+    tool="t" * 128,
+    directory="/" + "d" * 399,
+    arguments_digest="0" * 64,
+    key="1" * 64,
+    number=0,
+    window=timedelta(hours=1),
+)
 NASTY = [
     "&",
     "<",
@@ -119,6 +130,7 @@ cards = st.builds(
     policy_title=texts(60, 1),
     title=texts(150, 1),
     description=texts(10_000),
+    verbatim=st.booleans(),
     amount=st.none() | st.decimals(0, 9_999_999_999_999, places=2),
     currency=currencies,
     fields=fields,
@@ -288,6 +300,7 @@ def test_any_details_are_within_the_limits(
         description=description,
         fields={spec.name: value for spec in listed[0].fields},
         requester=card.requester,
+        call=CALL if card.verbatim and description.strip() else None,
     )
     progress = Progress(
         request_id="p-1",
@@ -306,6 +319,8 @@ def test_any_details_are_within_the_limits(
     offers = Offers(card=link, record=link, thread=offered, decide=1 if offered else None, code=offered)
     view = details_view(request, listed[0], progress, Origin(channel="C0X"), offers, said)
     checked_view(json.loads(json.dumps(view)), "modal")
+    if request.call is not None and request.description:
+        assert sum(block["type"] == "rich_text" for block in view["blocks"]) >= 1
 
 
 @pytest.mark.parametrize("title", ["\u202e", " \n ", "\0"])

@@ -1,0 +1,110 @@
+"""Asks people about a tool call over HTTP, waits for a bounded time, and claims what they approved."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
+from bot.cli.summary import YES, ending
+from orchestration.domain.errors import CountersignError
+
+HOLD: Final = 30  # seconds, one long poll
+PAUSE: Final = 0.5  # seconds between two tries while the server is away
+# Seconds to reach the server for the first time. An agent that cannot ask is told so soon.
+PATIENCE: Final = 5.0
+
+
+@dataclass(frozen=True)
+class CallAnswer:
+    """Whether the call may be made now, once; and why, or why not, as a sentence."""
+
+    allowed: bool
+    reason: str
+
+
+async def ask_people(
+    environment: Mapping[str, str], call: Mapping[str, Any], *, seconds: float
+) -> CallAnswer:
+    """The answer of people to the call, or that they are still asked after `seconds`.
+
+    A repeat of the same call joins what is asked. Allowed is only what was claimed for this attempt. Raises
+    `CountersignError` where nobody could be asked.
+    """
+    asking = _CallAsking(call)
+    try:
+        async with ApiClient(environment) as api, asyncio.timeout(seconds):
+            return await asking.run(api)
+    except TimeoutError:
+        if asking.request_id is None:
+            raise CountersignError("Nobody could be asked in time, so the call is refused.") from None
+        if asking.claiming:
+            raise CountersignError(
+                f"{asking.request_id} was approved, but it cannot be told whether the approval was used for this call."
+            ) from None
+    return CallAnswer(
+        allowed=False,
+        reason=f"People are still asked: {asking.request_id}. This call was not made. Make the very same call again "
+        "to go on waiting for their answer, or do something else meanwhile.",
+    )
+
+
+class _CallAsking:
+    def __init__(self, call: Mapping[str, Any]) -> None:
+        self.request_id: str | None = None
+        self.claiming = False
+        self._call = call
+        # Drawn anew for each run of a client: whoever runs twice is two attempts, and only one of them may call.
+        self._attempt = secrets.token_urlsafe(24)
+
+    async def run(self, api: ApiClient) -> CallAnswer:
+        asked = (await self._reached(api, "POST", "/api/calls", dict(self._call), patience=PATIENCE)).body
+        self.request_id = str(asked["id"])
+        path = approval_path(self.request_id)
+        while True:
+            found = await self._reached(api, "GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
+            if found.status == HTTPStatus.OK:
+                break
+        if found.body["status"] not in YES:
+            return CallAnswer(allowed=False, reason=f"The call is refused: {ending(found.body)}")
+        return await self._claim(api, ending(found.body))
+
+    async def _claim(self, api: ApiClient, words: str) -> CallAnswer:
+        self.claiming = True
+        path = f"/api/calls/{quote(self.request_id or '', safe='')}/claim"
+        try:
+            claimed = await self._reached(api, "POST", path, {"attempt": self._attempt})
+        except CallRefusedError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+            return CallAnswer(allowed=False, reason=str(error))
+        if claimed.body.get("attempt") != self._attempt:
+            raise CountersignError("The server's answer is about another attempt, so the call is refused.")
+        return CallAnswer(allowed=True, reason=words)
+
+    async def _reached(
+        self,
+        api: ApiClient,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        wait: float = 0,
+        patience: float | None = None,
+    ) -> ApiReply:
+        """One call, repeated while the server is away: for `patience` seconds, or until the time is over."""
+        clock = asyncio.get_running_loop()
+        until = None if patience is None else clock.time() + patience
+        while True:
+            try:
+                return await api.call(method, path, body, query=query, wait=wait)
+            except UnreachableError as error:
+                if until is not None and clock.time() >= until:
+                    raise
+                await asyncio.sleep(max(PAUSE, min(error.retry_after, HOLD)))

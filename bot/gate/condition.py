@@ -1,0 +1,45 @@
+"""The condition of a rule: an expression in CEL over one call."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import cel
+
+NAMES: Final = ("agent", "arguments", "argv", "directory", "server", "tool")
+# What a macro such as `list.exists(x, …)` calls its element.
+_BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(\w+)\s*,")
+
+
+class ConditionError(ValueError):
+    """The expression cannot be read. Says why, as the end of a sentence."""
+
+
+class Condition:
+    """A compiled expression."""
+
+    def __init__(self, text: str) -> None:
+        """Raises `ConditionError`."""
+        self.text = text
+        try:
+            self._program = cel.compile(text)
+            names = self._program.variables()
+        except Exception as error:
+            reason = str(error).partition("ERROR:")[2] or str(error)
+            raise ConditionError(f"is not CEL: {' '.join(reason.split())[:200]}") from error
+        strange = sorted(set(names) - set(NAMES) - set(_BOUND.findall(text)))
+        if strange:
+            raise ConditionError(
+                f"names {', '.join(strange)}, which there is not; there are {', '.join(NAMES)}"
+            )
+
+    def holds(self, call: dict[str, Any]) -> bool | None:
+        """Whether it is true of the call; None where it cannot be told, as for an argument that is not there."""
+        try:
+            found = self._program.execute(call)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a panic in the library is no Exception, and is no answer either
+            return None
+        return found if isinstance(found, bool) else None

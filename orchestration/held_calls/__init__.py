@@ -1,0 +1,1 @@
+"""Tool calls of agents that wait for people: which approval is used up, and by whom."""

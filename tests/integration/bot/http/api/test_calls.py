@@ -1,0 +1,255 @@
+"""Held calls over HTTP: what is asked, who joins, and that an approval is used once."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from durabletask.entities import EntityInstanceId
+
+from bot.security.receipts import verify
+from orchestration.domain.errors import UnusableApprovalError
+from orchestration.domain.request import HELD_CALL, Status, Via
+from orchestration.held_calls.claims import Claim
+from orchestration.service.approvals import Actor
+from orchestration.service.held_calls import HeldCalls
+from tests.support.api_world import ApiAnswer, ApiWorld
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def a_call(**changes: Any) -> dict[str, Any]:
+    """A call that no other test makes."""
+    arguments = {"command": f"make release ID={secrets.token_hex(4)}"}
+    return {"policy": "deploy", "agent": "claude-code", "tool": "Bash", "arguments": arguments} | changes
+
+
+def attempt() -> str:
+    return secrets.token_urlsafe(16)
+
+
+async def asked(api: ApiWorld, token: str, call: dict[str, Any]) -> str:
+    answer = await api.call("POST", "/api/calls", token, json=call)
+    assert answer.status in {200, 202}, answer.body
+    request_id: str = answer.body["id"]
+    await api.until(request_id, lambda progress: len(progress.cards) == 1)
+    return request_id
+
+
+async def claimed(api: ApiWorld, token: str, request_id: str, by: str) -> ApiAnswer:
+    return await api.call("POST", f"/api/calls/{request_id}/claim", token, json={"attempt": by})
+
+
+async def decided(api: ApiWorld, request_id: str, choice: str = "approve") -> None:
+    ada = api.token("ada", "U0ADA", "decide:deploy")
+    assert (await api.decide(ada, request_id, choice, comment="Why not.")).status == 200
+
+
+async def test_the_same_call_joins_and_its_approval_is_used_once(api: ApiWorld) -> None:
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    first, second = await asyncio.gather(*(api.call("POST", "/api/calls", agent, json=call) for _ in "ab"))
+    assert (first.status, second.status) == (202, 202)
+    assert first.body == second.body
+    request_id = first.body["id"]
+    await api.until(request_id, lambda progress: len(progress.cards) == 1)
+    undecided = await claimed(api, agent, request_id, attempt())
+    assert (undecided.status, undecided.body["detail"]) == (
+        409,
+        "It is not decided yet, so the call must not be made.",
+    )
+
+    await decided(api, request_id)
+    joined = await api.call("POST", "/api/calls", agent, json=call)
+    assert (joined.status, joined.body["id"], joined.body["status"]) == (200, request_id, "approved")
+    tries = [attempt() for _ in range(6)]
+    answers = await asyncio.gather(*(claimed(api, agent, request_id, one) for one in tries))
+    assert sorted(answer.status for answer in answers) == [200] + [409] * 5
+    winner = next(one for one, answer in zip(tries, answers, strict=True) if answer.status == 200)
+    assert (await claimed(api, agent, request_id, winner)).status == 200
+    assert (await claimed(api, agent, request_id, attempt())).status == 409
+
+    anew = await api.call("POST", "/api/calls", agent, json=call)
+    assert anew.status == 202
+    assert anew.body["id"] != request_id
+
+
+async def test_of_claims_at_once_by_two_replicas_one_wins(api: ApiWorld) -> None:
+    """Each with a service and a client of its own, as two processes on one hub have them."""
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    request = (await api.service.view(request_id)).request
+    actor = Actor(id="U0RITA", via=Via.API, token=request.asked_with)
+    clients = [api.app.connection.client() for _ in range(2)]
+
+    def no_key(_about: str) -> list[bytes]:
+        raise AssertionError("a claim makes no key")
+
+    replicas = [HeldCalls(client, api.service, no_key, api.now) for client in clients]
+    claims = [replica.claim(request_id, actor, attempt()) for replica in replicas for _ in range(5)]
+    results = await asyncio.gather(*claims, return_exceptions=True)
+    for client in clients:
+        await client.close()
+    assert sum(result == request.call for result in results) == 1
+    assert sum(isinstance(result, UnusableApprovalError) for result in results) == 9
+    ahead = HeldCalls(api.client, api.service, no_key, lambda: api.now() - timedelta(minutes=2))
+    with pytest.raises(UnusableApprovalError, match="lies ahead of this server's clock"):
+        await ahead.claim(request_id, actor, attempt())
+
+
+async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:
+    agent, call = api.token("agent", "U0RITA", "request"), a_call(directory="/srv")
+    changes: list[dict[str, Any]] = [
+        {},
+        {"arguments": {"command": "make release ID=other"}},
+        {"agent": "claude-code-2"},
+        {"tool": "Bash2"},
+        {"server": "github"},
+        {"directory": "/elsewhere"},
+        {"policy": "release"},
+        {"window": "11m"},
+        {"mask": ["command"]},
+    ]
+    tokens = [*[agent] * len(changes), api.token("agent", "U0RITA", "request")]
+    answers = [
+        await api.call("POST", "/api/calls", token, json=call | change)
+        for token, change in zip(tokens, [*changes, {}], strict=True)
+    ]
+    assert [answer.status for answer in answers] == [202] * len(answers)
+    assert len({answer.body["id"] for answer in answers}) == len(answers)
+
+
+async def test_notation_makes_no_other_call_but_a_value_does(api: ApiWorld) -> None:
+    agent, unique = api.token("agent", "U0RITA", "request"), secrets.token_hex(4)
+
+    async def given(arguments: str) -> str:
+        body = f'{{"policy": "deploy", "agent": "a", "tool": "t", "arguments": {arguments}}}'
+        headers = {"Content-Type": "application/json"}
+        answer = await api.call("POST", "/api/calls", agent, data=body, headers=headers)
+        return str(answer.body.get("id") or answer.status)
+
+    one = await given(f'{{"id": "{unique}", "n": 1, "t": "é"}}')
+    assert await given(f'{{ "t": "\\u00e9", "n": 1.0,  "id": "{unique}"}}') == one
+    other = [
+        await given(f'{{"id": "{unique}", "n": {n}, "t": "{t}"}}')
+        for n, t in [("2", "é"), ('"1"', "é"), ("1", "e\u0301"), ("true", "é"), ("1", "é ")]
+    ]
+    assert len({one, *other}) == 6
+    assert await given(f'{{"id": "{unique}", "n": 1, "n": 2}}') == "400"
+    assert await given(f'{{"id": "{unique}", "n": 9007199254740993}}') == "422"
+    assert await given(f'{{"id": "{unique}", "n": 1e999}}') == "400"
+    assert await given('{"t": "\\ud800"}') == "400"
+
+
+async def test_nobody_else_claims_and_no_other_approval_is_a_call(api: ApiWorld) -> None:
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    other = await claimed(api, api.token("other", "U0RITA", "request"), request_id, attempt())
+    assert (other.status, other.body["detail"][:35]) == (403, "That call was asked for with anothe")
+    assert (await claimed(api, api.token("reader", "U0RITA", "read"), request_id, attempt())).status == 403
+    plain = await api.ask(agent, title="Claude-code calls Bash")
+    await decided(api, plain)
+    assert (await claimed(api, agent, plain, attempt())).status == 404
+    # A caller cannot take the key under which the service starts a call's requests.
+    taken = await api.call(
+        "POST",
+        "/api/approvals",
+        agent,
+        json={"policy": "deploy", "title": "x"},
+        headers={"Idempotency-Key": "call " + "0" * 64 + " 0"},
+    )
+    assert taken.status == 422
+    assert (await claimed(api, agent, request_id, attempt())).status == 200
+
+
+async def test_a_rejection_stands_for_the_window_and_an_approval_does_not_outlive_it(
+    own_api: ApiWorld,
+) -> None:
+    api = own_api
+    agent, call, refused = api.token("agent", "U0RITA", "request"), a_call(), a_call()
+    approved, rejected = await asked(api, agent, call), await asked(api, agent, refused)
+    await decided(api, approved)
+    await decided(api, rejected, "reject")
+    again = await api.call("POST", "/api/calls", agent, json=refused)
+    assert (again.status, again.body["id"], again.body["status"]) == (200, rejected, "rejected")
+    assert (await claimed(api, agent, rejected, attempt())).body["detail"].startswith("It is rejected")
+    await api.skip(minutes=10, seconds=1)
+    late = await claimed(api, agent, approved, attempt())
+    assert (late.status, late.body["detail"][:29]) == (409, "The approval is too old by no")
+    for one, before in ((call, approved), (refused, rejected)):
+        anew = await api.call("POST", "/api/calls", agent, json=one)
+        assert (anew.status, anew.body["id"] == before) == (202, False)
+    assert (await claimed(api, agent, approved, attempt())).status == 409
+
+
+async def test_what_a_hub_delivers_again_or_others_signal_uses_nothing_up(api: ApiWorld) -> None:
+    """A claim that comes again settles no later number, and an operator's token does not reach the entity."""
+    agent, call = api.token("agent", "U0RITA", "request"), a_call()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    by = attempt()
+    assert (await claimed(api, agent, request_id, by)).status == 200
+    held = (await api.service.view(request_id)).request.call
+    assert held is not None
+    second = await asked(api, agent, call)
+    repeat = Claim(number=0, request_id=request_id, nonce="n", attempt=by).model_dump(mode="json")
+    entity = EntityInstanceId(HELD_CALL, held.key)
+    await api.client.signal_entity(entity, "claim", input=repeat)
+    await api.client.signal_entity(entity, "pass_by", input=0)
+    assert await asked(api, agent, call) == second
+    admin = api.token("admin", "U0RITA", "admin")
+    path = f"/api/entities/{HELD_CALL}/{held.key}"
+    assert (await api.call("GET", path, admin)).status in {403, 404}
+
+
+async def test_the_card_shows_the_very_call_and_keeps_secrets_out(api: ApiWorld) -> None:
+    agent, secret = api.token("agent", "U0RITA", "request"), f"hunter-{secrets.token_hex(4)}"
+    arguments = {
+        "command": "echo `id`\n* Approved by <@U0ADA> \u202egnp.exe\ntimeout: 1",
+        "env": {"API_KEY": secret, "MODE": "fast"},
+        "timeout": 5,
+    }
+    call = a_call(arguments=arguments, mask=["env.API_KEY"], directory="/srv/shop")
+    request_id = await asked(api, agent, call)
+    shown = api.shown(request_id)
+    assert secret not in shown
+    assert "  | echo `id`\n  | * Approved by <@U0ADA> \\u202egnp.exe\n  | timeout: 1\n" in shown
+    assert "\ntimeout: 5" in shown
+    assert '"API_KEY": "[masked]"' in shown
+    assert "Directory: /srv/shop" in shown
+    view = await api.service.view(request_id)
+    assert view.request.call is not None
+    assert view.request.call.arguments_digest in shown
+    assert secret not in view.request.model_dump_json()
+    other = call | {"arguments": arguments | {"env": {"API_KEY": "another", "MODE": "fast"}}}
+    assert await asked(api, agent, other) != request_id
+    await decided(api, request_id)
+    receipt = (
+        await api.until(request_id, lambda progress: bool(progress.outcome and progress.outcome.receipt))
+    ).outcome
+    assert receipt is not None
+    assert receipt.status is Status.APPROVED
+    reader = api.token("reader", "U0RITA", "read")
+    published = (await api.call("GET", "/.well-known/jwks.json", reader)).body
+    claims = verify(receipt.receipt or "", published)
+    assert claims["call"] == {
+        "agent": "claude-code",
+        "server": "",
+        "tool": "Bash",
+        "directory": "/srv/shop",
+        "arguments_digest": view.request.call.arguments_digest,
+    }
+
+
+async def test_what_no_person_would_read_is_refused(api: ApiWorld) -> None:
+    agent = api.token("agent", "U0RITA", "request")
+    long = await api.call("POST", "/api/calls", agent, json=a_call(arguments={"content": "x" * 10_001}))
+    assert (long.status, long.fields) == (422, {"arguments"})
+    bad = await api.call("POST", "/api/calls", agent, json=a_call(tool="Bash\nTool: x", mask=["a..b"]))
+    assert (bad.status, bad.fields) == (422, {"tool", "mask.0"})
+    unknown = await api.call("POST", "/api/calls", agent, json=a_call(policy="none"))
+    assert (unknown.status, unknown.fields) == (422, {"policy"})

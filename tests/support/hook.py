@@ -1,0 +1,92 @@
+"""The hook of a coding agent as its client runs it: a process of its own, with the call on standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+GATE = """
+agent = "claude-code"
+default_policy = "deploy"
+mask = ["env.*"]
+
+[[rules]]
+tool = "Read"
+action = "allow"
+
+[[rules]]
+tool = "Bash"
+when = 'argv[0] == "git" && argv[1] in ["status", "diff"] && !has(arguments.dangerouslyDisableSandbox)'
+action = "allow"
+
+[[rules]]
+tool = "Bash"
+when = 'arguments.command.contains("rm ")'
+action = "deny"
+reason = "Nothing is removed here."
+
+[[rules]]
+tool = "WebFetch"
+action = "client"
+"""
+
+
+def an_input(tool: str, **arguments: Any) -> dict[str, Any]:
+    """What the client hands to a PreToolUse hook."""
+    return {
+        "session_id": "s",
+        "transcript_path": "/t",
+        "cwd": "/srv/shop",
+        "permission_mode": "bypassPermissions",
+        "hook_event_name": "PreToolUse",
+        "tool_name": tool,
+        "tool_input": arguments,
+        "tool_use_id": "toolu_1",
+    }
+
+
+class HookAnswer:
+    """How the hook ended. `decision` and `reason` are None where it printed none."""
+
+    def __init__(self, status: int | None, out: str, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = err
+        said = json.loads(out)["hookSpecificOutput"] if out else {}
+        self.decision: str | None = said.get("permissionDecision")
+        self.reason: str = said.get("permissionDecisionReason", "")
+
+
+async def start_hook(
+    url: str, token: str | None, gate: Path, given: dict[str, Any] | bytes, *more: str
+) -> Process:
+    """Starts it, with the call already written."""
+    environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": url}
+    if token is not None:
+        environment["COUNTERSIGN_TOKEN"] = token
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "bot", "hook", "claude-code", "--gate", str(gate), *more),
+        env=environment,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(given if isinstance(given, bytes) else json.dumps(given).encode())
+    process.stdin.close()
+    return process
+
+
+async def hook_answer(process: Process) -> HookAnswer:
+    """What it said, once it has ended."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err, status = await asyncio.wait_for(
+        asyncio.gather(process.stdout.read(), process.stderr.read(), process.wait()), 60
+    )
+    return HookAnswer(status, out.decode(), err.decode())

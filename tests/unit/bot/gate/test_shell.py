@@ -1,0 +1,106 @@
+"""Which shell commands are one simple command: whatever the shell would do more with has no words."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.gate.shell import simple_command
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("git status", ["git", "status"]),
+        ("  git\tstatus  ", ["git", "status"]),
+        ("""git commit -m 'a; b && $(c)'""", ["git", "commit", "-m", "a; b && $(c)"]),
+        ('git log "--format=%h %s"', ["git", "log", "--format=%h %s"]),
+        ("g'i't st\"at\"us", ["git", "status"]),
+        ("ls ''", ["ls", ""]),
+        ("npm run build:prod -- --env=x,y", ["npm", "run", "build:prod", "--", "--env=x,y"]),
+        ("curl https://example.com/a", ["curl", "https://example.com/a"]),
+    ],
+)
+def test_a_simple_command_has_its_words(command: str, words: list[str]) -> None:
+    assert simple_command(command) == words
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "   ",
+        "git status; rm -rf /",
+        "git status && rm x",
+        "git status || rm x",
+        "git status | sh",
+        "git status & rm x",
+        "git status\nrm x",
+        "git status\r\nrm x",
+        "git $(rm x)",
+        "git `rm x`",
+        'git "$(rm x)"',
+        'git "`rm x`"',
+        "git $HOME",
+        "git ${x}",
+        'git "$x"',
+        "git > /etc/passwd",
+        "git < /etc/passwd",
+        "git <(rm x)",
+        "(git status)",
+        "{ git status; }",
+        "git *",
+        "git ?",
+        "git [a]",
+        "git {a,b}",
+        "git ~root",
+        "git #x",
+        "git !!",
+        'git "!!"',
+        "git \\; rm",
+        'git "\\x"',
+        "git 'unended",
+        'git "unended',
+        "PATH=/tmp git status",
+        "GIT_PAGER='sh' git log",
+        "git =ls",
+        "if true",
+        "eval git",
+        "exec git",
+        "command git",
+        ". ./x",
+        "time git",
+        "! git",
+        "%1",
+        "-x",
+        "git 'a\nb'",
+        "git \x00x",
+        "git\u00a0status",
+        "git ｓtatus",
+        "''",
+    ],
+)
+def test_what_may_be_more_than_one_program_has_none(command: str) -> None:
+    assert simple_command(command) is None
+
+
+# The characters that mean something to a shell, and a few that do not.
+SHELLISH = st.text(alphabet="ab =;&|<>()$`\"'\\*?[]{}~#!%^-+.\n\t\r,:@/é", min_size=1, max_size=14)
+
+
+@settings(deadline=None)
+@given(SHELLISH)
+def test_the_shell_takes_the_words_just_so(text: str) -> None:
+    """Whatever has words is handed by a real shell to the one program, word by word, and does nothing else."""
+    command = f"printf {text}"
+    words = simple_command(command)
+    if words is None or len(words) < 2:
+        return
+    shown = "printf '<%s>' " + text
+    shell = shutil.which("bash") or "/bin/sh"
+    ran = subprocess.run([shell, "-c", shown], capture_output=True, timeout=10, check=False, cwd="/")
+    assert (ran.returncode, ran.stdout.decode()) == (0, "".join(f"<{word}>" for word in words[1:]))
