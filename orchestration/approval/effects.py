@@ -97,6 +97,8 @@ class Effects(Posts):
             problem,
             pause.total_seconds(),
         )
+        if isinstance(item, EditCard) and self._record.state.handed_over:
+            self.withdraw_edits()
 
     def late(self, item: AnyOutboxItem, problem: str) -> None:
         """It has failed for a minute. Without a card nobody sees that they are to decide; all else only comes late."""

@@ -62,6 +62,8 @@ class OutcomeEffects:
     def _goes_out(self) -> None:
         request = self._record.request
         self.run_actions()
+        if self._record.policy.fulfilment is not None and self._record.state.status.is_yes:
+            self._posts.hand_over()
         if request.callback_url:
             self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:

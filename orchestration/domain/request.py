@@ -27,6 +27,7 @@ RECONCILE: Final = OrchestrationName.RECONCILE
 DELEGATE_CHANGE: Final = OrchestrationName.DELEGATE_CHANGE
 SMS_CHALLENGE: Final = OrchestrationName.SMS_CHALLENGE
 OWED_ANSWER: Final = OrchestrationName.OWED_ANSWER
+FULFILMENT: Final = OrchestrationName.FULFILMENT
 PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE

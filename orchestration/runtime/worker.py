@@ -25,6 +25,9 @@ from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
+from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.fulfilment.models import FulfilmentInput, FulfilmentProgress
+from orchestration.fulfilment.workflow import fulfilment
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
@@ -42,6 +45,7 @@ def register(
     people: PeopleActivities,
     askers: AskerActivities,
     answers: AnswerActivities,
+    fulfilments: FulfilmentActivities,
     challenges: ChallengeActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
@@ -50,6 +54,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
+    _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
@@ -79,6 +84,8 @@ def register(
         outcome_activities.send_callback,
         askers.notify_instance,
         askers.read_outcome,
+        fulfilments.hand_over,
+        fulfilments.record_step,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

@@ -36,7 +36,8 @@ from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
-from orchestration.domain.policy import Action, Escalation, FieldSpec, Level, Policy
+from orchestration.domain.actions import Action
+from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
 from tests.support import ROOT
 
