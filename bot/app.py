@@ -58,6 +58,7 @@ from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
@@ -70,6 +71,8 @@ from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
+from orchestration.service.fulfilment_starts import HubFulfilments
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.instances import Instances
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
@@ -158,7 +161,13 @@ async def running(
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
-                service, operations, Instances(client, operations), Entities(client), inventory, challenges
+                service,
+                operations,
+                Instances(client, operations),
+                Entities(client),
+                inventory,
+                FulfilmentService(client, book, connection.turns),
+                challenges,
             ),
             secrets,
             keys,
@@ -186,6 +195,7 @@ async def running(
             telling,
             AskerActivities(HubAskers(client, tokens.revoked)),
             AnswerActivities(HubAnswers(service, challenges), notifier),
+            FulfilmentActivities(HubFulfilments(client), records),
             sms.activities(book, notifier) if sms else None,
         )
         for orchestrator in orchestrators:

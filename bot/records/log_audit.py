@@ -177,6 +177,8 @@ class LogAudit:
         match entry.kind:
             case Kind.RECEIPT:
                 self._outcomes.receipt(self.log, self.last, signed.claims)
+            case Kind.STEP:
+                self._outcomes.step(self.log, self.last, signed.claims)
             case Kind.PURGED:
                 self._outcomes.tombstone(signed.claims)
             case Kind.CONFLICT:

@@ -14,6 +14,7 @@ from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
+    HandOver,
     NotifyInstance,
     PostCard,
     RunAction,
@@ -122,5 +123,7 @@ class Effects(Posts):
                 self.outcome.notification_refused(problem)
             case SendResponse():
                 self.outcome.response_given_up(problem)
+            case HandOver():
+                self.outcome.hand_over_refused(problem)
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)

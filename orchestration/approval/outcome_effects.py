@@ -154,6 +154,14 @@ class OutcomeEffects:
         step = self._post_failure(target.id if target else None, problem)
         self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)
 
+    def hand_over_refused(self, problem: str) -> None:
+        """Nothing follows what was approved: whoever asked and the owner have to know."""
+        step = self._posts.post_reply(
+            StepKind.ACTION_FAILED, to="what follows the approval", text=problem[:300]
+        )
+        for person in self._posts.concerned():
+            self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
+
     def _post_failure(self, instance_id: str | None, problem: str) -> Step:
         place = f"orchestration {instance_id}" if instance_id else "an orchestration"
         return self._posts.post_reply(StepKind.ACTION_FAILED, to=place, text=problem[:300])

@@ -202,14 +202,18 @@ class Fulfilment(Recorded):
             if state.name not in reached:
                 yield (
                     place,
-                    f"the state {state.name!r} is never reached from {self.first.name!r}; "
-                    "have an event lead to it, or remove it",
+                    (
+                        f"the state {state.name!r} is never reached from {self.first.name!r}; "
+                        "have an event lead to it, or remove it"
+                    ),
                 )
             elif not state.final and state.exits() and not self.reached(state.name) & finals:
                 yield (
                     place,
-                    f"no final state can be reached from {state.name!r}, so a request would never end; "
-                    "have an event lead to a state with final",
+                    (
+                        f"no final state can be reached from {state.name!r}, so a request would never end; "
+                        "have an event lead to a state with final"
+                    ),
                 )
 
 
@@ -236,8 +240,10 @@ def _state_faults(state: FulfilmentState) -> Iterator[tuple[tuple[str | int, ...
         if transition.name in settled:
             yield (
                 ("events", at, "name"),
-                f"an event {transition.name} before it has no condition, so this is never looked at; "
-                "put it first, or remove it",
+                (
+                    f"an event {transition.name} before it has no condition, so this is never looked at; "
+                    "put it first, or remove it"
+                ),
             )
         if not transition.when:
             settled.add(transition.name)

@@ -1,4 +1,4 @@
-"""What has to hold of an event's payload before it moves a request under fulfilment. Pure; what is unknown does not hold.
+"""What has to hold of an event's payload before it moves an approved request. Pure; what is unknown does not hold.
 
 A guard looks at one field of the payload and compares it with a value, or with what was approved.
 """
@@ -89,8 +89,10 @@ def guard_faults(
     if field is not None and field not in required_fields:
         yield (
             "matches",
-            f"{field} is no required field of this policy, so a request without it could never go on; "
-            "list it under fields with required = true",
+            (
+                f"{field} is no required field of this policy, so a request without it could never go on; "
+                "list it under fields with required = true"
+            ),
         )
     if guard.matches == AMOUNT and not amount:
         yield (

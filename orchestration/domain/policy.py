@@ -17,11 +17,11 @@ from pydantic import (
 )
 
 from orchestration.domain import decidability
-from orchestration.domain.actions import Actions
+from orchestration.domain.actions import Action, Actions
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.fulfilment import Fulfilment
 from orchestration.domain.guards import guard_faults
-from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
+from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId
 from orchestration.domain.matching import Demand
 from orchestration.domain.request import ApprovalRequest, Duration, Recorded, Status, to_json
 
@@ -168,6 +168,13 @@ class Policy(Recorded):
         for place, guard in self.fulfilment.guards():
             for part, words in guard_faults(guard, required, **known):
                 yield (*place, part), words
+
+    def actions(self) -> Iterator[tuple[tuple[str | int, ...], list[Action]]]:
+        """What its outcomes and the states after them do, and the place of each list within the policy."""
+        for ending, actions in self.on.items():
+            yield ("on", str(ending)), actions
+        for number, state in enumerate(self.fulfilment.states if self.fulfilment else ()):
+            yield ("fulfilment", "states", number, "on_enter"), state.on_enter
 
     def digest(self) -> str:
         """SHA-256 (hex) over canonical JSON of what was written: what is left at its default is left out.

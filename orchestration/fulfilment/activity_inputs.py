@@ -1,4 +1,4 @@
-"""Which activity does an item of a fulfilment's outbox, and with what input. Made when a try starts, from what is true then."""
+"""Which activity does an item of the outbox, and with what input. Made when a try starts, from what is true then."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ class FulfilmentInputs:
 
     # ---- the activities ----------------------------------------------------------------------------------
 
-    def build(  # noqa: PLR0911 - one arm for each kind of item
-        self, item: FulfilmentItem, attempt: int, *, maybe_done: bool
-    ) -> tuple[str, BaseModel]:
+    def build(self, item: FulfilmentItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         given = self.given
         match item:

@@ -1,4 +1,4 @@
-"""The effects of a fulfilment: its steps go on record, then its actions run; the card, the thread and people are told."""
+"""The effects of a fulfilment: a step goes on record, then its actions run; card, thread and people are told."""
 
 from __future__ import annotations
 

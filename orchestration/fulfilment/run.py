@@ -66,7 +66,9 @@ class FulfilmentRun:
 
     def begin(self) -> None:
         """In the first generation the first state is entered; or it is said that another instance was stopped."""
-        if self._given.stopped is not None and self._record.stopped is None:
+        if self._given.stopped is not None and self._record.end is not None:
+            self._effects.refresh_cards()  # it had ended, and may not have told everybody
+        elif self._given.stopped is not None and self._record.stopped is None:
             self._machine.stop(self._given.stopped, self.now())
         elif self._given.record is None:
             self._machine.begin(self.now())

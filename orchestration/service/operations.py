@@ -41,10 +41,11 @@ from orchestration.domain.errors import (
     WrongStateError,
 )
 from orchestration.domain.names import is_entity, is_own_event, is_own_orchestration
-from orchestration.domain.request import APPROVAL, RECONCILE, Outcome, Status
+from orchestration.domain.request import APPROVAL, FULFILMENT, RECONCILE, Outcome, Status
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.calls import named, ours, translated, within_budget
+from orchestration.service.fulfilment_starts import start_saying_stopped, stopped_id
 from orchestration.service.sweep import reconcile_id, start_reconciling
 
 PAGES_LOOKED_THROUGH: Final = 20
@@ -143,10 +144,17 @@ class Operations:
             return await within_budget(self._client.get_orchestration_history(instance_id))
 
     async def whole_history(self, progress: Progress) -> list[HistoryEvent]:
-        """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
+        """An approval's history, with those of its `reconcile` if it was stopped, and of its fulfilment.
+
+        Raises `UnknownRequestError`.
+        """
         events = await self._own_history(progress.request_id, APPROVAL)
         with suppress(UnknownRequestError):
             events += await self._own_history(reconcile_id(progress.request_id, progress.nonce), RECONCILE)
+        if progress.fulfilment is not None:
+            for instance_id in (progress.fulfilment, stopped_id(progress.fulfilment)):
+                with suppress(UnknownRequestError):
+                    events += await self._own_history(instance_id, FULFILMENT)
         return events
 
     async def _own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
@@ -253,6 +261,9 @@ class Operations:
         with translated(named):
             await within_budget(self._client.terminate_orchestration(instance_id, output=reason))
         state = await self.instance(instance_id)
+        if state.name == FULFILMENT:
+            with translated(), suppress(UnknownRequestError):
+                await start_saying_stopped(self._client, state)
         if state.name != APPROVAL:
             return
         # One that somebody started with what is no request has no card, and so nothing to reconcile.

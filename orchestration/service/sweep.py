@@ -18,8 +18,9 @@ from orchestration.challenge.models import EVENT_CANCELLED, Cancelled
 from orchestration.domain.commands import Progress
 from orchestration.domain.errors import HubUnavailableError
 from orchestration.domain.names import IdPrefix
-from orchestration.domain.request import APPROVAL, RECONCILE, VERSION
+from orchestration.domain.request import APPROVAL, FULFILMENT, RECONCILE, VERSION
 from orchestration.reconcile.workflow import ReconcileInput
+from orchestration.service.fulfilment_starts import start_saying_stopped
 
 log = logging.getLogger(__name__)
 
@@ -116,11 +117,16 @@ class ReconcileSweep:
         if state is not None:
             ended = state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC)
             self._read = max(ended, self._read or ended)
-        if state is None or state.name != APPROVAL or state.runtime_status not in CUT_SHORT:
+        if state is None or state.runtime_status not in CUT_SHORT:
             return False
         try:
-            started = await start_reconciling(self._client, state)
-        except grpc.RpcError:
+            if state.name == APPROVAL:
+                started = await start_reconciling(self._client, state)
+            elif state.name == FULFILMENT:
+                started = await start_saying_stopped(self._client, state)
+            else:
+                return False
+        except (grpc.RpcError, HubUnavailableError):
             raise
         except Exception:
             log.exception("%s ended as %s and cannot be reconciled", instance_id, state.runtime_status.name)

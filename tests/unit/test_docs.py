@@ -33,10 +33,10 @@ from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
+from orchestration.domain.actions import Action
 from orchestration.domain.commands import Reason
 from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
-from orchestration.domain.actions import Action
 from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
 from tests.support import ROOT

@@ -12,6 +12,7 @@ from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -27,6 +28,7 @@ from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.entities import Entities
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.instances import Instances
 from orchestration.service.operations import Operations
 from orchestration.service.seals import SealInventory
@@ -43,6 +45,7 @@ class ApiServices:
     instances: Instances
     entities: Entities
     inventory: SealInventory
+    fulfilments: FulfilmentService
     challenges: ChallengeService | None = None
 
 
@@ -62,11 +65,12 @@ class Api:
         self.inventory = services.inventory
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
-        self._approvals = ApprovalRoutes(services.approvals, services.operations, urls)
+        self._approvals = ApprovalRoutes(services.approvals, services.operations, services.fulfilments, urls)
         docs = DocsRoutes(public_url)
         groups = (
             self._approvals,
-            HookRoutes(services.operations, urls),
+            HookRoutes(services.operations, services.fulfilments, urls),
+            FulfilmentRoutes(services.fulfilments),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),
             EntityRoutes(services.entities),

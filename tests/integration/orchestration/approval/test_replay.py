@@ -25,12 +25,13 @@ from google.protobuf import json_format
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.domain.request import VERSION, Choice, Outcome, RemarkKind, Status
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, never_run
+from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, NoFulfilments, never_run
 from tests.support.core_world import CoreWorld, outcome_activities
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -55,6 +56,7 @@ def replay(events: list[pb.HistoryEvent]) -> Outcome:
         PeopleActivities(board),
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
+        FulfilmentActivities(NoFulfilments(), NoFulfilments()),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())
     last = max(at for at, event in enumerate(events) if event.HasField("orchestratorStarted"))
