@@ -23,6 +23,7 @@ from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
@@ -232,9 +233,10 @@ def test_the_timeline_page_has_every_kind() -> None:
 def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
     nothing: Any = None  # listing endpoints needs nothing of what serves them
     rooms: list[Any] = [
-        ApprovalRoutes(nothing, nothing, nothing),
+        ApprovalRoutes(nothing, nothing, nothing, nothing),
         ChallengeRoutes(nothing),
-        HookRoutes(nothing, nothing),
+        HookRoutes(nothing, nothing, nothing),
+        FulfilmentRoutes(nothing),
         ManagementRoutes(nothing, nothing),
         InstancesRoutes(nothing, nothing),
         EntityRoutes(nothing),

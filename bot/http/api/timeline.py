@@ -125,12 +125,10 @@ def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
 
 def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry | None:
     given = _json(event.input)
+    if event.name == FULFILMENT and given.get("record") is None:
+        return TimelineEntry(at=at, kind="fulfilment", text="What follows the approval begins")
     if event.name == FULFILMENT:
-        begun = given.get("record") is None
-        kind, words = (
-            ("fulfilment", "What follows begins") if begun else ("continued", "Earlier steps are summed up")
-        )
-        return TimelineEntry(at=at, kind=kind, text=words)
+        return TimelineEntry(at=at, kind="continued", text="Earlier steps are summed up in the state of what follows")
     if "progress" in given:
         return TimelineEntry(at=at, kind="reconcile", text="Making the cards say how it ended")
     request = given.get("request", {})

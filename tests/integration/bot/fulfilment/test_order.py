@@ -1,0 +1,289 @@
+"""An approved order goes on by signed webhooks: the real bot over HTTP, a workspace, and the system that takes orders."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.simulator.control.person import Person
+from orchestration.domain.names import fulfilment_id
+from tests.support.api_world import ApiAnswer, ApiWorld
+from tests.support.receiver import Receiver, receiver
+from tests.support.world import PATIENCE_S, policies
+
+PAID = {"amount": "4200.00", "currency": "USD"}
+
+
+class Orders(ApiWorld):
+    """A world of the policy `order`, an admin's token, and an approved order."""
+
+    def __init__(self, data: Path, erp: Receiver) -> None:
+        super().__init__(data, sms=False)
+        self.write(policies("order").replace("https://erp.example", erp.origin))
+        self.erp = erp
+        self.admin = self.token("admin", "U0DIRK", "admin", "read")
+        self.rita = self.token("rita", "U0RITA", "request")
+        self.owner = self.token("owner", "U0FIN", "request")
+        self.ada: Person | None = None
+
+    async def order(self) -> str:
+        """Asks for one."""
+        return await self.ask(self.rita, policy="order", title="Laptops", amount="4200", currency="USD")
+
+    async def approve(self, request_id: str) -> None:
+        [card] = self.cards_of(request_id)
+        await self.person("U0ADA").click(card.channel, card.ts, "approve")
+        await self.until(request_id, lambda progress: progress.status.ended)
+
+    async def ordered(self) -> str:
+        """An order that is approved and under fulfilment."""
+        request_id = await self.order()
+        await self.approve(request_id)
+        await self.state(request_id, "Created")
+        return request_id
+
+    async def hook(self, request_id: str, event: str) -> str:
+        given = {"instance_id": request_id, "event_name": event, "expires_in": "60d"}
+        made = await self.call("POST", "/api/hooks", self.admin, json=given)
+        assert made.status == 201, made.body
+        return str(made.body["url"])
+
+    async def send(
+        self, request_id: str, event: str, payload: Any = None, delivery: str | None = None
+    ) -> ApiAnswer:
+        url = await self.hook(request_id, event)
+        headers = {"webhook-id": delivery} if delivery else {}
+        return await self.call("POST", url, json={} if payload is None else payload, headers=headers)
+
+    async def shown_by_api(self, request_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.call("GET", f"/api/approvals/{request_id}", self.admin)).body
+        return found
+
+    async def state(self, request_id: str, state: str) -> dict[str, Any]:
+        """What the API says of the fulfilment, once it is in that state and its step is on record."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                found: dict[str, Any] | None = (await self.shown_by_api(request_id))["fulfilment"]
+                if found and found["state"] == state and all(step["on_record"] for step in found["steps"]):
+                    return found
+                await asyncio.sleep(0.05)
+
+    async def card_says(self, request_id: str, words: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while words not in self.shown(request_id):
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def orders(tmp_path: Path) -> AsyncIterator[Orders]:
+    async with receiver() as erp, Orders(tmp_path, erp) as found:
+        yield found
+
+
+async def test_an_order_is_paid_shipped_and_delivered(orders: Orders) -> None:
+    """Created → Paid → Shipped → Completed, with an event that comes early, one twice, and one that is unknown."""
+    request_id = await orders.order()
+    early = await orders.hook(request_id, "PaymentReceived")
+    before = await orders.call("POST", early, json=PAID)
+    assert (before.status, before.body["detail"][:37]) == (409, "The request is not approved yet, so n")
+    await orders.approve(request_id)
+    found = await orders.state(request_id, "Created")
+    assert found["awaits"] == ["PaymentReceived", "PaymentFailed"]
+    await orders.card_says(request_id, "→ *Created* · waiting for PaymentReceived or PaymentFailed · until")
+
+    unknown = await orders.call(
+        "POST", "/api/hooks", orders.admin, json={"instance_id": request_id, "event_name": "Payed"}
+    )
+    assert unknown.status == 422
+    assert (
+        "it awaits PaymentReceived, PaymentFailed, Shipped, Delivered" in unknown.body["errors"][0]["detail"]
+    )
+
+    waits = await orders.send(request_id, "Shipped", {"parcel": 7}, "d-2")
+    assert (waits.status, waits.body["reason"], waits.body["state"]) == (200, "waits", "Created")
+    short = await orders.send(request_id, "PaymentReceived", {"amount": 420, "currency": "USD"}, "d-0")
+    assert (short.status, short.body["accepted"]) == (200, False)
+    assert "needs amount to be the amount that was approved" in short.body["message"]
+    moved = await orders.send(request_id, "PaymentReceived", PAID, "d-1")
+    assert (moved.status, moved.body["reason"]) == (200, "moved")
+    assert moved.body["state"] == "Shipped", "the parcel was waiting for its state"
+    again = await orders.send(request_id, "PaymentReceived", PAID, "d-1")
+    assert (again.status, again.body["reason"]) == (200, "duplicate")
+    late = await orders.send(request_id, "PaymentReceived", PAID, "d-3")
+    assert late.status == 409
+    assert "no state that can still come awaits" in late.body["detail"]
+
+    done = await orders.send(request_id, "Delivered", {"by": "Sam"}, "d-4")
+    assert done.body["state"] == "Completed"
+    found = await orders.state(request_id, "Completed")
+    assert [step["state"] for step in found["steps"]] == ["Created", "Paid", "Shipped", "Completed"]
+    assert [step["payload"] for step in found["steps"]] == [None, PAID, {"parcel": 7}, {"by": "Sam"}]
+    assert [step["cause"] for step in found["steps"]] == ["approved", "event", "event", "event"]
+    await orders.card_says(request_id, "✓ Created → Paid → Shipped → *Completed*")
+    [card] = orders.cards_of(request_id)
+    await orders.eventually(
+        lambda: any("*Completed*: Delivered came in" in line for line in orders.thread(card))
+    )
+    assert any("*Shipped*: Shipped came in" in line for line in orders.thread(card))
+    await orders.eventually(
+        lambda: any(
+            "is now *Completed*: Delivered came in" in said for said in orders.direct_messages("U0RITA")
+        )
+    )
+    assert any("stays *Created*" in said for said in orders.direct_messages("U0FIN")), (
+        "its owner hears of 420"
+    )
+
+    # Who did not hear the answer to the last event sends it again, and is not refused.
+    assert (await orders.send(request_id, "Delivered", {"by": "Sam"}, "d-4")).body["reason"] == "duplicate"
+    assert (await orders.send(request_id, "Delivered", {"by": "Sam"}, "d-9")).status == 410
+    told = [body for _, body in orders.erp.got]
+    assert len(told) == 1
+    assert b'"type": "fulfilment.entered"' in told[0]
+    assert b'"state": "Created"' in told[0]
+
+    timeline = await orders.call("GET", f"/api/approvals/{request_id}/timeline", orders.admin)
+    texts = [item["text"] for item in timeline.body["items"]]
+    assert "What follows the approval begins" in texts
+    assert texts.count("Step put on record") == 4
+    assert "PaymentReceived received" in texts
+
+
+async def test_a_payment_that_failed_calls_the_order_off(orders: Orders) -> None:
+    request_id = await orders.ordered()
+    failed = await orders.send(request_id, "PaymentFailed", {"why": "card expired"})
+    assert failed.body["state"] == "Cancelled"
+    found = await orders.state(request_id, "Cancelled")
+    assert found["end"] == "cancelled"
+    await orders.card_says(request_id, "– Created → *Cancelled*")
+    [told] = await said_in(orders, "C0GENERAL")
+    assert "is now *Cancelled*: PaymentFailed came in" in told
+
+
+async def said_in(orders: Orders, channel: str) -> list[str]:
+    """What is said in a channel, once anything is."""
+    messages = orders.workspace.messages
+    await orders.eventually(lambda: bool(messages.in_channel(channel)))
+    return [message.text for message in messages.in_channel(channel)]
+
+
+async def test_a_state_that_takes_too_long_is_reminded_of_escalated_and_left(orders: Orders) -> None:
+    request_id = await orders.ordered()
+    await orders.skip(days=3)
+    await orders.eventually(
+        lambda: any("longer than it may" in said for said in orders.direct_messages("U0FIN"))
+    )
+    await orders.card_says(request_id, "late since")
+    assert (await orders.state(request_id, "Created"))["overdue"] is True
+    await orders.skip(days=1)
+    found = await orders.state(request_id, "Cancelled")
+    assert found["steps"][-1]["cause"] == "timeout"
+    assert any("although its owner was reminded" in said for said in await said_in(orders, "C0ESCALATIONS"))
+
+
+async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(orders: Orders) -> None:
+    request_id = await orders.order()
+    path = f"/api/approvals/{request_id}/fulfilment/cancel"
+    assert (await orders.call("POST", path, orders.owner)).status == 409, "it is not approved yet"
+    await orders.approve(request_id)
+    await orders.state(request_id, "Created")
+    refused = await orders.call("POST", path, orders.rita)
+    assert refused.status == 403
+    assert "Only the owner" in refused.body["detail"]
+    withdrawn = await orders.call("POST", f"/api/approvals/{request_id}/cancel", orders.rita)
+    assert withdrawn.body["verdict"]["reason"] == "already_ended"
+    done = await orders.call("POST", path, orders.owner, json={"reason": "Rita has left"})
+    assert done.body["state"] == "Cancelled"
+    found = await orders.state(request_id, "Cancelled")
+    assert (found["steps"][-1]["actor"], found["steps"][-1]["payload"]) == (
+        "U0FIN",
+        {"reason": "Rita has left"},
+    )
+
+    paid = await orders.ordered()
+    await orders.send(paid, "PaymentReceived", PAID)
+    late = await orders.call("POST", f"/api/approvals/{paid}/fulfilment/cancel", orders.owner)
+    assert late.status == 409
+    assert "In the state Paid it cannot be called off" in late.body["detail"]
+
+
+async def test_what_is_not_approved_is_not_fulfilled(orders: Orders) -> None:
+    request_id = await orders.order()
+    [card] = orders.cards_of(request_id)
+    hook = await orders.hook(request_id, "PaymentReceived")
+    ticket = await orders.call("POST", f"/api/approvals/{request_id}/cancel", orders.rita)
+    assert ticket.status == 200
+    assert (await orders.call("POST", hook, json=PAID)).status == 410
+    progress = await orders.until(request_id, lambda progress: not progress.receipt_pending)
+    assert progress.fulfilment is None
+    target = fulfilment_id(request_id, progress.nonce)
+    assert await orders.client.get_orchestration_state(target) is None
+    assert "Created" not in orders.shown(request_id)
+
+
+async def test_no_event_of_ours_comes_in_by_another_way(orders: Orders) -> None:
+    """A hook alone moves it: not the operator's raise, and no address for an event of our own."""
+    request_id = await orders.ordered()
+    target = (await orders.state(request_id, "Created"))["id"]
+    for event in ("FulfilmentEvent", "FulfilmentCancelled", "FulfilmentHandedOver", "PaymentReceived"):
+        raised = await orders.call(
+            "POST",
+            f"/runtime/webhooks/durabletask/instances/{target}/raiseEvent/{event}",
+            orders.admin,
+            json={"attempt_id": "x", "name": "PaymentReceived", "delivery_id": "x", "payload": PAID},
+        )
+        assert raised.status == 403
+        if event != "PaymentReceived":
+            hook = {"instance_id": target, "event_name": event}
+            assert (await orders.call("POST", "/api/hooks", orders.admin, json=hook)).status == 422
+    forged = (await orders.hook(request_id, "Shipped")).replace("/Shipped?", "/PaymentReceived?")
+    assert (await orders.call("POST", forged, json=PAID)).status == 401
+    # Whoever is on the hub itself may raise what they like: without our seal it does not count.
+    stranger = orders.app.connection.client_as_stored()
+    given = {"attempt_id": "x", "name": "PaymentReceived", "delivery_id": "x", "payload": PAID}
+    await stranger.raise_orchestration_event(target, "FulfilmentEvent", data=given)
+    await stranger.close()
+    await orders.send(request_id, "Shipped", {})
+    assert (await orders.state(request_id, "Created"))["kept"] == ["Shipped"]
+
+
+async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
+    orders: Orders,
+) -> None:
+    request_id = await orders.ordered()
+    await orders.eventually(lambda: len(orders.erp.got) == 1)
+    await orders.rest()
+    sent = await orders.send(request_id, "PaymentReceived", PAID, "d-1")
+    assert sent.status == 202, "it is on disk, and nobody is there to handle it"
+    assert (await orders.send(request_id, "PaymentReceived", PAID, "d-1")).status == 202
+    await orders.stop()
+    await orders.start()
+    found = await orders.state(request_id, "Paid")
+    assert [step["state"] for step in found["steps"]] == ["Created", "Paid"]
+    await orders.card_says(request_id, "Created → *Paid* · waiting for Shipped")
+    await orders.stop()
+    await orders.start()
+    await orders.skip(days=5)
+    await orders.eventually(
+        lambda: any("longer than it may" in said for said in orders.direct_messages("U0FIN"))
+    )
+    assert len(orders.erp.got) == 1
+    [card] = orders.cards_of(request_id)
+    assert len([line for line in orders.thread(card) if "*Paid*: PaymentReceived" in line]) == 1
+
+
+async def test_one_that_an_operator_stops_says_so(orders: Orders) -> None:
+    request_id = await orders.ordered()
+    target = (await orders.state(request_id, "Created"))["id"]
+    path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
+    assert (await orders.call("POST", path, orders.admin)).status == 202
+    await orders.card_says(request_id, "– *Created* · Stopped by an operator")
+    assert (await orders.shown_by_api(request_id))["fulfilment"]["stopped"] == "terminated"
+    assert (await orders.send(request_id, "PaymentReceived", PAID)).status == 410
+    await orders.eventually(
+        lambda: any("was stopped by an operator" in said for said in orders.direct_messages("U0RITA"))
+    )
