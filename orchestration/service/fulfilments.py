@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+from pydantic import ValidationError
 
 from orchestration.approval.status import OVER, view_of
 from orchestration.domain.errors import (
@@ -43,6 +44,10 @@ NOT_YET: Final = "The request is not approved yet, so nothing follows. Send the 
 BEGINS: Final = (
     "The request is approved, and what follows is about to begin. Send the event again in a moment."
 )
+
+
+# The fulfilment's ID, what its policy declares, and its state once it has begun.
+_Found = tuple[str, Fulfilment, OrchestrationState | None]
 
 
 class FulfilmentService:
@@ -114,8 +119,14 @@ class FulfilmentService:
             await within_budget(self._client.raise_orchestration_event(target, EVENT_RECEIVED, data=delivery))
         return await self._verdict(target, delivery.attempt_id)
 
-    async def _found(self, instance_id: str) -> tuple[str, Fulfilment, OrchestrationState | None] | None:
-        """The fulfilment's ID, what its policy declares, and its state once it has begun."""
+    async def _found(self, instance_id: str) -> _Found | None:
+        """None where there is none, also where somebody started one of our orchestrations with what fits nothing."""
+        try:
+            return await self._find(instance_id)
+        except (UnknownRequestError, ValidationError):
+            return None
+
+    async def _find(self, instance_id: str) -> _Found | None:
         state = await state_of(self._client, instance_id)
         if state is not None and state.name == FULFILMENT:
             given = state.get_input(FulfilmentInput)
@@ -129,9 +140,7 @@ class FulfilmentService:
             return None
         return await self._of_request(request, named[1])
 
-    async def _of_request(
-        self, state: OrchestrationState, nonce: str
-    ) -> tuple[str, Fulfilment, OrchestrationState | None] | None:
+    async def _of_request(self, state: OrchestrationState, nonce: str) -> _Found | None:
         """Of the request, if it is the start that begins with this nonce."""
         view = view_of(state)
         declared, identity = view.policy.fulfilment, view.identity

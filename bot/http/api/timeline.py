@@ -128,7 +128,9 @@ def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry |
     if event.name == FULFILMENT and given.get("record") is None:
         return TimelineEntry(at=at, kind="fulfilment", text="What follows the approval begins")
     if event.name == FULFILMENT:
-        return TimelineEntry(at=at, kind="continued", text="Earlier steps are summed up in the state of what follows")
+        return TimelineEntry(
+            at=at, kind="continued", text="Earlier steps are summed up in the state of what follows"
+        )
     if "progress" in given:
         return TimelineEntry(at=at, kind="reconcile", text="Making the cards say how it ended")
     request = given.get("request", {})

@@ -1,4 +1,4 @@
-"""An approved order goes on by signed webhooks: the real bot over HTTP, a workspace, and the system that takes orders."""
+"""An approved order goes on by signed webhooks: the real bot over HTTP, a workspace, and what takes orders."""
 
 from __future__ import annotations
 
@@ -213,7 +213,6 @@ async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(or
 
 async def test_what_is_not_approved_is_not_fulfilled(orders: Orders) -> None:
     request_id = await orders.order()
-    [card] = orders.cards_of(request_id)
     hook = await orders.hook(request_id, "PaymentReceived")
     ticket = await orders.call("POST", f"/api/approvals/{request_id}/cancel", orders.rita)
     assert ticket.status == 200

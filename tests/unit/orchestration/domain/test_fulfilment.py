@@ -173,8 +173,10 @@ def test_the_diagram_has_every_state_and_every_way() -> None:
         '    state "Completed" as s3',
         '    state "Cancelled" as s4',
         "    [*] --> s0: approved",
-        "    s0 --> s1: PaymentReceived [amount to be the amount that was approved "
-        "and currency to be the currency that was approved]",
+        (
+            "    s0 --> s1: PaymentReceived [amount to be the amount that was approved "
+            "and currency to be the currency that was approved]"
+        ),
         "    s0 --> s4: PaymentFailed",
         "    s0 --> s4: time is up",
         "    s0 --> s4: owner calls it off",

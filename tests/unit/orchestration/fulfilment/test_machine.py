@@ -104,7 +104,7 @@ def machine(declared: str = "") -> tuple[Machine, Heard]:
 
 
 def event(name: str, payload: Any = None, delivery: str | None = None) -> HookDelivery:
-    given = PAID if name == "PaymentReceived" and payload is None else payload
+    given: Any = PAID if name == "PaymentReceived" and payload is None else payload
     return HookDelivery(attempt_id="a", name=name, delivery_id=delivery or name, payload=given)
 
 
