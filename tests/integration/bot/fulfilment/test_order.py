@@ -2,89 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from bot.simulator.control.person import Person
 from orchestration.domain.names import fulfilment_id
-from tests.support.api_world import ApiAnswer, ApiWorld
-from tests.support.receiver import Receiver, receiver
-from tests.support.world import PATIENCE_S, policies
-
-PAID = {"amount": "4200.00", "currency": "USD"}
+from tests.support.order_world import PAID, OrderWorld
 
 
-class Orders(ApiWorld):
-    """A world of the policy `order`, an admin's token, and an approved order."""
-
-    def __init__(self, data: Path, erp: Receiver) -> None:
-        super().__init__(data, sms=False)
-        self.write(policies("order").replace("https://erp.example", erp.origin))
-        self.erp = erp
-        self.admin = self.token("admin", "U0DIRK", "admin", "read")
-        self.rita = self.token("rita", "U0RITA", "request")
-        self.owner = self.token("owner", "U0FIN", "request")
-        self.ada: Person | None = None
-
-    async def order(self) -> str:
-        """Asks for one."""
-        return await self.ask(self.rita, policy="order", title="Laptops", amount="4200", currency="USD")
-
-    async def approve(self, request_id: str) -> None:
-        [card] = self.cards_of(request_id)
-        await self.person("U0ADA").click(card.channel, card.ts, "approve")
-        await self.until(request_id, lambda progress: progress.status.ended)
-
-    async def ordered(self) -> str:
-        """An order that is approved and under fulfilment."""
-        request_id = await self.order()
-        await self.approve(request_id)
-        await self.state(request_id, "Created")
-        return request_id
-
-    async def hook(self, request_id: str, event: str) -> str:
-        given = {"instance_id": request_id, "event_name": event, "expires_in": "60d"}
-        made = await self.call("POST", "/api/hooks", self.admin, json=given)
-        assert made.status == 201, made.body
-        return str(made.body["url"])
-
-    async def send(
-        self, request_id: str, event: str, payload: Any = None, delivery: str | None = None
-    ) -> ApiAnswer:
-        url = await self.hook(request_id, event)
-        headers = {"webhook-id": delivery} if delivery else {}
-        return await self.call("POST", url, json={} if payload is None else payload, headers=headers)
-
-    async def shown_by_api(self, request_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await self.call("GET", f"/api/approvals/{request_id}", self.admin)).body
-        return found
-
-    async def state(self, request_id: str, state: str) -> dict[str, Any]:
-        """What the API says of the fulfilment, once it is in that state and its step is on record."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                found: dict[str, Any] | None = (await self.shown_by_api(request_id))["fulfilment"]
-                if found and found["state"] == state and all(step["on_record"] for step in found["steps"]):
-                    return found
-                await asyncio.sleep(0.05)
-
-    async def card_says(self, request_id: str, words: str) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while words not in self.shown(request_id):
-                await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def orders(tmp_path: Path) -> AsyncIterator[Orders]:
-    async with receiver() as erp, Orders(tmp_path, erp) as found:
-        yield found
-
-
-async def test_an_order_is_paid_shipped_and_delivered(orders: Orders) -> None:
+async def test_an_order_is_paid_shipped_and_delivered(orders: OrderWorld) -> None:
     """Created → Paid → Shipped → Completed, with an event that comes early, one twice, and one that is unknown."""
     request_id = await orders.order()
     early = await orders.hook(request_id, "PaymentReceived")
@@ -153,25 +75,18 @@ async def test_an_order_is_paid_shipped_and_delivered(orders: Orders) -> None:
     assert "PaymentReceived received" in texts
 
 
-async def test_a_payment_that_failed_calls_the_order_off(orders: Orders) -> None:
+async def test_a_payment_that_failed_calls_the_order_off(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     failed = await orders.send(request_id, "PaymentFailed", {"why": "card expired"})
     assert failed.body["state"] == "Cancelled"
     found = await orders.state(request_id, "Cancelled")
     assert found["end"] == "cancelled"
     await orders.card_says(request_id, "– Created → *Cancelled*")
-    [told] = await said_in(orders, "C0GENERAL")
+    [told] = await orders.said_in("C0GENERAL")
     assert "is now *Cancelled*: PaymentFailed came in" in told
 
 
-async def said_in(orders: Orders, channel: str) -> list[str]:
-    """What is said in a channel, once anything is."""
-    messages = orders.workspace.messages
-    await orders.eventually(lambda: bool(messages.in_channel(channel)))
-    return [message.text for message in messages.in_channel(channel)]
-
-
-async def test_a_state_that_takes_too_long_is_reminded_of_escalated_and_left(orders: Orders) -> None:
+async def test_a_state_that_takes_too_long_is_reminded_of_escalated_and_left(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     await orders.skip(days=3)
     await orders.eventually(
@@ -182,10 +97,10 @@ async def test_a_state_that_takes_too_long_is_reminded_of_escalated_and_left(ord
     await orders.skip(days=1)
     found = await orders.state(request_id, "Cancelled")
     assert found["steps"][-1]["cause"] == "timeout"
-    assert any("although its owner was reminded" in said for said in await said_in(orders, "C0ESCALATIONS"))
+    assert any("although its owner was reminded" in said for said in await orders.said_in("C0ESCALATIONS"))
 
 
-async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(orders: Orders) -> None:
+async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(orders: OrderWorld) -> None:
     request_id = await orders.order()
     path = f"/api/approvals/{request_id}/fulfilment/cancel"
     assert (await orders.call("POST", path, orders.owner)).status == 409, "it is not approved yet"
@@ -211,7 +126,7 @@ async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(or
     assert "In the state Paid it cannot be called off" in late.body["detail"]
 
 
-async def test_what_is_not_approved_is_not_fulfilled(orders: Orders) -> None:
+async def test_what_is_not_approved_is_not_fulfilled(orders: OrderWorld) -> None:
     request_id = await orders.order()
     hook = await orders.hook(request_id, "PaymentReceived")
     ticket = await orders.call("POST", f"/api/approvals/{request_id}/cancel", orders.rita)
@@ -224,7 +139,7 @@ async def test_what_is_not_approved_is_not_fulfilled(orders: Orders) -> None:
     assert "Created" not in orders.shown(request_id)
 
 
-async def test_no_event_of_ours_comes_in_by_another_way(orders: Orders) -> None:
+async def test_no_event_of_ours_comes_in_by_another_way(orders: OrderWorld) -> None:
     """A hook alone moves it: not the operator's raise, and no address for an event of our own."""
     request_id = await orders.ordered()
     target = (await orders.state(request_id, "Created"))["id"]
@@ -251,7 +166,7 @@ async def test_no_event_of_ours_comes_in_by_another_way(orders: Orders) -> None:
 
 
 async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
-    orders: Orders,
+    orders: OrderWorld,
 ) -> None:
     request_id = await orders.ordered()
     await orders.eventually(lambda: len(orders.erp.got) == 1)
@@ -275,7 +190,7 @@ async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing
     assert len([line for line in orders.thread(card) if "*Paid*: PaymentReceived" in line]) == 1
 
 
-async def test_one_that_an_operator_stops_says_so(orders: Orders) -> None:
+async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     target = (await orders.state(request_id, "Created"))["id"]
     path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
