@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from durabletask.history import TaskScheduledEvent
+
 from tests.support.order_world import PAID, OrderWorld
 from tests.support.receiver import Receiver
 from tests.support.simulated import fault
@@ -72,6 +74,10 @@ async def test_an_edit_that_fails_for_a_while_comes_back_to_no_older_card(orders
         await orders.eventually(lambda: orders.is_due_within(days=6))
         await orders.skip(seconds=30)
     await orders.card_says(request_id, "Created → *Paid* · waiting for Shipped")
+    history = await orders.client.get_orchestration_history(request_id)
+    tasks = [event.name for event in history if isinstance(event, TaskScheduledEvent)]
+    assert "edit_card" in tasks[: tasks.index("hand_over")]
+    assert "edit_card" not in tasks[tasks.index("hand_over") :], "the approval would draw what is old by then"
 
 
 async def test_a_long_life_goes_on_as_new_and_forgets_no_delivery(orders: OrderWorld) -> None:
