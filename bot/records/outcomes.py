@@ -16,7 +16,7 @@ from bot.records.findings import AuditFindings
 _CORE: Final = ("digest", "policy", "status", "processed_by", "processed_at")
 _VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
 _YES: Final = frozenset({"approved", "auto_approved"})
-_STEP: Final = ("cause", "state", "previous", "event", "delivery", "actor", "at", "payload_digest")
+_STEP: Final = ("cause", "state", "from_state", "event", "delivery", "actor", "at", "payload_digest")
 _TORN: Final = re.compile(rb'"kind":"receipt","request":"([^"\\]*)","nonce":"([^"\\]*)"')
 
 

@@ -243,7 +243,9 @@ class RecordStepInput(Recorded):
     number: int = Field(ge=1)
     cause: StepCause
     state: str
-    previous: str | None = None
+    from_state: str | None = Field(
+        default=None, description="An entry of the records has a `previous` of its own"
+    )
     event: str | None = None
     delivery: str | None = Field(default=None, description="The ID that the sender gave the delivery")
     actor: str | None = None

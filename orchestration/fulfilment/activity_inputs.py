@@ -142,7 +142,7 @@ class FulfilmentInputs:
             number=number,
             cause=step.cause,
             state=step.state,
-            previous=step.previous,
+            from_state=step.previous,
             event=step.event,
             delivery=step.delivery_id,
             actor=step.actor,
