@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.slack.messages.status_labels import CALLED, DOT, NO, OFF, ONWARD, YES
-from bot.slack.text import bold, mention, safe, when, within
+from bot.slack.text import bold, mention, safe, system, when, within
 from orchestration.domain.cards import FulfilmentLine, Step, StepKind
 from orchestration.domain.effects import StepCause
 from orchestration.domain.fulfilment import FulfilmentEnd
@@ -85,7 +85,7 @@ def step_notice(step: Step, what: str) -> str:  # noqa: PLR0911 - one for each k
                 f"{safe(step.text, WORDS)}"
             )
         case StepKind.ACTION_FAILED:
-            return f"{NO} {what} goes on, but {safe(step.to or '', 80)} could not be told: {safe(step.text, WORDS)}"
+            return f"{NO} {what} goes on, but {system(step.to or '')} could not be told: {safe(step.text, WORDS)}"
         case _:
             how = CALLED[step.status].lower() if step.status else "stopped"
             return f"{OFF} {what} was {state}, and what follows the approval was {how}. No event moves it any more."

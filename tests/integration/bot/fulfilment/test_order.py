@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from durabletask.client import OrchestrationStatus
+
 from orchestration.domain.names import fulfilment_id
 from tests.support.order_world import PAID, OrderWorld
 
@@ -163,6 +168,69 @@ async def test_no_event_of_ours_comes_in_by_another_way(orders: OrderWorld) -> N
     await stranger.close()
     await orders.send(request_id, "Shipped", {})
     assert (await orders.state(request_id, "Created"))["kept"] == ["Shipped"]
+
+
+def nested(depth: int) -> Any:
+    found: Any = 1
+    for _ in range(depth - 1):
+        found = [found]
+    return found
+
+
+async def test_no_payload_stops_it(orders: OrderWorld) -> None:
+    """Whoever has an address may send what they like to it: the order goes on, and what they sent is kept."""
+    request_id = await orders.ordered()
+    url = await orders.hook(request_id, "PaymentReceived")
+    odd = [
+        nested(99),
+        10**300,
+        {"amount": "4200" * 400, "": {"$seal": "x", "\u202e": None}},
+        "\U0001f4a5",
+        0.1,
+        [],
+    ]
+    for payload in odd:
+        answer = await orders.call("POST", url, json=payload)
+        assert (answer.status, answer.body["reason"]) == (200, "condition_failed"), answer.body
+    long = await orders.call("POST", url, json={"note": "x" * 8000})
+    assert (long.status, long.fields) == (422, {"body"})
+    for raw in (b'{"a": "\\ud800"}', b'{"a": "\\u0000"}', b'{"a": NaN}', b"{", b'{"a": 1, "a": 2}'):
+        refused = await orders.call("POST", url, data=raw, headers={"Content-Type": "application/json"})
+        assert refused.status == 400, raw
+    text = await orders.call("POST", url, data=b"paid \xff", headers={"Content-Type": "text/plain"})
+    assert text.body["reason"] == "condition_failed"
+    unnamed = await orders.call("POST", url, json=PAID, headers={"webhook-id": "d 1"})
+    assert (unnamed.status, unnamed.fields) == (422, {"webhook-id"})
+    assert (await orders.call("POST", url, json=PAID)).body["reason"] == "moved"
+    waits = [odd[0], odd[1], odd[2]]
+    for payload in waits:
+        await orders.send(request_id, "Delivered", payload)
+    assert (await orders.send(request_id, "Shipped", odd[2])).body["state"] == "Completed"
+    found = await orders.state(request_id, "Completed")
+    assert [step["payload"] for step in found["steps"][2:]] == [odd[2], odd[0]]
+
+
+async def test_nobody_begins_one_but_an_approval(orders: OrderWorld) -> None:
+    """Neither an operator, nor another program on the hub with what an approval once handed over."""
+    request_id = await orders.order()
+    progress = await orders.service.status(request_id)
+    target = fulfilment_id(request_id, progress.nonce)
+    started = await orders.call(
+        "POST", f"/runtime/webhooks/durabletask/orchestrators/fulfilment/{target}", orders.admin, json={}
+    )
+    assert started.status == 403
+    real = await orders.ordered()
+    stranger = orders.app.connection.client_as_stored()
+    known = await stranger.get_orchestration_state((await orders.state(real, "Created"))["id"])
+    assert known is not None
+    await stranger.schedule_new_orchestration(
+        "fulfilment", input=json.loads(known.serialized_input or ""), instance_id=target
+    )
+    found = await stranger.wait_for_orchestration_completion(target, timeout=20)
+    await stranger.close()
+    assert found is not None
+    assert found.runtime_status is OrchestrationStatus.FAILED
+    assert "Created" not in orders.shown(request_id)
 
 
 async def test_a_bot_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
