@@ -158,6 +158,7 @@ async def running(
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
         sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http), tokens.revoked)
+        fulfilments = FulfilmentService(client, book, connection.turns)
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
@@ -166,7 +167,7 @@ async def running(
                 Instances(client, operations),
                 Entities(client),
                 inventory,
-                FulfilmentService(client, book, connection.turns),
+                fulfilments,
                 challenges,
             ),
             secrets,
@@ -217,6 +218,7 @@ async def running(
             app,
             service,
             challenges,
+            fulfilments=fulfilments,
             owed=OwedAnswers(client),
             time=slack.health.time,
             pulse=pulse,

@@ -47,6 +47,7 @@ class EventName(StrEnum):
     ANSWER_TOLD = "AnswerTold"
     FULFILMENT_EVENT = "FulfilmentEvent"
     FULFILMENT_CANCELLED = "FulfilmentCancelled"
+    FULFILMENT_RETRY = "FulfilmentRetry"
     FULFILMENT_HANDED_OVER = "FulfilmentHandedOver"
 
 

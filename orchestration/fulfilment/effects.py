@@ -155,13 +155,22 @@ class FulfilmentEffects:
         if step is None or state is None or step.cause is StepCause.STOPPED:
             return
         for index, action in enumerate(state.on_enter):
-            self._set_action(number, index, ActionState(label=action.label))
-            self.outbox.put(
-                f"run_entry_action:{number}:{index}",
-                RunEntryAction(
-                    step=number, index=index, give_up=self._inputs.given.policy.actions_retried_for
-                ),
-            )
+            self._run(number, index, action.label)
+
+    def _run(self, step: int, index: int, label: str) -> None:
+        self._set_action(step, index, ActionState(label=label))
+        give_up = self._inputs.given.policy.actions_retried_for
+        item = RunEntryAction(step=step, index=index, give_up=give_up)
+        self.outbox.put(f"run_entry_action:{step}:{index}", item)
+
+    def retry_failed(self) -> bool:
+        """Does again what failed; False when nothing did."""
+        failed = [one for one in self._record.actions if one.state.status == "failed"]
+        for one in failed:
+            self._run(one.step, one.index, one.state.label)
+        if failed:
+            self.refresh_cards()
+        return bool(failed)
 
     def _mark(self, number: int) -> None:
         self._record.steps = [
@@ -182,6 +191,8 @@ class FulfilmentEffects:
         kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
         step = self._reply(kind, to=label, text=said)
         if status == "failed":
+            patience = self._now() + self._inputs.given.policy.actions_retried_for
+            self._record.linger_until = max(patience, self._record.linger_until or patience)
             self._tell(self.in_charge(), step)
 
     # ---- running an item: the outbox asks ----------------------------------------------------------------

@@ -16,6 +16,7 @@ from orchestration.fulfilment.models import (
     FulfilmentCancellation,
     FulfilmentReason,
     FulfilmentRecord,
+    FulfilmentRetry,
     FulfilmentStep,
     FulfilmentVerdict,
     HookDelivery,
@@ -50,6 +51,10 @@ class Listener(Protocol):
 
     def stopped(self, step: FulfilmentStep) -> None:
         """The instance was cut short."""
+        ...
+
+    def retry_failed(self) -> bool:
+        """Whether any action had failed, and is tried again."""
         ...
 
 
@@ -130,6 +135,14 @@ class Machine:
                 token=given.token,
                 payload={"reason": given.reason} if given.reason else None,
             )
+        return self._verdict(given.attempt_id, reason)
+
+    def retry(self, given: FulfilmentRetry) -> FulfilmentVerdict:
+        """Whoever is in charge has what failed tried again, also once it is over."""
+        if given.actor != (self.owner or self._given.request.requester):
+            return self._verdict(given.attempt_id, FulfilmentReason.NOT_IN_CHARGE)
+        tried = self._listener.retry_failed()
+        reason = FulfilmentReason.RETRIED if tried else FulfilmentReason.NOTHING_TO_RETRY
         return self._verdict(given.attempt_id, reason)
 
     def time_passes(self, now: datetime) -> None:
@@ -222,7 +235,7 @@ class Machine:
             for lane in self.record.lanes.values()
             for item in lane.queue
             if isinstance(item, (RecordStep, RunEntryAction))
-        }
+        } | {action.step for action in self.record.actions if action.state.status == "failed"}
         newest = self.record.step_number
         return [
             step

@@ -21,6 +21,7 @@ from orchestration.durable.outbox import Lane, OutboxItem
 
 EVENT_RECEIVED: Final = EventName.FULFILMENT_EVENT
 EVENT_CANCELLED: Final = EventName.FULFILMENT_CANCELLED
+EVENT_RETRY: Final = EventName.FULFILMENT_RETRY
 EVENT_HANDED_OVER: Final = EventName.FULFILMENT_HANDED_OVER
 
 LONGEST_PAYLOAD: Final = 8_000  # characters of canonical JSON
@@ -50,6 +51,15 @@ class FulfilmentCancellation(Recorded):
     reason: Prose = Field(default="", max_length=2000)
 
 
+class FulfilmentRetry(Recorded):
+    """Payload of `FulfilmentRetry`: its owner has actions tried again that failed."""
+
+    attempt_id: CommandId
+    actor: PersonId
+    via: Via
+    token: TokenName | None = None
+
+
 class FulfilmentReason(StrEnum):
     """What became of an event or a cancellation."""
 
@@ -63,6 +73,9 @@ class FulfilmentReason(StrEnum):
     ENDED = "ended"
     NOT_THE_OWNER = "not_the_owner"
     NOT_HERE = "not_here"
+    NOT_IN_CHARGE = "not_in_charge"
+    RETRIED = "retried"
+    NOTHING_TO_RETRY = "nothing_to_retry"
     NO_ANSWER_YET = "no_answer_yet"
 
 

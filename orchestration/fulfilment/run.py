@@ -19,10 +19,12 @@ from orchestration.fulfilment.models import (
     EVENT_CANCELLED,
     EVENT_HANDED_OVER,
     EVENT_RECEIVED,
+    EVENT_RETRY,
     FulfilmentCancellation,
     FulfilmentInput,
     FulfilmentProgress,
     FulfilmentRecord,
+    FulfilmentRetry,
     HookDelivery,
 )
 
@@ -43,7 +45,7 @@ class FulfilmentRun:
         self._ctx = ctx
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
-        self._inbox = Inbox(ctx, EVENT_RECEIVED, EVENT_CANCELLED, EVENT_HANDED_OVER)
+        self._inbox = Inbox(ctx, EVENT_RECEIVED, EVENT_CANCELLED, EVENT_RETRY, EVENT_HANDED_OVER)
         begun = given.record
         record = begun.model_copy(deep=True) if begun else FulfilmentRecord(state="", entered_at=self.now())
         self._record = record
@@ -55,6 +57,7 @@ class FulfilmentRun:
         self._machine = Machine(given.given, record, self._effects)
         self._happened = 0
         self._watching: datetime | None = None
+        self._lingering_until: datetime | None = None
 
     def now(self) -> datetime:
         """The orchestration's own time, aware UTC."""
@@ -101,7 +104,7 @@ class FulfilmentRun:
                 self._machine.time_passes(self.now())
             elif name == EVENT_HANDED_OVER:
                 self._handed_over(payload)
-            elif name in {EVENT_RECEIVED, EVENT_CANCELLED}:
+            elif name in {EVENT_RECEIVED, EVENT_CANCELLED, EVENT_RETRY}:
                 self._move(name, payload)
             self._watch()
 
@@ -143,10 +146,13 @@ class FulfilmentRun:
 
     def _is_lingering(self) -> bool:
         given, until = self._inputs.given, self._record.linger_until
+        failed = any(one.state.status == "failed" for one in self._record.actions)
         settled = bool(given.cards) and all(action.status == "done" for action in given.card.actions)
+        settled = settled and not failed
         if settled or self._given.stopped is not None or until is None or self.now() >= until:
             return False
-        if not self._inbox.watches(LINGER):
+        if not self._inbox.watches(LINGER) or self._lingering_until != until:
+            self._lingering_until = until
             self._inbox.watch(LINGER, clock.timer(self._ctx, until))
         return True
 
@@ -156,6 +162,8 @@ class FulfilmentRun:
         try:
             if name == EVENT_CANCELLED:
                 self._machine.cancel(FulfilmentCancellation.model_validate(payload), self.now())
+            elif name == EVENT_RETRY:
+                self._machine.retry(FulfilmentRetry.model_validate(payload))
             else:
                 self._machine.receive(HookDelivery.model_validate(payload), self.now())
         except ValidationError as error:

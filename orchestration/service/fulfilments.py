@@ -20,17 +20,19 @@ from orchestration.domain.errors import (
     WrongStateError,
 )
 from orchestration.domain.fulfilment import Fulfilment
-from orchestration.domain.names import fulfilled_request, fulfilment_id
+from orchestration.domain.names import EventName, fulfilled_request, fulfilment_id
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import APPROVAL, FULFILMENT, to_json
 from orchestration.fulfilment.models import (
     EVENT_CANCELLED,
     EVENT_RECEIVED,
+    EVENT_RETRY,
     LONGEST_PAYLOAD,
     FulfilmentCancellation,
     FulfilmentInput,
     FulfilmentProgress,
     FulfilmentReason,
+    FulfilmentRetry,
     FulfilmentVerdict,
     HookDelivery,
 )
@@ -161,6 +163,29 @@ class FulfilmentService:
 
         Raises `UnknownRequestError` where the request has no fulfilment, and `WrongStateError` before it has begun.
         """
+        given = FulfilmentCancellation(
+            attempt_id=str(uuid.uuid4()), actor=actor.id, via=actor.via, token=actor.token, reason=reason
+        )
+        return await self._submit(request_id, EVENT_CANCELLED, given)
+
+    async def retry(self, request_id: str, actor: Actor, *, within: float = PATIENCE) -> FulfilmentVerdict:
+        """Has the actions that failed tried again, for whoever is in charge. Waits so many seconds for the verdict.
+
+        Raises as `cancel` does.
+        """
+        given = FulfilmentRetry(
+            attempt_id=str(uuid.uuid4()), actor=actor.id, via=actor.via, token=actor.token
+        )
+        return await self._submit(request_id, EVENT_RETRY, given, within=within)
+
+    async def _submit(
+        self,
+        request_id: str,
+        event: EventName,
+        given: FulfilmentCancellation | FulfilmentRetry,
+        *,
+        within: float = PATIENCE,
+    ) -> FulfilmentVerdict:
         found = await self._found(request_id)
         if found is None:
             raise UnknownRequestError("Nothing follows the approval of this request.")
@@ -168,23 +193,23 @@ class FulfilmentService:
         if state is None:
             raise WrongStateError("The request is not approved yet. Withdraw it instead.")
         progress = fulfilment_progress(state)
-        if actor.id in self._book().revoked():
-            return FulfilmentVerdict(
-                attempt_id="", reason=FulfilmentReason.NOT_THE_OWNER, state=progress.state
-            )
-        if state.runtime_status in OVER:
-            return FulfilmentVerdict(attempt_id="", reason=FulfilmentReason.ENDED, state=progress.state)
-        given = FulfilmentCancellation(
-            attempt_id=str(uuid.uuid4()), actor=actor.id, via=actor.via, token=actor.token, reason=reason
-        )
+        known = None
+        if given.actor in self._book().revoked():
+            known = FulfilmentReason.NOT_THE_OWNER
+        elif state.runtime_status in OVER:
+            known = FulfilmentReason.ENDED
+        if known is not None:
+            return FulfilmentVerdict(attempt_id=given.attempt_id, reason=known, state=progress.state)
         with translated():
-            await within_budget(self._client.raise_orchestration_event(target, EVENT_CANCELLED, data=given))
-        return await self._verdict(target, given.attempt_id)
+            await within_budget(self._client.raise_orchestration_event(target, event, data=given))
+        return await self._verdict(target, given.attempt_id, within)
 
-    async def _verdict(self, instance_id: str, attempt_id: str) -> FulfilmentVerdict:
+    async def _verdict(
+        self, instance_id: str, attempt_id: str, within: float = PATIENCE
+    ) -> FulfilmentVerdict:
         """What became of it; `NO_ANSWER_YET` where that takes long. It is on disk in any case."""
         clock = asyncio.get_running_loop()
-        deadline = clock.time() + PATIENCE
+        deadline = clock.time() + within
         with self._turns.watch(instance_id) as watch:
             while True:
                 await watch.next(max(deadline - clock.time(), 0))

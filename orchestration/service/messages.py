@@ -35,6 +35,9 @@ FULFILMENT_SENTENCES = {
     FulfilmentReason.ENDED: "It is over: {state}.",
     FulfilmentReason.NOT_THE_OWNER: "Only the owner of what follows the approval may call it off. Nothing changed.",
     FulfilmentReason.NOT_HERE: "In the state {state} it cannot be called off. Nothing changed.",
+    FulfilmentReason.NOT_IN_CHARGE: "Only the owner of what follows the approval may do that. Nothing changed.",
+    FulfilmentReason.RETRIED: "It is being tried again. The thread under the card will say how it went.",
+    FulfilmentReason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
     FulfilmentReason.NO_ANSWER_YET: "It is recorded, and not yet handled.",
 }
 

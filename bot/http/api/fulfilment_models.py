@@ -17,7 +17,9 @@ from orchestration.domain.request import ActionState, Model, Status
 from orchestration.fulfilment.models import FulfilmentProgress, FulfilmentReason, FulfilmentVerdict
 from orchestration.service.messages import fulfilment_sentence
 
-_TAKEN: Final = frozenset({FulfilmentReason.MOVED, FulfilmentReason.WAITS, FulfilmentReason.DUPLICATE})
+_TAKEN: Final = frozenset(
+    {FulfilmentReason.RETRIED, FulfilmentReason.MOVED, FulfilmentReason.WAITS, FulfilmentReason.DUPLICATE}
+)
 # What is no success, by the kind of its problem.
 _REFUSED: Final = {
     FulfilmentReason.UNKNOWN_EVENT: "invalid",
@@ -26,6 +28,8 @@ _REFUSED: Final = {
     FulfilmentReason.ENDED: "gone",
     FulfilmentReason.NOT_THE_OWNER: "forbidden",
     FulfilmentReason.NOT_HERE: "conflict",
+    FulfilmentReason.NOT_IN_CHARGE: "forbidden",
+    FulfilmentReason.NOTHING_TO_RETRY: "conflict",
 }
 
 

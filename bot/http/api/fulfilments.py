@@ -1,4 +1,4 @@
-"""/api/approvals/{id}/fulfilment: the owner calls off what follows an approval."""
+"""/api/approvals/{id}/fulfilment: the owner calls off what follows an approval, or has it tried again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from orchestration.service.fulfilments import FulfilmentService
 
 
 class FulfilmentRoutes:
-    """The endpoint, over the service."""
+    """The endpoints, over the service."""
 
     def __init__(self, fulfilments: FulfilmentService) -> None:
         self._fulfilments = fulfilments
 
     def endpoints(self) -> list[Endpoint]:
-        """The one there is."""
+        """Both."""
         return [
             Endpoint(
                 "POST",
@@ -33,6 +33,18 @@ class FulfilmentRoutes:
                 body=NewFulfilmentCancellation,
                 body_optional=True,
             ),
+            Endpoint(
+                "POST",
+                "/api/approvals/{id}/fulfilment/retry",
+                self.retry,
+                "Have the actions of a state tried again that failed, as its owner",
+                frozenset({REQUEST, DECIDE_ANY}),
+                {
+                    200: ResponseSpec("They are tried again", HookResult),
+                    202: ResponseSpec("On disk, not yet handled"),
+                },
+                ("not-found", "conflict", "gone", "unavailable"),
+            ),
         ]
 
     async def cancel(self, call: ApiCall) -> web.Response:
@@ -40,3 +52,7 @@ class FulfilmentRoutes:
         given = await call.body(NewFulfilmentCancellation, optional=True)
         verdict = await self._fulfilments.cancel(call.instance_id(), call.actor, given.reason)
         return hook_response(verdict)
+
+    async def retry(self, call: ApiCall) -> web.Response:
+        """Has them tried again. Who may is decided by the orchestration."""
+        return hook_response(await self._fulfilments.retry(call.instance_id(), call.actor))

@@ -21,13 +21,15 @@ from bot.slack.listeners.subcommands import Subcommands
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.fulfilments import FulfilmentService
 
 
-def register(
+def register(  # noqa: PLR0913 - each names itself
     app: AsyncApp,
     service: ApprovalService,
     challenges: ChallengeService | None = None,
     *,
+    fulfilments: FulfilmentService,
     owed: OwedAnswers,
     time: SlackTime,
     pulse: Pulse,
@@ -46,7 +48,7 @@ def register(
     subcommands = Subcommands(service, prechecks, home_publisher)
     asks = AskStarter(service, app.client, time, pulse)
     commands.register(app, subcommands, asks)
-    actions.register(app, service, prechecks)
+    actions.register(app, service, fulfilments, prechecks)
     views.register(app, service, asks)
     home.register(app, subcommands)
     if challenges is not None:

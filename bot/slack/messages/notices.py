@@ -22,6 +22,7 @@ from orchestration.service.messages import refused_though_confirmed, unconfirmed
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
+RETRY_FULFILMENT: Final = "retry_fulfilment"
 NOTICE: Final = "notice"
 
 SENTENCES: Final = {
@@ -114,7 +115,10 @@ def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> Not
 
 def _fulfilment(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     said = step_notice(tell.step, what) if tell.step else what
-    return NoticeMessage(f"{said} {_link(tell, links)}".rstrip())
+    text = f"{said} {_link(tell, links)}".rstrip()
+    if tell.step and tell.step.kind is StepKind.ACTION_FAILED:
+        return _pressable(text, tell.card, RETRY_FULFILMENT, "Try again", None)
+    return NoticeMessage(text)
 
 
 def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:

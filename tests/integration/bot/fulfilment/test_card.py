@@ -80,6 +80,34 @@ async def test_an_edit_that_fails_for_a_while_comes_back_to_no_older_card(orders
     assert "edit_card" not in tasks[tasks.index("hand_over") :], "the approval would draw what is old by then"
 
 
+async def test_an_action_that_failed_is_tried_again_when_its_owner_says_so(
+    tmp_path: Path, erp: Receiver
+) -> None:
+    """Also once the order has ended: it is waited for as long as it was tried."""
+    erp.statuses = [410, 200]
+    async with OrderWorld(tmp_path, erp) as orders:
+        request_id = await orders.ordered()
+        await orders.eventually(
+            lambda: any("could not be told" in said for said in orders.direct_messages("U0FIN"))
+        )
+        await orders.card_says(request_id, "✗ Failed: 127.0.0.1 refused it (410).")
+        assert (await orders.send(request_id, "PaymentFailed", {})).body["state"] == "Cancelled"
+        again = f"/api/approvals/{request_id}/fulfilment/retry"
+        assert (await orders.call("POST", again, orders.rita)).status == 403
+        [asked] = [one for one in orders.workspace.messages.in_channel("D0FIN") if "could not be" in one.text]
+        fin = orders.person("U0FIN")
+        await fin.click("D0FIN", asked.ts, "retry_fulfilment")
+        await fin.wait_for_message("D0FIN", lambda said: "being tried again" in said["text"])
+        await orders.card_says(request_id, "done (200)")
+        assert "Created → *Cancelled*" in orders.shown(request_id)
+        first, second = erp.got
+        assert first[1] == second[1]
+        assert first[0]["Idempotency-Key"] == second[0]["Idempotency-Key"]
+        target = (await orders.state(request_id, "Cancelled"))["id"]
+        await orders.client.wait_for_orchestration_completion(target, timeout=20)
+        assert (await orders.call("POST", again, orders.owner)).status == 410
+
+
 async def test_a_long_life_goes_on_as_new_and_forgets_no_delivery(orders: OrderWorld) -> None:
     request_id = await orders.ordered()
     found = await orders.state(request_id, "Created")

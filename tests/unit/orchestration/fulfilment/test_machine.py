@@ -22,6 +22,7 @@ from orchestration.fulfilment.models import (
     FulfilmentCancellation,
     FulfilmentReason,
     FulfilmentRecord,
+    FulfilmentRetry,
     FulfilmentStep,
     HookDelivery,
 )
@@ -61,6 +62,10 @@ class Heard:
 
     def escalated(self, state: FulfilmentState) -> None:
         self.said.append(f"very late {state.name}")
+
+    def retry_failed(self) -> bool:
+        self.said.append("again")
+        return True
 
     def stopped(self, step: FulfilmentStep) -> None:
         self.said.append(f"stopped {step.state}")
@@ -192,6 +197,14 @@ def test_its_owner_calls_it_off_where_the_state_says_so() -> None:
     found, _ = machine()
     found.receive(event("PaymentReceived"), NOW)
     assert found.cancel(given, NOW).reason is FulfilmentReason.NOT_HERE
+
+
+def test_whoever_is_in_charge_has_what_failed_tried_again() -> None:
+    found, heard = machine()
+    asked = FulfilmentRetry(attempt_id="r", actor="U0RITA", via=Via.CHAT)
+    assert found.retry(asked).reason is FulfilmentReason.NOT_IN_CHARGE
+    assert found.retry(asked.model_copy(update={"actor": "U0FIN"})).reason is FulfilmentReason.RETRIED
+    assert heard.said == ["Created", "again"]
 
 
 def test_one_that_goes_round_keeps_a_bounded_number_of_steps() -> None:
