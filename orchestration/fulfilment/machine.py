@@ -1,4 +1,4 @@
-"""The state machine of one fulfilment. Pure: events and times in, verdicts out; `Listener` hears what happened."""
+"""The state machine of one fulfilment. Pure: events and times in, verdicts out, and a listener hears what happened."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VERDICTS_PUBLISHED: Final = 50
 NO_STATE_AHEAD: Final = "no state that can still come awaits it"
 
 
-class Listener(Protocol):
+class FulfilmentListener(Protocol):
     """Hears what happened, in order."""
 
     def entered(self, step: FulfilmentStep, state: FulfilmentState) -> None:
@@ -58,10 +58,10 @@ class Listener(Protocol):
         ...
 
 
-class Machine:
+class FulfilmentMachine:
     """One fulfilment. It is in one state of its policy; a final one ends it."""
 
-    def __init__(self, given: HandOverInput, record: FulfilmentRecord, listener: Listener) -> None:
+    def __init__(self, given: HandOverInput, record: FulfilmentRecord, listener: FulfilmentListener) -> None:
         """Raises `AssertionError` for a policy that declares no fulfilment."""
         if given.policy.fulfilment is None:
             raise AssertionError("the policy was checked to declare a fulfilment")

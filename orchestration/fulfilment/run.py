@@ -14,7 +14,7 @@ from orchestration.durable import clock
 from orchestration.durable.inbox import Inbox
 from orchestration.fulfilment.activity_inputs import FulfilmentInputs
 from orchestration.fulfilment.effects import FulfilmentEffects
-from orchestration.fulfilment.machine import Machine
+from orchestration.fulfilment.machine import FulfilmentMachine
 from orchestration.fulfilment.models import (
     EVENT_CANCELLED,
     EVENT_HANDED_OVER,
@@ -54,7 +54,7 @@ class FulfilmentRun:
         owner = (declared.owner if declared else None) or given.given.policy.owner
         self._effects = FulfilmentEffects(ctx, self._inputs, owner, self.now)
         self._outbox = self._effects.outbox
-        self._machine = Machine(given.given, record, self._effects)
+        self._machine = FulfilmentMachine(given.given, record, self._effects)
         self._happened = 0
         self._watching: datetime | None = None
         self._lingering_until: datetime | None = None

@@ -15,7 +15,7 @@ from orchestration.domain.cards import Card
 from orchestration.domain.effects import HandOverInput
 from orchestration.domain.fulfilment import FulfilmentEnd, FulfilmentState
 from orchestration.domain.request import ApprovalRequest, Status, Via
-from orchestration.fulfilment.machine import EVENTS_WAITING, NO_STATE_AHEAD, Machine
+from orchestration.fulfilment.machine import EVENTS_WAITING, NO_STATE_AHEAD, FulfilmentMachine
 from orchestration.fulfilment.models import (
     PAYLOADS_KEPT,
     STEPS_KEPT,
@@ -44,7 +44,7 @@ final = "completed"
 """
 
 
-class Heard:
+class SaidByMachine:
     """What the machine said, in words."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Heard:
         self.said.append(f"stopped {step.state}")
 
 
-def machine(declared: str = "") -> tuple[Machine, Heard]:
+def machine(declared: str = "") -> tuple[FulfilmentMachine, SaidByMachine]:
     """One that has begun."""
     text = policies("order")
     if declared:
@@ -102,8 +102,8 @@ def machine(declared: str = "") -> tuple[Machine, Heard]:
         revision=1,
         attempt=1,
     )
-    heard = Heard()
-    found = Machine(given, FulfilmentRecord(state="", entered_at=NOW), heard)
+    heard = SaidByMachine()
+    found = FulfilmentMachine(given, FulfilmentRecord(state="", entered_at=NOW), heard)
     found.begin(NOW)
     return found, heard
 
