@@ -61,6 +61,7 @@ from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
@@ -73,6 +74,8 @@ from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
+from orchestration.service.fulfilment_starts import HubFulfilments
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
@@ -161,6 +164,7 @@ async def running(
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
         sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http), tokens.revoked)
+        fulfilments = FulfilmentService(client, book, connection.turns)
         outcome_activities, api = _for_programs(
             settings,
             ApiServices(
@@ -173,6 +177,7 @@ async def running(
                 HeldCalls(
                     client, service, lambda about: secrets.derive_each("held-call", about), connection.now
                 ),
+                fulfilments,
                 challenges,
             ),
             secrets,
@@ -203,6 +208,7 @@ async def running(
             telling,
             AskerActivities(askers),
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
+            FulfilmentActivities(HubFulfilments(client), records),
             sms.activities(book, notifier) if sms else None,
             gathering_activities(
                 settings.public_url, connection, secrets, http, records, askers, book, poster
@@ -224,7 +230,7 @@ async def running(
             settings,
             slack,
             people,
-            ListenerServices(service, gatherings, OwedAnswers(client), challenges),
+            ListenerServices(service, gatherings, fulfilments, OwedAnswers(client), challenges),
             closing,
         )
         webhooks = sms.webhooks(challenges) if sms and challenges else None

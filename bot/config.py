@@ -164,9 +164,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         skippable_clock=clock == "skippable",
         retention=_retention(given.get("COUNTERSIGN_RETENTION")),
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
-        policies=Path(
-            _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
-        ).expanduser(),
+        policies=_policies(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
         secret=given.get("COUNTERSIGN_SECRET"),
         signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
@@ -193,6 +191,17 @@ def _most_open(given: Mapping[str, str], name: str, unset: int) -> int:
 def data_dir(environment: Mapping[str, str]) -> Path:
     """The data directory alone, for commands that need nothing else. Raises `SettingError`."""
     return _data_dir(gather(environment))
+
+
+def policies(environment: Mapping[str, str]) -> Path:
+    """The policy file alone. Raises `SettingError`."""
+    return _policies(gather(environment))
+
+
+def _policies(given: Mapping[str, str]) -> Path:
+    return Path(
+        _require(given, "COUNTERSIGN_POLICIES", "give the path of your policy file (TOML)")
+    ).expanduser()
 
 
 def secret(environment: Mapping[str, str]) -> str | None:

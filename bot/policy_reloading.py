@@ -35,7 +35,7 @@ def load(path: Path, known: Mapping[str, InstalledAction], *, sms: bool) -> Poli
         text = path.read_text()
         raise PolicyError(
             "\n".join(
-                f"{path}:{policy_file.locate(text, place)}: {'.'.join(place)}: {words}."
+                f"{path}:{policy_file.locate(text, place)}: {'.'.join(map(str, place))}: {words}."
                 for place, words in faults
             )
         )

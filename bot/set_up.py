@@ -103,10 +103,10 @@ class SetUp:
 
     def _of_posts(self, book: PolicyBook) -> Iterator[str]:
         for key, policy in sorted(book.policies.items()):
-            for status, actions in policy.on.items():
+            for place, actions in policy.actions():
                 for action in actions:
                     if action.post and (why := self._unreachable(action.post)):
-                        yield f"policies.{key}.on.{status}: {why}, so its POST never goes through"
+                        yield f"policies.{key}.{'.'.join(map(str, place))}: {why}, so its POST never goes through"
 
     def _of_systems(self, book: PolicyBook) -> Iterator[str]:
         for key, gathering in sorted(book.gatherings.items()):

@@ -15,8 +15,10 @@ from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
+    HandOverInput,
     NotifyInstanceInput,
     ReadOutcomeInput,
+    RecordStepInput,
     RemoveCopiesInput,
     RunActionInput,
     SendCallbackInput,
@@ -105,6 +107,28 @@ class Signer(Protocol):
         """The receipt, a compact JWS, once it is on record. The same outcome again gives the same receipt.
 
         `DeliveryError`: this outcome is not to be signed, now or later. Anything else: try again.
+        """
+        ...
+
+
+class StepRecorder(Protocol):
+    """Puts the steps of fulfilments on record."""
+
+    def record_step(self, given: RecordStepInput) -> None:
+        """Returns once it is on record. The same step again is there once.
+
+        `DeliveryError`: another step of that number is on record. Anything else: try again.
+        """
+        ...
+
+
+class Fulfilments(Protocol):
+    """Reaches the instances that carry on with what was approved."""
+
+    def hand_over(self, given: HandOverInput) -> str:
+        """Starts it, once however often; where it was started, raises the event `FulfilmentHandedOver` on it.
+
+        Returns a short answer for the log.
         """
         ...
 

@@ -16,11 +16,15 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser("cancel", help="withdraw a request of yours")
     parser.add_argument("id", metavar="ID")
     parser.add_argument("--reason", default="")
+    parser.add_argument(
+        "--fulfilment", action="store_true", help="call off what follows its approval, as the owner of that"
+    )
     parser.set_defaults(command=lambda given: asyncio.run(_cancel(given)))
 
 
 async def _cancel(given: argparse.Namespace) -> int:
+    what = "/fulfilment" if given.fulfilment else ""
     async with ApiClient(os.environ) as api:
-        reply = await api.call("POST", f"{approval_path(given.id)}/cancel", {"reason": given.reason})
+        reply = await api.call("POST", f"{approval_path(given.id)}{what}/cancel", {"reason": given.reason})
     report(reply.body["message"], f"{given.id}: {reply.body['message']}")
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot import config
+from bot.cli.diagram import state_diagram
 from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
@@ -43,6 +44,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     digest.add_argument("file", type=Path, metavar="FILE")
     digest.set_defaults(command=_digest)
 
+    show = actions.add_parser("show", help="what follows the approval of a policy's requests, as a diagram")
+    show.add_argument("name", metavar="NAME", help="the policy, as the file calls it")
+    show.add_argument("--diagram", action="store_true", required=True, help="as Mermaid (stateDiagram-v2)")
+    show.add_argument(
+        "--file", type=Path, metavar="FILE", help="the policy file; without it, that of COUNTERSIGN_POLICIES"
+    )
+    show.set_defaults(command=_show)
+
     secret = actions.add_parser(
         "secret", help="what the systems verify with that a policy's outcomes are POSTed to"
     )
@@ -56,6 +65,26 @@ def _secret(given: argparse.Namespace) -> int:
         raise PolicyError(f"NAME: {given.name!r} is no name of a policy, such as purchase.")
     secrets = Secrets.load(config.secret(os.environ), config.data_dir(os.environ))
     say(action_secret(secrets, given.name))
+    return 0
+
+
+def _show(given: argparse.Namespace) -> int:
+    """Raises `PolicyError`, also for a policy that is not there or after which nothing follows."""
+    # Imported late: they bring the HTTP client with them.
+    from bot import policy_reloading  # noqa: PLC0415
+    from bot.outbound import actions  # noqa: PLC0415
+
+    file = given.file or config.policies(os.environ)
+    book = policy_reloading.load(file, actions.installed(), sms=True)
+    policy = book.policies.get(given.name)
+    if policy is None:
+        known = ", ".join(sorted(book.policies))
+        raise PolicyError(f"NAME: {file} has no policy {given.name!r}; it has {known}.")
+    if policy.fulfilment is None:
+        raise PolicyError(
+            f"NAME: nothing follows the approval of {given.name}; declare [policies.{given.name}.fulfilment]."
+        )
+    say(state_diagram(policy.fulfilment))
     return 0
 
 

@@ -36,4 +36,19 @@ def ending(approval: dict[str, Any]) -> str:
     outcome = approval["outcome"] or {}
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
     words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
-    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}")
+    follows = f" · {_following(approval['fulfilment'])}" if approval.get("fulfilment") else ""
+    return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}{follows}")
+
+
+def _following(fulfilment: dict[str, Any]) -> str:
+    """Where it stands after its approval."""
+    parts = [inert(fulfilment["state"])]
+    if fulfilment["stopped"]:
+        parts.append(
+            "stopped by an operator" if fulfilment["stopped"] == "terminated" else fulfilment["stopped"]
+        )
+    elif fulfilment["awaits"]:
+        parts.append(f"waiting for {' or '.join(map(inert, fulfilment['awaits']))}")
+    if fulfilment["overdue"]:
+        parts.append("late")
+    return ", ".join(parts)

@@ -48,15 +48,15 @@ def installed() -> dict[str, InstalledAction]:
 
 def missing(
     policies: Mapping[str, Policy], known: Mapping[str, InstalledAction]
-) -> Iterator[tuple[tuple[str, ...], str]]:
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Each place in `policies` that names an action which is not installed, and the fault's text."""
     there = ", ".join(sorted(known)) or "none"
     for key, policy in policies.items():
-        for status, actions in policy.on.items():
+        for place, actions in policy.actions():
             for action in actions:
                 if action.activity is not None and action.activity not in known:
                     words = f"no installed package has the action {action.activity!r} (installed: {there})"
-                    yield ("policies", key, "on", status), words
+                    yield ("policies", key, *place), words
 
 
 class OutcomeActions:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     OPENED = "opened"  # the first of a log
     RECEIPT = "receipt"  # an outcome
     GATHERED = "gathered"  # the result of a gathering
+    STEP = "step"  # a state that an approved request has come to
     PURGED = "purged"  # a request is about to be forgotten by the task hub: its tombstone
     CONFLICT = "conflict"  # a second outcome came for a request, and was not signed
     MENDED = "mended"  # before it stands a line that was cut short by a kill or a full disk

@@ -25,7 +25,7 @@ from bot.records.siblings import entries_in
 from bot.security.keys import SigningKeys
 from bot.security.receipts import TYPE as RECEIPT
 from bot.security.receipts import outcome_claims
-from orchestration.domain.effects import SignReceiptInput
+from orchestration.domain.effects import RecordStepInput, SignReceiptInput
 from orchestration.domain.errors import DeliveryError, RecordsUnavailableError
 from orchestration.domain.gathering import RecordGatheringInput
 
@@ -46,7 +46,7 @@ _PASSES_IN_SQLITE: Final = frozenset(
 
 
 class RecordLog:
-    """`orchestration.ports.Signer`, `Records` and `GatheringRecords`. Safe to share between threads."""
+    """`orchestration.ports.Signer`, `StepRecorder`, `Records` and `GatheringRecords`. Safe to share between threads."""
 
     def __init__(self, folder: Path, sign: _Signer) -> None:
         self._folder = folder
@@ -123,6 +123,21 @@ class RecordLog:
                 if not _agree(unchecked_claims(known.jws), claims):
                     self._refuse(known, claims)
             return self._append(kind, claims, request, nonce).jws
+
+    def record_step(self, given: RecordStepInput) -> None:
+        """See `StepRecorder`. A second step of the same number is not put on record."""
+        said = given.model_dump(mode="json", exclude={"request_id", "nonce", "attempt"}, exclude_none=True)
+        claims = {"sub": given.request_id, "jti": given.nonce, **said}
+        with self._lock:
+            for known in self._find(given.request_id, given.nonce, Kind.STEP):
+                on_record = unchecked_claims(known.jws)
+                if on_record.get("number") != given.number:
+                    continue
+                if _agree(on_record, claims):
+                    return
+                log.error("ALARM %s: another step %d is on record", given.request_id, given.number)
+                raise DeliveryError(f"Another step {given.number} of this request is on record.")
+            self._append(Kind.STEP, claims, given.request_id, given.nonce)
 
     def purged(self, request_id: str, nonce: str, by: str) -> None:
         """See `Records`."""

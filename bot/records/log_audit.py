@@ -179,6 +179,8 @@ class LogAudit:
                 self._outcomes.receipt(self.log, self.last, signed.claims)
             case Kind.GATHERED:
                 self._outcomes.gathered(self.log, self.last, signed.claims)
+            case Kind.STEP:
+                self._outcomes.step(self.log, self.last, signed.claims)
             case Kind.PURGED:
                 self._outcomes.tombstone(signed.claims)
             case Kind.CONFLICT:

@@ -17,6 +17,8 @@ _CORE: Final = ("digest", "policy", "status", "processed_by", "processed_at")
 _VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
 _GATHERED: Final = ("digest", "policy", "status", "ended_by", "collected_at", "sources")
 _TORN: Final = re.compile(rb'"kind":"(?:receipt|gathered)","request":"([^"\\]*)","nonce":"([^"\\]*)"')
+_YES: Final = frozenset({"approved", "auto_approved"})
+_STEP: Final = ("cause", "state", "from_state", "event", "delivery", "actor", "at", "payload_digest")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Outcomes:
         self._findings = findings
         self._signed: dict[tuple[str, str], _Signed] = {}
         self._purged: set[tuple[str, str]] = set()
+        self._steps: dict[tuple[str, str, int], tuple[str, int, bytes]] = {}
         self._torn: list[tuple[str, int, str, str]] = []
         self.receipts = 0
 
@@ -83,6 +86,19 @@ class Outcomes:
             f"a second outcome of {claims.get('sub')} came, which said {status}, and was not signed; find out why.",
         )
 
+    def step(self, log: str, sequence: int, claims: Mapping[str, Any]) -> None:
+        """A state that an approved request has come to. Two processes may each have put it on record."""
+        number = claims.get("number")
+        key = (str(claims.get("sub")), str(claims.get("jti")), number if isinstance(number, int) else 0)
+        core = json.dumps([claims.get(name) for name in _STEP], sort_keys=True).encode()
+        first_log, first, known = self._steps.setdefault(key, (log, sequence, core))
+        if known != core:
+            self._findings.fault(
+                log,
+                sequence,
+                f"step {number} of {key[0]} is another one than in entry {first} of {first_log}.",
+            )
+
     def tombstone(self, claims: Mapping[str, Any]) -> None:
         """A request was purged."""
         self._purged.add((str(claims.get("sub")), str(claims.get("jti"))))
@@ -111,6 +127,14 @@ class Outcomes:
         starts: defaultdict[str, set[str]] = defaultdict(set)
         for request, nonce in self._signed:
             starts[request].add(nonce)
+        for request, nonce in sorted({(request, nonce) for request, nonce, _ in self._steps}):
+            signed = self._signed.get((request, nonce))
+            if signed is None or signed.status not in _YES:
+                self._findings.note(
+                    "all logs",
+                    0,
+                    f"{request} went on after its approval, and no log here says that it was approved.",
+                )
         for request, nonces in starts.items():
             unexplained = sum((request, nonce) not in self._purged for nonce in nonces)
             if unexplained > 1:

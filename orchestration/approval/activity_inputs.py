@@ -10,6 +10,7 @@ from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
+    HandOver,
     NotifyInstance,
     PostCard,
     PostReply,
@@ -24,6 +25,7 @@ from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
 from orchestration.domain.effects import (
     EditCardInput,
+    HandOverInput,
     NotifyInstanceInput,
     PostCardInput,
     PostReplyInput,
@@ -104,6 +106,8 @@ class ActivityInputs:
                 return self._build_notification(attempt)
             case SendResponse():
                 return self._build_response(attempt)
+            case HandOver():
+                return self._build_hand_over(attempt)
 
     def _link(self, item: SendMessage) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
@@ -166,6 +170,20 @@ class ActivityInputs:
             asked_with=record.request.asked_with,
             format=record.request.callback_format or EventFormat.STANDARD,
             event=projection.outcome_event(self._record),
+            attempt=attempt,
+        )
+
+    def _build_hand_over(self, attempt: int) -> tuple[str, BaseModel]:
+        record = self._record
+        return "hand_over", HandOverInput(
+            request_id=record.request_id,
+            salt=record.salt,
+            policy=record.policy,
+            request=record.request,
+            card=projection.card(record, max(record.state.round, 1)),
+            cards=record.state.cards,
+            approved=projection.outcome_event(record)["data"],
+            revision=record.state.handed_over,
             attempt=attempt,
         )
 

@@ -14,6 +14,7 @@ from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
+    HandOver,
     NotifyInstance,
     PostCard,
     RunAction,
@@ -97,6 +98,8 @@ class Effects(Posts):
             problem,
             pause.total_seconds(),
         )
+        if isinstance(item, EditCard) and self._record.state.handed_over:
+            self.withdraw_edits()
 
     def late(self, item: AnyOutboxItem, problem: str) -> None:
         """It has failed for a minute. Without a card nobody sees that they are to decide; all else only comes late."""
@@ -120,5 +123,7 @@ class Effects(Posts):
                 self.outcome.notification_refused(problem)
             case SendResponse():
                 self.outcome.response_given_up(problem)
+            case HandOver():
+                self.outcome.hand_over_refused(problem)
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)

@@ -122,6 +122,18 @@ class SendResponse(OutboxItem):
     again: bool = Field(default=False, description="Whether it had been given up, and was told so")
 
 
+class HandOver(OutboxItem):
+    """Start the fulfilment, or tell it how the cards are now. It comes after an edit that is under way."""
+
+    urgency: ClassVar[int | None] = 3
+
+    kind: Literal["hand_over"] = "hand_over"
+
+    def covered_by(self, waiting: OutboxItem) -> bool:
+        """Each says what is true when it starts."""
+        return isinstance(waiting, HandOver)
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -132,6 +144,7 @@ AnyOutboxItem = Annotated[
     | SignReceipt
     | SendCallback
     | NotifyInstance
-    | SendResponse,
+    | SendResponse
+    | HandOver,
     Field(discriminator="kind"),
 ]

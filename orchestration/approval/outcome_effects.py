@@ -62,6 +62,8 @@ class OutcomeEffects:
     def _goes_out(self) -> None:
         request = self._record.request
         self.run_actions()
+        if self._record.policy.fulfilment is not None and self._record.state.status.is_yes:
+            self._posts.hand_over()
         if request.callback_url:
             self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:
@@ -151,6 +153,14 @@ class OutcomeEffects:
         target = self._record.request.notify_instance
         step = self._post_failure(target.id if target else None, problem)
         self._posts.tell_owner(Notice.NOTIFICATION_REFUSED, step)
+
+    def hand_over_refused(self, problem: str) -> None:
+        """Nothing follows what was approved: whoever asked and the owner have to know."""
+        step = self._posts.post_reply(
+            StepKind.ACTION_FAILED, to="what follows the approval", text=problem[:300]
+        )
+        for person in self._posts.concerned():
+            self._posts.send_message(person, Notice.NOTIFICATION_REFUSED, step)
 
     def _post_failure(self, instance_id: str | None, problem: str) -> Step:
         place = f"orchestration {instance_id}" if instance_id else "an orchestration"

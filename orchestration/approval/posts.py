@@ -14,6 +14,7 @@ from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
     AnyOutboxItem,
     EditCard,
+    HandOver,
     PostCard,
     PostReply,
     RemoveCopies,
@@ -28,6 +29,8 @@ from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import Outbox
 
 MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
+# Nothing of what was approved is to be left undone because a hub was away.
+HAND_OVER_RETRIED_FOR: Final = timedelta(days=366)
 # A call to a chat system ends after ten seconds on our side. On the other side it may end a little later.
 COPIES_AFTER: Final = timedelta(seconds=20)
 
@@ -75,8 +78,21 @@ class Posts:
 
     def refresh_cards(self) -> None:
         """Has every posted copy edited to what is true now."""
+        if self._record.state.handed_over:
+            self.hand_over()
+            return
         for ref in self._record.state.cards:
             self._refresh(ref)
+
+    def hand_over(self) -> None:
+        """The fulfilment carries on, and alone draws the cards from now on. It is told how they are."""
+        self._record.state.handed_over += 1
+        self.withdraw_edits()
+        self._outbox.put("hand_over", HandOver(give_up=HAND_OVER_RETRIED_FOR))
+
+    def withdraw_edits(self) -> None:
+        """No edit of ours is made any more: it would show less than the card does by now."""
+        self._outbox.withdraw(lambda item: isinstance(item, EditCard))
 
     def look_for_cards(self) -> None:
         """Has each card that may have been posted looked for now: something depends on it."""
@@ -105,7 +121,9 @@ class Posts:
             for message in messages:
                 self._put_message(message)
         self._when_posted(ref)
-        if not is_true:
+        if state.handed_over:
+            self.hand_over()
+        elif not is_true:
             self._refresh(ref)
 
     def card_lost(self, item: PostCard, problem: str) -> None:

@@ -8,9 +8,11 @@ from pydantic import JsonValue
 
 from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
+from orchestration.domain.actions import Action
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
-from orchestration.domain.policy import Action, Policy
+from orchestration.domain.names import fulfilment_id
+from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Outcome
 from orchestration.domain.responses import PARTS
 
@@ -105,6 +107,8 @@ def progress(record: Record) -> Progress:
         callback_failed=state.callback_failed,
         response_failed=state.response_failed,
         receipt_pending=state.receipt_pending,
+        fulfilment=fulfilment_id(record.request_id, record.identity.nonce) if state.handed_over else None,
+        handed_over=state.handed_over,
         verdicts=state.verdicts,
     )
 

@@ -40,7 +40,7 @@ class Record:
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
-        self._salt = given.salt
+        self.salt = given.salt
         self.voting = Voting(self.request, self.policy, self.people, self.state, given.salt)
 
     @property
@@ -129,7 +129,7 @@ class Record:
 
     def salt_of(self, what: str, text: str) -> str:
         """The salt of that text of the outcome; empty where there is no text."""
-        return text_salt(self._salt, what) if text else ""
+        return text_salt(self.salt, what) if text else ""
 
     # ---- verdicts and steps ------------------------------------------------------------------------------
 

@@ -104,6 +104,10 @@ class State(BaseModel):
     lost_cards: list[LostCard] = Field(
         default_factory=list, description="Those whose people are still to be asked without one"
     )
+    handed_over: int = Field(
+        default=0,
+        description="How often the cards were handed over to the fulfilment, which draws them since",
+    )
     held_replies: list[Step] = Field(default_factory=list)
     held_messages: list[SendMessage] = Field(default_factory=list)
 

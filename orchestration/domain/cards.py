@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from orchestration.domain.fulfilment import FulfilmentEnd
 from orchestration.domain.request import (
     ActionState,
     CardRef,
@@ -26,6 +27,17 @@ class Shown(Recorded):
 
     label: str
     value: str
+
+
+class FulfilmentLine(Recorded):
+    """Where a request stands that goes on after its approval. `path` ends with the present state."""
+
+    path: list[str]
+    awaits: list[str] = Field(default_factory=list, description="The events that move it on")
+    until: datetime | None = Field(default=None, description="When its owner is reminded")
+    overdue: bool = False
+    end: FulfilmentEnd | None = None
+    stopped: Status | None = Field(default=None, description="How it was cut short, where it was")
 
 
 class Card(Recorded):
@@ -56,6 +68,7 @@ class Card(Recorded):
     confirming: list[str] = Field(default_factory=list, description="Whose code is awaited")
     remarks: list[Remark] = Field(default_factory=list, description="The last few, newest last")
     actions: list[ActionState] = Field(default_factory=list)
+    fulfilment: FulfilmentLine | None = None
     open: bool = Field(description="Whether this copy takes decisions")
     escalation: bool = Field(default=False, description="Whether this copy was posted for the escalation")
     ended_at: datetime | None = None
@@ -92,6 +105,12 @@ class StepKind(StrEnum):
     CODE_FAILED = "code_failed"
     CODE_UNDELIVERED = "code_undelivered"  # so it is reported; it still counts if it comes
     REFUSED = "refused"  # although the code was right
+    STATE_ENTERED = "state_entered"  # of a fulfilment, as all of these
+    STATE_OVERDUE = "state_overdue"
+    STATE_ESCALATED = "state_escalated"
+    EVENT_REFUSED = "event_refused"
+    STEP_UNRECORDED = "step_unrecorded"
+    FULFILMENT_STOPPED = "fulfilment_stopped"
     ENDED = "ended"
     SOURCE_ANSWERED = "source_answered"  # these four are of gatherings
     SOURCE_CORRECTED = "source_corrected"
@@ -116,6 +135,8 @@ class Step(Recorded):
         default=None, description="What confirmed it beside the session it came from"
     )
     text: str = ""
+    state: str | None = Field(default=None, description="Of a fulfilment")
+    event: str | None = Field(default=None, description="By which it came there")
 
 
 class Notice(StrEnum):
@@ -139,6 +160,7 @@ class Notice(StrEnum):
     REFUSED = "refused"  # although the code was right
     VOTE_WITHDRAWN = "vote_withdrawn"
     OUTCOME = "outcome"
+    FULFILMENT = "fulfilment"  # its step says what happened
 
 
 class Waiting(Recorded):

@@ -241,6 +241,10 @@ class Progress(Recorded):
         default=False, description="Whether the response was, and can be tried again"
     )
     receipt_pending: bool = Field(default=False, description="True between the outcome and its receipt")
+    fulfilment: str | None = Field(
+        default=None, description="The instance that carries on with it, once it is approved"
+    )
+    handed_over: int = Field(default=0, description="How often the cards were handed over to that")
     verdicts: list[Verdict] = Field(default_factory=list, description="The last 100, newest last")
 
     @property

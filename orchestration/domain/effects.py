@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from pydantic import Field, JsonValue
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
 from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
+from orchestration.domain.policy import Policy
 from orchestration.domain.request import (
     ApprovalRequest,
     CardRef,
@@ -201,6 +203,58 @@ class DelegateChange(Recorded):
     )
     attempt: int = Field(default=1, ge=1)
     maybe_done: bool = Field(default=False, description="Whether an earlier try may have told them")
+
+
+class HandOverInput(Recorded):
+    """Input of `hand_over`: start the fulfilment of a request, or tell it how the request's card is now.
+
+    `card` is as the approval last had it, and `cards` are its copies. `approved` is the request and its outcome, as
+    others get them. A later `revision` says more than an earlier one.
+    """
+
+    request_id: str
+    salt: str
+    policy: Policy
+    request: ApprovalRequest
+    card: Card
+    cards: list[CardRef] = Field(default_factory=list)
+    approved: dict[str, JsonValue]
+    revision: int = Field(ge=1)
+    attempt: int = Field(ge=1)
+
+
+class StepCause(StrEnum):
+    """What brought a fulfilment into a state."""
+
+    APPROVED = "approved"
+    EVENT = "event"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+
+
+class RecordStepInput(Recorded):
+    """Input of `record_step`: a step of a fulfilment, as it goes on record.
+
+    The payload itself is in the hub alone: what goes on record is its salted digest, None without a payload.
+    """
+
+    request_id: str
+    nonce: str
+    fulfilment: str = Field(description="The ID of its instance")
+    number: int = Field(ge=1)
+    cause: StepCause
+    state: str
+    from_state: str | None = Field(
+        default=None, description="An entry of the records has a `previous` of its own"
+    )
+    event: str | None = None
+    delivery: str | None = Field(default=None, description="The ID that the sender gave the delivery")
+    actor: str | None = None
+    token: str | None = Field(default=None, description="The API token that made the address, or was used")
+    at: datetime
+    payload_digest: str | None = None
+    attempt: int = Field(ge=1)
 
 
 class Delivery(Recorded):

@@ -22,6 +22,7 @@ class OrchestrationName(StrEnum):
     OWED_ANSWER = "owed_answer"
     GATHERING = "gathering"
     RECONCILE_GATHERING = "reconcile_gathering"
+    FULFILMENT = "fulfilment"
 
 
 class EntityName(StrEnum):
@@ -49,6 +50,10 @@ class EventName(StrEnum):
     ANSWER_TOLD = "AnswerTold"
     GATHERING_ANSWERED = "GatheringAnswered"
     GATHERING_WITHDRAWN = "GatheringWithdrawn"
+    FULFILMENT_EVENT = "FulfilmentEvent"
+    FULFILMENT_CANCELLED = "FulfilmentCancelled"
+    FULFILMENT_RETRY = "FulfilmentRetry"
+    FULFILMENT_HANDED_OVER = "FulfilmentHandedOver"
 
 
 class IdPrefix(StrEnum):
@@ -57,6 +62,7 @@ class IdPrefix(StrEnum):
     CHALLENGE = "challenge"
     RECONCILE = "reconcile"
     OWED_ANSWER = "owed-answer"
+    FULFILMENT = "fulfilment"
 
 
 # `reconcile` was called so before the first release.
@@ -64,6 +70,7 @@ _FORMER: Final = frozenset({"settle"})
 _ENTITY_MARK: Final = "@"
 _NONCE_SHOWN: Final = 8
 _CODE: Final = re.compile(rf"-sms-.{{{_NONCE_SHOWN}}}-\d+$")
+_FULFILMENT: Final = re.compile(rf"{IdPrefix.FULFILMENT}-(.+)-(.{{{_NONCE_SHOWN}}})")
 _PART: Final = ":"  # between the name of an event and whose it is
 
 
@@ -106,6 +113,17 @@ def is_own_id(instance_id: str) -> bool:
 def code_id(request_id: str, nonce: str, number: int) -> str:
     """The ID of the challenge whose code confirms something on that start of a request: the `number`th of them."""
     return f"{request_id}-sms-{nonce[:_NONCE_SHOWN]}-{number}"
+
+
+def fulfilment_id(request_id: str, nonce: str) -> str:
+    """The ID of the instance that carries on with that start of a request once it is approved."""
+    return f"{IdPrefix.FULFILMENT}-{request_id}-{nonce[:_NONCE_SHOWN]}"
+
+
+def fulfilled_request(instance_id: str) -> tuple[str, str] | None:
+    """The request, and the beginning of its nonce, that an ID of `fulfilment_id` is made of; None for another ID."""
+    found = _FULFILMENT.fullmatch(instance_id)
+    return (found[1], found[2]) if found else None
 
 
 def is_own_event(name: str) -> bool:

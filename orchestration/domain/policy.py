@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PlainValidator,
     model_validator,
 )
 
 from orchestration.domain import decidability
+from orchestration.domain.actions import Action, Actions
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
-from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
+from orchestration.domain.fulfilment import Fulfilment
+from orchestration.domain.guards import guard_faults
+from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId
 from orchestration.domain.matching import Demand
-from orchestration.domain.request import ApprovalRequest, Duration, EventFormat, Recorded, Status, to_json
+from orchestration.domain.request import ApprovalRequest, Duration, Recorded, Status, to_json
 
 
 class OnTimeout(StrEnum):
@@ -105,48 +106,6 @@ class Escalation(Recorded):
     timeout: Duration
 
 
-class Action(Recorded):
-    """What an outcome does: exactly one of `post`, `notify` and `activity`."""
-
-    post: str | None = Field(
-        default=None, pattern=r"^https?://[^\s]+$", max_length=500, description="POST JSON there"
-    )
-    format: EventFormat | None = Field(
-        default=None, description="How the outcome is written in a POST; `standard` without it"
-    )
-    notify: RecipientId | None = None
-    activity: str | None = Field(
-        default=None, min_length=1, max_length=100, description="The name of an installed action"
-    )
-
-    @model_validator(mode="after")
-    def _one_of_three(self) -> Self:
-        if sum(part is not None for part in (self.post, self.notify, self.activity)) != 1:
-            raise ValueError("an action has exactly one of post, notify and activity")
-        if self.format is not None and self.post is None:
-            raise ValueError("format says how a post is written; this action has none")
-        return self
-
-    @property
-    def label(self) -> str:
-        """What it is called where its result is told. Of an address only the host: its path may be a secret."""
-        if self.post is not None:
-            return _host(self.post)
-        return self.activity or self.notify or ""
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "the system"
-    except ValueError:
-        return "the system"
-
-
-def _listed(value: object) -> object:
-    """One action may be written without its list."""
-    return [value] if isinstance(value, dict) else value
-
-
 Ending = Literal[
     Status.APPROVED,
     Status.AUTO_APPROVED,
@@ -187,9 +146,8 @@ class Policy(Recorded):
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
-    on: dict[Ending, Annotated[list[Action], BeforeValidator(_listed), Field(max_length=5)]] = Field(
-        default_factory=dict
-    )
+    on: dict[Ending, Actions] = Field(default_factory=dict)
+    fulfilment: Fulfilment | None = Field(default=None, description="What follows once it is approved")
     edits_retried_for: Duration = timedelta(days=3)
     actions_retried_for: Duration = timedelta(days=1)
 
@@ -199,6 +157,24 @@ class Policy(Recorded):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def fulfilment_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """What is wrong with its fulfilment: each place within it, and a sentence without a full stop."""
+        if self.fulfilment is None:
+            return
+        yield from self.fulfilment.faults(self.owner)
+        required = [field.name for field in self.fields if field.required]
+        known = {"amount": self.require_amount, "currency": self.currency is not None}
+        for place, guard in self.fulfilment.guards():
+            for part, words in guard_faults(guard, required, **known):
+                yield (*place, part), words
+
+    def actions(self) -> Iterator[tuple[tuple[str | int, ...], list[Action]]]:
+        """What its outcomes and the states after them do, and the place of each list within the policy."""
+        for ending, actions in self.on.items():
+            yield ("on", str(ending)), actions
+        for number, state in enumerate(self.fulfilment.states if self.fulfilment else ()):
+            yield ("fulfilment", "states", number, "on_enter"), state.on_enter
 
     def digest(self) -> str:
         """SHA-256 (hex) over canonical JSON of what was written: what is left at its default is left out.

@@ -65,6 +65,11 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for key, policy in book.policies.items()
             for fault in policy.impossible(enrolled=book.enrolled())
         ]
+        faults += [
+            (("policies", key, "fulfilment", *place), words)
+            for key, policy in book.policies.items()
+            for place, words in policy.fulfilment_faults()
+        ]
         faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)

@@ -30,6 +30,7 @@ SMS_CHALLENGE: Final = OrchestrationName.SMS_CHALLENGE
 OWED_ANSWER: Final = OrchestrationName.OWED_ANSWER
 GATHERING: Final = OrchestrationName.GATHERING
 RECONCILE_GATHERING: Final = OrchestrationName.RECONCILE_GATHERING
+FULFILMENT: Final = OrchestrationName.FULFILMENT
 PERSON: Final = EntityName.PERSON
 WORKLIST: Final = EntityName.WORKLIST
 PHONE: Final = EntityName.PHONE

@@ -161,6 +161,22 @@ class Outbox(Generic[Item, Result]):
         else:
             queue.append(item)
 
+    def withdraw(self, unwanted: Callable[[Item], bool]) -> None:
+        """Takes out the items that nobody wants any more, but for those that are under way."""
+        for key, lane in self._lanes.items():
+            if not lane.queue:
+                continue
+            first, *others = lane.queue
+            kept = [item for item in others if not unwanted(item)]
+            if key in self._running or not unwanted(first):
+                lane.queue = [first, *kept]
+                continue
+            lane.queue = kept
+            lane.attempt, lane.maybe_done, lane.since, lane.late = 0, False, None, False
+            lane.not_before = None
+            if (pause := self._pausing.pop(key, None)) is not None:
+                pause.cancel()
+
     def look_now(self, lane: str) -> None:
         """Has the lane not wait any longer, where it is not known whether its first item was done."""
         found = self._lanes.get(lane)

@@ -26,6 +26,9 @@ from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import HELD_CALL, PERSON, PHONE, ROSTER, VERSION, WORKLIST, Outcome
+from orchestration.fulfilment.activities import FulfilmentActivities
+from orchestration.fulfilment.models import FulfilmentInput, FulfilmentProgress
+from orchestration.fulfilment.workflow import fulfilment
 from orchestration.gathering.activities import GatheringActivities
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.workflow import gathering
@@ -41,13 +44,14 @@ from orchestration.reconcile.workflow import reconcile
 from orchestration.replicas.roster import roster
 
 
-def register(
+def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     worker: TaskHubGrpcWorker,
     activities: ApprovalActivities,
     outcome_activities: OutcomeActivities,
     people: PeopleActivities,
     askers: AskerActivities,
     answers: AnswerActivities,
+    fulfilments: FulfilmentActivities,
     challenges: ChallengeActivities | None = None,
     gatherings: GatheringActivities | None = None,
 ) -> None:
@@ -57,6 +61,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
+    _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
@@ -96,6 +101,8 @@ def register(
         outcome_activities.send_callback,
         askers.notify_instance,
         askers.read_outcome,
+        fulfilments.hand_over,
+        fulfilments.record_step,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

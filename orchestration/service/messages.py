@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, CodeResult, Trouble
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.request import EscalationCause, LevelState, Status
+from orchestration.fulfilment.models import FulfilmentReason, FulfilmentVerdict
 
 ENDED = {
     Status.APPROVED: "approved",
@@ -20,6 +21,24 @@ ENDED = {
 WHY_ESCALATED = {
     EscalationCause.SILENCE: "Nobody decided it in time",
     EscalationCause.TOO_FEW_LEFT: "Too few people were left who may decide it",
+}
+
+# What became of an event, or of a cancellation, after an approval.
+FULFILMENT_SENTENCES = {
+    FulfilmentReason.MOVED: "It is now {state}.",
+    FulfilmentReason.WAITS: "It came early and waits for its state. It is {state} now.",
+    FulfilmentReason.DUPLICATE: "That delivery was taken before. It counts once.",
+    FulfilmentReason.CONDITION_FAILED: "It moved nothing: in the state {state} it needs {needs}.",
+    FulfilmentReason.UNKNOWN_EVENT: "The policy declares no such event.",
+    FulfilmentReason.TOO_LATE: "It is {state} now, and no state that can still come awaits this event.",
+    FulfilmentReason.TOO_MANY: "Too many events wait for their state already. Send it again later.",
+    FulfilmentReason.ENDED: "It is over: {state}.",
+    FulfilmentReason.NOT_THE_OWNER: "Only the owner of what follows the approval may call it off. Nothing changed.",
+    FulfilmentReason.NOT_HERE: "In the state {state} it cannot be called off. Nothing changed.",
+    FulfilmentReason.NOT_IN_CHARGE: "Only the owner of what follows the approval may do that. Nothing changed.",
+    FulfilmentReason.RETRIED: "It is being tried again. The thread under the card will say how it went.",
+    FulfilmentReason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
+    FulfilmentReason.NO_ANSWER_YET: "It is recorded, and not yet handled.",
 }
 
 SENTENCES = {
@@ -177,3 +196,8 @@ def typed_code(progress: ChallengeProgress, answer: CodeResult | None) -> str:
     if answer is None and progress.status is ChallengeStatus.WAITING:
         return NOT_YET_CHECKED
     return unconfirmed(progress.trouble) if progress.trouble else CODE_ENDED
+
+
+def fulfilment_sentence(verdict: FulfilmentVerdict) -> str:
+    """What whoever raised an event after an approval, or called it off, is told."""
+    return FULFILMENT_SENTENCES[verdict.reason].format(state=verdict.state, needs=verdict.needs)

@@ -40,12 +40,13 @@ from orchestration.domain.errors import (
     UnknownRequestError,
     WrongStateError,
 )
-from orchestration.domain.names import is_entity, is_own_event, is_own_orchestration
-from orchestration.domain.request import APPROVAL, GATHERING, RECONCILE, Outcome, Status
+from orchestration.domain.names import fulfilment_id, is_entity, is_own_event, is_own_orchestration
+from orchestration.domain.request import APPROVAL, FULFILMENT, GATHERING, RECONCILE, Outcome, Status
 from orchestration.gathering.state import GatheringInput
 from orchestration.ports import Records
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.calls import named, ours, translated, within_budget
+from orchestration.service.fulfilment_starts import stopped_id
 from orchestration.service.sweep import RECONCILERS, reconcile_id
 
 PAGES_LOOKED_THROUGH: Final = 20
@@ -144,10 +145,17 @@ class Operations:
             return await within_budget(self._client.get_orchestration_history(instance_id))
 
     async def whole_history(self, progress: Progress) -> list[HistoryEvent]:
-        """An approval's history, and that of its `reconcile` if it was stopped. Raises `UnknownRequestError`."""
+        """An approval's history, with those of its `reconcile` if it was stopped, and of its fulfilment.
+
+        Raises `UnknownRequestError`.
+        """
         events = await self._own_history(progress.request_id, APPROVAL)
         with suppress(UnknownRequestError):
             events += await self._own_history(reconcile_id(progress.request_id, progress.nonce), RECONCILE)
+        if progress.fulfilment is not None:
+            for instance_id in (progress.fulfilment, stopped_id(progress.fulfilment)):
+                with suppress(UnknownRequestError):
+                    events += await self._own_history(instance_id, FULFILMENT)
         return events
 
     async def _own_history(self, instance_id: str, orchestration: str) -> list[HistoryEvent]:
@@ -257,20 +265,38 @@ class Operations:
         if state.name not in RECONCILERS:
             return
         # One that somebody started with what is no request has no card, and so nothing to reconcile.
-        with translated(), suppress(ValidationError):
+        with translated(), suppress(ValidationError, UnknownRequestError):
             await within_budget(RECONCILERS[state.name](self._client, state))
 
     async def purge(self, instance_id: str, by: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten.
 
+        With an approval goes what followed it, unless that is still under way.
+
         Each approval among them has its tombstone in the records before that, which says `by` whom. Raises
         `RecordsUnavailableError` where that is not possible, and `UnknownRequestError`.
         """
-        for request_id, nonce in await self._ended_approvals(instance_id):
+        purged = await self._ended_approvals(instance_id)
+        for request_id, nonce in purged:
             await asyncio.to_thread(self._records.purged, request_id, nonce, by)
         with translated(named):
             result = await within_budget(self._client.purge_orchestration(instance_id))
-        return int(result.deleted_instance_count)
+        deleted = int(result.deleted_instance_count)
+        for request_id, nonce in purged:
+            deleted += await self._purge_fulfilment(fulfilment_id(request_id, nonce))
+        return deleted
+
+    async def _purge_fulfilment(self, instance_id: str) -> int:
+        """How many instances that were: it, and the one that said that it was stopped."""
+        deleted = 0
+        for one in (instance_id, stopped_id(instance_id)):
+            with suppress(UnknownRequestError):
+                state = await self.instance(one)
+                if state.name == FULFILMENT and state.runtime_status in OVER:
+                    with translated(named):
+                        result = await within_budget(self._client.purge_orchestration(one))
+                    deleted += int(result.deleted_instance_count)
+        return deleted
 
     async def _ended_approvals(self, instance_id: str) -> list[tuple[str, str]]:
         """Each approval, with its nonce, that goes with the instance when that is purged: itself, or what it asked."""

@@ -21,6 +21,7 @@ from orchestration.domain.errors import HubUnavailableError
 from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import (
     APPROVAL,
+    FULFILMENT,
     GATHERING,
     RECONCILE,
     RECONCILE_GATHERING,
@@ -31,6 +32,7 @@ from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.status import STOPPED, gathering_progress_of
 from orchestration.reconcile.gathering import ReconcileGatheringInput
 from orchestration.reconcile.workflow import ReconcileInput
+from orchestration.service.fulfilment_starts import start_saying_stopped
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ async def _start_reconciling_gathering(client: AsyncTaskHubGrpcClient, state: Or
 RECONCILERS: Final[Mapping[str, Callable[[AsyncTaskHubGrpcClient, OrchestrationState], Awaitable[bool]]]] = {
     APPROVAL: start_reconciling,
     GATHERING: _start_reconciling_gathering,
+    FULFILMENT: start_saying_stopped,
 }
 
 
@@ -153,7 +156,7 @@ class ReconcileSweep:
             return False
         try:
             started = await RECONCILERS[state.name](self._client, state)
-        except grpc.RpcError:
+        except (grpc.RpcError, HubUnavailableError):
             raise
         except Exception:
             log.exception("%s ended as %s and cannot be reconciled", instance_id, state.runtime_status.name)

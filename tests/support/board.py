@@ -13,8 +13,10 @@ from orchestration.domain.cards import Card, Step
 from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
+    HandOverInput,
     NotifyInstanceInput,
     ReadOutcomeInput,
+    RecordStepInput,
     RemoveCopiesInput,
     RunActionInput,
     SendCallbackInput,
@@ -187,6 +189,16 @@ class NoAnswers:
 
     def find(self, owed: OwedAnswer) -> str:
         raise AssertionError(owed)
+
+
+class NoFulfilments:
+    """Begins nothing, and puts nothing on record."""
+
+    def hand_over(self, given: HandOverInput) -> str:
+        raise NotImplementedError
+
+    def record_step(self, given: RecordStepInput) -> None:
+        raise NotImplementedError
 
 
 class NoAskers:

@@ -27,6 +27,7 @@ from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import PERSON, ApprovalRequest, Choice, Identity, Outcome, RemarkKind, Via
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.gathering.activities import GatheringActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
@@ -38,8 +39,9 @@ from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.request_ids import RequestIds
-from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones, never_run
+from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments, never_run
 from tests.support.book import CORE as BOOK
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
@@ -249,6 +251,7 @@ async def opened(
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client, lambda _: False)),
         AnswerActivities(HubAnswers(service, challenges), board),
+        FulfilmentActivities(HubFulfilments(client), NoFulfilments()),
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()

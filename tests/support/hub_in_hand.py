@@ -25,6 +25,7 @@ from orchestration.domain.commands import Progress
 from orchestration.domain.effects import NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, Identity
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.connect import Connection
@@ -34,7 +35,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoFulfilments, never_run
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -84,6 +85,7 @@ class HubInHand:
             PeopleActivities(self.board),
             AskerActivities(_Nobody()),
             AnswerActivities(NoAnswers(), self.board),
+            FulfilmentActivities(NoFulfilments(), NoFulfilments()),
             ChallengeActivities(self.codes, self.phones, self.phones, self.phones),
         )
         self.client = SealingInterceptor(keys, OURS)

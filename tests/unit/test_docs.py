@@ -26,6 +26,7 @@ from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.gatherings import GatheringRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
@@ -37,10 +38,11 @@ from bot.outbound.signing import callback_secret
 from bot.security.secrets import Secrets
 from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
+from orchestration.domain.actions import Action
 from orchestration.domain.commands import Reason
 from orchestration.domain.names import EntityName, EventName, OrchestrationName
 from orchestration.domain.people import EnrolledPerson
-from orchestration.domain.policy import Action, Escalation, FieldSpec, Level, Policy
+from orchestration.domain.policy import Escalation, FieldSpec, Level, Policy
 from orchestration.domain.request import Status
 from tests.support import ROOT
 
@@ -246,11 +248,12 @@ def test_the_timeline_page_has_every_kind() -> None:
 def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
     nothing: Any = None  # listing endpoints needs nothing of what serves them
     rooms: list[Any] = [
-        ApprovalRoutes(nothing, nothing, nothing),
         CallRoutes(nothing, nothing),
         ChallengeRoutes(nothing),
-        HookRoutes(nothing, nothing, nothing, nothing),
+        HookRoutes(nothing, nothing, nothing, nothing, nothing),
         GatheringRoutes(nothing, nothing, nothing, nothing),
+        ApprovalRoutes(nothing, nothing, nothing, nothing),
+        FulfilmentRoutes(nothing),
         ManagementRoutes(nothing, nothing),
         InstancesRoutes(nothing, nothing),
         EntityRoutes(nothing),

@@ -13,6 +13,7 @@ from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
+from bot.http.api.fulfilments import FulfilmentRoutes
 from bot.http.api.gatherings import GatheringRoutes
 from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
@@ -30,6 +31,7 @@ from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.entities import Entities
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
@@ -50,6 +52,7 @@ class ApiServices:
     inventory: SealInventory
     gatherings: GatheringService
     held_calls: HeldCalls
+    fulfilments: FulfilmentService
     challenges: ChallengeService | None = None
 
 
@@ -70,14 +73,15 @@ class Api:
         self.gatherings = services.gatherings
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
-        self._approvals = ApprovalRoutes(services.approvals, services.operations, urls)
+        self._approvals = ApprovalRoutes(services.approvals, services.operations, services.fulfilments, urls)
         addresses = AnswerAddresses(public_url, secrets)
         self._gathering_routes = GatheringRoutes(services.gatherings, services.operations, urls, addresses)
         docs = DocsRoutes(public_url)
         groups = (
             self._approvals,
             self._gathering_routes,
-            HookRoutes(services.operations, urls, services.gatherings, addresses),
+            HookRoutes(services.operations, services.fulfilments, urls, services.gatherings, addresses),
+            FulfilmentRoutes(services.fulfilments),
             CallRoutes(services.held_calls, urls),
             ManagementRoutes(services.operations, urls),
             InstancesRoutes(services.instances, urls),

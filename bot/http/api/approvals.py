@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
+from bot.http.api.approval_models import Approval, ApprovalPage
 from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key, kind_of_refusal
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
+from bot.http.api.fulfilment_models import FulfilmentView
 from bot.http.api.long_polling import LongPolling, is_final
 from bot.http.api.models import (
-    Approval,
     ApprovalListQuery,
-    ApprovalPage,
     ApprovalQuery,
     CommandResult,
     NewApproval,
@@ -28,8 +30,10 @@ from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
+from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import ApprovalRequest, Identity
 from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.operations import Operations, Wanted
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
@@ -40,9 +44,16 @@ _LOOKERS: Final = frozenset({READ, ADMIN, REQUEST, DECIDE_ANY})
 class ApprovalRoutes:
     """The endpoints, over the service."""
 
-    def __init__(self, service: ApprovalService, operations: Operations, urls: Urls) -> None:
+    def __init__(
+        self,
+        service: ApprovalService,
+        operations: Operations,
+        fulfilments: FulfilmentService,
+        urls: Urls,
+    ) -> None:
         self._service = service
         self._operations = operations
+        self._fulfilments = fulfilments
         self._urls = urls
         self.long_polling = LongPolling(self._look, is_final)
 
@@ -162,9 +173,9 @@ class ApprovalRoutes:
         request_id = await self._visible(call)
         progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
         if is_final(progress):
-            return json_response(Approval.of(progress))
+            return json_response(await self._approval(progress))
         headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
-        return json_response(Approval.of(progress), 202, headers)
+        return json_response(await self._approval(progress), 202, headers)
 
     async def timeline(self, call: ApiCall) -> web.Response:
         """Every step. For an approval that was stopped, also what `reconcile` did."""
@@ -190,7 +201,8 @@ class ApprovalRoutes:
             until=_aware(page.until),
         )
         found, following = await self._operations.page(wanted, limit=page.limit, token=page.after)
-        return json_response(ApprovalPage(items=[Approval.of(p) for p in found], next=following))
+        items = list(await asyncio.gather(*map(self._approval, found)))
+        return json_response(ApprovalPage(items=items, next=following))
 
     # ---- commands ----------------------------------------------------------------------------------------
 
@@ -242,6 +254,14 @@ class ApprovalRoutes:
             errors=[("comment", answered.message)] if verdict.reason is Reason.REASON_REQUIRED else (),
             verdict=answered.model_dump(mode="json"),
         )
+
+    async def _approval(self, progress: Progress) -> Approval:
+        """With where it stands after its approval. A fulfilment that was purged is not there any more."""
+        fulfilment = None
+        if progress.fulfilment is not None:
+            with suppress(UnknownRequestError):
+                fulfilment = FulfilmentView.of(await self._fulfilments.progress(progress.fulfilment))
+        return Approval.of(progress, fulfilment)
 
     # ---- what may be seen --------------------------------------------------------------------------------
 

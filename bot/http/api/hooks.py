@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
+from typing import Final
 
 from aiohttp import web
 
 from bot.http.api import json_text
 from bot.http.api.commands import KEY_HEADER, kind_of_refusal
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
+from bot.http.api.fulfilment_models import HookResult, hook_response
 from bot.http.api.models import Hook, NewHook
 from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
 from bot.security.answer_addresses import AnswerAddresses
 from bot.security.tokens import ADMIN
 from orchestration.domain.commands import Reason
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.operations import Operations
+
+# By which a sender says that it sends the same again: Standard Webhooks', and the one of the API.
+DELIVERY_HEADERS: Final = ("webhook-id", "Idempotency-Key")
+_DELIVERY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class HookRoutes:
     """Makes such addresses, and receives what is sent to them."""
 
     def __init__(
-        self, operations: Operations, urls: Urls, gatherings: GatheringService, addresses: AnswerAddresses
+        self,
+        operations: Operations,
+        fulfilments: FulfilmentService,
+        urls: Urls,
+        gatherings: GatheringService,
+        addresses: AnswerAddresses,
     ) -> None:
         self._operations = operations
+        self._fulfilments = fulfilments
         self._urls = urls
         self._gatherings = gatherings
         self._addresses = addresses
@@ -52,7 +66,10 @@ class HookRoutes:
                 self.receive,
                 "Raise that event; the body becomes its payload",
                 frozenset(),
-                {202: ResponseSpec("The event is on disk")},
+                {
+                    200: ResponseSpec("What became of the event of a fulfilment", HookResult),
+                    202: ResponseSpec("The event is on disk"),
+                },
                 ("unauthenticated", "forbidden", "not-found", "gone", "conflict"),
                 keyed=True,
                 any_body=True,
@@ -61,9 +78,13 @@ class HookRoutes:
         ]
 
     async def make(self, call: ApiCall) -> web.Response:
-        """Makes one for an instance of another orchestration, and an event that is none of Countersign's own."""
+        """Makes one for an event that a policy declares, or for one of an instance of another orchestration."""
         given = await call.body(NewHook)
-        await self._operations.check_event(given.instance_id, given.event_name)
+        target = await self._fulfilments.hook_target(given.instance_id, given.event_name)
+        if target is not None:
+            given = given.model_copy(update={"instance_id": target})
+        else:
+            await self._operations.check_event(given.instance_id, given.event_name)
         until = datetime.now(UTC) + given.expires_in
         url = self._urls.hook(call, given.instance_id, given.event_name, until)
         return json_response(Hook(url=url, expires_at=until), 201)
@@ -78,6 +99,11 @@ class HookRoutes:
         raw = await call.raw()
         is_json = call.request.content_type.endswith("json")
         payload = json_text.event(raw) if is_json else json_text.payload(raw.decode(errors="replace"))
+        verdict = await self._fulfilments.receive(
+            instance_id, name, _delivery_id(call, raw), payload, call.request.query.get("by")
+        )
+        if verdict is not None:
+            return hook_response(verdict)
         await self._operations.raise_event(instance_id, name, payload)
         return web.Response(status=202)
 
@@ -88,7 +114,7 @@ class HookRoutes:
         values = json_text.event(await call.raw())
         delivery = call.request.headers.get("webhook-id") or call.request.headers.get(KEY_HEADER)
         ticket = await self._gatherings.answer_of_system(
-            instance_id, name, values, nonce=nonce, command_id=_delivery_id(name, delivery)
+            instance_id, name, values, nonce=nonce, command_id=_answer_id(name, delivery)
         )
         verdict = await self._gatherings.verdict(ticket)
         if verdict.accepted or verdict.reason is Reason.NO_ANSWER_YET:
@@ -97,6 +123,17 @@ class HookRoutes:
         raise Problem("gone" if gone else kind_of_refusal(verdict.reason), gathering_sentence(verdict))
 
 
-def _delivery_id(event: str, delivery: str | None) -> str | None:
+def _answer_id(event: str, delivery: str | None) -> str | None:
     """The same for a delivery that comes again; None where the sender gives it no ID."""
     return hashlib.sha256(f"{event}\0{delivery}".encode()).hexdigest() if delivery else None
+
+
+def _delivery_id(call: ApiCall, raw: bytes) -> str:
+    """What the sender calls the delivery; where it says nothing, the same body is the same delivery."""
+    for name in DELIVERY_HEADERS:
+        given = call.request.headers.get(name)
+        if given is not None:
+            if not _DELIVERY.fullmatch(given):
+                raise Problem("invalid", errors=[(name, "must be 1 to 200 visible ASCII characters")])
+            return given
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"

@@ -8,8 +8,8 @@ from typing import Any, Final
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from bot.http.api import json_text
+from bot.http.api.approval_models import Approval
 from bot.http.api.hidden_addresses import text_without_paths, without_paths
-from bot.http.api.models import Approval
 from orchestration.approval.status import OVER, progress_of
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.names import is_own_orchestration

@@ -18,19 +18,16 @@ from pydantic import (
 
 from bot.slack.ids import PERSON
 from orchestration.domain.amounts import Number, currency_apart
-from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.request import (
-    ActionState,
     CallbackUrl,
     Choice,
     Digest,
     Duration,
     EventFormat,
-    LevelState,
     Model,
     Nonce,
     Notified,
-    Outcome,
     RemarkKind,
     Status,
 )
@@ -228,50 +225,6 @@ class CommandResult(BaseModel):
             message=sentence(verdict),
             ended_as=verdict.ended_as,
         )
-
-
-class Approval(BaseModel):
-    """Where a request stands, and how it ended."""
-
-    id: str
-    status: Status
-    policy: str
-    title: str
-    requester: str
-    asked_at: datetime
-    nonce: str = Field(description="Which start of the request this is. A decision names it")
-    digest: str = Field(description="SHA-256 of what is asked. A decision names it")
-    round: int
-    deadline: datetime | None
-    levels: list[LevelState]
-    actions: list[ActionState]
-    outcome: Outcome | None
-
-    @classmethod
-    def of(cls, progress: Progress) -> Approval:
-        """From the core's progress, without what only Slack and the service need."""
-        return cls(
-            id=progress.request_id,
-            status=progress.status,
-            policy=progress.policy,
-            title=progress.title,
-            requester=progress.requester,
-            asked_at=progress.asked_at,
-            nonce=progress.nonce,
-            digest=progress.digest,
-            round=progress.round,
-            deadline=progress.deadline,
-            levels=progress.levels,
-            actions=progress.actions,
-            outcome=progress.outcome,
-        )
-
-
-class ApprovalPage(BaseModel):
-    """A page. It may be shorter than asked for, even empty, and still have a `next`."""
-
-    items: list[Approval]
-    next: str | None = Field(description="Send it as `after` for what follows; null at the end")
 
 
 class Started(BaseModel):

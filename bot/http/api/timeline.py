@@ -15,7 +15,7 @@ from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import COMMANDS, Command, Verdict, command_id_of
 from orchestration.domain.inert import in_quotes
 from orchestration.domain.names import EventName
-from orchestration.domain.request import SMS_CHALLENGE
+from orchestration.domain.request import FULFILMENT, SMS_CHALLENGE
 from orchestration.service.messages import sentence, why_not
 
 _Scheduled = past.TaskScheduledEvent | past.SubOrchestrationInstanceCreatedEvent
@@ -58,6 +58,8 @@ _ACTIVITIES: Final = {
     "send_callback": "Callback delivered",
     "notify_instance": "Orchestration told",
     "take_policy": "Policy taken",
+    "hand_over": "Handed over to the fulfilment",
+    "record_step": "Step put on record",
 }
 
 
@@ -123,6 +125,12 @@ def _entry(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of event
 
 def _started(event: past.ExecutionStartedEvent, at: datetime) -> TimelineEntry | None:
     given = _json(event.input)
+    if event.name == FULFILMENT and given.get("record") is None:
+        return TimelineEntry(at=at, kind="fulfilment", text="What follows the approval begins")
+    if event.name == FULFILMENT:
+        return TimelineEntry(
+            at=at, kind="continued", text="Earlier steps are summed up in the state of what follows"
+        )
     if "progress" in given:
         return TimelineEntry(at=at, kind="reconcile", text="Making the cards say how it ended")
     request = given.get("request", {})
@@ -224,6 +232,8 @@ def _event(
     if event.name == EventName.SMS_UNDELIVERED:
         why = f"{UNDELIVERED}{why_not(str(payload.get('trouble')))}"
         return TimelineEntry(at=at, kind="code_undelivered", text=why)
+    if event.name == EventName.FULFILMENT_EVENT:
+        return TimelineEntry(at=at, kind="event", text=f"{payload.get('name')} received")
     if model is None:
         return TimelineEntry(at=at, kind="event", text=f"{event.name} received")
     actor = payload.get("actor")

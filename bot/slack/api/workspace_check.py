@@ -80,8 +80,10 @@ def _parts(policy: Policy) -> Iterator[tuple[str, list[str | None]]]:
         )
     yield "delegates", [*policy.delegates]
     yield "owner", [policy.owner]
-    for status, actions in policy.on.items():
-        yield f"on.{status}", [action.notify for action in actions]
+    if policy.fulfilment:
+        yield "fulfilment", [policy.fulfilment.owner, *policy.fulfilment.escalate_to]
+    for place, actions in policy.actions():
+        yield ".".join(map(str, place)), [action.notify for action in actions]
 
 
 def _parts_of_gathering(policy: GatheringPolicy) -> Iterator[tuple[str, str]]:

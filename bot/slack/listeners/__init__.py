@@ -23,6 +23,7 @@ from bot.slack.listeners.subcommands import Subcommands
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
 
 
@@ -32,6 +33,7 @@ class ListenerServices:
 
     approvals: ApprovalService
     gatherings: GatheringService
+    fulfilments: FulfilmentService
     owed: OwedAnswers
     challenges: ChallengeService | None = None
 
@@ -58,7 +60,7 @@ def register(
     subcommands = Subcommands(approvals, gatherings, prechecks, home_publisher)
     asks = AskStarter(approvals, gatherings, app.client, time, pulse)
     commands.register(app, subcommands, asks)
-    actions.register(app, approvals, prechecks)
+    actions.register(app, approvals, services.fulfilments, prechecks)
     views.register(app, approvals, asks)
     gathering_listeners.register(app, gatherings)
     home.register(app, subcommands)

@@ -17,20 +17,27 @@ from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import FORMS, answer_form, open_form, redraw, reject_form, say, show_details
-from bot.slack.listeners.verdicts import answer_press
+from bot.slack.listeners.verdicts import answer_press, answer_words
 from bot.slack.messages import cards, notices
 from bot.slack.views import details
 from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
+from orchestration.domain.names import fulfilment_id
 from orchestration.domain.request import Choice
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.fulfilments import FulfilmentService
+from orchestration.service.messages import fulfilment_sentence
 
+VERDICT_WITHIN: Final = 1.0  # seconds; Slack waits three for all of it
 TRYING_AGAIN: Final = "It is being tried again; the thread under the card will say how it went."
 
 
-def register(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None:
+def register(
+    app: AsyncApp, service: ApprovalService, fulfilments: FulfilmentService, prechecks: Prechecks
+) -> None:
     """Registers what can be pressed. A card's two buttons are in Details too, and do the same there."""
     _card(app, service, prechecks)
     _messages(app, service, prechecks)
+    _fulfilment(app, fulfilments)
     _chooser(app, service)
     _links(app)
 
@@ -89,6 +96,18 @@ def _messages(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> 
             card.instance_id, interaction.actor, shown=card.identity, command_id=interaction.id
         )
         await answer_press(interaction, service, ticket, TRYING_AGAIN)
+
+
+def _fulfilment(app: AsyncApp, fulfilments: FulfilmentService) -> None:
+    @app.action({"block_id": notices.NOTICE, "action_id": notices.RETRY_FULFILMENT})
+    @answered
+    async def retry(interaction: Interaction) -> None:
+        """It is on disk before the words are said, which may be that it is not handled yet."""
+        card = target.of_click(interaction.body)
+        # Of the start that the message was about: after a purge the same ID may be another request.
+        instance_id = fulfilment_id(card.instance_id, card.identity.nonce)
+        verdict = await fulfilments.retry(instance_id, interaction.actor, within=VERDICT_WITHIN)
+        await answer_words(interaction, fulfilment_sentence(verdict))
 
 
 def _links(app: AsyncApp) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
+from bot.slack.messages.fulfilment import progress_line
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
@@ -153,6 +154,8 @@ def _ended(card: Card) -> list[Json]:
     if card.ended_at:
         result += DOT + when(card.ended_at)
     lines = [_subject(card, DOT, strong=True), result]
+    if card.fulfilment is not None:
+        lines.append(progress_line(card.fulfilment))
     if why := quoted(card.comments, REASON, lines=6, room=1800) or safe(card.reason, REASON, room=1800):
         lines.append(why)
     done = within(map(_action, card.actions), "\n", 2800)

@@ -11,6 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input import away, grammar
 from bot.slack.input.target import Target
+from bot.slack.messages.fulfilment import step_notice
 from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
 from orchestration.domain.effects import DelegateChange, SendMessageInput
@@ -21,6 +22,7 @@ from orchestration.service.messages import refused_though_confirmed, unconfirmed
 
 ANSWER: Final = "answer"
 RETRY: Final = "retry"
+RETRY_FULFILMENT: Final = "retry_fulfilment"
 NOTICE: Final = "notice"
 
 SENTENCES: Final = {
@@ -109,6 +111,14 @@ def _passed(tell: SendMessageInput, what: str) -> str:
 def _outcome(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
     asked_by = f"Asked for by {mention(tell.card.requester)}."
     return NoticeMessage(_how_it_stands(tell.card, what, f"{asked_by} {_link(tell, links)}"))
+
+
+def _fulfilment(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    said = step_notice(tell.step, what) if tell.step else what
+    text = f"{said} {_link(tell, links)}".rstrip()
+    if tell.step and tell.step.kind is StepKind.ACTION_FAILED:
+        return _pressable(text, tell.card, RETRY_FULFILMENT, "Try again", None)
+    return NoticeMessage(text)
 
 
 def _question(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
@@ -322,6 +332,7 @@ def _what(title: str, amount: Decimal | None, currency: str | None) -> str:
 _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, str]], NoticeMessage]]] = {
     Notice.PROGRESS: _progress,
     Notice.OUTCOME: _outcome,
+    Notice.FULFILMENT: _fulfilment,
     Notice.QUESTION: _question,
     Notice.ANSWER: _answer,
     Notice.ASKED: _asked,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from bot.slack.messages.fulfilment import step_line
 from bot.slack.messages.status_labels import (
     CALLED,
     DOT,
@@ -158,6 +159,12 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.REFUSED: lambda step: (
         f"{NO} {_who(step)} confirmed by code, but it does not count; I told them why"
     ),
+    StepKind.STATE_ENTERED: step_line,
+    StepKind.STATE_OVERDUE: step_line,
+    StepKind.STATE_ESCALATED: step_line,
+    StepKind.EVENT_REFUSED: step_line,
+    StepKind.STEP_UNRECORDED: step_line,
+    StepKind.FULFILMENT_STOPPED: step_line,
     StepKind.ENDED: _ended,
     StepKind.SOURCE_ANSWERED: _source_answered,
     StepKind.SOURCE_CORRECTED: _source_answered,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.cli.summary import standing
-from bot.http.api.models import Approval
+from bot.http.api.approval_models import Approval
 from bot.http.pages.page import Viewer, record_page
 from bot.http.pages.record import RequestRecord
 from bot.slack.messages.cards import render

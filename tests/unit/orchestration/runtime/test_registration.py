@@ -19,11 +19,20 @@ from orchestration.domain.names import (
     is_own_orchestration,
     nudge_of,
 )
+from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
+from tests.support.board import (
+    Board,
+    BoardActions,
+    BoardPhones,
+    NoAnswers,
+    NoAskers,
+    NoFulfilments,
+    never_run,
+)
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -36,6 +45,7 @@ def registered() -> TaskHubGrpcWorker:
         PeopleActivities(board, phones, phones),
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
+        FulfilmentActivities(NoFulfilments(), NoFulfilments()),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
     )

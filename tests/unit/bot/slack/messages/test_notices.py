@@ -90,6 +90,39 @@ LINES = [
         "✗ <@U0ADA> confirmed by code, but it does not count; I told them why",
     ),
     (
+        step(StepKind.STATE_ENTERED, state="Paid", event="PaymentReceived"),
+        "→ *Paid*: PaymentReceived came in",
+    ),
+    (step(StepKind.STATE_ENTERED, state="Created", event="approved"), "→ *Created*: it was approved"),
+    (step(StepKind.STATE_ENTERED, state="Off", event="timeout"), "→ *Off*: the time was up"),
+    (
+        step(StepKind.STATE_ENTERED, state="Off", event="cancelled", actor="U0FIN"),
+        "→ *Off*: <@U0FIN> called it off",
+    ),
+    (
+        step(StepKind.EVENT_REFUSED, state="Created", event="Paid", text="it needs amount to be <1>"),
+        "✗ Paid moved nothing in *Created*: it needs amount to be &lt;1&gt;",
+    ),
+    (
+        step(StepKind.STATE_OVERDUE, state="Paid", people=["U0FIN"]),
+        "*Paid* takes longer than it may. Reminded <@U0FIN>",
+    ),
+    (
+        step(StepKind.STATE_ESCALATED, state="Paid", people=["C0ESCALATIONS", "U0DIRK"]),
+        "→ *Paid* still takes too long. Told <#C0ESCALATIONS> <@U0DIRK>",
+    ),
+    (
+        step(StepKind.STEP_UNRECORDED, state="Paid", text="Another step 2 of this request is on record."),
+        (
+            "✗ *Paid* could not be put on record, so nothing was set going: "
+            "Another step 2 of this request is on record."
+        ),
+    ),
+    (
+        step(StepKind.FULFILMENT_STOPPED, state="Paid", status=Status.TERMINATED),
+        "– Stopped by an operator in *Paid*. No event moves it any more",
+    ),
+    (
         step(StepKind.ENDED, actor="U0ADA", status=Status.REJECTED, text="No."),
         "✗ *Rejected* by <@U0ADA>:\n> No.",
     ),

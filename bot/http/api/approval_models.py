@@ -1,0 +1,59 @@
+"""What programs see of an approval."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from bot.http.api.fulfilment_models import FulfilmentView
+from orchestration.domain.commands import Progress
+from orchestration.domain.request import ActionState, LevelState, Outcome, Status
+
+
+class Approval(BaseModel):
+    """Where a request stands, and how it ended."""
+
+    id: str
+    status: Status
+    policy: str
+    title: str
+    requester: str
+    asked_at: datetime
+    nonce: str = Field(description="Which start of the request this is. A decision names it")
+    digest: str = Field(description="SHA-256 of what is asked. A decision names it")
+    round: int
+    deadline: datetime | None
+    levels: list[LevelState]
+    actions: list[ActionState]
+    outcome: Outcome | None
+    fulfilment: FulfilmentView | None = Field(
+        description="Where it stands after its approval, if anything follows"
+    )
+
+    @classmethod
+    def of(cls, progress: Progress, fulfilment: FulfilmentView | None = None) -> Approval:
+        """From the core's progress, without what only Slack and the service need."""
+        return cls(
+            id=progress.request_id,
+            status=progress.status,
+            policy=progress.policy,
+            title=progress.title,
+            requester=progress.requester,
+            asked_at=progress.asked_at,
+            nonce=progress.nonce,
+            digest=progress.digest,
+            round=progress.round,
+            deadline=progress.deadline,
+            levels=progress.levels,
+            actions=progress.actions,
+            outcome=progress.outcome,
+            fulfilment=fulfilment,
+        )
+
+
+class ApprovalPage(BaseModel):
+    """A page. It may be shorter than asked for, even empty, and still have a `next`."""
+
+    items: list[Approval]
+    next: str | None = Field(description="Send it as `after` for what follows; null at the end")

@@ -1,0 +1,1 @@
+"""The fulfilment workflow: what was approved goes on through states that signed events move."""

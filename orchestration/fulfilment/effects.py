@@ -1,0 +1,271 @@
+"""The effects of a fulfilment: a step goes on record, then its actions run; card, thread and people are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from durabletask.task import OrchestrationContext
+from pydantic import BaseModel
+
+from orchestration.approval.outbox_items import EditCard, PostReply, RemoveCopies, SendMessage
+from orchestration.approval.posts import COPIES_AFTER, MESSAGES_RETRIED_FOR
+from orchestration.domain.cards import Notice, Step, StepKind
+from orchestration.domain.effects import Delivery, StepCause
+from orchestration.domain.fulfilment import FulfilmentState
+from orchestration.domain.request import ActionState, CardRef
+from orchestration.durable.outbox import Outbox
+from orchestration.fulfilment import activity_inputs
+from orchestration.fulfilment.activity_inputs import FulfilmentInputs
+from orchestration.fulfilment.models import (
+    EntryAction,
+    FulfilmentItem,
+    FulfilmentStep,
+    HookDelivery,
+    RecordStep,
+    RunEntryAction,
+)
+
+log = logging.getLogger(__name__)
+
+RECORDS_RETRIED_FOR: Final = timedelta(
+    days=366
+)  # a full disk is freed by somebody, and then everything goes on
+FIRST_NUMBER: Final = 1_000_000  # of its lines in the thread: those of the approval count from 1
+ANSWER_KEPT: Final = 300
+ACTIONS_KEPT: Final = 20
+
+
+class FulfilmentEffects:
+    """Hears of what happens, and puts what is to be done into the outbox. `inputs` knows what is true now."""
+
+    def __init__(
+        self,
+        ctx: OrchestrationContext,
+        inputs: FulfilmentInputs,
+        owner: str | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._inputs = inputs
+        self._record = inputs.record
+        self._owner = owner
+        self._now = now
+        self._log = ctx.create_replay_safe_logger(log)
+        self.outbox: Outbox[FulfilmentItem, Delivery] = Outbox(ctx, now, self._record.lanes, self, Delivery)
+
+    # ---- what happened -----------------------------------------------------------------------------------
+
+    def entered(self, step: FulfilmentStep, state: FulfilmentState) -> None:
+        """A state was entered: it goes on record, and everybody sees it. Its actions run once it is on record."""
+        self._put_on_record(step)
+        self.refresh_cards()
+        said = self._reply(
+            StepKind.STATE_ENTERED,
+            state=state.name,
+            event=step.event or (None if step.cause is StepCause.EVENT else step.cause.value),
+            actor=step.actor,
+        )
+        if state.final is not None:
+            self._tell(self._inputs.given.request.requester, said)
+
+    def refused(self, delivery: HookDelivery, why: str) -> None:
+        """An event of the policy moved nothing: its owner has to know."""
+        said = self._reply(
+            StepKind.EVENT_REFUSED, state=self._record.state, event=delivery.name, text=why[:ANSWER_KEPT]
+        )
+        self._tell(self.in_charge(), said)
+
+    def overdue(self, state: FulfilmentState) -> None:
+        """Its owner is reminded."""
+        self.refresh_cards()
+        owner = self.in_charge()
+        self._tell(owner, self._reply(StepKind.STATE_OVERDUE, state=state.name, people=[owner]))
+
+    def escalated(self, state: FulfilmentState) -> None:
+        """The others are told."""
+        fulfilment = self._inputs.given.policy.fulfilment
+        others = fulfilment.escalate_to if fulfilment else []
+        said = self._reply(StepKind.STATE_ESCALATED, state=state.name, people=list(others))
+        for other in others:
+            self._tell(other, said)
+
+    def stopped(self, step: FulfilmentStep) -> None:
+        """The instance was cut short: nothing moves it any more."""
+        self._put_on_record(step)
+        self.refresh_cards()
+        said = self._reply(StepKind.FULFILMENT_STOPPED, state=self._record.state, status=self._record.stopped)
+        for person in dict.fromkeys([self._inputs.given.request.requester, self.in_charge()]):
+            self._tell(person, said)
+
+    def in_charge(self) -> str:
+        """The owner; without one, the requester."""
+        return self._owner or self._inputs.given.request.requester
+
+    # ---- cards, the thread, messages ---------------------------------------------------------------------
+
+    def cards_changed(self) -> None:
+        """The approval has handed over what its cards say: they are drawn anew, and lines that waited follow."""
+        self.refresh_cards()
+        if self._inputs.given.cards:
+            held, self._record.held = self._record.held, []
+            for step in held:
+                self._put_reply(step)
+
+    def refresh_cards(self) -> None:
+        """Has every posted copy edited to what is true now."""
+        for ref in self._inputs.given.cards:
+            item = EditCard(ref=ref, give_up=self._inputs.given.policy.edits_retried_for)
+            self.outbox.put(f"card:{ref.round}:{ref.ts}", item)
+
+    def _reply(self, kind: StepKind, **what: Any) -> Step:
+        self._record.numbers += 1
+        number = FIRST_NUMBER + self._record.numbers
+        step = Step.model_validate({"number": number, "kind": kind, "at": self._now(), **what})
+        if self._inputs.given.cards:
+            self._put_reply(step)
+        else:
+            self._record.held = [*self._record.held, step]
+        return step
+
+    def _put_reply(self, step: Step) -> None:
+        self.outbox.put("post_reply", PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR))
+
+    def _tell(self, user: str, step: Step) -> None:
+        message = SendMessage(
+            message_id=f"fulfilment:{step.number}",
+            user=user,
+            notice=Notice.FULFILMENT,
+            step=step,
+            give_up=MESSAGES_RETRIED_FOR,
+        )
+        self.outbox.put(f"send_message:{user}", message)
+
+    # ---- the records, and what follows -------------------------------------------------------------------
+
+    def _put_on_record(self, step: FulfilmentStep) -> None:
+        self.outbox.put("record_step", RecordStep(number=step.number, give_up=RECORDS_RETRIED_FOR))
+
+    def _recorded(self, number: int) -> None:
+        """Nothing goes out before it is on record; then the actions of its state run."""
+        self._mark(number)
+        step = self._inputs.step(number)
+        state = self._inputs.state_of(step)
+        if step is None or state is None or step.cause is StepCause.STOPPED:
+            return
+        for index, action in enumerate(state.on_enter):
+            self._run(number, index, action.label)
+
+    def _run(self, step: int, index: int, label: str) -> None:
+        self._set_action(step, index, ActionState(label=label))
+        give_up = self._inputs.given.policy.actions_retried_for
+        item = RunEntryAction(step=step, index=index, give_up=give_up)
+        self.outbox.put(f"run_entry_action:{step}:{index}", item)
+
+    def retry_failed(self) -> bool:
+        """Does again what failed; False when nothing did."""
+        failed = [one for one in self._record.actions if one.state.status == "failed"]
+        for one in failed:
+            self._run(one.step, one.index, one.state.label)
+        if failed:
+            self.refresh_cards()
+        return bool(failed)
+
+    def _mark(self, number: int) -> None:
+        self._record.steps = [
+            step.model_copy(update={"on_record": True}) if step.number == number else step
+            for step in self._record.steps
+        ]
+
+    def _set_action(self, step: int, index: int, state: ActionState) -> None:
+        others = [one for one in self._record.actions if (one.step, one.index) != (step, index)]
+        self._record.actions = [*others, EntryAction(step=step, index=index, state=state)][-ACTIONS_KEPT:]
+
+    def _acted(self, item: RunEntryAction, status: str, answer: str) -> None:
+        action = self._inputs.action(item.step, item.index)
+        label = action.label if action else ""
+        said = answer[:ANSWER_KEPT]
+        self._set_action(item.step, item.index, ActionState(label=label, status=status, answer=said))
+        self.refresh_cards()
+        kind = StepKind.ACTION_DONE if status == "done" else StepKind.ACTION_FAILED
+        step = self._reply(kind, to=label, text=said)
+        if status == "failed":
+            patience = self._now() + self._inputs.given.policy.actions_retried_for
+            self._record.linger_until = max(patience, self._record.linger_until or patience)
+            self._tell(self.in_charge(), step)
+
+    # ---- running an item: the outbox asks ----------------------------------------------------------------
+
+    def build(self, item: FulfilmentItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
+        """The activity and its input, from what is true now."""
+        return self._inputs.build(item, attempt, maybe_done=maybe_done)
+
+    def done(self, item: FulfilmentItem, result: Delivery) -> None:
+        """It was done. What another try may have done too is looked for again."""
+        match item:
+            case RecordStep(number=number):
+                self._recorded(number)
+            case RunEntryAction():
+                self._acted(item, "done", result.answer)
+            case _:
+                pass
+        if result.unsure:
+            self._look_again(item)
+
+    def put_off(self, item: FulfilmentItem, attempt: int, problem: str, pause: timedelta) -> None:
+        """It is tried again later."""
+        self._log.info(
+            "%s: %s, try %d: %s; the next in %g s",
+            self._inputs.instance_id,
+            item.kind,
+            attempt,
+            problem,
+            pause.total_seconds(),
+        )
+
+    def late(self, item: FulfilmentItem, problem: str) -> None:
+        """Nobody waits for it."""
+
+    def failed(self, item: FulfilmentItem, problem: str) -> None:
+        """It will not be done."""
+        match item:
+            case RunEntryAction():
+                self._acted(item, "failed", problem)
+            case RecordStep():
+                said = self._reply(
+                    StepKind.STEP_UNRECORDED, state=self._record.state, text=problem[:ANSWER_KEPT]
+                )
+                self._tell(self.in_charge(), said)
+            case EditCard(ref=ref):
+                self._reply(StepKind.CARD_STALE, place=ref.channel, text=problem[:ANSWER_KEPT])
+            case _:
+                self._log.warning("%s: %s was given up: %s", self._inputs.instance_id, item.kind, problem)
+
+    def _look_again(self, item: FulfilmentItem) -> None:
+        """Of what more than one try may have posted, one copy stays."""
+        cards = self._inputs.given.cards
+        match item:
+            case PostReply(steps=steps) if cards:
+                self._remove_copies(cards[0].channel, ref=cards[0], steps=[step.number for step in steps])
+            case SendMessage(user=user, message_id=message_id):
+                self._remove_copies(user, message_id=message_id)
+            case RunEntryAction(step=step, index=index):
+                action = self._inputs.action(step, index)
+                if action is not None and action.notify is not None:
+                    self._remove_copies(action.notify, message_id=activity_inputs.message_id_of(item))
+            case _:
+                pass
+
+    def _remove_copies(
+        self,
+        place: str,
+        *,
+        ref: CardRef | None = None,
+        steps: list[int] | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        item = RemoveCopies(
+            place=place, ref=ref, steps=steps or [], message_id=message_id, give_up=MESSAGES_RETRIED_FOR
+        )
+        self.outbox.put(f"copies:{message_id or steps}:{place}", item, after=COPIES_AFTER)

@@ -1,0 +1,103 @@
+"""Starts fulfilments, and hands over to them: for the activities, which run on worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+
+from orchestration.approval.status import CUT_SHORT, OVER
+from orchestration.domain.effects import HandOverInput
+from orchestration.domain.errors import DeliveryError, HubUnavailableError
+from orchestration.domain.names import IdPrefix, fulfilment_id
+from orchestration.domain.request import FULFILMENT, VERSION
+from orchestration.fulfilment.models import (
+    EVENT_HANDED_OVER,
+    FulfilmentInput,
+    FulfilmentRecord,
+)
+from orchestration.fulfilment.progress import fulfilment_progress
+from orchestration.service.calls import ours, state_of, translated, within_budget
+
+STARTED: Final = "started"
+TOLD: Final = "told"
+OVER_BY_NOW: Final = "it is over"
+
+
+class HubFulfilments:
+    """See `Fulfilments`. Works in the event loop that it was made in."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def hand_over(self, given: HandOverInput) -> str:
+        """Raises `DeliveryError` where another program has the ID, and `HubUnavailableError`."""
+        work = self._hand_over(given)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
+            work.close()
+            raise HubUnavailableError from error
+
+    async def _hand_over(self, given: HandOverInput) -> str:
+        instance_id = fulfilment_id(given.request_id, given.card.nonce)
+        state = await state_of(self._client, instance_id, payloads=False)
+        if state is None:
+            if await _start(self._client, instance_id, FulfilmentInput(given=given)):
+                return STARTED
+            state = await state_of(self._client, instance_id, payloads=False)
+        if state is None or state.name != FULFILMENT:
+            raise DeliveryError(f"{instance_id} is an instance of another program on the task hub.")
+        if state.runtime_status in OVER:
+            return OVER_BY_NOW
+        with translated():
+            raising = self._client.raise_orchestration_event(instance_id, EVENT_HANDED_OVER, data=given)
+            await within_budget(raising)
+        return TOLD
+
+
+async def start_saying_stopped(client: AsyncTaskHubGrpcClient, state: OrchestrationState) -> bool:
+    """Has it said of a fulfilment that was cut short that it was; False where that was begun before, or is no use.
+
+    Raises `grpc.RpcError` or `HubUnavailableError`.
+    """
+    how = CUT_SHORT.get(state.runtime_status)
+    given = state.get_input(FulfilmentInput)
+    progress = fulfilment_progress(state)
+    if how is None or given is None or given.stopped is not None:
+        return False
+    record = FulfilmentRecord(
+        state=progress.state,
+        entered_at=progress.entered_at,
+        end=progress.end,
+        step_number=max([step.number for step in progress.steps], default=0),
+        steps=progress.steps,
+        actions=progress.actions,
+        numbers=progress.numbers,
+    )
+    known = given.given.model_copy(update={"cards": progress.cards or given.given.cards})
+    stopped = FulfilmentInput(given=known, record=record, stopped=how)
+    return await _start(client, stopped_id(state.instance_id), stopped)
+
+
+def stopped_id(instance_id: str) -> str:
+    """The instance that says of this fulfilment that it was cut short: its name sees to it that there is one."""
+    return f"{IdPrefix.RECONCILE}-{instance_id}"
+
+
+async def _start(client: AsyncTaskHubGrpcClient, instance_id: str, given: FulfilmentInput) -> bool:
+    """False where there is one of that ID."""
+    try:
+        await within_budget(
+            client.schedule_new_orchestration(
+                FULFILMENT, input=given, instance_id=instance_id, version=VERSION
+            )
+        )
+    except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+            return False
+        raise ours(error) from error
+    return True

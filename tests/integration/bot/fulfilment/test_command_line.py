@@ -1,0 +1,54 @@
+"""What follows an approval, on the command line: the diagram, where it stands, and calling it off."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
+
+from bot.cli.main import main
+from bot.records.chain import ENTRIES
+from tests.support import POLICIES, ROOT
+from tests.support.order_world import PAID, OrderWorld
+
+
+async def run(orders: OrderWorld, token: str, *arguments: str) -> tuple[int | None, str, str]:
+    environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": orders.url, "COUNTERSIGN_TOKEN": token}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *arguments, cwd=ROOT, env=environment, stdout=PIPE, stderr=PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_status_says_where_it_stands_and_its_owner_calls_it_off(orders: OrderWorld) -> None:
+    request_id = await orders.ordered()
+    code, out, _ = await run(orders, orders.admin, "status", request_id)
+    assert code == 0
+    assert out == f"{request_id} approved by U0ADA · Created, waiting for PaymentReceived or PaymentFailed\n"
+    code, _, err = await run(orders, orders.rita, "cancel", request_id, "--fulfilment")
+    assert code == 4
+    assert "Only the owner of what follows the approval may call it off" in err
+    code, out, _ = await run(orders, orders.owner, "cancel", request_id, "--fulfilment", "--reason", "Left")
+    assert (code, out) == (0, "It is now Cancelled.\n")
+    code, out, _ = await run(orders, orders.admin, "status", request_id)
+    assert out == f"{request_id} approved by U0ADA · Cancelled\n"
+
+
+async def test_an_auditor_finds_the_records_whole_with_every_step(orders: OrderWorld) -> None:
+    request_id = await orders.ordered()
+    await orders.send(request_id, "PaymentReceived", PAID)
+    await orders.state(request_id, "Paid")
+    [file] = (orders.data / "records").glob(f"*/{ENTRIES}")
+    assert file.read_text().count('"kind":"step"') == 2
+    assert "4200" not in file.read_text()
+    code, out, err = await run(orders, orders.admin, "audit", "verify", str(orders.data / "records"))
+    assert code == 0, out + err
+
+
+def test_a_diagram_of_what_follows() -> None:
+    file = str(POLICIES / "order.toml")
+    assert main(["policies", "show", "order", "--diagram", "--file", file]) == 0
+    assert main(["policies", "show", "orders", "--diagram", "--file", file]) == 4
+    assert main(["policies", "show", "deploy", "--diagram", "--file", str(POLICIES / "api.toml")]) == 4
