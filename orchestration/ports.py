@@ -16,6 +16,7 @@ from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
     NotifyInstanceInput,
+    PostPreviewInput,
     ReadOutcomeInput,
     RemoveCopiesInput,
     RunActionInput,
@@ -143,6 +144,18 @@ class Actions(Protocol):
 
         Returns a short answer for people.
         """
+        ...
+
+
+class Previews(Protocol):
+    """Shows the documents that are reviewed."""
+
+    def post_preview(self, preview: PostPreviewInput) -> None:
+        """Show the document in the thread of the card, if it is still the one that is reviewed."""
+        ...
+
+    def has_preview(self, preview: PostPreviewInput) -> bool:
+        """Whether it is shown there already; False also when there is no way to look."""
         ...
 
 

@@ -16,6 +16,7 @@ from orchestration.approval.outbox_items import (
     EditCard,
     NotifyInstance,
     PostCard,
+    PostPreview,
     RunAction,
     SendCallback,
     SendResponse,
@@ -112,6 +113,8 @@ class Effects(Posts):
                 self.card_stale(ref, problem)
             case RunAction(index=index):
                 self.outcome.acted(index, "failed", problem)
+            case PostPreview():
+                self.preview_failed(problem)
             case SignReceipt():
                 self.outcome.unsigned(problem)
             case SendCallback():

@@ -10,6 +10,7 @@ from orchestration.approval.record import Record
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
+from orchestration.domain.document_reviews import actions_of
 from orchestration.domain.policy import Action
 from orchestration.domain.request import Outcome
 from orchestration.domain.responses import PARTS
@@ -147,9 +148,7 @@ def response_parts(record: Record) -> dict[str, JsonValue]:
 
 def actions(record: Record) -> list[Action]:
     """What the policy has this outcome do."""
-    return next(
-        (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
-    )
+    return actions_of(record.policy, record.request, record.state.status)
 
 
 def refused(outcome: Outcome, given: ApprovalInput) -> Progress:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from orchestration.domain import decidability
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
+from orchestration.domain.documents import Documents
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.matching import Demand
 from orchestration.domain.request import ApprovalRequest, Duration, EventFormat, Recorded, Status, to_json
@@ -190,12 +191,16 @@ class Policy(Recorded):
     on: dict[Ending, Annotated[list[Action], BeforeValidator(_listed), Field(max_length=5)]] = Field(
         default_factory=dict
     )
+    documents: Documents | None = Field(
+        default=None, description="Which documents are reviewed; a policy with it is asked in no other way"
+    )
     edits_retried_for: Duration = timedelta(days=3)
     actions_retried_for: Duration = timedelta(days=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         faults = [*self._timeout_faults(), *self._field_faults()]
+        faults += self.documents.faults() if self.documents else []
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from orchestration.domain import documents
+from orchestration.domain.document_reviews import faults_of_reviews
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
@@ -60,6 +62,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for key, policy in book.policies.items()
             for fault in policy.impossible(enrolled=book.enrolled())
         ]
+        faults += faults_of_reviews(book.policies, book.enrolled())
         faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)
@@ -72,6 +75,8 @@ def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     for key, table in tables["policies"].items():
         if isinstance(table, dict) and "groups" in table:
             yield ("policies", key, "groups"), FORBIDDEN
+        if isinstance(table, dict):
+            yield from documents.file_faults(key, table)
         if (fault := policy_name_fault(key)) is not None:
             yield ("policies", key), fault
 
@@ -101,7 +106,7 @@ def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
     """Each policy knows its own name, and which of its IDs are those of groups."""
     policies: dict[str, Any] = tables["policies"]
     completed = {
-        key: {**table, "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
+        key: {**documents.completed(table), "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
         if isinstance(table, dict)
         else table
         for key, table in policies.items()

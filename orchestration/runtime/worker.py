@@ -14,6 +14,7 @@ from durabletask.worker import (
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
@@ -43,6 +44,7 @@ def register(
     askers: AskerActivities,
     answers: AnswerActivities,
     challenges: ChallengeActivities | None = None,
+    documents: DocumentActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -62,6 +64,8 @@ def register(
         worker.add_activity(challenges.alert_lock)
         worker.add_activity(challenges.alert_quota)
         worker.add_activity(challenges.alert_delivery)
+    if documents is not None:
+        worker.add_activity(documents.post_preview)
     for activity in (
         activities.post_card,
         activities.edit_card,

@@ -14,6 +14,7 @@ from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
     NotifyInstanceInput,
+    PostPreviewInput,
     ReadOutcomeInput,
     RemoveCopiesInput,
     RunActionInput,
@@ -197,6 +198,16 @@ class NoAskers:
 
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
         raise NotImplementedError
+
+
+class NoPreviews:
+    """For a world without documents."""
+
+    def post_preview(self, preview: PostPreviewInput) -> None:
+        raise AssertionError(preview)
+
+    def has_preview(self, preview: PostPreviewInput) -> bool:
+        raise AssertionError(preview)
 
 
 class BoardOutcomes:

@@ -102,7 +102,7 @@ def _chooser(app: AsyncApp, service: ApprovalService) -> None:
     @answered
     async def choose_policy(interaction: Interaction) -> None:
         origin = Origin.model_validate_json(interaction.view["private_metadata"])
-        form = ask_form(service.book().policies, read_ask_form(interaction.view), origin)
+        form = ask_form(service.book().askable(), read_ask_form(interaction.view), origin)
         try:
             await interaction.client.views_update(
                 view_id=interaction.view["id"], hash=interaction.view["hash"], view=form

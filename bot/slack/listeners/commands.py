@@ -23,7 +23,7 @@ def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
     @app.command(grammar.COMMAND)
     @answered
     async def request_approval(interaction: Interaction) -> None:
-        policies = service.book().policies
+        policies = service.book().askable()
         wish = grammar.parse(interaction.body.get("text") or "", policies)
         if isinstance(wish, Subcommand):
             try:

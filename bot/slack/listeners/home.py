@@ -29,7 +29,7 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @app.action({"block_id": home.BUTTONS, "action_id": home.ASK})
     @answered
     async def ask(interaction: Interaction) -> None:
-        policies = service.book().policies
+        policies = service.book().askable()
         draft = Draft(policy=next(iter(policies)) if len(policies) == 1 else None)
         await interaction.client.views_open(
             trigger_id=interaction.body["trigger_id"], view=ask_form(policies, draft, Origin())

@@ -28,7 +28,7 @@ def _asking(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
     @app.view(ASK)
     @answered
     async def ask(interaction: Interaction) -> None:
-        policies = service.book().policies
+        policies = service.book().askable()
         try:
             request = to_request(
                 read_ask_form(interaction.view),

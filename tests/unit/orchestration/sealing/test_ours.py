@@ -6,13 +6,14 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.approval.document_activities import DocumentActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, NoPreviews, never_run
 from tests.support.core_world import outcome_activities
 
 
@@ -26,6 +27,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
+        DocumentActivities(NoPreviews(), may_have_run=never_run),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

@@ -1,0 +1,126 @@
+"""A folder of documents: from the file that somebody puts there to the file that is published, and what comes between."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from bot.simulator.control.person import ActionRefusedError
+from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, Shelf, request_of, sha256
+from tests.support.world import read
+
+
+async def test_a_document_is_shown_approved_and_published(shelf: Shelf) -> None:
+    shelf.put("contract.pdf")
+    card = await shelf.card("Review contract.pdf")
+    shown = read(card)
+    for part in (sha256(FIRST), f"{len(FIRST)} bytes", "application/pdf", f"{shelf.inbox}/contract.pdf"):
+        assert part in shown
+    progress = await shelf.service.status(request_of(card))
+    assert progress.deadline is not None
+    assert round((progress.deadline - progress.asked_at).total_seconds() / 3600) == 72
+    await shelf.eventually(lambda: len(shelf.files_under(card)) == 1)
+    [title] = shelf.files_under(card)
+    assert title.startswith("contract.pdf (SHA-256 ")
+    assert sha256(FIRST)[:16] in title
+
+    await shelf.press("U0ADA", card)
+    await shelf.says(request_of(card), "Approved", f"Published as {shelf.published}/contract.pdf")
+    assert (shelf.published / "contract.pdf").read_bytes() == FIRST
+    assert os.listdir(shelf.inbox) == os.listdir(shelf.archived) == []
+    assert os.listdir(shelf.published) == ["contract.pdf"]
+
+
+async def test_what_is_rejected_withdrawn_or_not_answered_is_archived(shelf: Shelf) -> None:
+    for name in ("no.pdf", "back.pdf", "silence.pdf"):
+        shelf.put(name, name.encode())
+    no, back, silence = [await shelf.card(f"Review {name}") for name in ("no.pdf", "back.pdf", "silence.pdf")]
+    await shelf.reject("U0FIN", no)
+    await shelf.person("U0RITA").command("C0DOCS", f"/request-approval cancel {request_of(back)} Too early")
+    await shelf.says(request_of(no), "Rejected", f"Archived as {shelf.archived}/no.pdf")
+    await shelf.says(request_of(back), "Too early", f"Archived as {shelf.archived}/back.pdf")
+    await shelf.skip(hours=72, minutes=1)
+    await shelf.says(request_of(silence), "Timed out", f"Archived as {shelf.archived}/silence.pdf")
+    assert sorted(os.listdir(shelf.archived)) == ["back.pdf", "no.pdf", "silence.pdf"]
+    assert os.listdir(shelf.inbox) == os.listdir(shelf.published) == []
+
+
+async def test_a_changed_document_gets_a_new_review_and_the_old_one_says_so(shelf: Shelf) -> None:
+    path = shelf.put("contract.pdf")
+    old = await shelf.card("Review contract.pdf", sha256(FIRST))
+    path.write_bytes(SECOND)
+    new = await shelf.card("Review contract.pdf", sha256(SECOND))
+    assert request_of(new) != request_of(old)
+    said = await shelf.says(request_of(old), "contract.pdf was changed", request_of(new))
+    assert "Withdrawn" in said
+    with pytest.raises(ActionRefusedError):
+        await shelf.press("U0ADA", old)
+    await shelf.press("U0ADA", new)
+    await shelf.says(request_of(new), f"Published as {shelf.published}/contract.pdf")
+    assert (shelf.published / "contract.pdf").read_bytes() == SECOND
+    assert os.listdir(shelf.archived) == []
+
+
+async def test_nothing_else_than_what_was_reviewed_is_published(shelf: Shelf) -> None:
+    """Somebody changes the document in the moment of the approval, before the next look at the place."""
+    shelf.write(shelf.policies.read_text().replace('look_every = "PT0.05S"', 'look_every = "1h"'))
+    await shelf.stop()
+    await shelf.start()
+    path = shelf.put("late.pdf")
+    await asyncio.sleep(0.3)
+    shelf.write(shelf.policies.read_text().replace('look_every = "1h"', 'look_every = "PT0.05S"'))
+    card = await shelf.card("Review late.pdf")
+    shelf.write(shelf.policies.read_text().replace('look_every = "PT0.05S"', 'look_every = "1h"'))
+    await asyncio.sleep(0.3)
+    path.write_bytes(SECOND)
+    await shelf.press("U0ADA", card)
+    await shelf.says(request_of(card), "Failed: late.pdf was changed after it was asked for")
+    await shelf.eventually(lambda: any("late.pdf was changed" in one for one in shelf.direct_messages("U0DIRK")))
+    assert os.listdir(shelf.published) == []
+    assert path.read_bytes() == SECOND
+
+
+async def test_a_failed_move_is_told_to_the_owner_and_tried_again(shelf: Shelf) -> None:
+    shelf.put("contract.pdf")
+    card = await shelf.card("Review contract.pdf")
+    os.rename(shelf.published, shelf.published.with_name("away"))
+    await shelf.press("U0ADA", card)
+    await shelf.says(request_of(card), "Approved", "Failed", "there is no folder")
+    [told] = [one for one in shelf.direct_messages("U0DIRK") if "there is no folder" in one]
+    assert f"{shelf.published}; make it" in told
+    os.rename(shelf.published.with_name("away"), shelf.published)
+    [message] = [
+        one
+        for one in shelf.workspace.messages.in_channel("D0DIRK")
+        if "there is no folder" in read(one)
+    ]
+    await shelf.person("U0DIRK").click(message.channel, message.ts, "retry")
+    await shelf.says(request_of(card), f"Published as {shelf.published}/contract.pdf")
+    assert (shelf.published / "contract.pdf").read_bytes() == FIRST
+
+
+async def test_the_same_document_that_comes_back_is_reviewed_again(shelf: Shelf) -> None:
+    shelf.put("contract.pdf")
+    first = await shelf.card("Review contract.pdf")
+    await shelf.reject("U0ADA", first)
+    await shelf.says(request_of(first), "Archived as")
+    shelf.put("contract.pdf")
+    await shelf.eventually(lambda: len(shelf.cards()) == 2)
+    [second] = [card for card in shelf.cards() if request_of(card) != request_of(first)]
+    await shelf.press("U0ADA", second)
+    await shelf.says(request_of(second), "Published as")
+
+
+async def test_nobody_asks_for_a_review_but_the_place(shelf: Shelf) -> None:
+    """Else an approval could be asked for that moves what nobody put there."""
+    ada = shelf.person("U0ADA")
+    await ada.command("C0DOCS", "/request-approval contract Something")
+    await shelf.eventually(
+        lambda: any("There is no policy called" in read(one) for one in shelf.workspace.messages.in_channel(CHANNEL, "U0ADA"))
+    )
+    await ada.command("C0DOCS", "/request-approval")
+    view = await ada.wait_for_view("ask")
+    assert "Contracts" not in str(view)
+    assert shelf.cards() == []
