@@ -7,6 +7,7 @@ its review is found by its idempotency key.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,11 @@ class Seen:
 
 
 class SeenDocuments:
-    """Those of all places. For one thread at a time. Raises `sqlite3.Error`."""
+    """Those of all places. Safe to share between threads. Raises `sqlite3.Error`."""
 
     def __init__(self, data_dir: Path) -> None:
         """Makes the file anew where it is none of ours: nothing is lost with it."""
+        self._lock = threading.Lock()
         path = data_dir / FILE
         try:
             self._open(path)
@@ -60,28 +62,28 @@ class SeenDocuments:
         self._file.execute(_SCHEMA)
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file, once whoever uses it has done so."""
+        with self._lock:
+            self._file.close()
 
     def all(self, policy: str, place: str) -> dict[str, Seen]:
         """By name."""
-        rows = self._file.execute(
-            "SELECT name, size, stamp, sha256, request_id, ended FROM seen WHERE policy = ? AND place = ?",
-            (policy, place),
-        )
+        with self._lock:
+            rows = self._file.execute(
+                "SELECT name, size, stamp, sha256, request_id, ended FROM seen WHERE policy = ? AND place = ?",
+                (policy, place),
+            ).fetchall()
         return {row[0]: Seen(Entry(row[0], row[1], row[2]), row[3], row[4], bool(row[5])) for row in rows}
 
     def put(self, policy: str, place: str, seen: Seen) -> None:
         """Instead of what was known of that name."""
         entry = seen.entry
-        self._file.execute(
-            "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (policy, place, entry.name, entry.size, entry.stamp, seen.sha256, seen.request_id, seen.ended),
-        )
+        row = (policy, place, entry.name, entry.size, entry.stamp, seen.sha256, seen.request_id, seen.ended)
+        with self._lock:
+            self._file.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def forget(self, policy: str, place: str, names: Collection[str]) -> None:
         """They are not there any more."""
-        self._file.executemany(
-            "DELETE FROM seen WHERE policy = ? AND place = ? AND name = ?",
-            [(policy, place, name) for name in names],
-        )
+        rows = [(policy, place, name) for name in names]
+        with self._lock:
+            self._file.executemany("DELETE FROM seen WHERE policy = ? AND place = ? AND name = ?", rows)

@@ -21,7 +21,9 @@ _STAMPS: Final = (
     "last_modified",
     "mtime",
 )
-_NO_ENTRY: Final = frozenset({"NoCredentialsError", "ClientAuthenticationError"})  # of libraries that may be missing
+_NO_ENTRY: Final = frozenset(
+    {"NoCredentialsError", "ClientAuthenticationError"}
+)  # of libraries that may be missing
 _NOT_ALLOWED: Final = "this server may not use {address}; check its credentials and rights ({error})"
 
 
@@ -124,7 +126,9 @@ class Store:
         try:
             self._files.info(bucket)
         except FileNotFoundError as error:
-            raise PlaceError(f"{self.address}: there is no {bucket}; make it, or correct the address") from error
+            raise PlaceError(
+                f"{self.address}: there is no {bucket}; make it, or correct the address"
+            ) from error
         except Exception as error:
             self._refuse(error)
             raise

@@ -134,7 +134,9 @@ class WatchedPlace:
         """Once: what is wrong with them is better known before a review is approved."""
         for name in ("published", "archived"):
             address = getattr(self.documents, name)
-            if (words := await asyncio.to_thread(lambda where: open_place(where).fault(), address)) is not None:
+            if (
+                words := await asyncio.to_thread(lambda where: open_place(where).fault(), address)
+            ) is not None:
                 self._say(logging.ERROR, words, name)
         self._targets_checked = True
 

@@ -54,7 +54,9 @@ class Shelf(World):
     """A world with a place for documents, and where they go."""
 
     def __init__(self, data: Path, *more: str) -> None:
-        self.inbox, self.published, self.archived = (data / name for name in ("inbox", "published", "archived"))
+        self.inbox, self.published, self.archived = (
+            data / name for name in ("inbox", "published", "archived")
+        )
         for folder in (self.inbox, self.published, self.archived):
             folder.mkdir()
         bot = data / "bot"
@@ -85,7 +87,7 @@ class Shelf(World):
     async def reject(self, user: str, card: Message, why: str = "Not like this.") -> None:
         person = self.person(user)
         await person.click(card.channel, card.ts, "reject")
-        await person.submit(await person.wait_for_view("reject"), {"comment": why})
+        await person.submit(await person.wait_for_view("reject_reason"), {"reason": why})
 
     async def says(self, request_id: str, *words: str) -> str:
         """What the card says, once it says these words."""
