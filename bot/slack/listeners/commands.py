@@ -31,6 +31,9 @@ def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
             except InvalidRequestError as error:
                 await interaction.reply(str(error))
             return
+        if not policies:
+            await interaction.reply(grammar.NOTHING_TO_ASK)
+            return
         if isinstance(wish, AskAtOnce):
             try:
                 request = to_request(

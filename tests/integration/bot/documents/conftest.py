@@ -19,6 +19,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def names(folder: Path) -> list[str]:
+    """What lies in it."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def policy(place: object, published: object, archived: object, *more: str) -> str:
     """A policy file with one policy for documents, and one that is asked."""
     return "\n".join(
@@ -106,4 +111,4 @@ async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
         yield found
 
 
-__all__ = ["CHANNEL", "FIRST", "SECOND", "Shelf", "policy", "request_of", "sha256"]
+__all__ = ["CHANNEL", "FIRST", "SECOND", "Shelf", "names", "policy", "request_of", "sha256"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
+from pathlib import Path
 
 import pytest
 
+from bot.documents.reviews import Reviews
+from bot.documents.watcher import DocumentWatcher
 from bot.simulator.control.person import ActionRefusedError
-from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, Shelf, request_of, sha256
+from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, Shelf, names, request_of, sha256
 from tests.support.world import read
 
 
@@ -29,8 +31,8 @@ async def test_a_document_is_shown_approved_and_published(shelf: Shelf) -> None:
     await shelf.press("U0ADA", card)
     await shelf.says(request_of(card), "Approved", f"Published as {shelf.published}/contract.pdf")
     assert (shelf.published / "contract.pdf").read_bytes() == FIRST
-    assert os.listdir(shelf.inbox) == os.listdir(shelf.archived) == []
-    assert os.listdir(shelf.published) == ["contract.pdf"]
+    assert names(shelf.inbox) == names(shelf.archived) == []
+    assert names(shelf.published) == ["contract.pdf"]
 
 
 async def test_what_is_rejected_withdrawn_or_not_answered_is_archived(shelf: Shelf) -> None:
@@ -43,8 +45,8 @@ async def test_what_is_rejected_withdrawn_or_not_answered_is_archived(shelf: She
     await shelf.says(request_of(back), "Too early", f"Archived as {shelf.archived}/back.pdf")
     await shelf.skip(hours=72, minutes=1)
     await shelf.says(request_of(silence), "Timed out", f"Archived as {shelf.archived}/silence.pdf")
-    assert sorted(os.listdir(shelf.archived)) == ["back.pdf", "no.pdf", "silence.pdf"]
-    assert os.listdir(shelf.inbox) == os.listdir(shelf.published) == []
+    assert names(shelf.archived) == ["back.pdf", "no.pdf", "silence.pdf"]
+    assert names(shelf.inbox) == names(shelf.published) == []
 
 
 async def test_a_changed_document_gets_a_new_review_and_the_old_one_says_so(shelf: Shelf) -> None:
@@ -60,7 +62,7 @@ async def test_a_changed_document_gets_a_new_review_and_the_old_one_says_so(shel
     await shelf.press("U0ADA", new)
     await shelf.says(request_of(new), f"Published as {shelf.published}/contract.pdf")
     assert (shelf.published / "contract.pdf").read_bytes() == SECOND
-    assert os.listdir(shelf.archived) == []
+    assert names(shelf.archived) == []
 
 
 async def test_nothing_else_than_what_was_reviewed_is_published(shelf: Shelf) -> None:
@@ -80,19 +82,19 @@ async def test_nothing_else_than_what_was_reviewed_is_published(shelf: Shelf) ->
     await shelf.eventually(
         lambda: any("late.pdf was changed" in one for one in shelf.direct_messages("U0DIRK"))
     )
-    assert os.listdir(shelf.published) == []
+    assert names(shelf.published) == []
     assert path.read_bytes() == SECOND
 
 
 async def test_a_failed_move_is_told_to_the_owner_and_tried_again(shelf: Shelf) -> None:
     shelf.put("contract.pdf")
     card = await shelf.card("Review contract.pdf")
-    os.rename(shelf.published, shelf.published.with_name("away"))
+    shelf.published.rename(shelf.published.with_name("away"))
     await shelf.press("U0ADA", card)
     await shelf.says(request_of(card), "Approved", "Failed", "there is no folder")
     told = f"there is no folder {shelf.published}; make it"
     await shelf.eventually(lambda: any(told in one for one in shelf.direct_messages("U0DIRK")))
-    os.rename(shelf.published.with_name("away"), shelf.published)
+    shelf.published.with_name("away").rename(shelf.published)
     [message] = [one for one in shelf.workspace.messages.in_channel("D0DIRK") if told in read(one)]
     await shelf.person("U0DIRK").click(message.channel, message.ts, "retry")
     await shelf.says(request_of(card), f"Published as {shelf.published}/contract.pdf")
@@ -125,3 +127,62 @@ async def test_nobody_asks_for_a_review_but_the_place(shelf: Shelf) -> None:
     view = await ada.wait_for_view("ask")
     assert "Contracts" not in str(view)
     assert shelf.cards() == []
+
+
+async def test_a_bot_that_was_killed_goes_on_and_asks_nothing_twice(shelf: Shelf) -> None:
+    shelf.put("contract.pdf")
+    card = await shelf.card("Review contract.pdf")
+    await shelf.eventually(lambda: len(shelf.files_under(card)) == 1)
+    await shelf.rest()  # the approval is on disk, and nothing of what follows is done
+    await shelf.press("U0ADA", card)
+    await shelf.stop()
+    # As where it was killed between the copy and the removal; and what it had seen is lost as well.
+    (shelf.published / "contract.pdf").write_bytes(FIRST)
+    (shelf.data / "documents.sqlite").write_bytes(b"not a database")
+    await shelf.start()
+    await shelf.says(request_of(card), f"Published as {shelf.published}/contract.pdf")
+    assert names(shelf.published) == ["contract.pdf"]
+    assert names(shelf.inbox) == []
+    shelf.put("other.pdf", SECOND)
+    await shelf.card("Review other.pdf")
+    assert len(shelf.cards()) == 2
+
+
+async def test_two_bots_ask_for_one_review(shelf: Shelf, tmp_path: Path) -> None:
+    """The second one watches the same place on the same hub, with nothing on its own disk."""
+    second = DocumentWatcher(shelf.service.book, Reviews(shelf.service), tmp_path)
+    watching = asyncio.create_task(second.keep(0.02))
+    shelf.put("contract.pdf")
+    card = await shelf.card("Review contract.pdf")
+    await asyncio.sleep(0.5)
+    assert len(shelf.cards()) == 1
+    (shelf.inbox / "contract.pdf").write_bytes(SECOND)
+    new = await shelf.card("Review contract.pdf", sha256(SECOND))
+    await shelf.says(request_of(card), "was changed", request_of(new))
+    await asyncio.sleep(0.3)
+    assert len(shelf.cards()) == 2
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_where_the_file_cannot_be_shown_the_thread_says_why(tmp_path: Path) -> None:
+    async with Shelf(tmp_path) as shelf:
+        shelf.workspace.store.execute(
+            "DELETE FROM channel_member WHERE channel = ? AND person = ?", CHANNEL, "U0BOT"
+        )
+        shelf.put("contract.pdf")
+        card = await shelf.card("Review contract.pdf")
+        await shelf.eventually(lambda: any("cannot be shown here" in one for one in shelf.thread(card)))
+        assert any("invite it (not_in_channel)" in one for one in shelf.thread(card))
+
+
+async def test_more_documents_than_may_be_open_wait_in_their_place(tmp_path: Path) -> None:
+    async with Shelf(tmp_path, "open_at_once = 2", "preview = false") as shelf:
+        for number in range(4):
+            shelf.put(f"{number}.txt", str(number).encode())
+        await shelf.eventually(lambda: len(shelf.cards()) == 2)
+        await asyncio.sleep(0.4)
+        assert len(shelf.cards()) == 2
+        await shelf.press("U0ADA", shelf.cards()[0])
+        await shelf.eventually(lambda: len(shelf.cards()) == 3)
+        assert shelf.files_under(shelf.cards()[0]) == []

@@ -49,9 +49,8 @@ class Bucket:
 
 @pytest.fixture(scope="module", params=["s3", "az"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    with pytest.MonkeyPatch.context() as environment:
-        with (s3 if request.param == "s3" else blob)(environment) as files:
-            yield Bucket(files, request.param)
+    with pytest.MonkeyPatch.context() as environment, (s3 if request.param == "s3" else blob)(environment) as files:
+        yield Bucket(files, request.param)
 
 
 @pytest.fixture
