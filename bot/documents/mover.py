@@ -30,8 +30,14 @@ _LASTING: Final = frozenset(
     }
 )  # fmt: skip
 
-GONE: Final = "{name} is not in {place} any more, so it was not published. Put it back as it was reviewed, then try again."
-CHANGED: Final = "{name} was changed after it was asked for, so it was not published. What is there now gets a review of its own."
+GONE: Final = (
+    "{name} is not in {place} any more, so it was not published. Put it back as it was reviewed, then try "
+    "again."
+)
+CHANGED: Final = (
+    "{name} was changed after it was asked for, so it was not published. What is there now gets a review of "
+    "its own."
+)
 NOTHING_TO_ARCHIVE: Final = "{name} is not in {place} any more"
 LEFT: Final = "{name} was changed meanwhile; what is there now gets a review of its own"
 BLOCKED: Final = (

@@ -72,7 +72,16 @@ class DocumentWatcher:
 class WatchedPlace:
     """One place, for one policy."""
 
-    def __init__(self, policy: str, documents: Documents, reviews: Reviews, seen: SeenDocuments) -> None:
+    def __init__(
+        self,
+        policy: str,
+        documents: Documents,
+        reviews: Reviews,
+        seen: SeenDocuments,
+        opener: Callable[[str], DocumentPlace] = open_place,
+    ) -> None:
+        """`opener` gives the place of an address."""
+        self._open_place = opener
         self.documents = documents
         self._policy = policy
         self._reviews = reviews
@@ -104,7 +113,7 @@ class WatchedPlace:
 
     async def look(self) -> None:
         """Lists the place, asks for what is new or changed, and forgets what is not there any more."""
-        place = await asyncio.to_thread(open_place, self.documents.place)
+        place = await asyncio.to_thread(self._open_place, self.documents.place)
         if not self._targets_checked:
             await self._check_targets()
         found = await asyncio.to_thread(lambda: self._fit(place.entries()))
@@ -135,7 +144,7 @@ class WatchedPlace:
         for name in ("published", "archived"):
             address = getattr(self.documents, name)
             if (
-                words := await asyncio.to_thread(lambda where: open_place(where).fault(), address)
+                words := await asyncio.to_thread(lambda where: self._open_place(where).fault(), address)
             ) is not None:
                 self._say(logging.ERROR, words, name)
         self._targets_checked = True

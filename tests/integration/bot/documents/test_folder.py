@@ -1,4 +1,4 @@
-"""A folder of documents: from the file that somebody puts there to the file that is published, and what comes between."""
+"""A folder of documents: from the file that somebody puts there to the file that is published."""
 
 from __future__ import annotations
 

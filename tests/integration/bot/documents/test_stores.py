@@ -49,7 +49,10 @@ class Bucket:
 
 @pytest.fixture(scope="module", params=["s3", "az"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    with pytest.MonkeyPatch.context() as environment, (s3 if request.param == "s3" else blob)(environment) as files:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        (s3 if request.param == "s3" else blob)(environment) as files,
+    ):
         yield Bucket(files, request.param)
 
 
