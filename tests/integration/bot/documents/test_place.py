@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.main import main
 from bot.documents import names as naming
 from bot.documents.folder import Folder
 from bot.documents.mover import find, move
@@ -16,7 +17,7 @@ from bot.documents.place import DocumentChangedError, Entry
 from bot.documents.seen import FILE, Seen, SeenDocuments
 from orchestration.domain.documents import DocumentMove
 from orchestration.domain.errors import DeliveryError
-from tests.integration.bot.documents.conftest import FIRST, SECOND, names, sha256
+from tests.integration.bot.documents.conftest import FIRST, SECOND, names, policy, sha256
 
 
 @pytest.fixture
@@ -138,3 +139,22 @@ def test_what_was_seen_is_kept_and_a_broken_file_is_made_anew(tmp_path: Path) ->
 def test_the_type_is_that_of_the_name() -> None:
     given = {"a.pdf": "application/pdf", "a.md": "text/markdown", "a.tar.gz": naming.UNKNOWN_TYPE}
     assert {name: naming.media_type(name) for name in given} == given
+
+
+def test_policies_check_names_the_place_that_is_not_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder.parent / "policies.toml"
+    file.write_text(policy(folder, folder.parent / "published", folder.parent / "nowhere"))
+    assert main(["policies", "check", str(file)]) == 1
+    [told] = capsys.readouterr().err.splitlines()
+    line = next(
+        number for number, text in enumerate(file.read_text().splitlines(), 1) if text.startswith("archived")
+    )
+    where = folder.parent / "nowhere"
+    assert told == (
+        f"{file}:{line}: policies.contract.documents.archived: there is no folder {where}; make it, or correct its "
+        "path."
+    )
+    where.mkdir()
+    assert main(["policies", "check", str(file)]) == 0
