@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Final
 
 from bot.documents.names import is_document, is_plain
-from bot.documents.place import CHUNK, DocumentChangedError, Entry, PlaceError, Sink
+from bot.documents.place import CHUNK, DocumentChangedError, PlacedDocument, PlaceError, Sink
 
 # What a file system says that has no hard links.
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK})
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Folder:
+class DocumentFolder:
     """See `DocumentPlace`. Every name is looked up in the opened folder, so that no renamed parent leads elsewhere."""
 
     def __init__(self, path: str) -> None:
         self.address = path
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PlacedDocument]:
         """Read anew each time."""
         with self._opened() as folder, os.scandir(folder) as found:
             return [
@@ -35,12 +35,12 @@ class Folder:
                 if is_document(one.name) and (entry := _entry(one.name, folder)) is not None and entry.size
             ]
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> PlacedDocument | None:
         """A link, a folder or a pipe is no document."""
         with self._opened() as folder:
             return _entry(name, folder) if is_plain(name) else None
 
-    def read(self, entry: Entry, sink: Sink) -> str:
+    def read(self, entry: PlacedDocument, sink: Sink) -> str:
         """What is opened is looked at, and not what had the name a moment before."""
         sha256 = hashlib.sha256()
         with self._opened() as folder:
@@ -79,7 +79,7 @@ class Folder:
                     os.unlink(hidden, dir_fd=folder)
         return added
 
-    def remove(self, entry: Entry) -> bool:
+    def remove(self, entry: PlacedDocument) -> bool:
         """Between the last look and the removal there are microseconds in which a change would be lost."""
         with self._opened() as folder:
             there = _entry(entry.name, folder)
@@ -116,18 +116,18 @@ class Folder:
             os.close(folder)
 
 
-def _entry(name: str, folder: int) -> Entry | None:
+def _entry(name: str, folder: int) -> PlacedDocument | None:
     try:
         return _stamped(name, os.stat(name, dir_fd=folder, follow_symlinks=False))
     except FileNotFoundError:
         return None
 
 
-def _stamped(name: str, found: os.stat_result) -> Entry | None:
+def _stamped(name: str, found: os.stat_result) -> PlacedDocument | None:
     """Who writes a file can set its time back, but not that of its last change of any kind (ctime)."""
     if not stat.S_ISREG(found.st_mode):
         return None
-    return Entry(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}")
+    return PlacedDocument(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}")
 
 
 def _taken(name: str, folder: int) -> bool:

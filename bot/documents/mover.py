@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from bot.documents.names import beside
-from bot.documents.place import DocumentChangedError, DocumentPlace, Entry, PlaceError
+from bot.documents.place import DocumentChangedError, DocumentPlace, PlacedDocument, PlaceError
 from bot.documents.places import open_place
 from orchestration.domain.documents import DocumentMove, kept_name
 from orchestration.domain.effects import RunActionInput
@@ -99,7 +99,7 @@ def _move(order: DocumentMove) -> str:
     return _done(order, name)
 
 
-def find(place: DocumentPlace, name: str) -> Entry | None:
+def find(place: DocumentPlace, name: str) -> PlacedDocument | None:
     """The document that a request calls so. A request keeps names in Unicode form NFC; a place may have another."""
     found = place.entry(name)
     if found is not None:
@@ -107,7 +107,7 @@ def find(place: DocumentPlace, name: str) -> Entry | None:
     return next((entry for entry in place.entries() if kept_name(entry.name) == name), None)
 
 
-def _put(order: DocumentMove, entry: Entry, target: DocumentPlace, spool: Path) -> str:
+def _put(order: DocumentMove, entry: PlacedDocument, target: DocumentPlace, spool: Path) -> str:
     """Under its own name, or beside another document that has it. Nothing that is there is written over."""
     for name in (entry.name, beside(entry.name, order.sha256)):
         if target.add(name, spool) or _is(target, name, order.sha256, spool.stat().st_size):
@@ -153,7 +153,7 @@ def _is(place: DocumentPlace, name: str, sha256: str, size: int) -> bool:
     return entry is not None and entry.size == size and _sha256(place, entry) == sha256
 
 
-def _sha256(place: DocumentPlace, entry: Entry) -> str:
+def _sha256(place: DocumentPlace, entry: PlacedDocument) -> str:
     return place.read(entry, lambda _: None)
 
 

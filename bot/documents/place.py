@@ -27,7 +27,7 @@ class DocumentTooLargeError(CountersignError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlacedDocument:
     """A document, without having read it. As long as its `stamp` is the same, so is what it holds."""
 
     name: str
@@ -44,15 +44,15 @@ class DocumentPlace(Protocol):
 
     address: str
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PlacedDocument]:
         """All documents that lie in the place itself, without what is hidden, unfinished, empty or a link."""
         ...
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> PlacedDocument | None:
         """The document of that name; None where there is none."""
         ...
 
-    def read(self, entry: Entry, sink: Sink) -> str:
+    def read(self, entry: PlacedDocument, sink: Sink) -> str:
         """Hands all of the document to `sink`, in pieces, and returns its SHA-256 (hex).
 
         Raises `FileNotFoundError`, or `DocumentChangedError` where it is not the one of the entry any more.
@@ -63,7 +63,7 @@ class DocumentPlace(Protocol):
         """Copies the file at `path` there, all of it or nothing. False where something has that name already."""
         ...
 
-    def remove(self, entry: Entry) -> bool:
+    def remove(self, entry: PlacedDocument) -> bool:
         """Removes the document. False where it is another one by now, which stays."""
         ...
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bot.documents.folder import Folder
+from bot.documents.folder import DocumentFolder
 from bot.documents.place import DocumentPlace, PlaceError
-from bot.documents.store import Store
+from bot.documents.store import DocumentStore
 from orchestration.domain.documents import LOCAL_SCHEMES, path_of, scheme_of
 from orchestration.domain.policy import Policy
 
 
 def open_place(address: str) -> DocumentPlace:
     """The place of that address; nothing is looked for there yet. Raises `PlaceError`."""
-    return Folder(path_of(address)) if scheme_of(address) in LOCAL_SCHEMES else Store(address)
+    return DocumentFolder(path_of(address)) if scheme_of(address) in LOCAL_SCHEMES else DocumentStore(address)
 
 
 def faults(policies: Mapping[str, Policy]) -> Iterator[tuple[tuple[str, ...], str]]:

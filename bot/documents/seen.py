@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.documents.place import Entry
+from bot.documents.place import PlacedDocument
 
 FILE: Final = "documents.sqlite"
 _SCHEMA: Final = """
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS seen (
 class Seen:
     """A document as it was when its newest review was asked. `ended` says that nobody decides it any more."""
 
-    entry: Entry
+    entry: PlacedDocument
     sha256: str
     request_id: str
     ended: bool = False
@@ -73,7 +73,9 @@ class SeenDocuments:
                 "SELECT name, size, stamp, sha256, request_id, ended FROM seen WHERE policy = ? AND place = ?",
                 (policy, place),
             ).fetchall()
-        return {row[0]: Seen(Entry(row[0], row[1], row[2]), row[3], row[4], bool(row[5])) for row in rows}
+        return {
+            row[0]: Seen(PlacedDocument(row[0], row[1], row[2]), row[3], row[4], bool(row[5])) for row in rows
+        }
 
     def put(self, policy: str, place: str, seen: Seen) -> None:
         """Instead of what was known of that name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bot.documents.names import is_document, is_plain
-from bot.documents.place import CHUNK, DocumentChangedError, Entry, PlaceError, Sink
+from bot.documents.place import CHUNK, DocumentChangedError, PlacedDocument, PlaceError, Sink
 from bot.stores import StoreAddressError, open_store
 
 # By which the stores tell one content from the next; each has some of them.
@@ -27,7 +27,7 @@ _NO_ENTRY: Final = frozenset(
 _NOT_ALLOWED: Final = "this server may not use {address}; check its credentials and rights ({error})"
 
 
-class Store:
+class DocumentStore:
     """See `DocumentPlace`. A name holds no separator, so each is an object just under the address."""
 
     def __init__(self, address: str) -> None:
@@ -39,7 +39,7 @@ class Store:
             raise PlaceError(str(error)) from error
         self._root = root.rstrip("/")
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PlacedDocument]:
         """Read anew each time. A prefix that nothing has is an empty place."""
         return [
             entry
@@ -47,7 +47,7 @@ class Store:
             if (entry := self._stamped(info)) is not None and is_document(entry.name) and entry.size
         ]
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> PlacedDocument | None:
         """By one call."""
         if not is_plain(name):
             return None
@@ -57,7 +57,7 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def read(self, entry: Entry, sink: Sink) -> str:
+    def read(self, entry: PlacedDocument, sink: Sink) -> str:
         """The object is looked up before and after: its bytes may come by several calls."""
         sha256 = hashlib.sha256()
         if self._now(entry) != entry:
@@ -89,7 +89,7 @@ class Store:
             raise
         return True
 
-    def remove(self, entry: Entry) -> bool:
+    def remove(self, entry: PlacedDocument) -> bool:
         """Between the last look and the removal a change would be lost, unless the store keeps versions."""
         there = self.entry(entry.name)
         if there is not None and there != entry:
@@ -138,19 +138,19 @@ class Store:
         if isinstance(error, PermissionError) or type(error).__name__ in _NO_ENTRY:
             raise PlaceError(_NOT_ALLOWED.format(address=self.address, error=_words(error))) from error
 
-    def _now(self, entry: Entry) -> Entry | None:
+    def _now(self, entry: PlacedDocument) -> PlacedDocument | None:
         found = self.entry(entry.name)
         if found is None:
             raise FileNotFoundError(entry.name)
         return found
 
-    def _stamped(self, info: dict[str, Any]) -> Entry | None:
+    def _stamped(self, info: dict[str, Any]) -> PlacedDocument | None:
         path = str(info["name"]).rstrip("/")
         name = path.removeprefix(self._root).lstrip("/")
         if info.get("type") != "file" or not path.startswith(self._root) or not is_plain(name):
             return None
         stamp = "|".join(f"{key}={info[key]}" for key in _STAMPS if info.get(key) is not None)
-        return Entry(name, int(info.get("size") or 0), stamp or f"created={info.get('created')}")
+        return PlacedDocument(name, int(info.get("size") or 0), stamp or f"created={info.get('created')}")
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.documents import names
-from bot.documents.place import DocumentChangedError, DocumentPlace, Entry, PlaceError
+from bot.documents.place import DocumentChangedError, DocumentPlace, PlacedDocument, PlaceError
 from bot.documents.places import open_place
 from bot.documents.reviews import Reviews, was_moved
 from bot.documents.seen import FILE, Seen, SeenDocuments
@@ -88,7 +88,7 @@ class WatchedPlace:
         self._seen = seen
         self._due = time.monotonic()
         # When each document was first found as it is now, in seconds of the monotonic clock.
-        self._since: dict[Entry, float] = {}
+        self._since: dict[PlacedDocument, float] = {}
         self._said: dict[str, None] = {}
         self._targets_checked = False
 
@@ -161,7 +161,7 @@ class WatchedPlace:
             await self._keep(known[one.entry.name])
         return count
 
-    async def _ask(self, place: DocumentPlace, entry: Entry, before: Seen | None) -> bool:
+    async def _ask(self, place: DocumentPlace, entry: PlacedDocument, before: Seen | None) -> bool:
         """Reads the document and has it reviewed, where that is not done yet. Whether its review is open."""
         sha256 = await self._read(place, entry)
         if sha256 is None:
@@ -201,7 +201,7 @@ class WatchedPlace:
         progress = await self._reviews.status(before.request_id) if before.ended else None
         return progress is not None and was_moved(progress)
 
-    async def _read(self, place: DocumentPlace, entry: Entry) -> str | None:
+    async def _read(self, place: DocumentPlace, entry: PlacedDocument) -> str | None:
         """The SHA-256; None where it is being changed, or is gone."""
         try:
             return await asyncio.to_thread(place.read, entry, lambda _: None)
@@ -214,7 +214,7 @@ class WatchedPlace:
     async def _keep(self, seen: Seen) -> None:
         await asyncio.to_thread(self._seen.put, self._policy, self.documents.place, seen)
 
-    def _settled(self, found: Iterable[Entry]) -> list[Entry]:
+    def _settled(self, found: Iterable[PlacedDocument]) -> list[PlacedDocument]:
         """Those that have been as they are for long enough, the longest first."""
         now = time.monotonic()
         self._since = {one: self._since.get(one, now) for one in found}
@@ -223,11 +223,11 @@ class WatchedPlace:
             (one for one, since in self._since.items() if since <= old), key=lambda one: self._since[one]
         )
 
-    def _fit(self, found: list[Entry]) -> dict[str, Entry]:
+    def _fit(self, found: list[PlacedDocument]) -> dict[str, PlacedDocument]:
         """By name, those that can be reviewed. Of the others the log says why not, once."""
         kept = {one.name: kept_name(one.name) for one in found}
         times = Counter(kept.values())
-        fit: dict[str, Entry] = {}
+        fit: dict[str, PlacedDocument] = {}
         for one in found:
             name = kept[one.name]
             if name is None:
@@ -240,7 +240,7 @@ class WatchedPlace:
                 fit[one.name] = one
         return fit
 
-    def _say_of(self, entry: Entry, why: str) -> None:
+    def _say_of(self, entry: PlacedDocument, why: str) -> None:
         words = f"document {entry.name!r} is not reviewed: {why}; rename it, or take it away"
         self._say(
             logging.WARNING, words.replace("rename it, or", "raise that, or") if "larger" in why else words

@@ -11,9 +11,9 @@ import pytest
 
 from bot.cli.main import main
 from bot.documents import names as naming
-from bot.documents.folder import Folder
+from bot.documents.folder import DocumentFolder
 from bot.documents.mover import find, move
-from bot.documents.place import DocumentChangedError, Entry
+from bot.documents.place import DocumentChangedError, PlacedDocument
 from bot.documents.seen import FILE, Seen, SeenDocuments
 from orchestration.domain.documents import DocumentMove
 from orchestration.domain.errors import DeliveryError
@@ -48,7 +48,7 @@ def test_links_pipes_folders_and_unfinished_files_are_no_documents(folder: Path)
         (folder / name).write_bytes(FIRST)
     (folder / "empty.txt").touch()
     (folder / "real.txt").write_bytes(FIRST)
-    place = Folder(str(folder))
+    place = DocumentFolder(str(folder))
     assert [entry.name for entry in place.entries()] == ["real.txt"]
     assert place.entry("link.txt") is None
 
@@ -56,7 +56,7 @@ def test_links_pipes_folders_and_unfinished_files_are_no_documents(folder: Path)
 @pytest.mark.parametrize("name", ["../secret/key.txt", "..", ".", "", "sub/../../secret/key.txt", "a\0b"])
 def test_no_name_leads_out_of_the_place(folder: Path, name: str) -> None:
     assert not naming.is_plain(name)
-    assert Folder(str(folder)).entry(name) is None
+    assert DocumentFolder(str(folder)).entry(name) is None
     with pytest.raises(DeliveryError, match="any more"):
         move(order(folder, name, b"a secret"))
     assert names(folder.parent / "published") == []
@@ -64,7 +64,7 @@ def test_no_name_leads_out_of_the_place(folder: Path, name: str) -> None:
 
 def test_a_document_that_becomes_a_link_is_not_followed(folder: Path) -> None:
     """Between the look and the reading."""
-    place = Folder(str(folder))
+    place = DocumentFolder(str(folder))
     path = folder / "a.txt"
     path.write_bytes(FIRST)
     [entry] = place.entries()
@@ -80,7 +80,7 @@ def test_a_document_that_becomes_a_link_is_not_followed(folder: Path) -> None:
 
 
 def test_a_file_whose_time_was_set_back_is_another_one(folder: Path) -> None:
-    place, path = Folder(str(folder)), folder / "a.txt"
+    place, path = DocumentFolder(str(folder)), folder / "a.txt"
     path.write_bytes(FIRST)
     before, stat = place.entry("a.txt"), path.stat()
     path.write_bytes(bytes(reversed(FIRST)))
@@ -111,14 +111,14 @@ def test_a_target_is_never_written_over_not_even_through_a_link(folder: Path) ->
 def test_a_name_in_another_unicode_form_is_found_again(folder: Path) -> None:
     """A Mac writes an accent as a letter of its own, and a request keeps it as one with its letter."""
     (folder / "Vertra\u0308ge.pdf").write_bytes(FIRST)
-    found = find(Folder(str(folder)), "Vertr\u00e4ge.pdf")
+    found = find(DocumentFolder(str(folder)), "Vertr\u00e4ge.pdf")
     assert found is not None
     assert move(order(folder, "Vertr\u00e4ge.pdf")).startswith("Published as")
     assert names(folder) == []
 
 
 def test_what_was_seen_is_kept_and_a_broken_file_is_made_anew(tmp_path: Path) -> None:
-    seen, one = SeenDocuments(tmp_path), Seen(Entry("a.txt", 5, "s"), "f" * 64, "contract-1")
+    seen, one = SeenDocuments(tmp_path), Seen(PlacedDocument("a.txt", 5, "s"), "f" * 64, "contract-1")
     seen.put("contract", "/inbox", one)
     seen.put("contract", "/inbox", replace(one, ended=True))
     seen.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.documents.folder import Folder
-from bot.documents.place import Entry, Sink
+from bot.documents.folder import DocumentFolder
+from bot.documents.place import PlacedDocument, Sink
 from bot.documents.reviews import Reviews
 from bot.documents.seen import SeenDocuments
 from bot.documents.watcher import WatchedPlace
@@ -21,17 +21,17 @@ from orchestration.domain.request import ActionState, Status
 from tests.integration.bot.documents.conftest import FIRST
 
 
-class CountedFolder(Folder):
+class CountedFolder(DocumentFolder):
     """Counts what is read."""
 
     reads = 0
 
-    def read(self, entry: Entry, sink: Sink) -> str:
+    def read(self, entry: PlacedDocument, sink: Sink) -> str:
         CountedFolder.reads += 1
         return super().read(entry, sink)
 
 
-class Asked(Reviews):
+class ReviewsInHand(Reviews):
     """Takes every review at once, and decides those in `ended`."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Asked(Reviews):
 
 
 @pytest.fixture
-def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WatchedPlace, Path, Asked]:
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WatchedPlace, Path, ReviewsInHand]:
     monkeypatch.setattr(CountedFolder, "reads", 0)
     for name in ("inbox", "published", "archived"):
         (tmp_path / name).mkdir()
@@ -81,7 +81,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[WatchedPla
         },
         context=SlackIds(),
     )
-    asked = Asked()
+    asked = ReviewsInHand()
     place = WatchedPlace("contract", documents, asked, SeenDocuments(tmp_path), CountedFolder)
     return place, tmp_path / "inbox", asked
 
@@ -93,7 +93,7 @@ async def settle(place: WatchedPlace) -> None:
 
 
 async def test_a_file_that_grows_is_left_alone_until_it_has_stopped(
-    watched: tuple[WatchedPlace, Path, Asked],
+    watched: tuple[WatchedPlace, Path, ReviewsInHand],
 ) -> None:
     place, inbox, asked = watched
     with (inbox / "a.pdf").open("wb") as growing:
@@ -108,7 +108,7 @@ async def test_a_file_that_grows_is_left_alone_until_it_has_stopped(
 
 
 async def test_of_ten_thousand_documents_only_as_many_are_read_as_are_asked(
-    watched: tuple[WatchedPlace, Path, Asked],
+    watched: tuple[WatchedPlace, Path, ReviewsInHand],
 ) -> None:
     place, inbox, asked = watched
     for number in range(10_000):
@@ -126,7 +126,7 @@ async def test_of_ten_thousand_documents_only_as_many_are_read_as_are_asked(
 
 
 async def test_what_is_only_touched_is_read_and_not_asked_again(
-    watched: tuple[WatchedPlace, Path, Asked],
+    watched: tuple[WatchedPlace, Path, ReviewsInHand],
 ) -> None:
     place, inbox, asked = watched
     (inbox / "a.pdf").write_bytes(FIRST)
@@ -138,7 +138,7 @@ async def test_what_is_only_touched_is_read_and_not_asked_again(
 
 
 async def test_a_place_that_is_away_is_told_once_and_looked_at_again(
-    watched: tuple[WatchedPlace, Path, Asked], caplog: pytest.LogCaptureFixture
+    watched: tuple[WatchedPlace, Path, ReviewsInHand], caplog: pytest.LogCaptureFixture
 ) -> None:
     place, inbox, asked = watched
     (inbox / "a.pdf").write_bytes(FIRST)
@@ -154,7 +154,7 @@ async def test_a_place_that_is_away_is_told_once_and_looked_at_again(
 
 
 async def test_names_that_look_the_same_are_not_reviewed(
-    watched: tuple[WatchedPlace, Path, Asked], caplog: pytest.LogCaptureFixture
+    watched: tuple[WatchedPlace, Path, ReviewsInHand], caplog: pytest.LogCaptureFixture
 ) -> None:
     place, inbox, asked = watched
     for name in ("Vertra\u0308ge.pdf", "Vertr\u00e4ge.pdf", "big.pdf"):
