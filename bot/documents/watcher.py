@@ -89,7 +89,8 @@ class WatchedPlace:
         self._due = time.monotonic()
         # When each document was first found as it is now, in seconds of the monotonic clock.
         self._since: dict[PlacedDocument, float] = {}
-        self._said: dict[str, None] = {}
+        # The sentences in the log. One that does not last may be said again once a look has gone well.
+        self._said: dict[str, bool] = {}
         self._targets_checked = False
 
     def is_due(self) -> bool:
@@ -101,14 +102,14 @@ class WatchedPlace:
         try:
             await self.look()
         except PlaceError as error:
-            self._say(logging.ERROR, str(error), "place")
+            self._say(logging.ERROR, str(error), lasting=False)
         except (HubUnavailableError, OSError) as error:
-            self._say(logging.WARNING, f"the look failed and is tried again ({error})")
+            self._say(logging.WARNING, f"the look failed and is tried again ({error})", lasting=False)
         except Exception as error:  # noqa: BLE001 - whatever the library of a store raises
             words = f"the look failed and is tried again ({type(error).__name__}: {error})"
-            self._say(logging.ERROR, words, trace=error)
+            self._say(logging.ERROR, words, trace=error, lasting=False)
         else:
-            self._said = {words: None for words in self._said if words.startswith("document ")}
+            self._said = {words: lasting for words, lasting in self._said.items() if lasting}
         self._due = time.monotonic() + self.documents.look_every.total_seconds()
 
     async def look(self) -> None:
@@ -123,6 +124,7 @@ class WatchedPlace:
         room = self.documents.open_at_once - await self._still_open(known)
         settled = self._settled(found.values())
         changed = [one for one in settled if one.name in known and known[one.name].entry != one]
+        changed.sort(key=lambda one: known[one.name].ended)
         new = [one for one in settled if one.name not in known]
         # One that is under review and was changed goes first: its old card asks about what is not there any more.
         for entry in [*changed, *new][:READ_A_LOOK]:
@@ -132,9 +134,11 @@ class WatchedPlace:
                 continue
             try:
                 opened = await self._ask(place, entry, before)
-            except TooManyOpenError as error:
+            except TooManyOpenError:
                 self._say(
-                    logging.WARNING, f"the next review waits: {self.documents.requester} is told: {error}"
+                    logging.WARNING,
+                    f"the next review waits, as {self.documents.requester} has as many requests open as "
+                    "COUNTERSIGN_OPEN_PER_PERSON allows; have some decided, or raise that",
                 )
                 return
             room -= takes_room and opened
@@ -184,13 +188,15 @@ class WatchedPlace:
         except TooManyOpenError:
             raise
         except InvalidRequestError as error:
-            self._say(logging.ERROR, f"{entry.name}: {error}")
+            self._say_of(entry, str(error), "mend the policy")
             return False
         if asked is None:
             return False
         request_id, progress = asked
         if progress.status.ended:
-            self._say_of(entry, f"its review {request_id} has ended, and it was not moved: see the card")
+            self._say_of(
+                entry, f"its review {request_id} has ended, and it is still here", "see what its card says"
+            )
         if before is not None and not before.ended and before.request_id != request_id:
             await self._reviews.replace(self.documents, document.name, before.request_id, request_id)
         await self._keep(Seen(entry, sha256, request_id, ended=progress.status.ended))
@@ -208,7 +214,7 @@ class WatchedPlace:
         except (DocumentChangedError, FileNotFoundError):
             return None
         except PermissionError as error:
-            self._say(logging.ERROR, f"{entry.name} cannot be read by this user ({error.strerror})")
+            self._say_of(entry, f"it cannot be read ({error.strerror})", "give this user the right to")
             return None
 
     async def _keep(self, seen: Seen) -> None:
@@ -235,21 +241,25 @@ class WatchedPlace:
             elif times[name] > 1:
                 self._say_of(one, "another document has a name that looks the same")
             elif one.size > self.documents.largest_mb * 1_000_000:
-                self._say_of(one, f"it is larger than largest_mb ({self.documents.largest_mb})")
+                most = self.documents.largest_mb
+                self._say_of(one, f"it is larger than largest_mb ({most})", "raise that, or take it away")
             else:
                 fit[one.name] = one
         return fit
 
-    def _say_of(self, entry: PlacedDocument, why: str) -> None:
-        words = f"document {entry.name!r} is not reviewed: {why}; rename it, or take it away"
-        self._say(
-            logging.WARNING, words.replace("rename it, or", "raise that, or") if "larger" in why else words
-        )
+    def _say_of(self, entry: PlacedDocument, why: str, remedy: str = "rename it, or take it away") -> None:
+        self._say(logging.WARNING, f"{entry.name!r} is not reviewed: {why}; {remedy}")
 
     def _say(
-        self, level: int, words: str, field: str = "place", *, trace: BaseException | None = None
+        self,
+        level: int,
+        words: str,
+        field: str = "place",
+        *,
+        trace: BaseException | None = None,
+        lasting: bool = True,
     ) -> None:
         """Logs a sentence, unless it was said before."""
         if words not in self._said and len(self._said) < LOGGED:
-            self._said[words] = None
+            self._said[words] = lasting
             log.log(level, "policies.%s.documents.%s: %s", self._policy, field, words, exc_info=trace)

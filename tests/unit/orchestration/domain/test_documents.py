@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 
 from bot.slack.ids import SlackIds
+from bot.slack.messages.cards import _action
 from orchestration.domain import policy_file
-from orchestration.domain.document_reviews import MoveAction, actions_of
+from orchestration.domain.document_reviews import MOVES, MoveAction, actions_of
 from orchestration.domain.documents import Documents, ReviewedDocument, has_preview, kept_name, reviewed
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy_book import PolicyBook
-from orchestration.domain.request import Status
+from orchestration.domain.request import ActionState, Status
 
 DOCUMENTS = {
     "place": "/srv/inbox",
@@ -142,3 +143,10 @@ def test_a_link_and_a_preview_are_for_what_the_policy_says() -> None:
 )
 def test_a_name_is_kept_as_a_request_keeps_it(name: str, kept: str | None) -> None:
     assert kept_name(name) == kept
+
+
+def test_a_card_says_that_a_document_is_being_moved_and_where_it_went() -> None:
+    state = ActionState(label=MOVES[True])
+    assert _action(state) == "○ Moving the document"
+    moved = state.model_copy(update={"status": "done", "answer": "Published as /srv/published/a.pdf"})
+    assert _action(moved) == "✓ “Published as /srv/published/a.pdf” · published documents"
