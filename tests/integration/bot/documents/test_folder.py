@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +17,7 @@ from bot.documents.watcher import DocumentWatcher
 from bot.simulator.control.person import ActionRefusedError
 from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, Shelf, names, request_of, sha256
 from tests.support import ROOT
-from tests.support.world import PATIENCE_S, read
+from tests.support.world import read
 
 
 async def test_a_document_is_shown_approved_and_published(shelf: Shelf) -> None:
@@ -199,13 +199,19 @@ async def process_of(shelf: Shelf) -> AsyncIterator[None]:
     """The bot as a process of its own. It is killed at the end, and then the one in this process goes on."""
     await shelf.stop()
     running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", cwd=ROOT, env={**os.environ, **shelf.settings()}, stderr=DEVNULL
+        sys.executable, "-m", "bot", "run", cwd=ROOT, env={**os.environ, **shelf.settings()}, stderr=PIPE
     )
+    assert running.stderr is not None
     try:
+        while (line := await running.stderr.readline()) and b"listening on" not in line:
+            pass
+        assert line, "it ended before it listened"
+        rest = asyncio.create_task(running.stderr.read())
         yield
     finally:
         running.kill()
         await running.wait()
+    await rest
     await shelf.start()
 
 
@@ -215,13 +221,7 @@ async def test_a_process_that_is_killed_loses_no_document_and_moves_none_twice(s
         card = await shelf.card("Review contract.pdf")
     assert names(shelf.inbox) == ["contract.pdf"]
     async with process_of(shelf):
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    await shelf.press("U0ADA", card)
-                    break
-                except ActionRefusedError:  # it does not listen yet
-                    await asyncio.sleep(0.1)
+        await shelf.press("U0ADA", card)
         while names(shelf.published) != ["contract.pdf"]:  # the kill is in the middle of the move
             await asyncio.sleep(0.001)
     await shelf.says(request_of(card), f"Published as {shelf.published}/contract.pdf")
