@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: help demo test lint bench faults proof pictures dist lock clean
+.PHONY: azurite help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -58,6 +58,9 @@ bench: $(STAMP) ## speed and size, as a table
 faults: $(STAMP) ## approvals while processes are killed and calls fail, and a ledger: SEED=1 KILLS=20 APPROVALS=200 BOTS=1
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --approvals $(APPROVALS) --bots $(BOTS)
 
+azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests of documents in Blob storage are skipped
+	$(BIN)/npm ci --prefix tests/azurite --omit=optional --loglevel error >/dev/null
+
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
@@ -77,6 +80,7 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
+	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -20,6 +20,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
 from bot.config import Settings
+from bot.documents import watcher
+from bot.documents.mover import DocumentActions
+from bot.documents.previews import DocumentPreviews
+from bot.documents.reviews import Reviews
+from bot.documents.watcher import DocumentWatcher
 from bot.gatherings import gathering_activities
 from bot.http.api import Api, ApiServices
 from bot.http.pages.links import RecordLinks
@@ -45,6 +50,7 @@ from bot.set_up import SetUp
 from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
+from bot.slack.api.files import SlackFiles
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
@@ -60,6 +66,7 @@ from bot.slack.listeners import register as register_listeners
 from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
@@ -116,13 +123,15 @@ async def running(
     sweep_every: float = sweep.EVERY,
     redraw_every: float = home_publisher.PAUSE,
     records_every: float = keeping.EVERY,
+    documents_every: float = watcher.PAUSE,
     orchestrators: Iterable[Callable[..., Any]] = (),
 ) -> AsyncIterator[Countersign]:
     """Runs hub, worker, Slack and HTTP in one process until the context is left. Open requests stay on disk.
 
     `pace` and `redraw_every` (seconds between two drawings of App Homes) keep Slack's limits unless they are given,
-    as for a workspace that is only simulated. `sweep_every` and `records_every` (between two looks at what of the
-    records is to be copied): seconds. `orchestrators` run in the same worker, and may ask for approvals.
+    as for a workspace that is only simulated. `sweep_every`, `records_every` (between two looks at what of the records
+    is to be copied) and `documents_every` (between two looks at which place of documents is due): seconds.
+    `orchestrators` run in the same worker, and may ask for approvals.
     Entered once HTTP is served and the worker runs; Slack is connected to in the background (see `/readyz`).
     Raises `CountersignError` when a setting, a key or the policy file is wrong.
     """
@@ -196,7 +205,7 @@ async def running(
         activities = ApprovalActivities(
             notifier,
             SlackDirectory(slack.activities),
-            OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http)),
+            DocumentActions(OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http))),
             may_have_run=connection.may_have_run,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
@@ -213,6 +222,9 @@ async def running(
             gathering_activities(
                 settings.public_url, connection, secrets, http, records, askers, book, poster
             ),
+            DocumentActivities(
+                DocumentPreviews(SlackFiles(slack.activities)), may_have_run=connection.may_have_run
+            ),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
@@ -222,6 +234,8 @@ async def running(
         _in_background(closing, sweep.run(ReconcileSweep(client), sweep_every), "sweep")
 
         _in_background(closing, people.home_publisher.keep(), "draw App Homes")
+
+        _in_background(closing, _watch_documents(service, settings, documents_every), "watch the documents")
 
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
@@ -266,6 +280,10 @@ def _record_keeper(
         webhook=HeadWebhook(settings.records_webhook, secrets, http) if settings.records_webhook else None,
         every=every,
     )
+
+
+def _watch_documents(service: ApprovalService, settings: Settings, every: float) -> Coroutine[Any, Any, None]:
+    return DocumentWatcher(service.book, Reviews(service), settings.data_dir).keep(every)
 
 
 async def _joined(

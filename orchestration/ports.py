@@ -17,6 +17,7 @@ from orchestration.domain.effects import (
     DelegateChange,
     HandOverInput,
     NotifyInstanceInput,
+    PostPreviewInput,
     ReadOutcomeInput,
     RecordStepInput,
     RemoveCopiesInput,
@@ -175,6 +176,18 @@ class Actions(Protocol):
 
         Returns a short answer for people.
         """
+        ...
+
+
+class Previews(Protocol):
+    """Shows the documents that are reviewed."""
+
+    def post_preview(self, preview: PostPreviewInput) -> None:
+        """Show the document in the thread of the card, if it is still the one that is reviewed."""
+        ...
+
+    def has_preview(self, preview: PostPreviewInput) -> bool:
+        """Whether it is shown there already; False also when there is no way to look."""
         ...
 
 

@@ -15,6 +15,7 @@ from bot.cli.diagram import state_diagram
 from bot.outbound.signing import action_secret
 from bot.security.secrets import Secrets
 from bot.terminal import explain, say
+from orchestration.domain import policy_file
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.policy_book import PolicyBook
 
@@ -105,6 +106,7 @@ def _digest(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> int:
     # Imported late: they bring the HTTP client with them.
     from bot import policy_reloading  # noqa: PLC0415
+    from bot.documents import places  # noqa: PLC0415
     from bot.outbound import actions  # noqa: PLC0415
     from bot.set_up import SetUp  # noqa: PLC0415
     from bot.twilio.settings import read_twilio  # noqa: PLC0415
@@ -117,6 +119,11 @@ def _check(given: argparse.Namespace) -> int:
         book = policy_reloading.load(given.file, actions.installed(), sms=True)
     except PolicyError as error:
         explain(str(error))  # the faults by line, as compilers print them
+        return FAULTS_FOUND
+    if unusable := list(places.faults(book.policies)):
+        text = given.file.read_text()
+        for place, words in unusable:
+            explain(f"{given.file}:{policy_file.locate(text, place)}: {'.'.join(place)}: {words}.")
         return FAULTS_FOUND
     say(f"{given.file}: OK ({', '.join(book.names())})")
     for key, policy in sorted(book.policies.items()):

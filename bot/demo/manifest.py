@@ -18,6 +18,7 @@ SCOPES: Final = frozenset(
         "channels:history",
         "groups:history",
         "im:history",
+        "files:write",
     }
 )
 EVENTS: Final = frozenset({"app_home_opened"})

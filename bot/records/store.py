@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-from fsspec.core import url_to_fs
 
 from bot.config import SettingError
+from bot.stores import StoreAddressError, open_store
 from orchestration.domain.errors import CountersignError
 
-# What pip has to install for it, beside what fsspec brings along.
-EXTRAS: Final = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
-# They cannot be written to, or keep nothing.
-UNFIT: Final = frozenset({"http", "https", "data", "ftp"})
 _SEGMENT: Final = re.compile(r"entries-([0-9]{12,})-([0-9]{12,})\.jsonl$")
 
 
@@ -27,24 +21,10 @@ class RecordStore:
 
     def __init__(self, address: str) -> None:
         """`address`: as fsspec takes it. Raises `SettingError`."""
-        scheme = urlsplit(address).scheme
-        if not scheme or scheme in UNFIT:
-            raise SettingError(
-                f"COUNTERSIGN_RECORDS_STORE: {address!r} is no address of a store; give one such as s3://bucket/records."
-            )
-        how = {"auto_mkdir": True} if scheme in {"file", "local"} else {}
         try:
-            self._files, self._root = url_to_fs(address, **how)
-        except ImportError as error:
-            extra = EXTRAS.get(scheme)
-            remedy = f"pip install 'countersign[{extra}]'" if extra else "install what fsspec needs for it"
-            raise SettingError(
-                f"COUNTERSIGN_RECORDS_STORE: {scheme}:// is not installed; {remedy} ({error})."
-            ) from error
-        except (ValueError, OSError) as error:
-            raise SettingError(
-                f"COUNTERSIGN_RECORDS_STORE: {address!r} cannot be used; correct it ({error})."
-            ) from error
+            self._files, self._root = open_store(address, "s3://bucket/records")
+        except StoreAddressError as error:
+            raise SettingError(f"COUNTERSIGN_RECORDS_STORE: {error}.") from error
 
     def last(self, log: str) -> int:
         """The last entry of the log that is there; 0 where there is none."""

@@ -20,6 +20,7 @@ from bot.simulator.slack_api.delivery import HttpDelivery
 from bot.simulator.slack_api.dispatcher import RETRY_AFTER, PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.socket_mode import SocketMode
+from bot.simulator.slack_api.uploads import Uploads
 from bot.simulator.slack_api.user_actions import UserActions
 from bot.simulator.slack_api.web_api import WebApi
 from bot.simulator.sms.account import SmsAccount
@@ -110,6 +111,7 @@ class Simulator:
         application.router.add_route("*", "/api/{method}", self._web_api.handle)
         application.router.add_get(socket_mode.PATH, self.sockets.handle)
         application.router.add_post(answers.PATH, self._actions.answers.handle)
+        application.router.add_routes(Uploads(self.workspace).routes())
         application.router.add_routes(self._page_api.routes())
         application.router.add_routes(self._faults_api.routes())
         application.router.add_routes(self._guide_api.routes())

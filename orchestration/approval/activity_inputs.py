@@ -13,6 +13,7 @@ from orchestration.approval.outbox_items import (
     HandOver,
     NotifyInstance,
     PostCard,
+    PostPreview,
     PostReply,
     RemoveCopies,
     RunAction,
@@ -23,11 +24,14 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
+from orchestration.domain.document_reviews import MoveAction
+from orchestration.domain.documents import reviewed
 from orchestration.domain.effects import (
     EditCardInput,
     HandOverInput,
     NotifyInstanceInput,
     PostCardInput,
+    PostPreviewInput,
     PostReplyInput,
     RemoveCopiesInput,
     RunActionInput,
@@ -72,6 +76,8 @@ class ActivityInputs:
                     attempt=attempt,
                     maybe_done=maybe_done,
                 )
+            case PostPreview():
+                return self._build_preview(attempt, maybe_done=maybe_done)
             case SendMessage():
                 return "send_message", SendMessageInput(
                     message_id=item.message_id,
@@ -118,6 +124,19 @@ class ActivityInputs:
             return next((ref for ref in cards if ref.round == item.step.round), None)
         return cards[-1] if cards else None
 
+    def _build_preview(self, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
+        record, documents = self._record, self._record.policy.documents
+        if documents is None:
+            raise AssertionError("no document is reviewed")
+        return "post_preview", PostPreviewInput(
+            ref=record.state.cards[0],
+            request_id=record.request_id,
+            place=documents.place,
+            document=reviewed(record.request),
+            attempt=attempt,
+            maybe_done=maybe_done,
+        )
+
     def _build_action(self, index: int, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         record, cards, action = (
             self._record,
@@ -142,6 +161,7 @@ class ActivityInputs:
             post=action.post,
             format=action.format or EventFormat.STANDARD,
             activity=action.activity,
+            move=action.move if isinstance(action, MoveAction) else None,
             key=key,
             event=projection.outcome_event(self._record),
             attempt=attempt,

@@ -17,6 +17,7 @@ from orchestration.approval.outbox_items import (
     HandOver,
     NotifyInstance,
     PostCard,
+    PostPreview,
     RunAction,
     SendCallback,
     SendResponse,
@@ -115,6 +116,8 @@ class Effects(Posts):
                 self.card_stale(ref, problem)
             case RunAction(index=index):
                 self.outcome.acted(index, "failed", problem)
+            case PostPreview():
+                self.preview_failed(problem)
             case SignReceipt():
                 self.outcome.unsigned(problem)
             case SendCallback():

@@ -73,6 +73,14 @@ class SendMessage(OutboxItem):
     more: int = 0
 
 
+class PostPreview(OutboxItem):
+    """Show the document of a review under the first card."""
+
+    urgency: ClassVar[int | None] = 4
+
+    kind: Literal["post_preview"] = "post_preview"
+
+
 class RemoveCopies(OutboxItem):
     """Leave one copy of what may have been posted twice. See the activity's input for the fields."""
 
@@ -138,6 +146,7 @@ AnyOutboxItem = Annotated[
     PostCard
     | EditCard
     | PostReply
+    | PostPreview
     | SendMessage
     | RemoveCopies
     | RunAction

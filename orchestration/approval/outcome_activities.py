@@ -54,9 +54,12 @@ class OutcomeActivities:
         return deliver(lambda: Delivery(answer=self._caller.send_callback(given)))
 
 
-def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> ApprovalInput:
+def taken(
+    request: ApprovalRequest, book: PolicyBook, ids: IdReader, *, reviews: bool = False
+) -> ApprovalInput:
     """The input of `approval`: the request as its policy wants it, a copy of that policy, and a nonce of this start.
 
+    `reviews` is for whoever watches the places of documents, and for nobody else: what a review names is moved.
     Raises `InvalidRequestError` naming the field.
     """
     policy = book.policies.get(request.policy)
@@ -67,9 +70,15 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
             field="policy",
         )
     if policy is None:
-        known = ", ".join(sorted(book.policies))
+        known = ", ".join(sorted(book.askable())) or "none that can be asked by"
         raise InvalidRequestError(
             f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
+        )
+    if policy.documents is not None and not reviews:
+        raise InvalidRequestError(
+            f"policy: {policy.title} reviews documents. Put the document into the place that it watches, and its "
+            "review starts by itself.",
+            field="policy",
         )
     rules.check_receivers(request)
     try:

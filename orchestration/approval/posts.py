@@ -16,6 +16,7 @@ from orchestration.approval.outbox_items import (
     EditCard,
     HandOver,
     PostCard,
+    PostPreview,
     PostReply,
     RemoveCopies,
     RunAction,
@@ -24,6 +25,7 @@ from orchestration.approval.outbox_items import (
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice, Step, StepKind, Waiting
 from orchestration.domain.commands import Reason
+from orchestration.domain.documents import has_preview, reviewed
 from orchestration.domain.effects import Delivery
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import Outbox
@@ -120,6 +122,8 @@ class Posts:
         if not self._record.ended:  # else they would say for a second time how it ended
             for message in messages:
                 self._put_message(message)
+        if state.cards == [ref]:
+            self._put_preview()
         self._when_posted(ref)
         if state.handed_over:
             self.hand_over()
@@ -160,6 +164,17 @@ class Posts:
     def _put_reply(self, step: Step) -> None:
         item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=self._ended_by_another(step))
         self._outbox.put("post_reply", item)
+
+    def _put_preview(self) -> None:
+        """Shows the document of a review, where there is one that can be shown and somebody is still to decide."""
+        documents = self._record.policy.documents
+        if documents and not self._record.ended and has_preview(documents, reviewed(self._record.request)):
+            self._outbox.put("post_preview", PostPreview(give_up=MESSAGES_RETRIED_FOR))
+
+    def preview_failed(self, problem: str) -> None:
+        """Whoever decides hears that there is no preview, and why; the card says where the document is."""
+        if not self._record.ended:
+            self.post_reply(StepKind.PREVIEW_FAILED, text=problem)
 
     def send_message(self, user: str, notice: Notice, step: Step | None = None) -> None:
         """A direct message to one person, about the request."""

@@ -11,6 +11,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.domain.actions import Action
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
+from orchestration.domain.document_reviews import actions_of
 from orchestration.domain.names import fulfilment_id
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Outcome
@@ -172,9 +173,7 @@ def response_parts(record: Record) -> dict[str, JsonValue]:
 
 def actions(record: Record) -> list[Action]:
     """What the policy has this outcome do."""
-    return next(
-        (actions for ending, actions in record.policy.on.items() if ending == record.state.status), []
-    )
+    return actions_of(record.policy, record.request, record.state.status)
 
 
 def refused(outcome: Outcome, given: ApprovalInput) -> Progress:

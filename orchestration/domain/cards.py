@@ -99,6 +99,7 @@ class StepKind(StrEnum):
     CARD_STALE = "card_stale"
     CARD_NOT_POSTED = "card_not_posted"
     CARD_LATE = "card_late"
+    PREVIEW_FAILED = "preview_failed"  # of the document that is reviewed
     UNSIGNED = "unsigned"  # the outcome got no receipt, and never will
     APPROVERS_GONE = "approvers_gone"  # from the workspace
     CODE_SENT = "code_sent"

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field, JsonValue
 
 from orchestration.domain.cards import Card, Notice, Step, Waiting
+from orchestration.domain.documents import DocumentMove, ReviewedDocument
 from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy import Policy
@@ -52,6 +53,15 @@ class PostReplyInput(Posting):
     ref: CardRef
     request_id: str
     steps: list[Step] = Field(min_length=1)
+
+
+class PostPreviewInput(Posting):
+    """Input of `post_preview`: show the document of a review, from `place`, in the thread under `ref`."""
+
+    ref: CardRef
+    request_id: str
+    place: str
+    document: ReviewedDocument
 
 
 class SendMessageInput(Posting):
@@ -98,6 +108,7 @@ class RunActionInput(Recorded):
     post: str | None = None
     format: EventFormat = EventFormat.STANDARD
     activity: str | None = None
+    move: DocumentMove | None = Field(default=None, description="The document of a review, to be moved")
     key: str
     event: dict[str, object]
     attempt: int = Field(ge=1)

@@ -19,6 +19,7 @@ from pydantic import (
 from orchestration.domain import decidability
 from orchestration.domain.actions import Action, Actions
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
+from orchestration.domain.documents import Documents
 from orchestration.domain.fulfilment import Fulfilment
 from orchestration.domain.guards import guard_faults
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId
@@ -148,12 +149,16 @@ class Policy(Recorded):
     )
     on: dict[Ending, Actions] = Field(default_factory=dict)
     fulfilment: Fulfilment | None = Field(default=None, description="What follows once it is approved")
+    documents: Documents | None = Field(
+        default=None, description="Which documents are reviewed; a policy with it is asked in no other way"
+    )
     edits_retried_for: Duration = timedelta(days=3)
     actions_retried_for: Duration = timedelta(days=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         faults = [*self._timeout_faults(), *self._field_faults()]
+        faults += self.documents.faults() if self.documents else []
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -54,6 +54,10 @@ class PolicyBook(Recorded):
         """Of every policy, whatever its kind."""
         return sorted([*self.policies, *self.gatherings])
 
+    def askable(self) -> dict[str, Policy]:
+        """The policies that people and programs may ask by. Reviews of documents start by themselves."""
+        return {key: policy for key, policy in self.policies.items() if policy.documents is None}
+
     def shared_phones(self) -> Iterator[tuple[str, str]]:
         """Who has a phone that somebody before them has too, with what is wrong about it. No sentence holds a number.
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from orchestration.domain import gathering_policy
+from orchestration.domain import documents, gathering_policy
+from orchestration.domain.document_reviews import faults_of_reviews
 from orchestration.domain.errors import PolicyError
 from orchestration.domain.ids import IdReader
 from orchestration.domain.names import policy_name_fault
@@ -70,6 +71,7 @@ def parse(text: str, source: str, ids: IdReader) -> PolicyBook:
             for key, policy in book.policies.items()
             for place, words in policy.fulfilment_faults()
         ]
+        faults += faults_of_reviews(book.policies, book.enrolled())
         faults += [(("people", person, "phone"), words) for person, words in book.shared_phones()]
     if faults:
         lines = sorted((locate(text, loc), _place(loc), words) for loc, words in faults)
@@ -85,6 +87,8 @@ def _reserved(tables: Mapping[str, Any]) -> Iterator[tuple[Location, str]]:
     for key, table in tables["policies"].items():
         if isinstance(table, dict) and "groups" in table:
             yield ("policies", key, "groups"), FORBIDDEN
+        if isinstance(table, dict):
+            yield from documents.file_faults(key, table)
         if (fault := policy_name_fault(key)) is not None:
             yield ("policies", key), fault
         kind = table.get("kind") if isinstance(table, dict) else None
@@ -124,7 +128,8 @@ def _completed(tables: Mapping[str, Any], ids: IdReader) -> dict[str, Any]:
         if not isinstance(table, dict):
             kept["policies"][key] = table
         elif (kind := table.get("kind")) is None:
-            kept["policies"][key] = {**table, "key": key, "groups": list(dict.fromkeys(_groups(table, ids)))}
+            groups = list(dict.fromkeys(_groups(table, ids)))
+            kept["policies"][key] = {**documents.completed(table), "key": key, "groups": groups}
         elif isinstance(kind, str) and kind in KINDS:
             kept[KINDS[kind]][key] = {**table, "key": key}
     return {**tables, **kept}

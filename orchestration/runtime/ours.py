@@ -17,6 +17,7 @@ OURS: Final = Scope(
             "post_card",
             "edit_card",
             "post_reply",
+            "post_preview",
             "remove_copies",
             "send_message",
             "run_action",

@@ -14,6 +14,7 @@ from durabletask.worker import (
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.approval.state import ApprovalInput
 from orchestration.approval.workflow import approval
@@ -54,6 +55,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     fulfilments: FulfilmentActivities,
     challenges: ChallengeActivities | None = None,
     gatherings: GatheringActivities | None = None,
+    documents: DocumentActivities | None = None,
 ) -> None:
     """Registers every orchestration, entity and activity. Instances of a newer release are left to a newer worker."""
     # mypy cannot tell a generator's return type apart in the SDK's union, so it is named here.
@@ -84,6 +86,8 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         worker.add_activity(gatherings.record_gathering)
         worker.add_activity(gatherings.take_gathering_policy)
         worker.add_activity(gatherings.read_gathering)
+    if documents is not None:
+        worker.add_activity(documents.post_preview)
     for activity in (
         activities.post_card,
         activities.edit_card,

@@ -128,6 +128,10 @@ class ApprovalService:
         """
         return await self.starter.start(taken(request, self.book(), self._ids))
 
+    async def start_review(self, request: ApprovalRequest) -> str:
+        """As `start`, for the review of a document. Nobody but the watcher of the places may call this."""
+        return await self.starter.start(taken(request, self.book(), self._ids, reviews=True))
+
     async def started(self, request: ApprovalRequest) -> str | None:
         """The ID of that very request where its idempotency key has started it; None where it has not.
 

@@ -15,6 +15,7 @@ from orchestration.domain.effects import (
     DelegateChange,
     HandOverInput,
     NotifyInstanceInput,
+    PostPreviewInput,
     ReadOutcomeInput,
     RecordStepInput,
     RemoveCopiesInput,
@@ -209,6 +210,16 @@ class NoAskers:
 
     def read_outcome(self, given: ReadOutcomeInput) -> AskedOutcome | None:
         raise NotImplementedError
+
+
+class NoPreviews:
+    """For a world without documents."""
+
+    def post_preview(self, preview: PostPreviewInput) -> None:
+        raise AssertionError(preview)
+
+    def has_preview(self, preview: PostPreviewInput) -> bool:
+        raise AssertionError(preview)
 
 
 class BoardOutcomes:

@@ -140,6 +140,7 @@ class World:
                 sweep_every=0.2,
                 redraw_every=0.02,
                 records_every=0.1,
+                documents_every=0.05,
                 orchestrators=self._orchestrators,
             )
         )

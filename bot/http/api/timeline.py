@@ -49,6 +49,7 @@ _ACTIVITIES: Final = {
     "post_card": "Card posted",
     "edit_card": "Card edited",
     "post_reply": "Thread reply posted",
+    "post_preview": "Document shown",
     "send_message": "Message sent",
     "remove_copies": "Copies looked for",
     "run_action": "Action run",

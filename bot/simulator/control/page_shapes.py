@@ -52,6 +52,7 @@ class PageShapes:
             "text": message.text,
             "blocks": message.blocks,
             "attachments": message.attachments,
+            "files": message.files or [],
             "thread_ts": message.thread_ts,
             "broadcast": message.broadcast,
             "reply_count": thread.reply_count if thread else 0,

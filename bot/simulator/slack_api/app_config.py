@@ -12,6 +12,7 @@ ALL_SCOPES = frozenset(
         "chat:write.customize",
         "chat:write.public",
         "commands",
+        "files:write",
         "groups:history",
         "groups:read",
         "im:history",

@@ -165,6 +165,8 @@ class Shapes:
             shape["blocks"] = message.blocks
         if message.attachments:
             shape["attachments"] = message.attachments
+        if message.files:
+            shape |= {"files": message.files, "upload": True}
         if message.edited:
             shape["edited"] = {"user": message.author, "ts": message.edited}
         if message.metadata is not None:

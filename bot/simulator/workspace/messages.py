@@ -39,6 +39,7 @@ class Message:
     blocks: list[Json] | None = None
     attachments: list[Json] | None = None
     metadata: Json | None = None
+    files: list[Json] | None = None
     thread_ts: str | None = None
     broadcast: bool = False
     ephemeral_to: str | None = None
@@ -245,5 +246,5 @@ class Messages:
 
 
 def _body(message: Message) -> str:
-    fields = ("text", "bot", "username", "blocks", "attachments", "metadata", "edited")
+    fields = ("text", "bot", "username", "blocks", "attachments", "metadata", "files", "edited")
     return json.dumps({name: getattr(message, name) for name in fields}, ensure_ascii=False)

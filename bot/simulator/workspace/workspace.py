@@ -7,6 +7,7 @@ from typing import Self
 
 from bot.simulator.workspace.changes import Changes
 from bot.simulator.workspace.channels import Channels
+from bot.simulator.workspace.files import UploadedFiles
 from bot.simulator.workspace.messages import Messages
 from bot.simulator.workspace.people import People
 from bot.simulator.workspace.response_urls import ResponseUrls
@@ -17,7 +18,7 @@ from bot.simulator.workspace.views import Views
 
 
 class Workspace:
-    """Everything a workspace remembers: people, channels, messages, views, read marks, response URLs, texts.
+    """Everything a workspace remembers: people, channels, messages, files, views, read marks, response URLs, texts.
 
     `now` gives the workspace's time in epoch seconds; replace it at any time to run the workspace on another
     clock. Use it from one thread at a time.
@@ -30,6 +31,7 @@ class Workspace:
         self.people = People(store)
         self.channels = Channels(store, self.changes)
         self.messages = Messages(store, self.changes, self.people, self.channels, self.next_ts)
+        self.files = UploadedFiles(store)
         self.views = Views(store, self.changes)
         self.response_urls = ResponseUrls(store)
         self.texts = Texts(store, self.changes, self._time)

@@ -30,6 +30,7 @@ class SlackRefusal:
 
 _MESSAGE: Final = "Slack refused the message"
 _FILES: Final = "Slack refused a file that the message names"
+_UPLOAD: Final = "Slack does not take the file"
 _SCOPE: Final = "the app's administrators or Slack's plan forbid the call: see the workspace's settings"
 _CALL: Final = "Slack does not take the call as it was made, which is a fault of Countersign"
 _OURS: Final = "Slack had trouble of its own"
@@ -112,6 +113,18 @@ _NEVER: Final = {
         ),
         _FILES,
     ),
+    "invalid_channel": "Slack knows no such channel, or the app is not in it: invite the app, or mend the policy",
+    "storage_limit_reached": "the workspace has no room for files: delete some, or choose a larger plan",
+    "file_uploads_disabled": "the workspace's administrators forbid files",
+    "file_uploads_except_images_disabled": "the workspace's administrators forbid files that are no images",
+    "file_upload_size_restricted": "the workspace's administrators forbid files of that size",
+    "file_type_not_allowed": "the workspace's administrators forbid files of that type",
+    **dict.fromkeys(
+        (
+            "alt_txt_too_large", "file_update_failed", "snippet_too_large", "unknown_snippet_type", "unknown_subtype",
+        ),
+        _UPLOAD,
+    ),
     **dict.fromkeys(
         (
             "deprecated_endpoint", "insecure_request", "invalid_arg_name", "invalid_array_arg", "invalid_charset",
@@ -190,6 +203,11 @@ GONE: Final = frozenset(
 )
 # There is no way to look. The message may then be posted twice, which is better than not at all.
 BLIND: Final = frozenset({"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"})
+# The app was installed without the right to upload files. It is not worth to wait for: the card says where the file is.
+NO_UPLOADS: Final = {
+    "missing_scope": "the app may not upload files: install it again with the scopes of manifest.yml",
+    "no_permission": "the app has to be in the channel to show a file there: invite it",
+}
 NOT_A_MEMBER: Final = frozenset({"not_in_channel"})
 NO_THREAD: Final = "thread_not_found"
 # What users.info says of an ID that is nobody's, or of somebody whom the workspace does not show.

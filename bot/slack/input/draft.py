@@ -68,11 +68,11 @@ class AskableGathering:
 
 
 def askable(book: PolicyBook) -> Policies:
-    """Every policy of the file, by name."""
+    """What people may ask by, by name."""
     gatherings = {
         key: AskableGathering(key, policy.title, policy.channel) for key, policy in book.gatherings.items()
     }
-    return {**book.policies, **gatherings}
+    return {**book.askable(), **gatherings}
 
 
 # pydantic's words are for programmers; these are for whoever filled in the form.

@@ -35,6 +35,10 @@ TOO_LONG: Final = (
     f"Please shorten it, or type only {COMMAND} and put the rest in the description."
 )
 UNKNOWN: Final = "There is no policy called “{word}”."
+NOTHING_TO_ASK: Final = (
+    "There is nothing to ask for by hand here. The policies of this server review documents: put a document into the "
+    "place that they watch, and its review starts by itself."
+)
 MEANT: Final = " Did you mean `{guess}`?"
 
 

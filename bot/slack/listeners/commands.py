@@ -30,6 +30,9 @@ def register(app: AsyncApp, subcommands: Subcommands, asks: AskStarter) -> None:
             except InvalidRequestError as error:
                 await interaction.reply(str(error))
             return
+        if not policies:
+            await interaction.reply(grammar.NOTHING_TO_ASK)
+            return
         if isinstance(wish, AskAtOnce):
             try:
                 words = await asks.ask(interaction, wish.draft, interaction.id)

@@ -8,6 +8,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.slack.input import away, target
 from bot.slack.input.draft import Draft, askable
+from bot.slack.input.grammar import NOTHING_TO_ASK
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import show_details
@@ -30,6 +31,9 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     @answered
     async def ask(interaction: Interaction) -> None:
         policies = askable(service.book())
+        if not policies:
+            await interaction.reply(NOTHING_TO_ASK)
+            return
         draft = Draft(policy=next(iter(policies)) if len(policies) == 1 else None)
         await interaction.client.views_open(
             trigger_id=interaction.body["trigger_id"], view=ask_form(policies, draft, Origin())

@@ -20,6 +20,7 @@ from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
+from orchestration.domain.document_reviews import MOVES
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import ActionState, Factor, RemarkKind
 
@@ -272,7 +273,9 @@ def _action(action: ActionState) -> str:
         case "failed":
             return f"{NO} Failed: {answer}{DOT}{where}"
         case _:
-            return f"{OPEN} Telling {where}"
+            return (
+                f"{OPEN} Moving the document" if action.label in MOVES.values() else f"{OPEN} Telling {where}"
+            )
 
 
 def _small_print(card: Card) -> str:

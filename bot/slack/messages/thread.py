@@ -138,6 +138,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.CARD_STALE: lambda step: (
         f"{NO} A card could not be brought up to date: {_place(step)}: {safe(step.text, SHORT)}"
     ),
+    StepKind.PREVIEW_FAILED: lambda step: (
+        f"{NO} The document cannot be shown here: {safe(step.text, SHORT, room=900)}"
+    ),
     StepKind.UNSIGNED: lambda step: (
         f"{NO} This outcome was not signed, so nothing was set going: {safe(step.text, SHORT)}"
     ),

@@ -161,6 +161,7 @@ function drawMessage(message, { follows, inThread }) {
       message.ephemeral ? h("div", { class: "only-you" }, icon("eye", 14), "Only visible to you") : null,
       head,
       body(message),
+      filesOf(message),
       reactions(message),
       inThread ? null : threadLink(message),
     ),
@@ -180,11 +181,31 @@ function body(message) {
     linkWork(blocks, message, showPanel);
     return [blocks, edited && h("div", { class: "edited-line" }, edited)];
   }
+  if (!message.text && message.files?.length) return null;
   return h(
     "div",
     { class: "message__text" },
     mrkdwn(message.text, names(openChannel)),
     edited && [" ", edited],
+  );
+}
+
+/** @param {Message} message */
+function filesOf(message) {
+  if (!message.files?.length) return null;
+  return h(
+    "div",
+    { class: "files" },
+    message.files.map((file) => {
+      const address = `/files/${encodeURIComponent(file.id)}`;
+      const picture = /^image\/(png|jpeg|gif)$/.test(file.mimetype);
+      return h(
+        "a",
+        { class: "file", href: address, download: file.name, dataset: { testid: `file-${file.id}` } },
+        picture ? h("img", { class: "file__picture", src: address, alt: "" }) : null,
+        h("span", { class: "file__name" }, file.title),
+      );
+    }),
   );
 }
 
@@ -308,6 +329,7 @@ function onKey(event, row) {
  * @param {Message} message
  */
 export function spokenMessage(message) {
-  const said = message.text ? spoken(message.text, names()) : "a message";
+  const shown = message.files?.length ? `the file ${message.files[0].title}` : "a message";
+  const said = message.text ? spoken(message.text, names()) : shown;
   return `${authorOf(message).real_name}${message.ephemeral ? ", only to you" : ""}: ${said}`;
 }

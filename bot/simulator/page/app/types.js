@@ -44,8 +44,17 @@
  * @property {string|null} latest_reply
  * @property {{ts: string}|null} edited
  * @property {Record<string, string[]>} reactions who reacted, by the emoji's name
+ * @property {SharedFile[]} [files]
  * @property {boolean} ephemeral only the acting person sees it
  * @property {{event_type: string, event_payload: Record<string, any>}|null} metadata
+ */
+
+/**
+ * @typedef {object} SharedFile
+ * @property {string} id
+ * @property {string} name
+ * @property {string} title
+ * @property {string} mimetype
  */
 
 /**

@@ -202,8 +202,6 @@ def test_the_log_of_a_server_that_is_no_more_is_copied_too(keeper: Keeper, addre
     [
         ("bucket/records", "is no address of a store"),
         ("https://example.com/records", "is no address of a store"),
-        ("s3://bucket/records", "countersign[s3]"),
-        ("az://container/records", "countersign[azure]"),
         ("nonsense://place", "cannot be used"),
     ],
 )

@@ -6,6 +6,7 @@ from durabletask.worker import TaskHubGrpcWorker
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.approval.document_activities import DocumentActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.fulfilment.activities import FulfilmentActivities
@@ -20,6 +21,7 @@ from tests.support.board import (
     NoAnswers,
     NoAskers,
     NoFulfilments,
+    NoPreviews,
     never_run,
 )
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
@@ -37,6 +39,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         FulfilmentActivities(NoFulfilments(), NoFulfilments()),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
         unbound_gathering_activities(),
+        DocumentActivities(NoPreviews(), may_have_run=never_run),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

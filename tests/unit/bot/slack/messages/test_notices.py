@@ -54,6 +54,10 @@ LINES = [
         "✗ A card could not be brought up to date: <#C0DEPLOYS>: &lt;script&gt; failed &lt;!channel&gt;",
     ),
     (
+        step(StepKind.PREVIEW_FAILED, text="invite it (no_permission)."),
+        "✗ The document cannot be shown here: invite it (no_permission).",
+    ),
+    (
         step(StepKind.UNSIGNED, text="Another outcome is on <record>."),
         "✗ This outcome was not signed, so nothing was set going: Another outcome is on &lt;record&gt;.",
     ),
