@@ -75,6 +75,7 @@ from orchestration.service.askers import HubAskers
 from orchestration.service.entities import Entities
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.instances import Instances
+from orchestration.service.intents import HubIntents
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
@@ -183,12 +184,13 @@ async def running(
 
         worker = connection.worker()
         poster = Poster(slack.activities, pace or Pace())
+        intents = HubIntents(client, connection.dispatches.again)
         notifier = SlackNotifier(poster, people.home_publisher.shown)
         activities = ApprovalActivities(
             notifier,
             SlackDirectory(slack.activities),
             OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http)),
-            may_have_run=connection.may_have_run,
+            intents,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         askers = HubAskers(client, tokens.revoked)
@@ -200,9 +202,7 @@ async def running(
             AskerActivities(askers),
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
             sms.activities(book, notifier) if sms else None,
-            gathering_activities(
-                settings.public_url, connection, secrets, http, records, askers, book, poster
-            ),
+            gathering_activities(settings.public_url, secrets, http, records, askers, book, poster, intents),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)

@@ -20,6 +20,7 @@ class OrchestrationName(StrEnum):
     DELEGATE_CHANGE = "delegate_change"
     SMS_CHALLENGE = "sms_challenge"
     OWED_ANSWER = "owed_answer"
+    POST_INTENT = "post_intent"
     GATHERING = "gathering"
     RECONCILE_GATHERING = "reconcile_gathering"
 
@@ -56,6 +57,7 @@ class IdPrefix(StrEnum):
     CHALLENGE = "challenge"
     RECONCILE = "reconcile"
     OWED_ANSWER = "owed-answer"
+    POST_INTENT = "post-intent"
 
 
 # `reconcile` was called so before the first release.

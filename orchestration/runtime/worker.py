@@ -37,6 +37,7 @@ from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.gathering import ReconcileGatheringInput, reconcile_gathering
 from orchestration.reconcile.workflow import reconcile
+from orchestration.replicas.post_intent import PostIntent, post_intent
 from orchestration.replicas.roster import roster
 
 
@@ -56,6 +57,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
+    _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)

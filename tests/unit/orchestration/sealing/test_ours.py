@@ -12,7 +12,7 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
+from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoAskers
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -20,7 +20,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
     worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
     register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
+        ApprovalActivities(board, board, BoardActions(board), AllNew()),
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),
