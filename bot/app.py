@@ -86,6 +86,7 @@ from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.held_calls import HeldCalls
 from orchestration.service.instances import Instances
+from orchestration.service.intents import HubIntents
 from orchestration.service.joining import Joining
 from orchestration.service.operations import Operations
 from orchestration.service.request_ids import RequestIds
@@ -201,12 +202,13 @@ async def running(
 
         worker = connection.worker()
         poster = Poster(slack.activities, pace or Pace())
+        intents = HubIntents(client, connection.dispatches.again)
         notifier = SlackNotifier(poster, people.home_publisher.shown)
         activities = ApprovalActivities(
             notifier,
             SlackDirectory(slack.activities),
             DocumentActions(OutcomeActions(known, http, secrets, CloudEvents(settings.issuer, http))),
-            may_have_run=connection.may_have_run,
+            intents,
         )
         telling = sms.people_activities(book, notifier) if sms else PeopleActivities(notifier)
         askers = HubAskers(client, tokens.revoked)
@@ -219,12 +221,8 @@ async def running(
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
             FulfilmentActivities(HubFulfilments(client), records),
             sms.activities(book, notifier) if sms else None,
-            gathering_activities(
-                settings.public_url, connection, secrets, http, records, askers, book, poster
-            ),
-            DocumentActivities(
-                DocumentPreviews(SlackFiles(slack.activities)), may_have_run=connection.may_have_run
-            ),
+            gathering_activities(settings.public_url, secrets, http, records, askers, book, poster, intents),
+            DocumentActivities(DocumentPreviews(SlackFiles(slack.activities)), intents),
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)

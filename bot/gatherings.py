@@ -14,19 +14,18 @@ from bot.slack.api.poster import Poster
 from bot.slack.ids import SlackIds
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.gathering.activities import GatheringActivities
-from orchestration.ports import GatheringAskers
-from orchestration.runtime.connect import Connection
+from orchestration.ports import GatheringAskers, Intents
 
 
 def gathering_activities(
     public_url: str | None,
-    connection: Connection,
     secrets: Secrets,
     http: HttpClient,
     records: RecordLog,
     askers: GatheringAskers,
     book: Callable[[], PolicyBook],
     poster: Poster,
+    intents: Intents,
 ) -> GatheringActivities:
     """The activities of gatherings, over Slack, HTTP and the records."""
     return GatheringActivities(
@@ -36,5 +35,5 @@ def gathering_activities(
         askers,
         book,
         SlackIds(),
-        may_have_run=connection.may_have_run,
+        intents,
     )

@@ -7,7 +7,7 @@ been done) or, where nobody foresaw it, anything else (it may have been done; tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from orchestration.domain.answers import OwedAnswer
@@ -40,8 +40,14 @@ from orchestration.domain.request import CardRef
 class Notifier(Protocol):
     """Shows cards and messages to people."""
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
-        """Post `card` to `channel`, pinging `notify` (people and groups)."""
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Callable[[], bool]
+    ) -> CardRef | None:
+        """Post `card` to `channel`, pinging `notify` (people and groups).
+
+        `begin` is called when nothing else stands between here and the post. Where it returns False nothing is posted,
+        and None is returned; what it raises is raised.
+        """
         ...
 
     def find_card(self, channel: str, card: Card) -> CardRef | None:
@@ -52,16 +58,24 @@ class Notifier(Protocol):
         """Make the posted copy say what `card` says. A copy that somebody deleted is no error."""
         ...
 
-    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
-        """Add a line for each step to the thread under `ref`, in one message. A deleted copy is no error."""
+    def post_reply(
+        self, ref: CardRef, request_id: str, steps: Sequence[Step], begin: Callable[[], bool]
+    ) -> None:
+        """Add a line for each step to the thread under `ref`, in one message. A deleted copy is no error.
+
+        `begin`: as of `post_card`.
+        """
         ...
 
     def has_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> bool:
         """Whether those lines are in the thread already; False also when there is no way to look."""
         ...
 
-    def send_message(self, message: SendMessageInput) -> None:
-        """Send a direct message to the person, or a message to the channel, that `message.user` names."""
+    def send_message(self, message: SendMessageInput, begin: Callable[[], bool]) -> None:
+        """Send a direct message to the person, or a message to the channel, that `message.user` names.
+
+        `begin`: as of `post_card`.
+        """
         ...
 
     def has_message(self, message: SendMessageInput) -> bool:
@@ -78,6 +92,18 @@ class Notifier(Protocol):
 
     def tell_delegate_change(self, change: DelegateChange) -> None:
         """Tell the person, directly, what has changed about who is asked in their place."""
+        ...
+
+
+class Intents(Protocol):
+    """Knows which tries of a post may have begun already. Right across processes and kills, without comparing times."""
+
+    def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
+        """Whether that activity may have begun before to post `what`. From now on it has, and that is on disk.
+
+        It is asked in the thread that the activity runs in, right before the post. May raise `HubUnavailableError`: it
+        is not known, and nothing may be posted.
+        """
         ...
 
 
@@ -182,8 +208,11 @@ class Actions(Protocol):
 class Previews(Protocol):
     """Shows the documents that are reviewed."""
 
-    def post_preview(self, preview: PostPreviewInput) -> None:
-        """Show the document in the thread of the card, if it is still the one that is reviewed."""
+    def post_preview(self, preview: PostPreviewInput, begin: Callable[[], bool]) -> None:
+        """Show the document in the thread of the card, if it is still the one that is reviewed.
+
+        `begin`: as of `Notifier.post_card`.
+        """
         ...
 
     def has_preview(self, preview: PostPreviewInput) -> bool:
@@ -238,8 +267,11 @@ class Alerts(Protocol):
 class GatheringNotifier(Protocol):
     """Shows the messages of gatherings to people."""
 
-    def post_gathering(self, given: GatheringPostInput) -> CardRef:
-        """Post the message to the channel, or directly to the person, that `place` names."""
+    def post_gathering(self, given: GatheringPostInput, begin: Callable[[], bool]) -> CardRef | None:
+        """Post the message to the channel, or directly to the person, that `place` names.
+
+        `begin`: as of `Notifier.post_card`.
+        """
         ...
 
     def find_gathering(self, given: GatheringPostInput) -> CardRef | None:

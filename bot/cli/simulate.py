@@ -99,6 +99,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--data", metavar="FILE", type=Path, help="keep the workspace here (default: in memory)"
     )
+    parser.add_argument(
+        "--rate-limits",
+        metavar="WHOSE",
+        choices=("none", "internal", "distributed"),
+        default="none",
+        help="keep Slack's rate limits: those of an app of your own company or of the Marketplace (internal), or "
+        "of one that is distributed outside it (distributed); default none",
+    )
     parser.set_defaults(command=lambda given: asyncio.run(_simulate(given)))
 
 
@@ -134,7 +142,14 @@ def _command(text: str) -> str:
 
 async def _simulate(given: argparse.Namespace) -> int:
     # Imported late, as every command's own parts are.
-    from bot.simulator import SEED, AppConfig, Simulator, SimulatorError, Workspace  # noqa: PLC0415
+    from bot.simulator import (  # noqa: PLC0415
+        SEED,
+        AppConfig,
+        RateLimits,
+        Simulator,
+        SimulatorError,
+        Workspace,
+    )
 
     people = tuple(replace(one, name="app", real_name=APP_NAME) if one.is_bot else one for one in SEED.people)
     app = AppConfig(commands=frozenset(given.commands) if given.commands else None)
@@ -153,6 +168,7 @@ async def _simulate(given: argparse.Namespace) -> int:
                 signing_secret=given.signing_secret,
                 request_url=given.request_url,
                 app=app,
+                rate_limits=RateLimits(given.rate_limits),
             )
             await simulator.start(host, port)
         except SimulatorError as error:

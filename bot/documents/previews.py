@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 from bot.documents.mover import find
 from bot.documents.place import DocumentChangedError, PlaceError
@@ -19,10 +20,11 @@ class DocumentPreviews:
     def __init__(self, files: SlackFiles) -> None:
         self._files = files
 
-    def post_preview(self, preview: PostPreviewInput) -> None:
+    def post_preview(self, preview: PostPreviewInput, begin: Callable[[], bool]) -> None:
         """Reads the document, and uploads it if its SHA-256 is still the one that is reviewed."""
         data = _read(preview.place, preview.document)
-        self._files.share(preview.ref, preview.document.name, _title(preview.document), data)
+        if begin():
+            self._files.share(preview.ref, preview.document.name, _title(preview.document), data)
 
     def has_preview(self, preview: PostPreviewInput) -> bool:
         """By the title, which holds the SHA-256."""

@@ -6,6 +6,7 @@ from bot.simulator.control.person import ActionRefusedError, Person
 from bot.simulator.errors import SimulatorError
 from bot.simulator.server import Simulator, Timeouts
 from bot.simulator.slack_api.app_config import AppConfig, CommandHint
+from bot.simulator.slack_api.rate_limits import RateLimits
 from bot.simulator.sms.account import SmsAccount
 from bot.simulator.workspace.changes import Change
 from bot.simulator.workspace.seed import SEED, Group, Member, Seed, SeedChannel
@@ -22,6 +23,7 @@ __all__ = [
     "Guide",
     "Member",
     "Person",
+    "RateLimits",
     "Seed",
     "SeedChannel",
     "Simulator",

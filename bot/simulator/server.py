@@ -19,6 +19,7 @@ from bot.simulator.slack_api.app_config import AppConfig
 from bot.simulator.slack_api.delivery import HttpDelivery
 from bot.simulator.slack_api.dispatcher import RETRY_AFTER, PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
+from bot.simulator.slack_api.rate_limits import MINUTE, MethodLimiter, RateLimits
 from bot.simulator.slack_api.socket_mode import SocketMode
 from bot.simulator.slack_api.uploads import Uploads
 from bot.simulator.slack_api.user_actions import UserActions
@@ -36,13 +37,15 @@ class Timeouts:
     """How long Slack waits, in seconds of real time: for an acknowledgement, and before it repeats an event.
 
     `trigger` is how long a trigger ID lives; `heartbeat` is the silence after which an event stream sends a
-    sign of life. Twilio waits `webhook` for an answer; a text takes `status_delay` from one status to the next.
+    sign of life; `rate_minute` how long the minute lasts that rate limits count in. Twilio waits `webhook` for
+    an answer; a text takes `status_delay` from one status to the next.
     """
 
     acknowledgement: float = 3.0
     trigger: float = 3.0
     heartbeat: float = 15.0
     retries: tuple[float, ...] = RETRY_AFTER
+    rate_minute: float = MINUTE
     webhook: float = 15.0
     status_delay: float = 0.05
 
@@ -53,7 +56,8 @@ class Simulator:
     Payloads go to `request_url` (which may change at any time) as signed HTTP, or over Socket Mode while the
     app is connected to it. `app` says which scopes, events and commands the app has; `timeouts` how long
     Slack waits. With `sms`, people have phones, and Twilio's API is served under `sms_api_url`. With `stories`,
-    the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page.
+    the page shows what the app's durable work did and waits for. A `guide` plays scenarios in the page. With
+    `rate_limits`, Slack's tiers are kept.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first are named, and most are left out
@@ -70,6 +74,7 @@ class Simulator:
         timeouts: Timeouts | None = None,
         sms: SmsAccount | None = None,
         guide: Guide | None = None,
+        rate_limits: RateLimits = RateLimits.NONE,
     ) -> None:
         timeouts = timeouts or Timeouts()
         self.workspace = workspace
@@ -78,7 +83,9 @@ class Simulator:
         self._http = HttpDelivery(request_url, signing_secret, timeouts.acknowledgement)
         self._dispatcher = PayloadDispatcher(installation, self._http, self.sockets, timeouts.retries)
         self._actions = UserActions(installation, self._dispatcher, lambda: self.url)
-        self._web_api = WebApi(installation, self._dispatcher, {bot_token: "bot", app_token: "app"})
+        limiter = MethodLimiter(rate_limits, timeouts.rate_minute)
+        tokens = {bot_token: "bot", app_token: "app"}
+        self._web_api = WebApi(installation, self._dispatcher, tokens, limiter)
         calls = self._web_api.calls
         self._sms: SmsProvider | None = None
         if sms is not None:

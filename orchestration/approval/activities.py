@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Final
 
 from durabletask.task import ActivityContext
@@ -23,28 +22,28 @@ from orchestration.domain.effects import (
     SendMessageInput,
 )
 from orchestration.domain.errors import DeliveryError
+from orchestration.domain.request import CardRef
 from orchestration.durable.delivery import deliver
 from orchestration.durable.once import Once
-from orchestration.ports import Actions, Directory, Notifier
+from orchestration.ports import Actions, Directory, Intents, Notifier
 
 MEMBERS_CACHED_FOR: Final = 60.0  # seconds; the design allows a membership to be at most a minute old
 
 
 class ApprovalActivities:
-    """The effects of the `approval` orchestration, done through the ports. `may_have_run`: see `Once`."""
+    """The effects of the `approval` orchestration, done through the ports. `intents`: see `Once`."""
 
     def __init__(
         self,
         notifier: Notifier,
         directory: Directory,
         actions: Actions,
-        *,
-        may_have_run: Callable[[str, int], bool],
+        intents: Intents,
     ) -> None:
         self._notifier = notifier
         self._directory = directory
         self._actions = actions
-        self._once = Once(may_have_run)
+        self._once = Once(intents)
         self._lock = threading.Lock()
         self._members: dict[str, tuple[float, list[str]]] = {}
         self._active: dict[str, tuple[float, bool]] = {}
@@ -52,14 +51,20 @@ class ApprovalActivities:
     def post_card(self, ctx: ActivityContext, given: PostCardInput) -> Delivery:
         """Posts the card of a round once, however often it is called: remembered in this process, else looked for."""
         card, channel = given.card, given.channel
-        look = self._once.maybe_tried(ctx, given)
+        attempt = self._once.attempt(ctx, given, f"card {card.nonce} {card.round}")
+        found: CardRef | None = None
+
+        def is_there() -> bool:
+            nonlocal found
+            found = self._notifier.find_card(channel, card)
+            return found is not None
 
         def post() -> Delivery:
-            found = self._notifier.find_card(channel, card) if look else None
-            return Delivery(card=found or self._notifier.post_card(channel, card, given.notify))
+            posted = self._notifier.post_card(channel, card, given.notify, lambda: attempt.begin(is_there))
+            return Delivery(card=posted or found)
 
         # By its nonce: a request that comes again under an old ID has cards of its own.
-        return self._once.run((card.request_id, card.nonce, card.round), post, unsure=look)
+        return self._once.run((card.request_id, card.nonce, card.round), attempt, post)
 
     def edit_card(self, _: ActivityContext, given: EditCardInput) -> Delivery:
         """Makes a posted copy say what its card says. Idempotent by nature."""
@@ -72,26 +77,26 @@ class ApprovalActivities:
 
     def post_reply(self, ctx: ActivityContext, given: PostReplyInput) -> Delivery:
         """Adds lines to the thread once; as `post_card`."""
-        look = self._once.maybe_tried(ctx, given)
+        attempt = self._once.attempt(ctx, given, f"line {given.ref.ts} {given.steps[0].number}")
+        place = (given.ref, given.request_id, given.steps)
 
         def reply() -> Delivery:
-            place = (given.ref, given.request_id, given.steps)
-            if not (look and self._notifier.has_reply(*place)):
-                self._notifier.post_reply(*place)
+            self._notifier.post_reply(*place, lambda: attempt.begin(lambda: self._notifier.has_reply(*place)))
             return Delivery()
 
-        return self._once.run((given.ref.channel, given.ref.ts, given.steps[0].number), reply, unsure=look)
+        return self._once.run((given.ref.channel, given.ref.ts, given.steps[0].number), attempt, reply)
 
     def send_message(self, ctx: ActivityContext, given: SendMessageInput) -> Delivery:
         """Sends one message once; as `post_card`."""
-        look = self._once.maybe_tried(ctx, given)
+        attempt = self._once.attempt(ctx, given, f"message {given.card.nonce} {given.message_id}")
 
         def send() -> Delivery:
-            if not (look and self._notifier.has_message(given)):
-                self._notifier.send_message(given)
+            self._notifier.send_message(
+                given, lambda: attempt.begin(lambda: self._notifier.has_message(given))
+            )
             return Delivery()
 
-        return self._once.run((given.card.request_id, given.card.nonce, given.message_id), send, unsure=look)
+        return self._once.run((given.card.request_id, given.card.nonce, given.message_id), attempt, send)
 
     def remove_copies(self, _: ActivityContext, given: RemoveCopiesInput) -> Delivery:
         """Leaves one copy of what may have been posted twice. Idempotent by nature."""

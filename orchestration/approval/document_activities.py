@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from durabletask.task import ActivityContext
 
 from orchestration.domain.effects import Delivery, PostPreviewInput
-from orchestration.durable.delivery import deliver
-from orchestration.ports import Previews
+from orchestration.durable.once import Once
+from orchestration.ports import Intents, Previews
 
 
 class DocumentActivities:
-    """Bound to the outside through a port. `may_have_run`: as in `ApprovalActivities`."""
+    """Bound to the outside through a port. `intents`: see `Once`."""
 
-    def __init__(self, previews: Previews, *, may_have_run: Callable[[str, int], bool]) -> None:
+    def __init__(self, previews: Previews, intents: Intents) -> None:
         self._previews = previews
-        self._may_have_run = may_have_run
+        self._once = Once(intents)
 
     def post_preview(self, ctx: ActivityContext, given: PostPreviewInput) -> Delivery:
-        """Shows the document once: where another try may have shown it, that is looked for first."""
-        look = given.maybe_done or self._may_have_run(ctx.orchestration_id, ctx.task_id)
+        """Shows the document once, however often it is called: remembered in this process, else looked for."""
+        attempt = self._once.attempt(ctx, given, f"preview {given.ref.ts}")
 
         def post() -> Delivery:
-            if not (look and self._previews.has_preview(given)):
-                self._previews.post_preview(given)
+            self._previews.post_preview(
+                given, lambda: attempt.begin(lambda: self._previews.has_preview(given))
+            )
             return Delivery()
 
-        return deliver(post)
+        return self._once.run(("preview", given.ref.channel, given.ref.ts), attempt, post)

@@ -79,11 +79,11 @@ class Posts:
         )
 
     def refresh_cards(self) -> None:
-        """Has every posted copy edited to what is true now."""
+        """Has every posted copy edited to what is true now, the newest first: that is the one that people press."""
         if self._record.state.handed_over:
             self.hand_over()
             return
-        for ref in self._record.state.cards:
+        for ref in reversed(self._record.state.cards):
             self._refresh(ref)
 
     def hand_over(self) -> None:
@@ -107,9 +107,9 @@ class Posts:
             self._remove_copies(f"card:{ref.round}", ref.channel, ref=ref, round=ref.round)
 
     def _refresh(self, ref: CardRef) -> None:
-        self._outbox.put(
-            f"card:{ref.round}", EditCard(ref=ref, give_up=self._record.policy.edits_retried_for)
-        )
+        # How a request ended does not wait for the turn of an edit that would have said less.
+        item = EditCard(ref=ref, give_up=self._record.policy.edits_retried_for)
+        self._outbox.put(f"card:{ref.round}", item, hurry=self._record.ended)
 
     def card_posted(self, ref: CardRef, *, is_true: bool) -> None:
         """The card of a round is there. `is_true`: whether it certainly says what is true now."""

@@ -20,6 +20,7 @@ class OrchestrationName(StrEnum):
     DELEGATE_CHANGE = "delegate_change"
     SMS_CHALLENGE = "sms_challenge"
     OWED_ANSWER = "owed_answer"
+    POST_INTENT = "post_intent"
     GATHERING = "gathering"
     RECONCILE_GATHERING = "reconcile_gathering"
     FULFILMENT = "fulfilment"
@@ -63,6 +64,7 @@ class IdPrefix(StrEnum):
     RECONCILE = "reconcile"
     OWED_ANSWER = "owed-answer"
     FULFILMENT = "fulfilment"
+    POST_INTENT = "post-intent"
 
 
 # `reconcile` was called so before the first release.

@@ -28,6 +28,7 @@ RECONCILE: Final = OrchestrationName.RECONCILE
 DELEGATE_CHANGE: Final = OrchestrationName.DELEGATE_CHANGE
 SMS_CHALLENGE: Final = OrchestrationName.SMS_CHALLENGE
 OWED_ANSWER: Final = OrchestrationName.OWED_ANSWER
+POST_INTENT: Final = OrchestrationName.POST_INTENT
 GATHERING: Final = OrchestrationName.GATHERING
 RECONCILE_GATHERING: Final = OrchestrationName.RECONCILE_GATHERING
 FULFILMENT: Final = OrchestrationName.FULFILMENT

@@ -11,6 +11,8 @@ from durabletask.task import ActivityContext
 
 from orchestration.domain.effects import Delivery, Posting
 from orchestration.durable.delivery import deliver
+from orchestration.durable.post_try import PostTry
+from orchestration.ports import Intents
 
 DELIVERIES_REMEMBERED: Final = 10_000
 
@@ -18,25 +20,25 @@ DELIVERIES_REMEMBERED: Final = 10_000
 class Once:
     """Remembers what was done. Safe to share between threads.
 
-    `may_have_run` says of an activity, by the ID of its instance and of its task, whether another process may have
-    begun it before this one was given it. What it posts is then looked for first. No times are compared for that: they
-    are those of different clocks, and clocks are set.
+    What `intents` says may have been begun before is looked for before it is posted. No times are compared for that:
+    they are those of different clocks, and clocks are set.
     """
 
-    def __init__(self, may_have_run: Callable[[str, int], bool]) -> None:
-        self._may_have_run = may_have_run
+    def __init__(self, intents: Intents) -> None:
+        self._intents = intents
         self._lock = threading.Lock()
         self._done: OrderedDict[Hashable, Delivery] = OrderedDict()
         self._under_way: dict[Hashable, threading.Lock] = {}
 
-    def maybe_tried(self, ctx: ActivityContext, given: Posting) -> bool:
-        """Whether an earlier try may have posted it, so that it has to be looked for."""
-        return given.maybe_done or self._may_have_run(ctx.orchestration_id, ctx.task_id)
+    def attempt(self, ctx: ActivityContext, given: Posting, what: str) -> PostTry:
+        """The try to post `what` that this activity is."""
+        return PostTry(self._intents, ctx.orchestration_id, ctx.task_id, what, maybe_done=given.maybe_done)
 
-    def run(self, key: Hashable, act: Callable[[], Delivery], *, unsure: bool) -> Delivery:
+    def run(self, key: Hashable, attempt: PostTry, act: Callable[[], Delivery]) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
 
-        Whatever comes of it, it stays `unsure` whether an earlier try did it too.
+        Whatever comes of it, it is `unsure` where another try may have done it too: so also where this process was
+        given it again, for in between another may have been given it.
         """
         with self._lock:
             turn = self._under_way.setdefault(key, threading.Lock())
@@ -45,10 +47,10 @@ class Once:
             with self._lock:
                 known = self._done.get(key)
             if known is not None:
-                return known.model_copy(update={"unsure": known.unsure or unsure})
+                return known.model_copy(update={"unsure": True})
             try:
                 delivery = deliver(act)
-                if unsure:
+                if attempt.unsure:
                     delivery = delivery.model_copy(update={"unsure": True})
                 with self._lock:
                     if not delivery.to_do:

@@ -143,16 +143,18 @@ class Outbox(Generic[Item, Result]):
         self._pausing: dict[str, CancellableTask[None]] = {}
         self.written = 0  # bytes of inputs and failures that its activities have put into this history
 
-    def put(self, lane: str, item: Item, *, after: timedelta | None = None) -> None:
+    def put(self, lane: str, item: Item, *, after: timedelta | None = None, hurry: bool = False) -> None:
         """Adds an item behind those of its lane, unless one that waits there covers it, or takes it in.
 
-        The first item of a new lane starts `after` so long.
+        The first item of a new lane starts `after` so long. With `hurry`, the one that covers it waits no longer.
         """
         if after is not None and lane not in self._lanes:
             self._lanes[lane] = Lane[Item](not_before=self._now() + after)
         known = self._lanes.setdefault(lane, Lane[Item]())
         queue, running = known.queue, lane in self._running
         if any(item.covered_by(other) for other in (queue[1:] if running else queue)):
+            if hurry and not running:
+                self._wake(lane)
             return
         # What was tried stays what it was, or it would not be known again.
         tried = 1 if running or known.attempt or known.maybe_done else 0
@@ -181,9 +183,12 @@ class Outbox(Generic[Item, Result]):
         """Has the lane not wait any longer, where it is not known whether its first item was done."""
         found = self._lanes.get(lane)
         if found is not None and found.maybe_done and lane not in self._running:
-            found.not_before = None
-            if (pause := self._pausing.pop(lane, None)) is not None:
-                pause.cancel()
+            self._wake(lane)
+
+    def _wake(self, lane: str) -> None:
+        self._lanes[lane].not_before = None
+        if (pause := self._pausing.pop(lane, None)) is not None:
+            pause.cancel()
 
     def waits(self) -> list[Task[Any]]:
         """What is under way."""
@@ -267,6 +272,11 @@ class Outbox(Generic[Item, Result]):
         else:
             pause = min(FIRST_BACKOFF * 2 ** min(attempt - 1, 12), item.longest_backoff, left)
         lane.not_before = self._now() + pause
+        # The next try does what was asked for during this one. It says something else, so its turn may be another.
+        left_over = [later for later in lane.queue[1:] if not later.covered_by(item)]
+        if len(left_over) < len(lane.queue) - 1 and result is not None and result.retry_after is not None:
+            lane.not_before = None
+        lane.queue[1:] = left_over
         self._runner.put_off(item, attempt, problem, pause)
         if result is not None and result.retry_after is not None:
             return

@@ -19,11 +19,11 @@ from orchestration.domain.gathering import (
 )
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
-from orchestration.domain.request import new_nonce, new_salt
+from orchestration.domain.request import CardRef, new_nonce, new_salt
 from orchestration.durable.delivery import deliver
 from orchestration.durable.once import Once
 from orchestration.gathering.state import GatheringInput, TakenGathering
-from orchestration.ports import GatheringAskers, GatheringNotifier, GatheringRecords, Systems
+from orchestration.ports import GatheringAskers, GatheringNotifier, GatheringRecords, Intents, Systems
 
 
 class GatheringActivities:
@@ -37,8 +37,7 @@ class GatheringActivities:
         askers: GatheringAskers,
         book: Callable[[], PolicyBook],
         ids: IdReader,
-        *,
-        may_have_run: Callable[[str, int], bool],
+        intents: Intents,
     ) -> None:
         self._notifier = notifier
         self._systems = systems
@@ -46,20 +45,27 @@ class GatheringActivities:
         self._askers = askers
         self._book = book
         self._ids = ids
-        self._once = Once(may_have_run)
+        self._once = Once(intents)
 
     def post_gathering(self, ctx: ActivityContext, given: GatheringPostInput) -> Delivery:
         """Posts one message once, however often it is called: remembered in this process, else looked for."""
-        look = self._once.maybe_tried(ctx, given)
+        view = given.view
+        attempt = self._once.attempt(ctx, given, f"gathering {view.nonce} {given.message_id}")
+        found: CardRef | None = None
+
+        def is_there() -> bool:
+            nonlocal found
+            found = self._notifier.find_gathering(given)
+            return found is not None
 
         def post() -> Delivery:
-            found = self._notifier.find_gathering(given) if look else None
-            if found is None and given.only_if_found:
-                return Delivery()
-            return Delivery(card=found or self._notifier.post_gathering(given))
+            if given.only_if_found:
+                attempt.begin(is_there)
+                return Delivery(card=found)
+            posted = self._notifier.post_gathering(given, lambda: attempt.begin(is_there))
+            return Delivery(card=posted or found)
 
-        key = ("gathering", given.view.request_id, given.view.nonce, given.message_id)
-        return self._once.run(key, post, unsure=look)
+        return self._once.run(("gathering", view.request_id, view.nonce, given.message_id), attempt, post)
 
     def edit_gathering(self, _: ActivityContext, given: GatheringEditInput) -> Delivery:
         """Makes a posted message say what is true. Idempotent by nature."""

@@ -7,6 +7,7 @@ approvals or of the program around it.
 from orchestration.hub.command import main
 from orchestration.hub.engine.work_limit import WORK_LIMIT, parse_work_limit
 from orchestration.hub.errors import HubError
+from orchestration.hub.protocol.wire import AGAIN, DISPATCH_TAG, FIRST
 from orchestration.hub.server import Hub
 from orchestration.hub.service.health_service import HEALTH
 from orchestration.hub.storage.clock import Clock, SkippableClock, SystemClock
@@ -16,6 +17,9 @@ from orchestration.hub.transport.tokens import beside as token_file
 from orchestration.hub.upkeep.housekeeping import RETENTION, parse_retention
 
 __all__ = [
+    "AGAIN",
+    "DISPATCH_TAG",
+    "FIRST",
     "HEALTH",
     "RETENTION",
     "WORK_LIMIT",

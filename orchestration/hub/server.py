@@ -177,13 +177,6 @@ class Hub:
         """When the first timer in the file is due, or None where there is none."""
         return self._call(self._next_timer())
 
-    def was_unfinished(self, instance_id: str, task_id: int) -> bool:
-        """Whether this activity was unfinished when the hub started: a worker of the last hub may have begun it.
-
-        A later activity with the same ID, of another execution of the instance, counts as the same.
-        """
-        return (instance_id, task_id) in self._unfinished
-
     def warnings(self) -> list[str]:
         """Who can reach it without a token, what is wrong with its time and is deleted for that; empty mostly."""
         housekeeping_says = self._housekeeper.warnings() if self._housekeeper else []
@@ -262,7 +255,7 @@ class Hub:
         room_keeper = self._room_keeper = room.RoomKeeper(store)
         _connect(store, dispatcher, waiters, timer_loop, room_keeper)
         store.on_change = self._time_keeper.note
-        self._unfinished = recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
+        recovery.queue_unfinished(Transaction(db, self.clock, AfterCommit()), dispatcher)
         calls = service.TaskHubService(store, dispatcher, waiters, reader)
         served = routes.routes(calls, store)
         local = self._local = LocalChannel(served)

@@ -20,6 +20,7 @@ from orchestration.domain.names import OrchestrationName
 from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.direct import take_directly
+from orchestration.runtime.dispatches import Dispatches
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
 from orchestration.runtime.prompt_stop import stop_promptly
@@ -80,8 +81,9 @@ class Connection:
     """A way to one task hub, for a client and a worker that speak our models. Close it after both have stopped.
 
     `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
-    takes. `token` is sent with each call. Who holds the same `keys` is trusted with what is ours on that hub; the hub
-    itself is not. While `held` says why, clients send nothing that is ours.
+    takes, `dispatches` of the activities that it was given. `token` is sent with each call. Who holds the same `keys`
+    is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that
+    is ours.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Connection:
         self.held: str | None = None
         self.hub = hub
         self.turns = Turns()
+        self.dispatches = Dispatches()
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
@@ -175,6 +178,7 @@ class Connection:
             )
         worker.sealing(self.keys, OURS)
         worker.turn_taken = self.turns.taken
+        worker.activity_given = self.dispatches.given
         stop_promptly(worker)
         if self.hub:
             take_directly(worker, self.hub.channel)
@@ -183,14 +187,6 @@ class Connection:
     def now(self) -> datetime:
         """The hub's time, aware UTC, where the hub is in this process; this machine's time otherwise."""
         return self.hub.clock.now() if self.hub else datetime.now(UTC)
-
-    def may_have_run(self, instance_id: str, task_id: int) -> bool:
-        """Whether another process may have begun this activity before it was dispatched to this one.
-
-        An embedded hub serves this process alone, and knows what its predecessor left unfinished. Of another hub's
-        work nothing is known.
-        """
-        return self.hub is None or self.hub.was_unfinished(instance_id, task_id)
 
     def close(self) -> None:
         """Stops the embedded hub, where there is one. Everything it acknowledged is on disk already."""

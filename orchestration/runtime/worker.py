@@ -42,6 +42,7 @@ from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.gathering import ReconcileGatheringInput, reconcile_gathering
 from orchestration.reconcile.workflow import reconcile
+from orchestration.replicas.post_intent import PostIntent, post_intent
 from orchestration.replicas.roster import roster
 
 
@@ -64,6 +65,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
     _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
+    _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)

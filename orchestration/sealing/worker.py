@@ -6,7 +6,7 @@ The three methods are the SDK's own, which hands each work item to one of them; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -59,6 +59,8 @@ class SealingWorker(TaskHubGrpcWorker):
     _kept: KeptOrchestrations
     # Told the ID of each instance whose turn is on disk.
     turn_taken: Callable[[str], None] = staticmethod(lambda _: None)
+    # Told, in the thread that runs an activity and before it begins, the tags that the hub gave it.
+    activity_given: Callable[[Mapping[str, str]], None] = staticmethod(lambda _: None)
 
     def sealing(self, keys: SealKeys, ours: Scope) -> None:
         """Has the worker count and seal with these keys what is `ours`."""
@@ -152,6 +154,7 @@ class SealingWorker(TaskHubGrpcWorker):
             )
             return
         req.input.value = "" if text == "null" else text
+        self.activity_given(req.tags)
 
         def sealed(response: pb.ActivityResponse) -> None:
             if not response.HasField("failureDetails"):

@@ -87,22 +87,22 @@ class Product:
         finally:
             await _end(process)
 
-    async def ask(self, count: int, *, at_once: int = 16) -> list[str]:
-        """Asks for so many approvals over all channels; their IDs."""
+    async def ask(self, count: int, *, at_once: int = 16, channels: int = CHANNELS) -> list[str]:
+        """Asks for so many approvals over so many channels; their IDs."""
         first, self._asked = self._asked, self._asked + count
         gate = asyncio.Semaphore(at_once)
 
         async def one(number: int) -> str:
             async with gate:
-                while (asked := await self._ask_one(number)) is None:
+                while (asked := await self._ask_one(number, channels)) is None:
                     await asyncio.sleep(AGAIN)
                 return asked
 
         return await asyncio.gather(*(one(number) for number in range(first, first + count)))
 
-    async def _ask_one(self, number: int) -> str | None:
+    async def _ask_one(self, number: int, channels: int) -> str | None:
         """The request's ID; None where the server was too busy to say, so that the same is to be asked again."""
-        body: dict[str, Any] = {"policy": f"p{number % CHANNELS}", "title": f"Number {number}"}
+        body: dict[str, Any] = {"policy": f"p{number % channels}", "title": f"Number {number}"}
         headers = {
             "Authorization": f"Bearer {self._tokens[number % TOKENS]}",
             "Idempotency-Key": f"bench-{number}",
@@ -116,9 +116,9 @@ class Product:
             raise RuntimeError(f"{answer.status}: {said}")
         return str(said["id"])
 
-    async def cards(self, count: int, *, at_once: int = 16) -> list[PostedCard]:
+    async def cards(self, count: int, *, at_once: int = 16, channels: int = CHANNELS) -> list[PostedCard]:
         """Asks for so many, and gives their cards once all are posted."""
-        return await self._slack.posted(await self.ask(count, at_once=at_once), POSTING)
+        return await self._slack.posted(await self.ask(count, at_once=at_once, channels=channels), POSTING)
 
     async def _until_ready(self, process: Process) -> None:
         async with asyncio.timeout(READY):

@@ -18,6 +18,8 @@ from urllib.parse import urlencode
 import aiohttp
 from aiohttp import web
 
+from bot.simulator.slack_api.rate_limits import MethodLimiter
+
 SECRET: Final = "bench-signing-secret"
 TOKEN: Final = "xoxb-bench"
 TEAM: Final = "T0BENCH"
@@ -67,11 +69,16 @@ class PostedCard:
 
 
 class SlackSide:
-    """Serves the Web API on loopback while it is entered; `cards` by request, `calls` by method."""
+    """Serves the Web API on loopback while it is entered; `cards` by request, `calls` and `refused` by method.
+
+    It refuses what `limiter` does.
+    """
 
     def __init__(self) -> None:
         self.cards: dict[str, PostedCard] = {}
         self.calls: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.limiter = MethodLimiter()
         self.acks_failed = 0
         self._by_ts: dict[tuple[str, str], PostedCard] = {}
         self._posted = asyncio.Condition()
@@ -152,6 +159,11 @@ class SlackSide:
         method = request.match_info["method"]
         self.calls[method] += 1
         given = await _given(request)
+        wait = self.limiter.refuse(method, str(given.get("channel", "")))
+        if wait is not None:
+            self.refused[method] += 1
+            refusal = {"ok": False, "error": "ratelimited"}
+            return web.json_response(refusal, status=429, headers={"Retry-After": wait})
         if method == "chat.postMessage":
             answer = await self._post(given)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestration.domain.answers import OwedAnswer
@@ -27,10 +27,19 @@ from orchestration.domain.effects import (
 from orchestration.domain.errors import DeliveryError, SmsRefusedError
 from orchestration.domain.request import CardRef, Status
 
+Begin = Callable[[], bool]
 
-def never_run(_instance_id: str, _task_id: int) -> bool:
+
+def at_once() -> bool:
+    """Nothing is in the way of a post."""
+    return True
+
+
+class AllNew:
     """No other process has begun anything."""
-    return False
+
+    def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
+        return False
 
 
 class Board:
@@ -64,8 +73,12 @@ class Board:
             if problems:
                 raise problems.pop(0)
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Begin = at_once
+    ) -> CardRef | None:
         self._maybe_fail("post_card")
+        if not begin():
+            return None
         with self.lock:
             self.posts += 1
             self.pinged += notify
@@ -90,8 +103,12 @@ class Board:
             self.edits += 1
             self.cards[ref.channel, ref.ts] = card
 
-    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+    def post_reply(
+        self, ref: CardRef, request_id: str, steps: Sequence[Step], begin: Begin = at_once
+    ) -> None:
         self._maybe_fail("post_reply")
+        if not begin():
+            return
         with self.lock:
             self.replies += [(ref.ts, step) for step in steps]
         self._maybe_fail("after post_reply")
@@ -102,8 +119,10 @@ class Board:
             said = {step.number for ts, step in self.replies if ts == ref.ts}
             return {step.number for step in steps} <= said
 
-    def send_message(self, message: SendMessageInput) -> None:
+    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> None:
         self._maybe_fail("send_message")
+        if not begin():
+            return
         with self.lock:
             self.messages.append(message)
         self._maybe_fail("after send_message")
@@ -215,7 +234,7 @@ class NoAskers:
 class NoPreviews:
     """For a world without documents."""
 
-    def post_preview(self, preview: PostPreviewInput) -> None:
+    def post_preview(self, preview: PostPreviewInput, begin: Begin) -> None:
         raise AssertionError(preview)
 
     def has_preview(self, preview: PostPreviewInput) -> bool:

@@ -40,8 +40,9 @@ from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
 from orchestration.service.fulfilment_starts import HubFulfilments
+from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
-from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments, never_run
+from tests.support.board import AllNew, Board, BoardActions, BoardOutcomes, BoardPhones, NoFulfilments
 from tests.support.book import CORE as BOOK
 
 PATIENCE = 30  # seconds until what should happen must have: a busy machine is no fault of ours
@@ -213,7 +214,7 @@ def request_ids(*secrets: str) -> RequestIds:
 def unbound_gathering_activities() -> GatheringActivities:
     """To be registered, and not to be run."""
     nothing: Any = None
-    return GatheringActivities(nothing, nothing, nothing, nothing, nothing, nothing, may_have_run=never_run)
+    return GatheringActivities(nothing, nothing, nothing, nothing, nothing, nothing, AllNew())
 
 
 def outcome_activities(board: Board, book: PolicyBook = BOOK, ids: IdReader = SLACK) -> OutcomeActivities:
@@ -246,7 +247,9 @@ async def opened(
     challenges = ChallengeService(client, codes, turns=connection.turns)
     register(
         worker,
-        ApprovalActivities(board, directory, BoardActions(board), may_have_run=connection.may_have_run),
+        ApprovalActivities(
+            board, directory, BoardActions(board), HubIntents(client, connection.dispatches.again)
+        ),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client, lambda _: False)),

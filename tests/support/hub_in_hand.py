@@ -35,7 +35,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoFulfilments, never_run
+from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoFulfilments
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -80,7 +80,7 @@ class HubInHand:
         self.worker = Connection("nowhere", keys).worker()
         register(
             self.worker,
-            ApprovalActivities(self.board, self.board, BoardActions(self.board), may_have_run=never_run),
+            ApprovalActivities(self.board, self.board, BoardActions(self.board), AllNew()),
             outcome_activities(self.board, book),
             PeopleActivities(self.board),
             AskerActivities(_Nobody()),

@@ -8,16 +8,23 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import grpc
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.hub import DISPATCH_TAG
 
 CALLS_AT_ONCE: Final = 32  # the streams of the workers among them
 NO_DEADLINE: Final = 1e6  # seconds; of a call without one, more than that is said to be left
 
 
 class HubProxy(grpc.GenericRpcHandler):
-    """Use it as a context manager; `address` is what a client is given instead of the hub's."""
+    """Use it as a context manager; `address` is what a client is given instead of the hub's.
 
-    def __init__(self, hub: str) -> None:
+    With `silent` it leaves out what other hubs do not say: whether an activity was given to a worker before.
+    """
+
+    def __init__(self, hub: str, *, silent: bool = False) -> None:
         self.calls: list[str] = []
+        self._silent = silent
         self._channel = grpc.insecure_channel(hub)
         self._server = grpc.server(ThreadPoolExecutor(CALLS_AT_ONCE))
         self._server.add_generic_rpc_handlers((self,))
@@ -30,8 +37,12 @@ class HubProxy(grpc.GenericRpcHandler):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        self._server.stop(None).wait()
+        self.cut()
         self._channel.close()
+
+    def cut(self) -> None:
+        """Ends every call that is under way, and takes none any more: the process behind it is gone."""
+        self._server.stop(None).wait()
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler[bytes, bytes]:
         """On the wire a single message is a stream of one, so one handler does for every method."""
@@ -55,9 +66,16 @@ class HubProxy(grpc.GenericRpcHandler):
 
             context.add_callback(cancel)
             try:
-                yield from call
+                yield from map(_silenced, call) if self._silent and method.endswith("/GetWorkItems") else call
             except grpc.RpcError as error:
                 if context.is_active():
                     context.abort(error.code(), error.details() or "")
 
         return handle
+
+
+def _silenced(sent: bytes) -> bytes:
+    item = pb.WorkItem.FromString(sent)
+    if item.HasField("activityRequest"):
+        del item.activityRequest.tags[DISPATCH_TAG]
+    return item.SerializeToString()

@@ -21,7 +21,7 @@ from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, NoFulfilments, never_run
+from tests.support.board import AllNew, Board, BoardActions, NoAnswers, NoAskers, NoFulfilments
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -38,7 +38,7 @@ def replay(events: list[pb.HistoryEvent]) -> str:
     worker, board = TaskHubGrpcWorker(), Board()
     register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
+        ApprovalActivities(board, board, BoardActions(board), AllNew()),
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),

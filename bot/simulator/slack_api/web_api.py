@@ -11,12 +11,13 @@ from bot.simulator.slack_api.dispatcher import PayloadDispatcher
 from bot.simulator.slack_api.installation import Installation
 from bot.simulator.slack_api.methods import METHODS, Method, MethodCall
 from bot.simulator.slack_api.methods.table import Args
+from bot.simulator.slack_api.rate_limits import MethodLimiter
 
 Json = dict[str, Any]
 
 
 class WebApi:
-    """Answers Web API calls: planned faults first, then the token, the scopes, and the method itself.
+    """Answers Web API calls: planned faults first, then the token, the rate limits, the scopes, and the method itself.
 
     `tokens` maps each token to its kind, "bot" or "app".
 
@@ -24,11 +25,16 @@ class WebApi:
     """
 
     def __init__(
-        self, installation: Installation, dispatcher: PayloadDispatcher, tokens: dict[str, str]
+        self,
+        installation: Installation,
+        dispatcher: PayloadDispatcher,
+        tokens: dict[str, str],
+        limiter: MethodLimiter,
     ) -> None:
         self._installation = installation
         self._dispatcher = dispatcher
         self._tokens = tokens
+        self._limiter = limiter
         self.faults: Faults[SlackFault] = Faults(installation.workspace.changes)
         self.calls = CallLog()
 
@@ -55,6 +61,10 @@ class WebApi:
         if method is None:
             raise SlackError("unknown_method", req_method=name)
         self._authorise(method, token)
+        if (retry_after := self._limiter.refuse(name, str(args.get("channel", "")))) is not None:
+            return self._rate_limited(name, args, retry_after)
+        if (longest := self._limiter.longest_page(name)) is not None:
+            args = args | {"limit": min(longest, Args(args).number("limit", longest, longest))}
         call = MethodCall(self._installation, self._dispatcher, Args(args), origin)
         call.needs(*method.scopes)
         with self._installation.workspace.store.transaction():
@@ -82,15 +92,19 @@ class WebApi:
         }
 
     def _break(self, name: str, args: Json, fault: SlackFault) -> web.Response:
-        self._log(name, args, fault.error)
         if fault.error == "ratelimited":
-            body = {"ok": False, "error": "ratelimited"}
-            return web.json_response(body, status=429, headers={"Retry-After": str(fault.retry_after)})
+            return self._rate_limited(name, args, str(fault.retry_after))
+        self._log(name, args, fault.error)
         if fault.error == "http_500":
             return web.Response(
                 text="<html><body>Server Error</body></html>", content_type="text/html", status=500
             )
         return web.json_response(SlackError(fault.error).body())
+
+    def _rate_limited(self, name: str, args: Json, retry_after: str) -> web.Response:
+        self._log(name, args, "ratelimited")
+        body = {"ok": False, "error": "ratelimited"}
+        return web.json_response(body, status=429, headers={"Retry-After": retry_after})
 
     def _refuse(self, name: str, args: Json, error: SlackError) -> web.Response:
         self._log(name, args, error.code)

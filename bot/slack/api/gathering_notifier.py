@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from slack_sdk.errors import SlackApiError
 
 from bot.slack.api.codes import GONE
+from bot.slack.api.edit_turns import EditRank
 from bot.slack.api.errors import as_delivery_errors, code_of
-from bot.slack.api.poster import Poster
+from bot.slack.api.poster import Poster, at_once
 from bot.slack.input.target import message_metadata
 from bot.slack.messages.gatherings import render_gathering
 from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, Purpose
@@ -23,19 +25,24 @@ class SlackGatheringNotifier:
     def __init__(self, poster: Poster) -> None:
         self._poster = poster
 
-    def post_gathering(self, given: GatheringPostInput) -> CardRef:
-        """Posts it to the channel, or directly to the person."""
+    def post_gathering(
+        self, given: GatheringPostInput, begin: Callable[[], bool] = at_once
+    ) -> CardRef | None:
+        """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
         rendered = render_gathering(
             given.view, given.purpose, given.message_id, source=given.source, text=given.text
         )
         posted = self._poster.say(
             self._poster.place(given.place),
             (given.view.request_id, given.view.nonce, given.message_id),
+            begin,
             urgent=given.purpose in {Purpose.CARD, Purpose.ASK},
             text=rendered.text,
             blocks=rendered.blocks,
             metadata=rendered.metadata,
         )
+        if posted is None:
+            return None
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1)
 
     def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
@@ -48,7 +55,8 @@ class SlackGatheringNotifier:
     def edit_gathering(self, given: GatheringEditInput) -> None:
         """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
         rendered = render_gathering(given.view, given.purpose, given.message_id, source=given.source)
-        with as_delivery_errors():
+        copy = (given.ref.channel, given.ref.ts)
+        with self._poster.edits.turn(copy, EditRank.UNDER_WAY), as_delivery_errors():
             try:
                 self._poster.client.chat_update(
                     channel=given.ref.channel,

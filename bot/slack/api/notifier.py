@@ -11,11 +11,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.slack.api.codes import GONE
+from bot.slack.api.edit_turns import EditRank
 from bot.slack.api.errors import SLACK_FAILURES, as_delivery_errors, code_of
 from bot.slack.api.health import SlackHealth, WatchedWebClient
 from bot.slack.api.history import Found
 from bot.slack.api.own_account import Account
-from bot.slack.api.poster import Poster
+from bot.slack.api.poster import Poster, at_once
 from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
 from bot.slack.messages import thread
@@ -65,17 +66,22 @@ class SlackNotifier:
 
     # ---- cards -------------------------------------------------------------------------------------------
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
-        """Posts `card` to `channel`, pinging `notify`."""
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Callable[[], bool] = at_once
+    ) -> CardRef | None:
+        """Posts `card` to `channel`, pinging `notify`, unless `begin` says no when it is the card's turn."""
         rendered = render(card, notify)
         posted = self._poster.say(
             channel,
             (card.request_id, "card", card.round),
+            begin,
             urgent=True,
             text=rendered.text,
             blocks=rendered.blocks,
             metadata=rendered.metadata,
         )
+        if posted is None:
+            return None
         self._shown(card, notify)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=card.round)
 
@@ -91,7 +97,7 @@ class SlackNotifier:
     def edit_card(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
         rendered = render(card)
-        with as_delivery_errors():
+        with self._poster.edits.turn((ref.channel, ref.ts), _rank(card)), as_delivery_errors():
             try:
                 # With its metadata each time, so that this says what the copy shows, whatever became of it.
                 self._client.chat_update(
@@ -109,7 +115,9 @@ class SlackNotifier:
 
     # ---- the thread --------------------------------------------------------------------------------------
 
-    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+    def post_reply(
+        self, ref: CardRef, request_id: str, steps: Sequence[Step], begin: Callable[[], bool] = at_once
+    ) -> None:
         """Adds the steps to the thread under `ref`, in one message. A deleted card has no thread to add to."""
         if self._known_gone(ref):
             return
@@ -117,6 +125,7 @@ class SlackNotifier:
             said = self._poster.say(
                 ref.channel,
                 (request_id, "step", steps[0].number),
+                begin,
                 thread_ts=ref.ts,
                 text="\n".join(map(thread.line, steps)),
                 metadata=steps_metadata(request_id, (step.number for step in steps)),
@@ -126,7 +135,7 @@ class SlackNotifier:
                 raise
             self._is_gone(ref, request_id, code_of(error))
             return
-        if not said["message"].get("thread_ts"):
+        if said is not None and not said["message"].get("thread_ts"):
             # Slack takes a reply to nothing for a message of its own, and alone in the channel it says nothing.
             with as_delivery_errors():
                 self._client.chat_delete(channel=ref.channel, ts=str(said["ts"]))
@@ -142,7 +151,7 @@ class SlackNotifier:
 
     # ---- messages ----------------------------------------------------------------------------------------
 
-    def send_message(self, message: SendMessageInput) -> None:
+    def send_message(self, message: SendMessageInput, begin: Callable[[], bool] = at_once) -> None:
         """Sends what `message` says, to the person or the channel that it names, with links to the cards."""
         links = {waiting.request_id: waiting.where for waiting in message.waiting[:LISTED]}
         links[message.card.request_id] = message.where
@@ -152,6 +161,7 @@ class SlackNotifier:
         self._poster.say(
             self._poster.place(message.user),
             (message.card.request_id, message.card.nonce, message.message_id),
+            begin,
             text=said.text,
             blocks=said.blocks,
             metadata=_metadata_of(message),
@@ -251,6 +261,13 @@ class SlackNotifier:
         except SLACK_FAILURES as error:
             log.info("no links to cards: %s", code_of(error) or error)
             return None
+
+
+def _rank(card: Card) -> EditRank:
+    if card.ended_at is None:
+        return EditRank.UNDER_WAY
+    newest = max((level.round for level in card.levels), default=card.round)
+    return EditRank.ENDED_HERE if card.round >= newest else EditRank.ENDED
 
 
 def _number(masked: str, user: str | None, article: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
+from bot.slack.api.edit_turns import EditTurns
 from bot.slack.api.errors import as_delivery_errors
 from bot.slack.api.history import History
 from bot.slack.api.own_account import OwnAccount
@@ -17,13 +18,19 @@ from bot.slack.ids import is_person
 from orchestration.domain.errors import ThrottledError
 
 
-class Poster:
-    """What whatever posts has in common: the client, its pace, direct channels, and what was posted before."""
+def at_once() -> bool:
+    """Nothing is asked before it is posted: it was looked for before, or may stand twice."""
+    return True
 
-    def __init__(self, client: WebClient, pace: Pace | None = None) -> None:
+
+class Poster:
+    """What whatever posts has in common: client, pace, turns for edits, direct channels, and what was posted before."""
+
+    def __init__(self, client: WebClient, pace: Pace | None = None, edits: EditTurns | None = None) -> None:
         self.client = client
         self.own = OwnAccount(client)
         self.history = History(client, self.own)
+        self.edits = edits or EditTurns()
         self._pace = pace or Pace()
         self._lock = threading.Lock()
         self._direct: dict[str, str] = {}
@@ -35,9 +42,19 @@ class Poster:
         with as_delivery_errors():
             return self._direct_channel(user)
 
-    def say(self, channel: str, name: Hashable, *, urgent: bool = False, **message: Any) -> SlackResponse:
-        """Posts when it is the turn of `name` in the channel. Raises as the ports say."""
+    def say(
+        self,
+        channel: str,
+        name: Hashable,
+        begin: Callable[[], bool] = at_once,
+        *,
+        urgent: bool = False,
+        **message: Any,
+    ) -> SlackResponse | None:
+        """Posts when it is the turn of `name` in the channel, unless `begin` says no then. Raises as the ports say."""
         self._pace.wait(channel, name, urgent=urgent)
+        if not begin():
+            return None
         try:
             with as_delivery_errors():
                 return self.client.chat_postMessage(

@@ -10,10 +10,13 @@ from orchestration.hub.storage.sql import Q
 from orchestration.hub.storage.transaction import Transaction
 
 
-def work_item(tx: Transaction, key: int, token: str) -> bytes | None:
-    """The work item of the activity with this key, or None where the activity was dropped."""
+def work_item(tx: Transaction, key: int, token: str, *, first: bool) -> bytes | None:
+    """The work item of the activity with this key, or None where the activity was dropped.
+
+    `first`: as of `wire.activity_item`.
+    """
     row = tx.one(Q.activity_request, key)
-    return None if row is None else wire.activity_item(token, row["request"])
+    return None if row is None else wire.activity_item(token, row["request"], first=first)
 
 
 def complete(tx: Transaction, key: int, response: pb.ActivityResponse) -> bool:

@@ -56,6 +56,8 @@ class Dispatcher:
         self._leases = Leases()
         # Of entities whose operations come one by one: the last message for which that holds.
         self._one_by_one: dict[int, int] = {}
+        # The unfinished activities that a worker was given, or may have been given by an earlier hub.
+        self._given: set[int] = set()
         self.too_long: list[int] = []
 
     # The queue.
@@ -75,8 +77,14 @@ class Dispatcher:
         if item not in self._queue and not self._leases.is_held(item):
             self._queue.add(ready)
 
+    def may_have_been_given(self, activity: int) -> None:
+        """An earlier hub on the file may have given the activity of this key to a worker."""
+        self._given.add(activity)
+
     def _note_completed(self, token: str) -> None:
         lease = self._leases.get(token)
+        if lease is not None and lease.ready.kind is WorkItemKind.ACTIVITY:
+            self._given.discard(lease.ready.key)
         if lease is not None and not lease.lacking:
             self._workers.note_completed(lease.worker, work_name(lease.ready))
 
@@ -307,6 +315,8 @@ class Dispatcher:
         if found is None:
             return None
         item, work = found
+        if ready.kind is WorkItemKind.ACTIVITY:
+            self._given.add(ready.key)
         worker.send(item)
         lease = Lease(ready, worker, time.monotonic() + self._limit_s, work)
         self._leases.add(token, lease, worker)
@@ -318,8 +328,11 @@ class Dispatcher:
         if ready.kind is WorkItemKind.TURN:
             return turns.work_item(tx, ready.key, token)
         if ready.kind is WorkItemKind.ACTIVITY:
-            item = activities.work_item(tx, ready.key, token)
-            return None if item is None else (item, ready.key)
+            item = activities.work_item(tx, ready.key, token, first=ready.key not in self._given)
+            if item is None:
+                self._given.discard(ready.key)
+                return None
+            return item, ready.key
         alone_until = self._one_by_one.get(ready.key, -1)
         found = entity_batches.work_item(tx, ready.key, token, alone_until)
         if alone_until >= 0 and (found is None or found[1].seqs[0] > alone_until):

@@ -26,6 +26,12 @@ _PAST: Final = pb.OrchestratorRequest.PASTEVENTS_FIELD_NUMBER
 _NEW: Final = pb.OrchestratorRequest.NEWEVENTS_FIELD_NUMBER
 _TRACE: Final = pb.OrchestratorRequest.ORCHESTRATIONTRACECONTEXT_FIELD_NUMBER
 
+# The tag of an activity's work item that says whether it was given to a worker before, and its two values. Whoever
+# scheduled the activity cannot set it: of two entries with one key the last counts, and this one is the last.
+DISPATCH_TAG: Final = "durabletask.hub.dispatch"
+FIRST: Final = "first"
+AGAIN: Final = "again"
+
 HEALTH_PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 
@@ -103,9 +109,14 @@ def turn_item(
     return _item(pb.WorkItem.ORCHESTRATORREQUEST_FIELD_NUMBER, b"".join(parts), token)
 
 
-def activity_item(token: str, request: bytes) -> bytes:
-    """The work item of one activity; `request` is an `ActivityRequest`."""
-    return _item(pb.WorkItem.ACTIVITYREQUEST_FIELD_NUMBER, request, token)
+def activity_item(token: str, request: bytes, *, first: bool) -> bytes:
+    """The work item of one activity; `request` is an `ActivityRequest`.
+
+    `first` says that no worker was given it before, on this hub or an earlier one on the file.
+    """
+    # On the wire the entries of a map are a repeated message, so one more is added without decoding the rest.
+    tagged = request + (_FIRST_TAG if first else _AGAIN_TAG)
+    return _item(pb.WorkItem.ACTIVITYREQUEST_FIELD_NUMBER, tagged, token)
 
 
 def entity_item(token: str, request: bytes) -> bytes:
@@ -115,3 +126,7 @@ def entity_item(token: str, request: bytes) -> bytes:
 
 def _item(number: int, request: bytes, token: str) -> bytes:
     return field(number, request) + field(pb.WorkItem.COMPLETIONTOKEN_FIELD_NUMBER, token.encode())
+
+
+_FIRST_TAG: Final = pb.ActivityRequest(tags={DISPATCH_TAG: FIRST}).SerializeToString()
+_AGAIN_TAG: Final = pb.ActivityRequest(tags={DISPATCH_TAG: AGAIN}).SerializeToString()

@@ -137,8 +137,8 @@ UPDATE activity SET execution = ? WHERE instance = ? AND execution = ? RETURNING
 DELETE FROM activity WHERE instance = ?;
 
 -- name: activity_all
-SELECT a.key, a.name, a.version, a.task, i.id FROM activity AS a JOIN instance AS i ON i.key = a.instance
-ORDER BY a.key;
+SELECT key, name, version FROM activity
+ORDER BY key;
 
 -- name: timer_add
 INSERT OR REPLACE INTO timer (instance, task, fire_at) VALUES (?, ?, ?);

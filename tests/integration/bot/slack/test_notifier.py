@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +65,12 @@ def outcome(card: Card, where: CardRef) -> SendMessageInput:
     )
 
 
+async def posted_card(notifier: SlackNotifier, card: Card, notify: Sequence[str]) -> CardRef:
+    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, notify)
+    assert ref is not None
+    return ref
+
+
 async def find(
     notifier: SlackNotifier, card: Card, *, channel: str = PURCHASES, **other: Any
 ) -> CardRef | None:
@@ -74,7 +80,7 @@ async def find(
 async def test_a_card_is_posted_found_and_edited_in_place(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, ["S0MANAGERS"])
+    ref = await posted_card(notifier, card, ["S0MANAGERS"])
     assert await find(notifier, card) == ref
     async with Person(simulator.url, "U0ADA") as ada:
         [posted] = await ada.messages(PURCHASES)
@@ -105,7 +111,7 @@ async def test_only_the_same_round_of_the_same_request_is_found_whatever_the_clo
 async def test_a_card_is_found_behind_a_page_of_talk(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    ref = await posted_card(notifier, card, [])
     async with Person(simulator.url, "U0RITA") as rita:
         for number in range(PAGES[0]):
             await rita.say(PURCHASES, f"talk {number}")
@@ -170,7 +176,7 @@ async def test_a_channel_that_is_not_there_is_a_permanent_error(notifier: SlackN
 async def test_the_requester_is_told_with_a_link_to_the_card(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    ref = await posted_card(notifier, card, [])
     for _ in range(2):
         await asyncio.to_thread(notifier.send_message, outcome(card, ref))
     async with Person(simulator.url, "U0RITA") as rita:
@@ -258,7 +264,7 @@ def said(number: int = 1) -> Step:
 async def test_a_step_is_added_to_the_thread_and_found_there_again(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    ref = await posted_card(notifier, card, [])
     place = (ref, card.request_id)
     assert not await asyncio.to_thread(notifier.has_reply, *place, [said()])
     await asyncio.to_thread(notifier.post_reply, *place, [said()])
@@ -274,7 +280,7 @@ async def test_a_step_is_added_to_the_thread_and_found_there_again(
 async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
     simulator: Simulator, notifier: SlackNotifier, card: Card
 ) -> None:
-    ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+    ref = await posted_card(notifier, card, [])
     async with Person(simulator.url, "U0ADA") as ada:
         await ada.delete(PURCHASES, ref.ts)
         for number in (1, 2):
@@ -287,7 +293,7 @@ async def test_a_step_under_a_deleted_card_leaves_nothing_in_the_channel(
 async def test_who_may_not_read_a_thread_finds_nothing_in_it(card: Card) -> None:
     async with running_simulator(app=granted(frozenset({"chat:write", "chat:write.public"}))) as simulator:
         notifier = SlackNotifier(Poster(web_client(BOT_TOKEN, simulator.api_url)))
-        ref = await asyncio.to_thread(notifier.post_card, PURCHASES, card, [])
+        ref = await posted_card(notifier, card, [])
         assert not await asyncio.to_thread(notifier.has_reply, ref, card.request_id, [said()])
 
 

@@ -26,7 +26,7 @@ from orchestration.domain.request import ApprovalRequest, CardRef, Choice, Remar
 from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import ApprovalService
-from tests.support.board import Board, BoardActions, never_run
+from tests.support.board import AllNew, Begin, Board, BoardActions, at_once
 from tests.support.book import CORE as BOOK
 from tests.support.core_world import CoreWorld, by, opened, request_ids
 from tests.support.identity import SHOWN
@@ -223,12 +223,21 @@ async def test_a_found_copy_that_says_less_than_is_true_by_now_is_edited(world: 
     await world.eventually(lambda: len(world.board.card("C0VOTE").levels[0].decisions) == 1)
 
 
+class AllOld:
+    """Another process may have begun anything."""
+
+    def begun_before(self, instance_id: str, task_id: int, what: str) -> bool:
+        return True
+
+
 class SlowBoard(Board):
     """Takes a moment to post."""
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Begin = at_once
+    ) -> CardRef | None:
         time.sleep(0.05)
-        return super().post_card(channel, card, notify)
+        return super().post_card(channel, card, notify, begin)
 
 
 def _given() -> PostCardInput:
@@ -251,7 +260,7 @@ def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
     """One worker posts and dies; the hub gives the same first try to another that has run for days."""
     board = Board()
     for _ in range(2):
-        worker = ApprovalActivities(board, board, BoardActions(board), may_have_run=lambda *_: True)
+        worker = ApprovalActivities(board, board, BoardActions(board), AllOld())
         worker.post_card(ActivityContext("deploy-1", 1), _given())
     assert board.posts == 1
 
@@ -259,7 +268,7 @@ def test_a_first_try_that_another_worker_may_have_made_is_looked_for() -> None:
 def test_one_post_that_is_dispatched_twice_at_once_is_posted_once() -> None:
     """As when a lease runs out while the first is still under way."""
     board, ctx = SlowBoard(), ActivityContext("deploy-1", 1)
-    activities = ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run)
+    activities = ApprovalActivities(board, board, BoardActions(board), AllNew())
     threads = [threading.Thread(target=activities.post_card, args=(ctx, _given())) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from orchestration.domain.effects import SendMessageInput
 from orchestration.domain.errors import DeliveryError, ThrottledError, TryFailedError
 from orchestration.domain.request import ApprovalRequest, CardRef, Choice, RemarkKind, Status
 from orchestration.reconcile.workflow import ReconcileInput
-from tests.support.board import Board
+from tests.support.board import Begin, Board, at_once
 from tests.support.core_world import CoreWorld
 
 LOST = ConnectionResetError("the answer was lost")
@@ -28,6 +29,8 @@ class LateBoard(Board):
         self.arrivals: list[Callable[[], object]] = []
         self.order: list[str] = []
         self.threads: list[list[str]] = []
+        self.editing, self.may_edit = threading.Event(), threading.Event()
+        self.may_edit.set()
 
     def arrive(self) -> None:
         """The post that was on its way all the time."""
@@ -40,25 +43,31 @@ class LateBoard(Board):
             self.arrivals.append(arrival)
             raise LOST
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Begin = at_once
+    ) -> CardRef | None:
         self._delay("post_card", lambda: Board.post_card(self, channel, card, notify))
         self.order.append(f"card {card.round}")
-        return super().post_card(channel, card, notify)
+        return super().post_card(channel, card, notify, begin)
 
     def edit_card(self, ref: CardRef, card: Card) -> None:
+        self.editing.set()
+        assert self.may_edit.wait(20)
         self.order.append(f"edit {ref.round}")
         super().edit_card(ref, card)
 
-    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+    def post_reply(
+        self, ref: CardRef, request_id: str, steps: Sequence[Step], begin: Begin = at_once
+    ) -> None:
         self._delay("post_reply", lambda: Board.post_reply(self, ref, request_id, steps))
         self.order += [f"line {step.kind}" for step in steps]
-        super().post_reply(ref, request_id, steps)
+        super().post_reply(ref, request_id, steps, begin)
         self.threads.append([step.text for step in steps])
 
-    def send_message(self, message: SendMessageInput) -> None:
+    def send_message(self, message: SendMessageInput, begin: Begin = at_once) -> None:
         self._delay("send_message", lambda: Board.send_message(self, message))
         self.order.append(f"message {message.notice}")
-        super().send_message(message)
+        super().send_message(message, begin)
 
 
 @pytest.fixture
@@ -277,3 +286,48 @@ async def test_a_card_that_keeps_failing_is_told_within_minutes_and_its_deadline
     assert len(words) <= 4, "once a card, to each of the two"
     assert len(set(words)) == len(words)
     assert (await world.cancel(request_id, "U0RITA")).value == "recorded"
+
+
+# ---- edits that wait for their turn ----------------------------------------------------------------------
+
+
+async def test_how_it_ended_does_not_wait_for_the_turn_of_an_edit_that_says_less(world: CoreWorld) -> None:
+    """Slack takes no edit for an hour, as far as the first try knows. The last edit is tried at once all the same."""
+    request_id = await world.ask("vote")
+    world.board.problems["edit_card"] = [ThrottledError(3600)]
+    await world.decide(request_id, "U0ADA")
+    await world.eventually(lambda: not world.board.problems["edit_card"])
+    await world.due_within(hours=1)
+    assert world.board.edits == 0
+    await world.decide(request_id, "U0FAY")
+    await world.eventually(lambda: world.board.card("C0VOTE").status is Status.APPROVED)
+    assert world.board.edits == 1, "the one says all"
+
+
+async def test_edits_that_wait_for_their_turn_become_one(world: CoreWorld) -> None:
+    request_id = await world.ask("deploy")
+    world.board.problems["edit_card"] = [ThrottledError(20)]
+    for number in range(3):
+        await world.say(request_id, "U0ADA", RemarkKind.COMMENT, f"{number}")
+    await world.eventually(lambda: not world.board.problems["edit_card"])
+    await world.hasten(lambda: world.board.edits > 0)
+    await world.decide(request_id, "U0ADA")
+    await world.completed(request_id)
+    assert [remark.text for remark in world.board.card("C0DEPLOYS").remarks] == ["0", "1", "2"]
+    assert world.board.edits == 2
+
+
+async def test_what_changes_during_an_edit_that_is_sent_away_is_tried_at_once(world: CoreWorld) -> None:
+    """And once: the two edits are one then."""
+    board = world.board
+    assert isinstance(board, LateBoard)
+    request_id = await world.ask("vote")
+    board.may_edit.clear()
+    board.problems["edit_card"] = [ThrottledError(3600)]
+    await world.decide(request_id, "U0ADA")
+    await world.eventually(board.editing.is_set)
+    await world.decide(request_id, "U0FAY")
+    board.may_edit.set()
+    await world.eventually(lambda: board.card("C0VOTE").status is Status.APPROVED)
+    await world.completed(request_id)
+    assert board.edits == 1

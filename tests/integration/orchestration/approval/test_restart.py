@@ -16,7 +16,7 @@ from orchestration.domain.responses import ResponseTarget
 from orchestration.hub import Hub, SystemClock
 from orchestration.hub.upkeep import clock_acceptance
 from orchestration.runtime.connect import HUB_FILE, Connection
-from tests.support.board import Board
+from tests.support.board import Begin, Board, at_once
 from tests.support.core_world import SEAL_KEYS, CoreWorld, opened
 from tests.support.machine import FakeMachine
 
@@ -43,15 +43,19 @@ class DyingBoard(Board):
         if self.dies_at and self.died.is_set():
             raise ConnectionResetError("the process is dead")
 
-    def post_card(self, channel: str, card: Card, notify: Sequence[str]) -> CardRef:
+    def post_card(
+        self, channel: str, card: Card, notify: Sequence[str], begin: Begin = at_once
+    ) -> CardRef | None:
         self._live()
-        posted = super().post_card(channel, card, notify)
+        posted = super().post_card(channel, card, notify, begin)
         self._die("post_card")
         return posted
 
-    def post_reply(self, ref: CardRef, request_id: str, steps: Sequence[Step]) -> None:
+    def post_reply(
+        self, ref: CardRef, request_id: str, steps: Sequence[Step], begin: Begin = at_once
+    ) -> None:
         self._live()
-        super().post_reply(ref, request_id, steps)
+        super().post_reply(ref, request_id, steps, begin)
         self._die("post_reply")
 
     def act(self, where: str, key: str, event: Any) -> str:

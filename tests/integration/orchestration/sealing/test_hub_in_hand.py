@@ -277,8 +277,8 @@ def test_a_history_goes_on_under_a_new_key_and_replays_the_same() -> None:
     """The key changes between any two turns, with calls under way, and comes to every process in two steps."""
     old, new = b"o" * 32, b"n" * 32
     steps = ([old], [old, new], [new, old], [new, old])
-    hubs = [HubInHand(SealKeys(keys)) for keys in steps]
     for change in range(4):
+        hubs = [HubInHand(SealKeys(keys)) for keys in steps]
         start = hubs[0].asked(ME, "quick")
         turn = hubs[0].turn(ME, [], [start])
         count = 0

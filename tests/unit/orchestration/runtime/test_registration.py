@@ -24,15 +24,7 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import (
-    Board,
-    BoardActions,
-    BoardPhones,
-    NoAnswers,
-    NoAskers,
-    NoFulfilments,
-    never_run,
-)
+from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoAskers, NoFulfilments
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -40,7 +32,7 @@ def registered() -> TaskHubGrpcWorker:
     worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
     registration.register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
+        ApprovalActivities(board, board, BoardActions(board), AllNew()),
         outcome_activities(board),
         PeopleActivities(board, phones, phones),
         AskerActivities(NoAskers()),

@@ -15,6 +15,7 @@ from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
 from tests.support.board import (
+    AllNew,
     Board,
     BoardActions,
     BoardPhones,
@@ -22,7 +23,6 @@ from tests.support.board import (
     NoAskers,
     NoFulfilments,
     NoPreviews,
-    never_run,
 )
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
@@ -31,7 +31,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
     worker, board, phones = TaskHubGrpcWorker(), Board(), BoardPhones()
     register(
         worker,
-        ApprovalActivities(board, board, BoardActions(board), may_have_run=never_run),
+        ApprovalActivities(board, board, BoardActions(board), AllNew()),
         outcome_activities(board),
         PeopleActivities(board),
         AskerActivities(NoAskers()),
@@ -39,7 +39,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         FulfilmentActivities(NoFulfilments(), NoFulfilments()),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
         unbound_gathering_activities(),
-        DocumentActivities(NoPreviews(), may_have_run=never_run),
+        DocumentActivities(NoPreviews(), AllNew()),
     )
     registry = worker._registry
     assert set(registry.orchestrators) == OURS.orchestrations

@@ -9,8 +9,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.simulator import SEED, AppConfig, Seed, SeedChannel, Simulator, Workspace
+from bot.simulator import SEED, AppConfig, RateLimits, Seed, SeedChannel, Simulator, Workspace
 from bot.simulator.slack_api.app_config import ALL_SCOPES
+from bot.simulator.workspace.messages import Message
 
 TEXT = {"type": "mrkdwn", "text": "x"}
 MODAL = {"type": "modal", "title": {"type": "plain_text", "text": "T"}, "blocks": []}
@@ -372,3 +373,23 @@ async def test_unreadable_bodies(sim: Simulator, content_type: str, data: str, e
         session.post(f"{sim.api_url}api.test", data=data, headers={"Content-Type": content_type}) as response,
     ):
         assert (await response.json())["error"] == error
+
+
+# Rate limits
+
+
+async def test_a_limit_is_answered_as_slack_answers_it(start: Any) -> None:
+    async with start(rate_limits=RateLimits.INTERNAL) as simulator:
+        client = AsyncWebClient(token="xoxb-test", base_url=simulator.api_url)
+        await client.chat_postMessage(channel="C0GENERAL", text="one")
+        answer = await refusal(client.chat_postMessage(channel="C0GENERAL", text="two"))
+    assert (answer.status_code, answer["error"], answer.headers["Retry-After"]) == (429, "ratelimited", "1")
+
+
+async def test_an_app_outside_the_marketplace_gets_short_pages(start: Any) -> None:
+    async with start(rate_limits=RateLimits.DISTRIBUTED) as simulator:
+        client = AsyncWebClient(token="xoxb-test", base_url=simulator.api_url)
+        for number in range(20):
+            simulator.workspace.messages.post(Message("C0GENERAL", "U0ADA", text=str(number)))
+        page = await client.conversations_history(channel="C0GENERAL", limit=200)
+    assert len(page["messages"]) == 15

@@ -1,0 +1,128 @@
+"""Slack's rate limits: so many calls of a method within a minute, for the workspace or for each channel in it.
+
+The tiers are those of Slack's documentation. It says "50+ per minute" and tolerates bursts; here the number is exact,
+over the last minute, so that an app that gets by here gets by there.
+"""
+
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MINUTE: Final = 60.0  # seconds
+LONGEST_PAGE: Final = 15  # messages, for an app that is distributed outside the Marketplace
+
+
+class RateLimits(StrEnum):
+    """Whose limits are kept.
+
+    `internal` are those of an app that a company has made for itself, or that is in the Marketplace. `distributed` are
+    those of an app that is sold outside it: since 2025 it reads channels once a minute, and 15 messages at most.
+    """
+
+    NONE = "none"
+    INTERNAL = "internal"
+    DISTRIBUTED = "distributed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """So many calls of a method within a part of a minute, in each channel by itself where `by_channel`."""
+
+    calls: int
+    minutes: float = 1.0
+    by_channel: bool = False
+
+
+TIER_1: Final = Tier(1)
+TIER_2: Final = Tier(20)
+TIER_3: Final = Tier(50)
+TIER_4: Final = Tier(100)
+# "Hundreds of calls a minute" and "several hundred messages a minute" is all that Slack says.
+HUNDREDS: Final = Tier(300)
+ONE_A_SECOND: Final = Tier(1, 1 / 60, by_channel=True)
+
+TIERS: Final[dict[str, tuple[Tier, ...]]] = {
+    "api.test": (TIER_4,),
+    "apps.connections.open": (TIER_1,),
+    "auth.test": (HUNDREDS,),
+    "chat.delete": (TIER_3,),
+    "chat.getPermalink": (HUNDREDS,),
+    "chat.postEphemeral": (TIER_4,),
+    "chat.postMessage": (ONE_A_SECOND, HUNDREDS),
+    "chat.update": (TIER_3,),
+    "conversations.history": (TIER_3,),
+    "conversations.info": (TIER_3,),
+    "conversations.join": (TIER_3,),
+    "conversations.list": (TIER_2,),
+    "conversations.members": (TIER_4,),
+    "conversations.open": (TIER_3,),
+    "conversations.replies": (TIER_3,),
+    "reactions.add": (TIER_3,),
+    "team.info": (TIER_3,),
+    "usergroups.list": (TIER_2,),
+    "usergroups.users.list": (TIER_2,),
+    "users.info": (TIER_4,),
+    "users.list": (TIER_2,),
+    "users.lookupByEmail": (TIER_3,),
+    "views.open": (TIER_4,),
+    "views.publish": (TIER_4,),
+    "views.push": (TIER_4,),
+    "views.update": (TIER_4,),
+}
+READING: Final = frozenset({"conversations.history", "conversations.replies"})
+
+
+class MethodLimiter:
+    """Counts the calls that were let through. `minute` is how long a minute lasts, in seconds of real time."""
+
+    def __init__(
+        self,
+        limits: RateLimits = RateLimits.NONE,
+        minute: float = MINUTE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limits = limits
+        self._minute = minute
+        self._clock = clock
+        self._let_through: defaultdict[tuple[str, Tier, str], deque[float]] = defaultdict(deque)
+
+    def refuse(self, method: str, channel: str) -> str | None:
+        """What to say in `Retry-After`, in whole seconds; None where the call is let through, and counts.
+
+        Where a minute is not one, the seconds are not whole.
+        """
+        now = self._clock()
+        counted = [(tier, self._calls(method, tier, channel, now)) for tier in self._tiers(method)]
+        waits = [
+            calls[0] + tier.minutes * self._minute - now
+            for tier, calls in counted
+            if len(calls) >= tier.calls
+        ]
+        if waits:
+            wait = max(waits)
+            return str(max(math.ceil(wait), 1)) if self._minute == MINUTE else f"{max(wait, 0.001):.3f}"
+        for _, calls in counted:
+            calls.append(now)
+        return None
+
+    def longest_page(self, method: str) -> int | None:
+        """How many messages a call of this method gives at most, where the limits say so."""
+        return LONGEST_PAGE if self._limits is RateLimits.DISTRIBUTED and method in READING else None
+
+    def _tiers(self, method: str) -> tuple[Tier, ...]:
+        if self._limits is RateLimits.NONE:
+            return ()
+        if self._limits is RateLimits.DISTRIBUTED and method in READING:
+            return (TIER_1,)
+        return TIERS.get(method, (TIER_3,))
+
+    def _calls(self, method: str, tier: Tier, channel: str, now: float) -> deque[float]:
+        """Those that still count."""
+        calls = self._let_through[method, tier, channel if tier.by_channel else ""]
+        while calls and calls[0] <= now - tier.minutes * self._minute:
+            calls.popleft()
+        return calls
