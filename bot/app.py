@@ -61,6 +61,7 @@ from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.digest.activities import DigestActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.replicas.roster import Replica
@@ -72,6 +73,7 @@ from orchestration.sealing.keys import SealKeys
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
+from orchestration.service.digests import DigestService, HubDigests
 from orchestration.service.entities import Entities
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.instances import Instances
@@ -159,6 +161,7 @@ async def running(
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
+        digests = DigestService(client, book)
         sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http), tokens.revoked)
         outcome_activities, api = _for_programs(
             settings,
@@ -169,6 +172,7 @@ async def running(
                 Entities(client),
                 inventory,
                 gatherings,
+                digests,
                 challenges,
             ),
             secrets,
@@ -199,6 +203,7 @@ async def running(
             telling,
             AskerActivities(askers),
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
+            DigestActivities(HubDigests(client), notifier, may_have_run=connection.may_have_run),
             sms.activities(book, notifier) if sms else None,
             gathering_activities(
                 settings.public_url, connection, secrets, http, records, askers, book, poster
@@ -209,7 +214,7 @@ async def running(
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        _in_background(closing, sweep.run(ReconcileSweep(client), sweep_every), "sweep")
+        _in_background(closing, sweep.run([ReconcileSweep(client), digests], sweep_every), "sweep")
 
         _in_background(closing, people.home_publisher.keep(), "draw App Homes")
 

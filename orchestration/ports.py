@@ -12,6 +12,7 @@ from typing import Protocol
 
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.cards import Card, Step
+from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
@@ -67,6 +68,14 @@ class Notifier(Protocol):
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
         """Leave one copy of what may stand twice. Where there is no way to look, that is no error."""
+        ...
+
+    def post_digest(self, digest: PostDigestInput) -> None:
+        """Post what was approved by rule to the channel, or to the person, that `digest.place` names."""
+        ...
+
+    def has_digest(self, digest: PostDigestInput) -> bool:
+        """Whether that very digest has been posted already; False also when there is no way to look."""
         ...
 
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
@@ -125,6 +134,17 @@ class Caller(Protocol):
 
     def send_callback(self, callback: SendCallbackInput) -> str:
         """POST the event, signed; returns a short answer for people."""
+        ...
+
+
+class Digests(Protocol):
+    """Reaches the channels' listeners, which gather what is posted together once an hour."""
+
+    def add(self, channel: str, line: DigestLine) -> None:
+        """Have the channel's listener count the line; it is begun where none stands. The same line counts once.
+
+        `TryFailedError` while one is ending: try again.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
+    AddToDigest,
     AnyOutboxItem,
     EditCard,
     NotifyInstance,
@@ -22,6 +23,7 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
+from orchestration.domain.digests import AddToDigestInput, DigestLine
 from orchestration.domain.effects import (
     EditCardInput,
     NotifyInstanceInput,
@@ -104,6 +106,22 @@ class ActivityInputs:
                 return self._build_notification(attempt)
             case SendResponse():
                 return self._build_response(attempt)
+            case AddToDigest():
+                return self._build_line(attempt)
+
+    def _build_line(self, attempt: int) -> tuple[str, BaseModel]:
+        record, request = self._record, self._record.request
+        line = DigestLine(
+            request_id=record.request_id,
+            identity=record.identity,
+            policy_title=record.policy.title,
+            title=request.title,
+            requester=request.requester,
+            amount=request.amount,
+            currency=request.currency,
+            owner=record.policy.owner,
+        )
+        return "add_to_digest", AddToDigestInput(channel=record.policy.channel, line=line, attempt=attempt)
 
     def _link(self, item: SendMessage) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""

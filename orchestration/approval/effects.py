@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from orchestration.approval import projection
 from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
+    AddToDigest,
     AnyOutboxItem,
     EditCard,
     NotifyInstance,
@@ -108,6 +109,8 @@ class Effects(Posts):
         match item:
             case PostCard():
                 self.card_lost(item, problem)
+            case AddToDigest():
+                self.post_card(self._record.policy.channel, [])
             case EditCard(ref=ref):
                 self.card_stale(ref, problem)
             case RunAction(index=index):

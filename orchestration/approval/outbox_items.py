@@ -122,6 +122,12 @@ class SendResponse(OutboxItem):
     again: bool = Field(default=False, description="Whether it had been given up, and was told so")
 
 
+class AddToDigest(OutboxItem):
+    """Have the channel's digest count the request, which gets no card of its own."""
+
+    kind: Literal["add_to_digest"] = "add_to_digest"
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -132,6 +138,7 @@ AnyOutboxItem = Annotated[
     | SignReceipt
     | SendCallback
     | NotifyInstance
-    | SendResponse,
+    | SendResponse
+    | AddToDigest,
     Field(discriminator="kind"),
 ]

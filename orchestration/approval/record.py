@@ -9,6 +9,7 @@ from orchestration.approval.state import ApprovalInput, State
 from orchestration.approval.voting import Voting
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
+from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.policy import Level
 from orchestration.domain.request import (
     CardRef,
@@ -52,6 +53,11 @@ class Record:
     def ended(self) -> bool:
         """Whether it is decided, one way or another."""
         return self.state.status.ended
+
+    def in_digest(self) -> bool:
+        """Whether it was approved by rule, and its channel hears of that in a digest alone."""
+        by_rule = self.state.status is Status.AUTO_APPROVED
+        return by_rule and self.policy.notify is AutoApprovalNotice.DIGEST
 
     def alert_channel(self) -> str:
         """Who hears of a locked number: the escalation's channel, or the policy's where there is none."""

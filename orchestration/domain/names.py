@@ -22,6 +22,7 @@ class OrchestrationName(StrEnum):
     OWED_ANSWER = "owed_answer"
     GATHERING = "gathering"
     RECONCILE_GATHERING = "reconcile_gathering"
+    CHANNEL_DIGEST = "channel_digest"
 
 
 class EntityName(StrEnum):
@@ -48,6 +49,8 @@ class EventName(StrEnum):
     ANSWER_TOLD = "AnswerTold"
     GATHERING_ANSWERED = "GatheringAnswered"
     GATHERING_WITHDRAWN = "GatheringWithdrawn"
+    DIGEST_LINE = "DigestLine"
+    DIGEST_STOP = "DigestStop"
 
 
 class IdPrefix(StrEnum):
@@ -56,8 +59,11 @@ class IdPrefix(StrEnum):
     CHALLENGE = "challenge"
     RECONCILE = "reconcile"
     OWED_ANSWER = "owed-answer"
+    DIGEST = "digest"
 
 
+# Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
+RUN_ONCE: Final = frozenset(OrchestrationName) - {OrchestrationName.CHANNEL_DIGEST}
 # `reconcile` was called so before the first release.
 _FORMER: Final = frozenset({"settle"})
 _ENTITY_MARK: Final = "@"

@@ -20,6 +20,7 @@ from pydantic import (
 
 from orchestration.domain import decidability
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
+from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.ids import GroupId, PersonId, PlaceId, PrincipalId, RecipientId
 from orchestration.domain.matching import Demand
 from orchestration.domain.request import ApprovalRequest, Duration, EventFormat, Recorded, Status, to_json
@@ -184,6 +185,9 @@ class Policy(Recorded):
     )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
     require_amount: bool = Field(default=False, description="Whether a request must say its amount")
+    notify: AutoApprovalNotice = Field(
+        default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
+    )
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
@@ -249,6 +253,12 @@ class Policy(Recorded):
         ]
         if self.auto_approve_below is not None and self.currency is None:
             faults.append("auto_approve_below needs a currency")
+        if self.notify is AutoApprovalNotice.DIGEST and not (
+            self.auto_approve_below or self.auto_approve_when
+        ):
+            faults.append(
+                'notify = "digest" gathers what is approved by rule; add auto_approve_below or auto_approve_when'
+            )
         if self.require_amount and self.currency is None:
             faults.append("require_amount needs a currency")
         if self.currency is None and any(level.sms_above is not None for level in self.levels):

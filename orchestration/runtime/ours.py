@@ -29,6 +29,8 @@ OURS: Final = Scope(
             "sign_receipt",
             "send_callback",
             "notify_instance",
+            "add_to_digest",
+            "post_digest",
             "look_up_phone",
             "send_code",
             "check_code",

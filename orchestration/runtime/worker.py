@@ -21,6 +21,9 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
+from orchestration.digest.activities import DigestActivities
+from orchestration.digest.models import DigestInput, DigestProgress
+from orchestration.digest.workflow import channel_digest
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
@@ -47,6 +50,7 @@ def register(
     people: PeopleActivities,
     askers: AskerActivities,
     answers: AnswerActivities,
+    digests: DigestActivities,
     challenges: ChallengeActivities | None = None,
     gatherings: GatheringActivities | None = None,
 ) -> None:
@@ -56,6 +60,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
+    _add(worker, cast("Orchestrator[DigestInput, DigestProgress | None]", channel_digest))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
@@ -94,6 +99,8 @@ def register(
         outcome_activities.send_callback,
         askers.notify_instance,
         askers.read_outcome,
+        digests.add_to_digest,
+        digests.post_digest,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

@@ -23,6 +23,7 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
@@ -38,6 +39,7 @@ from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.digests import HubDigests
 from orchestration.service.request_ids import RequestIds
 from tests.support.board import Board, BoardActions, BoardOutcomes, BoardPhones, never_run
 from tests.support.book import CORE as BOOK
@@ -249,6 +251,7 @@ async def opened(
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client, lambda _: False)),
         AnswerActivities(HubAnswers(service, challenges), board),
+        DigestActivities(HubDigests(client), board, may_have_run=connection.may_have_run),
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()

@@ -21,6 +21,7 @@ from orchestration.approval.outcome_activities import taken
 from orchestration.approval.state import ApprovalInput
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.policy_book import PolicyBook
@@ -34,7 +35,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoDigests, never_run
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -84,6 +85,7 @@ class HubInHand:
             PeopleActivities(self.board),
             AskerActivities(_Nobody()),
             AnswerActivities(NoAnswers(), self.board),
+            DigestActivities(NoDigests(), self.board, may_have_run=never_run),
             ChallengeActivities(self.codes, self.phones, self.phones, self.phones),
         )
         self.client = SealingInterceptor(keys, OURS)

@@ -13,6 +13,7 @@ from google.protobuf import json_format
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.request import VERSION
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
@@ -20,7 +21,7 @@ from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, never_run
+from tests.support.board import Board, BoardActions, NoAnswers, NoAskers, NoDigests, never_run
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -42,6 +43,7 @@ def replay(events: list[pb.HistoryEvent]) -> str:
         PeopleActivities(board),
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
+        DigestActivities(NoDigests(), board, may_have_run=never_run),
         gatherings=unbound_gathering_activities(),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())

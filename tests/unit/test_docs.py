@@ -20,6 +20,7 @@ from bot import config
 from bot.cli import main as cli
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.digests import DigestRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
@@ -241,6 +242,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         EntityRoutes(nothing),
         JwksRoutes(nothing, nothing),
         SealRoutes(nothing),
+        DigestRoutes(nothing),
         DocsRoutes(None),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]

@@ -10,6 +10,7 @@ from aiohttp import web
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
 from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.digests import DigestRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
 from bot.http.api.gatherings import GatheringRoutes
@@ -28,6 +29,7 @@ from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.digests import DigestService
 from orchestration.service.entities import Entities
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.instances import Instances
@@ -47,6 +49,7 @@ class ApiServices:
     entities: Entities
     inventory: SealInventory
     gatherings: GatheringService
+    digests: DigestService
     challenges: ChallengeService | None = None
 
 
@@ -80,6 +83,7 @@ class Api:
             EntityRoutes(services.entities),
             JwksRoutes(keys, issuer),
             SealRoutes(services.inventory),
+            DigestRoutes(services.digests),
             docs,
         )
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]

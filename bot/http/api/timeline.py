@@ -58,6 +58,7 @@ _ACTIVITIES: Final = {
     "send_callback": "Callback delivered",
     "notify_instance": "Orchestration told",
     "take_policy": "Policy taken",
+    "add_to_digest": "Added to the digest",
 }
 
 

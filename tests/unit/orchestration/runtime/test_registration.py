@@ -11,6 +11,7 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.names import (
     EntityName,
     EventName,
@@ -23,7 +24,7 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, NoDigests, never_run
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -36,6 +37,7 @@ def registered() -> TaskHubGrpcWorker:
         PeopleActivities(board, phones, phones),
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
+        DigestActivities(NoDigests(), board, may_have_run=never_run),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
     )

@@ -8,11 +8,12 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime.ours import OPEN_ACTIVITIES, OURS
 from orchestration.runtime.worker import register
-from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, never_run
+from tests.support.board import Board, BoardActions, BoardPhones, NoAnswers, NoAskers, NoDigests, never_run
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -25,6 +26,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         PeopleActivities(board),
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
+        DigestActivities(NoDigests(), board, may_have_run=never_run),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
         unbound_gathering_activities(),
     )
