@@ -19,6 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
+from bot.code_channels import code_channels
 from bot.config import Settings
 from bot.gatherings import gathering_activities
 from bot.http.api import Api, ApiServices
@@ -57,7 +58,6 @@ from bot.slack.api.pulse import Pulse
 from bot.slack.ids import SlackIds
 from bot.slack.listeners import ListenerServices
 from bot.slack.listeners import register as register_listeners
-from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
@@ -127,7 +127,7 @@ async def running(
     known = installed()
     secrets, tokens = Secrets.load(settings.secret, settings.data_dir), TokenFile(settings.data_dir / TOKENS)
     keys = SigningKeys.load(settings.signing_key, settings.data_dir)
-    sms = twilio_account(settings, secrets)
+    sms, codes = code_channels(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts))
     book = PolicyReloader(
         settings.policies,
@@ -156,7 +156,7 @@ async def running(
             client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
         )
         gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
-        challenges = sms.service(client, book, connection.turns) if sms else None
+        challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
@@ -204,7 +204,7 @@ async def running(
             AskerActivities(askers),
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
             DigestActivities(HubDigests(client), notifier, may_have_run=connection.may_have_run),
-            sms.activities(book, notifier) if sms else None,
+            codes.activities(book, notifier) if codes else None,
             gathering_activities(
                 settings.public_url, connection, secrets, http, records, askers, book, poster
             ),

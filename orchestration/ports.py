@@ -202,6 +202,17 @@ class SmsSender(Protocol):
         ...
 
 
+class MailSender(Protocol):
+    """Sends codes by e-mail."""
+
+    def send(self, address: str, code: str, minutes: int, challenge_id: str) -> None:
+        """Hands the code, which ends in so many minutes, to the mail server.
+
+        `MailRefusedError` says why it never will be sent. No other error holds the address or the code.
+        """
+        ...
+
+
 class Alerts(Protocol):
     """Tells a channel what its operators should know."""
 

@@ -166,7 +166,7 @@ class ActivityInputs:
         return "sign_receipt", SignReceiptInput(
             outcome=projection.outcome(record),
             policy=request.policy,
-            policy_digest=record.policy.digest(),
+            policy_digest=record.policy_digest,
             requester=request.requester,
             asked_with=request.asked_with,
             asked_at=record.state.asked_at,

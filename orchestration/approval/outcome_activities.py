@@ -70,6 +70,7 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
         raise InvalidRequestError(
             f"policy: there is no {request.policy!r}; there is {known}.", field="policy"
         )
+    written, policy = policy.digest(), policy.for_amount(request.amount)
     rules.check_receivers(request)
     try:
         ids.person(request.requester)
@@ -80,5 +81,6 @@ def taken(request: ApprovalRequest, book: PolicyBook, ids: IdReader) -> Approval
         salt=new_salt(),
         request=rules.check_request(request, policy, book.enrolled()),
         policy=policy,
+        policy_digest=written,
         people=book.people_of(policy),
     )

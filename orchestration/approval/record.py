@@ -37,6 +37,7 @@ class Record:
         if given.policy is None:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
+        self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())

@@ -43,7 +43,7 @@ from orchestration.reconcile.workflow import reconcile
 from orchestration.replicas.roster import roster
 
 
-def register(
+def register(  # noqa: PLR0913, PLR0917 - one for each family of activities
     worker: TaskHubGrpcWorker,
     activities: ApprovalActivities,
     outcome_activities: OutcomeActivities,

@@ -123,7 +123,11 @@ VARIABLES = {"COUNTERSIGN_CONFIG", "COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
 
 
 def test_the_settings_page_has_every_setting_and_no_other() -> None:
-    server = [*table(SETTINGS_PAGE, "The server"), *table(SETTINGS_PAGE, "SMS")]
+    server = [
+        *table(SETTINGS_PAGE, "The server"),
+        *table(SETTINGS_PAGE, "SMS"),
+        *table(SETTINGS_PAGE, "E-mail"),
+    ]
     assert coded(server) == config.SETTINGS
     assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES
 

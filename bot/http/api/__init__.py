@@ -41,7 +41,7 @@ __all__ = ["Api", "ApiServices"]
 
 @dataclass(frozen=True)
 class ApiServices:
-    """What the API offers. `challenges` is there where an SMS account is configured, and so are its endpoints."""
+    """What the API offers. `challenges` is there where codes can be sent, and so are its endpoints."""
 
     approvals: ApprovalService
     operations: Operations
