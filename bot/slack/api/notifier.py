@@ -169,8 +169,8 @@ class SlackNotifier:
     def post_digest(self, given: PostDigestInput) -> None:
         """Posts what was approved by rule, in its channel or to the person."""
         drawn = digests.digest(given)
-        self._say(
-            self._place(given.place),
+        self._poster.say(
+            self._poster.place(given.place),
             ("digest", given.digest_id),
             text=drawn.text,
             blocks=drawn.blocks,
@@ -180,8 +180,8 @@ class SlackNotifier:
     def has_digest(self, given: PostDigestInput) -> bool:
         """Whether this app has already posted that digest there; False also where it may not look."""
         wanted = digests.metadata(given.digest_id)
-        found = self._history.in_channel(
-            self._place(given.place), lambda known: known.get("metadata") == wanted
+        found = self._poster.history.in_channel(
+            self._poster.place(given.place), lambda known: known.get("metadata") == wanted
         )
         return found is not None
 
