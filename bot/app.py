@@ -19,6 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import sweep
+from bot.code_channels import code_channels
 from bot.config import Settings
 from bot.documents import watcher
 from bot.documents.mover import DocumentActions
@@ -63,11 +64,11 @@ from bot.slack.api.pulse import Pulse
 from bot.slack.ids import SlackIds
 from bot.slack.listeners import ListenerServices
 from bot.slack.listeners import register as register_listeners
-from bot.twilio.account import twilio_account
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
 from orchestration.approval.outcome_activities import OutcomeActivities
+from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
@@ -80,6 +81,7 @@ from orchestration.sealing.keys import SealKeys
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.askers import HubAskers
+from orchestration.service.digests import DigestService, HubDigests
 from orchestration.service.entities import Entities
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.fulfilments import FulfilmentService
@@ -139,7 +141,7 @@ async def running(
     known = installed()
     secrets, tokens = Secrets.load(settings.secret, settings.data_dir), TokenFile(settings.data_dir / TOKENS)
     keys = SigningKeys.load(settings.signing_key, settings.data_dir)
-    sms = twilio_account(settings, secrets)
+    sms, codes = code_channels(settings, secrets)
     http = HttpClient(allowed_networks(settings.callback_networks), allowed_hosts(settings.callback_hosts))
     book = PolicyReloader(
         settings.policies,
@@ -168,11 +170,12 @@ async def running(
             client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
         )
         gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
-        challenges = sms.service(client, book, connection.turns) if sms else None
+        challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
         keeper = _record_keeper(settings, records, secrets, keys, http, records_every)
         operations = Operations(client, records)
+        digests = DigestService(client, book)
         sender = CallbackSender(secrets, http, CloudEvents(settings.issuer, http), tokens.revoked)
         fulfilments = FulfilmentService(client, book, connection.turns)
         outcome_activities, api = _for_programs(
@@ -188,6 +191,7 @@ async def running(
                     client, service, lambda about: secrets.derive_each("held-call", about), connection.now
                 ),
                 fulfilments,
+                digests,
                 challenges,
             ),
             secrets,
@@ -220,7 +224,8 @@ async def running(
             AskerActivities(askers),
             AnswerActivities(HubAnswers(service, challenges, gatherings), notifier),
             FulfilmentActivities(HubFulfilments(client), records),
-            sms.activities(book, notifier) if sms else None,
+            DigestActivities(HubDigests(client), notifier, intents),
+            codes.activities(book, notifier) if codes else None,
             gathering_activities(settings.public_url, secrets, http, records, askers, book, poster, intents),
             DocumentActivities(DocumentPreviews(SlackFiles(slack.activities)), intents),
         )
@@ -229,14 +234,13 @@ async def running(
         closing.push_async_callback(_stop, worker)
         membership = await _joined(connection, client, as_stored, book, keys, worker.start, closing)
 
-        _in_background(closing, sweep.run(ReconcileSweep(client), sweep_every), "sweep")
+        _in_background(closing, sweep.run([ReconcileSweep(client), digests], sweep_every), "sweep")
 
         _in_background(closing, people.home_publisher.keep(), "draw App Homes")
 
         _in_background(closing, _watch_documents(service, settings, documents_every), "watch the documents")
 
-        keeper.start()
-        closing.push_async_callback(asyncio.to_thread, keeper.stop)
+        _start_keeping(keeper, closing)
 
         slack_connection = _slack_connection(
             settings,
@@ -282,6 +286,11 @@ def _record_keeper(
 
 def _watch_documents(service: ApprovalService, settings: Settings, every: float) -> Coroutine[Any, Any, None]:
     return DocumentWatcher(service.book, Reviews(service), settings.data_dir).keep(every)
+
+
+def _start_keeping(keeper: RecordKeeper, closing: AsyncExitStack) -> None:
+    keeper.start()
+    closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
 
 async def _joined(

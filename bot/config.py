@@ -45,6 +45,12 @@ SETTINGS: Final = frozenset(
         "COUNTERSIGN_SMS_API_PER_TOKEN",
         "COUNTERSIGN_SMS_COUNTRIES",
         "COUNTERSIGN_SMS_DIGITS",
+        "COUNTERSIGN_SMTP_CA",
+        "COUNTERSIGN_SMTP_FROM",
+        "COUNTERSIGN_SMTP_HOST",
+        "COUNTERSIGN_SMTP_PASSWORD",
+        "COUNTERSIGN_SMTP_TLS",
+        "COUNTERSIGN_SMTP_USER",
         "COUNTERSIGN_TWILIO_API_URL",
         "TWILIO_ACCOUNT_SID",
         "TWILIO_API_KEY",
@@ -64,6 +70,7 @@ SECRETS: Final = (
     "COUNTERSIGN_HUB_TOKEN",
     "COUNTERSIGN_SECRET",
     "COUNTERSIGN_SIGNING_KEY",
+    "COUNTERSIGN_SMTP_PASSWORD",
     "SLACK_APP_TOKEN",
     "SLACK_BOT_TOKEN",
     "SLACK_SIGNING_SECRET",
@@ -73,6 +80,7 @@ SECRETS: Final = (
 # An asker's worklist keeps the IDs of what they have open.
 MOST_OPEN: Final = 1000
 # Those that `bot.twilio` reads.
+SMTP: Final = "COUNTERSIGN_SMTP_"  # those that `bot.mail` reads
 SMS: Final = ("COUNTERSIGN_SMS_", "COUNTERSIGN_TWILIO_", "TWILIO_")
 
 
@@ -99,6 +107,7 @@ class Settings:
     work_limit: timedelta
     policies: Path
     sms: Mapping[str, str]
+    smtp: Mapping[str, str] = field(repr=False)
     secret: str | None = field(repr=False)
     signing_key: str | None = field(repr=False)
     callback_networks: str | None
@@ -166,6 +175,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         work_limit=_work_limit(given.get("COUNTERSIGN_WORK_LIMIT")),
         policies=_policies(given),
         sms={name: value for name, value in given.items() if name.startswith(SMS)},
+        smtp={name: value for name, value in given.items() if name.startswith(SMTP)},
         secret=given.get("COUNTERSIGN_SECRET"),
         signing_key=given.get("COUNTERSIGN_SIGNING_KEY"),
         callback_networks=given.get("COUNTERSIGN_CALLBACK_NETWORKS"),

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.cards import Card, Step
+from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
@@ -84,6 +85,17 @@ class Notifier(Protocol):
 
     def remove_copies(self, given: RemoveCopiesInput) -> None:
         """Leave one copy of what may stand twice. Where there is no way to look, that is no error."""
+        ...
+
+    def post_digest(self, digest: PostDigestInput, begin: Callable[[], bool]) -> None:
+        """Post what was approved by rule to the channel, or to the person, that `digest.place` names.
+
+        `begin`: as of `post_card`.
+        """
+        ...
+
+    def has_digest(self, digest: PostDigestInput) -> bool:
+        """Whether that very digest has been posted already; False also when there is no way to look."""
         ...
 
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
@@ -179,6 +191,17 @@ class Caller(Protocol):
         ...
 
 
+class Digests(Protocol):
+    """Reaches the channels' listeners, which gather what is posted together once an hour."""
+
+    def add(self, channel: str, line: DigestLine) -> None:
+        """Have the channel's listener count the line; it is begun where none stands. The same line counts once.
+
+        `TryFailedError` while one is ending: try again.
+        """
+        ...
+
+
 class Askers(Protocol):
     """Reaches the orchestrations that asked, and reads for them what became of their requests."""
 
@@ -245,6 +268,17 @@ class SmsSender(Protocol):
 
     def remedy(self, code: int | None, trouble: str) -> str:
         """What whoever runs this installation can do: a sentence. `code` is the provider's number for the reason."""
+        ...
+
+
+class MailSender(Protocol):
+    """Sends codes by e-mail."""
+
+    def send(self, address: str, code: str, minutes: int, challenge_id: str) -> None:
+        """Hands the code, which ends in so many minutes, to the mail server.
+
+        `MailRefusedError` says why it never will be sent. No other error holds the address or the code.
+        """
         ...
 
 

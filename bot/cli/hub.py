@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestration import hub
-from orchestration.domain.names import OrchestrationName
+from orchestration.domain.names import RUN_ONCE
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
@@ -22,4 +22,4 @@ def run(words: Sequence[str]) -> int:
 
     No approval is rewound, restarted or replaced by it.
     """
-    return hub.main(words, run_once=list(OrchestrationName))
+    return hub.main(words, run_once=list(RUN_ONCE))

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from durabletask.client import AsyncTaskHubGrpcClient
-
 from bot.config import SettingError, Settings
 from bot.security.secrets import Secrets
 from bot.twilio.phones import EnrolledPhones
 from bot.twilio.sender import TwilioSender
 from bot.twilio.settings import (
     TwilioSettings,
-    read_api_limits,
     read_countries,
     read_digits,
     read_twilio,
@@ -24,9 +21,8 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.people.activities import PeopleActivities
-from orchestration.ports import Alerts, Notifier
-from orchestration.runtime.turns import Turns
-from orchestration.service.challenges import ApiLimits, ChallengeService
+from orchestration.ports import Alerts, MailSender, Notifier
+from orchestration.service.challenges import ChallengeService
 
 NO_PUBLIC_URL: Final = (
     "COUNTERSIGN_PUBLIC_URL: is not set; Twilio signs the address that it calls, so give the one "
@@ -41,24 +37,20 @@ class TwilioAccount:
     twilio: TwilioSettings
     codes: Codes
     countries: frozenset[str]
-    api_limits: ApiLimits
     public_url: str
 
-    def activities(self, book: Callable[[], PolicyBook], alerts: Alerts) -> ChallengeActivities:
-        """What the worker runs for a challenge."""
+    def activities(
+        self, book: Callable[[], PolicyBook], alerts: Alerts, mail: MailSender | None
+    ) -> ChallengeActivities:
+        """What the worker runs for a challenge; `mail` sends the codes that go by e-mail."""
         phones = EnrolledPhones(book, self.countries)
-        return ChallengeActivities(self.codes, phones, TwilioSender(self.twilio, self.public_url), alerts)
+        sender = TwilioSender(self.twilio, self.public_url)
+        return ChallengeActivities(self.codes, phones, sender, alerts, mail=mail)
 
     def people_activities(self, book: Callable[[], PolicyBook], notifier: Notifier) -> PeopleActivities:
         """What the worker runs to tell people about their delegates."""
         phones = EnrolledPhones(book, self.countries)
         return PeopleActivities(notifier, phones, TwilioSender(self.twilio, self.public_url))
-
-    def service(
-        self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook], turns: Turns
-    ) -> ChallengeService:
-        """The way in for challenges."""
-        return ChallengeService(client, self.codes, self.api_limits, lambda: book().revoked(), turns)
 
     def webhooks(self, service: ChallengeService) -> TwilioWebhooks:
         """What Twilio calls."""
@@ -73,6 +65,4 @@ def twilio_account(settings: Settings, secrets: Secrets) -> TwilioAccount | None
     if settings.public_url is None:
         raise SettingError(NO_PUBLIC_URL)
     codes = Codes(secrets.values, read_digits(settings.sms))
-    return TwilioAccount(
-        twilio, codes, read_countries(settings.sms), read_api_limits(settings.sms), settings.public_url
-    )
+    return TwilioAccount(twilio, codes, read_countries(settings.sms), settings.public_url)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
+    AddToDigest,
     AnyOutboxItem,
     EditCard,
     HandOver,
@@ -24,6 +25,7 @@ from orchestration.approval.outbox_items import (
 )
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice
+from orchestration.domain.digests import AddToDigestInput, DigestLine
 from orchestration.domain.document_reviews import MoveAction
 from orchestration.domain.documents import reviewed
 from orchestration.domain.effects import (
@@ -50,7 +52,7 @@ class ActivityInputs:
     def __init__(self, record: Record) -> None:
         self._record = record
 
-    def build(  # noqa: C901, PLR0911 - one arm for each kind of item
+    def build(  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of item
         self, item: AnyOutboxItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
@@ -114,6 +116,22 @@ class ActivityInputs:
                 return self._build_response(attempt)
             case HandOver():
                 return self._build_hand_over(attempt)
+            case AddToDigest():
+                return self._build_line(attempt)
+
+    def _build_line(self, attempt: int) -> tuple[str, BaseModel]:
+        record, request = self._record, self._record.request
+        line = DigestLine(
+            request_id=record.request_id,
+            identity=record.identity,
+            policy_title=record.policy.title,
+            title=request.title,
+            requester=request.requester,
+            amount=request.amount,
+            currency=request.currency,
+            owner=record.policy.owner,
+        )
+        return "add_to_digest", AddToDigestInput(channel=record.policy.channel, line=line, attempt=attempt)
 
     def _link(self, item: SendMessage) -> CardRef | None:
         """The card to look at. Who is to decide gets no card on which they may not."""
@@ -172,7 +190,7 @@ class ActivityInputs:
         return "sign_receipt", SignReceiptInput(
             outcome=projection.outcome(record),
             policy=request.policy,
-            policy_digest=record.policy.digest(),
+            policy_digest=record.policy_digest,
             requester=request.requester,
             asked_with=request.asked_with,
             asked_at=record.state.asked_at,

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from orchestration.approval import projection
 from orchestration.approval.activity_inputs import ActivityInputs
 from orchestration.approval.outbox_items import (
+    AddToDigest,
     AnyOutboxItem,
     EditCard,
     HandOver,
@@ -107,11 +108,15 @@ class Effects(Posts):
         if isinstance(item, PostCard) and not self._record.ended:
             self.card_late(item, problem)
 
-    def failed(self, item: AnyOutboxItem, problem: str) -> None:
+    def failed(  # noqa: C901 - one arm for each kind of item
+        self, item: AnyOutboxItem, problem: str
+    ) -> None:
         """It will not be done."""
         match item:
             case PostCard():
                 self.card_lost(item, problem)
+            case AddToDigest():
+                self.post_card(self._record.policy.channel, [])
             case EditCard(ref=ref):
                 self.card_stale(ref, problem)
             case RunAction(index=index):

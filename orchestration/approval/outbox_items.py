@@ -142,6 +142,12 @@ class HandOver(OutboxItem):
         return isinstance(waiting, HandOver)
 
 
+class AddToDigest(OutboxItem):
+    """Have the channel's digest count the request, which gets no card of its own."""
+
+    kind: Literal["add_to_digest"] = "add_to_digest"
+
+
 AnyOutboxItem = Annotated[
     PostCard
     | EditCard
@@ -154,6 +160,7 @@ AnyOutboxItem = Annotated[
     | SendCallback
     | NotifyInstance
     | SendResponse
-    | HandOver,
+    | HandOver
+    | AddToDigest,
     Field(discriminator="kind"),
 ]

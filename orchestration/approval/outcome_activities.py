@@ -80,6 +80,7 @@ def taken(
             "review starts by itself.",
             field="policy",
         )
+    written, policy = policy.digest(), policy.for_amount(request.amount)
     rules.check_receivers(request)
     try:
         ids.person(request.requester)
@@ -90,5 +91,6 @@ def taken(
         salt=new_salt(),
         request=rules.check_request(request, policy, book.enrolled()),
         policy=policy,
+        policy_digest=written,
         people=book.people_of(policy),
     )

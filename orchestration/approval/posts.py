@@ -12,6 +12,7 @@ from typing import Final
 
 from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
+    AddToDigest,
     AnyOutboxItem,
     EditCard,
     HandOver,
@@ -77,6 +78,13 @@ class Posts:
             f"card:{state.round}",
             PostCard(round=state.round, channel=channel, notify=notify, give_up=give_up),
         )
+
+    def announce(self) -> None:
+        """Has the channel hear of what a rule approved: by a card of its own, or in the digest of the hour."""
+        if self._record.in_digest():
+            self._outbox.put("add_to_digest", AddToDigest(give_up=self._record.policy.edits_retried_for))
+        else:
+            self.post_card(self._record.policy.channel, [])
 
     def refresh_cards(self) -> None:
         """Has every posted copy edited to what is true now, the newest first: that is the one that people press."""

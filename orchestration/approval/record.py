@@ -9,6 +9,7 @@ from orchestration.approval.state import ApprovalInput, State
 from orchestration.approval.voting import Voting
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
+from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.policy import Level
 from orchestration.domain.request import (
     CardRef,
@@ -36,6 +37,7 @@ class Record:
         if given.policy is None:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
+        self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
@@ -52,6 +54,11 @@ class Record:
     def ended(self) -> bool:
         """Whether it is decided, one way or another."""
         return self.state.status.ended
+
+    def in_digest(self) -> bool:
+        """Whether it was approved by rule, and its channel hears of that in a digest alone."""
+        by_rule = self.state.status is Status.AUTO_APPROVED
+        return by_rule and self.policy.notify is AutoApprovalNotice.DIGEST
 
     def alert_channel(self) -> str:
         """Who hears of a locked number: the escalation's channel, or the policy's where there is none."""

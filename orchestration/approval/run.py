@@ -129,7 +129,7 @@ class ApprovalRun:
         """Nobody needs to be asked: the channel still sees what was approved, and by which rule."""
         self.record.state.round = 1
         self.end(Status.AUTO_APPROVED, reason=reason)
-        self._effects.post_card(self.record.policy.channel, [])
+        self._effects.announce()
 
     def escalate(self) -> Durable[None]:
         """Silence, or a level that nobody can decide: the escalation's channel gets a card. The first stays open."""

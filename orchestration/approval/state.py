@@ -128,6 +128,10 @@ class ApprovalInput(Recorded):
         default="", description="Random, made with the nonce: the salt of each text comes from it"
     )
     policy: Policy | None = Field(default=None, description="Taken first, where another orchestration asks")
+    policy_digest: str = Field(
+        default="",
+        description="Of the policy as it is written, with the levels that this amount is not asked at",
+    )
     asked_without_seal: bool = Field(
         default=False, description="Another program on the task hub asked, and named the requester"
     )

@@ -1,4 +1,4 @@
-"""The I/O of a challenge. Numbers and codes live in these functions only, for as long as a call takes."""
+"""The I/O of a challenge. Numbers, addresses and codes live in these functions only, for as long as a call takes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from orchestration.challenge.models import (
     Sent,
     Trouble,
 )
-from orchestration.domain.errors import SmsRefusedError
+from orchestration.domain.emails import address_key, masked_address
+from orchestration.domain.errors import MailRefusedError, SmsRefusedError
 from orchestration.domain.inert import in_message
-from orchestration.ports import Alerts, Phones, SmsSender
+from orchestration.ports import Alerts, MailSender, Phones, SmsSender
 
 log = logging.getLogger(__name__)
 
 MESSAGE: Final = "Countersign: reply {code} to {subject}. Ends in {minutes} min."
 NUMBER_CONTEXT: Final = "challenge"
+EMAIL_CONTEXT: Final = "challenge by e-mail"
 
 
 class ChallengeActivities:
@@ -43,17 +45,25 @@ class ChallengeActivities:
         sender: SmsSender,
         alerts: Alerts,
         since_boot: BootClock = since_boot,
+        mail: MailSender | None = None,
     ) -> None:
         self._codes = codes
         self._phones = phones
         self._sender = sender
         self._alerts = alerts
+        self._mail = mail
         self._since_boot = since_boot
         self._wrong_answers = WrongAnswers()
         self._account_refused = False
 
     def look_up_phone(self, _: ActivityContext, target: ChallengeTarget) -> PhoneRef:
-        """The number's key and its mask, or why it cannot be sent to."""
+        """The key and the mask of the number or address, or why it cannot be sent to."""
+        if target.email is not None:
+            if self._mail is None:
+                return PhoneRef(trouble=Trouble.NO_EMAIL)
+            address = self._codes.decrypt(target.email, EMAIL_CONTEXT)
+            key = self._codes.number_key(address_key(address))
+            return PhoneRef(key=key, masked=masked_address(address), at=self._since_boot())
         number = self._number(target)
         if number is None:
             return PhoneRef(trouble=Trouble.NOT_ENROLLED)
@@ -63,6 +73,8 @@ class ChallengeActivities:
 
     def send_code(self, _: ActivityContext, given: SendCode) -> Sent:
         """Sends the code; the same challenge always sends the same one. Raises when trying again may help."""
+        if given.target.email is not None:
+            return self._send_mail(given, given.target.email)
         number = self._number(given.target)
         if number is None:
             return Sent(trouble=Trouble.NOT_ENROLLED)
@@ -77,6 +89,18 @@ class ChallengeActivities:
             return Sent(trouble=trouble, code=error.code)
         recovered, self._account_refused = self._account_refused, False
         return Sent(recovered=recovered)
+
+    def _send_mail(self, given: SendCode, encrypted: str) -> Sent:
+        if self._mail is None:
+            return Sent(trouble=Trouble.NO_EMAIL)
+        address = self._codes.decrypt(encrypted, EMAIL_CONTEXT)
+        code = self._codes.code(given.challenge_id, given.bound)
+        try:
+            self._mail.send(address, code, given.minutes, given.challenge_id)
+        except MailRefusedError as error:
+            log.warning("%s: no code was sent: %s", given.challenge_id, error)
+            return Sent(trouble=Trouble(error.trouble), code=error.code)
+        return Sent()
 
     def check_code(self, _: ActivityContext, given: CheckCode) -> CheckedCode:
         """Whether the keyed answer is that of the right code, compared in constant time.

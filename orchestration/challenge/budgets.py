@@ -45,7 +45,7 @@ def budgets_of(number_key: str, asker: Asker | None) -> list[Budget]:
     if asker is None:
         return [Budget(EntityInstanceId(PHONE, number_key), PER_HOUR, "one number")]
     return [
-        Budget(EntityInstanceId(PHONE, api_key(number_key)), API_PER_HOUR, "one number"),
+        Budget(EntityInstanceId(PHONE, api_key(number_key)), API_PER_HOUR, "one number or address"),
         Budget(EntityInstanceId(PHONE, f"token-{asker.token}"), asker.per_token, "one token"),
         Budget(EntityInstanceId(PHONE, "all-tokens"), asker.in_all, "all tokens together"),
     ]

@@ -1,4 +1,7 @@
-"""The nouns of a challenge: a code sent by SMS, to be answered with. No number and no code is in any of them."""
+"""The nouns of a challenge: a code sent by SMS or e-mail, to be answered with.
+
+No number, no address and no code is in any of them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ EVENT_CANCELLED: Final = EventName.SMS_CANCELLED
 EVENT_UNDELIVERED: Final = EventName.SMS_UNDELIVERED
 
 LIFETIME: Final = timedelta(minutes=2)
+# Mail is slower than a text, and read elsewhere.
+EMAIL_LIFETIME: Final = timedelta(minutes=10)
 ATTEMPTS: Final = 3
 
 
@@ -54,6 +59,12 @@ class Trouble(StrEnum):
     WRONG = "wrong"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    NO_EMAIL = "no_email"
+    NO_MAILBOX = "no_mailbox"
+    MAILBOX_FULL = "mailbox_full"
+    MAIL_REFUSED = "mail_refused"
+    MAIL_FILTERED = "mail_filtered"
+    MAIL_UNSENT = "mail_unsent"
 
 
 # Troubles of one number, and those of the whole account: there an operator is told once for all numbers.
@@ -64,10 +75,11 @@ OF_THE_ACCOUNT: Final = frozenset(
 
 
 class ChallengeTarget(Recorded):
-    """Whose phone: an enrolled person's, or that of an encrypted number. Exactly one is given."""
+    """Whose phone: an enrolled person's, or that of an encrypted number; or an encrypted address. One is given."""
 
     user: PersonId | None = None
     encrypted: str | None = None
+    email: str | None = Field(default=None, description="An address, encrypted")
 
 
 class Asker(Recorded):
@@ -152,7 +164,7 @@ class ChallengeProgress(Recorded):
 
 
 class PhoneRef(Recorded):
-    """Result of `look_up_phone`: the key of the number's entity and the number masked, or why there is none.
+    """Result of `look_up_phone`: the key of the entity of the number or address, and that masked, or why there is none.
 
     `at` is the moment of it, from which the time since boot of a code counts.
     """

@@ -1,4 +1,7 @@
-"""The `sms_challenge` orchestration: send a code, wait for it, tell whether it came. Deterministic, no I/O."""
+"""The `sms_challenge` orchestration: send a code by SMS or e-mail, wait for it, tell whether it came.
+
+Deterministic, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,13 @@ log = logging.getLogger(__name__)
 # A challenge has two minutes, so the tries to send it are over after some fifteen seconds.
 SEND_AGAIN: Final = RetryPolicy(
     first_retry_interval=timedelta(seconds=1), max_number_of_attempts=4, backoff_coefficient=3
+)
+# A mail server may take a message from a stranger only when it is tried again after five minutes (greylisting).
+MAIL_AGAIN: Final = RetryPolicy(
+    first_retry_interval=timedelta(seconds=2),
+    max_number_of_attempts=7,
+    backoff_coefficient=3,
+    max_retry_interval=timedelta(minutes=2),
 )
 ANSWERS_KEPT: Final = 10
 
@@ -163,14 +173,16 @@ class _Challenge:
             bound=given.bound,
             minutes=max(int(given.lifetime.total_seconds() // 60), 1),
         )
-        return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=SEND_AGAIN)
+        again = SEND_AGAIN if given.target.email is None else MAIL_AGAIN
+        return self._ctx.call_activity("send_code", input=message, return_type=Sent, retry_policy=again)
 
     def _take(self, sending: Any, budgets: Budgets) -> bool:
         """Whether the provider accepted the message. If not, the challenge has failed."""
         try:
             sent: Sent = sending.get_result()
         except TaskFailedError:
-            sent = Sent(trouble=Trouble.UNSENT)
+            unsent = Trouble.UNSENT if self._given.target.email is None else Trouble.MAIL_UNSENT
+            sent = Sent(trouble=unsent)
         if sent.trouble is not None:
             self._untold = (sent.trouble, sent.code)
             self.failed(sent.trouble)

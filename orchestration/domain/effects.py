@@ -13,6 +13,7 @@ from orchestration.domain.documents import DocumentMove, ReviewedDocument
 from orchestration.domain.held_call import CallFacts
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy import Policy
+from orchestration.domain.posting import Posting
 from orchestration.domain.request import (
     ApprovalRequest,
     CardRef,
@@ -22,13 +23,6 @@ from orchestration.domain.request import (
     Outcome,
     Recorded,
 )
-
-
-class Posting(Recorded):
-    """What the inputs of posts have in common: a post that may have been made is looked for before it is made again."""
-
-    attempt: int = Field(ge=1)
-    maybe_done: bool = Field(default=False, description="Whether an earlier try may have posted it")
 
 
 class PostCardInput(Posting):

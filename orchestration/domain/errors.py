@@ -119,6 +119,18 @@ class SmsRefusedError(DeliveryError):
         self.code = code
 
 
+class MailRefusedError(DeliveryError):
+    """The e-mail cannot be sent, and trying again will not help.
+
+    `trouble` is the value of a challenge's `Trouble`, and `code` the mail server's reply code.
+    """
+
+    def __init__(self, trouble: str, code: int | None = None) -> None:
+        super().__init__(f"the mail server refused it ({trouble}, code {code})")
+        self.trouble = trouble
+        self.code = code
+
+
 class ThrottledError(CountersignError):
     """The chat system asks us to wait."""
 

@@ -10,9 +10,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestration.domain.commands import SealedCommand, Verdict
-from orchestration.domain.effects import Posting
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
+from orchestration.domain.posting import Posting
 from orchestration.domain.request import (
     CallbackUrl,
     CardRef,

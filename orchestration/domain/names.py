@@ -24,6 +24,7 @@ class OrchestrationName(StrEnum):
     GATHERING = "gathering"
     RECONCILE_GATHERING = "reconcile_gathering"
     FULFILMENT = "fulfilment"
+    CHANNEL_DIGEST = "channel_digest"
 
 
 class EntityName(StrEnum):
@@ -55,6 +56,8 @@ class EventName(StrEnum):
     FULFILMENT_CANCELLED = "FulfilmentCancelled"
     FULFILMENT_RETRY = "FulfilmentRetry"
     FULFILMENT_HANDED_OVER = "FulfilmentHandedOver"
+    DIGEST_LINE = "DigestLine"
+    DIGEST_STOP = "DigestStop"
 
 
 class IdPrefix(StrEnum):
@@ -65,8 +68,11 @@ class IdPrefix(StrEnum):
     OWED_ANSWER = "owed-answer"
     FULFILMENT = "fulfilment"
     POST_INTENT = "post-intent"
+    DIGEST = "digest"
 
 
+# Those of which no instance ever runs again. A digest's listener that has ended begins anew with the next line.
+RUN_ONCE: Final = frozenset(OrchestrationName) - {OrchestrationName.CHANNEL_DIGEST}
 # `reconcile` was called so before the first release.
 _FORMER: Final = frozenset({"settle"})
 _ENTITY_MARK: Final = "@"

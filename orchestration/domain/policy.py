@@ -19,6 +19,7 @@ from pydantic import (
 from orchestration.domain import decidability
 from orchestration.domain.actions import Action, Actions
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
+from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.documents import Documents
 from orchestration.domain.fulfilment import Fulfilment
 from orchestration.domain.guards import guard_faults
@@ -67,6 +68,9 @@ class Level(Recorded):
     )
     timeout: Duration
     remind_every: Duration | None = None
+    above: Annotated[Decimal, Field(ge=0)] | None = Field(
+        default=None, description="Asked only above this amount, and where the amount is not known"
+    )
     sms: bool = Field(
         default=False, description="Whether an approval needs a code sent to the approver's phone"
     )
@@ -86,6 +90,10 @@ class Level(Recorded):
     def needs_code(self, amount: Decimal | None) -> bool:
         """Whether an approval of that amount needs a code at this level. An unknown amount may be any amount."""
         return self.sms or (self.sms_above is not None and (amount is None or amount > self.sms_above))
+
+    def is_asked(self, amount: Decimal | None) -> bool:
+        """Whether a request of that amount is asked at this level. An unknown amount may be any amount."""
+        return self.above is None or amount is None or amount > self.above
 
     def people_needed(self, asked: int) -> int:
         """How many different people must have approved, where a quorum of "all" asked so many."""
@@ -144,6 +152,9 @@ class Policy(Recorded):
     )
     require_reason: bool = Field(default=True, description="Whether a rejection needs a reason")
     require_amount: bool = Field(default=False, description="Whether a request must say its amount")
+    notify: AutoApprovalNotice = Field(
+        default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
+    )
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
@@ -189,6 +200,14 @@ class Policy(Recorded):
         written = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return hashlib.sha256(to_json(written).encode()).hexdigest()
 
+    def for_amount(self, amount: Decimal | None) -> Policy:
+        """The policy with the levels that a request of that amount is asked at, and the escalation if they reach it."""
+        levels = [level for level in self.levels if level.is_asked(amount)]
+        escalates = any(level.on_timeout is OnTimeout.ESCALATE for level in levels)
+        return self.model_copy(
+            update={"levels": levels, "escalation": self.escalation if escalates else None}
+        )
+
     @property
     def confirms(self) -> bool:
         """Whether any of its levels may need a code by SMS."""
@@ -230,10 +249,20 @@ class Policy(Recorded):
         ]
         if self.auto_approve_below is not None and self.currency is None:
             faults.append("auto_approve_below needs a currency")
+        if self.notify is AutoApprovalNotice.DIGEST and not (
+            self.auto_approve_below or self.auto_approve_when
+        ):
+            faults.append(
+                'notify = "digest" gathers what is approved by rule; add auto_approve_below or auto_approve_when'
+            )
         if self.require_amount and self.currency is None:
             faults.append("require_amount needs a currency")
         if self.currency is None and any(level.sms_above is not None for level in self.levels):
             faults.append("sms_above needs a currency")
+        if self.currency is None and any(level.above is not None for level in self.levels):
+            faults.append("above needs a currency")
+        if all(level.above is not None for level in self.levels):
+            faults.append("every level has above, so nobody would be asked below; leave it out of one level")
         return faults
 
     def principals(self) -> list[str]:

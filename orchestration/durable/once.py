@@ -9,7 +9,8 @@ from typing import Final
 
 from durabletask.task import ActivityContext
 
-from orchestration.domain.effects import Delivery, Posting
+from orchestration.domain.effects import Delivery
+from orchestration.domain.posting import Posting
 from orchestration.durable.delivery import deliver
 from orchestration.durable.post_try import PostTry
 from orchestration.ports import Intents

@@ -50,8 +50,11 @@ def reconcile(ctx: OrchestrationContext, ended: ReconcileInput) -> Durable[Outco
         record.end(ended.status, now(), reason=CUT_SHORT_REASONS[ended.status])
     step = effects.post_reply(StepKind.ENDED, status=record.state.status, text=record.state.reason)
     effects.refresh_cards()
-    for post in _maybe_posted(ended, record.policy):
-        outbox.put(f"card:{post.round}", post)
+    if record.in_digest():
+        effects.announce()
+    else:
+        for post in _maybe_posted(ended, record.policy):
+            outbox.put(f"card:{post.round}", post)
     effects.remove_copies_of_cards()
     effects.tell_requester(Notice.PROGRESS, step)
     effects.outcome.send_outcome()

@@ -16,7 +16,7 @@ from durabletask.grpc_options import GrpcChannelOptions
 from durabletask.internal.shared import AsyncClientInterceptor
 from durabletask.worker import ConcurrencyOptions
 
-from orchestration.domain.names import OrchestrationName
+from orchestration.domain.names import RUN_ONCE
 from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClock, token_file
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.direct import take_directly
@@ -245,7 +245,7 @@ def connect(
             clock=clock,
             retention=retention,
             work_limit=work_limit,
-            run_once=list(OrchestrationName),
+            run_once=list(RUN_ONCE),
             embedded=True,
         )
         try:

@@ -32,6 +32,8 @@ OURS: Final = Scope(
             "notify_instance",
             "hand_over",
             "record_step",
+            "add_to_digest",
+            "post_digest",
             "look_up_phone",
             "send_code",
             "check_code",

@@ -22,6 +22,9 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
+from orchestration.digest.activities import DigestActivities
+from orchestration.digest.models import DigestInput, DigestProgress
+from orchestration.digest.workflow import channel_digest
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
@@ -54,6 +57,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     askers: AskerActivities,
     answers: AnswerActivities,
     fulfilments: FulfilmentActivities,
+    digests: DigestActivities,
     challenges: ChallengeActivities | None = None,
     gatherings: GatheringActivities | None = None,
     documents: DocumentActivities | None = None,
@@ -66,6 +70,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
     _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
     _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
+    _add(worker, cast("Orchestrator[DigestInput, DigestProgress | None]", channel_digest))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
@@ -109,6 +114,8 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         askers.read_outcome,
         fulfilments.hand_over,
         fulfilments.record_step,
+        digests.add_to_digest,
+        digests.post_digest,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

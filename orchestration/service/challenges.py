@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from typing import Final
 
@@ -14,12 +15,14 @@ from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
 
 from orchestration.approval.status import CUT_SHORT
-from orchestration.challenge.activities import NUMBER_CONTEXT
+from orchestration.challenge.activities import EMAIL_CONTEXT, NUMBER_CONTEXT
 from orchestration.challenge.budgets import api_key
 from orchestration.challenge.codes import Codes
 from orchestration.challenge.models import (
+    EMAIL_LIFETIME,
     EVENT_RESPONSE,
     EVENT_UNDELIVERED,
+    LIFETIME,
     Asker,
     ChallengeInput,
     ChallengeProgress,
@@ -75,8 +78,16 @@ class ChallengeService:
         limits: ApiLimits = ApiLimits(),
         revoked: Callable[[], Collection[str]] = frozenset,
         turns: Turns | None = None,
+        *,
+        sms: bool = True,
+        email: bool = False,
     ) -> None:
-        """`turns` are those of this process's worker, where it has one: they tell when an answer is judged."""
+        """`turns` are those of this process's worker, where it has one: they tell when an answer is judged.
+
+        `sms` and `email` say which ways this installation sends codes by.
+        """
+        self.sms = sms
+        self.email = email
         self._client = client
         self.codes = codes
         self._limits = limits
@@ -88,14 +99,24 @@ class ChallengeService:
 
         `token` is the name of the API token that asks, and `owner` whose it is. What the message says is fixed.
         """
+        target = ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT))
+        return await self._start(target, token, owner, LIFETIME)
+
+    async def start_email(self, address: str, token: str, owner: str) -> str:
+        """The same for an e-mail address. Its code lives for ten minutes."""
+        target = ChallengeTarget(email=self.codes.encrypt(address, EMAIL_CONTEXT))
+        return await self._start(target, token, owner, EMAIL_LIFETIME)
+
+    async def _start(self, target: ChallengeTarget, token: str, owner: str, lifetime: timedelta) -> str:
         challenge_id = f"{IdPrefix.CHALLENGE}-" + "".join(secrets.choice(CROCKFORD) for _ in range(12))
         given = ChallengeInput(
-            target=ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT)),
+            target=target,
             subject=SUBJECT,
             bound=challenge_id,
             asker=Asker(
                 token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all
             ),
+            lifetime=lifetime,
         )
         with translated():
             await within_budget(

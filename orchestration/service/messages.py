@@ -145,6 +145,15 @@ TROUBLES = {
     Trouble.WRONG: "three wrong codes came in; please press again for a new one",
     Trouble.EXPIRED: "no code came back in time; please press again for a new one",
     Trouble.CANCELLED: "the code was withdrawn, as it is no longer needed",
+    Trouble.NO_EMAIL: "this server sends no e-mail; please ask who runs Countersign",
+    Trouble.NO_MAILBOX: "the mail server knows no such address; please check how it is written",
+    Trouble.MAILBOX_FULL: "the mailbox takes no mail just now: it is full or disabled",
+    Trouble.MAIL_REFUSED: (
+        "the mail server refuses to send for this server, and another code would be refused too; please ask who runs "
+        "Countersign"
+    ),
+    Trouble.MAIL_FILTERED: "the mail server blocks the message as unwanted; please ask who runs Countersign",
+    Trouble.MAIL_UNSENT: "the mail server could not be reached or did not take the message; please try again later",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.cards import Card, Step
+from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.effects import (
     AskedOutcome,
     DelegateChange,
@@ -50,6 +51,7 @@ class Board:
         self.cards: dict[tuple[str, str], Card] = {}
         self.messages: list[SendMessageInput] = []
         self.changes: list[DelegateChange] = []
+        self.digests: list[PostDigestInput] = []
         self.said: list[tuple[str, str | None, str]] = []
         self.inactive = {"U0APP", "U0GONE"}
         self.replies: list[tuple[str, Step]] = []
@@ -155,6 +157,19 @@ class Board:
                 for again in same_message[1:]:
                     self.messages.remove(again)
 
+    def post_digest(self, digest: PostDigestInput, begin: Begin = at_once) -> None:
+        self._maybe_fail("post_digest")
+        if not begin():
+            return
+        with self.lock:
+            self.digests.append(digest)
+        self._maybe_fail("after post_digest")
+
+    def has_digest(self, digest: PostDigestInput) -> bool:
+        with self.lock:
+            self.lookups += 1
+            return any(one.digest_id == digest.digest_id for one in self.digests)
+
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
         self._maybe_fail("tell_privately")
         with self.lock:
@@ -218,6 +233,13 @@ class NoFulfilments:
         raise NotImplementedError
 
     def record_step(self, given: RecordStepInput) -> None:
+        raise NotImplementedError
+
+
+class NoDigests:
+    """For what gathers nothing."""
+
+    def add(self, channel: str, line: DigestLine) -> None:
         raise NotImplementedError
 
 

@@ -23,6 +23,7 @@ from orchestration.approval.outcome_activities import OutcomeActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.boot_time import BootClock, since_boot
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.ids import IdReader
 from orchestration.domain.policy_book import PolicyBook
@@ -39,6 +40,7 @@ from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.askers import HubAskers
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.digests import HubDigests
 from orchestration.service.fulfilment_starts import HubFulfilments
 from orchestration.service.intents import HubIntents
 from orchestration.service.request_ids import RequestIds
@@ -245,16 +247,16 @@ async def opened(
     codes = Codes([b"a secret of at least thirty-two bytes"])
     service = ApprovalService(client, lambda: book, ids, request_ids("core"), turns=connection.turns)
     challenges = ChallengeService(client, codes, turns=connection.turns)
+    intents = HubIntents(client, connection.dispatches.again)
     register(
         worker,
-        ApprovalActivities(
-            board, directory, BoardActions(board), HubIntents(client, connection.dispatches.again)
-        ),
+        ApprovalActivities(board, directory, BoardActions(board), intents),
         outcome_activities(board, book, ids),
         PeopleActivities(board, phones, phones),
         AskerActivities(HubAskers(client, lambda _: False)),
         AnswerActivities(HubAnswers(service, challenges), board),
         FulfilmentActivities(HubFulfilments(client), NoFulfilments()),
+        DigestActivities(HubDigests(client), board, intents),
         ChallengeActivities(codes, phones, phones, phones, since_boot),
     )
     worker.start()

@@ -21,6 +21,7 @@ from orchestration.approval.outcome_activities import taken
 from orchestration.approval.state import ApprovalInput
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import NotifyInstanceInput, ReadOutcomeInput
 from orchestration.domain.policy_book import PolicyBook
@@ -35,7 +36,7 @@ from orchestration.sealing import envelope
 from orchestration.sealing.actions import Sealer
 from orchestration.sealing.client import SealingInterceptor
 from orchestration.sealing.keys import SealKeys
-from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoFulfilments
+from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoDigests, NoFulfilments
 from tests.support.book import CORE
 from tests.support.core_world import SEAL_KEYS, SLACK, outcome_activities
 
@@ -86,6 +87,7 @@ class HubInHand:
             AskerActivities(_Nobody()),
             AnswerActivities(NoAnswers(), self.board),
             FulfilmentActivities(NoFulfilments(), NoFulfilments()),
+            DigestActivities(NoDigests(), self.board, AllNew()),
             ChallengeActivities(self.codes, self.phones, self.phones, self.phones),
         )
         self.client = SealingInterceptor(keys, OURS)

@@ -13,6 +13,7 @@ from google.protobuf import json_format
 
 from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.request import VERSION
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
@@ -21,7 +22,7 @@ from orchestration.runtime.connect import Connection
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.worker import register
 from orchestration.sealing import envelope
-from tests.support.board import AllNew, Board, BoardActions, NoAnswers, NoAskers, NoFulfilments
+from tests.support.board import AllNew, Board, BoardActions, NoAnswers, NoAskers, NoDigests, NoFulfilments
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -44,6 +45,7 @@ def replay(events: list[pb.HistoryEvent]) -> str:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         FulfilmentActivities(NoFulfilments(), NoFulfilments()),
+        DigestActivities(NoDigests(), board, AllNew()),
         gatherings=unbound_gathering_activities(),
     )
     executor = _OrchestrationExecutor(worker._registry, logging.getLogger("replay"), PydanticConverter())

@@ -23,6 +23,7 @@ from bot.gate.gate_file import GateFile, Rule
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.digests import DigestRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.endpoint import DECIDE_ANY
 from bot.http.api.entities import EntityRoutes
@@ -127,7 +128,11 @@ VARIABLES = {"COUNTERSIGN_CONFIG", "COUNTERSIGN_URL", "COUNTERSIGN_TOKEN"}
 
 
 def test_the_settings_page_has_every_setting_and_no_other() -> None:
-    server = [*table(SETTINGS_PAGE, "The server"), *table(SETTINGS_PAGE, "SMS")]
+    server = [
+        *table(SETTINGS_PAGE, "The server"),
+        *table(SETTINGS_PAGE, "SMS"),
+        *table(SETTINGS_PAGE, "E-mail"),
+    ]
     assert coded(server) == config.SETTINGS
     assert coded(table(SETTINGS_PAGE)) == config.SETTINGS | VARIABLES
 
@@ -259,6 +264,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         EntityRoutes(nothing),
         JwksRoutes(nothing, nothing),
         SealRoutes(nothing),
+        DigestRoutes(nothing),
         DocsRoutes(None),
     ]
     endpoints = [endpoint for room in rooms for endpoint in room.endpoints()]

@@ -11,6 +11,7 @@ from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
 from bot.http.api.calls import CallRoutes
 from bot.http.api.challenges import ChallengeRoutes
+from bot.http.api.digests import DigestRoutes
 from bot.http.api.docs import DocsRoutes
 from bot.http.api.entities import EntityRoutes
 from bot.http.api.fulfilments import FulfilmentRoutes
@@ -30,6 +31,7 @@ from bot.security.tokens import TokenFile
 from orchestration.ports import Signer
 from orchestration.service.approvals import ApprovalService
 from orchestration.service.challenges import ChallengeService
+from orchestration.service.digests import DigestService
 from orchestration.service.entities import Entities
 from orchestration.service.fulfilments import FulfilmentService
 from orchestration.service.gatherings import GatheringService
@@ -43,7 +45,7 @@ __all__ = ["Api", "ApiServices"]
 
 @dataclass(frozen=True)
 class ApiServices:
-    """What the API offers. `challenges` is there where an SMS account is configured, and so are its endpoints."""
+    """What the API offers. `challenges` is there where codes can be sent, and so are its endpoints."""
 
     approvals: ApprovalService
     operations: Operations
@@ -53,6 +55,7 @@ class ApiServices:
     gatherings: GatheringService
     held_calls: HeldCalls
     fulfilments: FulfilmentService
+    digests: DigestService
     challenges: ChallengeService | None = None
 
 
@@ -88,6 +91,7 @@ class Api:
             EntityRoutes(services.entities),
             JwksRoutes(keys, issuer),
             SealRoutes(services.inventory),
+            DigestRoutes(services.digests),
             docs,
         )
         endpoints = [endpoint for group in groups for endpoint in group.endpoints()]

@@ -1,31 +1,48 @@
-"""/api/challenges: verify a phone on its own. There only where an SMS account is configured."""
+"""/api/challenges: verify a phone or an e-mail address on its own. There where codes can be sent."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final, Self
 
 from aiohttp import web
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.models import Line
 from bot.http.api.problems import Problem
 from bot.security.tokens import ADMIN, CHALLENGE, READ
 from orchestration.challenge.models import ChallengeProgress, ChallengeStatus, Trouble
+from orchestration.domain.emails import email_address
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.people import e164
 from orchestration.domain.request import Model
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.messages import why_not
 
+NO_EMAIL: Final = "cannot be sent to: this server has no mail server; its operator sets COUNTERSIGN_SMTP_HOST"
+NO_SMS: Final = "cannot be sent to: this server has no SMS account; its operator sets the TWILIO_ settings"
+
 
 class NewChallenge(Model):
-    """Whose phone. What the message says is fixed: "reply CODE to verify your phone"."""
+    """Whose phone or mailbox; exactly one of both. What the message says is fixed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["number"]}, {"required": ["email"]}]}
+    )
 
     number: Annotated[
         str, AfterValidator(e164), Field(max_length=20, description="E.164, such as +12025550142")
-    ]
+    ] = ""
+    email: Annotated[
+        str, AfterValidator(email_address), Field(max_length=254, description="Such as rita@example.com")
+    ] = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.number) is bool(self.email):
+            raise ValueError("give either a number or an email, and not both")
+        return self
 
 
 class ChallengeResponse(Model):
@@ -35,7 +52,7 @@ class ChallengeResponse(Model):
 
 
 class Challenge(Model):
-    """Where a challenge stands. The number is masked, and the code is nowhere."""
+    """Where a challenge stands. The number or address is masked, and the code is nowhere."""
 
     id: str
     status: ChallengeStatus
@@ -68,7 +85,7 @@ class ChallengeRoutes:
                 "POST",
                 "/api/challenges",
                 self.begin,
-                "Send a code to a phone",
+                "Send a code to a phone or an e-mail address",
                 frozenset({CHALLENGE}),
                 {202: ResponseSpec("It is on disk, and the message on its way", Challenge, ("Location",))},
                 ("unavailable",),
@@ -99,9 +116,16 @@ class ChallengeRoutes:
         ]
 
     async def begin(self, call: ApiCall) -> web.Response:
-        """Starts one. The number is encrypted from here on."""
-        given = await call.body(NewChallenge)
-        challenge_id = await self._service.start(given.number, call.token.name, call.token.owner)
+        """Starts one. The number or address is encrypted from here on."""
+        given, token = await call.body(NewChallenge), call.token
+        if given.email:
+            if not self._service.email:
+                raise InvalidRequestError(NO_EMAIL, field="email")
+            challenge_id = await self._service.start_email(given.email, token.name, token.owner)
+        elif not self._service.sms:
+            raise InvalidRequestError(NO_SMS, field="number")
+        else:
+            challenge_id = await self._service.start(given.number, token.name, token.owner)
         shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 

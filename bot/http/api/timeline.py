@@ -61,6 +61,7 @@ _ACTIVITIES: Final = {
     "take_policy": "Policy taken",
     "hand_over": "Handed over to the fulfilment",
     "record_step": "Step put on record",
+    "add_to_digest": "Added to the digest",
 }
 
 

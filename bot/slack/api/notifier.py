@@ -19,11 +19,12 @@ from bot.slack.api.own_account import Account
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.input import target
 from bot.slack.input.target import Target, message_metadata, steps_metadata
-from bot.slack.messages import thread
+from bot.slack.messages import digests, thread
 from bot.slack.messages.cards import render
 from bot.slack.messages.notices import LISTED, delegate_change, notice
 from bot.slack.text import mention, safe
 from orchestration.domain.cards import Card, Step
+from orchestration.domain.digests import PostDigestInput
 from orchestration.domain.effects import DelegateChange, RemoveCopiesInput, SendMessageInput
 from orchestration.domain.errors import DeliveryError
 from orchestration.domain.request import CardRef
@@ -172,6 +173,26 @@ class SlackNotifier:
         wanted = _metadata_of(message)
         found = self._poster.history.in_channel(
             self._poster.place(message.user), lambda known: known.get("metadata") == wanted
+        )
+        return found is not None
+
+    def post_digest(self, given: PostDigestInput, begin: Callable[[], bool] = at_once) -> None:
+        """Posts what was approved by rule, in its channel or to the person."""
+        drawn = digests.digest(given)
+        self._poster.say(
+            self._poster.place(given.place),
+            ("digest", given.digest_id),
+            begin,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            metadata=digests.metadata(given.digest_id),
+        )
+
+    def has_digest(self, given: PostDigestInput) -> bool:
+        """Whether this app has already posted that digest there; False also where it may not look."""
+        wanted = digests.metadata(given.digest_id)
+        found = self._poster.history.in_channel(
+            self._poster.place(given.place), lambda known: known.get("metadata") == wanted
         )
         return found is not None
 

@@ -18,7 +18,7 @@ from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.open import FORMS, answer_form, open_form, redraw, reject_form, say, show_details
 from bot.slack.listeners.verdicts import answer_press, answer_words
-from bot.slack.messages import cards, notices
+from bot.slack.messages import cards, digests, notices
 from bot.slack.views import details
 from bot.slack.views.request_form import CHOOSE_POLICY, Origin, ask_form, read_ask_form
 from orchestration.domain.names import fulfilment_id
@@ -87,6 +87,11 @@ def _messages(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> 
     @answered
     async def answer(interaction: Interaction) -> None:
         await open_form(interaction, service, prechecks, answer_form, of_this_round=False)
+
+    @app.action(digests.DETAILS)
+    @answered
+    async def details_of_line(interaction: Interaction) -> None:
+        await show_details(interaction, service, target.of_click(interaction.body).instance_id, prechecks)
 
     @app.action({"block_id": notices.NOTICE, "action_id": notices.RETRY})
     @answered

@@ -108,7 +108,7 @@ async def _details(
     offers = Offers(
         card=card,
         record=record,
-        thread="message" in interaction.body or card is not None,
+        thread=bool(item.progress.cards) and ("message" in interaction.body or card is not None),
         decide=None if refusal or item.progress.status.ended else round_,
         code=interaction.person in item.progress.confirming,
     )

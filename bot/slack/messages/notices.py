@@ -87,7 +87,8 @@ def delegate_change(change: DelegateChange) -> str:
 def asked(request: ApprovalRequest, request_id: str, policy: Policy) -> str:
     """What the requester is told when their request is on disk (mrkdwn)."""
     what = _what(request.title, request.amount, request.currency or policy.currency)
-    channel = policy.levels[0].channel or policy.channel
+    first = policy.for_amount(request.amount).levels[0]
+    channel = first.channel or policy.channel
     return ASKED.format(what=what, channel=mention(channel), request_id=request_id)
 
 

@@ -142,7 +142,7 @@ async def test_the_sixth_to_a_number_in_an_hour_is_refused_for_an_hour_and_said_
     for _ in range(2):
         assert await refused(world, world.challenges) is Trouble.QUOTA
     assert len(world.phones.texts) == 5
-    await world.eventually(lambda: world.phones.quotas == [("U0RITA", "ci", "one number")])
+    await world.eventually(lambda: world.phones.quotas == [("U0RITA", "ci", "one number or address")])
     await world.skip(minutes=61)
     await begun(world)
 

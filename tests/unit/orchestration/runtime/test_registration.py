@@ -11,6 +11,7 @@ from orchestration.approval.activities import ApprovalActivities
 from orchestration.approval.asker_activities import AskerActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.domain.names import (
     EntityName,
     EventName,
@@ -24,7 +25,16 @@ from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.runtime import worker as registration
 from tests.support import ROOT
-from tests.support.board import AllNew, Board, BoardActions, BoardPhones, NoAnswers, NoAskers, NoFulfilments
+from tests.support.board import (
+    AllNew,
+    Board,
+    BoardActions,
+    BoardPhones,
+    NoAnswers,
+    NoAskers,
+    NoDigests,
+    NoFulfilments,
+)
 from tests.support.core_world import outcome_activities, unbound_gathering_activities
 
 
@@ -38,6 +48,7 @@ def registered() -> TaskHubGrpcWorker:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         FulfilmentActivities(NoFulfilments(), NoFulfilments()),
+        DigestActivities(NoDigests(), board, AllNew()),
         ChallengeActivities(Codes([b"a secret of at least thirty-two bytes"]), phones, phones, phones),
         unbound_gathering_activities(),
     )

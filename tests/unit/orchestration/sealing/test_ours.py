@@ -9,6 +9,7 @@ from orchestration.approval.asker_activities import AskerActivities
 from orchestration.approval.document_activities import DocumentActivities
 from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.codes import Codes
+from orchestration.digest.activities import DigestActivities
 from orchestration.fulfilment.activities import FulfilmentActivities
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
@@ -21,6 +22,7 @@ from tests.support.board import (
     BoardPhones,
     NoAnswers,
     NoAskers,
+    NoDigests,
     NoFulfilments,
     NoPreviews,
 )
@@ -37,6 +39,7 @@ def test_everything_that_the_worker_registers_is_sealed() -> None:
         AskerActivities(NoAskers()),
         AnswerActivities(NoAnswers(), board),
         FulfilmentActivities(NoFulfilments(), NoFulfilments()),
+        DigestActivities(NoDigests(), board, AllNew()),
         ChallengeActivities(Codes([b"s" * 32]), phones, phones, phones),
         unbound_gathering_activities(),
         DocumentActivities(NoPreviews(), AllNew()),

@@ -1,0 +1,1 @@
+"""Sends codes by e-mail, through a mail server."""

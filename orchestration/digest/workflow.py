@@ -1,0 +1,215 @@
+"""The `channel_digest` orchestration: the standing listener of one channel. Deterministic, no I/O.
+
+It takes lines, an hourly timer and a stop, in the order in which they come. It begins with the first line. It ends once
+an hour has brought nothing, or when it is stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from durabletask.task import OrchestrationContext, when_any
+from pydantic import ValidationError
+
+from orchestration.digest import tally
+from orchestration.digest.models import EVERY, DigestInput, DigestProgress, DigestState, SendDigest
+from orchestration.domain.digests import DigestLine, PostDigestInput
+from orchestration.domain.effects import Delivery
+from orchestration.domain.names import EventName
+from orchestration.durable import clock
+from orchestration.durable.generator import Durable
+from orchestration.durable.inbox import Inbox
+from orchestration.durable.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+TIMER: Final = "timer"
+LANE: Final = "post"
+# After so many things that happened the orchestration continues as new.
+CONTINUE_AS_NEW_AFTER: Final = 100
+# A line that comes once more within so many others is counted once. Senders try again within minutes.
+SEEN_KEPT: Final = 1000
+RETRIED_FOR: Final = timedelta(days=3)
+# Between the moment when it says that it closes and its end. Whoever sent a line before that has it counted; who sends
+# one later sees that it closes, and sends it again. See `HubDigests`.
+CLOSING_TIME: Final = timedelta(seconds=30)
+
+
+def channel_digest(ctx: OrchestrationContext, given: DigestInput) -> Durable[DigestProgress | None]:
+    """Stands for as long as lines come. Returns how it stood at the end; None when it continues as new."""
+    run = _DigestRun(ctx, given)
+    run.go_on()
+    while True:
+        run.step()
+        if (arrived := run.inbox.take()) is not None:
+            run.handle(*arrived)
+        elif run.over():
+            return run.progress()
+        elif run.is_long():
+            ctx.continue_as_new(run.carried(), save_events=True)
+            return None
+        else:
+            yield when_any(run.waits())
+
+
+class _DigestRun:
+    """One listener, in the memory of a worker."""
+
+    def __init__(self, ctx: OrchestrationContext, given: DigestInput) -> None:
+        self._ctx = ctx
+        self._given = given
+        self._log = ctx.create_replay_safe_logger(log)
+        self._happened = 0
+        self._state = given.state.model_copy(deep=True) if given.state else DigestState()
+        self.inbox = Inbox(ctx, EventName.DIGEST_LINE, EventName.DIGEST_STOP)
+        self._outbox: Outbox[SendDigest, Delivery] = Outbox(ctx, self._now, self._state.lanes, self, Delivery)
+
+    def _now(self) -> datetime:
+        return clock.now(self._ctx)
+
+    def go_on(self) -> None:
+        """Waits for the hour that an earlier generation began, or begins one."""
+        self._wait_until(self._state.due_at or self._now() + EVERY)
+
+    def carried(self) -> DigestInput:
+        """The input of the next generation."""
+        return self._given.model_copy(update={"state": self._state})
+
+    def progress(self) -> DigestProgress:
+        """What others may see."""
+        state = self._state
+        return DigestProgress(
+            channel=self._given.channel,
+            held=state.held.count if state.held else 0,
+            since=state.held.since if state.held else None,
+            due_at=state.due_at if state.held else None,
+            sending=self._outbox.busy(),
+            closing=state.closing,
+            sent=state.sent,
+        )
+
+    # ---- the loop --------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Moves what is to be posted along, and publishes how it stands."""
+        self._outbox.step(start=not self._long())
+        if self._state.closing and self._state.held is not None and not self._outbox.busy():
+            self._flush()
+            self._outbox.step(start=not self._long())
+        self._ctx.set_custom_status(self.progress())
+
+    def waits(self) -> list[Any]:
+        """What to wait on."""
+        return [*self.inbox.waits(), *self._outbox.waits()]
+
+    def over(self) -> bool:
+        """Whether nothing is left to do, and whoever sends lines has had the time to see that it closes."""
+        state = self._state
+        waited = state.due_at is not None and self._now() >= state.due_at
+        return state.closing and waited and state.held is None and not self._outbox.busy()
+
+    def is_long(self) -> bool:
+        """Whether to continue as new. Not while a try is under way: only this generation can take its result."""
+        return self._long() and not self._outbox.running
+
+    def _long(self) -> bool:
+        return self._happened >= CONTINUE_AS_NEW_AFTER
+
+    def handle(self, name: str, payload: Any) -> None:
+        """Something has come: a line, the hour, or the stop. What cannot be read counts for nothing."""
+        self._happened += 1
+        if name == EventName.DIGEST_LINE:
+            try:
+                self._take(DigestLine.model_validate(payload))
+            except ValidationError as error:
+                self._log.warning(
+                    "%s: malformed line (%d faults)", self._ctx.instance_id, error.error_count()
+                )
+        elif name == EventName.DIGEST_STOP:
+            self._close()
+        elif self._state.due_at is not None and self._now() >= self._state.due_at:
+            self._hour()
+        elif (
+            self._state.due_at is not None
+        ):  # a timer of an earlier generation, which not every hub holds back
+            self._wait_until(self._state.due_at)
+
+    def _take(self, line: DigestLine) -> None:
+        state = self._state
+        if line.key in state.seen:
+            return
+        state.seen = [*state.seen, line.key][-SEEN_KEPT:]
+        if state.held is None:
+            state.held = tally.begun(self._now())
+            self._wait_until(self._now() + EVERY)
+        state.closing = False
+        state.held = tally.counted(state.held, line)
+
+    def _hour(self) -> None:
+        """What is held is posted. An hour that has brought nothing is the last one."""
+        if self._state.closing:
+            return
+        if self._state.held is None and not self._outbox.busy():
+            self._close()
+            return
+        self._flush()
+        self._wait_until(self._now() + EVERY)
+
+    def _close(self) -> None:
+        self._state.closing = True
+        self._wait_until(self._now() + CLOSING_TIME)
+
+    def _flush(self) -> None:
+        """Puts what is held on its way. What comes while an earlier message is still tried is held on."""
+        state = self._state
+        if state.held is not None and not self._outbox.busy():
+            state.sent += 1
+            item = SendDigest(
+                number=state.sent, place=self._given.channel, summary=state.held, give_up=RETRIED_FOR
+            )
+            state.held = None
+            self._outbox.put(LANE, item)
+
+    def _wait_until(self, moment: datetime) -> None:
+        self._state.due_at = moment
+        self.inbox.watch(TIMER, clock.timer(self._ctx, moment))
+
+    # ---- running an item: the outbox asks --------------------------------------------------------------------
+
+    def build(self, item: SendDigest, attempt: int, *, maybe_done: bool) -> tuple[str, PostDigestInput]:
+        """The activity and its input. The ID names the start of this listener, for it may end and begin anew."""
+        return "post_digest", PostDigestInput(
+            digest_id=f"{self._ctx.instance_id}:{item.summary.since.isoformat()}:{item.number}",
+            channel=self._given.channel,
+            place=item.place,
+            summary=item.summary,
+            problem=item.problem,
+            attempt=attempt,
+            maybe_done=maybe_done,
+        )
+
+    def done(self, item: SendDigest, result: Delivery) -> None:
+        """It is posted. What was held on while it was tried is posted at its hour."""
+
+    def put_off(self, item: SendDigest, attempt: int, problem: str, pause: timedelta) -> None:
+        """It is tried again later."""
+        self._log.info(
+            "%s: post_digest %d, try %d: %s; the next in %g s",
+            self._ctx.instance_id,
+            item.number,
+            attempt,
+            problem,
+            pause.total_seconds(),
+        )
+
+    def late(self, item: SendDigest, problem: str) -> None:
+        """Nobody waits for it."""
+
+    def failed(self, item: SendDigest, problem: str) -> None:
+        """It cannot be posted in the channel: the owner of a policy gets it, with the reason."""
+        owner = item.summary.owner
+        self._log.error("%s: post_digest %d was given up: %s", self._ctx.instance_id, item.number, problem)
+        if owner is not None and not item.problem:
+            self._outbox.put(LANE, item.model_copy(update={"place": owner, "problem": problem[:300]}))

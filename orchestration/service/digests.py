@@ -1,0 +1,150 @@
+"""The listeners of the channels' digests: lines for them, who stands, and their stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+from durabletask.client import (
+    AsyncTaskHubGrpcClient,
+    OrchestrationQuery,
+    OrchestrationState,
+    OrchestrationStatus,
+)
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from orchestration.approval.status import OVER
+from orchestration.digest.models import DigestInput, DigestProgress
+from orchestration.domain.digests import AutoApprovalNotice, DigestLine
+from orchestration.domain.errors import (
+    DeliveryError,
+    HubUnavailableError,
+    TryFailedError,
+    UnknownRequestError,
+)
+from orchestration.domain.names import EventName, IdPrefix, OrchestrationName
+from orchestration.domain.policy_book import PolicyBook
+from orchestration.domain.request import VERSION
+from orchestration.service.calls import ours, state_of, translated, within_budget
+
+CLOSING: Final = "the channel's digest was just closing; a new one begins in a moment"
+# A listener that has ended is begun anew under its own ID, so that a channel never has two.
+_ENDED: Final = pb.OrchestrationIdReusePolicy(
+    replaceableStatus=[
+        pb.ORCHESTRATION_STATUS_COMPLETED,
+        pb.ORCHESTRATION_STATUS_FAILED,
+        pb.ORCHESTRATION_STATUS_TERMINATED,
+    ]
+)
+
+
+def digest_id(channel: str) -> str:
+    """The instance that listens for this channel."""
+    return f"{IdPrefix.DIGEST}-{channel}"
+
+
+class HubDigests:
+    """See `Digests`. Works in the event loop that it was made in, for activities, which run on worker threads."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, channel: str, line: DigestLine) -> None:
+        """Raises `TryFailedError` while a listener closes, `DeliveryError` and `HubUnavailableError`."""
+        work = self._add(digest_id(channel), channel, line)
+        try:
+            asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except RuntimeError as error:  # the loop is closed: the process ends, and the next one tries again
+            work.close()
+            raise HubUnavailableError from error
+
+    async def _add(self, instance_id: str, channel: str, line: DigestLine) -> None:
+        """Starts the listener or finds it, raises the line, and looks whether the listener was still open after that.
+
+        An event that reaches an instance as it ends is lost without a word. So a listener says that it closes some
+        time before it ends, and takes what comes until then. Who sees it open after the line is on disk knows that
+        the line is counted. Otherwise it is sent again: a line that was counted after all is known by its key.
+        """
+        await self._begin(instance_id, channel)
+        with translated():
+            await within_budget(
+                self._client.raise_orchestration_event(instance_id, EventName.DIGEST_LINE, data=line)
+            )
+        state = await state_of(self._client, instance_id)
+        if state is not None and state.name != OrchestrationName.CHANNEL_DIGEST:
+            raise DeliveryError(f"{instance_id} is an instance of another program.")
+        if state is None or state.runtime_status in OVER or progress_of(state, channel).closing:
+            raise TryFailedError(CLOSING)
+
+    async def _begin(self, instance_id: str, channel: str) -> None:
+        """Of two that begin it at once, one does."""
+        try:
+            await within_budget(
+                self._client.schedule_new_orchestration(
+                    OrchestrationName.CHANNEL_DIGEST,
+                    input=DigestInput(channel=channel),
+                    instance_id=instance_id,
+                    reuse_id_policy=_ENDED,
+                    version=VERSION,
+                )
+            )
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise ours(error) from error
+
+
+def progress_of(state: OrchestrationState, channel: str) -> DigestProgress:
+    """How a listener stands. Before its first turn it holds nothing."""
+    return state.get_custom_status(DigestProgress) or DigestProgress(channel=channel, held=0)
+
+
+class DigestService:
+    """For operators. Each method may raise `HubUnavailableError`."""
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, book: Callable[[], PolicyBook]) -> None:
+        """`book` gives the policies as they are now."""
+        self._client = client
+        self._book = book
+
+    async def standing(self) -> list[DigestProgress]:
+        """The listeners that stand, by their channels."""
+        query = OrchestrationQuery(
+            runtime_status=[OrchestrationStatus.RUNNING, OrchestrationStatus.PENDING],
+            instance_id_prefix=f"{IdPrefix.DIGEST}-",
+            fetch_inputs_and_outputs=True,
+        )
+        with translated():
+            states = await within_budget(self._client.get_all_orchestration_states(query))
+        own = [state for state in states if state.name == OrchestrationName.CHANNEL_DIGEST]
+        found = [progress_of(one, one.instance_id.removeprefix(f"{IdPrefix.DIGEST}-")) for one in own]
+        return sorted(found, key=lambda one: one.channel)
+
+    async def stop(self, channel: str) -> DigestProgress:
+        """Has the listener post what it holds, and end. Returns how it stood. Raises `UnknownRequestError`."""
+        state = await state_of(self._client, digest_id(channel))
+        if state is None or state.name != OrchestrationName.CHANNEL_DIGEST or state.runtime_status in OVER:
+            raise UnknownRequestError(f"No digest is being gathered for {channel}.")
+        with translated():
+            await within_budget(
+                self._client.raise_orchestration_event(
+                    digest_id(channel), EventName.DIGEST_STOP, data={"stop": True}
+                )
+            )
+        return progress_of(state, channel)
+
+    async def sweep(self) -> int:
+        """Stops each listener whose channel no policy gathers for any more; returns how many."""
+        wanted = {
+            policy.channel
+            for policy in self._book().policies.values()
+            if policy.notify is AutoApprovalNotice.DIGEST
+        }
+        stopped = 0
+        for one in await self.standing():
+            if one.channel not in wanted and not one.closing:
+                await self.stop(one.channel)
+                stopped += 1
+        return stopped
