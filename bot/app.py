@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets as secrets_
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -151,7 +151,13 @@ async def running(
         inventory = SealInventory(client, as_stored, connection.keys, OURS)
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
         service = ApprovalService(
-            client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
+            client,
+            book,
+            SlackIds(),
+            request_ids,
+            settings.open_limits,
+            connection.turns,
+            connection.precedence,
         )
         gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
         challenges = sms.service(client, book, connection.turns) if sms else None
@@ -216,11 +222,12 @@ async def running(
         keeper.start()
         closing.push_async_callback(asyncio.to_thread, keeper.stop)
 
+        owed = await closing.enter_async_context(aclosing(OwedAnswers(client, connection.precedence)))
         slack_connection = _slack_connection(
             settings,
             slack,
             people,
-            ListenerServices(service, gatherings, OwedAnswers(client), challenges),
+            ListenerServices(service, gatherings, owed, challenges),
             closing,
         )
         webhooks = sms.webhooks(challenges) if sms and challenges else None
@@ -365,7 +372,9 @@ def _slack_connection(
 ) -> SlackConnection:
     pulse = Pulse()
     _in_background(closing, pulse.keep(), "beat")
-    app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
+    app = AsyncApp(
+        client=slack.listeners, signing_secret=settings.signing_secret, process_before_response=True
+    )
     register_listeners(
         app,
         services,

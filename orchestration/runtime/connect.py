@@ -21,10 +21,11 @@ from orchestration.hub import RETENTION, WORK_LIMIT, Hub, HubError, SkippableClo
 from orchestration.runtime.converter import PydanticConverter
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.precedence import Precedence, give_way
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
 from orchestration.runtime.sdk_log import SDK_LOG
-from orchestration.runtime.turns import Turns
+from orchestration.runtime.turns import FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE, Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
@@ -80,7 +81,8 @@ class Connection:
 
     `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
     takes. `token` is sent with each call. Who holds the same `keys` is trusted with what is ours on that hub; the hub
-    itself is not. While `held` says why, clients send nothing that is ours.
+    itself is not. While `held` says why, clients send nothing that is ours. `precedence` is told of commands that are
+    being recorded: the worker begins nothing meanwhile.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Connection:
         self.keys = keys
         self.held: str | None = None
         self.hub = hub
-        self.turns = Turns()
+        # No other process has a worker at an embedded hub.
+        self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
+        self.precedence = Precedence()
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
@@ -174,6 +178,7 @@ class Connection:
         worker.sealing(self.keys, OURS)
         worker.turn_taken = self.turns.taken
         stop_promptly(worker)
+        give_way(worker, self.precedence)
         return worker
 
     def now(self) -> datetime:

@@ -21,7 +21,7 @@ from orchestration.challenge.activities import ChallengeActivities
 from orchestration.challenge.models import ChallengeInput, ChallengeProgress
 from orchestration.challenge.phone import phone
 from orchestration.challenge.workflow import sms_challenge
-from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.answers import AnswerBatch
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
@@ -55,7 +55,7 @@ def register(
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
-    _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
+    _add(worker, cast("Orchestrator[AnswerBatch, None]", owed_answer))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)
