@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets as secrets_
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -160,14 +160,19 @@ async def running(
             work_limit=settings.work_limit,
         )
         closing.callback(connection.close)
-        client = connection.client()
-        closing.push_async_callback(client.close)
-        as_stored = connection.client_as_stored()
-        closing.push_async_callback(as_stored.close)
+        client, as_stored = connection.client(), connection.client_as_stored()
+        for one in (client, as_stored):
+            closing.push_async_callback(one.close)
         inventory = SealInventory(client, as_stored, connection.keys, OURS)
         request_ids = RequestIds(lambda about: secrets.derive_each("request-id", about))
         service = ApprovalService(
-            client, book, SlackIds(), request_ids, settings.open_limits, connection.turns
+            client,
+            book,
+            SlackIds(),
+            request_ids,
+            settings.open_limits,
+            connection.turns,
+            connection.precedence,
         )
         gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
         challenges = codes.service(client, book, connection.turns) if codes else None
@@ -242,11 +247,12 @@ async def running(
 
         _start_keeping(keeper, closing)
 
+        owed = await closing.enter_async_context(aclosing(OwedAnswers(client, connection.precedence)))
         slack_connection = _slack_connection(
             settings,
             slack,
             people,
-            ListenerServices(service, gatherings, fulfilments, OwedAnswers(client), challenges),
+            ListenerServices(service, gatherings, fulfilments, owed, challenges),
             closing,
         )
         webhooks = sms.webhooks(challenges) if sms and challenges else None
@@ -400,7 +406,9 @@ def _slack_connection(
 ) -> SlackConnection:
     pulse = Pulse()
     _in_background(closing, pulse.keep(), "beat")
-    app = AsyncApp(client=slack.listeners, signing_secret=settings.signing_secret)
+    app = AsyncApp(
+        client=slack.listeners, signing_secret=settings.signing_secret, process_before_response=True
+    )
     register_listeners(
         app,
         services,

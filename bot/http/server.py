@@ -22,6 +22,9 @@ BODY_LIMIT: Final = 1024 * 1024  # bytes, where a route has no smaller limit of 
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 IDLE: Final = 30.0  # seconds
 LINGERING: Final = 1.0  # seconds
+BACKLOG: Final = (
+    1024  # connections that wait to be accepted; the kernel turns away what comes beside them for a second
+)
 
 
 class RouteGroup(Protocol):
@@ -61,7 +64,7 @@ async def serving(
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, settings.host, settings.port).start()
+            await web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG).start()
         except OSError as error:
             # asyncio puts its own text around the system's; the failure of a host name has no errno.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror

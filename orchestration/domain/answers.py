@@ -1,4 +1,4 @@
-"""What a person is still to be told about something they did, where the chat system did not wait for it."""
+"""What people are still to be told about something they did, where the chat system did not wait for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AwaitedCode(Recorded):
 
 
 class OwedAnswer(Recorded):
-    """Input of `owed_answer` and of `tell_answer`: to whom, where, and what.
+    """Input of `tell_answer`: to whom, where, and what.
 
     The `words` where they were known, else what they depend on. `place` is the channel in which the person acted; None
     where there was none. There only they see it.
@@ -38,3 +38,15 @@ class OwedAnswer(Recorded):
     verdict: AwaitedVerdict | None = None
     code: AwaitedCode | None = None
     attempt: int = Field(default=1, ge=1)
+
+
+class AnswerBatch(Recorded):
+    """Input of `owed_answer`: the answers that were put on record together. Each is known by its place, from 0 on."""
+
+    answers: list[OwedAnswer] = Field(min_length=1)
+
+
+class AnswersTold(Recorded):
+    """Payload of `AnswerTold`: which answers of the batch their people have."""
+
+    told: list[int]

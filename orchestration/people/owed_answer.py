@@ -1,18 +1,21 @@
-"""The `owed_answer` orchestration: tells a person what came of something they did, however long that takes.
+"""The `owed_answer` orchestration: tells people what came of something they did, however long that takes.
 
-Whoever took the act starts it before they acknowledge it, where they cannot tell the person in time. They go on trying,
-and raise `AnswerTold` once the person knows. If they have not by then, because they were killed or the act is still not
-handled, it is told from here. An answer that was told and not reported so comes twice, with the same words.
+Whoever took their acts starts it before they acknowledge them, where they cannot tell them in time: one for all the
+answers that come to be owed at the same time. They go on trying, and raise `AnswerTold` once a person knows. Who does
+not know by then, because they were killed or the act is still not handled, is told from here. An answer that was told
+and not reported so comes twice, with the same words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from durabletask.task import OrchestrationContext, when_any
+from durabletask.task import OrchestrationContext, Task, when_any
+from pydantic import ValidationError
 
-from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.answers import AnswerBatch, AnswersTold, OwedAnswer
 from orchestration.domain.effects import Delivery
 from orchestration.domain.names import EventName
 from orchestration.durable import clock
@@ -35,24 +38,55 @@ class TellAnswer(Tell):
     activity: Literal["tell_answer"] = "tell_answer"
 
 
-def owed_answer(ctx: OrchestrationContext, given: OwedAnswer) -> Durable[None]:
-    """Waits until it is told by somebody else, and then tries for a day."""
+def owed_answer(ctx: OrchestrationContext, given: AnswerBatch) -> Durable[None]:
+    """Waits until all are told by somebody else, and then tries each of the others for a day."""
     owed_since = clock.now(ctx)
     inbox = Inbox(ctx, EventName.ANSWER_TOLD)
-    yield when_any([*inbox.waits(), clock.timer(ctx, owed_since + FIRST_TURN)])
+    waiting = set(range(len(given.answers)))
+    turn = clock.timer(ctx, owed_since + FIRST_TURN)
+    while not turn.is_complete:
+        yield when_any([*inbox.waits(), turn])
+        waiting -= _told(inbox)
+        if not waiting:
+            turn.cancel()
+            return
+    outboxes = {place: _outbox(ctx, given.answers[place], owed_since) for place in sorted(waiting)}
+    while True:
+        for place in _told(inbox):
+            outboxes.pop(place, None)
+        for outbox in outboxes.values():
+            outbox.step()
+        outboxes = {place: outbox for place, outbox in outboxes.items() if outbox.busy()}
+        if not outboxes:
+            return
+        yield when_any([*inbox.waits(), *_under_way(outboxes.values())])
+
+
+def _told(inbox: Inbox) -> set[int]:
+    """Which answers have been told since. A report that cannot be read says nothing: they are told once more."""
+    told: set[int] = set()
+    while (arrived := inbox.take()) is not None:
+        try:
+            told.update(AnswersTold.model_validate(arrived[1]).told)
+        except ValidationError:
+            continue
+    return told
+
+
+def _outbox(
+    ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime
+) -> Outbox[TellAnswer, Delivery]:
+    """One for each person, so that what one of them has been told is dropped at once."""
+    telling = _AnswerTelling(ctx, given, owed_since)
     outbox: Outbox[TellAnswer, Delivery] = Outbox(
-        ctx,
-        lambda: clock.now(ctx),
-        dict[str, Lane[TellAnswer]](),
-        _AnswerTelling(ctx, given, owed_since),
-        Delivery,
+        ctx, lambda: clock.now(ctx), dict[str, Lane[TellAnswer]](), telling, Delivery
     )
     outbox.put("tell", TellAnswer(give_up=RETRIED_FOR))
-    while inbox.take() is None:
-        outbox.step()
-        if not outbox.busy():
-            return
-        yield when_any([*inbox.waits(), *outbox.waits()])
+    return outbox
+
+
+def _under_way(outboxes: Iterable[Outbox[TellAnswer, Delivery]]) -> list[Task[Any]]:
+    return [task for outbox in outboxes for task in outbox.waits()]
 
 
 class _AnswerTelling(PersonTelling):

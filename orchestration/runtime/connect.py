@@ -23,10 +23,11 @@ from orchestration.runtime.direct import take_directly
 from orchestration.runtime.dispatches import Dispatches
 from orchestration.runtime.hub_address import HubSettingError, token_for, unix_address
 from orchestration.runtime.ours import OURS
+from orchestration.runtime.precedence import Precedence, give_way
 from orchestration.runtime.prompt_stop import stop_promptly
 from orchestration.runtime.reconnecting import RECONNECT, WORKER_RECONNECT, ReconnectingInterceptor
 from orchestration.runtime.sdk_log import SDK_LOG
-from orchestration.runtime.turns import Turns
+from orchestration.runtime.turns import FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE, Turns
 from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
@@ -83,7 +84,7 @@ class Connection:
     `hub` is the embedded hub where this process serves it, None otherwise. `turns` tells of the turns that the worker
     takes, `dispatches` of the activities that it was given. `token` is sent with each call. Who holds the same `keys`
     is trusted with what is ours on that hub; the hub itself is not. While `held` says why, clients send nothing that
-    is ours.
+    is ours. `precedence` is told of commands that are being recorded: the worker begins nothing meanwhile.
     """
 
     def __init__(
@@ -100,8 +101,10 @@ class Connection:
         self.keys = keys
         self.held: str | None = None
         self.hub = hub
-        self.turns = Turns()
         self.dispatches = Dispatches()
+        # No other process has a worker at an embedded hub.
+        self.turns = Turns(FIRST_LOOK_ALONE, SLOWEST_LOOK_ALONE) if hub else Turns()
+        self.precedence = Precedence()
         self._scheduler = scheduler
 
     def client(self) -> AsyncTaskHubGrpcClient:
@@ -180,6 +183,7 @@ class Connection:
         worker.turn_taken = self.turns.taken
         worker.activity_given = self.dispatches.given
         stop_promptly(worker)
+        give_way(worker, self.precedence)
         if self.hub:
             take_directly(worker, self.hub.channel)
         return worker

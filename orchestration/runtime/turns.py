@@ -12,12 +12,16 @@ from typing import Final
 
 FIRST_LOOK: Final = 0.05  # seconds; this process's own worker has mostly taken the turn by then, and said so
 SLOWEST_LOOK: Final = 0.5
+# Where every turn is taken here, and so told of: each look of a thousand that wait costs those that are to be answered.
+FIRST_LOOK_ALONE: Final = 0.25
+SLOWEST_LOOK_ALONE: Final = 2.0
 
 
 class TurnWatch:
     """One instance, watched by one task. Made by `Turns.watch`."""
 
-    def __init__(self, first_look: float) -> None:
+    def __init__(self, first_look: float, slowest_look: float) -> None:
+        self._slowest_look = slowest_look
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Event()
         self._pause = first_look
@@ -36,14 +40,15 @@ class TurnWatch:
             async with asyncio.timeout(min(self._pause, limit)):
                 await self._turn.wait()
         self._turn.clear()
-        self._pause = min(self._pause * 2, SLOWEST_LOOK)
+        self._pause = min(self._pause * 2, self._slowest_look)
 
 
 class Turns:
     """The turns of this process's worker. Safe to share between threads. A turn of another worker is not told."""
 
-    def __init__(self, first_look: float = FIRST_LOOK) -> None:
+    def __init__(self, first_look: float = FIRST_LOOK, slowest_look: float = SLOWEST_LOOK) -> None:
         self.first_look = first_look
+        self.slowest_look = slowest_look
         self._lock = threading.Lock()
         self._watches: defaultdict[str, list[TurnWatch]] = defaultdict(list)
 
@@ -63,7 +68,7 @@ class Turns:
     @contextmanager
     def watch(self, instance_id: str) -> Iterator[TurnWatch]:
         """Watches the instance until the context is left. Needs a running event loop."""
-        watch = TurnWatch(self.first_look)
+        watch = TurnWatch(self.first_look, self.slowest_look)
         with self._lock:
             self._watches[instance_id].append(watch)
         try:

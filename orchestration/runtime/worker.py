@@ -25,7 +25,7 @@ from orchestration.challenge.workflow import sms_challenge
 from orchestration.digest.activities import DigestActivities
 from orchestration.digest.models import DigestInput, DigestProgress
 from orchestration.digest.workflow import channel_digest
-from orchestration.domain.answers import OwedAnswer
+from orchestration.domain.answers import AnswerBatch
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
@@ -67,10 +67,10 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome | None]", approval))
     _add(worker, cast("Orchestrator[ApprovalInput, Outcome]", reconcile))
     _add(worker, cast("Orchestrator[DelegateChange, None]", delegate_change))
-    _add(worker, cast("Orchestrator[OwedAnswer, None]", owed_answer))
     _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
     _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
     _add(worker, cast("Orchestrator[DigestInput, DigestProgress | None]", channel_digest))
+    _add(worker, cast("Orchestrator[AnswerBatch, None]", owed_answer))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)

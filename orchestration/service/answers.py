@@ -3,59 +3,162 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import contextlib
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import grpc
 from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.challenge.models import ChallengeStatus
-from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
+from orchestration.domain.answers import AnswerBatch, AnswersTold, AwaitedCode, AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import HubUnavailableError, TryFailedError, UnknownRequestError
 from orchestration.domain.names import EventName, IdPrefix
 from orchestration.domain.request import OWED_ANSWER, VERSION
+from orchestration.runtime.precedence import Precedence
 from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.batching import Batches
 from orchestration.service.calls import COMMIT_BUDGET, ours, translated, within_budget
 from orchestration.service.challenges import ChallengeService, result_for
 from orchestration.service.gathering_messages import gathering_sentence
 from orchestration.service.gatherings import GatheringService
 from orchestration.service.messages import SENTENCES, sentence, typed_code
 
-# Seconds: somebody waits for an acknowledgement, and has waited already.
-OWE_BUDGET: Final = 0.8
+# Seconds for one write. Somebody waits for an acknowledgement, and may have to wait for the write before theirs too.
+WRITE_BUDGET: Final = 1.0
+# Seconds for which reports of one batch gather: each report is a turn of its orchestration.
+REPORT_AFTER: Final = 0.5
+REMEMBERED: Final = 10_000  # acts whose debt is known, should they be delivered once more
 NOT_HANDLED: Final = "it is not handled yet"
 
 
+@dataclass(frozen=True)
+class Debt:
+    """An answer that is on record: the batch that it is in, and its place there."""
+
+    batch: str
+    place: int
+
+
+class _Owed(NamedTuple):
+    act: str
+    answer: OwedAnswer
+
+
 class OwedAnswers:
-    """What the chat system's side calls."""
+    """What the chat system's side calls. Lives in one event loop.
 
-    def __init__(self, client: AsyncTaskHubGrpcClient) -> None:
+    Answers that come to be owed at the same time are one write, one instance on the hub and one turn of it; and so are
+    the reports that they were told.
+    """
+
+    def __init__(self, client: AsyncTaskHubGrpcClient, precedence: Precedence | None = None) -> None:
         self._client = client
+        self._precedence = precedence or Precedence()
+        self._owing = Batches(self._record, lambda owed: len(owed.answer.model_dump_json()))
+        self._debts: OrderedDict[str, asyncio.Future[Debt]] = OrderedDict()
+        self._reports: OrderedDict[str, _Report] = OrderedDict()
 
-    async def owe(self, answer: OwedAnswer, act: str) -> str:
-        """Puts it on record, on disk, and returns the debt's ID. For one `act` there is one debt.
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is being recorded at once that what comes of it takes a while."""
+        return self._precedence.crowded
+
+    async def owe(self, answer: OwedAnswer, act: str) -> Debt:
+        """Puts it on record, on disk, and returns the debt. For one `act` there is one debt, as far as is known here.
 
         Raises `HubUnavailableError`: it is not owed.
         """
-        debt = f"{IdPrefix.OWED_ANSWER}-{act}"
+        debt = self._debts.get(act)
+        if debt is None or (debt.done() and debt.exception() is not None):
+            debt = self._debts[act] = self._owing.put(_Owed(act, answer))
+            while len(self._debts) > REMEMBERED:
+                self._debts.popitem(last=False)
+        with self._precedence.ahead():
+            return await asyncio.shield(debt)
+
+    async def _record(self, batch: Sequence[_Owed]) -> list[Debt]:
+        """The same acts make the same ID, so a write whose answer was lost is known when it is made once more."""
+        name = f"{IdPrefix.OWED_ANSWER}-{_name_of([owed.act for owed in batch])}"
+        answers = AnswerBatch(answers=[owed.answer for owed in batch])
         try:
-            async with asyncio.timeout(OWE_BUDGET):
+            async with asyncio.timeout(WRITE_BUDGET):
                 await self._client.schedule_new_orchestration(
-                    OWED_ANSWER, input=answer, instance_id=debt, version=VERSION
+                    OWED_ANSWER, input=answers, instance_id=name, version=VERSION
                 )
         except TimeoutError as error:
             raise HubUnavailableError from error
         except grpc.RpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise ours(error) from error
-        return debt
+        self._reports[name] = _Report(set(range(len(batch))))
+        while len(self._reports) > REMEMBERED:
+            self._reports.popitem(last=False)
+        return [Debt(name, place) for place in range(len(batch))]
 
-    async def settle(self, debt: str) -> None:
-        """The person has been told. Raises `HubUnavailableError`: they may be told once more."""
+    async def settle(self, debt: Debt) -> None:
+        """The person has been told. Raises `HubUnavailableError`: they may be told once more.
+
+        It is reported at once where all of its batch are told, else with those that are told within a moment.
+        """
+        report = self._reports.setdefault(debt.batch, _Report(set()))
+        await asyncio.shield(report.add(debt.place, partial(self._report, debt.batch, report)))
+
+    async def _report(self, batch: str, report: _Report) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_AFTER):
+                await report.complete.wait()
+        told = report.take()
+        if report.complete.is_set():
+            self._reports.pop(batch, None)
         with translated():
             await within_budget(
-                self._client.raise_orchestration_event(debt, EventName.ANSWER_TOLD, data={"told": True})
+                self._client.raise_orchestration_event(
+                    batch, EventName.ANSWER_TOLD, data=AnswersTold(told=told)
+                )
             )
+
+    async def aclose(self) -> None:
+        """Reports what has been told so far. Call it before the client is closed."""
+        for report in self._reports.values():
+            report.complete.set()
+        reporting = [report.reporting for report in self._reports.values() if report.reporting is not None]
+        await asyncio.gather(*reporting, return_exceptions=True)
+
+
+class _Report:
+    """What of one batch has been told and is not reported yet. It is `complete` once nothing of it is left to tell."""
+
+    def __init__(self, untold: set[int]) -> None:
+        self._untold = untold
+        self._told: list[int] = []
+        self.complete = asyncio.Event()
+        self.reporting: asyncio.Task[None] | None = None
+
+    def add(self, place: int, report: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """It was told; returns the report that will say so."""
+        self._told.append(place)
+        self._untold.discard(place)
+        if not self._untold:
+            self.complete.set()
+        if self.reporting is None:
+            self.reporting = asyncio.create_task(report())
+        return self.reporting
+
+    def take(self) -> list[int]:
+        """What the report that is made now says. What is told from now on goes into the next one."""
+        told, self._told, self.reporting = self._told, [], None
+        return told
+
+
+def _name_of(acts: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(acts).encode()).hexdigest()[:40]
 
 
 class HubAnswers:

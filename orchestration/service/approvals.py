@@ -52,6 +52,7 @@ from orchestration.domain.request import (
 )
 from orchestration.domain.text import is_blank
 from orchestration.people.person import PersonState
+from orchestration.runtime.precedence import Precedence
 from orchestration.runtime.turns import Turns
 from orchestration.service.calls import (
     SHORTEST_LOOK,
@@ -109,12 +110,14 @@ class ApprovalService:
         request_ids: RequestIds,
         limits: OpenLimits = OpenLimits(),  # noqa: B008 - immutable
         turns: Turns | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
         """`turns` are those of this process's worker, where it has one: they tell when to look for a verdict."""
         self._client = client
         self.book = book
         self._ids = ids
         self._turns = turns or Turns()
+        self._precedence = precedence or Precedence()
         self.starter = RequestStarter(client, request_ids, OpenRequests(client, limits))
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -250,7 +253,8 @@ class ApprovalService:
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: a chat system waits for no longer."""
-        return await within_budget(self._look_and_raise(request_id, command))
+        with self._precedence.ahead():
+            return await within_budget(self._look_and_raise(request_id, command))
 
     async def _look_and_raise(self, request_id: str, command: Command) -> Ticket:
         state = await self._known(request_id)

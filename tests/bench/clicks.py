@@ -5,11 +5,13 @@ arrives there. The two apps take turns, so that a machine that is busy for a mom
 """
 
 import asyncio
+import os
 import statistics
 import time
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,20 @@ SETTLE: Final = 2.0  # seconds after which what an approval sets going is done
 LATE: Final = 0.99
 TURNS: Final = 9  # of each of two processes
 
+AGAIN: Final = 0.02  # seconds
+
 Line = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class _Burst:
+    """What came of clicks within a second."""
+
+    cards: list[PostedCard]
+    failed: int
+    edited_per_second: float
+    app_ms: float
+    side_ms: float
 
 
 def figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
@@ -35,11 +50,11 @@ def figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -
 
 
 async def _figures(directory: Path, quiet: int, burst: int, asked: int, waiting: int) -> list[Line]:
-    async with SlackSide() as slack, bare_bolt(slack) as bare:
+    async with SlackSide() as slack, bare_bolt(slack) as (bare, theirs):
         product = Product(directory / "clicked", slack)
-        async with product.running():
+        async with product.running() as ours:
             lines = await _quiet(slack, product, bare, quiet)
-            lines += await _burst(slack, product, burst)
+            lines += await _burst(slack, product, bare, (ours.pid, theirs.pid), burst)
             lines += await _while_posting(slack, product, asked)
         alone, crowded = Product(directory / "alone", slack), Product(directory / "crowded", slack)
         lines += await _among_many(slack, alone, crowded, waiting)
@@ -74,22 +89,32 @@ def _calls(calls: Counter[str]) -> int:
     return calls.total() - calls["conversations.open"]
 
 
-async def _burst(slack: SlackSide, product: Product, count: int) -> list[Line]:
+async def _burst(
+    slack: SlackSide, product: Product, bare: str, pids: tuple[int, int], count: int
+) -> list[Line]:
+    """The bare app gets the same clicks: what it cannot bear, this machine cannot."""
     cards = await product.cards(count)
+    theirs = [card.unclicked() for card in cards]
     await asyncio.sleep(SETTLE)
-    began, failed = time.perf_counter(), slack.acks_failed
-    await _all_at_once(slack, product.url, cards)
-    edited = [card.edited for card in cards if card.edited]
-    took = max(edited) - began
+    ours = await _all_at_once(slack, product.url, pids[0], cards)
+    for card in theirs:
+        slack.post(card)
+    other = await _all_at_once(slack, bare, pids[1], theirs)
+
+    def line(what: str, figure: Callable[[_Burst], float], form: str = ",.0f") -> Line:
+        return what, f"{figure(ours):{form}}", f"{figure(other):{form}}"
+
     what = f"{count:,} clicks within a second over {min(CHANNELS, count)} channels"
     return [
-        (f"{what}: edited cards per second", f"{len(edited) / took:,.0f}", ""),
-        ("  acks that failed or came after 3 s", str(slack.acks_failed - failed), ""),
-        (
-            "  click → ack, the slowest of a hundred, ms",
-            f"{_share(cards, lambda c: c.ack_ms, LATE):,.0f}",
-            "",
+        line(f"{what}: edited cards per second", lambda burst: burst.edited_per_second),
+        line("  acks that failed or came after 3 s", lambda burst: burst.failed),
+        line("  click → ack, median ms", lambda burst: _share(burst.cards, lambda card: card.ack_ms, 0.5)),
+        line(
+            "  the slowest of a hundred, ms",
+            lambda burst: _share(burst.cards, lambda card: card.ack_ms, LATE),
         ),
+        line("  CPU of the app for each until the last ack, ms", lambda burst: burst.app_ms, ",.1f"),
+        line("  CPU of the side that clicks for each, ms", lambda burst: burst.side_ms, ",.1f"),
     ]
 
 
@@ -166,14 +191,36 @@ async def _one_by_one(slack: SlackSide, url: str, cards: list[PostedCard]) -> No
         await _click(slack, url, card)
 
 
-async def _all_at_once(slack: SlackSide, url: str, cards: list[PostedCard]) -> None:
+async def _all_at_once(slack: SlackSide, url: str, pid: int, cards: list[PostedCard]) -> _Burst:
+    acked: list[bool] = []
+    failed, app, side = slack.acks_failed, _cpu_s(pid), time.process_time()
+    began = time.perf_counter()
+
     async def one(number: int, card: PostedCard) -> None:
         await asyncio.sleep(number / len(cards))
-        await _click(slack, url, card)
+        acked.append(await slack.click(card, url, APPROVER))
 
     async with asyncio.TaskGroup() as group:
         for number, card in enumerate(cards):
             group.create_task(one(number, card))
+    app, side = _cpu_s(pid) - app, time.process_time() - side
+    async with asyncio.timeout(EDITING):
+        while sum(card.ended.is_set() for card in cards) < sum(acked):
+            await asyncio.sleep(AGAIN)
+    edited = [card.edited for card in cards if card.edited]
+    return _Burst(
+        cards,
+        slack.acks_failed - failed,
+        len(edited) / (max(edited, default=began + 1) - began),
+        app * 1000 / len(cards),
+        side * 1000 / len(cards),
+    )
+
+
+def _cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _click(slack: SlackSide, url: str, card: PostedCard) -> None:

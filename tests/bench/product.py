@@ -135,8 +135,8 @@ class Product:
 
 
 @asynccontextmanager
-async def bare_bolt(slack: SlackSide) -> AsyncIterator[str]:
-    """A bare Bolt app as a process; where Slack delivers to."""
+async def bare_bolt(slack: SlackSide) -> AsyncIterator[tuple[str, Process]]:
+    """A bare Bolt app; where Slack delivers to, and its process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -153,7 +153,7 @@ async def bare_bolt(slack: SlackSide) -> AsyncIterator[str]:
         if process.stdout is None:
             raise RuntimeError("the process has no output")
         port = int(await process.stdout.readline())
-        yield f"http://127.0.0.1:{port}/slack/events"
+        yield f"http://127.0.0.1:{port}/slack/events", process
     finally:
         await _end(process)
 

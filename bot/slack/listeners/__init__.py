@@ -19,6 +19,7 @@ from bot.slack.api.slack_time import SlackTime
 from bot.slack.listeners import actions, codes, commands, home, views
 from bot.slack.listeners import gatherings as gathering_listeners
 from bot.slack.listeners.asking import AskStarter
+from bot.slack.listeners.interaction import PromptAck
 from bot.slack.listeners.subcommands import Subcommands
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import ApprovalService
@@ -53,6 +54,7 @@ def register(
     async def equip(context: AsyncBoltContext, next: Callable[[], Awaitable[None]]) -> None:
         """Bolt makes a client a request, whose failures nobody would count."""
         context["client"] = app.client
+        context["ack"] = PromptAck()
         context["owed"] = services.owed
         await next()
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from slack_bolt.async_app import AsyncAck, AsyncBoltContext, AsyncRespond
+from slack_bolt.async_app import AsyncBoltContext, AsyncRespond
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.api.errors import sentence
-from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.interaction import Interaction, PromptAck
 from bot.slack.listeners.verdicts import answer_words
 from bot.slack.views.request_form import block_of
 from orchestration.domain.errors import CountersignError
@@ -30,32 +30,43 @@ class LateAskError(CountersignError):
 def answered(listener: Callable[[Interaction], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     """The listener as Bolt calls it, none of whose failures escapes. What it does not ack itself is acked at its end.
 
+    Bolt answers Slack once this returns, which is at the ack. What is left to do then goes on.
     Bolt's own error handler comes too late: it takes back the ack of a listener that acks and then fails at once.
     """
+    going_on: set[asyncio.Task[None]] = set()  # the event loop alone would let go of them
 
     async def run(
         body: dict[str, Any],
-        ack: AsyncAck,
+        ack: PromptAck,
         client: AsyncWebClient,
         respond: AsyncRespond,
         context: AsyncBoltContext,
         request: AsyncBoltRequest,
     ) -> None:
         interaction = Interaction(body, ack, client, respond, context["owed"], _sent_at(request))
-        too_late = asyncio.get_running_loop().call_later(REFUSED_AFTER, interaction.refuse)
-        try:
-            await listener(interaction)
-            if not interaction.acked:
-                await interaction.done()
-        except LateAskError:
-            await _say_late(interaction)
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-            await _say(interaction, sentence(error))
-        finally:
-            too_late.cancel()
+        handling = asyncio.create_task(_handle(listener, interaction))
+        going_on.add(handling)
+        handling.add_done_callback(going_on.discard)
+        await ack.given.wait()
 
     run.__name__ = listener.__name__  # what Bolt's log calls it
     return run
+
+
+async def _handle(listener: Callable[[Interaction], Awaitable[None]], interaction: Interaction) -> None:
+    """Whatever happens, Slack is answered before it gives up."""
+    too_late = asyncio.get_running_loop().call_later(REFUSED_AFTER, interaction.refuse)
+    try:
+        await listener(interaction)
+        if not interaction.acked:
+            await interaction.done()
+    except LateAskError:
+        await _say_late(interaction)
+    except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+        await _say(interaction, sentence(error))
+    finally:
+        too_late.cancel()
+        interaction.refuse()
 
 
 async def _say(interaction: Interaction, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -22,10 +23,15 @@ def register(app: AsyncApp, subcommands: Subcommands) -> None:
     """Registers the tab and what is on it."""
     service, home_publisher = subcommands.service, subcommands.home_publisher
 
+    drawing: set[asyncio.Task[None]] = set()  # the event loop alone would let go of them
+
     @app.event("app_home_opened")
     async def opened(event: dict[str, Any]) -> None:
+        """Slack hears at once that it came, and the tab is drawn after that."""
         if event.get("tab") == "home":
-            await home_publisher.opened(event["user"])
+            task = asyncio.create_task(home_publisher.opened(event["user"]))
+            drawing.add(task)
+            task.add_done_callback(drawing.discard)
 
     @app.action({"block_id": home.BUTTONS, "action_id": home.ASK})
     @answered

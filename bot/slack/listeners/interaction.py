@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -19,13 +20,35 @@ from bot.slack.blocks import Json
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.request import Via
-from orchestration.service.answers import OwedAnswers
+from orchestration.service.answers import Debt, OwedAnswers
 from orchestration.service.approvals import Actor
 
 log = logging.getLogger(__name__)
 
 # Seconds after an interaction within which it is acked, whatever is known by then. Slack waits 3, network included.
 ACK_BY: Final = 2.0
+# The same for a press whose answer has to come from its request first. The person sees a spinner meanwhile, and can do
+# nothing with the answer that could not come after it. A form or a command is answered by the ack itself.
+VERDICT_BY: Final = 0.5
+
+
+class PromptAck(AsyncAck):
+    """Bolt's ack, which tells at once that it was given. Bolt itself looks for that every 10 ms."""
+
+    def __init__(self) -> None:
+        self.given = asyncio.Event()
+        super().__init__()  # type: ignore[no-untyped-call]  # Bolt's
+
+    @property
+    def response(self) -> BoltResponse | None:
+        """What Slack is answered; None while it waits."""
+        return self._response
+
+    @response.setter
+    def response(self, response: BoltResponse | None) -> None:
+        self._response = response
+        if response is not None:
+            self.given.set()
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,17 @@ class Interaction:
     def ack_left(self) -> float:
         """Seconds until it has to be acked: what is left of them for an answer that the ack is to show."""
         return max(ACK_BY - (time.monotonic() - self.began), 0.0)
+
+    def verdict_left(self) -> float:
+        """Seconds for which the ack waits for what comes of the act, and for that being said.
+
+        None for a press in a crowd: all verdicts come late then, and each that is waited for makes the others later.
+        """
+        if self.body.get("type") != "block_actions":
+            return self.ack_left()
+        if self.owed.crowded:
+            return 0.0
+        return max(VERDICT_BY - (time.monotonic() - self.began), 0.0)
 
     @property
     def in_modal(self) -> bool:
@@ -128,7 +162,7 @@ class Interaction:
         covers = self.body.get("type") == "view_submission" and self.view.get("previous_view_id")
         await self.ack(response_action="clear" if covers else None)
 
-    async def owe(self, answer: OwedAnswer) -> str | None:
+    async def owe(self, answer: OwedAnswer) -> Debt | None:
         """Puts an answer on record that the person does not have yet; None where the hub does not take it in time."""
         try:
             return await self.owed.owe(answer, self.id)
@@ -136,12 +170,12 @@ class Interaction:
             log.warning("%s: an answer could not be put on record: %s", self.person, error)
             return None
 
-    async def settle(self, debt: str) -> None:
+    async def settle(self, debt: Debt) -> None:
         """The person has that answer. Where the hub does not take the report, they get it once more."""
         try:
             await self.owed.settle(debt)
         except CountersignError as error:
-            log.info("%s: %s is told once more: %s", self.person, debt, error)
+            log.info("%s: an answer is told once more: %s", self.person, error)
 
     async def tell(self, text: str) -> bool:
         """Says `text` (mrkdwn) to the person alone: where they acted, else by the response URL, else directly.

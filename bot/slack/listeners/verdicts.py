@@ -39,14 +39,16 @@ async def verdict_on(service: VerdictReader, ticket: Ticket, *, within: float = 
         return Verdict(command_id=ticket.command_id, reason=Reason.NO_ANSWER_YET)
 
 
-async def answer(interaction: Interaction, saying: Awaitable[bool], owed: OwedAnswer) -> None:
+async def answer(
+    interaction: Interaction, saying: Awaitable[bool], owed: OwedAnswer, *, within: float | None = None
+) -> None:
     """Answers, then acks. `saying` tells the person, and returns whether they have the whole answer.
 
-    Where that takes longer than Slack waits, the answer is put on record first. So it is told also if this process is
-    killed after the ack. What the hub does not take either is not acked.
+    Where that takes longer than `within` seconds, or than Slack waits, the answer is put on record first. So it is told
+    also if this process is killed after the ack. What the hub does not take either is not acked.
     """
     telling = asyncio.ensure_future(saying)
-    await asyncio.wait({telling}, timeout=interaction.ack_left())
+    await asyncio.wait({telling}, timeout=interaction.ack_left() if within is None else within)
     if telling.done() and telling.result():
         await interaction.done()
         return
@@ -92,7 +94,7 @@ async def answer_press(
         return told and verdict.reason is not Reason.NO_ANSWER_YET
 
     owed = owed_verdict(interaction, ticket, accepted, words)
-    await answer(interaction, tell(), owed)
+    await answer(interaction, tell(), owed, within=interaction.verdict_left())
     return said
 
 

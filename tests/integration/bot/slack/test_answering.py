@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,9 @@ from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer, answer_submission
 from orchestration.domain.answers import OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.names import OrchestrationName
 from orchestration.domain.request import Status
+from orchestration.runtime.precedence import CROWD
 from orchestration.service.answers import OwedAnswers
 from orchestration.service.approvals import Ticket
 from tests.support.messages import Message, says
@@ -92,6 +95,27 @@ async def test_a_press_whose_verdict_is_late_is_acknowledged_and_answered_by_the
     await world.start()
     await world.skip(seconds=15)
     await world.eventually(lambda: REFUSED in told(world, "U0SAM"))
+
+
+async def test_a_press_in_a_crowd_is_acknowledged_by_a_debt_and_answered_once(world: World) -> None:
+    card = await ask(world.person("U0RITA"))
+    client = world.app.connection.client()
+    with ExitStack() as crowd:
+        for _ in range(CROWD):
+            crowd.enter_context(world.app.connection.precedence.ahead())
+        assert await deliver(world, **pressed("U0SAM", card)) == (200, "")
+        debts = [
+            one
+            for one in await client.get_all_orchestration_states()
+            if one.name == OrchestrationName.OWED_ANSWER
+        ]
+        assert len(debts) == 1
+    await world.eventually(lambda: told(world, "U0SAM") == [REFUSED])
+    settled = await client.wait_for_orchestration_completion(debts[0].instance_id, timeout=20)
+    assert settled is not None, "it is settled at once, and not only when its turn to tell comes"
+    await client.close()
+    await world.skip(seconds=15)
+    assert told(world, "U0SAM") == [REFUSED]
 
 
 async def test_what_can_be_neither_said_nor_owed_is_not_acknowledged(world: World) -> None:

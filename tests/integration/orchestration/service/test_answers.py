@@ -10,7 +10,7 @@ import pytest
 from durabletask.client import OrchestrationState
 
 from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
-from orchestration.domain.errors import DeliveryError, ThrottledError
+from orchestration.domain.errors import DeliveryError, HubUnavailableError, ThrottledError
 from orchestration.domain.request import Choice
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService, Ticket
@@ -41,8 +41,76 @@ async def test_words_are_told_once_the_first_turn_is_over(
     board.problems["tell_privately"] = [RuntimeError("502"), ThrottledError(30)]
     await world.skip(seconds=10)
     await world.hasten(lambda: bool(board.said))
-    await world.completed(debt)
+    await world.completed(debt.batch)
     assert board.said == [(SAM, PLACE, "Nothing changed.")]
+
+
+async def test_answers_that_come_together_are_one_batch_and_each_is_told_to_its_person(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    people = [f"U0P{number}" for number in range(9)]
+    debts = await asyncio.gather(
+        *(
+            owed.owe(OwedAnswer(person=person, place=PLACE, words=f"For {person}."), person)
+            for person in [*people, people[0], people[-1]]
+        )
+    )
+    batch = debts[0].batch
+    assert [debt.place for debt in debts] == [*range(len(people)), 0, len(people) - 1], "an act has one debt"
+    assert {debt.batch for debt in debts} == {batch}
+    await asyncio.gather(*(owed.settle(debt) for debt in debts[:4]))
+    await world.due_within(seconds=10)
+    board.problems["tell_privately"] = [RuntimeError("502"), DeliveryError("user_not_found")]
+    await world.skip(seconds=10)
+    await world.hasten(lambda: len(board.said) == len(people) - 5)
+    await world.completed(batch)
+    # One cannot be told, which keeps nothing from the others.
+    assert {person for person, _, _ in board.said} < set(people[4:])
+    assert all(words == f"For {person}." for person, _, words in board.said)
+
+
+async def test_what_is_told_while_it_is_retried_is_not_told_again(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    board.problems["tell_privately"] = [ThrottledError(600), ThrottledError(600)]
+    debts = await asyncio.gather(
+        *(owed.owe(OwedAnswer(person=SAM, words=act), act) for act in ("a", "told", "untold"))
+    )
+    await owed.settle(debts[0])
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.eventually(lambda: not board.problems["tell_privately"])
+    await owed.settle(debts[1])
+    await world.skip(minutes=10)
+    await world.hasten(lambda: bool(board.said))
+    await world.completed(debts[1].batch)
+    assert [words for _, _, words in board.said] == ["untold"]
+
+
+async def test_what_has_been_told_is_reported_also_when_the_process_ends_at_once(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    debts = await asyncio.gather(*(owed.owe(OwedAnswer(person=SAM, words=act), act) for act in "abc"))
+    reporting = asyncio.create_task(owed.settle(debts[1]))
+    await asyncio.sleep(0)
+    await owed.aclose()
+    await reporting
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.hasten(lambda: len(board.said) == 2)
+    assert sorted(words for _, _, words in board.said) == ["a", "c"]
+
+
+async def test_what_the_hub_does_not_take_is_not_owed_and_may_be_tried_again(
+    world: CoreWorld, owed: OwedAnswers
+) -> None:
+    answer = OwedAnswer(person=SAM, words="Nothing changed.")
+    world.connection.held = "It is held."
+    with pytest.raises(HubUnavailableError):
+        await owed.owe(answer, "an act")
+    world.connection.held = None
+    debt = await owed.owe(answer, "an act")
+    assert (await world.runtime(debt.batch)).name == "owed_answer"
 
 
 async def test_what_was_told_meanwhile_is_not_told_again(
@@ -50,7 +118,7 @@ async def test_what_was_told_meanwhile_is_not_told_again(
 ) -> None:
     debt = await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "an act")
     await owed.settle(debt)
-    await world.completed(debt)
+    await world.completed(debt.batch)
     await world.skip(hours=1)
     assert board.said == []
 
@@ -62,7 +130,7 @@ async def test_what_is_told_late_is_told_directly(world: CoreWorld, board: Board
     await world.due_within(seconds=10)
     await world.skip(seconds=10)
     await world.hasten(lambda: bool(board.said))
-    await world.completed(debt)
+    await world.completed(debt.batch)
     assert board.said == [(SAM, None, "Nothing changed.")]
 
 
@@ -71,7 +139,7 @@ async def test_what_can_never_be_told_ends(world: CoreWorld, board: Board, owed:
     debt = await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "an act")
     await world.due_within(seconds=10)
     await world.skip(seconds=10)
-    await world.completed(debt)
+    await world.completed(debt.batch)
     assert board.said == []
 
 
@@ -87,7 +155,7 @@ async def test_a_verdict_is_told_once_there_is_one(world: CoreWorld, board: Boar
     assert board.said == [], "it is not handled yet"
     await press(world, request_id, "second")
     await world.hasten(lambda: bool(board.said))
-    await world.completed(debt)
+    await world.completed(debt.batch)
     assert board.said == [(SAM, PLACE, REFUSED)]
 
 
@@ -136,7 +204,7 @@ async def test_the_judgement_of_a_code_is_told_unless_the_card_says_it(
         debt = await owed.owe(OwedAnswer(person="U0ADA", place=PLACE, code=awaited), command)
         await world.due_within(seconds=10)
         await world.skip(seconds=10)
-        await world.completed(debt)
+        await world.completed(debt.batch)
     assert board.said == [("U0ADA", PLACE, "That code isn't right, 2 tries left.")]
 
 

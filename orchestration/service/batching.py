@@ -1,0 +1,69 @@
+"""Writes that come together go together: the first at once, and those that come meanwhile as one when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# What one write may hold. A hub takes 1 MB, and somebody's act waits for it.
+MOST: Final = 200
+MOST_BYTES: Final = 256 * 1024
+
+
+class Batches(Generic[Item, Result]):
+    """Writes items by `write`, which is given some of them in the order in which they came and returns what each gets.
+
+    One write is under way at a time. What it raises, each of its items gets; those that wait are written all the same.
+    `size` says how many bytes an item takes. An item that is over the limit alone is written alone.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        size: Callable[[Item], int] = lambda _: 0,
+        *,
+        most: int = MOST,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        self._write = write
+        self._size = size
+        self._most = most
+        self._most_bytes = most_bytes
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    def put(self, item: Item) -> asyncio.Future[Result]:
+        """Returns what the write gives the item. It is written also where nobody waits for that any more."""
+        written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, written))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all())
+        return written
+
+    async def _write_all(self) -> None:
+        while batch := self._next():
+            try:
+                results = await self._write([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - each of them is told
+                for _, written in batch:
+                    if not written.done():
+                        written.set_exception(error)
+                continue
+            for (_, written), result in zip(batch, results, strict=True):
+                if not written.done():
+                    written.set_result(result)
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        left = self._most_bytes
+        while self._waiting and len(batch) < self._most:
+            left -= self._size(self._waiting[0][0])
+            if batch and left < 0:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
