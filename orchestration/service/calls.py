@@ -22,6 +22,7 @@ from orchestration.domain.errors import (
 T = TypeVar("T")
 
 COMMIT_BUDGET: Final = 2.0  # seconds; Slack waits 3 for the ack that follows
+CLIENT_CLOSED: Final = "The client is closed"  # the SDK's words
 FIRST_LOOK: Final = 0.01  # seconds; a quiet hub has the answer in a few milliseconds
 SLOWEST_LOOK: Final = 0.5
 SHORTEST_LOOK: Final = 0.1  # seconds that the last look of somebody who waits no longer may take
@@ -37,6 +38,10 @@ async def within_budget(call: Awaitable[T]) -> T:
             return await call
     except TimeoutError as error:
         raise HubSilentError from error
+    except RuntimeError as error:
+        if str(error) != CLIENT_CLOSED:
+            raise
+        raise HubUnavailableError from error  # this process ends, and somebody still waited
 
 
 def ours(error: grpc.RpcError) -> CountersignError:

@@ -61,6 +61,8 @@ TIERS: Final[dict[str, tuple[Tier, ...]]] = {
     "conversations.members": (TIER_4,),
     "conversations.open": (TIER_3,),
     "conversations.replies": (TIER_3,),
+    "files.completeUploadExternal": (TIER_4,),
+    "files.getUploadURLExternal": (TIER_4,),
     "reactions.add": (TIER_3,),
     "team.info": (TIER_3,),
     "usergroups.list": (TIER_2,),

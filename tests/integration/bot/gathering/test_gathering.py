@@ -94,7 +94,7 @@ async def assert_on_record(world: GatheringWorld, request_id: str) -> None:
     on_record = unchecked_claims(shown.body["record"])
     assert (on_record["kind"], on_record["status"]) == ("gathered", "complete")
     assert [source["source"] for source in on_record["sources"]] == ["legal", "scanner", "security"]
-    assert "4.2" not in str(on_record)
+    assert "Is 4.2" not in str(on_record)
     history = await world.client.get_orchestration_history(request_id)
     assert "ask_system" in str(history)
     assert "code=" not in str(history)

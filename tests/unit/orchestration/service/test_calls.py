@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from durabletask.client import AsyncTaskHubGrpcClient
 
 from orchestration.domain.errors import (
     CountersignError,
@@ -11,7 +12,7 @@ from orchestration.domain.errors import (
     InvalidRequestError,
     UnknownRequestError,
 )
-from orchestration.service.calls import named, ours
+from orchestration.service.calls import named, ours, state_of, within_budget
 from tests.support.refused_call import RefusedCall
 
 
@@ -54,3 +55,19 @@ def test_an_id_that_no_hub_takes_is_one_that_nobody_has(details: str, kind: type
     error = named(RefusedCall(grpc.StatusCode.INVALID_ARGUMENT, details))
     assert type(error) is kind
     assert kind is UnknownRequestError or str(error) == details
+
+
+async def test_a_client_that_is_closed_while_somebody_waits_is_a_hub_that_cannot_be_reached() -> None:
+    """The process ends then. What it was waiting for is owed, and no fault to be shown with a traceback."""
+    client = AsyncTaskHubGrpcClient(host_address="127.0.0.1:9")
+    await client.close()
+    with pytest.raises(HubUnavailableError):
+        await state_of(client, "deploy-1")
+
+
+async def test_another_error_of_the_client_stays_what_it_is() -> None:
+    async def fails() -> None:
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await within_budget(fails())
