@@ -203,9 +203,9 @@ async def process_of(shelf: Shelf) -> AsyncIterator[None]:
     )
     assert running.stderr is not None
     try:
-        while (line := await running.stderr.readline()) and b"listening on" not in line:
+        while (line := await running.stderr.readline()) and b"Slack knows us" not in line:
             pass
-        assert line, "it ended before it listened"
+        assert line, "it ended before it was connected"
         rest = asyncio.create_task(running.stderr.read())
         yield
     finally:
