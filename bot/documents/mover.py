@@ -86,7 +86,7 @@ def _move(order: DocumentMove) -> str:
     entry = find(source, order.name)
     if entry is None:
         return _moved_before(order, target)
-    with _spool(entry.name) as spool:
+    with _spool(order.name) as spool:
         try:
             with spool.open("wb") as copy:
                 sha256 = source.read(entry, copy.write)
@@ -94,7 +94,7 @@ def _move(order: DocumentMove) -> str:
             return _moved_before(order, target)
         if sha256 != order.sha256:
             return _changed(order, target)
-        name = _put(order, entry, target, spool)
+        name = _put(order, target, spool)
     source.remove(entry)
     return _done(order, name)
 
@@ -107,16 +107,19 @@ def find(place: DocumentPlace, name: str) -> PlacedDocument | None:
     return next((entry for entry in place.entries() if kept_name(entry.name) == name), None)
 
 
-def _put(order: DocumentMove, entry: PlacedDocument, target: DocumentPlace, spool: Path) -> str:
-    """Under its own name, or beside another document that has it. Nothing that is there is written over."""
-    for name in (entry.name, beside(entry.name, order.sha256)):
+def _put(order: DocumentMove, target: DocumentPlace, spool: Path) -> str:
+    """Under the name that was reviewed, or beside another document that has it. Nothing there is written over.
+
+    In its place the name may have more: such as marks that nobody sees, and that make a name read backwards.
+    """
+    for name in (order.name, beside(order.name, order.sha256)):
         if target.add(name, spool) or _is(target, name, order.sha256, spool.stat().st_size):
             return name
     raise DeliveryError(
         BLOCKED.format(
             target=order.target,
             name=order.name,
-            beside=beside(entry.name, order.sha256),
+            beside=beside(order.name, order.sha256),
             place=order.place,
         )
     )

@@ -173,10 +173,11 @@ class WatchedPlace:
         if before is not None and before.sha256 == sha256 and not await self._came_back(before):
             await self._keep(replace(before, entry=entry))
             return False
+        name = kept_name(entry.name) or entry.name
         document = ReviewedDocument(
-            name=kept_name(entry.name) or entry.name,
+            name=name,
             size=entry.size,
-            media_type=names.media_type(entry.name),
+            media_type=names.media_type(name),
             sha256=sha256,
         )
 
@@ -237,7 +238,11 @@ class WatchedPlace:
         for one in found:
             name = kept[one.name]
             if name is None:
-                self._say_of(one, "its name is too long, or shows nothing")
+                self._say_of(one, "its name is too long, shows nothing, or is not UTF-8")
+            elif not names.is_document(name):
+                self._say_of(
+                    one, "without what shows nothing, its name is that of a hidden or unfinished file"
+                )
             elif times[name] > 1:
                 self._say_of(one, "another document has a name that looks the same")
             elif one.size > self.documents.largest_mb * 1_000_000:

@@ -53,6 +53,8 @@ _SHOWN_FAMILIES: Final = ("text/", "application/vnd.openxmlformats-officedocumen
 
 # Most names: nothing of them is ever kept otherwise, and there may be ten thousand.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]{1,400}")
+# How Python reads the bytes of a name in another encoding: no text that can be kept.
+_NO_UTF8: Final = re.compile("[\ud800-\udfff]")
 
 Place = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -162,9 +164,11 @@ def has_preview(documents: Documents, document: ReviewedDocument) -> bool:
 
 
 def kept_name(name: str) -> str | None:
-    """The name as a request keeps it; None for one that is too long for that, or shows nothing."""
+    """The name as a request keeps it; None for one that is too long for that, shows nothing, or is not UTF-8."""
     if _PLAIN.fullmatch(name):
         return name
+    if _NO_UTF8.search(name):
+        return None
     kept = prose(name)
     return kept if kept and "\n" not in kept and len(kept) <= NAME_LENGTH else None
 

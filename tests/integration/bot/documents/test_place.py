@@ -158,3 +158,13 @@ def test_policies_check_names_the_place_that_is_not_there(
     )
     where.mkdir()
     assert main(["policies", "check", str(file)]) == 0
+
+
+def test_it_is_published_under_the_name_that_was_reviewed(folder: Path) -> None:
+    """A mark that nobody sees would have a name read backwards, for whoever looks at what was published."""
+    (folder / "report\u202efdp.exe").write_bytes(FIRST)
+    assert move(order(folder, "reportfdp.exe")).endswith("/published/reportfdp.exe")
+    assert names(folder.parent / "published") == ["reportfdp.exe"]
+    (folder / "reportfdp.exe").write_bytes(FIRST)
+    assert move(order(folder, "reportfdp.exe")).endswith("/published/reportfdp.exe")
+    assert (names(folder), names(folder.parent / "published")) == ([], ["reportfdp.exe"])

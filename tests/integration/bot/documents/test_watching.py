@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from bot.slack.ids import SlackIds
 from orchestration.domain.commands import Progress
 from orchestration.domain.documents import Documents, ReviewedDocument
 from orchestration.domain.request import ActionState, Status
-from tests.integration.bot.documents.conftest import FIRST
+from tests.integration.bot.documents.conftest import FIRST, SECOND
 
 
 class CountedFolder(DocumentFolder):
@@ -165,3 +166,25 @@ async def test_names_that_look_the_same_are_not_reviewed(
     assert asked.documents == []
     assert "another document has a name that looks the same" in caplog.text
     assert "'big.pdf' is not reviewed: it is larger than largest_mb (100)" in caplog.text
+
+
+async def test_a_name_that_cannot_be_kept_holds_up_no_other_document(
+    watched: tuple[WatchedPlace, Path, ReviewsInHand], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, inbox, asked = watched
+    for name in (
+        b"\xff.pdf",
+        b"a\xff.pdf",
+        "\u200b.bashrc".encode(),
+        "\u200b..".encode(),
+        "\u202e~a".encode(),
+    ):
+        Path(os.fsdecode(os.fsencode(inbox) + b"/" + name)).write_bytes(FIRST)
+    await place.look()
+    (inbox / "a.pdf").write_bytes(SECOND)
+    await settle(place)
+    assert [one.name for one in asked.documents] == ["a.pdf"]
+    assert (
+        r"'a\udcff.pdf' is not reviewed: its name is too long, shows nothing, or is not UTF-8" in caplog.text
+    )
+    assert "its name is that of a hidden or unfinished file" in caplog.text
