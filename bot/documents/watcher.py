@@ -89,6 +89,8 @@ class WatchedPlace:
         self._due = time.monotonic()
         # When each document was first found as it is now, in seconds of the monotonic clock.
         self._since: dict[PlacedDocument, float] = {}
+        # Those with which something went wrong, such as what cannot be read: they come after all others.
+        self._put_off: set[PlacedDocument] = set()
         # The sentences in the log. One that does not last may be said again once a look has gone well.
         self._said: dict[str, bool] = {}
         self._targets_checked = False
@@ -127,14 +129,17 @@ class WatchedPlace:
         changed.sort(key=lambda one: known[one.name].ended)
         new = [one for one in settled if one.name not in known]
         # One that is under review and was changed goes first: its old card asks about what is not there any more.
-        for entry in [*changed, *new][:READ_A_LOOK]:
+        self._put_off.intersection_update(settled)
+        for entry in sorted([*changed, *new], key=lambda one: one in self._put_off)[:READ_A_LOOK]:
             before = known.get(entry.name)
             takes_room = before is None or before.ended
             if takes_room and room <= 0:
                 continue
+            self._put_off.add(entry)
             try:
                 opened = await self._ask(place, entry, before)
             except TooManyOpenError:
+                self._put_off.discard(entry)
                 self._say(
                     logging.WARNING,
                     f"the next review waits, as {self.documents.requester} has as many requests open as "
@@ -219,6 +224,7 @@ class WatchedPlace:
             return None
 
     async def _keep(self, seen: Seen) -> None:
+        self._put_off.discard(seen.entry)
         await asyncio.to_thread(self._seen.put, self._policy, self.documents.place, seen)
 
     def _settled(self, found: Iterable[PlacedDocument]) -> list[PlacedDocument]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from bot.documents.folder import DocumentFolder
 from bot.documents.place import PlacedDocument, Sink
 from bot.documents.reviews import Reviews
 from bot.documents.seen import SeenDocuments
-from bot.documents.watcher import WatchedPlace
+from bot.documents.watcher import READ_A_LOOK, WatchedPlace
 from bot.slack.ids import SlackIds
 from orchestration.domain.commands import Progress
 from orchestration.domain.documents import Documents, ReviewedDocument
@@ -29,6 +30,15 @@ class CountedFolder(DocumentFolder):
 
     def read(self, entry: PlacedDocument, sink: Sink) -> str:
         CountedFolder.reads += 1
+        return super().read(entry, sink)
+
+
+class LockedFolder(CountedFolder):
+    """Holds documents that this user may not read."""
+
+    def read(self, entry: PlacedDocument, sink: Sink) -> str:
+        if entry.name.startswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied")
         return super().read(entry, sink)
 
 
@@ -188,3 +198,16 @@ async def test_a_name_that_cannot_be_kept_holds_up_no_other_document(
         r"'a\udcff.pdf' is not reviewed: its name is too long, shows nothing, or is not UTF-8" in caplog.text
     )
     assert "its name is that of a hidden or unfinished file" in caplog.text
+
+
+async def test_documents_that_cannot_be_read_hold_up_no_other(
+    tmp_path: Path, watched: tuple[WatchedPlace, Path, ReviewsInHand]
+) -> None:
+    counted, inbox, asked = watched
+    place = WatchedPlace("contract", counted.documents, asked, SeenDocuments(tmp_path), LockedFolder)
+    for number in range(READ_A_LOOK):
+        (inbox / f"locked{number}.pdf").write_bytes(FIRST)
+    await settle(place)
+    (inbox / "a.pdf").write_bytes(FIRST)
+    await settle(place)
+    assert [one.name for one in asked.documents] == ["a.pdf"]
