@@ -311,7 +311,7 @@ class Operations:
                 continue
             if state.runtime_status not in OVER:
                 continue
-            if state.name in RECONCILERS:
+            if state.name in {APPROVAL, GATHERING}:
                 found[one] = _nonce_of(state)
             else:
                 children = [event for event in await self.history(one) if isinstance(event, ChildCreated)]

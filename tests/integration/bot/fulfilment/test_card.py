@@ -6,6 +6,7 @@ from pathlib import Path
 
 from durabletask.history import TaskScheduledEvent
 
+from bot.records.entries import Kind
 from tests.support.order_world import PAID, OrderWorld
 from tests.support.receiver import Receiver
 from tests.support.simulated import fault
@@ -135,3 +136,7 @@ async def test_a_purge_takes_what_followed_along(orders: OrderWorld) -> None:
     assert purged.body["instancesDeleted"] == 1
     moved = await orders.call("POST", await orders.hook(target, "PaymentFailed"), json={})
     assert moved.body["state"] == "Cancelled", "what is under way goes on"
+    await orders.client.wait_for_orchestration_completion(target, timeout=20)
+    purged = await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
+    assert purged.body["instancesDeleted"] == 1
+    assert orders.app.records.chain.find(target, "", Kind.PURGED) == [], "it is no request of its own"
