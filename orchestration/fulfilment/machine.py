@@ -27,6 +27,8 @@ from orchestration.fulfilment.models import (
 EVENTS_WAITING: Final = 20
 DELIVERIES_KNOWN: Final = 500
 VERDICTS_PUBLISHED: Final = 50
+REFUSALS_TOLD: Final = 5  # of each state
+NO_MORE_TOLD: Final = "What else comes and moves nothing is not told until the state changes"
 NO_STATE_AHEAD: Final = "no state that can still come awaits it"
 
 
@@ -38,7 +40,7 @@ class FulfilmentListener(Protocol):
         ...
 
     def refused(self, delivery: HookDelivery, why: str) -> None:
-        """An event of the policy moves nothing, and never will. `why` is the end of a sentence."""
+        """An event of the policy moves nothing, and never will. `why` ends a sentence, which a full stop may follow."""
         ...
 
     def overdue(self, state: FulfilmentState) -> None:
@@ -184,7 +186,7 @@ class FulfilmentMachine:
         found = state.answer_to(delivery.name, delivery.payload, given.request, given.request_id)
         if found is None:
             needs = state.needs(delivery.name)
-            self._listener.refused(delivery, f"it needs {needs}")
+            self._refuse(delivery, f"it needs {needs}")
             return needs
         self._enter(
             found.to,
@@ -202,6 +204,7 @@ class FulfilmentMachine:
         step = self._step(name, cause, now, **what)
         record.state, record.entered_at = name, now
         record.overdue = record.escalated = False
+        record.refused = 0
         record.deadline = now + state.timeout if state.timeout is not None else None
         record.escalate_at = None
         record.end = state.final
@@ -251,7 +254,7 @@ class FulfilmentMachine:
         ahead = self.declared.ahead(record.state)
         for delivery in [one for one in record.kept if one.name not in ahead]:
             record.kept = [one for one in record.kept if one is not delivery]
-            self._listener.refused(delivery, NO_STATE_AHEAD)
+            self._refuse(delivery, NO_STATE_AHEAD)
         while True:
             awaited = self.state.awaited()
             due = next((one for one in record.kept if one.name in awaited), None)
@@ -259,6 +262,14 @@ class FulfilmentMachine:
                 return
             record.kept = [one for one in record.kept if one is not due]
             self._answer(due, now)
+
+    def _refuse(self, delivery: HookDelivery, why: str) -> None:
+        """It is told, for the first few of a state: whoever has an address may send as often as they like."""
+        self.record.refused += 1
+        if self.record.refused < REFUSALS_TOLD:
+            self._listener.refused(delivery, why)
+        elif self.record.refused == REFUSALS_TOLD:
+            self._listener.refused(delivery, f"{why}. {NO_MORE_TOLD}")
 
     def _remember(self, key: str) -> None:
         self.record.seen = [*self.record.seen, key][-DELIVERIES_KNOWN:]

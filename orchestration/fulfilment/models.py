@@ -183,6 +183,7 @@ class FulfilmentRecord(BaseModel):
     escalate_at: datetime | None = None
     overdue: bool = False
     escalated: bool = False
+    refused: int = Field(default=0, description="Events that moved nothing in this state")
     end: FulfilmentEnd | None = None
     stopped: Status | None = None
     linger_until: datetime | None = None

@@ -15,7 +15,13 @@ from orchestration.domain.cards import Card
 from orchestration.domain.effects import HandOverInput
 from orchestration.domain.fulfilment import FulfilmentEnd, FulfilmentState
 from orchestration.domain.request import ApprovalRequest, Status, Via
-from orchestration.fulfilment.machine import EVENTS_WAITING, NO_STATE_AHEAD, FulfilmentMachine
+from orchestration.fulfilment.machine import (
+    EVENTS_WAITING,
+    NO_MORE_TOLD,
+    NO_STATE_AHEAD,
+    REFUSALS_TOLD,
+    FulfilmentMachine,
+)
 from orchestration.fulfilment.models import (
     PAYLOADS_KEPT,
     STEPS_KEPT,
@@ -149,6 +155,19 @@ def test_a_condition_that_fails_moves_nothing_and_another_delivery_may() -> None
     assert verdict.needs.startswith("amount to be the amount that was approved")
     assert heard.said[-1].startswith("no PaymentReceived: it needs amount")
     assert found.receive(event("PaymentReceived", None, "2"), NOW).reason is FulfilmentReason.MOVED
+
+
+def test_of_events_that_move_nothing_only_the_first_few_of_a_state_are_told() -> None:
+    """Whoever has an address would fill the thread else, and hold up what others are told."""
+    found, heard = machine()
+    for number in range(3 * REFUSALS_TOLD):
+        verdict = found.receive(event("PaymentReceived", {"amount": number}, str(number)), NOW)
+        assert verdict.reason is FulfilmentReason.CONDITION_FAILED
+    told = heard.said[1:]
+    assert [one.endswith(NO_MORE_TOLD) for one in told] == [False] * (REFUSALS_TOLD - 1) + [True]
+    found.receive(event("Shipped", "early"), NOW)
+    found.receive(event("PaymentFailed", {}), NOW)
+    assert heard.said[-2:] == ["Cancelled", f"no Shipped: {NO_STATE_AHEAD}"]
 
 
 def test_only_so_many_events_wait() -> None:
