@@ -19,6 +19,7 @@ from orchestration.domain.effects import (
     SendMessageInput,
 )
 from orchestration.domain.fulfilment import FulfilmentState
+from orchestration.domain.names import fulfilment_id
 from orchestration.domain.request import EventFormat
 from orchestration.fulfilment.models import (
     FulfilmentItem,
@@ -138,7 +139,8 @@ class FulfilmentInputs:
         return RecordStepInput(
             request_id=self.given.request_id,
             nonce=self.given.card.nonce,
-            fulfilment=self.instance_id,
+            # Also from the instance that says that it was stopped: a step is the same from both.
+            fulfilment=fulfilment_id(self.given.request_id, self.given.card.nonce),
             number=number,
             cause=step.cause,
             state=step.state,

@@ -47,7 +47,11 @@ class FulfilmentEffects:
         inputs: FulfilmentInputs,
         owner: str | None,
         now: Callable[[], datetime],
+        *,
+        cut_short: bool,
     ) -> None:
+        """`cut_short`: another instance was, and this one says so. No action is begun any more."""
+        self._cut_short = cut_short
         self._inputs = inputs
         self._record = inputs.record
         self._owner = owner
@@ -147,12 +151,18 @@ class FulfilmentEffects:
     def _put_on_record(self, step: FulfilmentStep) -> None:
         self.outbox.put("record_step", RecordStep(number=step.number, give_up=RECORDS_RETRIED_FOR))
 
+    def record_what_is_left(self) -> None:
+        """Puts on record the steps of the instance that was cut short which are not there yet."""
+        for step in self._record.steps:
+            if not step.on_record:
+                self._put_on_record(step)
+
     def _recorded(self, number: int) -> None:
         """Nothing goes out before it is on record; then the actions of its state run."""
         self._mark(number)
         step = self._inputs.step(number)
         state = self._inputs.state_of(step)
-        if step is None or state is None or step.cause is StepCause.STOPPED:
+        if step is None or state is None or self._cut_short:
             return
         for index, action in enumerate(state.on_enter):
             self._run(number, index, action.label)

@@ -52,7 +52,8 @@ class FulfilmentRun:
         self._inputs = FulfilmentInputs(ctx.instance_id, given.given, record)
         declared = given.given.policy.fulfilment
         owner = (declared.owner if declared else None) or given.given.policy.owner
-        self._effects = FulfilmentEffects(ctx, self._inputs, owner, self.now)
+        cut_short = given.stopped is not None
+        self._effects = FulfilmentEffects(ctx, self._inputs, owner, self.now, cut_short=cut_short)
         self._outbox = self._effects.outbox
         self._machine = FulfilmentMachine(given.given, record, self._effects)
         self._happened = 0
@@ -69,6 +70,8 @@ class FulfilmentRun:
 
     def begin(self) -> None:
         """In the first generation the first state is entered; or it is said that another instance was stopped."""
+        if self._given.stopped is not None and self._record.stopped is None:
+            self._effects.record_what_is_left()
         if self._given.stopped is not None and self._record.end is not None:
             self._effects.refresh_cards()  # it had ended, and may not have told everybody
         elif self._given.stopped is not None and self._record.stopped is None:

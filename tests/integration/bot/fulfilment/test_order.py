@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
 from durabletask.client import OrchestrationStatus
 
+from bot.records.entries import Kind, unchecked_claims
 from orchestration.domain.names import fulfilment_id
 from tests.support.order_world import PAID, OrderWorld
 
@@ -269,3 +271,33 @@ async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
     await orders.eventually(
         lambda: any("was stopped by an operator" in said for said in orders.direct_messages("U0RITA"))
     )
+
+
+async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later(orders: OrderWorld) -> None:
+    """The step before the stop was still to be put on record. Nothing that it would have set going is done now."""
+    request_id = await orders.ordered()
+    await orders.eventually(lambda: len(orders.erp.got) == 1)
+    target = (await orders.state(request_id, "Created"))["id"]
+    chain = orders.app.records.chain
+    append = chain.append
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    chain.append = full  # type: ignore[method-assign, assignment]
+    assert (await orders.send(request_id, "PaymentReceived", PAID)).body["state"] == "Paid"
+    path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
+    assert (await orders.call("POST", path, orders.admin)).status == 202
+    await orders.card_says(request_id, "Created → *Paid* · Stopped by an operator")
+    chain.append = append  # type: ignore[method-assign]
+    nonce = (await orders.service.status(request_id)).nonce
+
+    def recorded() -> list[tuple[object, ...]]:
+        with orders.app.records.lock:
+            found = [unchecked_claims(entry.jws) for entry in chain.find(request_id, nonce, Kind.STEP)]
+        return [(said["number"], said["cause"], said["fulfilment"]) for said in found]
+
+    while len(recorded()) < 3:
+        await orders.eventually(lambda: len(recorded()) == 3 or orders.is_due_within(minutes=6))
+        await orders.skip(minutes=1)
+    assert recorded() == [(1, "approved", target), (2, "event", target), (3, "stopped", target)]
