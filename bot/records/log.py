@@ -129,14 +129,17 @@ class RecordLog:
         said = given.model_dump(mode="json", exclude={"request_id", "nonce", "attempt"}, exclude_none=True)
         claims = {"sub": given.request_id, "jti": given.nonce, **said}
         with self._lock:
-            for known in self._find(given.request_id, given.nonce, Kind.STEP):
+            about = (given.request_id, given.nonce, Kind.STEP)
+            mine = self._find(*about)
+            for known in [*mine, *self._elsewhere(*about)]:
                 on_record = unchecked_claims(known.jws)
                 if on_record.get("number") != given.number:
                     continue
-                if _agree(on_record, claims):
+                if not _agree(on_record, claims):
+                    log.error("ALARM %s: another step %d is on record", given.request_id, given.number)
+                    raise DeliveryError(f"Another step {given.number} of this request is on record.")
+                if known in mine:
                     return
-                log.error("ALARM %s: another step %d is on record", given.request_id, given.number)
-                raise DeliveryError(f"Another step {given.number} of this request is on record.")
             self._append(Kind.STEP, claims, given.request_id, given.nonce)
 
     def purged(self, request_id: str, nonce: str, by: str) -> None:

@@ -54,6 +54,16 @@ def test_another_step_of_that_number_is_not_put_on_record(keeper: Keeper) -> Non
     assert [log.entries for log in keeper.audit().logs] == [3]
 
 
+def test_another_step_of_that_number_in_another_log_here_counts_too(keeper: Keeper) -> None:
+    """As where the log that was written is in use by another process, or damaged."""
+    with keeper.open(), keeper.open() as other:
+        with pytest.raises(DeliveryError, match="Another step 2"):
+            other.record_step(PAID.model_copy(update={"payload_digest": "1" * 64}))
+        other.record_step(PAID)
+    assert keeper.faults() == []
+    assert sorted(log.entries for log in keeper.audit().logs) == [2, 3]
+
+
 def test_two_servers_that_recorded_two_steps_of_one_number_are_found(keeper: Keeper, tmp_path: Path) -> None:
     other = Keeper(tmp_path / "other")
     other.keys = keeper.keys
