@@ -178,6 +178,19 @@ class FulfilmentService:
         )
         return await self._submit(request_id, EVENT_RETRY, given, within=within)
 
+    async def policy(self, request_id: str) -> str:
+        """By which policy it goes on. Raises as `cancel` does."""
+        return fulfilment_progress(await self._begun(request_id)).policy
+
+    async def _begun(self, request_id: str) -> OrchestrationState:
+        found = await self._found(request_id)
+        if found is None:
+            raise UnknownRequestError("Nothing follows the approval of this request.")
+        _, _, state = found
+        if state is None:
+            raise WrongStateError("The request is not approved yet. Withdraw it instead.")
+        return state
+
     async def _submit(
         self,
         request_id: str,
@@ -186,13 +199,8 @@ class FulfilmentService:
         *,
         within: float = PATIENCE,
     ) -> FulfilmentVerdict:
-        found = await self._found(request_id)
-        if found is None:
-            raise UnknownRequestError("Nothing follows the approval of this request.")
-        target, _, state = found
-        if state is None:
-            raise WrongStateError("The request is not approved yet. Withdraw it instead.")
-        progress = fulfilment_progress(state)
+        state = await self._begun(request_id)
+        target, progress = state.instance_id, fulfilment_progress(state)
         known = None
         if given.actor in self._book().revoked():
             known = FulfilmentReason.NOT_THE_OWNER

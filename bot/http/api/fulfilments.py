@@ -6,6 +6,7 @@ from aiohttp import web
 
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec
 from bot.http.api.fulfilment_models import HookResult, NewFulfilmentCancellation, hook_response
+from bot.http.api.problems import Problem
 from bot.security.tokens import REQUEST
 from orchestration.service.fulfilments import FulfilmentService
 
@@ -50,9 +51,18 @@ class FulfilmentRoutes:
     async def cancel(self, call: ApiCall) -> web.Response:
         """Calls it off, where its state allows that. Who may is decided by the orchestration."""
         given = await call.body(NewFulfilmentCancellation, optional=True)
+        await self._check_scope(call)
         verdict = await self._fulfilments.cancel(call.instance_id(), call.actor, given.reason)
         return hook_response(verdict)
 
     async def retry(self, call: ApiCall) -> web.Response:
         """Has them tried again. Who may is decided by the orchestration."""
+        await self._check_scope(call)
         return hook_response(await self._fulfilments.retry(call.instance_id(), call.actor))
+
+    async def _check_scope(self, call: ApiCall) -> None:
+        """A token that may only decide acts for the policies that its scopes name, whoever owns it."""
+        if not call.token.may(REQUEST):
+            policy = await self._fulfilments.policy(call.instance_id())
+            if policy not in call.token.policies:
+                raise Problem("forbidden", f"This token lacks the scope decide:{policy}.")

@@ -118,6 +118,11 @@ async def test_only_its_owner_calls_it_off_and_only_where_the_state_allows_it(or
     assert "Only the owner" in refused.body["detail"]
     withdrawn = await orders.call("POST", f"/api/approvals/{request_id}/cancel", orders.rita)
     assert withdrawn.body["verdict"]["reason"] == "already_ended"
+    for token in ("decide:deploy", "decide:order"):
+        of_another = orders.token("decides", "U0FIN", token)
+        again = await orders.call("POST", path.replace("/cancel", "/retry"), of_another)
+        assert again.status == (403 if token == "decide:deploy" else 409)
+    assert (await orders.call("POST", path, orders.token("deploys", "U0FIN", "decide:deploy"))).status == 403
     done = await orders.call("POST", path, orders.owner, json={"reason": "Rita has left"})
     assert done.body["state"] == "Cancelled"
     found = await orders.state(request_id, "Cancelled")
