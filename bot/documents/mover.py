@@ -86,6 +86,8 @@ def _move(order: DocumentMove) -> str:
     entry = find(source, order.name)
     if entry is None:
         return _moved_before(order, target)
+    if entry.size != order.size:  # nothing of another size is copied here: there may not be the room for it
+        return _changed(order, target)
     with _spool(order.name) as spool:
         try:
             with spool.open("wb") as copy:
@@ -113,7 +115,7 @@ def _put(order: DocumentMove, target: DocumentPlace, spool: Path) -> str:
     In its place the name may have more: such as marks that nobody sees, and that make a name read backwards.
     """
     for name in (order.name, beside(order.name, order.sha256)):
-        if target.add(name, spool) or _is(target, name, order.sha256, spool.stat().st_size):
+        if target.add(name, spool) or _is(target, name, order):
             return name
     raise DeliveryError(
         BLOCKED.format(
@@ -146,14 +148,15 @@ def _changed(order: DocumentMove, target: DocumentPlace) -> str:
 def _there(order: DocumentMove, target: DocumentPlace) -> str | None:
     """What it is called in the target; None where it is not there."""
     for name in (order.name, beside(order.name, order.sha256)):
-        if (entry := find(target, name)) is not None and _sha256(target, entry) == order.sha256:
+        entry = find(target, name)
+        if entry is not None and entry.size == order.size and _sha256(target, entry) == order.sha256:
             return entry.name
     return None
 
 
-def _is(place: DocumentPlace, name: str, sha256: str, size: int) -> bool:
+def _is(place: DocumentPlace, name: str, order: DocumentMove) -> bool:
     entry = place.entry(name)
-    return entry is not None and entry.size == size and _sha256(place, entry) == sha256
+    return entry is not None and entry.size == order.size and _sha256(place, entry) == order.sha256
 
 
 def _sha256(place: DocumentPlace, entry: PlacedDocument) -> str:

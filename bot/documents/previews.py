@@ -40,7 +40,9 @@ def _read(address: str, document: ReviewedDocument) -> bytes:
     try:
         place = open_place(address)
         entry = find(place, document.name)
-        sha256 = place.read(entry, held.write) if entry is not None else None
+        # What has another size by now may be larger than there is memory.
+        same = entry is not None and entry.size == document.size
+        sha256 = place.read(entry, held.write) if entry is not None and same else None
     except PlaceError as error:
         raise TryFailedError(f"{error}.", maybe_done=False) from error
     except (DocumentChangedError, FileNotFoundError):

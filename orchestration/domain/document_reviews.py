@@ -41,6 +41,7 @@ def actions_of(policy: Policy, request: ApprovalRequest, status: Status) -> list
         place=documents.place,
         target=documents.published if status.is_yes else documents.archived,
         name=document.name,
+        size=document.size,
         sha256=document.sha256,
         publishes=status.is_yes,
     )

@@ -142,6 +142,7 @@ class DocumentMove(Recorded):
     place: str
     target: str
     name: str
+    size: int = Field(description="In bytes")
     sha256: str
     publishes: bool
 

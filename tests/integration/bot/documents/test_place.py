@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from slack_sdk import WebClient
 
 from bot.cli.main import main
 from bot.documents import names as naming
 from bot.documents.folder import DocumentFolder
 from bot.documents.mover import find, move
 from bot.documents.place import DocumentChangedError, PlacedDocument
+from bot.documents.previews import DocumentPreviews
 from bot.documents.seen import FILE, Seen, SeenDocuments
-from orchestration.domain.documents import DocumentMove
+from bot.slack.api.files import SlackFiles
+from orchestration.domain.documents import DocumentMove, ReviewedDocument
+from orchestration.domain.effects import PostPreviewInput
 from orchestration.domain.errors import DeliveryError
+from orchestration.domain.request import CardRef
 from tests.integration.bot.documents.conftest import FIRST, SECOND, names, policy, sha256
 
 
@@ -33,6 +40,7 @@ def order(folder: Path, name: str, data: bytes = FIRST, *, publishes: bool = Tru
         place=str(folder),
         target=str(folder.parent / "published"),
         name=name,
+        size=len(data),
         sha256=sha256(data),
         publishes=publishes,
     )
@@ -168,3 +176,30 @@ def test_it_is_published_under_the_name_that_was_reviewed(folder: Path) -> None:
     (folder / "reportfdp.exe").write_bytes(FIRST)
     assert move(order(folder, "reportfdp.exe")).endswith("/published/reportfdp.exe")
     assert (names(folder), names(folder.parent / "published")) == ([], ["reportfdp.exe"])
+
+
+def test_what_was_changed_into_something_huge_is_neither_copied_nor_held_in_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is all holes costs whoever puts it there nothing."""
+    with (folder / "a.pdf").open("wb") as huge:
+        huge.truncate(64_000_000)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "no room"))
+    with pytest.raises(DeliveryError, match="was changed after it was asked for"):
+        move(order(folder, "a.pdf"))
+    preview = PostPreviewInput(
+        place=str(folder),
+        document=ReviewedDocument(
+            name="a.pdf", size=len(FIRST), media_type="application/pdf", sha256=sha256(FIRST)
+        ),
+        ref=CardRef(channel="C0DOCS", ts="1.1", round=1),
+        request_id="contract-1",
+        attempt=1,
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(DeliveryError, match="not in its place any more"):
+            DocumentPreviews(SlackFiles(WebClient())).post_preview(preview, lambda: True)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()

@@ -43,7 +43,12 @@ class Bucket:
     def order(self, name: str, data: bytes = FIRST, *, publishes: bool = True) -> DocumentMove:
         target = self.address("published" if publishes else "archived")
         return DocumentMove(
-            place=self.address("inbox"), target=target, name=name, sha256=sha256(data), publishes=publishes
+            place=self.address("inbox"),
+            target=target,
+            name=name,
+            size=len(data),
+            sha256=sha256(data),
+            publishes=publishes,
         )
 
 
