@@ -17,10 +17,10 @@ from durabletask.client import OrchestrationStatus
 from orchestration.hub import Hub, SkippableClock
 from tests.support import ROOT
 from tests.support.api_world import ApiWorld
+from tests.support.node import NODE
 from tests.support.recipes import recipe
 
 NODE_MODULES = ROOT / ".node/node_modules"
-NODE = Path(sys.executable).parent / "node"
 
 # The commands of a program of the guides, in its directory: as it is written, and announcing nothing, as is the
 # default of the SDKs' workers.
@@ -60,9 +60,11 @@ async def program(place: Path, *command: str, **settings: str) -> AsyncIterator[
         process = await asyncio.create_subprocess_exec(
             *command, cwd=place, env=environment, stdout=said, stderr=said
         )
-    yield process
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
 
 
 async def ended(api: ApiWorld, instance_id: str) -> tuple[OrchestrationStatus, object]:

@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
 from tests.support import ROOT
+from tests.support.node import NODE
 
 AZURITE = ROOT / "tests/azurite/node_modules/azurite/dist/src/blob/main.js"
 # Of every emulator of Azure's storage, and published as such.
@@ -52,7 +53,7 @@ def blob(environment: pytest.MonkeyPatch) -> Iterator[Any]:
         pytest.skip("Azurite is not set up; `make azurite` does that")
     how = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--silent"]
     with subprocess.Popen(
-        [ROOT / ".venv/bin/node", AZURITE, *how, "--skipApiVersionCheck", "--disableTelemetry"],
+        [NODE, AZURITE, *how, "--skipApiVersionCheck", "--disableTelemetry"],
         stdout=subprocess.PIPE,
         text=True,
     ) as server:
