@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from datetime import timedelta
@@ -26,7 +27,7 @@ def entry(gate: Path, wait: timedelta) -> dict[str, Any]:
 
     Python's isolated mode keeps modules out that the agent could put in its way.
     """
-    seconds = int(wait.total_seconds())
+    seconds = math.ceil(wait.total_seconds())
     arguments = ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", f"{seconds}s"]
     hook = {
         "type": "command",

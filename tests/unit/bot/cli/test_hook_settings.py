@@ -35,6 +35,9 @@ def test_the_entry_blocks_when_it_fails_and_ends_before_its_time_limit(
     assert (hook["type"], hook["command"], hook["onFailure"]) == ("command", sys.executable, "block")
     assert hook["args"] == ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", "120s"]
     assert hook["timeout"] == 150
+    # Not "0s", which the hook refuses.
+    assert init(gate, "--wait", "PT0.5S") == 0
+    assert '"1s"' in capsys.readouterr().out
 
 
 def test_it_is_put_beside_what_is_there_and_in_the_place_of_its_earlier_self(
