@@ -152,13 +152,13 @@ def test_a_condition_that_cannot_be_told_takes_the_strict_side(
 
 def test_to_leave_an_argument_out_gets_nobody_asked_about_what_is_denied() -> None:
     asks = rule("ask", 'argv[0] == "git"')
-    denies = "[[rules]]\ntool = \"*\"\naction = \"deny\"\nreason = \"No.\"\n"
+    denies = '[[rules]]\ntool = "*"\naction = "deny"\nreason = "No."\n'
     two = "git status; rm x"
     assert ruled(asks + denies, "Bash", command="git status") is CallAction.ASK
     assert ruled(asks + denies, "Bash", command=two) is CallAction.DENY
     assert ruled(asks + rule("deny", "arguments.x == 1"), "Bash", command=two) is CallAction.DENY
     assert rule_on(gate(asks, ""), "Bash", {"command": two}).reason == NO_RULE
-    allows = "[[rules]]\ntool = \"*\"\naction = \"allow\"\n"
+    allows = '[[rules]]\ntool = "*"\naction = "allow"\n'
     assert rule_on(gate(asks + allows + denies), "Bash", {"command": two}).rule == 1
 
 
