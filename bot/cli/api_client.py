@@ -89,16 +89,23 @@ class ApiClient:
             raise CountersignError(
                 "COUNTERSIGN_TOKEN: is not a token; give what `countersign token create` printed."
             )
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._authorization = f"Bearer {token}"
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(headers=self._headers, trust_env=True)
+        self._session = aiohttp.ClientSession(middlewares=[self._authorized], trust_env=True)
         return self
 
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         await self._session.close()
+
+    async def _authorized(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Puts the token in last: the library also reads ~/.netrc, and refuses a request that has a header before."""
+        request.headers["Authorization"] = self._authorization
+        return await send(request)
 
     async def call(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from datetime import timedelta
@@ -26,7 +27,7 @@ def entry(gate: Path, wait: timedelta) -> dict[str, Any]:
 
     Python's isolated mode keeps modules out that the agent could put in its way.
     """
-    seconds = int(wait.total_seconds())
+    seconds = math.ceil(wait.total_seconds())
     arguments = ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", f"{seconds}s"]
     hook = {
         "type": "command",
@@ -58,12 +59,21 @@ def add_to_settings(path: Path, made: dict[str, Any]) -> list[str]:
     said = [f"Written to {path}."]
     if settings.get("disableAllHooks"):
         said.append("Warning: the file has disableAllHooks, so no hook runs.")
-    if os.access(path, os.W_OK):
+    if _is_open(path):
         said.append(
-            "Warning: whoever runs the agent can write this file, and so can the agent. Put it where only an "
-            "administrator can: see docs/guides/agents.md."
+            "Warning: others than root can write this file or change its folder, and an agent that runs as one of "
+            "them can too. Put it where only an administrator can: see docs/guides/agents.md."
         )
     return said
+
+
+def _is_open(path: Path) -> bool:
+    """Whether others than root can put something else there. Root itself is told nothing by `os.access`."""
+    real = path.resolve()
+    owned = [one.stat() for one in (real, real.parent)]
+    return any(one.st_uid != 0 or one.st_mode & 0o022 for one in owned) or (
+        os.geteuid() != 0 and os.access(real, os.W_OK)
+    )
 
 
 def _is_ours(one: Any) -> bool:
@@ -89,16 +99,30 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces the file in one step, with the mode that it had."""
+    """Replaces the file in one step, with the mode that it had.
+
+    A new file can be read by all, whatever the umask, and so can a folder that root makes for it: a client that may
+    not read the settings of the machine runs without them.
+    """
     fresh = path.with_name(f"{path.name}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         fresh.unlink(missing_ok=True)
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
         raise SettingsFileError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        folder.chmod(0o755)

@@ -34,9 +34,11 @@ class Ruling:
 def rule_on(
     gate: GateFile, tool: str, arguments: Mapping[str, Any], *, server: str = "", directory: str = ""
 ) -> Ruling:
-    """The first rule that fits. A condition that cannot be told fits a rule that asks or denies, and no other.
+    """The first rule that fits. What no rule names is asked under the file's default policy, and denied without one.
 
-    What no rule names is asked under the file's default policy, and denied where it has none.
+    A condition that cannot be told fits a rule that denies, and none that allows or leaves the call to the client. It
+    fits a rule that asks, unless the call is denied without that rule: to leave an argument out gets nobody asked
+    about what is denied.
     """
     call: dict[str, Any] = {
         "agent": gate.agent,
@@ -48,21 +50,24 @@ def rule_on(
     command = arguments.get("command")
     if tool == SHELL and isinstance(command, str) and (words := simple_command(command)) is not None:
         call["argv"] = words
+    perhaps: Ruling | None = None  # By the first rule that asks and of which nobody can tell whether it fits.
     for number, rule in enumerate(gate.rules, 1):
-        if _fits(rule, tool, call):
-            return _ruling(gate, rule, number)
+        fits = _fits(rule, tool, call)
+        if fits is None and rule.action is CallAction.ASK:
+            perhaps = perhaps or _ruling(gate, rule, number)
+        elif fits or (fits is None and rule.action is CallAction.DENY):
+            denied = rule.action is CallAction.DENY
+            return _ruling(gate, rule, number) if denied or perhaps is None else perhaps
     if gate.default_policy is None:
         return Ruling(CallAction.DENY, reason=NO_RULE)
-    return Ruling(CallAction.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
+    return perhaps or Ruling(CallAction.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
 
 
-def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool:
+def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool | None:
+    """Whether it fits; None where that cannot be told."""
     if not any(fnmatchcase(tool, pattern) for pattern in rule.tools):
         return False
-    if rule.when is None:
-        return True
-    holds = Condition(rule.when).holds(call)
-    return rule.action in {CallAction.ASK, CallAction.DENY} if holds is None else holds
+    return True if rule.when is None else Condition(rule.when).holds(call)
 
 
 def _ruling(gate: GateFile, rule: Rule, number: int) -> Ruling:

@@ -14,7 +14,13 @@ _SPACE: Final = re.compile("[ \t]+")
 _RESERVED: Final = frozenset(
     (  # noqa: SIM905 - a table of words
         "if then else elif fi do done case esac while until for in function select time coproc . source eval exec "
-        "command builtin alias export declare typeset local readonly set shopt trap nocorrect noglob repeat foreach end"
+        "command builtin alias export declare typeset local readonly set shopt trap nocorrect noglob repeat foreach "
+        # These may run a command that is in a word, though it is quoted: `printf -v 'a[$(id)]' x` runs id.
+        "end bind compgen complete compopt enable fc getopts hash history jobs let mapfile printf read readarray test "
+        # So do these in zsh, which computes the numbers that it is given.
+        "unset wait autoload bindkey break compcall compctl continue echotc echoti emulate exit float functions "
+        "integer logout print private r return sched shift vared zcompile zformat zle zmodload zparseopts zregexparse "
+        "zstyle"
     ).split()
 )
 
@@ -23,7 +29,7 @@ def simple_command(command: str) -> list[str] | None:
     """The words of `command`, as the program gets them; None where it is more, or may be more, than one program.
 
     There is no operator, redirection, substitution, expansion, assignment, comment, escape or second line in what has
-    words, and the first word is no keyword and no built-in that runs other commands.
+    words, and the first word is no keyword and no built-in that runs other commands or may run what is in its words.
     """
     words: list[str] = []
     text = command.strip(" \t")

@@ -149,7 +149,9 @@ def _texts(value: Any) -> Iterator[str]:
 def _lines(arguments: Mapping[str, Any]) -> Iterator[str]:
     left = dict(arguments)
     edit = [left.get(name) for name in _EDIT]
-    old, new = edit if all(isinstance(text, str) for text in edit) else (None, None)
+    old, new = (visible(text) if isinstance(text, str) else None for text in edit)
+    if old == new:  # A diff of them would show neither.
+        old = new = None
     if old is not None and new is not None:
         for name in _EDIT:
             del left[name]
@@ -157,7 +159,7 @@ def _lines(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield from _argument(name, left[name])
     if old is not None and new is not None:
         yield "old_string and new_string, as a diff:"
-        yield from _diff(visible(old).split("\n"), visible(new).split("\n"))
+        yield from _diff(old.split("\n"), new.split("\n"))
 
 
 def _argument(name: str, value: Any) -> Iterator[str]:

@@ -28,6 +28,7 @@ from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, wi
 from orchestration.service.request_ids import KeyedDigests
 
 TITLE: Final = 150  # characters
+NAMED: Final = 40  # characters of it for the agent, and for the tool
 DEFAULT_WINDOW: Final = timedelta(minutes=10)
 # How far the clock that stamped an outcome may be ahead of the one that reads it.
 SKEW: Final = timedelta(minutes=1)
@@ -182,7 +183,10 @@ class HeldCalls:
 
 
 def _title(call: ToolCall, shown: Mapping[str, Any]) -> str:
-    who = f"{call.agent[:40]} calls {call.tool[:40]}"
+    # What a tool does stands at the end of its name: mcp__server__action.
+    agent = call.agent if len(call.agent) <= NAMED else f"{call.agent[: NAMED - 1]}…"
+    tool = call.tool if len(call.tool) <= NAMED else f"…{call.tool[1 - NAMED :]}"
+    who = f"{agent} calls {tool}"
     about = args.gist(shown, TITLE - len(who) - 2)
     return f"{who}: {about}" if about else who
 

@@ -55,6 +55,14 @@ async def test_ask_waits_and_exits_with_the_answer(
     assert err.startswith(f"{request_id} · pending")
 
 
+async def test_a_netrc_that_names_the_server_stands_in_nobody_s_way(api: ApiWorld, tmp_path: Path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login rita password hunter2\n")
+    netrc.chmod(0o600)
+    code, _, err = await run(api.url, api.token("ci"), "list", NETRC=str(netrc))
+    assert (code, err) == (0, "")
+
+
 async def test_ask_prints_the_outcome_as_json(api: ApiWorld) -> None:
     ada = api.token("ada", "U0ADA", "decide:deploy")
     ask = await start(api.url, api.token("ci"), "ask", "As JSON", "--policy", "deploy", "--json")

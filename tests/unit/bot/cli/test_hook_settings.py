@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def test_the_entry_blocks_when_it_fails_and_ends_before_its_time_limit(
     assert (hook["type"], hook["command"], hook["onFailure"]) == ("command", sys.executable, "block")
     assert hook["args"] == ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", "120s"]
     assert hook["timeout"] == 150
+    # Not "0s", which the hook refuses.
+    assert init(gate, "--wait", "PT0.5S") == 0
+    assert '"1s"' in capsys.readouterr().out
 
 
 def test_it_is_put_beside_what_is_there_and_in_the_place_of_its_earlier_self(
@@ -51,13 +55,28 @@ def test_it_is_put_beside_what_is_there_and_in_the_place_of_its_earlier_self(
     said = capsys.readouterr().out
     assert f"Written to {file}." in said
     assert "Warning: the file has disableAllHooks, so no hook runs." in said
-    assert "can write this file" in said
+    assert ("can write this file" in said) is (os.geteuid() != 0)
+    file.chmod(0o620)
+    assert init(gate, "--write", str(file), "--wait", "1m") == 0
+    assert "Warning: others than root can write this file" in capsys.readouterr().out
+    file.chmod(0o600)
     found = json.loads(file.read_text())
     assert found["model"] == "é"
     first, second = found["hooks"]["PreToolUse"]
     assert (first, second["hooks"][0]["timeout"]) == (other, 90)
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in file.parent.iterdir()] == ["settings.json"]
+
+
+def test_a_new_file_can_be_read_by_the_one_who_runs_the_agent(gate: Path, tmp_path: Path) -> None:
+    file = tmp_path / "claude-code" / "managed-settings.json"
+    before = os.umask(0o077)
+    try:
+        assert init(gate, "--write", str(file)) == 0
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert file.parent.stat().st_mode & 0o777 == (0o755 if os.geteuid() == 0 else 0o700)
 
 
 @pytest.mark.parametrize(

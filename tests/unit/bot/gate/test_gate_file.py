@@ -113,7 +113,7 @@ def test_the_first_rule_that_fits_counts_and_what_none_names_is_asked_or_denied(
 
 
 def rule(action: str, when: str) -> str:
-    more = 'reason = "No."\n' if action == "deny" else ""
+    more = {"deny": 'reason = "No."\n', "ask": 'policy = "agents"\n'}.get(action, "")
     return f"[[rules]]\ntool = \"*\"\naction = \"{action}\"\nwhen = '''{when}'''\n{more}"
 
 
@@ -148,6 +148,18 @@ def test_a_condition_that_cannot_be_told_takes_the_strict_side(
     )
     assert found.action is becomes
     assert (found.rule == 1) is (action in {"deny", "ask"})
+
+
+def test_to_leave_an_argument_out_gets_nobody_asked_about_what_is_denied() -> None:
+    asks = rule("ask", 'argv[0] == "git"')
+    denies = '[[rules]]\ntool = "*"\naction = "deny"\nreason = "No."\n'
+    two = "git status; rm x"
+    assert ruled(asks + denies, "Bash", command="git status") is CallAction.ASK
+    assert ruled(asks + denies, "Bash", command=two) is CallAction.DENY
+    assert ruled(asks + rule("deny", "arguments.x == 1"), "Bash", command=two) is CallAction.DENY
+    assert rule_on(gate(asks, ""), "Bash", {"command": two}).reason == NO_RULE
+    allows = '[[rules]]\ntool = "*"\naction = "allow"\n'
+    assert rule_on(gate(asks + allows + denies), "Bash", {"command": two}).rule == 1
 
 
 def test_conditions_see_the_arguments_and_the_words_of_a_simple_command() -> None:

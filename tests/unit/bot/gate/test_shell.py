@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,13 @@ def test_a_simple_command_has_its_words(command: str, words: list[str]) -> None:
         "! git",
         "%1",
         "-x",
+        "printf -v 'a[$(rm x)]' x",
+        "test -v 'a[$(rm x)]'",
+        "read 'a[$(rm x)]'",
+        "let 'a[$(rm x)]'",
+        "jobs -x rm x",
+        "compgen -C 'rm x' a",
+        "mapfile -C 'rm x' -c 1 a",
         "git 'a\nb'",
         "git \x00x",
         "git\u00a0status",
@@ -96,7 +104,7 @@ SHELLISH = st.text(alphabet="ab =;&|<>()$`\"'\\*?[]{}~#!%^-+.\n\t\r,:@/é", min_
 @given(SHELLISH)
 def test_the_shell_takes_the_words_just_so(text: str) -> None:
     """Whatever has words is handed by a real shell to the one program, word by word, and does nothing else."""
-    command = f"printf {text}"
+    command = f"cat {text}"
     words = simple_command(command)
     if words is None or len(words) < 2:
         return
@@ -104,3 +112,26 @@ def test_the_shell_takes_the_words_just_so(text: str) -> None:
     shell = shutil.which("bash") or "/bin/sh"
     ran = subprocess.run([shell, "-c", shown], capture_output=True, timeout=10, check=False, cwd="/")
     assert (ran.returncode, ran.stdout.decode()) == (0, "".join(f"<{word}>" for word in words[1:]))
+
+
+def test_no_built_in_of_bash_runs_a_command_that_is_in_a_word(tmp_path: Path) -> None:
+    """Each built-in of a real shell, with a command where some of them look for one."""
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("there is no bash here")
+    listed = subprocess.run(
+        [shell, "-c", "compgen -b"], capture_output=True, text=True, check=True, timeout=10
+    )
+    run = "'a[$(touch ran)]'"
+    for name in listed.stdout.split():
+        for words in (run, f"-v {run} x", f"-x {run}", "-C 'touch ran' a", "-x touch ran", f"x {run} -a"):
+            if simple_command(command := f"{name} {words}") is not None:
+                subprocess.run(
+                    [shell, "-c", command],
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=10,
+                    check=False,
+                    cwd=tmp_path,
+                )
+                assert not (tmp_path / "ran").exists(), command

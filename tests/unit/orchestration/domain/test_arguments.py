@@ -74,6 +74,10 @@ def test_an_edit_is_shown_as_the_lines_that_change() -> None:
     forged = {"old_string": "x", "new_string": "y\nfile_path: /other"}
     assert written_out(forged).endswith("\n-x\n+y\n+file_path: /other")
     assert "as a diff" not in written_out({"old_string": 1, "new_string": "y"})
+    # A diff of what is the same would have no line, and hide it.
+    assert written_out({"old_string": "rm x", "new_string": "rm x"}) == "new_string: rm x\nold_string: rm x"
+    same = written_out({"old_string": "rm x\u200b", "new_string": "rm x\\u200b"})
+    assert same == "new_string: rm x\\u200b\nold_string: rm x\\u200b"
 
 
 @pytest.mark.parametrize(

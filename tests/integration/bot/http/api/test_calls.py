@@ -245,6 +245,14 @@ async def test_the_card_shows_the_very_call_and_keeps_secrets_out(api: ApiWorld)
     }
 
 
+async def test_a_title_says_what_it_leaves_out_and_which_tool_it_is(api: ApiWorld) -> None:
+    """Notifications have the title alone. The names of one server's tools differ at their end."""
+    agent = api.token("agent", "U0RITA", "request")
+    call = a_call(agent="a" * 60, tool="mcp__plugin_production_database_admin__drop_table", arguments={})
+    request = (await api.service.view(await asked(api, agent, call))).request
+    assert request.title == f"{'a' * 39}… calls …n_production_database_admin__drop_table"
+
+
 async def test_what_no_person_would_read_is_refused(api: ApiWorld) -> None:
     agent = api.token("agent", "U0RITA", "request")
     long = await api.call("POST", "/api/calls", agent, json=a_call(arguments={"content": "x" * 10_001}))
