@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -61,12 +62,18 @@ class SmtpSender:
 
     def _deliver(self, message: EmailMessage, address: str) -> None:
         given = self._settings
-        with self._connected() as server:
+        server = self._connected()
+        try:
             if given.tls is MailTls.STARTTLS:
                 server.starttls(context=given.context())
             if given.user is not None and given.password is not None:
                 server.login(given.user, given.password)
             server.send_message(message, from_addr=given.address, to_addrs=[address])
+            # The message is taken. What the server says to the goodbye changes nothing of that.
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        finally:
+            server.close()
 
     def _connected(self) -> smtplib.SMTP:
         given = self._settings

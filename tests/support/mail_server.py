@@ -64,7 +64,7 @@ class OnAnyPort(Controller):
 class MailServer:
     """Use it as a context manager. `tls` is starttls, implicit or none.
 
-    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages.
+    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers QUIT.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:
@@ -73,6 +73,7 @@ class MailServer:
         self.refusals: list[str] = []
         self.data_refusals: list[str] = []
         self.tried = 0
+        self.goodbye = "221 2.0.0 bye"
         self._lock = threading.Lock()
         self._taken: list[tuple[str, EmailMessage]] = []
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -151,3 +152,6 @@ class MailServer:
             assert isinstance(message, EmailMessage)
             self._taken += [(address, message) for address in envelope.rcpt_tos]
         return "250 2.0.0 taken"
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
+        return self.goodbye

@@ -212,6 +212,14 @@ def test_each_way_of_encryption_delivers(tmp_path: Path, tls: str) -> None:
         assert server.messages[0]["Message-ID"] == "<challenge-x@acme.example>"
 
 
+@pytest.mark.parametrize("goodbye", ["250 fine", "421 4.3.2 closing", "502 5.5.1 what?"])
+def test_a_message_that_was_taken_is_sent_whatever_the_goodbye(tmp_path: Path, goodbye: str) -> None:
+    with MailServer(tmp_path) as server:
+        server.goodbye = goodbye
+        sender(server).send(RITA, "123456", 10, "challenge-x")
+        assert len(server.messages) == 1
+
+
 def test_nothing_goes_out_in_the_clear_or_to_whom_the_certificate_does_not_name(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     with MailServer(tmp_path, "none") as plain:
