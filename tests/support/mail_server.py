@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import re
@@ -65,6 +66,7 @@ class MailServer:
     """Use it as a context manager. `tls` is starttls, implicit or none.
 
     `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers QUIT.
+    A message is looked through for `looking` seconds before it is taken.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:
@@ -73,6 +75,7 @@ class MailServer:
         self.refusals: list[str] = []
         self.data_refusals: list[str] = []
         self.tried = 0
+        self.looking = 0.0
         self.goodbye = "221 2.0.0 bye"
         self._lock = threading.Lock()
         self._taken: list[tuple[str, EmailMessage]] = []
@@ -145,6 +148,7 @@ class MailServer:
         return "250 2.1.5 fine"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        await asyncio.sleep(self.looking)
         with self._lock:
             if self.data_refusals:
                 return self.data_refusals.pop(0)

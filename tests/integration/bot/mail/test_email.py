@@ -196,11 +196,11 @@ async def test_without_a_mail_server_an_address_is_refused(tmp_path: Path) -> No
 # ---- how it is sent ------------------------------------------------------------------------------------------
 
 
-def sender(server: MailServer, **changes: str | None) -> SmtpSender:
+def sender(server: MailServer, timeout: float = 10.0, **changes: str | None) -> SmtpSender:
     given = {**server.settings, **{f"COUNTERSIGN_SMTP_{name}": value for name, value in changes.items()}}
     settings = read_mail({name: value for name, value in given.items() if value is not None})
     assert settings is not None
-    return SmtpSender(settings)
+    return SmtpSender(settings, timeout)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit", "none"])
@@ -217,6 +217,13 @@ def test_a_message_that_was_taken_is_sent_whatever_the_goodbye(tmp_path: Path, g
     with MailServer(tmp_path) as server:
         server.goodbye = goodbye
         sender(server).send(RITA, "123456", 10, "challenge-x")
+        assert len(server.messages) == 1
+
+
+def test_a_server_that_looks_through_a_message_has_more_time_than_for_its_other_answers(tmp_path: Path) -> None:
+    with MailServer(tmp_path) as server:
+        server.looking = 1.0
+        sender(server, timeout=0.5).send(RITA, "123456", 10, "challenge-x")
         assert len(server.messages) == 1
 
 
