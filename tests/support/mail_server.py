@@ -65,8 +65,8 @@ class OnAnyPort(Controller):
 class MailServer:
     """Use it as a context manager. `tls` is starttls, implicit or none.
 
-    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers QUIT.
-    A message is looked through for `looking` seconds before it is taken.
+    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers
+    QUIT. A message is looked through for `looking` seconds before it is taken.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:

@@ -220,7 +220,9 @@ def test_a_message_that_was_taken_is_sent_whatever_the_goodbye(tmp_path: Path, g
         assert len(server.messages) == 1
 
 
-def test_a_server_that_looks_through_a_message_has_more_time_than_for_its_other_answers(tmp_path: Path) -> None:
+def test_a_server_that_looks_through_a_message_has_more_time_than_for_its_other_answers(
+    tmp_path: Path,
+) -> None:
     with MailServer(tmp_path) as server:
         server.looking = 1.0
         sender(server, timeout=0.5).send(RITA, "123456", 10, "challenge-x")
