@@ -203,8 +203,11 @@ class Outbox(Generic[Item, Result]):
         """Whether anything is under way or still to do."""
         return bool(self._lanes)
 
-    def step(self, *, start: bool = True) -> None:
-        """Takes the results of what has finished and, unless told not to, starts what can start."""
+    def step(self, *, start: bool = True, most: int | None = None) -> None:
+        """Takes the results of what has finished and, unless told not to, starts what can start.
+
+        Nothing more starts once `most` bytes are `written`. Give it where a later generation starts the rest.
+        """
         for key in [key for key, task in self._running.items() if task.is_complete]:
             self._take_result(key, self._running.pop(key))
         for key in [key for key, task in self._pausing.items() if task.is_complete]:
@@ -215,7 +218,8 @@ class Outbox(Generic[Item, Result]):
             if not lane.queue:
                 del self._lanes[key]
             elif start and key not in self._running and key not in self._pausing:
-                self._start(key, lane)
+                if most is None or self.written < most:
+                    self._start(key, lane)
 
     def _start(self, key: str, lane: Lane[Item]) -> None:
         if lane.not_before is not None and lane.not_before > self._now():

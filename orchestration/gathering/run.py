@@ -113,7 +113,7 @@ class GatheringRun:
 
     def _busy(self) -> bool:
         """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
-        self._outbox.step(start=not self._long())
+        self._outbox.step(start=not self._long(), most=CONTINUE_AS_NEW_BYTES)
         self._ctx.set_custom_status(projection.progress(self.record))
         return True
 
