@@ -64,7 +64,9 @@ def _shown(source: SourceState, policy: GatheringPolicy) -> SourceShown:
     labelled = [
         Labelled(label=field.title, value=values[field.name]) for field in fields if field.name in values
     ]
-    return SourceShown(state=source, values=labelled)
+    # Once is enough: with its label.
+    answer = source.answer and source.answer.model_copy(update={"values": {}})
+    return SourceShown(state=source.model_copy(update={"answer": answer}), values=labelled)
 
 
 def shown_source(record: GatheringRecord, name: str) -> SourceShown:
