@@ -9,8 +9,7 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
-from bot.slack.messages.cards import UNCHECKED
-from bot.slack.messages.status_labels import DOT, NO, YES
+from bot.slack.messages.status_labels import DOT, NO, UNCHECKED, YES
 from bot.slack.text import mention, plain, safe, said, when, within
 from orchestration.domain.digests import DigestLine, DigestSummary, PostDigestInput
 from orchestration.domain.money import format_amount

@@ -206,7 +206,7 @@ def sender(server: MailServer, timeout: float = 10.0, **changes: str | None) -> 
 @pytest.mark.parametrize("tls", ["starttls", "implicit", "none"])
 def test_each_way_of_encryption_delivers(tmp_path: Path, tls: str) -> None:
     with MailServer(tmp_path, tls) as server:
-        changes = {} if tls == "starttls" else {"USER": None, "PASSWORD": None}
+        changes: dict[str, Any] = {} if tls == "starttls" else {"USER": None, "PASSWORD": None}
         sender(server, **changes).send(RITA, "123456", 10, "challenge-x")
         assert server.code_for(RITA) == "123456"
         assert server.messages[0]["Message-ID"] == "<challenge-x@acme.example>"
