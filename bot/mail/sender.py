@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -14,7 +15,9 @@ from bot.mail.settings import MailSettings, MailTls
 from orchestration.challenge.models import Trouble
 from orchestration.domain.errors import MailRefusedError
 
-TIMEOUT: Final = 10.0  # seconds, for each answer of the server
+TIMEOUT: Final = 10.0  # seconds, for each answer of the server but the one to the message
+# Many servers look through a message before they say that they took it. RFC 5321, section 4.5.3.2.6, has ten minutes.
+TAKING: Final = 30.0  # seconds
 SUBJECT: Final = "Your confirmation code"
 # Fixed words: nothing that anybody wrote comes into a mail.
 TEXT: Final = """\
@@ -32,8 +35,10 @@ class MailUnsentError(Exception):
 class SmtpSender:
     """See `MailSender`. A connection of its own for each message; safe to share between threads."""
 
-    def __init__(self, settings: MailSettings) -> None:
+    def __init__(self, settings: MailSettings, timeout: float = TIMEOUT) -> None:
+        """`timeout` is in seconds."""
         self._settings = settings
+        self._timeout = timeout
 
     def send(self, address: str, code: str, minutes: int, challenge_id: str) -> None:
         """Each try has the same Message-ID, by which a mailbox may know a copy. Raises `MailUnsentError` besides."""
@@ -61,18 +66,26 @@ class SmtpSender:
 
     def _deliver(self, message: EmailMessage, address: str) -> None:
         given = self._settings
-        with self._connected() as server:
+        server = self._connected()
+        try:
             if given.tls is MailTls.STARTTLS:
                 server.starttls(context=given.context())
             if given.user is not None and given.password is not None:
                 server.login(given.user, given.password)
+            _wait_for_answers(server, TAKING)
             server.send_message(message, from_addr=given.address, to_addrs=[address])
+            _wait_for_answers(server, self._timeout)
+            # The message is taken. What the server says to the goodbye changes nothing of that.
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        finally:
+            server.close()
 
     def _connected(self) -> smtplib.SMTP:
         given = self._settings
         if given.tls is MailTls.IMPLICIT:
-            return smtplib.SMTP_SSL(given.host, given.port, timeout=TIMEOUT, context=given.context())
-        return smtplib.SMTP(given.host, given.port, timeout=TIMEOUT)
+            return smtplib.SMTP_SSL(given.host, given.port, timeout=self._timeout, context=given.context())
+        return smtplib.SMTP(given.host, given.port, timeout=self._timeout)
 
     def _message(self, address: str, code: str, minutes: int, challenge_id: str) -> EmailMessage:
         message = EmailMessage()
@@ -84,6 +97,11 @@ class SmtpSender:
         message["Auto-Submitted"] = "auto-generated"  # so that no out-of-office note answers it (RFC 3834)
         message.set_content(TEXT.format(code=code, minutes=minutes))
         return message
+
+
+def _wait_for_answers(server: smtplib.SMTP, seconds: float) -> None:
+    if server.sock is not None:
+        server.sock.settimeout(seconds)
 
 
 def _refuse(reply: MailReply, code: int) -> None:

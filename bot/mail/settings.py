@@ -66,6 +66,11 @@ def read_mail(given: Mapping[str, str]) -> MailSettings | None:
         raise SettingError(
             "COUNTERSIGN_SMTP_USER and COUNTERSIGN_SMTP_PASSWORD: go together; set both or neither."
         )
+    for name in ("COUNTERSIGN_SMTP_USER", "COUNTERSIGN_SMTP_PASSWORD"):
+        if not given.get(name, "").isascii():
+            raise SettingError(
+                f"{name}: has a character that is not ASCII, which a login cannot have; choose another."
+            )
     sender, address = _sender(given.get("COUNTERSIGN_SMTP_FROM"))
     found = MailSettings(
         host=host,

@@ -130,6 +130,7 @@ class ActivityInputs:
             amount=request.amount,
             currency=request.currency,
             owner=record.policy.owner,
+            asked_without_seal=record.asked_without_seal,
         )
         return "add_to_digest", AddToDigestInput(channel=record.policy.channel, line=line, attempt=attempt)
 

@@ -27,7 +27,7 @@ def counted(summary: DigestSummary, line: DigestLine) -> DigestSummary:
             "totals": _totals(summary.totals, line),
             "lines": _lines(summary.lines, line),
             "owner": line.owner or summary.owner,
-            **_people(summary, line.requester),
+            **_people(summary, line),
         }
     )
 
@@ -45,8 +45,11 @@ def _totals(totals: list[DigestTotal], line: DigestLine) -> list[DigestTotal]:
     return list(by_currency.values())
 
 
-def _people(summary: DigestSummary, requester: str) -> dict[str, object]:
-    people = summary.people
+def _people(summary: DigestSummary, line: DigestLine) -> dict[str, object]:
+    """Nothing is counted for a person whom another program only names."""
+    if line.asked_without_seal:
+        return {"unchecked": summary.unchecked + 1}
+    people, requester = summary.people, line.requester
     if requester in people or len(people) < PEOPLE_KEPT:
         return {"people": {**people, requester: people.get(requester, 0) + 1}}
     return {"others": summary.others + 1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -83,7 +84,8 @@ def _text(field: AnswerField, value: object) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return f"{value:f}".rstrip("0").rstrip(".")
+        exact = f"{Decimal(repr(value)):f}"  # as it was written: what is too long is refused, and not rounded
+        return exact.removesuffix(".0")
     if isinstance(value, str):
         return value
     raise _fault(field, "must be a text, a number, or true or false")
@@ -100,7 +102,10 @@ def _read_number(field: AnswerField, text: str) -> str:
     """A comma could be a decimal sign or stand between thousands, so it is not guessed."""
     kept = ascii_digits(line(text)).replace("\u2212", "-")
     if not _NUMBER.fullmatch(kept):
-        raise _fault(field, "must be a number with a point, such as 3, 1250.5 or -2")
+        raise _fault(
+            field,
+            "must be a number with a point, such as 3, 1250.5 or -2, of at most 15 digits before it and 6 behind",
+        )
     whole, _, part = kept.lstrip("+-").partition(".")
     part = part.rstrip("0")
     shown = (whole.lstrip("0") or "0") + (f".{part}" if part else "")

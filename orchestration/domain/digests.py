@@ -32,6 +32,9 @@ class DigestLine(Recorded):
     owner: str | None = Field(
         default=None, max_length=80, description="Who hears of a digest that is not posted"
     )
+    asked_without_seal: bool = Field(
+        default=False, description="Another program says who asks, and nobody checked it"
+    )
 
     @property
     def key(self) -> str:
@@ -55,6 +58,7 @@ class DigestSummary(Recorded):
     totals: list[DigestTotal] = Field(default_factory=list)
     people: dict[str, int] = Field(default_factory=dict, description="Who asked, and for how many of them")
     others: int = Field(default=0, description="How many more, by people who found no place")
+    unchecked: int = Field(default=0, description="How many more, of which nobody checked who asks")
     lines: list[DigestLine] = Field(default_factory=list, description="The largest, in the order they came")
     owner: str | None = None
 

@@ -203,8 +203,11 @@ class Outbox(Generic[Item, Result]):
         """Whether anything is under way or still to do."""
         return bool(self._lanes)
 
-    def step(self, *, start: bool = True) -> None:
-        """Takes the results of what has finished and, unless told not to, starts what can start."""
+    def step(self, *, start: bool = True, most: int | None = None) -> None:
+        """Takes the results of what has finished and, unless told not to, starts what can start.
+
+        Nothing more starts once `most` bytes are `written`. Give it where a later generation starts the rest.
+        """
         for key in [key for key, task in self._running.items() if task.is_complete]:
             self._take_result(key, self._running.pop(key))
         for key in [key for key, task in self._pausing.items() if task.is_complete]:
@@ -214,8 +217,11 @@ class Outbox(Generic[Item, Result]):
         for key, lane in sorted(self._lanes.items(), key=_urgency):
             if not lane.queue:
                 del self._lanes[key]
-            elif start and key not in self._running and key not in self._pausing:
+            elif start and (most is None or self.written < most) and self._waits_to_start(key):
                 self._start(key, lane)
+
+    def _waits_to_start(self, key: str) -> bool:
+        return key not in self._running and key not in self._pausing
 
     def _start(self, key: str, lane: Lane[Item]) -> None:
         if lane.not_before is not None and lane.not_before > self._now():
@@ -228,7 +234,7 @@ class Outbox(Generic[Item, Result]):
         lane.since, lane.not_before = lane.since or self._now(), None
         lane.maybe_done = lane.maybe_done or item.maybe_done
         activity, given = self._runner.build(item, lane.attempt, maybe_done=lane.maybe_done)
-        self.written += len(given.model_dump_json())
+        self.written += len(given.model_dump_json().encode())
         self._running[key] = self._ctx.call_activity(activity, input=given, return_type=self._result_type)
 
     def _is_before(self, urgency: int, running: str) -> bool:
@@ -247,7 +253,9 @@ class Outbox(Generic[Item, Result]):
                 error.details.message
             )  # the error's own text is this one, wrapped by the SDK
             lane.maybe_done = True
-            self.written += len(error.details.message) + len(error.details.stack_trace or "")
+            self.written += len(
+                (error.details.message + (error.details.stack_trace or "")).encode(errors="replace")
+            )
         else:
             lane.maybe_done = lane.maybe_done or result.unsure
             problem = result.failed if result.retry_after is None else "it kept asking us to wait"

@@ -54,7 +54,7 @@ class GatheringInputs:
                     source=item.source,
                     text=item.text,
                     only_if_found=item.only_if_found,
-                    view=projection.view(record),
+                    view=projection.view_for(record, item.source),
                     attempt=attempt,
                     maybe_done=maybe_done,
                 )
@@ -64,7 +64,7 @@ class GatheringInputs:
                     message_id=item.message_id,
                     purpose=item.purpose,
                     source=item.source,
-                    view=projection.view(record),
+                    view=projection.view_for(record, item.source),
                     attempt=attempt,
                 )
             case AskSystem(source=source):

@@ -185,7 +185,7 @@ class GatheringEffects:
     def build(self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool) -> tuple[str, BaseModel]:
         """The activity and its input, from what is true now."""
         if isinstance(item, PostGathering):
-            self._shown[item.message_id] = projection.view(self._record)
+            self._shown[item.message_id] = projection.view_for(self._record, item.source)
         return self._inputs.build(item, attempt, maybe_done=maybe_done)
 
     def done(self, item: AnyGatheringItem, delivery: Delivery) -> None:
@@ -225,7 +225,8 @@ class GatheringEffects:
             for step in held:
                 self._put_reply(step)
         # The copy of another try says what was true then.
-        if delivery.unsure or projection.view(self._record) != self._shown.get(item.message_id):
+        now_true = projection.view_for(self._record, item.source)
+        if delivery.unsure or now_true != self._shown.get(item.message_id):
             self._edit(post)
 
     def _remove_copies(

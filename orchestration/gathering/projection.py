@@ -24,6 +24,18 @@ def view(record: GatheringRecord) -> GatheringView:
     return shown(progress(record), record.request, record.policy)
 
 
+def view_for(record: GatheringRecord, source: str | None) -> GatheringView:
+    """What one message must say now. Who is asked reads of nobody else, so it carries no other source's answer.
+
+    With twenty sources and their answers in each of twenty messages, a turn would be too large for the hub.
+    """
+    whole = view(record)
+    if source is None:
+        return whole
+    own = [one for one in whole.sources if one.state.name == source]
+    return whole.model_copy(update={"sources": own})
+
+
 def shown(known: GatheringProgress, request: GatheringRequest, policy: GatheringPolicy) -> GatheringView:
     """The same, from what is published of it."""
     ended = known.result
@@ -52,7 +64,9 @@ def _shown(source: SourceState, policy: GatheringPolicy) -> SourceShown:
     labelled = [
         Labelled(label=field.title, value=values[field.name]) for field in fields if field.name in values
     ]
-    return SourceShown(state=source, values=labelled)
+    # Once is enough: with its label.
+    answer = source.answer and source.answer.model_copy(update={"values": {}})
+    return SourceShown(state=source.model_copy(update={"answer": answer}), values=labelled)
 
 
 def shown_source(record: GatheringRecord, name: str) -> SourceShown:

@@ -26,6 +26,7 @@ from orchestration.domain.gathering import (
     GatheringStatus,
     GatheringWithdrawal,
 )
+from orchestration.domain.request import to_json
 from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
@@ -53,6 +54,7 @@ class GatheringRun:
         self._outbox = self._effects.outbox
         self._worklists = WorklistUpdates(ctx, ctx.instance_id)
         self._happened = 0
+        self._heard = 0  # bytes of the commands in this history, from whomever
 
     def now(self) -> datetime:
         """The orchestration's own time, aware UTC."""
@@ -109,11 +111,15 @@ class GatheringRun:
         yield when_any([*self._inbox.waits(), *self._outbox.waits()])
 
     def _long(self) -> bool:
-        return self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= CONTINUE_AS_NEW_BYTES
+        return self._happened >= CONTINUE_AS_NEW_AFTER or self._outbox.written >= self._room()
+
+    def _room(self) -> int:
+        """How many bytes the outbox may write in this generation."""
+        return CONTINUE_AS_NEW_BYTES - self._heard
 
     def _busy(self) -> bool:
         """Moves the effects along and publishes where things stand; always true, to open a waiting loop."""
-        self._outbox.step(start=not self._long())
+        self._outbox.step(start=not self._long(), most=self._room())
         self._ctx.set_custom_status(projection.progress(self.record))
         return True
 
@@ -134,6 +140,7 @@ class GatheringRun:
     def _handle(self, name: str, payload: Any) -> None:
         """Answers one command. A delivery that came twice already has its verdict."""
         self._happened += 1
+        self._heard += len(to_json(payload).encode())
         try:
             command = GATHERING_COMMANDS[name].model_validate(payload)
         except ValidationError as error:

@@ -48,6 +48,12 @@ class GatheringWorld(ApiWorld):
         """The scanner answers, as it was told to."""
         return await self.call("POST", address, json=body, headers=headers)
 
+    async def scanner_address(self) -> str:
+        """Where the scanner is to answer, as it was last told."""
+        await self.eventually(lambda: bool(self.scanner.got))
+        address: str = self.asked_scanner()[-1]["answer_uri"]
+        return address
+
     def asked_scanner(self) -> list[dict[str, Any]]:
         """What the scanner was asked."""
         return [json.loads(body) for _, body in self.scanner.got]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ipaddress
 import re
@@ -64,7 +65,8 @@ class OnAnyPort(Controller):
 class MailServer:
     """Use it as a context manager. `tls` is starttls, implicit or none.
 
-    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages.
+    `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers
+    QUIT. A message is looked through for `looking` seconds before it is taken.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:
@@ -73,6 +75,8 @@ class MailServer:
         self.refusals: list[str] = []
         self.data_refusals: list[str] = []
         self.tried = 0
+        self.looking = 0.0
+        self.goodbye = "221 2.0.0 bye"
         self._lock = threading.Lock()
         self._taken: list[tuple[str, EmailMessage]] = []
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -144,6 +148,7 @@ class MailServer:
         return "250 2.1.5 fine"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        await asyncio.sleep(self.looking)
         with self._lock:
             if self.data_refusals:
                 return self.data_refusals.pop(0)
@@ -151,3 +156,6 @@ class MailServer:
             assert isinstance(message, EmailMessage)
             self._taken += [(address, message) for address in envelope.rcpt_tos]
         return "250 2.0.0 taken"
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802
+        return self.goodbye

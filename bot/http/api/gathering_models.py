@@ -42,7 +42,8 @@ class StartedGathering(BaseModel):
     id: str
     status_uri: str
     answer_uris: dict[str, str] = Field(
-        description="For each system among the sources, the address to POST its answer to. It has a key"
+        description="For each system that you are to ask, the address to POST its answer to. It has a key. A system "
+        "that the policy has asked by a POST gets its address there, and nobody else does"
     )
 
 

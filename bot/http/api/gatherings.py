@@ -132,7 +132,7 @@ class GatheringRoutes:
         answer_uris = {
             name: self._addresses.make(request_id, source.event, read.progress.nonce)
             for name, source in read.policy.sources.items()
-            if source.event is not None
+            if source.event is not None and source.post is None
         }
         status_uri = self._urls.gathering(request_id)
         started = StartedGathering(id=request_id, status_uri=status_uri, answer_uris=answer_uris)

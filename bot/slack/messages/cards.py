@@ -17,7 +17,7 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
 from bot.slack.messages.fulfilment import progress_line
 from bot.slack.messages.levels import DECIDED, level_lines
-from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, YES
+from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, code_beginning, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.document_reviews import MOVES
@@ -54,7 +54,6 @@ SAID: Final = 300
 REASON: Final = 600
 ANSWER: Final = 200
 REST: Final = "_There is more of this than fits here. It is all under ⋯ Details._"
-UNCHECKED: Final = "so another program says; nobody checked who asks"
 EVERYTHING: Final = 10_000_000  # characters, seen or on the wire: more than a request can have
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target
-from bot.slack.messages.status_labels import DOT, NO, YES
+from bot.slack.messages.status_labels import DOT, NO, UNCHECKED, YES
 from bot.slack.text import mention, plain, safe, said, when, within
 from orchestration.domain.digests import DigestLine, DigestSummary, PostDigestInput
 from orchestration.domain.money import format_amount
@@ -18,6 +18,7 @@ DETAILS: Final = "digest_details"
 
 APPROVED: Final = "{mark} {count} approved by rule since {since}"
 NOT_POSTED: Final = "{mark} This is the digest of {channel}, where it could not be posted: {problem}"
+UNCHECKED_ASKERS: Final = "other programs ({count}; nobody checked in whose name)"
 LISTED: Final = 10
 PEOPLE: Final = 10
 SUMS: Final = 10
@@ -63,7 +64,11 @@ def _head(summary: DigestSummary) -> str:
 
 def _largest(line: DigestLine) -> str:
     amount = format_amount(line.amount, line.currency) if line.amount is not None else ""
-    return f"the largest {amount} by {mention(line.requester)}"
+    return f"the largest {amount} by {_asker(line)}"
+
+
+def _asker(line: DigestLine) -> str:
+    return mention(line.requester) + (f" ({UNCHECKED})" if line.asked_without_seal else "")
 
 
 def _largest_of_each(summary: DigestSummary) -> Iterator[DigestLine]:
@@ -80,7 +85,9 @@ def _who(summary: DigestSummary) -> str:
     people = sorted(summary.people.items(), key=lambda one: -one[1])
     shown = [f"{mention(person)} ({count})" for person, count in people[:PEOPLE]]
     others = summary.others + sum(count for _, count in people[PEOPLE:])
-    return f"Asked for by {', '.join([*shown, *([f'others ({others})'] if others else [])])}."
+    shown += [f"others ({others})"] if others else []
+    shown += [UNCHECKED_ASKERS.format(count=summary.unchecked)] if summary.unchecked else []
+    return f"Asked for by {', '.join(shown)}."
 
 
 def _in_order(lines: list[DigestLine]) -> list[DigestLine]:
@@ -91,7 +98,7 @@ def _in_order(lines: list[DigestLine]) -> list[DigestLine]:
 def _row(line: DigestLine) -> Json:
     amount = format_amount(line.amount, line.currency) if line.amount is not None else ""
     policy = safe(line.policy_title, 60)
-    text = DOT.join(filter(None, [said(line.title, 100, room=600), amount, policy, mention(line.requester)]))
+    text = DOT.join(filter(None, [said(line.title, 100, room=600), amount, policy, _asker(line)]))
     target = Target.of(line.request_id, 1, line.identity)
     spoken = plain(f"Details: {line.title}", blocks.BUTTON)
     return blocks.row(text, blocks.button(DETAILS, "Details", target.value(), spoken=spoken))

@@ -10,8 +10,8 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import GatheringTarget, message_metadata
-from bot.slack.messages.cards import UNCHECKED, Rendered
-from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, YES
+from bot.slack.messages.cards import Rendered
+from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, mention, plain, quoted, safe, said, when
 from orchestration.domain.gathering import GatheringStatus, GatheringView, Purpose, SourceShown
 

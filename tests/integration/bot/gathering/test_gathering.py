@@ -103,7 +103,9 @@ async def assert_on_record(world: GatheringWorld, request_id: str) -> None:
 async def test_only_the_asked_may_answer(world: GatheringWorld) -> None:
     """By the button, by the API with another's token, by a webhook without its key or with another's."""
     started = await world.gather(world.token("ci", "U0RITA", "request"))
-    request_id, address = started["id"], started["answer_uris"]["scanner"]
+    request_id, address = started["id"], await world.scanner_address()
+    # Whoever asks could answer for the system with its address.
+    assert started["answer_uris"] == {}
     await world.gathering(request_id, lambda progress: len(progress.posts) == 3)
     async with world.person("U0ADA") as ada, world.person("U0SAM") as sam:
         message = await asked(ada, "Is 4.2 ready?")
@@ -155,12 +157,27 @@ async def test_only_the_asked_may_answer(world: GatheringWorld) -> None:
     assert [source.name for source in progress.sources if source.answer] == ["legal", "scanner"]
 
 
+async def test_whoever_asks_hands_a_system_its_address_where_nobody_else_asks_it(
+    world: GatheringWorld,
+) -> None:
+    started = await world.gather(world.token("ci"), policy="audit")
+    assert list(started["answer_uris"]) == ["lab"]
+    # As exact as it was sent; what has more places than are kept is refused, and not rounded.
+    refused = await world.scan(started["answer_uris"]["lab"], {"findings": 0.00000009})
+    assert (refused.status, refused.fields) == (422, {"findings"})
+    assert (await world.scan(started["answer_uris"]["lab"], {"findings": 1234567.000009})).status == 202
+    ended = await world.gathering(started["id"], lambda progress: progress.status.ended)
+    assert ended.status is GatheringStatus.COMPLETE
+    assert ended.sources[0].answer is not None
+    assert ended.sources[0].answer.values == {"findings": "1234567.000009"}
+
+
 async def test_silence_is_reminded_then_ends_with_what_is_there(world: GatheringWorld) -> None:
     """Half of it comes; the rest is missing by name, is told so when it comes late, and the callback is sent once."""
     async with receiver() as callback, world.person("U0ADA") as ada, world.person("U0FAY") as fay:
         token = world.token("ci", "U0RITA", "request")
         started = await world.gather(token, callback_url=callback.url, timeout="1d")
-        request_id, address = started["id"], started["answer_uris"]["scanner"]
+        request_id, address = started["id"], await world.scanner_address()
         opened = await asked(ada, "Is 4.2 ready?")
         await ada.click("D0ADA", opened["ts"], ANSWER)
         form = await ada.wait_for_view()

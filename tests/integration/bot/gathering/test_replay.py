@@ -38,7 +38,7 @@ async def say(world: GatheringWorld, request_id: str, actor: str, source: str, r
 async def started(world: GatheringWorld) -> dict[str, str]:
     begun = await world.gather(world.token("ci"))
     await world.gathering(begun["id"], lambda progress: len(progress.posts) == 3)
-    return {"id": begun["id"], "scanner": begun["answer_uris"]["scanner"]}
+    return {"id": begun["id"], "scanner": await world.scanner_address()}
 
 
 async def complete(world: GatheringWorld) -> str:

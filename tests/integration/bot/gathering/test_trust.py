@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
-from durabletask.client import TaskHubGrpcClient
+from durabletask.client import OrchestrationStatus, TaskHubGrpcClient
 
 from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason
@@ -14,6 +15,7 @@ from orchestration.domain.request import Via
 from orchestration.service.answers import HubAnswers
 from orchestration.service.approvals import Actor
 from tests.support.gathering import GatheringWorld
+from tests.support.receiver import Receiver
 
 ADA, FAY = Actor("U0ADA", Via.CHAT), Actor("U0FAY", Via.CHAT)
 
@@ -100,3 +102,39 @@ async def test_nothing_is_lost_when_the_history_is_long(world: GatheringWorld) -
     ended = await world.gathering(request_id, lambda progress: progress.status.ended)
     assert ended.result is not None
     assert ended.result.is_complete
+
+
+LONG = """
+[policies.long]
+kind = "gathering"
+title = "Long"
+channel = "C0GENERAL"
+timeout = "1d"
+fields = [{fields}]
+"""
+
+
+async def test_answers_as_long_as_they_may_be_are_a_result(tmp_path: Path, scanner: Receiver) -> None:
+    """Twenty sources fill in ten fields each. At the end every message is edited, in turns that the hub takes."""
+    fields = ", ".join(f'{{ name = "f{number}" }}' for number in range(10))
+    names = [f"s{number}" for number in range(20)]
+    asked = "".join(f'[policies.long.sources.{name}]\nperson = "U0ADA"\n' for name in names)
+    world = GatheringWorld(tmp_path / "data", scanner)
+    world.write(LONG.format(fields=fields) + asked)
+    async with world:
+        service = world.app.api.gatherings
+        request_id = (await world.gather(world.token("ci"), policy="long"))["id"]
+        before = await world.gathering(request_id, lambda progress: len(progress.posts) == 21)
+        values = {f"f{number}": "\N{GRINNING FACE}" * 500 for number in range(10)}
+        for name in names:
+            ticket = await service.answer(
+                request_id, ADA, name, values, way=AnswerWay.CHAT, nonce=before.nonce
+            )
+            assert (await service.verdict(ticket)).reason is Reason.RECORDED
+        state = await world.client.wait_for_orchestration_completion(request_id, timeout=30)
+        assert state is not None
+        assert state.runtime_status is OrchestrationStatus.COMPLETED, state.failure_details
+        progress = await service.status(request_id)
+        assert progress.result is not None
+        assert progress.result.record
+        assert len(progress.result.sources) == 20

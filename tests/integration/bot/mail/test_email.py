@@ -196,20 +196,37 @@ async def test_without_a_mail_server_an_address_is_refused(tmp_path: Path) -> No
 # ---- how it is sent ------------------------------------------------------------------------------------------
 
 
-def sender(server: MailServer, **changes: str | None) -> SmtpSender:
+def sender(server: MailServer, timeout: float = 10.0, **changes: str | None) -> SmtpSender:
     given = {**server.settings, **{f"COUNTERSIGN_SMTP_{name}": value for name, value in changes.items()}}
     settings = read_mail({name: value for name, value in given.items() if value is not None})
     assert settings is not None
-    return SmtpSender(settings)
+    return SmtpSender(settings, timeout)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit", "none"])
 def test_each_way_of_encryption_delivers(tmp_path: Path, tls: str) -> None:
     with MailServer(tmp_path, tls) as server:
-        changes = {} if tls == "starttls" else {"USER": None, "PASSWORD": None}
+        changes: dict[str, Any] = {} if tls == "starttls" else {"USER": None, "PASSWORD": None}
         sender(server, **changes).send(RITA, "123456", 10, "challenge-x")
         assert server.code_for(RITA) == "123456"
         assert server.messages[0]["Message-ID"] == "<challenge-x@acme.example>"
+
+
+@pytest.mark.parametrize("goodbye", ["250 fine", "421 4.3.2 closing", "502 5.5.1 what?"])
+def test_a_message_that_was_taken_is_sent_whatever_the_goodbye(tmp_path: Path, goodbye: str) -> None:
+    with MailServer(tmp_path) as server:
+        server.goodbye = goodbye
+        sender(server).send(RITA, "123456", 10, "challenge-x")
+        assert len(server.messages) == 1
+
+
+def test_a_server_that_looks_through_a_message_has_more_time_than_for_its_other_answers(
+    tmp_path: Path,
+) -> None:
+    with MailServer(tmp_path) as server:
+        server.looking = 1.0
+        sender(server, timeout=0.5).send(RITA, "123456", 10, "challenge-x")
+        assert len(server.messages) == 1
 
 
 def test_nothing_goes_out_in_the_clear_or_to_whom_the_certificate_does_not_name(tmp_path: Path) -> None:

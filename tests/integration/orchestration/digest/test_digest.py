@@ -19,7 +19,7 @@ from orchestration.digest.workflow import CONTINUE_AS_NEW_AFTER
 from orchestration.domain.commands import Progress
 from orchestration.domain.digests import DigestLine, PostDigestInput
 from orchestration.domain.errors import DeliveryError, TryFailedError, UnknownRequestError
-from orchestration.domain.names import EventName
+from orchestration.domain.names import EventName, OrchestrationName
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import ApprovalRequest, Identity, Status
 from orchestration.reconcile.workflow import ReconcileInput
@@ -349,6 +349,21 @@ async def test_a_line_without_our_seal_is_not_in_the_digest(world: CoreWorld) ->
     await world.eventually(lambda: len(world.board.digests) == 2)
     counted = {one.channel: [each.request_id for each in one.summary.lines] for one in world.board.digests}
     assert counted == {CHANNEL: ["spend-1", "spend-3"], "C0B": ["spend-9"]}
+
+
+async def test_a_request_of_another_program_is_no_request_of_the_person_it_names(world: CoreWorld) -> None:
+    """Another program may ask for an approval, in anybody's name, and a rule may approve it."""
+    request = {"policy": "spend", "title": "Cables", "amount": "20", "requester": "U0RITA"}
+    with TaskHubGrpcClient(host_address=world.connection._address) as stranger:
+        stranger.schedule_new_orchestration(
+            OrchestrationName.APPROVAL, input={"request": request}, instance_id="spend-forged"
+        )
+    await until(world, 1)
+    await world.skip(hours=1)
+    await until(world, 0, sent=1)
+    [posted] = world.board.digests
+    assert [one.asked_without_seal for one in posted.summary.lines] == [True]
+    assert (posted.summary.people, posted.summary.unchecked) == ({}, 1)
 
 
 class BoardThatDies(Board):

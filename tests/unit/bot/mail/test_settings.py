@@ -55,6 +55,10 @@ def test_a_server_that_codes_may_go_to(host: str, tls: str | None, expected: tup
         (given(PASSWORD="p"), "go together"),
         ({**given(), "COUNTERSIGN_SMTP_FROM": "nobody"}, "COUNTERSIGN_SMTP_FROM: 'nobody' is no address"),
         ({**given(), "COUNTERSIGN_SMTP_FROM": "a@b.example\nBcc: c@d.example"}, "is no address"),
+        (
+            given(USER="u", PASSWORD="pässword"),
+            "COUNTERSIGN_SMTP_PASSWORD: has a character that is not ASCII",
+        ),
         (given(CA="/nowhere.pem"), "COUNTERSIGN_SMTP_CA: /nowhere.pem cannot be read"),
     ],
 )

@@ -52,6 +52,7 @@ def test_a_value_is_kept_in_one_form(field: str, given_value: object, kept: str)
         ("risk", "medium", "must be one of: Low, High"),
         ("days", "1,5", "must be a number with a point"),
         ("days", "1e5", "must be a number"),
+        ("days", 0.0000001, "at most 15 digits before it and 6 behind"),
         ("days", float("nan"), "must be a number"),
         ("days", [1], "must be a text, a number, or true or false"),
         ("from", "24.12.2026", "From when: must be a day such as"),

@@ -33,7 +33,7 @@ def read(text: str) -> PolicyBook:
 def test_both_kinds_stand_in_one_file() -> None:
     book = read(policies("gathering"))
     assert list(book.policies) == ["purchase"]
-    assert book.names() == ["poll", "purchase", "readiness"]
+    assert book.names() == ["audit", "poll", "purchase", "readiness"]
     readiness = book.gatherings["readiness"]
     assert readiness.timeout == timedelta(days=2)
     assert readiness.people() == ["U0ADA", "U0FAY"]

@@ -81,3 +81,12 @@ def test_the_owner_reads_why_it_is_not_in_its_channel() -> None:
     assert head.startswith(
         "✗ This is the digest of <#C0PURCHASES>, where it could not be posted: The channel is archived.\n✓ 1 app"
     )
+
+
+def test_nobody_is_said_to_have_asked_whom_another_program_only_names() -> None:
+    forged = line(2, "Chairs", 700).model_copy(update={"asked_without_seal": True})
+    head, first, second = drawn(line(1, "Cables", 80), forged)
+    assert "the largest 700.00 USD by <@U0RITA> (so another program says; nobody checked who asks)" in head
+    assert head.endswith("<@U0RITA> (1), other programs (1; nobody checked in whose name).")
+    assert first.endswith("<@U0RITA> (so another program says; nobody checked who asks)")
+    assert second.endswith("Purchase · <@U0RITA>")
