@@ -131,6 +131,16 @@ async def test_what_the_hub_does_not_take_is_not_owed_and_may_be_tried_again(
     assert (await world.runtime(debt.batch)).name == "owed_answer"
 
 
+async def test_an_answer_that_no_json_can_hold_keeps_nothing_from_the_others(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    """JSON may bring half of a surrogate pair, and a Python string holds it."""
+    with pytest.raises(ValueError, match="surrogates"):
+        await owed.owe(OwedAnswer(person=SAM, words="Half an emoji: \ud83d"), "a bad act")
+    async with asyncio.timeout(10):
+        await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "a good act")
+
+
 async def test_what_was_told_meanwhile_is_not_told_again(
     world: CoreWorld, board: Board, owed: OwedAnswers
 ) -> None:
