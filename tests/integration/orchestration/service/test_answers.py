@@ -132,7 +132,7 @@ async def test_what_the_hub_does_not_take_is_not_owed_and_may_be_tried_again(
 
 
 async def test_an_answer_that_no_json_can_hold_keeps_nothing_from_the_others(
-    world: CoreWorld, board: Board, owed: OwedAnswers
+    owed: OwedAnswers,
 ) -> None:
     """JSON may bring half of a surrogate pair, and a Python string holds it."""
     with pytest.raises(ValueError, match="surrogates"):
