@@ -17,7 +17,7 @@ MOST_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True)
-class _Waiting(Generic[Item, Result]):
+class _Unwritten(Generic[Item, Result]):
     item: Item
     size: int
     written: asyncio.Future[Result]
@@ -43,13 +43,13 @@ class Batches(Generic[Item, Result]):
         self._size = size
         self._most = most
         self._most_bytes = most_bytes
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting: deque[_Unwritten[Item, Result]] = deque()
         self._writing: asyncio.Task[None] | None = None
 
     def put(self, item: Item) -> asyncio.Future[Result]:
         """Returns what the write gives the item. It is written also where nobody waits for that any more."""
         written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, self._size(item), written))
+        self._waiting.append(_Unwritten(item, self._size(item), written))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
         return written
@@ -67,8 +67,8 @@ class Batches(Generic[Item, Result]):
                 if not one.written.done():
                     one.written.set_result(result)
 
-    def _next(self) -> list[_Waiting[Item, Result]]:
-        batch: list[_Waiting[Item, Result]] = []
+    def _next(self) -> list[_Unwritten[Item, Result]]:
+        batch: list[_Unwritten[Item, Result]] = []
         left = self._most_bytes
         while self._waiting and len(batch) < self._most:
             left -= self._waiting[0].size
