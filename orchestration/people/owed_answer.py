@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeAlias
 
-from durabletask.task import OrchestrationContext, Task, when_any
-from pydantic import ValidationError
+from durabletask.task import OrchestrationContext, when_any
+from pydantic import Field, ValidationError
 
 from orchestration.domain.answers import AnswerBatch, AnswersTold, OwedAnswer
 from orchestration.domain.effects import Delivery
@@ -30,6 +30,12 @@ RETRIED_FOR: Final = timedelta(days=1)
 # So long it is told where they acted. The chat system keeps what only one sees for nobody who has left since, so it is
 # told directly after that.
 STILL_THERE: Final = timedelta(minutes=1)
+# So many tries are under way at once: no more than a worker does.
+MOST_AT_ONCE: Final = 16
+# After so many tries, or bytes of what they were given and failed with, the orchestration continues as new. A chat
+# system that is down for a day would fill a history in an hour.
+CONTINUE_AFTER_TRIES: Final = 200
+CONTINUE_AFTER_BYTES: Final = 512 * 1024
 
 
 class TellAnswer(Tell):
@@ -38,28 +44,52 @@ class TellAnswer(Tell):
     activity: Literal["tell_answer"] = "tell_answer"
 
 
-def owed_answer(ctx: OrchestrationContext, given: AnswerBatch) -> Durable[None]:
+_Lanes: TypeAlias = dict[str, Lane[TellAnswer]]
+
+
+class AnswersUntold(AnswerBatch):
+    """Input of `owed_answer`: the batch. A later generation gets since when, and how far each that is left has come."""
+
+    owed_since: datetime | None = None
+    left: dict[int, _Lanes] = Field(default_factory=dict)
+
+
+def owed_answer(ctx: OrchestrationContext, given: AnswersUntold) -> Durable[None]:
     """Waits until all are told by somebody else, and then tries each of the others for a day."""
-    owed_since = clock.now(ctx)
     inbox = Inbox(ctx, EventName.ANSWER_TOLD)
-    waiting = set(range(len(given.answers)))
-    turn = clock.timer(ctx, owed_since + FIRST_TURN)
-    while not turn.is_complete:
-        yield when_any([*inbox.waits(), turn])
-        waiting -= _told(inbox)
-        if not waiting:
-            turn.cancel()
-            return
-    outboxes = {place: _outbox(ctx, given.answers[place], owed_since) for place in sorted(waiting)}
+    owed_since = given.owed_since or clock.now(ctx)
+    left = given.left
+    if given.owed_since is None:
+        left = {place: _lanes() for place in range(len(given.answers))}
+        turn = clock.timer(ctx, owed_since + FIRST_TURN)
+        while not turn.is_complete:
+            yield when_any([*inbox.waits(), turn])
+            for place in _told(inbox):
+                left.pop(place, None)
+            if not left:
+                turn.cancel()
+                return
+    tellings = {
+        place: _Telling(ctx, given.answers[place], owed_since, lanes) for place, lanes in sorted(left.items())
+    }
+    told: set[int] = set()
     while True:
-        for place in _told(inbox):
-            outboxes.pop(place, None)
-        for outbox in outboxes.values():
-            outbox.step()
-        outboxes = {place: outbox for place, outbox in outboxes.items() if outbox.busy()}
-        if not outboxes:
+        told |= _told(inbox)
+        long = _is_long(tellings.values())
+        under_way = sum(one.outbox.running for one in tellings.values())
+        for place, one in tellings.items():
+            under_way -= one.outbox.running
+            one.outbox.step(start=not long and place not in told and under_way < MOST_AT_ONCE)
+            under_way += one.outbox.running
+        left = {place: one.lanes for place, one in tellings.items() if one.goes_on(told=place in told)}
+        if not left:
             return
-        yield when_any([*inbox.waits(), *_under_way(outboxes.values())])
+        if long and not any(one.outbox.running for one in tellings.values()):
+            ctx.continue_as_new(
+                given.model_copy(update={"owed_since": owed_since, "left": left}), save_events=True
+            )
+            return
+        yield when_any([*inbox.waits(), *(task for place in left for task in tellings[place].outbox.waits())])
 
 
 def _told(inbox: Inbox) -> set[int]:
@@ -73,30 +103,39 @@ def _told(inbox: Inbox) -> set[int]:
     return told
 
 
-def _outbox(
-    ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime
-) -> Outbox[TellAnswer, Delivery]:
-    """One for each person, so that what one of them has been told is dropped at once."""
-    telling = _AnswerTelling(ctx, given, owed_since)
-    outbox: Outbox[TellAnswer, Delivery] = Outbox(
-        ctx, lambda: clock.now(ctx), dict[str, Lane[TellAnswer]](), telling, Delivery
-    )
-    outbox.put("tell", TellAnswer(give_up=RETRIED_FOR))
-    return outbox
+def _lanes() -> _Lanes:
+    return {"tell": Lane[TellAnswer](queue=[TellAnswer(give_up=RETRIED_FOR)])}
 
 
-def _under_way(outboxes: Iterable[Outbox[TellAnswer, Delivery]]) -> list[Task[Any]]:
-    return [task for outbox in outboxes for task in outbox.waits()]
+class _Telling(PersonTelling):
+    """Tells one person. Each has an outbox, so that what one of them has been told is dropped at once."""
 
-
-class _AnswerTelling(PersonTelling):
-    def __init__(self, ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime) -> None:
+    def __init__(
+        self, ctx: OrchestrationContext, given: OwedAnswer, owed_since: datetime, lanes: _Lanes
+    ) -> None:
         super().__init__(ctx, given.person)
         self._ctx = ctx
         self._given = given
         self._owed_since = owed_since
+        self.lanes = lanes
+        self.outbox: Outbox[TellAnswer, Delivery] = Outbox(ctx, lambda: clock.now(ctx), lanes, self, Delivery)
+        self.tries = 0
+
+    def goes_on(self, *, told: bool) -> bool:
+        """Whether anything is left to do. A try that is under way is waited for, whoever has `told` the person."""
+        return self.outbox.running or (self.outbox.busy() and not told)
 
     def build(self, item: TellAnswer, attempt: int, *, maybe_done: bool) -> tuple[str, OwedAnswer]:  # noqa: ARG002 - what only they see cannot be looked for
+        self.tries += 1
         left = clock.now(self._ctx) - self._owed_since > STILL_THERE
         place = None if left else self._given.place
         return item.activity, self._given.model_copy(update={"attempt": attempt, "place": place})
+
+
+def _is_long(tellings: Iterable[_Telling]) -> bool:
+    """Whether the history of this generation is."""
+    tries, written = 0, 0
+    for one in tellings:
+        tries += one.tries
+        written += one.outbox.written
+    return tries >= CONTINUE_AFTER_TRIES or written >= CONTINUE_AFTER_BYTES

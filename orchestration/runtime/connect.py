@@ -32,7 +32,9 @@ from orchestration.sealing.client import HistoryInterceptor, SealingInterceptor
 from orchestration.sealing.keys import SealKeys
 from orchestration.sealing.worker import SealingSchedulerWorker, SealingWorker
 
-THREADS: Final = 16
+# The rest of the threads are for turns and operations: they wait for nothing outside, and people wait for them.
+THREADS: Final = 24
+ACTIVITIES: Final = 16
 AUTHENTICATIONS: Final = ("ManagedIdentity", "DefaultAzure", "None")
 HUB_FILE: Final = "hub.db"
 
@@ -149,10 +151,10 @@ class Connection:
     def worker(self) -> SealingWorker:
         """A worker on which nothing is registered yet.
 
-        It takes no more activities than it has threads: those that it had queued, another worker could do at once.
+        It takes fewer activities than it has threads: none is queued, which another worker could do at once.
         """
         concurrency = ConcurrencyOptions(
-            maximum_concurrent_activity_work_items=THREADS,
+            maximum_concurrent_activity_work_items=ACTIVITIES,
             maximum_concurrent_orchestration_work_items=THREADS,
             maximum_thread_pool_workers=THREADS,
         )

@@ -25,7 +25,6 @@ from orchestration.challenge.workflow import sms_challenge
 from orchestration.digest.activities import DigestActivities
 from orchestration.digest.models import DigestInput, DigestProgress
 from orchestration.digest.workflow import channel_digest
-from orchestration.domain.answers import AnswerBatch
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.gathering import Gathered
 from orchestration.domain.names import OrchestrationName
@@ -40,7 +39,7 @@ from orchestration.held_calls.claims import held_call
 from orchestration.people.activities import PeopleActivities
 from orchestration.people.answer_activities import AnswerActivities
 from orchestration.people.delegate_change import delegate_change
-from orchestration.people.owed_answer import owed_answer
+from orchestration.people.owed_answer import AnswersUntold, owed_answer
 from orchestration.people.person import person
 from orchestration.people.worklist import worklist
 from orchestration.reconcile.gathering import ReconcileGatheringInput, reconcile_gathering
@@ -70,7 +69,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
     _add(worker, cast("Orchestrator[FulfilmentInput, FulfilmentProgress | None]", fulfilment))
     _add(worker, cast("Orchestrator[PostIntent, None]", post_intent))
     _add(worker, cast("Orchestrator[DigestInput, DigestProgress | None]", channel_digest))
-    _add(worker, cast("Orchestrator[AnswerBatch, None]", owed_answer))
+    _add(worker, cast("Orchestrator[AnswersUntold, None]", owed_answer))
     worker.add_entity(person, PERSON)
     worker.add_entity(worklist, WORKLIST)
     worker.add_entity(roster, ROSTER)

@@ -77,7 +77,7 @@ class SealingWorker(TaskHubGrpcWorker):
         if name not in self._ours.orchestrations:
             super()._execute_orchestrator(req, stub, completionToken)
             return
-        kept = self._kept.take(req) or self._begin(req.instanceId, name)
+        kept, taken = self._kept.take(req) or self._begin(req.instanceId, name), False
         response = pb.OrchestratorResponse(
             instanceId=req.instanceId,
             completionToken=completionToken,
@@ -104,9 +104,11 @@ class SealingWorker(TaskHubGrpcWorker):
             response.actions.extend(done.actions)
             if done.encoded_custom_status is not None:
                 response.customStatus.value = done.encoded_custom_status
+            taken = True
         self._sealer.turn(response, kept.reader)
-        # Before the hub has the answer: the next turn may come before that call returns.
-        self._kept.put(req.instanceId, kept)
+        if taken:  # else it may have read more than it has run
+            # Before the hub has the answer: the next turn may come before that call returns.
+            self._kept.put(req.instanceId, kept)
         _tell(req.instanceId, stub.CompleteOrchestratorTask, response)
         self.turn_taken(req.instanceId)
 

@@ -61,7 +61,7 @@ class OwedAnswers:
     def __init__(self, client: AsyncTaskHubGrpcClient, precedence: Precedence | None = None) -> None:
         self._client = client
         self._precedence = precedence or Precedence()
-        self._owing = Batches(self._record, lambda owed: len(owed.answer.model_dump_json()))
+        self._owing = Batches(self._record, lambda owed: len(owed.answer.model_dump_json().encode()))
         self._debts: OrderedDict[str, asyncio.Future[Debt]] = OrderedDict()
         self._reports: OrderedDict[str, _Report] = OrderedDict()
 

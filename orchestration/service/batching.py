@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -15,11 +16,19 @@ MOST: Final = 200
 MOST_BYTES: Final = 256 * 1024
 
 
+@dataclass(frozen=True)
+class _Unwritten(Generic[Item, Result]):
+    item: Item
+    size: int
+    written: asyncio.Future[Result]
+
+
 class Batches(Generic[Item, Result]):
     """Writes items by `write`, which is given some of them in the order in which they came and returns what each gets.
 
     One write is under way at a time. What it raises, each of its items gets; those that wait are written all the same.
-    `size` says how many bytes an item takes. An item that is over the limit alone is written alone.
+    `size` says how many bytes an item takes, and raises where it cannot be written: then `put` does, and it keeps
+    nothing from the others. An item that is over the limit alone is written alone.
     """
 
     def __init__(
@@ -34,13 +43,13 @@ class Batches(Generic[Item, Result]):
         self._size = size
         self._most = most
         self._most_bytes = most_bytes
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Unwritten[Item, Result]] = deque()
         self._writing: asyncio.Task[None] | None = None
 
     def put(self, item: Item) -> asyncio.Future[Result]:
         """Returns what the write gives the item. It is written also where nobody waits for that any more."""
         written: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, written))
+        self._waiting.append(_Unwritten(item, self._size(item), written))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
         return written
@@ -48,21 +57,21 @@ class Batches(Generic[Item, Result]):
     async def _write_all(self) -> None:
         while batch := self._next():
             try:
-                results = await self._write([item for item, _ in batch])
+                results = await self._write([one.item for one in batch])
             except Exception as error:  # noqa: BLE001 - each of them is told
-                for _, written in batch:
-                    if not written.done():
-                        written.set_exception(error)
+                for one in batch:
+                    if not one.written.done():
+                        one.written.set_exception(error)
                 continue
-            for (_, written), result in zip(batch, results, strict=True):
-                if not written.done():
-                    written.set_result(result)
+            for one, result in zip(batch, results, strict=True):
+                if not one.written.done():
+                    one.written.set_result(result)
 
-    def _next(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+    def _next(self) -> list[_Unwritten[Item, Result]]:
+        batch: list[_Unwritten[Item, Result]] = []
         left = self._most_bytes
         while self._waiting and len(batch) < self._most:
-            left -= self._size(self._waiting[0][0])
+            left -= self._waiting[0].size
             if batch and left < 0:
                 break
             batch.append(self._waiting.popleft())

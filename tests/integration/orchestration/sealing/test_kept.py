@@ -150,6 +150,17 @@ def test_a_key_that_is_not_held_leaves_the_turn_and_the_next_one_is_replayed(hub
     assert hub.begun == before + 1
 
 
+def test_what_follows_a_turn_that_failed_is_as_its_replay(hub: ComparingHub) -> None:
+    """A hub passes over the failure, and so over the rejection that came with what failed."""
+    start = hub.asked(ME)
+    waiting = hub.play(ME, start)
+    failed = hub.turn(ME, waiting.history(), [vote(hub, start, "U0ADA", choice=Choice.REJECT), start])
+    again = hub.turn(ME, failed.history(), [vote(hub, start, "U0ADA")])
+    assert [turn.done and turn.done.orchestrationStatus for turn in (failed, again)] == [
+        pb.ORCHESTRATION_STATUS_FAILED
+    ] * 2
+
+
 def test_two_deliveries_of_one_turn_do_not_share_what_is_in_memory(hub: ComparingHub) -> None:
     """Where a lease runs out, the same turn is dealt again while the first is under way."""
     start = hub.asked(ME)

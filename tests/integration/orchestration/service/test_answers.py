@@ -10,7 +10,7 @@ import pytest
 from durabletask.client import OrchestrationState
 
 from orchestration.domain.answers import AwaitedCode, AwaitedVerdict, OwedAnswer
-from orchestration.domain.errors import DeliveryError, HubUnavailableError, ThrottledError
+from orchestration.domain.errors import DeliveryError, HubUnavailableError, ThrottledError, TryFailedError
 from orchestration.domain.request import Choice
 from orchestration.service.answers import HubAnswers, OwedAnswers
 from orchestration.service.approvals import ApprovalService, Ticket
@@ -87,6 +87,24 @@ async def test_what_is_told_while_it_is_retried_is_not_told_again(
     assert [words for _, _, words in board.said] == ["untold"]
 
 
+async def test_a_batch_that_is_tried_for_long_outgrows_no_history(
+    world: CoreWorld, board: Board, owed: OwedAnswers
+) -> None:
+    """Each try is in the history, of which a hub sends a worker 4 MB at most."""
+    down = TryFailedError("The chat system is down. " * 800, maybe_done=False)
+    failing = board.problems["tell_privately"] = [down] * 10_000
+    people = [f"U0P{number}" for number in range(20)]
+    debts = await asyncio.gather(*(owed.owe(OwedAnswer(person=one, words="No."), one) for one in people))
+    await world.due_within(seconds=10)
+    await world.skip(seconds=10)
+    await world.hasten(lambda: len(failing) < 10_000 - 240)
+    await owed.settle(debts[7])
+    failing.clear()
+    await world.hasten(lambda: len(board.said) >= len(people) - 1)
+    await world.completed(debts[7].batch)
+    assert sorted(person for person, _, _ in board.said) == sorted({*people} - {people[7]})
+
+
 async def test_what_has_been_told_is_reported_also_when_the_process_ends_at_once(
     world: CoreWorld, board: Board, owed: OwedAnswers
 ) -> None:
@@ -111,6 +129,16 @@ async def test_what_the_hub_does_not_take_is_not_owed_and_may_be_tried_again(
     world.connection.held = None
     debt = await owed.owe(answer, "an act")
     assert (await world.runtime(debt.batch)).name == "owed_answer"
+
+
+async def test_an_answer_that_no_json_can_hold_keeps_nothing_from_the_others(
+    owed: OwedAnswers,
+) -> None:
+    """JSON may bring half of a surrogate pair, and a Python string holds it."""
+    with pytest.raises(ValueError, match="surrogates"):
+        await owed.owe(OwedAnswer(person=SAM, words="Half an emoji: \ud83d"), "a bad act")
+    async with asyncio.timeout(10):
+        await owed.owe(OwedAnswer(person=SAM, words="Nothing changed."), "a good act")
 
 
 async def test_what_was_told_meanwhile_is_not_told_again(
