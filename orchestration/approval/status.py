@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
@@ -68,7 +68,7 @@ def progress_of(state: OrchestrationState) -> Progress:
     A request whose orchestration was cut short has an outcome too, so that nobody waits for one in vain.
     Raises `UnknownRequestError`.
     """
-    progress = _published(state)
+    progress = published_of(state, Progress)
     cut_short = CUT_SHORT.get(state.runtime_status)
     forged = state.runtime_status is OrchestrationStatus.COMPLETED and not (
         progress is not None and progress.status.ended
@@ -116,10 +116,23 @@ class StartNonce(Recorded):
     nonce: str = ""
 
 
-def _published(state: OrchestrationState) -> Progress | None:
-    """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
+class _Published(Protocol):  # what both progresses have
+    @property
+    def nonce(self) -> str:
+        """Which start it is."""
+        ...
+
+
+ProgressT = TypeVar("ProgressT", bound=_Published)
+
+
+def published_of(state: OrchestrationState, kind: type[ProgressT]) -> ProgressT | None:
+    """The custom status, if it is of this start: one under the same ID before it may have asked something else.
+
+    Raises `UnknownRequestError` where it is no `kind`, or the input says no start.
+    """
     try:
-        found = state.get_custom_status(Progress)
+        found = state.get_custom_status(kind)
         start = state.get_input(StartNonce)
     except ValidationError as error:
         raise UnknownRequestError from error

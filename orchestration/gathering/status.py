@@ -9,7 +9,7 @@ from typing import Final
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
-from orchestration.approval.status import NOT_OUR_END, StartNonce, made_at
+from orchestration.approval.status import NOT_OUR_END, made_at, published_of
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.gathering import (
     Gathered,
@@ -56,7 +56,7 @@ def gathering_progress_of(state: OrchestrationState) -> GatheringProgress:
     A gathering whose orchestration was cut short has a result too, so that nobody waits for one in vain. Raises
     `UnknownRequestError`.
     """
-    published = _published(state)
+    published = published_of(state, GatheringProgress)
     stopped, why = STOPPED.get(state.runtime_status), ""
     if state.runtime_status is OrchestrationStatus.COMPLETED and not (published and published.result):
         stopped, why = (
@@ -107,18 +107,6 @@ def _first(state: OrchestrationState) -> GatheringProgress:
             asked_at=made_at(state),
         )
     return projection.progress(GatheringRecord(state.instance_id, given, made_at(state)))
-
-
-def _published(state: OrchestrationState) -> GatheringProgress | None:
-    """The custom status, if it is of this start: one under the same ID before it may have asked something else."""
-    try:
-        found = state.get_custom_status(GatheringProgress)
-        start = state.get_input(StartNonce)
-    except ValidationError as error:
-        raise UnknownRequestError from error
-    if start is None:
-        raise UnknownRequestError
-    return found if found is None or found.nonce == start.nonce else None
 
 
 def input_of(state: OrchestrationState) -> GatheringInput:

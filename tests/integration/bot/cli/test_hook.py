@@ -112,6 +112,7 @@ async def test_a_hook_that_gave_up_or_was_killed_is_joined_by_the_same_call(
     killed.kill()
     assert (await hook_answer(killed)).out == ""
     stopped = await start_hook(api.url, agent, gate, given)
+    # A process in real time, which says nothing until it ends: it may be starting, or waiting by now.
     await asyncio.sleep(0.5)
     stopped.send_signal(signal.SIGTERM)
     ended = await hook_answer(stopped)

@@ -160,7 +160,7 @@ async def test_two_bots_ask_for_one_review(shelf: Shelf, tmp_path: Path) -> None
     watching = asyncio.create_task(second.keep(0.02))
     shelf.put("contract.pdf")
     card = await shelf.card("Review contract.pdf")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # both look at the folder every few hundredths of a second of real time
     assert len(shelf.cards()) == 1
     (shelf.inbox / "contract.pdf").write_bytes(SECOND)
     new = await shelf.card("Review contract.pdf", sha256(SECOND))

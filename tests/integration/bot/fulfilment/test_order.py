@@ -289,12 +289,12 @@ async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    chain.append = full  # type: ignore[method-assign, assignment]
+    chain.append = full  # type: ignore[method-assign, assignment]  # a full disk under this file alone
     assert (await orders.send(request_id, "PaymentReceived", PAID)).body["state"] == "Paid"
     path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
     assert (await orders.call("POST", path, orders.admin)).status == 202
     await orders.card_says(request_id, "Created → *Paid* · Stopped by an operator")
-    chain.append = append  # type: ignore[method-assign]
+    chain.append = append  # type: ignore[method-assign]  # as above
     nonce = (await orders.service.status(request_id)).nonce
 
     def recorded() -> list[tuple[object, ...]]:
