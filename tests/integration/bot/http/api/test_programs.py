@@ -81,6 +81,7 @@ async def test_a_callback_is_signed_and_retried_with_the_same_id(api: ApiWorld) 
         await api.eventually(lambda: len(place.got) == 1)
         for tries in (2, 3):
             await retried(api, partial(came, place, tries), pause=2.0 ** (tries - 2))
+        assert len(place.got) == 3
         asked_with = (await api.service.view(approval["id"])).request.asked_with
         secret = callback_secret(Secrets.load(f"{NEW_SECRET} {OLD_SECRET}", api.data), asked_with)
         ids = set()
@@ -113,7 +114,8 @@ async def test_a_callback_may_be_a_cloud_event_and_its_format_needs_an_address(a
 
 
 def came(place: Receiver, tries: int) -> bool:
-    return len(place.got) == tries
+    """Whether so many tries came. Where the machine is busy, the next one may have come too."""
+    return len(place.got) >= tries
 
 
 async def retried(api: ApiWorld, done: Callable[[], bool], pause: float) -> None:
