@@ -26,6 +26,7 @@ class CountedCalls:
     body: bytes = b'{"ok": true, "user_id": "U0BOT"}'
     status: int = 200
     closes: bool = False
+    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     connections: list[int] = field(default_factory=list)
     seen: list[tuple[str, dict[str, Any], str | None]] = field(default_factory=list)
 
@@ -58,7 +59,12 @@ def serving() -> Iterator[CountedCalls]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), CountingHandler)
+    class ClosingServer(ThreadingHTTPServer):
+        def shutdown_request(self, request: Any) -> None:
+            super().shutdown_request(request)
+            served.closed.release()
+
+    server = ClosingServer(("127.0.0.1", 0), CountingHandler)
     server.daemon_threads = True
     served.url = f"http://127.0.0.1:{server.server_port}/api/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -101,6 +107,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
         slack.closes = True
         for _ in range(3):
             client.auth_test()
+            assert slack.closed.acquire(timeout=10)  # else the next call may meet the close on its way
     assert len(slack.connections) == 3
 
 

@@ -368,7 +368,7 @@ def _start_until_refused(tested_hub: HubUnderTest, acknowledged: list[str]) -> N
 
 def _fill_and_recover(disk: Path) -> None:
     ballast = disk / "ballast"
-    ballast.write_bytes(b"x" * 1_000_000)
+    ballast.write_bytes(b"x" * 2_000_000)  # so much room that each of those can take its turn afterwards
     with Hub(disk / "hub.db") as hub:
         tested_hub = HubUnderTest(hub.address)
         acknowledged: list[str] = []
