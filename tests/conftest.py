@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# How long an example takes is up to the machine, and no test is about that.
+settings.register_profile("unhurried")
+settings.load_profile("unhurried")
 
 # Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
 # number they come first, and the short ones are left to fill up the end.

@@ -51,6 +51,8 @@ class Once:
                 return known.model_copy(update={"unsure": True})
             try:
                 delivery = deliver(act)
+                if delivery.to_do:
+                    attempt.put_off()
                 if attempt.unsure:
                     delivery = delivery.model_copy(update={"unsure": True})
                 with self._lock:

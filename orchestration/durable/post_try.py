@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
@@ -17,7 +18,10 @@ HELD_UP: Final = "This process was held up before it could post."
 
 
 class PostTry:
-    """`unsure` says whether another try may have posted it too. `maybe_done` is what is known of that beforehand."""
+    """`unsure` says whether another try may have posted it too. `maybe_done` is what is known of that beforehand.
+
+    Another try is an earlier one of the same outbox, or the same activity that the hub gave out before.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class PostTry:
         self._intents = intents
         self._activity = (instance_id, task_id, what)
         self._clock = clock or MachineTime()
+        self._asked = False
         self.unsure = maybe_done
 
     def begin(self, is_there: Callable[[], bool]) -> bool:
@@ -40,13 +45,28 @@ class PostTry:
         Raises `TryFailedError` where that cannot be told, or was told too long ago.
         """
         since = self._clock.boot()
-        if not self.unsure:
-            try:
-                self.unsure = self._intents.begun_before(*self._activity)
-            except HubUnavailableError as error:
-                raise TryFailedError(str(error), maybe_done=False) from error
+        self._ask()
         if self.unsure and is_there():
             return False
         if timedelta(microseconds=self._clock.boot() - since) > LONGEST:
             raise TryFailedError(HELD_UP, maybe_done=False)
         return True
+
+    def put_off(self) -> None:
+        """This try ends without an effect, and another activity tries again.
+
+        The hub knows of this activity alone whether it was given out before. What an earlier holder of it may have
+        posted would be forgotten with it, so `unsure` has to say it from here on.
+        """
+        with contextlib.suppress(TryFailedError):  # `unsure` is set
+            self._ask()
+
+    def _ask(self) -> None:
+        if self._asked or self.unsure:
+            return
+        try:
+            self.unsure = self._intents.begun_before(*self._activity)
+        except HubUnavailableError as error:
+            self.unsure = True
+            raise TryFailedError(str(error), maybe_done=True) from error
+        self._asked = True

@@ -309,7 +309,6 @@ def _play(number: int) -> None:
             settings=settings(
                 max_examples=RUNS,
                 stateful_step_count=STEPS,
-                deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
                 print_blob=False,

@@ -17,6 +17,7 @@ import pytest
 from durabletask.client import OrchestrationStatus
 
 from orchestration.domain.cards import Card
+from orchestration.domain.errors import ThrottledError, TryFailedError
 from orchestration.domain.request import ApprovalRequest, CardRef
 from orchestration.hub import Hub, SkippableClock
 from orchestration.replicas.post_intent import PostIntent
@@ -107,6 +108,18 @@ async def test_a_bot_killed_between_the_post_and_its_report(
     hub: Hub, tmp_path: Path, *, silent: bool
 ) -> None:
     board = HaltingBoard(before=False)
+    async with one_dies(hub, tmp_path, board, silent=silent):
+        assert (board.posts, board.lookups) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "in_the_way", [ThrottledError(1.0), TryFailedError("Slack did not answer.", maybe_done=False)], ids=str
+)
+async def test_what_a_killed_bot_posted_is_looked_for_also_where_the_next_one_had_to_put_it_off(
+    hub: Hub, tmp_path: Path, in_the_way: Exception, *, silent: bool
+) -> None:
+    board = HaltingBoard(before=False)
+    board.problems["post_card"] += [None, in_the_way]
     async with one_dies(hub, tmp_path, board, silent=silent):
         assert (board.posts, board.lookups) == (1, 1)
 

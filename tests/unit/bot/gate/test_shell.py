@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.gate.shell import simple_command
@@ -100,7 +100,6 @@ def test_what_may_be_more_than_one_program_has_none(command: str) -> None:
 SHELLISH = st.text(alphabet="ab =;&|<>()$`\"'\\*?[]{}~#!%^-+.\n\t\r,:@/é", min_size=1, max_size=14)
 
 
-@settings(deadline=None)
 @given(SHELLISH)
 def test_the_shell_takes_the_words_just_so(text: str) -> None:
     """Whatever has words is handed by a real shell to the one program, word by word, and does nothing else."""

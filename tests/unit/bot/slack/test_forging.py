@@ -61,7 +61,7 @@ def without_addresses(text: str) -> str:
     return re.sub("<[^>]*>", "", text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXT)
 def test_no_surface_of_slack_takes_it_for_ours(text: str) -> None:
     quote = quoted(text, 500)

@@ -149,7 +149,7 @@ cards = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(card=cards, notify=st.none() | groups.map(lambda group: [group] * 20))
 def test_any_card_is_within_the_limits(card: Card, notify: list[str] | None) -> None:
     rendered = render(card, notify)
@@ -174,7 +174,7 @@ steps = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     card=cards,
     kind=st.sampled_from(Notice),
@@ -198,7 +198,7 @@ def test_any_message_is_within_the_limits(
         assert message.text.count("<") == message.text.count(">") - message.text.count("\n> ")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(step=steps)
 def test_any_line_of_the_thread_is_within_the_limits(step: Step) -> None:
     shown = line(step)
@@ -226,7 +226,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     listed=st.lists(policies, min_size=1, max_size=2, unique_by=lambda policy: policy.key),
     title=texts(150),
@@ -256,7 +256,7 @@ def test_a_form_takes_the_hundred_policies_that_slack_takes_and_the_chosen_one()
     assert form["blocks"][0]["element"]["initial_option"]["value"] == "p149"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(title=texts(150, 1), requester=people, asks=st.booleans())
 def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, asks: bool) -> None:
     progress = Progress(
@@ -282,7 +282,7 @@ def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, ask
     checked_view(json.loads(json.dumps(decision_forms.delegate_form(progress, origin))), "modal")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     card=cards,
     description=texts(10_000),

@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.domain.arguments import MASKED, canonical, digest, gist, masked, visible, written_out
@@ -98,7 +98,6 @@ def test_what_does_not_show_is_written_as_its_code_point(text: str, shown: str) 
     assert visible(text) == shown
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=40), max_size=4))
 def test_the_normaliser_of_requests_changes_nothing_in_it(arguments: dict[str, str]) -> None:
     shown = written_out(arguments)

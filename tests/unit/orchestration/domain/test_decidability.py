@@ -83,7 +83,7 @@ def terms_of(
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(levels, min_size=1, max_size=4),
     escalations,
@@ -107,7 +107,7 @@ def test_a_policy_is_refused_just_where_no_way_is_found(
         assert any(place == at and rejecting == fault.rejecting for place, _, rejecting in wrong)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(levels, min_size=1, max_size=3), escalations, st.sampled_from(PEOPLE), st.booleans())
 def test_a_request_is_refused_just_where_its_requester_is_needed(
     given_levels: list[dict[str, Any]], escalation: dict[str, Any], requester: str, repeat: bool

@@ -104,7 +104,7 @@ def decision(actor: str) -> Decision:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     some,
     quorums,

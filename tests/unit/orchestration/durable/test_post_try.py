@@ -66,8 +66,26 @@ def test_nothing_is_posted_while_the_hub_cannot_say() -> None:
     attempt = a_try(FixedIntents(begun=None))
     with pytest.raises(TryFailedError) as failed:
         attempt.begin(no_look)
-    assert not failed.value.maybe_done
-    assert not attempt.unsure
+    assert failed.value.maybe_done
+    assert attempt.unsure
+
+
+@pytest.mark.parametrize(("begun", "unsure"), [(False, False), (True, True), (None, True)])
+def test_a_try_that_is_put_off_before_it_begins_hands_on_what_an_earlier_holder_may_have_posted(
+    begun: bool | None, unsure: bool
+) -> None:
+    said = FixedIntents(begun)
+    attempt = a_try(said)
+    attempt.put_off()
+    assert (attempt.unsure, len(said.asked)) == (unsure, 1)
+
+
+def test_the_hub_is_asked_once_a_try() -> None:
+    said = FixedIntents(begun=False)
+    attempt = a_try(said)
+    attempt.begin(no_look)
+    attempt.put_off()
+    assert len(said.asked) == 1
 
 
 def test_nothing_is_posted_on_knowledge_that_is_old() -> None:

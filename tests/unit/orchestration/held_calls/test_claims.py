@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.internal.entity_state_shim import StateShim
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.domain.request import HELD_CALL
@@ -58,7 +58,6 @@ def test_what_is_passed_by_cannot_be_claimed_and_what_is_claimed_not_passed_by()
         entity.run("unsealed")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["claim", "pass_by"]), st.integers(0, 6), st.sampled_from("abc"))))
 def test_in_whatever_order_they_come_each_number_has_one_winner_for_good(
     operations: list[tuple[str, int, str]],

@@ -54,7 +54,6 @@ async def test_whatever_is_sent_is_answered_as_documented_and_never_by_a_5xx(
 
         @settings(
             max_examples=EXAMPLES,
-            deadline=None,
             database=None,
             derandomize=not os.environ.get("COUNTERSIGN_PROOF"),
             suppress_health_check=list(HealthCheck),

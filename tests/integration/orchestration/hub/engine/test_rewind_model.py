@@ -70,7 +70,7 @@ def test_rewound_until_nothing_fails_each_activity_has_succeeded_once(ours: HubU
 
     ours.work(walk, activities=(act,))
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
     @given(_GROUPS)
     def rewind_until_done(plan: list[Any]) -> None:
         runs.clear()

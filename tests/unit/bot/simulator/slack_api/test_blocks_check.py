@@ -246,7 +246,7 @@ BLOCK = st.fixed_dictionaries(
 
 @example([{"type": "divider", "element": {"type": [], "action_id": ""}}])
 @given(st.lists(BLOCK, max_size=3) | JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_sent_is_refused_in_words_or_taken(blocks: Any) -> None:
     """A mistake of the app must be answered with a reason and never break the simulator."""
     if blocks is not None and not check_blocks(blocks):

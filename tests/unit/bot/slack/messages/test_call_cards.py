@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.simulator.slack_api.blocks_check import check_blocks
@@ -66,7 +66,6 @@ def test_what_does_not_fit_is_read_before_it_is_approved(description: str) -> No
     assert description.startswith(code.removesuffix("\n…"))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab\n", max_size=60), st.integers(2, 9))
 def test_the_pieces_for_details_leave_nothing_out(text: str, limit: int) -> None:
     pieces = list(code_pieces(text, limit))
