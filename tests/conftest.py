@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
+# Starting a demo, a bot or a browser takes longer than most tests, so those who share one stay together. By their
 # number they come first, and the short ones are left to fill up the end.
-_TOGETHER: Final = re.compile(r"tests/e2e/(browser/|demo/\w+\.py)")
+_TOGETHER: Final = re.compile(r"tests/e2e/(browser/|killed/|demo/\w+\.py)")
 
 
 class _Sharing(LoadScopeScheduling):

@@ -28,18 +28,15 @@ PATIENCE_S: Final = 30.0
 TRIED_AGAIN: Final = timedelta(minutes=6)  # what is put off comes within so much of durable time
 
 
-class LastWords:
-    """Passes calls on to `target`. The bot is dead before it has the answer to the call that `fatal` is true of.
+class Wire:
+    """Passes calls on to `target`. The answer to the call that was to be `held` never comes: see `hold`."""
 
-    `fatal` gets the path and the body as text; it is asked until it was true once.
-    """
-
-    def __init__(self, bot: BotProcess) -> None:
-        self._bot = bot
+    def __init__(self) -> None:
         self.target = ""
         self.url = ""
-        self.fatal: Callable[[str, str], bool] | None = None
-        self.struck = asyncio.Event()
+        self.held = asyncio.Event()
+        self._wanted: tuple[str, ...] | None = None
+        self._free = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
@@ -47,13 +44,20 @@ class LastWords:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.let_go()
         await self._runner.cleanup()
         await self._http.close()
 
-    def strike_at(self, path: str, *words: str) -> None:
-        """The next call at such a path with these words in it is the last one that the bot makes."""
-        self.struck.clear()
-        self.fatal = lambda at, said: path in at and all(word in said for word in words)
+    def hold(self, *words: str) -> None:
+        """The next call with these words in its path or body takes effect, and its answer is kept back."""
+        self._wanted = words
+        self.held.clear()
+        self._free.clear()
+
+    def let_go(self) -> None:
+        """Nobody waits for that answer any more."""
+        self._wanted = None
+        self._free.set()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -65,12 +69,14 @@ class LastWords:
                 headers=passed_on(request.headers),
             ) as found:
                 answer = await answered(found)
-            if self.fatal is not None and self.fatal(request.path, unquote_plus(body.decode())):
-                self.fatal = None
-                await self._bot.kill()
-                self.struck.set()
         except ConnectionResetError:
             raise web.HTTPBadGateway from None  # who called was killed
+        said = request.path + unquote_plus(body.decode())
+        if self._wanted is not None and all(word in said for word in self._wanted):
+            self._wanted = None
+            self.held.set()
+            await self._free.wait()
+            raise web.HTTPBadGateway
         return answer
 
 
@@ -88,13 +94,13 @@ class KilledBot:
         self.data.mkdir(mode=0o700)
         (place / "policies.toml").write_text(policies)
         self.log = place / "log"
-        self.process = BotProcess(self.data, place / "policies.toml", self.log, mail.settings)
+        self.process = BotProcess(
+            self.data, place / "policies.toml", self.log, mail.settings | {"COUNTERSIGN_SMS_COUNTRIES": "US"}
+        )
         self._tokens = TokenFile(self.data / TOKENS)
         self._numbers = itertools.count(1)
         self._ahead = timedelta(0)
-        self.workspace = Workspace.open(
-            None, now=lambda: (datetime.now(UTC) + self._ahead).timestamp()
-        )
+        self.workspace = Workspace.open(None, now=self._now)
         self.simulator = Simulator(
             self.workspace,
             bot_token=BOT_TOKEN,
@@ -109,7 +115,7 @@ class KilledBot:
                 inbound_url=f"{self.process.public_url}/twilio/sms",
             ),
         )
-        self.slack, self.sms = LastWords(self.process), LastWords(self.process)
+        self.slack, self.sms = Wire(), Wire()
         self._people: dict[str, Person] = {}
 
     async def __aenter__(self) -> Self:
@@ -118,8 +124,8 @@ class KilledBot:
         await self.slack.__aenter__()
         await self.sms.__aenter__()
         through = [
-            url.replace(self.simulator.url, relay.url)
-            for url, relay in ((self.simulator.api_url, self.slack), (self.simulator.sms_api_url, self.sms))
+            url.replace(self.simulator.url, wire.url)
+            for url, wire in ((self.simulator.api_url, self.slack), (self.simulator.sms_api_url, self.sms))
         ]
         self.process.reach(*through)
         self.http = aiohttp.ClientSession()
@@ -136,15 +142,21 @@ class KilledBot:
         await self.simulator.stop()
         self.workspace.close()
 
-    async def killed(self) -> None:
-        """SIGKILL, now; and another process goes on."""
+    async def kill(self) -> None:
+        """SIGKILL, now. Whoever had not answered it yet has nobody to answer any more; then another process goes on."""
         await self.process.kill()
+        self.slack.let_go()
+        self.sms.let_go()
+        self.system.free.set()
+        self.mail.free.set()
         await self.process.start()
 
     # ---- who uses it -----------------------------------------------------------------------------------------
 
     def person(self, user: str) -> Person:
-        return self._people.setdefault(user, Person(self.simulator.url, user))
+        if user not in self._people:
+            self._people[user] = Person(self.simulator.url, user)
+        return self._people[user]
 
     def token(self, owner: str, *scopes: str) -> str:
         return self._tokens.create(f"program-{next(self._numbers)}", owner, scopes, 100_000)
@@ -178,7 +190,7 @@ class KilledBot:
 
     async def shown(self, token: str, request_id: str) -> dict[str, Any]:
         """What the API says of the request."""
-        found: dict[str, Any] = (await self.call("GET", f"/api/approvals/{request_id}", token)).body
+        found: dict[str, Any] = (await self.insist("GET", f"/api/approvals/{request_id}", token)).body
         return found
 
     async def decide(self, token: str, request_id: str, **more: Any) -> ApiAnswer:
@@ -216,6 +228,9 @@ class KilledBot:
         return [read(line) for line in self.workspace.messages.in_thread(card.channel, card.ts)[1:]]
 
     # ---- time ------------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return (datetime.now(UTC) + self._ahead).timestamp()
 
     async def skip(self, by: timedelta) -> None:
         """Skips durable time; the workspace's goes along."""
