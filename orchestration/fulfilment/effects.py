@@ -11,12 +11,13 @@ from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
 from orchestration.approval.outbox_items import EditCard, PostReply, RemoveCopies, SendMessage
-from orchestration.approval.posts import COPIES_AFTER, MESSAGES_RETRIED_FOR
+from orchestration.approval.posts import MESSAGES_RETRIED_FOR
 from orchestration.domain.cards import Notice, Step, StepKind
 from orchestration.domain.effects import Delivery, StepCause
 from orchestration.domain.fulfilment import FulfilmentState
 from orchestration.domain.request import ActionState, CardRef
 from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
 from orchestration.fulfilment import activity_inputs
 from orchestration.fulfilment.activity_inputs import FulfilmentInputs
 from orchestration.fulfilment.models import (

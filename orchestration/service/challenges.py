@@ -118,9 +118,7 @@ class ChallengeService:
     async def _start(
         self, target: ChallengeTarget, token: str, owner: str, lifetime: timedelta, key: str | None
     ) -> str:
-        asker = Asker(
-            token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all
-        )
+        asker = Asker(token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all)
         if key is None:
             challenge_id = _id(secrets.token_bytes(8))
             await self._begin(challenge_id, target, asker, lifetime)
