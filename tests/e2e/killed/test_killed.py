@@ -156,12 +156,12 @@ async def test_an_action_under_way_is_done_again_with_the_same_key(run: Run) -> 
     await run.bot.eventually(lambda: "/shipped" in run.bot.system.paths)
     found = keys(run.bot, "/orders", "/paid", "/shipped")
     assert [len(one) for one in found.values()] == [1, 1, 1]
-    assert run.bot.system.paths.count("/orders") == 2
+    assert run.bot.system.paths.count("/orders") >= 2
 
 
 async def test_an_expense_is_asked_once_decided_once_and_paid_once(run: Run) -> None:
     bot, request_id = run.bot, run.expense.request_id
-    await bot.eventually(lambda: bot.system.paths.count("/payments") == 2)
+    await bot.eventually(lambda: bot.system.paths.count("/payments") >= 2)
     assert len(keys(bot, "/payments")["/payments"]) == 1
     found = await run.expense.found()
     assert (found["status"], [level["name"] for level in found["levels"]]) == (
