@@ -43,11 +43,11 @@ def policy() -> str:
     states = ""
     for name, following, text in zip(STATES, names[1:], TEXTS, strict=True):
         when = f'[{{ field = "said", equals = {json.dumps(text, ensure_ascii=False)} }}]'
-        states += f'''
+        states += f"""
 [[policies.order.fulfilment.states]]
 name = "{name}"
 events = [{{ name = "end", to = "{following}", when = {when} }}]
-'''
+"""
     before, _, _ = (POLICIES / "order.toml").read_text().partition("[policies.order.fulfilment]")
     last = '[[policies.order.fulfilment.states]]\nname = "Completed"\nfinal = "completed"\n'
     return f"{before}[policies.order.fulfilment]\n{states}{last}"
