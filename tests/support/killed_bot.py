@@ -25,7 +25,9 @@ from tests.support.receiver import Receiver
 from tests.support.world import read
 
 PATIENCE_S: Final = 30.0
-TRIED_AGAIN: Final = timedelta(seconds=25)  # what is put off comes within so much of durable time, and no code ends
+TRIED_AGAIN: Final = timedelta(
+    seconds=25
+)  # what is put off comes within so much of durable time, and no code ends
 
 
 class Wire:
