@@ -98,6 +98,10 @@ class Notifier(Protocol):
         """Whether that very digest has been posted already; False also when there is no way to look."""
         ...
 
+    def remove_digest_copies(self, digest: PostDigestInput) -> None:
+        """Leave one copy of a digest that may stand twice. Where there is no way to look, that is no error."""
+        ...
+
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
         """Say the words to the person alone: in the channel `place`, or directly where that cannot be."""
         ...

@@ -13,12 +13,12 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes is up to the machine, and no test is about that.
-settings.register_profile("unhurried")
+settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-# Starting a demo, or a browser, takes longer than most tests, so those who share one stay together. By their
+# Starting a demo, a bot or a browser takes longer than most tests, so those who share one stay together. By their
 # number they come first, and the short ones are left to fill up the end.
-_TOGETHER: Final = re.compile(r"tests/e2e/(browser/|demo/\w+\.py)")
+_TOGETHER: Final = re.compile(r"tests/e2e/(browser/|killed/|demo/\w+\.py)")
 
 
 class _Sharing(LoadScopeScheduling):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from orchestration.domain.fulfilment import Fulfilment, FulfilmentState, Transition
 
-INDENT = "    "
+INDENT: Final = "    "
+# Punctuation that Mermaid takes as it stands, wherever it stands in a label.
+PLAIN: Final = " -_.,()[]/"
+DIRECTION: Final = re.compile(r"(direction) ", re.IGNORECASE)
 
 
 def state_diagram(fulfilment: Fulfilment) -> str:
     """Its text, without a last line end. GitHub, GitLab and mermaid.live draw it."""
     ids = {state.name: f"s{number}" for number, state in enumerate(fulfilment.states)}
-    lines = [f'state "{state.name}" as {ids[state.name]}' for state in fulfilment.states]
+    lines = [f'state "{_escaped(state.name)}" as {ids[state.name]}' for state in fulfilment.states]
     lines.append(f"[*] --> {ids[fulfilment.first.name]}: approved")
     for state in fulfilment.states:
         lines += [f"{ids[state.name]} --> {ids[to]}: {label}" for to, label in _exits(state)]
@@ -31,7 +36,17 @@ def _exits(state: FulfilmentState) -> Iterator[tuple[str, str]]:
 
 
 def _label(transition: Transition) -> str:
-    """A colon, a semicolon or a hash would end it."""
     conditions = " and ".join(guard.words() for guard in transition.when)
-    shown = "".join(letter if letter.isprintable() and letter not in ':;#"' else " " for letter in conditions)
-    return f"{transition.name} [{shown}]" if shown else transition.name
+    return f"{transition.name} [{_escaped(conditions)}]" if conditions else transition.name
+
+
+def _escaped(text: str) -> str:
+    """As Mermaid shows it again: what could end a label, or be markup in it, by its entity code. One line.
+
+    Mermaid takes `direction LR` for a statement of its own wherever it stands in a line.
+    """
+    printable = (one if one.isprintable() else " " for one in text)
+    shown = "".join(
+        one if one.isalnum() or one in PLAIN or not one.isascii() else f"#{ord(one)};" for one in printable
+    )
+    return DIRECTION.sub(r"\1#32;", shown)

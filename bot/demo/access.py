@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
@@ -33,6 +34,14 @@ class ApiRefusedError(CountersignError):
 
 class ApiUnreachableError(CountersignError):
     """The bot does not answer; it may be stopped."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The bot's API as the scenarios' programs use it: with the token of Sam's agent, and with that of an operator."""
+
+    agent: BotApi
+    operator: BotApi
 
 
 def held_token(place: Path, bot_data: Path, name: str, owner: str, scopes: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,10 +33,17 @@ SIGNING_SECRET: Final = secrets.token_hex(16)
 class BotProcess:
     """Runs the real bot, with its data in `data_dir`, against the servers that `reach` sets.
 
-    Its log is appended to the file `log`; without one it goes where the supervisor's log goes.
+    Its log is appended to the file `log`; without one it goes where the supervisor's log goes. `settings` are more
+    variables of its environment.
     """
 
-    def __init__(self, data_dir: Path, policies: Path, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        policies: Path,
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._data_dir = data_dir
         self._log = log
         self._port = _free_port()
@@ -56,6 +64,7 @@ class BotProcess:
             "TWILIO_ACCOUNT_SID": SMS_ACCOUNT,
             "TWILIO_AUTH_TOKEN": SMS_TOKEN,
             "TWILIO_FROM": SMS_NUMBER,
+            **(settings or {}),
         }
         self._process: Process | None = None
         self._was_ready = False

@@ -82,7 +82,7 @@ async def play(scenarios: Sequence[Scenario], running: RunningDemo, log: Path, b
     told = _Narration(scenarios)
     try:
         for scenario in scenarios:
-            async with Player.of(scenario, running.url, running.agent, budget) as player:
+            async with Player.of(scenario, running.url, running.programs, budget) as player:
                 await _tell(player, told)
     except StepFailedError as failed:
         told.failed(failed, log)

@@ -9,18 +9,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from bot.demo.access import BotApi, held_token
+from bot.demo.access import BotApi, Programs, held_token
 from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
 from bot.demo.manifest import APP
 from bot.demo.orders import OrderSystem
 from bot.demo.scenarios.guide import ScenarioGuide
 from bot.demo.stories import ApiStories
-from bot.security.tokens import READ, REQUEST
+from bot.security.tokens import ADMIN, READ, REQUEST
 from bot.simulator import Change, Simulator, SimulatorError, SmsAccount, Workspace
 from bot.terminal import say, stop_signal
 from orchestration.domain.errors import CountersignError
 
-PHONES: Final = Path(__file__).with_name("phones.toml")
+# What the demo adds to the shipped policies.
+MORE_POLICIES: Final = tuple(Path(__file__).with_name(name) for name in ("phones.toml", "flows.toml"))
 APP_TOKEN: Final = "xapp-demo"  # noqa: S105 - the simulator's, made up
 POLICIES: Final = Path(__file__).parents[1] / "policies.toml"
 PLACEHOLDER: Final = "https://erp.example"  # the system that the shipped policies name
@@ -31,13 +32,16 @@ SCOPES: Final = (READ, REQUEST)
 # The scenarios' agent belongs to Sam, and may only ask.
 AGENT: Final = "agent"
 AGENT_OF: Final = "U0SAM"
+# The operator's makes the addresses at which other systems report.
+OPERATOR: Final = "operator"
+OPERATOR_OF: Final = "U0DIRK"
 
 BANNER: Final = """
   Countersign is running against a small workspace of its own. Open
 
       {url}/#channel=C0PURCHASES
 
-  Press Guided for five short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
+  Press Guided for seven short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
   /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
   On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.
@@ -70,10 +74,10 @@ def made(place: Path) -> Path:
 
 @dataclass(frozen=True)
 class RunningDemo:
-    """A running demo: the page's URL, and the bot's API with the token of Sam's agent."""
+    """A running demo: the page's URL, and the programs that act in its scenarios."""
 
     url: str
-    agent: BotApi
+    programs: Programs
 
 
 @asynccontextmanager
@@ -91,10 +95,17 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
         raise CountersignError(str(error)) from error
     bot = BotProcess(place / "bot", place / POLICIES.name, log)
     api = BotApi(bot.public_url, secret)
-    agent = BotApi(bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,)))
+    programs = Programs(
+        agent=BotApi(
+            bot.public_url, held_token(place / "tokens", place / "bot", AGENT, AGENT_OF, (REQUEST,))
+        ),
+        operator=BotApi(
+            bot.public_url, held_token(place / "tokens", place / "bot", OPERATOR, OPERATOR_OF, (ADMIN,))
+        ),
+    )
     orders = OrderSystem(place / "orders.json")
     guide = ScenarioGuide(
-        lambda: simulator.url, agent, api, lambda: workspace.changes.publish(Change("guide"))
+        lambda: simulator.url, programs, api, lambda: workspace.changes.publish(Change("guide"))
     )
     simulator = Simulator(
         workspace,
@@ -113,7 +124,8 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
     async with AsyncExitStack() as closing:
         closing.callback(workspace.close)
         await closing.enter_async_context(api)
-        await closing.enter_async_context(agent)
+        await closing.enter_async_context(programs.agent)
+        await closing.enter_async_context(programs.operator)
         await closing.enter_async_context(orders.served())
         (place / POLICIES.name).write_text(_policies(orders.url))
         try:
@@ -128,12 +140,13 @@ async def demo(place: Path, port: int, log: Path | None = None) -> AsyncIterator
         closing.push_async_callback(bot.stop)
         await bot.start()
         clock.set(await bot.now())
-        yield RunningDemo(simulator.url, agent)
+        yield RunningDemo(simulator.url, programs)
 
 
 def _policies(orders_url: str) -> str:
-    """The shipped policies with the address of the demo's order system, and those that need the demo's phones."""
-    return POLICIES.read_text().replace(PLACEHOLDER, orders_url) + PHONES.read_text()
+    """The shipped policies and the demo's own, with the address of the demo's order system."""
+    text = "".join(file.read_text() for file in (POLICIES, *MORE_POLICIES))
+    return text.replace(PLACEHOLDER, orders_url)
 
 
 class _WorkspaceClock:

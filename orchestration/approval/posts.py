@@ -30,12 +30,11 @@ from orchestration.domain.documents import has_preview, reviewed
 from orchestration.domain.effects import Delivery
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
 
 MESSAGES_RETRIED_FOR: Final = timedelta(days=1)
 # Nothing of what was approved is to be left undone because a hub was away.
 HAND_OVER_RETRIED_FOR: Final = timedelta(days=366)
-# A call to a chat system ends after ten seconds on our side. On the other side it may end a little later.
-COPIES_AFTER: Final = timedelta(seconds=20)
 
 
 class Posts:

@@ -75,6 +75,10 @@ class Codes:
         """The key of a number's `phone` entity: 32 hex digits that say nothing of the number."""
         return _mac(self.secrets[-1], "number", number).hex()[:32]
 
+    def of_key(self, token: str, key: str) -> list[bytes]:
+        """What an idempotency key of that API token comes to under each secret, the present one first: 32 bytes."""
+        return [_mac(secret, "idempotency key", token, key) for secret in self.secrets]
+
     def encrypt(self, number: str, context: str) -> str:
         """The number, readable to us alone and only in this context (such as the challenge's ID)."""
         nonce = _mac(self.secrets[0], "nonce", context, number)[:_NONCE]

@@ -37,3 +37,12 @@ class DigestActivities:
             return Delivery()
 
         return self._once.run(("digest", given.place, given.digest_id), attempt, post)
+
+    def remove_digest_copies(self, _: ActivityContext, given: PostDigestInput) -> Delivery:
+        """Leaves one copy of a summary that may have been posted twice."""
+
+        def remove() -> Delivery:
+            self._notifier.remove_digest_copies(given)
+            return Delivery()
+
+        return deliver(remove)

@@ -15,12 +15,16 @@ EVERY: Final = timedelta(hours=1)
 
 
 class SendDigest(OutboxItem):
-    """Post a summary to the channel or, where that is impossible, to the owner of a policy that is in it."""
+    """Post a summary to the channel or, where that is impossible, to the owner of a policy that is in it.
+
+    With `copies` it was posted, maybe more than once: one stays.
+    """
 
     number: int
     place: str
     summary: DigestSummary
     problem: str = ""
+    copies: bool = False
 
 
 class DigestState(BaseModel):
@@ -34,14 +38,17 @@ class DigestState(BaseModel):
     )
     closing: bool = Field(default=False, description="Whether it ends, unless a line comes just now")
     sent: int = Field(default=0, description="How many digests were put on their way")
-    seen: list[str] = Field(default_factory=list, description="The newest lines, by their keys; newest last")
+    seen: list[str] = Field(
+        default_factory=list, description="The newest lines of the channel, by their keys; newest last"
+    )
     lanes: dict[str, Lane[SendDigest]] = Field(default_factory=dict)
 
 
 class DigestInput(Recorded):
-    """The input of `channel_digest`. A listener begins without a `state`."""
+    """The input of `channel_digest`. A listener begins with what the one before it has `seen`, without a `state`."""
 
     channel: str
+    seen: list[str] = Field(default_factory=list)
     state: DigestState | None = None
 
 
@@ -55,3 +62,7 @@ class DigestProgress(Recorded):
     sending: bool = Field(default=False, description="Whether a message is on its way, or tried again")
     closing: bool = False
     sent: int = 0
+    seen: list[str] = Field(
+        default_factory=list,
+        description="At the end alone: the newest lines, for the listener that comes next",
+    )

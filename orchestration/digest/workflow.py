@@ -22,11 +22,13 @@ from orchestration.durable import clock
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
 from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
 
 log = logging.getLogger(__name__)
 
 TIMER: Final = "timer"
 LANE: Final = "post"
+COPIES: Final = "copies"
 # After so many things that happened the orchestration continues as new.
 CONTINUE_AS_NEW_AFTER: Final = 100
 # A line that comes once more within so many others is counted once. Senders try again within minutes.
@@ -46,7 +48,7 @@ def channel_digest(ctx: OrchestrationContext, given: DigestInput) -> Durable[Dig
         if (arrived := run.inbox.take()) is not None:
             run.handle(*arrived)
         elif run.over():
-            return run.progress()
+            return run.end()
         elif run.is_long():
             ctx.continue_as_new(run.carried(), save_events=True)
             return None
@@ -62,7 +64,7 @@ class _DigestRun:
         self._given = given
         self._log = ctx.create_replay_safe_logger(log)
         self._happened = 0
-        self._state = given.state.model_copy(deep=True) if given.state else DigestState()
+        self._state = given.state.model_copy(deep=True) if given.state else DigestState(seen=given.seen)
         self.inbox = Inbox(ctx, EventName.DIGEST_LINE, EventName.DIGEST_STOP)
         self._outbox: Outbox[SendDigest, Delivery] = Outbox(ctx, self._now, self._state.lanes, self, Delivery)
 
@@ -75,7 +77,11 @@ class _DigestRun:
 
     def carried(self) -> DigestInput:
         """The input of the next generation."""
-        return self._given.model_copy(update={"state": self._state})
+        return self._given.model_copy(update={"state": self._state, "seen": []})
+
+    def end(self) -> DigestProgress:
+        """How it stood, and what the next listener has to know: a line may still be sent again to that one."""
+        return self.progress().model_copy(update={"seen": self._state.seen})
 
     def progress(self) -> DigestProgress:
         """What others may see."""
@@ -85,7 +91,7 @@ class _DigestRun:
             held=state.held.count if state.held else 0,
             since=state.held.since if state.held else None,
             due_at=state.due_at if state.held else None,
-            sending=self._outbox.busy(),
+            sending=self._is_sending(),
             closing=state.closing,
             sent=state.sent,
         )
@@ -95,7 +101,7 @@ class _DigestRun:
     def step(self) -> None:
         """Moves what is to be posted along, and publishes how it stands."""
         self._outbox.step(start=not self._long())
-        if self._state.closing and self._state.held is not None and not self._outbox.busy():
+        if self._state.closing and self._state.held is not None and not self._is_sending():
             self._flush()
             self._outbox.step(start=not self._long())
         self._ctx.set_custom_status(self.progress())
@@ -151,7 +157,7 @@ class _DigestRun:
         """What is held is posted. An hour that has brought nothing is the last one."""
         if self._state.closing:
             return
-        if self._state.held is None and not self._outbox.busy():
+        if self._state.held is None and not self._is_sending():
             self._close()
             return
         self._flush()
@@ -164,13 +170,17 @@ class _DigestRun:
     def _flush(self) -> None:
         """Puts what is held on its way. What comes while an earlier message is still tried is held on."""
         state = self._state
-        if state.held is not None and not self._outbox.busy():
+        if state.held is not None and not self._is_sending():
             state.sent += 1
             item = SendDigest(
                 number=state.sent, place=self._given.channel, summary=state.held, give_up=RETRIED_FOR
             )
             state.held = None
             self._outbox.put(LANE, item)
+
+    def _is_sending(self) -> bool:
+        """Whether a message is on its way, or tried again."""
+        return LANE in self._state.lanes
 
     def _wait_until(self, moment: datetime) -> None:
         self._state.due_at = moment
@@ -180,7 +190,7 @@ class _DigestRun:
 
     def build(self, item: SendDigest, attempt: int, *, maybe_done: bool) -> tuple[str, PostDigestInput]:
         """The activity and its input. The ID names the start of this listener, for it may end and begin anew."""
-        return "post_digest", PostDigestInput(
+        return "remove_digest_copies" if item.copies else "post_digest", PostDigestInput(
             digest_id=f"{self._ctx.instance_id}:{item.summary.since.isoformat()}:{item.number}",
             channel=self._given.channel,
             place=item.place,
@@ -191,13 +201,20 @@ class _DigestRun:
         )
 
     def done(self, item: SendDigest, result: Delivery) -> None:
-        """It is posted. What was held on while it was tried is posted at its hour."""
+        """It is posted. What was held on while it was tried is posted at its hour.
+
+        Where another try may have posted it too, that is looked for again: it may not have been there yet.
+        """
+        if result.unsure and not item.copies:
+            copies = item.model_copy(update={"copies": True, "give_up": RETRIED_FOR})
+            self._outbox.put(f"{COPIES}:{item.number}:{item.place}", copies, after=COPIES_AFTER)
 
     def put_off(self, item: SendDigest, attempt: int, problem: str, pause: timedelta) -> None:
         """It is tried again later."""
         self._log.info(
-            "%s: post_digest %d, try %d: %s; the next in %g s",
+            "%s: %s %d, try %d: %s; the next in %g s",
             self._ctx.instance_id,
+            COPIES if item.copies else LANE,
             item.number,
             attempt,
             problem,
@@ -209,6 +226,9 @@ class _DigestRun:
 
     def failed(self, item: SendDigest, problem: str) -> None:
         """It cannot be posted in the channel: the owner of a policy gets it, with the reason."""
+        if item.copies:
+            self._log.warning("%s: copies of %d: %s", self._ctx.instance_id, item.number, problem)
+            return
         owner = item.summary.owner
         self._log.error("%s: post_digest %d was given up: %s", self._ctx.instance_id, item.number, problem)
         if owner is not None and not item.problem:

@@ -14,6 +14,8 @@ from orchestration.ports import Intents
 # What is known here is old after so long: another process may have been given the same meanwhile, and has looked and
 # posted. Less than `COPIES_AFTER`, when the copies of such a post are looked for.
 LONGEST: Final = timedelta(seconds=10)
+# A call to a chat system ends after ten seconds on our side. On the other side it may end a little later.
+COPIES_AFTER: Final = timedelta(seconds=20)
 HELD_UP: Final = "This process was held up before it could post."
 
 

@@ -41,6 +41,11 @@ class FulfilmentInputs:
         self.given = given
         self.record = record
 
+    @property
+    def whole_id(self) -> str:
+        """The fulfilment's ID, also in the instance that says that it was stopped: whatever goes out is the same."""
+        return fulfilment_id(self.given.request_id, self.given.card.nonce)
+
     # ---- what is true now --------------------------------------------------------------------------------
 
     def step(self, number: int) -> FulfilmentStep | None:
@@ -139,8 +144,7 @@ class FulfilmentInputs:
         return RecordStepInput(
             request_id=self.given.request_id,
             nonce=self.given.card.nonce,
-            # Also from the instance that says that it was stopped: a step is the same from both.
-            fulfilment=fulfilment_id(self.given.request_id, self.given.card.nonce),
+            fulfilment=self.whole_id,
             number=number,
             cause=step.cause,
             state=step.state,
@@ -174,7 +178,7 @@ class FulfilmentInputs:
             post=action.post,
             format=action.format or EventFormat.STANDARD,
             activity=action.activity,
-            key=f"{self.instance_id}:{item.step}:{item.index}",
+            key=f"{self.whole_id}:{item.step}:{item.index}",
             event=self._event(step),
             attempt=attempt,
         )
@@ -182,7 +186,7 @@ class FulfilmentInputs:
     def _event(self, step: FulfilmentStep) -> dict[str, Any]:
         """A step as other systems get it; the same over all tries."""
         entered = {
-            "id": self.instance_id,
+            "id": self.whole_id,
             "step": step.number,
             "state": step.state,
             "previous": step.previous,

@@ -11,12 +11,13 @@ from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
 from orchestration.approval.outbox_items import EditCard, PostReply, RemoveCopies, SendMessage
-from orchestration.approval.posts import COPIES_AFTER, MESSAGES_RETRIED_FOR
+from orchestration.approval.posts import MESSAGES_RETRIED_FOR
 from orchestration.domain.cards import Notice, Step, StepKind
 from orchestration.domain.effects import Delivery, StepCause
 from orchestration.domain.fulfilment import FulfilmentState
 from orchestration.domain.request import ActionState, CardRef
 from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
 from orchestration.fulfilment import activity_inputs
 from orchestration.fulfilment.activity_inputs import FulfilmentInputs
 from orchestration.fulfilment.models import (
@@ -50,7 +51,7 @@ class FulfilmentEffects:
         *,
         cut_short: bool,
     ) -> None:
-        """`cut_short`: another instance was, and this one says so. No action is begun any more."""
+        """`cut_short`: another instance was, before its end, and this one says so. No action is begun any more."""
         self._cut_short = cut_short
         self._inputs = inputs
         self._record = inputs.record
@@ -68,11 +69,33 @@ class FulfilmentEffects:
         said = self._reply(
             StepKind.STATE_ENTERED,
             state=state.name,
-            event=step.event or (None if step.cause is StepCause.EVENT else step.cause.value),
+            event=_brought_by(step),
             actor=step.actor,
         )
+        self._mark(step.number, line=said.number)
         if state.final is not None:
             self._tell(self._inputs.given.request.requester, said)
+
+    def finish(self) -> None:
+        """Another instance came to its end, and was stopped before it had done everything: this one does it.
+
+        What may have been done before has the same key, or is looked for.
+        """
+        self.record_what_is_left()
+        self.refresh_cards()
+        step = self._record.steps[-1]
+        if step.line:
+            said = Step(
+                number=step.line,
+                kind=StepKind.STATE_ENTERED,
+                at=step.at,
+                state=step.state,
+                event=_brought_by(step),
+                actor=step.actor,
+            )
+            self._tell(self._inputs.given.request.requester, said, maybe_done=True)
+        for action in [one for one in self._record.actions if one.state.status == "pending"]:
+            self._run(action.step, action.index, action.state.label, maybe_done=True)
 
     def refused(self, delivery: HookDelivery, why: str) -> None:
         """An event of the policy moved nothing: its owner has to know."""
@@ -136,13 +159,14 @@ class FulfilmentEffects:
     def _put_reply(self, step: Step) -> None:
         self.outbox.put("post_reply", PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR))
 
-    def _tell(self, user: str, step: Step) -> None:
+    def _tell(self, user: str, step: Step, *, maybe_done: bool = False) -> None:
         message = SendMessage(
             message_id=f"fulfilment:{step.number}",
             user=user,
             notice=Notice.FULFILMENT,
             step=step,
             give_up=MESSAGES_RETRIED_FOR,
+            maybe_done=maybe_done,
         )
         self.outbox.put(f"send_message:{user}", message)
 
@@ -159,7 +183,7 @@ class FulfilmentEffects:
 
     def _recorded(self, number: int) -> None:
         """Nothing goes out before it is on record; then the actions of its state run."""
-        self._mark(number)
+        self._mark(number, on_record=True)
         step = self._inputs.step(number)
         state = self._inputs.state_of(step)
         if step is None or state is None or self._cut_short:
@@ -167,10 +191,10 @@ class FulfilmentEffects:
         for index, action in enumerate(state.on_enter):
             self._run(number, index, action.label)
 
-    def _run(self, step: int, index: int, label: str) -> None:
+    def _run(self, step: int, index: int, label: str, *, maybe_done: bool = False) -> None:
         self._set_action(step, index, ActionState(label=label))
         give_up = self._inputs.given.policy.actions_retried_for
-        item = RunEntryAction(step=step, index=index, give_up=give_up)
+        item = RunEntryAction(step=step, index=index, give_up=give_up, maybe_done=maybe_done)
         self.outbox.put(f"run_entry_action:{step}:{index}", item)
 
     def retry_failed(self) -> bool:
@@ -182,10 +206,9 @@ class FulfilmentEffects:
             self.refresh_cards()
         return bool(failed)
 
-    def _mark(self, number: int) -> None:
+    def _mark(self, number: int, **what: object) -> None:
         self._record.steps = [
-            step.model_copy(update={"on_record": True}) if step.number == number else step
-            for step in self._record.steps
+            step.model_copy(update=what) if step.number == number else step for step in self._record.steps
         ]
 
     def _set_action(self, step: int, index: int, state: ActionState) -> None:
@@ -279,3 +302,8 @@ class FulfilmentEffects:
             place=place, ref=ref, steps=steps or [], message_id=message_id, give_up=MESSAGES_RETRIED_FOR
         )
         self.outbox.put(f"copies:{message_id or steps}:{place}", item, after=COPIES_AFTER)
+
+
+def _brought_by(step: FulfilmentStep) -> str | None:
+    """The event that brought it there, or what else did."""
+    return step.event or (None if step.cause is StepCause.EVENT else step.cause.value)

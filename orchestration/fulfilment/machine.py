@@ -101,7 +101,7 @@ class FulfilmentMachine:
         if (
             key in self.record.seen
         ):  # first, so that who did not hear the answer is not refused the second time
-            return self._verdict(delivery.attempt_id, FulfilmentReason.DUPLICATE)
+            return self._repeated(delivery, key)
         if self.over:
             return self._verdict(delivery.attempt_id, FulfilmentReason.ENDED)
         if name not in self.declared.events():
@@ -178,6 +178,14 @@ class FulfilmentMachine:
         record.stopped, record.kept = how, []
         self._listener.stopped(self._step(record.state, StepCause.STOPPED, now))
 
+    def _repeated(self, delivery: HookDelivery, key: str) -> FulfilmentVerdict:
+        """The same again: what moved nothing is not said to have counted, and is not judged anew."""
+        state = self.record.unmet.get(key)
+        if state is None:
+            return self._verdict(delivery.attempt_id, FulfilmentReason.DUPLICATE)
+        needs = self.declared.state(state).needs(delivery.name)
+        return self._verdict(delivery.attempt_id, FulfilmentReason.CONDITION_FAILED, needs, state)
+
     # ---- how it moves ------------------------------------------------------------------------------------
 
     def _answer(self, delivery: HookDelivery, now: datetime) -> str | None:
@@ -186,6 +194,7 @@ class FulfilmentMachine:
         found = state.answer_to(delivery.name, delivery.payload, given.request, given.request_id)
         if found is None:
             needs = state.needs(delivery.name)
+            self.record.unmet = {**self.record.unmet, delivery_key(delivery): state.name}
             self._refuse(delivery, f"it needs {needs}")
             return needs
         self._enter(
@@ -272,11 +281,15 @@ class FulfilmentMachine:
             self._listener.refused(delivery, f"{why}. {NO_MORE_TOLD}")
 
     def _remember(self, key: str) -> None:
-        self.record.seen = [*self.record.seen, key][-DELIVERIES_KNOWN:]
+        record = self.record
+        record.seen = [*record.seen, key][-DELIVERIES_KNOWN:]
+        record.unmet = {one: state for one, state in record.unmet.items() if one in record.seen}
 
-    def _verdict(self, attempt_id: str, reason: FulfilmentReason, needs: str = "") -> FulfilmentVerdict:
+    def _verdict(
+        self, attempt_id: str, reason: FulfilmentReason, needs: str = "", state: str | None = None
+    ) -> FulfilmentVerdict:
         verdict = FulfilmentVerdict(
-            attempt_id=attempt_id, reason=reason, state=self.record.state, needs=needs
+            attempt_id=attempt_id, reason=reason, state=state or self.record.state, needs=needs
         )
         self.record.verdicts = [*self.record.verdicts, verdict][-VERDICTS_PUBLISHED:]
         return verdict

@@ -104,6 +104,7 @@ class FulfilmentStep(Recorded):
     payload_salt: str = Field(default="", description="With it the digest on record can be checked")
     payload_digest: str | None = None
     on_record: bool = False
+    line: int = Field(default=0, description="The number of its line in the thread, and of its message")
 
 
 class EntryAction(Recorded):
@@ -192,6 +193,9 @@ class FulfilmentRecord(BaseModel):
     kept: list[HookDelivery] = Field(default_factory=list)
     seen: list[str] = Field(
         default_factory=list, description="What tells a delivery from others; oldest first"
+    )
+    unmet: dict[str, str] = Field(
+        default_factory=dict, description="Those of `seen` whose conditions failed, and in which state"
     )
     verdicts: list[FulfilmentVerdict] = Field(default_factory=list)
     actions: list[EntryAction] = Field(default_factory=list)

@@ -52,7 +52,7 @@ class FulfilmentRun:
         self._inputs = FulfilmentInputs(ctx.instance_id, given.given, record)
         declared = given.given.policy.fulfilment
         owner = (declared.owner if declared else None) or given.given.policy.owner
-        cut_short = given.stopped is not None
+        cut_short = given.stopped is not None and record.end is None
         self._effects = FulfilmentEffects(ctx, self._inputs, owner, self.now, cut_short=cut_short)
         self._outbox = self._effects.outbox
         self._machine = FulfilmentMachine(given.given, record, self._effects)
@@ -70,11 +70,11 @@ class FulfilmentRun:
 
     def begin(self) -> None:
         """In the first generation the first state is entered; or it is said that another instance was stopped."""
-        if self._given.stopped is not None and self._record.stopped is None:
-            self._effects.record_what_is_left()
         if self._given.stopped is not None and self._record.end is not None:
-            self._effects.refresh_cards()  # it had ended, and may not have told everybody
+            if not self._record.lanes:  # else an earlier generation has begun with it
+                self._effects.finish()
         elif self._given.stopped is not None and self._record.stopped is None:
+            self._effects.record_what_is_left()
             self._machine.stop(self._given.stopped, self.now())
         elif self._given.record is None:
             self._machine.begin(self.now())

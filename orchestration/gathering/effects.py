@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
 from orchestration.approval.outcome_effects import CALLBACKS_RETRIED_FOR, RECEIPT_RETRIED_FOR
-from orchestration.approval.posts import COPIES_AFTER, MESSAGES_RETRIED_FOR
+from orchestration.approval.posts import MESSAGES_RETRIED_FOR
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.effects import Delivery
 from orchestration.domain.gathering import GatheringPost, GatheringView, Purpose
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
 from orchestration.gathering import projection
 from orchestration.gathering.activity_inputs import GatheringInputs
 from orchestration.gathering.outbox_items import (

@@ -34,6 +34,7 @@ OURS: Final = Scope(
             "record_step",
             "add_to_digest",
             "post_digest",
+            "remove_digest_copies",
             "look_up_phone",
             "send_code",
             "check_code",

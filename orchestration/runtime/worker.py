@@ -115,6 +115,7 @@ def register(  # noqa: PLR0913, PLR0917 - each is known by its type
         fulfilments.record_step,
         digests.add_to_digest,
         digests.post_digest,
+        digests.remove_digest_copies,
     ):
         worker.add_activity(activity)
     worker.use_versioning(

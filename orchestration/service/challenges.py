@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Final
 
+import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import ValidationError
@@ -34,11 +36,15 @@ from orchestration.challenge.models import (
     Undelivered,
 )
 from orchestration.challenge.phone import PhoneState
-from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.errors import (
+    IdempotencyConflictError,
+    NumberDecryptionError,
+    UnknownRequestError,
+)
 from orchestration.domain.names import IdPrefix
 from orchestration.domain.request import PHONE, SMS_CHALLENGE, VERSION
 from orchestration.runtime.turns import Turns
-from orchestration.service.calls import translated, within_budget
+from orchestration.service.calls import ours, translated, within_budget
 from orchestration.service.request_ids import CROCKFORD
 
 # Programs choose no word of a message: it comes from the number that the codes of decisions come from.
@@ -94,37 +100,82 @@ class ChallengeService:
         self._revoked = revoked
         self._turns = turns or Turns()
 
-    async def start(self, number: str, token: str, owner: str) -> str:
+    async def start(self, number: str, token: str, owner: str, key: str | None = None) -> str:
         """Begins a challenge on its own for an E.164 number, and returns its ID. The number travels encrypted.
 
-        `token` is the name of the API token that asks, and `owner` whose it is. What the message says is fixed.
+        `token` is the name of the API token that asks, and `owner` whose it is. What the message says is fixed. The
+        same idempotency `key` of that token begins one challenge, and sends one code. Raises
+        `IdempotencyConflictError` where it was another number or address.
         """
         target = ChallengeTarget(encrypted=self.codes.encrypt(number, NUMBER_CONTEXT))
-        return await self._start(target, token, owner, LIFETIME)
+        return await self._start(target, token, owner, LIFETIME, key)
 
-    async def start_email(self, address: str, token: str, owner: str) -> str:
+    async def start_email(self, address: str, token: str, owner: str, key: str | None = None) -> str:
         """The same for an e-mail address. Its code lives for ten minutes."""
         target = ChallengeTarget(email=self.codes.encrypt(address, EMAIL_CONTEXT))
-        return await self._start(target, token, owner, EMAIL_LIFETIME)
+        return await self._start(target, token, owner, EMAIL_LIFETIME, key)
 
-    async def _start(self, target: ChallengeTarget, token: str, owner: str, lifetime: timedelta) -> str:
-        challenge_id = f"{IdPrefix.CHALLENGE}-" + "".join(secrets.choice(CROCKFORD) for _ in range(12))
+    async def _start(
+        self, target: ChallengeTarget, token: str, owner: str, lifetime: timedelta, key: str | None
+    ) -> str:
+        asker = Asker(token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all)
+        if key is None:
+            challenge_id = _id(secrets.token_bytes(8))
+            await self._begin(challenge_id, target, asker, lifetime)
+            return challenge_id
+        newest, *older = map(_id, self.codes.of_key(token, key))
+        for challenge_id in older:
+            if await self._is_begun(challenge_id, target, token):
+                return challenge_id
+        if not await self._begin(newest, target, asker, lifetime):
+            await self._is_begun(newest, target, token)
+        return newest
+
+    async def _begin(
+        self, challenge_id: str, target: ChallengeTarget, asker: Asker, lifetime: timedelta
+    ) -> bool:
+        """False where there is one of that ID."""
         given = ChallengeInput(
-            target=target,
-            subject=SUBJECT,
-            bound=challenge_id,
-            asker=Asker(
-                token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all
-            ),
-            lifetime=lifetime,
+            target=target, subject=SUBJECT, bound=challenge_id, asker=asker, lifetime=lifetime
         )
-        with translated():
+        try:
             await within_budget(
                 self._client.schedule_new_orchestration(
                     SMS_CHALLENGE, input=given, instance_id=challenge_id, version=VERSION
                 )
             )
-        return challenge_id
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.ALREADY_EXISTS:
+                return False
+            raise ours(error) from error
+        return True
+
+    async def _is_begun(self, challenge_id: str, target: ChallengeTarget, token: str) -> bool:
+        """Whether that very challenge was begun. Raises `IdempotencyConflictError` where another has its ID."""
+        with translated():
+            state = await within_budget(self._client.get_orchestration_state(challenge_id))
+        if state is None:
+            return False
+        try:
+            given = state.get_input(ChallengeInput) if state.name == SMS_CHALLENGE else None
+        except ValidationError:  # whoever is on the hub may start it with anything
+            given = None
+        same = given is not None and given.alone(challenge_id)
+        if given is None or given.asker is None or not same or given.asker.token != token:
+            raise IdempotencyConflictError
+        if self._place(given.target) != self._place(target):
+            raise IdempotencyConflictError
+        return True
+
+    def _place(self, target: ChallengeTarget) -> tuple[str | None, str | None]:
+        """The number and the address, in the clear. Raises `IdempotencyConflictError` where they cannot be read."""
+        try:
+            return (
+                self.codes.decrypt(target.encrypted, NUMBER_CONTEXT) if target.encrypted else None,
+                self.codes.decrypt(target.email, EMAIL_CONTEXT) if target.email else None,
+            )
+        except NumberDecryptionError as error:
+            raise IdempotencyConflictError from error
 
     async def status(self, challenge_id: str) -> ChallengeProgress:
         """Where a challenge stands. Raises `UnknownRequestError`."""
@@ -148,6 +199,11 @@ class ChallengeService:
         if token is not None and (given.asker is None or given.asker.token != token):
             raise UnknownRequestError
         return _progress_of(state)
+
+    def answer_id(self, challenge_id: str, token: str, key: str, digits: str) -> str:
+        """The command ID of an answer that came with an idempotency key. It says nothing of the digits."""
+        said = "\0".join((token, key, self.codes.answer(challenge_id, digits)))
+        return hashlib.sha256(said.encode()).hexdigest()
 
     async def answer(self, challenge_id: str, digits: str, command_id: str) -> CodeResult | None:
         """Answers one challenge with digits of the right length; None when it has ended or does not answer in time."""
@@ -253,6 +309,12 @@ class ChallengeService:
         with translated():
             state = await within_budget(self._client.get_orchestration_state(challenge_id))
         return state if state is not None and state.name == SMS_CHALLENGE else None
+
+
+def _id(digest: bytes) -> str:
+    """From at least eight bytes."""
+    number = int.from_bytes(digest[:8], "big")
+    return f"{IdPrefix.CHALLENGE}-" + "".join(CROCKFORD[number >> shift & 31] for shift in range(0, 60, 5))
 
 
 def _progress_of(state: OrchestrationState) -> ChallengeProgress:

@@ -68,7 +68,7 @@ class HubDigests:
         time before it ends, and takes what comes until then. Who sees it open after the line is on disk knows that
         the line is counted. Otherwise it is sent again: a line that was counted after all is known by its key.
         """
-        await self._begin(instance_id, channel)
+        await self._begin_unless_it_stands(instance_id, channel)
         with translated():
             await within_budget(
                 self._client.raise_orchestration_event(instance_id, EventName.DIGEST_LINE, data=line)
@@ -79,13 +79,21 @@ class HubDigests:
         if state is None or state.runtime_status in OVER or progress_of(state, channel).closing:
             raise TryFailedError(CLOSING)
 
-    async def _begin(self, instance_id: str, channel: str) -> None:
-        """Of two that begin it at once, one does."""
+    async def _begin_unless_it_stands(self, instance_id: str, channel: str) -> None:
+        """Of two that begin it at once, one does. It knows the lines that the one before it knew."""
+        before = await state_of(self._client, instance_id)
+        if before is not None and before.runtime_status not in OVER:
+            return
+        ended: DigestProgress | None = None
+        if before is not None and before.name == OrchestrationName.CHANNEL_DIGEST:
+            is_whole = before.runtime_status is OrchestrationStatus.COMPLETED and before.serialized_output
+            ended = before.get_output(DigestProgress) if is_whole else None
+        seen = ended.seen if ended is not None else []
         try:
             await within_budget(
                 self._client.schedule_new_orchestration(
                     OrchestrationName.CHANNEL_DIGEST,
-                    input=DigestInput(channel=channel),
+                    input=DigestInput(channel=channel, seen=seen),
                     instance_id=instance_id,
                     reuse_id_policy=_ENDED,
                     version=VERSION,

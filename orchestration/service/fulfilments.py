@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
 from orchestration.approval.status import OVER, view_of
@@ -46,6 +46,7 @@ NOT_YET: Final = "The request is not approved yet, so nothing follows. Send the 
 BEGINS: Final = (
     "The request is approved, and what follows is about to begin. Send the event again in a moment."
 )
+PURGED: Final = "What followed the approval is over, and was purged."
 
 
 # The fulfilment's ID, what its policy declares, and its state once it has begun.
@@ -153,6 +154,9 @@ class FulfilmentService:
         if begun is None and view.progress.status.ended:
             if not view.progress.status.is_yes:
                 raise EndedInstanceError
+            # An approval completes only once what follows it has begun.
+            if state.runtime_status is OrchestrationStatus.COMPLETED:
+                raise EndedInstanceError(PURGED)
             raise WrongStateError(BEGINS)
         return target, declared, begun
 

@@ -171,6 +171,16 @@ class Board:
             self.lookups += 1
             return any(one.digest_id == digest.digest_id for one in self.digests)
 
+    def remove_digest_copies(self, digest: PostDigestInput) -> None:
+        self._maybe_fail("remove_digest_copies")
+        with self.lock:
+            self.copy_lookups += 1
+            same = [
+                one for one in self.digests if (one.digest_id, one.place) == (digest.digest_id, digest.place)
+            ]
+            for copy in same[1:]:
+                self.digests.remove(copy)
+
     def tell_privately(self, person: str, place: str | None, words: str) -> None:
         self._maybe_fail("tell_privately")
         with self.lock:

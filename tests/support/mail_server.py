@@ -66,7 +66,7 @@ class MailServer:
     """Use it as a context manager. `tls` is starttls, implicit or none.
 
     `refusals` are given, in turn, to the next recipients, and `data_refusals` to the next messages. `goodbye` answers
-    QUIT. A message is looked through for `looking` seconds before it is taken.
+    QUIT. A message is looked through for `looking` seconds before it is taken. Its sender is told so once it is `free`.
     """
 
     def __init__(self, place: Path, tls: str = "starttls") -> None:
@@ -76,6 +76,8 @@ class MailServer:
         self.data_refusals: list[str] = []
         self.tried = 0
         self.looking = 0.0
+        self.free = threading.Event()
+        self.free.set()
         self.goodbye = "221 2.0.0 bye"
         self._lock = threading.Lock()
         self._taken: list[tuple[str, EmailMessage]] = []
@@ -155,6 +157,8 @@ class MailServer:
             message = message_from_bytes(envelope.content, policy=policy.default)
             assert isinstance(message, EmailMessage)
             self._taken += [(address, message) for address in envelope.rcpt_tos]
+        while not self.free.is_set():
+            await asyncio.sleep(0.01)
         return "250 2.0.0 taken"
 
     async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802

@@ -1,1 +1,1 @@
-"""Five short scenarios, and what plays them, by the same interfaces that people and programs use."""
+"""Seven short scenarios, and what plays them, by the same interfaces that people and programs use."""

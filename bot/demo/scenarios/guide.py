@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from bot.demo.access import BotApi
+from bot.demo.access import BotApi, Programs
 from bot.demo.scenarios import script
 from bot.demo.scenarios.ending import ended
 from bot.demo.scenarios.player import Player
@@ -54,14 +54,14 @@ class _Play:
 class ScenarioGuide:
     """The simulator's `Guide`. `url` gives the workspace's address; `changed` is called at each progress.
 
-    `agent` is the API with the agent's token, `reader` the API with a token that may read every request.
+    `programs` are those that act in scenarios, `reader` is the API with a token that may read every request.
     """
 
     def __init__(
-        self, url: Callable[[], str], agent: BotApi, reader: BotApi, changed: Callable[[], None]
+        self, url: Callable[[], str], programs: Programs, reader: BotApi, changed: Callable[[], None]
     ) -> None:
         self._url = url
-        self._agent = agent
+        self._programs = programs
         self._reader = reader
         self._changed = changed
         self._scenarios = {name: script.load(name) for name in script.NAMES}
@@ -133,7 +133,7 @@ class ScenarioGuide:
             await asyncio.wait([play.task])
 
     async def _tell(self, play: _Play) -> None:
-        async with Player.of(play.scenario, self._url(), self._agent) as player:
+        async with Player.of(play.scenario, self._url(), self._programs) as player:
             play.player = player
             for number in range(len(play.scenario.steps)):
                 play.step, play.ended = number, None
@@ -170,8 +170,10 @@ class ScenarioGuide:
         """Waits until somebody has done it (True) or wants it done (False). Without actions it can only be wanted."""
         wanted = asyncio.create_task(play.wanted.wait())
         waiting, beside = {wanted}, set[asyncio.Task[Any]]()
-        if play.scenario.steps[play.step].do:
-            beside.add(asyncio.create_task(self._notice_end(play, player)))
+        done = play.scenario.steps[play.step].do
+        if done:
+            if not any(isinstance(act, script.ReportEvent) for act in done):  # which come after its end
+                beside.add(asyncio.create_task(self._notice_end(play, player)))
             if play.by_hand:
                 waiting.add(asyncio.create_task(self._seen(player, play.step)))
         try:
@@ -217,6 +219,7 @@ def scene(step: script.ScenarioStep, *, by_hand: bool) -> Json:
         "skip": "clock",
         "restart": "app",
         "ask": None,
+        "report": None,
     }
     first = next((act for act in step.do if not (by_hand and isinstance(act, script.RestartBot))), None)
     spot, text = None, None

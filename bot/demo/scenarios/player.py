@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
-from bot.demo.access import BotApi
+from bot.demo.access import Programs
 from bot.demo.scenarios.absence import bring_back
 from bot.demo.scenarios.script import Scenario, ScenarioStep
 from bot.demo.scenarios.stage import NotSeenError, Stage
@@ -38,13 +38,13 @@ class Player:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, scenario: Scenario, workspace_url: str, api: BotApi, budget: float = BUDGET
+        cls, scenario: Scenario, workspace_url: str, programs: Programs, budget: float = BUDGET
     ) -> AsyncIterator[Self]:
-        """Opens the stage, and closes it when left. `api` is the agent's. Only what happens from now on counts.
+        """Opens the stage, and closes it when left. Only what happens from now on counts.
 
         People who act in it and are away are brought back first.
         """
-        stage = Stage(workspace_url, api, budget)
+        stage = Stage(workspace_url, programs, budget)
         try:
             actors = dict.fromkeys(step.who for step in scenario.steps)
             notes = await bring_back(stage.person(who) for who in actors)
@@ -55,8 +55,8 @@ class Player:
 
     @property
     def said(self) -> list[str]:
-        """What the agent and the API said to each other, a line for each call."""
-        return self._stage.agent.said
+        """What programs and the API said to each other, a line for each call."""
+        return [*self._stage.agent.said, *self._stage.systems.said]
 
     @property
     def request(self) -> str | None:

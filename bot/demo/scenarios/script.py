@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PLACE: Final = Path(__file__).parent
 # In the order in which the page offers them.
-NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent")
+NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent", "order", "readiness")
 
 
 class Part(BaseModel):
@@ -34,7 +34,7 @@ class SendCommand(Part):
 
 
 class PressButton(Part):
-    """Presses a button of the request's newest card here, by its action ID."""
+    """Presses a button, by its action ID, of the request's newest card here; else of the newest message that has it."""
 
     act: Literal["press"]
     button: str
@@ -79,8 +79,16 @@ class AskByApi(Part):
     fields: dict[str, str] = {}
 
 
+class ReportEvent(Part):
+    """Another system reports an event of the request. The same report again has the same delivery ID."""
+
+    act: Literal["report"]
+    event: str
+    payload: dict[str, str] = {}
+
+
 Action = Annotated[
-    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi,
+    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi | ReportEvent,
     Field(discriminator="act"),
 ]
 

@@ -6,9 +6,10 @@ import asyncio
 import re
 from typing import Any, Final
 
-from bot.demo.access import BotApi
+from bot.demo.access import Programs
 from bot.demo.scenarios import reading, script
 from bot.demo.scenarios.agent import Agent
+from bot.demo.scenarios.systems import OtherSystems
 from bot.simulator import Person
 from orchestration.domain.errors import CountersignError
 
@@ -39,7 +40,7 @@ class Stage:
     `request` is the request that the play is about, once its card was seen.
     """
 
-    def __init__(self, workspace_url: str, api: BotApi, budget: float) -> None:
+    def __init__(self, workspace_url: str, programs: Programs, budget: float) -> None:
         """budget: the seconds in which a form or a text must appear."""
         self._url = workspace_url
         self._budget = budget
@@ -48,7 +49,8 @@ class Stage:
         self._places: dict[str, str] = {}
         self._last = ""
         self._since = 0.0
-        self.agent = Agent(api)
+        self.agent = Agent(programs.agent)
+        self.systems = OtherSystems(programs.operator)
         self.request: str | None = None
 
     async def open(self, who: str) -> None:
@@ -96,6 +98,10 @@ class Stage:
                 await person.start_app()
             case script.AskByApi():
                 await self.agent.ask(act)
+            case script.ReportEvent():
+                if self.request is None:
+                    raise CannotActError(f"nobody has asked for anything that {act.event} could be about.")
+                await self.systems.report(self.request, act)
 
     async def _form(self, person: Person, callback_id: str) -> Json:
         try:
@@ -107,11 +113,18 @@ class Stage:
 
     async def _pressable(self, person: Person, channel: str, button: str) -> Json:
         cards = [card for card in await self._cards(person, channel) if reading.has_button(card, button)]
-        if not cards:
+        others = [
+            message
+            for message in await person.messages(channel)
+            if float(message["ts"]) >= self._since
+            and reading.request_of(message) is None
+            and reading.has_button(message, button)
+        ]
+        if not cards and not others:
             raise CannotActError(
                 f"{self.name(person.user_id)} finds no card here with that button ({button})."
             )
-        return cards[-1]
+        return (cards or others)[-1]
 
     async def _read(self, person: Person, pattern: str) -> str:
         for text in reversed(await self._texts(person)):

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self
 from aiohttp import web
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from bot.http.api.commands import KEY_HEADER, idempotency_key
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
 from bot.http.api.models import Line
 from bot.http.api.problems import Problem
@@ -88,8 +89,9 @@ class ChallengeRoutes:
                 "Send a code to a phone or an e-mail address",
                 frozenset({CHALLENGE}),
                 {202: ResponseSpec("It is on disk, and the message on its way", Challenge, ("Location",))},
-                ("unavailable",),
+                ("unavailable", "key-reused"),
                 body=NewChallenge,
+                headers=(KEY_HEADER,),
                 tag="Challenges",
             ),
             Endpoint(
@@ -111,21 +113,23 @@ class ChallengeRoutes:
                 {200: ResponseSpec("What became of it", ChallengeResult)},
                 ("not-found", "conflict", "unavailable"),
                 body=ChallengeResponse,
+                headers=(KEY_HEADER,),
                 tag="Challenges",
             ),
         ]
 
     async def begin(self, call: ApiCall) -> web.Response:
-        """Starts one. The number or address is encrypted from here on."""
+        """Starts one, once for each Idempotency-Key. The number or address is encrypted from here on."""
         given, token = await call.body(NewChallenge), call.token
+        key = idempotency_key(call)
         if given.email:
             if not self._service.email:
                 raise InvalidRequestError(NO_EMAIL, field="email")
-            challenge_id = await self._service.start_email(given.email, token.name, token.owner)
+            challenge_id = await self._service.start_email(given.email, token.name, token.owner, key)
         elif not self._service.sms:
             raise InvalidRequestError(NO_SMS, field="number")
         else:
-            challenge_id = await self._service.start(given.number, token.name, token.owner)
+            challenge_id = await self._service.start(given.number, token.name, token.owner, key)
         shown = _shown(await self._service.status(challenge_id))
         return json_response(shown, 202, {"Location": f"/api/challenges/{challenge_id}"})
 
@@ -136,13 +140,19 @@ class ChallengeRoutes:
         return json_response(_shown(await self._service.status_alone(call.instance_id(), token)))
 
     async def respond(self, call: ApiCall) -> web.Response:
-        """Answers one that this token began. Raises `Problem` when it has ended."""
+        """Answers one that this token began; a repeat with the same Idempotency-Key is judged once.
+
+        Raises `Problem` when it has ended.
+        """
         given = await call.body(ChallengeResponse)
         read = await self._service.status_alone(call.instance_id(), call.token.name)
         digits = self._service.codes.digits_of(given.code)
         if digits is None:
             raise InvalidRequestError(f"is not {self._service.codes.digits} digits", field="code")
-        command_id = call.fresh_id()
+        key, token = idempotency_key(call), call.token.name
+        command_id = (
+            self._service.answer_id(read.challenge_id, token, key, digits) if key else call.fresh_id()
+        )
         progress = await self._service.answer_read(read, digits, command_id)
         answer = result_for(progress, command_id)
         if answer is None:

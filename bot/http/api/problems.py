@@ -108,7 +108,7 @@ def problem_of(error: CountersignError) -> Problem:  # noqa: PLR0911 - one arm f
         case ReservedEventError() | OwnInstanceError():
             return Problem("forbidden", str(error))
         case EndedInstanceError():
-            return Problem("gone")
+            return Problem("gone", str(error))
         case WrongStateError():
             return Problem("conflict", str(error))
         case HubUnavailableError() | RecordsUnavailableError() | TokenError():

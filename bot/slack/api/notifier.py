@@ -206,8 +206,18 @@ class SlackNotifier:
             stays = given.ref.ts
         else:
             stays = min((str(message["ts"]) for message in found), key=float, default="")
-        for ts in (str(message["ts"]) for message in found if message["ts"] != stays):
-            log.info("%s: the copy %s in %s is removed", given.request_id, ts, place)
+        self._delete(given.request_id, place, [str(one["ts"]) for one in found if one["ts"] != stays])
+
+    def remove_digest_copies(self, given: PostDigestInput) -> None:
+        """Deletes all but the first of the messages that are the same digest."""
+        place, wanted = self._poster.place(given.place), digests.metadata(given.digest_id)
+        found = self._poster.history.all_in_channel(place, lambda one: one.get("metadata") == wanted)
+        _, *others = sorted((str(message["ts"]) for message in found), key=float) or [""]
+        self._delete(given.digest_id, place, others)
+
+    def _delete(self, whose: str, place: str, copies: list[str]) -> None:
+        for ts in copies:
+            log.info("%s: the copy %s in %s is removed", whose, ts, place)
             with as_delivery_errors():
                 try:
                     self._client.chat_delete(channel=place, ts=ts)

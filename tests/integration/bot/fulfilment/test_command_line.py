@@ -47,7 +47,7 @@ async def test_an_auditor_finds_the_records_whole_with_every_step(orders: OrderW
     assert code == 0, out + err
 
 
-def test_a_diagram_of_what_follows() -> None:
+def test_a_diagram_is_shown_of_what_follows_an_approval_alone() -> None:
     file = str(POLICIES / "order.toml")
     assert main(["policies", "show", "order", "--diagram", "--file", file]) == 0
     assert main(["policies", "show", "orders", "--diagram", "--file", file]) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from pathlib import Path
 from typing import Any
 
 from durabletask.client import OrchestrationStatus
@@ -11,6 +12,7 @@ from durabletask.client import OrchestrationStatus
 from bot.records.entries import Kind, unchecked_claims
 from orchestration.domain.names import fulfilment_id
 from tests.support.order_world import PAID, OrderWorld
+from tests.support.receiver import Receiver
 
 
 async def test_an_order_is_paid_shipped_and_delivered(orders: OrderWorld) -> None:
@@ -37,6 +39,8 @@ async def test_an_order_is_paid_shipped_and_delivered(orders: OrderWorld) -> Non
     short = await orders.send(request_id, "PaymentReceived", {"amount": 420, "currency": "USD"}, "d-0")
     assert (short.status, short.body["accepted"]) == (200, False)
     assert "needs amount to be the amount that was approved" in short.body["message"]
+    same = await orders.send(request_id, "PaymentReceived", {"amount": 420, "currency": "USD"}, "d-0")
+    assert same.body == short.body, "who did not hear the answer is not told that it counted"
     moved = await orders.send(request_id, "PaymentReceived", PAID, "d-1")
     assert (moved.status, moved.body["reason"]) == (200, "moved")
     assert moved.body["state"] == "Shipped", "the parcel was waiting for its state"
@@ -276,6 +280,45 @@ async def test_one_that_an_operator_stops_says_so(orders: OrderWorld) -> None:
     await orders.eventually(
         lambda: any("was stopped by an operator" in said for said in orders.direct_messages("U0RITA"))
     )
+
+
+async def test_one_that_is_stopped_at_its_end_does_what_its_end_set_going(
+    tmp_path: Path, erp: Receiver
+) -> None:
+    """Each once: the same key, and nobody is told again. What it had set going before its end goes on too."""
+    last = ('final = "completed"', f'final = "completed"\non_enter = [{{ post = "{erp.origin}/done" }}]')
+    erp.statuses = [500] * 4
+    async with OrderWorld(tmp_path, erp, last) as orders:
+        request_id = await orders.ordered()
+        for event, payload in (("PaymentReceived", PAID), ("Shipped", {}), ("Delivered", {})):
+            await orders.send(request_id, event, payload)
+        target = (await orders.state(request_id, "Completed"))["id"]
+        await orders.eventually(lambda: {"/orders", "/done"} <= set(erp.paths))
+        told = "is now *Completed*: Delivered came in"
+        await orders.eventually(lambda: any(told in said for said in orders.direct_messages("U0RITA")))
+        path = f"/runtime/webhooks/durabletask/instances/{target}/terminate"
+        assert (await orders.call("POST", path, orders.admin)).status == 202
+        erp.statuses = []
+        await orders.eventually(lambda: orders.shown(request_id).count("done (204)") == 2)
+        assert "→ *Completed*" in orders.shown(request_id)
+        keys = {(path, one["Idempotency-Key"]) for path, (one, _) in zip(erp.paths, erp.got, strict=True)}
+        assert keys == {("/orders", f"{target}:1:0"), ("/done", f"{target}:4:0")}
+        bodies = {body for _, body in erp.got}
+        assert len(bodies) == 2
+        await orders.client.wait_for_orchestration_completion(f"reconcile-{target}", timeout=20)
+        assert len([said for said in orders.direct_messages("U0RITA") if told in said]) == 1
+
+
+async def test_after_a_purge_its_address_says_that_it_is_over(orders: OrderWorld) -> None:
+    request_id = await orders.ordered()
+    hook = await orders.hook(request_id, "PaymentFailed")
+    target = (await orders.state(request_id, "Created"))["id"]
+    await orders.call("POST", hook, json={})
+    for instance in (request_id, target):
+        await orders.client.wait_for_orchestration_completion(instance, timeout=20)
+    await orders.call("DELETE", f"/runtime/webhooks/durabletask/instances/{target}", orders.admin)
+    sent = await orders.call("POST", hook, json={})
+    assert (sent.status, "was purged" in sent.body["detail"]) == (410, True)
 
 
 async def test_one_that_is_stopped_on_a_full_disk_has_every_step_on_record_later(orders: OrderWorld) -> None:

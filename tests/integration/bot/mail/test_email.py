@@ -13,7 +13,7 @@ import pytest
 from bot.mail.sender import SmtpSender
 from bot.mail.settings import read_mail
 from orchestration.domain.errors import MailRefusedError
-from tests.support.api_world import ApiWorld
+from tests.support.api_world import NEW_SECRET, OLD_SECRET, ApiWorld
 from tests.support.mail_server import SENDER, MailServer
 
 RITA = "rita.holt@example.com"
@@ -127,6 +127,44 @@ async def test_an_address_gets_five_an_hour_however_it_is_written(api: ApiWorld,
     assert (refused["status"], refused["trouble"]) == ("failed", "quota")
     await coded(api, mail, token, "ada@example.com")
     assert len(mail.messages) == 6
+
+
+async def test_a_repeat_with_the_same_key_sends_one_code_and_costs_one_attempt(
+    api: ApiWorld, mail: MailServer
+) -> None:
+    """Also over a rotation of the secret, and never another's challenge."""
+    site, shop = api.token("site", "U0RITA", "challenge"), api.token("shop", "U0RITA", "challenge")
+
+    async def begun(token: str, key: str, address: str = RITA) -> Any:
+        body = {"email": address}
+        return await api.call("POST", "/api/challenges", token, json=body, headers={"Idempotency-Key": key})
+
+    async def answered(key: str, digits: str) -> Any:
+        path = f"/api/challenges/{challenge}/response"
+        given = {"json": {"code": digits}, "headers": {"Idempotency-Key": key}}
+        return await api.call("POST", path, site, **given)
+
+    twice = await asyncio.gather(begun(site, "k-1"), begun(site, "k-1"))
+    [challenge] = {one.body["id"] for one in twice}
+    other = (await begun(shop, "k-1")).body["id"]
+    assert other != challenge
+    assert (await begun(site, "k-1", "ada@example.com")).status == 422
+    assert (await begun(site, "k 1")).status == 422
+    await api.eventually(lambda: len(mail.messages) == 2)
+    codes = {one["Message-ID"].split("@")[0][1:]: one.get_content().split()[3] for one in mail.messages}
+    assert set(codes) == {challenge, other}
+    await api.stop()
+    api.set(COUNTERSIGN_SECRET=f"{'f' * 32} {NEW_SECRET} {OLD_SECRET}")
+    await api.start()
+    assert (await begun(site, "k-1")).body["id"] == challenge
+    for key, left in (("a-1", 2), ("a-1", 2), ("a-2", 1)):
+        assert (await answered(key, wrong(codes[challenge]))).body["attempts_left"] == left
+    for _ in range(2):
+        assert (await answered("a-3", codes[challenge])).body["right"]
+    assert (await answered("a-3", wrong(codes[challenge]))).status == 409
+    assert (await answered("a-4", codes[challenge])).status == 409
+    assert (await begun(site, "k-1")).body["status"] == "verified"
+    assert len(mail.messages) == 2
 
 
 async def test_a_refusal_for_now_is_tried_again_and_the_same_code_comes(

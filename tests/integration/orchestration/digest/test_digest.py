@@ -242,6 +242,21 @@ async def test_a_line_for_a_listener_that_closes_is_sent_again_and_counted_once(
         await service.stop(CHANNEL)
 
 
+async def test_a_line_that_comes_again_to_the_next_listener_is_not_counted_again(world: CoreWorld) -> None:
+    """Its sender did not hear that it was counted, and was away until the listener had ended; twice, to two of them."""
+    await add(world, 1)
+    await until(world, 1)
+    await ended(world)
+    for number in (2, 3):
+        await add(world, 1)
+        await until(world, 0)
+        await add(world, number, 1, number)
+        await until(world, 1)
+        await ended(world)
+    counted = [[line.request_id for line in one.summary.lines] for one in world.board.digests]
+    assert counted == [["spend-1"], ["spend-2"], ["spend-3"]]
+
+
 async def test_a_listener_that_was_terminated_is_begun_anew(world: CoreWorld) -> None:
     await add(world, 1)
     client = world.connection.client()
@@ -270,6 +285,27 @@ async def test_while_a_message_is_tried_what_comes_is_held_and_nothing_is_posted
     await world.skip(hours=1)
     await until(world, 0, sent=2)
     assert [one.summary.count for one in world.board.digests] == [1, 1]
+
+
+async def test_of_a_message_that_arrives_after_it_was_posted_again_one_stays(world: CoreWorld) -> None:
+    world.board.problems["after post_digest"] = [ConnectionResetError("the answer was lost")]
+    await add(world, 1)
+    await until(world, 1)
+    await world.skip(hours=1)
+    await world.eventually(lambda: len(world.board.digests) == 1)
+    late = world.board.digests.pop()
+    await world.due_within(seconds=2)
+    await world.skip(seconds=2)
+    await until(world, 0, sent=1)
+    world.board.digests.append(late)
+    # Meanwhile lines are taken, and a stop posts them.
+    await add(world, 2)
+    await digests(world.connection).stop(CHANNEL)
+    await world.eventually(lambda: len(world.board.digests) == 3)
+    await world.skip(seconds=20)
+    await world.eventually(lambda: world.board.copy_lookups == 1)
+    assert [one.summary.lines[0].request_id for one in world.board.digests] == ["spend-1", "spend-2"]
+    await ended(world)
 
 
 async def test_the_owner_gets_what_the_channel_does_not_take(world: CoreWorld) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.demo.access import BotApi
+from bot.demo.access import BotApi, Programs
 from bot.demo.scenarios.guide import ScenarioGuide
 from bot.simulator import Simulator, Workspace
 
@@ -59,7 +59,7 @@ def tellers() -> int:
 async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> None:
     """A play without a page could not be ended."""
     async with nonsense() as api:
-        guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
+        guide = ScenarioGuide(lambda: quiet.url, Programs(api, api), api, lambda: None)
         await guide.begin("laptop", by_hand=True)
         await play_when(guide, lambda play: play["phase"] == "waiting")
         await asyncio.gather(guide.begin("deploy", by_hand=True), guide.begin("silence", by_hand=True))
@@ -71,7 +71,7 @@ async def test_two_pages_that_begin_at_once_leave_one_play(quiet: Simulator) -> 
 async def test_what_nobody_thought_of_is_said_and_can_be_tried_again(quiet: Simulator) -> None:
     """A step that never ends offers no button."""
     async with nonsense() as api:
-        guide = ScenarioGuide(lambda: quiet.url, api, api, lambda: None)
+        guide = ScenarioGuide(lambda: quiet.url, Programs(api, api), api, lambda: None)
         await guide.begin("agent", by_hand=False)
         play = await play_when(guide, lambda play: play["phase"] == "waiting")
         for _ in range(2):

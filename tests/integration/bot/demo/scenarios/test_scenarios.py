@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.demo.access import BotApi
+from bot.demo.access import BotApi, Programs
 from bot.demo.headless import _play_all as play_all
 from bot.demo.headless import chosen, play
 from bot.demo.scenarios.player import Player
@@ -66,6 +66,10 @@ def scenario(*do: dict[str, Any], words: tuple[str, ...] = ("Approved by",), see
             "no form (ask) opened for Ada within 0.2 s.",
         ),
         (scenario({"act": "text", "read": "reply ([0-9]+)"}), "Ada finds no text with a code on the phone."),
+        (
+            scenario({"act": "report", "event": "Shipped"}),
+            "nobody has asked for anything that Shipped could be",
+        ),
         (scenario({"act": "ask", "policy": "payment", "title": "Refund"}), "The bot does not answer"),
     ],
 )
@@ -75,7 +79,7 @@ async def test_a_step_that_does_not_come_out_ends_it_with_a_sentence(
     log = tmp_path / "bot.log"
     log.write_text("The bot's last words\n")
     async with NOBODY as api:
-        status = await play([told], RunningDemo(quiet.url, api), log, budget=0.2)
+        status = await play([told], RunningDemo(quiet.url, Programs(api, api)), log, budget=0.2)
     assert status == 1
     said = capsys.readouterr().err
     assert said.startswith("  The bot's last words\ncountersign: A test, step 1 of 1: ")
@@ -87,7 +91,7 @@ async def test_what_was_said_before_the_play_is_not_what_it_led_to(quiet: Simula
     told = scenario(words=("Hello",), see="message")
     async with NOBODY as api, Person(quiet.url, "U0RITA") as rita:
         await rita.say("C0PURCHASES", "Hello")
-        async with Player.of(told, quiet.url, api, 0.2) as player:
+        async with Player.of(told, quiet.url, Programs(api, api), 0.2) as player:
             assert not await player.seen(0)
             await rita.say("C0PURCHASES", "Hello again")
             assert await player.seen(0)

@@ -1,0 +1,255 @@
+"""`countersign run` as a process that tests kill, in a simulated workspace that goes on without it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import unquote_plus
+
+import aiohttp
+from aiohttp import web
+
+from bot.demo.bot_process import BOT_TOKEN, SIGNING_SECRET, SMS_ACCOUNT, SMS_NUMBER, SMS_TOKEN, BotProcess
+from bot.demo.manifest import APP
+from bot.security.tokens import FILE as TOKENS
+from bot.security.tokens import TokenFile
+from bot.simulator import Person, Simulator, SmsAccount, Workspace
+from tests.faults.passing import answered, listen, passed_on
+from tests.support.api_world import ApiAnswer
+from tests.support.mail_server import MailServer
+from tests.support.receiver import Receiver
+from tests.support.world import read
+
+PATIENCE_S: Final = 30.0
+TRIED_AGAIN: Final = timedelta(
+    seconds=25
+)  # what is put off comes within so much of durable time, and no code ends
+
+
+class Wire:
+    """Passes calls on to `target`. The answer to the call that was to be `held` never comes: see `hold`."""
+
+    def __init__(self) -> None:
+        self.target = ""
+        self.url = ""
+        self.held = asyncio.Event()
+        self._wanted: tuple[str, ...] | None = None
+        self._free = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
+        self._runner, self.url = await listen(self._pass)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.let_go()
+        await self._runner.cleanup()
+        await self._http.close()
+
+    def hold(self, *words: str) -> None:
+        """The next call with these words in its path or body takes effect, and its answer is kept back."""
+        self._wanted = words
+        self.held.clear()
+        self._free.clear()
+
+    def let_go(self) -> None:
+        """Nobody waits for that answer any more."""
+        self._wanted = None
+        self._free.set()
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body = await request.read()
+            async with self._http.request(
+                request.method,
+                self.target + request.path_qs,
+                data=body or None,
+                headers=passed_on(request.headers),
+            ) as found:
+                answer = await answered(found)
+        except ConnectionResetError:
+            raise web.HTTPBadGateway from None  # who called was killed
+        said = request.path + unquote_plus(body.decode())
+        if self._wanted is not None and all(word in said for word in self._wanted):
+            self._wanted = None
+            self.held.set()
+            await self._free.wait()
+            raise web.HTTPBadGateway
+        return answer
+
+
+class KilledBot:
+    """The process, its workspace, and what else it talks to. Use it as an async context manager.
+
+    `system` is whatever outcomes are POSTed to, and `mail` its mail server.
+    """
+
+    def __init__(self, place: Path, policies: str, system: Receiver, mail: MailServer) -> None:
+        """`policies` is the text of the policy file."""
+        self.system = system
+        self.mail = mail
+        self.data = place / "data"
+        self.data.mkdir(mode=0o700)
+        (place / "policies.toml").write_text(policies)
+        self.log = place / "log"
+        self.process = BotProcess(
+            self.data, place / "policies.toml", self.log, mail.settings | {"COUNTERSIGN_SMS_COUNTRIES": "US"}
+        )
+        self._tokens = TokenFile(self.data / TOKENS)
+        self._numbers = itertools.count(1)
+        self._ahead = timedelta(0)
+        self.workspace = Workspace.open(None, now=self._now)
+        self.simulator = Simulator(
+            self.workspace,
+            bot_token=BOT_TOKEN,
+            app_token="xapp-1-A0APP-1-x",
+            signing_secret=SIGNING_SECRET,
+            request_url=self.process.request_url,
+            app=APP,
+            sms=SmsAccount(
+                SMS_ACCOUNT,
+                SMS_TOKEN,
+                numbers=(SMS_NUMBER,),
+                inbound_url=f"{self.process.public_url}/twilio/sms",
+            ),
+        )
+        self.slack, self.sms = Wire(), Wire()
+        self._people: dict[str, Person] = {}
+
+    async def __aenter__(self) -> Self:
+        await self.simulator.start()
+        self.slack.target = self.sms.target = self.simulator.url
+        await self.slack.__aenter__()
+        await self.sms.__aenter__()
+        through = [
+            url.replace(self.simulator.url, wire.url)
+            for url, wire in ((self.simulator.api_url, self.slack), (self.simulator.sms_api_url, self.sms))
+        ]
+        self.process.reach(*through)
+        self.http = aiohttp.ClientSession()
+        await self.process.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.process.stop()
+        for person in self._people.values():
+            await person.close()
+        await self.http.close()
+        await self.slack.__aexit__()
+        await self.sms.__aexit__()
+        await self.simulator.stop()
+        self.workspace.close()
+
+    async def kill(self) -> None:
+        """SIGKILL, now. Whoever had not answered it yet has nobody to answer any more; then another process goes on."""
+        await self.process.kill()
+        self.slack.let_go()
+        self.sms.let_go()
+        self.system.free.set()
+        self.mail.free.set()
+        await self.process.start()
+
+    # ---- who uses it -----------------------------------------------------------------------------------------
+
+    def person(self, user: str) -> Person:
+        if user not in self._people:
+            self._people[user] = Person(self.simulator.url, user)
+        return self._people[user]
+
+    def token(self, owner: str, *scopes: str) -> str:
+        return self._tokens.create(f"program-{next(self._numbers)}", owner, scopes, 100_000)
+
+    async def call(self, method: str, path: str, token: str | None = None, **how: Any) -> ApiAnswer:
+        headers = {**how.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        url = path if path.startswith("http") else self.process.public_url + path
+        async with self.http.request(method, url, headers=headers, **how) as answer:
+            is_json = answer.content_type.endswith("json")
+            body = await answer.json(content_type=None) if is_json else await answer.text()
+            return ApiAnswer(answer.status, answer.headers, body)
+
+    async def insist(self, method: str, path: str, token: str | None = None, **how: Any) -> ApiAnswer:
+        """As a program that calls again until it is answered."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    answer = await self.call(method, path, token, **how)
+                except aiohttp.ClientError:
+                    await asyncio.sleep(0.02)
+                else:
+                    if answer.status != 503:
+                        return answer
+
+    async def ask(self, token: str, **given: Any) -> str:
+        """Asks, and returns the request's ID."""
+        answer = await self.call("POST", "/api/approvals", token, json=given)
+        assert answer.status == 202, answer.body
+        request_id: str = answer.body["id"]
+        return request_id
+
+    async def shown(self, token: str, request_id: str) -> dict[str, Any]:
+        """What the API says of the request."""
+        found: dict[str, Any] = (await self.insist("GET", f"/api/approvals/{request_id}", token)).body
+        return found
+
+    async def decide(self, token: str, request_id: str, **more: Any) -> ApiAnswer:
+        """Says yes to what the request is."""
+        seen = await self.shown(token, request_id)
+        body = {"choice": "approve", "nonce": seen["nonce"], "digest": seen["digest"], **more}
+        return await self.insist("POST", f"/api/approvals/{request_id}/decision", token, json=body)
+
+    # ---- what is seen ----------------------------------------------------------------------------------------
+
+    def said(self, channel: str, words: str) -> list[str]:
+        """The messages in a channel or a direct message with these words; thread replies are none."""
+        messages = self.workspace.messages.in_channel(channel)
+        return [text for text in map(read, messages) if words in text]
+
+    def cards(self, request_id: str) -> list[Any]:
+        """The cards of a request, wherever they are."""
+        return [
+            message
+            for channel in self.workspace.channels.all()
+            for message in self.workspace.messages.in_channel(channel.id)
+            if message.metadata
+            and message.metadata["event_type"] == "approval_requested"
+            and message.metadata["event_payload"]["instance_id"] == request_id
+        ]
+
+    def shown_card(self, request_id: str) -> str:
+        """All that the only card of a request says."""
+        [card] = self.cards(request_id)
+        return read(card)
+
+    def thread(self, request_id: str) -> list[str]:
+        """The lines under the only card of a request."""
+        [card] = self.cards(request_id)
+        return [read(line) for line in self.workspace.messages.in_thread(card.channel, card.ts)[1:]]
+
+    # ---- time ------------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return (datetime.now(UTC) + self._ahead).timestamp()
+
+    async def skip(self, by: timedelta) -> None:
+        """Skips durable time; the workspace's goes along."""
+        now = await self.process.advance(by)
+        self._ahead = now - datetime.now(UTC)
+
+    async def eventually(self, true: Callable[[], bool]) -> None:
+        """Returns once it is true. What is to be tried again is tried at once."""
+        async with asyncio.timeout(PATIENCE_S):
+            for look in itertools.count(1):
+                if true():
+                    return
+                await asyncio.sleep(0.02)
+                if look % 5 == 0:
+                    await self._hasten()
+
+    async def _hasten(self) -> None:
+        due, now = await self.process.next_deadline(), await self.process.now()
+        if due is not None and timedelta(0) < due - now <= TRIED_AGAIN:
+            await self.skip(due - now)
