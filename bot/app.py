@@ -174,7 +174,9 @@ async def running(
             connection.turns,
             connection.precedence,
         )
-        gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
+        gatherings = GatheringService(
+            client, book, SlackIds(), service.starter, connection.turns, connection.precedence
+        )
         challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
