@@ -113,10 +113,12 @@ GATHERING_COMMANDS: Final[dict[str, type[GatheringCommand]]] = {
 class SourceAnswer(Recorded):
     """The answer that counts for a source: who gave it, when, by which way, and the values by field.
 
+    `holder` is who was asked; another person than `actor` where a delegate answered for them. None for a system.
     `corrections` counts the answers that it has replaced. `seal` is that of the command, which the service made.
     """
 
     actor: str | None = None
+    holder: str | None = None
     at: datetime
     way: AnswerWay
     token: TokenName | None = None
@@ -127,11 +129,15 @@ class SourceAnswer(Recorded):
 
 
 class SourceState(Recorded):
-    """How one source stands. `problem` says why it could not be asked."""
+    """How one source stands. `delegate` is asked in the place of `person`, who is away.
+
+    `problem` says why it could not be asked.
+    """
 
     name: str
     title: str
     person: str | None = None
+    delegate: str | None = None
     event: str | None = None
     answer: SourceAnswer | None = None
     problem: str = ""
@@ -158,10 +164,14 @@ class Gathered(Recorded):
 
 
 class GatheringPost(Recorded):
-    """One posted message of a gathering: the card, or what one source was asked by."""
+    """One posted message of a gathering: the card, or what one source was asked by.
+
+    `person` is who was asked by it: the source's own person, or their delegate.
+    """
 
     message_id: str
     source: str | None = None
+    person: str | None = None
     ref: CardRef
 
 
@@ -181,6 +191,7 @@ class GatheringProgress(Recorded):
     sources: list[SourceState] = Field(default_factory=list)
     posts: list[GatheringPost] = Field(default_factory=list)
     steps: int = 0
+    reminded: int = 0
     answered: int = 0
     result: Gathered | None = None
     record_pending: bool = False
@@ -253,12 +264,16 @@ class Purpose(StrEnum):
 
 
 class GatheringPostInput(Posting):
-    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering."""
+    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering.
+
+    `person` is who is asked by it, for `source`.
+    """
 
     place: str
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     text: str = ""
     only_if_found: bool = False
     view: GatheringView
@@ -271,6 +286,7 @@ class GatheringEditInput(Recorded):
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     view: GatheringView
     attempt: int = Field(ge=1)
 

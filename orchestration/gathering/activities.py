@@ -118,4 +118,6 @@ def taken_gathering(request: GatheringRequest, book: PolicyBook, ids: IdReader) 
         ids.person(request.requester)
     except ValueError as error:
         raise InvalidRequestError(f"requester: {error}.", field="requester") from error
-    return GatheringInput(nonce=new_nonce(), salt=new_salt(), request=request, policy=policy)
+    return GatheringInput(
+        nonce=new_nonce(), salt=new_salt(), request=request, policy=policy, people=book.absences()
+    )

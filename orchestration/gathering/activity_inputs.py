@@ -52,6 +52,7 @@ class GatheringInputs:
                     message_id=item.message_id,
                     purpose=item.purpose,
                     source=item.source,
+                    person=item.person,
                     text=item.text,
                     only_if_found=item.only_if_found,
                     view=projection.view_for(record, item.source),
@@ -64,6 +65,7 @@ class GatheringInputs:
                     message_id=item.message_id,
                     purpose=item.purpose,
                     source=item.source,
+                    person=item.person,
                     view=projection.view_for(record, item.source),
                     attempt=attempt,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -59,23 +59,40 @@ class GatheringEffects:
 
     # ---- what is asked and shown -------------------------------------------------------------------------
 
-    def ask_everybody(self) -> None:
-        """Posts the card, and asks each person and each system that has an address."""
+    def post_card(self) -> None:
+        """Posts the card, and asks each system that has an address."""
         policy = self._record.policy
         self._post(CARD, Purpose.CARD, policy.channel)
         for name, source in policy.sources.items():
-            if source.person is not None:
-                self._post(f"ask:{name}", Purpose.ASK, source.person, source=name)
-            elif source.post is not None:
+            if source.post is not None:
                 self.outbox.put(f"system:{name}", AskSystem(source=name, give_up=self._left()))
 
-    def remind(self) -> None:
-        """Reminds each person who has not answered, by a message with the same button."""
+    def ask_people(self) -> None:
+        """Asks the person of each source, or whoever is asked in their place."""
+        for name in self._record.policy.sources:
+            if (person := self._record.asked_for(name)) is not None:
+                self._ask(name, person)
+
+    def ask_delegates(self, absent: Collection[str]) -> None:
+        """Says who is asked in the place of these people, and asks each of those. Their own messages say it too."""
+        record = self._record
+        for person in absent:
+            self.post_reply(StepKind.ASKED_INSTEAD, actor=person, to=record.state.delegates[person])
+        for name in record.missing:
+            delegate = record.asked_for(name)
+            if delegate is not None and record.policy.sources[name].person in absent:
+                self._ask(name, delegate)
+                self.refresh_after(name)
+
+    def remind(self, but: Collection[str] = ()) -> None:
+        """Reminds whoever is asked and has not answered, by a message with the same button; nobody of `but`."""
         record = self._record
         record.state.reminded += 1
         people = []
         for name in record.missing:
-            if (person := record.policy.sources[name].person) is not None:
+            if (person := record.asked_for(name)) is not None and record.policy.sources[
+                name
+            ].person not in but:
                 people.append(person)
                 self._post(f"remind:{name}:{record.state.reminded}", Purpose.REMIND, person, source=name)
         if people:
@@ -131,6 +148,14 @@ class GatheringEffects:
                     only_if_found=True,
                 )
 
+    def _ask(self, source: str, person: str) -> None:
+        self._post(self._ask_id(source, person), Purpose.ASK, person, source=source)
+
+    def _ask_id(self, source: str, person: str) -> str:
+        """The message by which a person is asked for a source. That to a delegate is another one."""
+        own = self._record.policy.sources[source].person == person
+        return f"{Purpose.ASK}:{source}" if own else f"{Purpose.ASK}:{source}:delegate"
+
     def _post(
         self,
         message_id: str,
@@ -148,6 +173,7 @@ class GatheringEffects:
             purpose=purpose,
             place=place,
             source=source,
+            person=place if source is not None else None,
             text=text,
             maybe_done=maybe_done,
             only_if_found=only_if_found,
@@ -160,6 +186,7 @@ class GatheringEffects:
             message_id=post.message_id,
             purpose=_purpose(post.message_id),
             source=post.source,
+            person=post.person,
             ref=post.ref,
             give_up=self._record.policy.edits_retried_for,
         )
@@ -218,7 +245,7 @@ class GatheringEffects:
             )
         if item.purpose not in KEPT:
             return
-        post = GatheringPost(message_id=item.message_id, source=item.source, ref=ref)
+        post = GatheringPost(message_id=item.message_id, source=item.source, person=item.person, ref=ref)
         self._record.state.posts.append(post)
         if item.message_id == CARD:
             held, self._record.state.held_replies = self._record.state.held_replies, []
@@ -268,13 +295,7 @@ class GatheringEffects:
             case PostGathering(message_id="card"):
                 self._tell_trouble("card", f"The card could not be posted: {problem}")
             case PostGathering(source=str(source)) | AskSystem(source=source) if not self._record.ended:
-                self.post_reply(
-                    StepKind.SOURCE_NOT_ASKED,
-                    actor=self._record.policy.sources[source].person,
-                    to=self._record.policy.title_of(source),
-                    text=problem,
-                )
-                self._note_problem(source, problem)
+                self._not_asked(item, source, problem)
             case EditGathering(ref=ref):
                 self.post_reply(StepKind.CARD_STALE, place=ref.channel, text=problem)
             case RecordGathering():
@@ -291,6 +312,21 @@ class GatheringEffects:
                 self._tell_trouble("notify", f"The orchestration that asked was not told: {problem}")
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)
+
+    def _not_asked(self, item: PostGathering | AskSystem, source: str, problem: str) -> None:
+        """Where a delegate cannot be reached, the person who is away is asked all the same."""
+        absent = self._record.policy.sources[source].person
+        asked = item.person if isinstance(item, PostGathering) else None
+        self.post_reply(
+            StepKind.SOURCE_NOT_ASKED,
+            actor=asked or absent,
+            to=self._record.policy.title_of(source),
+            text=problem,
+        )
+        if absent is None or asked in {None, absent}:
+            self._note_problem(source, problem)
+        elif not any(post.message_id == self._ask_id(source, absent) for post in self._record.state.posts):
+            self._ask(source, absent)
 
     def _note_problem(self, source: str, problem: str) -> None:
         if source not in self._record.state.answers:

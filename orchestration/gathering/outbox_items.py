@@ -22,6 +22,7 @@ class PostGathering(OutboxItem):
     purpose: Purpose
     place: str
     source: str | None = None
+    person: str | None = Field(default=None, description="Who is asked by it")
     text: str = ""
     only_if_found: bool = Field(default=False, description="Look for it, and post nothing that is not there")
 
@@ -35,6 +36,7 @@ class EditGathering(OutboxItem):
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     ref: CardRef
 
     def covered_by(self, waiting: OutboxItem) -> bool:

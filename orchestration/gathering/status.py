@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -40,6 +40,18 @@ class GatheringRead:
     progress: GatheringProgress
     request: GatheringRequest
     policy: GatheringPolicy
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended; None while it runs."""
+        return self.progress.result.collected_at if self.progress.result else None
+
+    def involved(self) -> set[str]:
+        """Whose it is: who asked, who is asked or answered for somebody, and the policy's owner."""
+        found = {self.request.requester, self.policy.owner, *self.policy.people()}
+        for source in self.progress.sources:
+            found |= {source.delegate, source.answer.actor if source.answer else None}
+        return {one for one in found if one is not None}
 
 
 def gathering_read(state: OrchestrationState) -> GatheringRead:

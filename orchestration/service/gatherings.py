@@ -205,10 +205,12 @@ class GatheringService:
         """Why it is not even sent: whose answer it is was revoked, or there were so many that no more would count."""
         if not isinstance(command, GatheringAnswer):
             return None
-        if command.actor is not None and command.actor in self.book().revoked():
+        found = next((source for source in progress.sources if source.name == command.source), None)
+        # An answer in somebody's place is theirs, so it does not count where theirs would not.
+        whose = {command.actor, found.person if found is not None else None}
+        if command.actor is not None and whose & self.book().revoked():
             return Reason.REVOKED
-        answers = {source.name: source.answer for source in progress.sources}
-        known = answers.get(command.source)
+        known = found.answer if found is not None else None
         return Reason.TOO_OFTEN if known is not None and known.corrections >= CORRECTIONS else None
 
     async def verdict(

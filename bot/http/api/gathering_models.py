@@ -78,6 +78,10 @@ class GivenAnswer(BaseModel):
     """An answer that counts. `actor` is null where a system gave it."""
 
     actor: str | None
+    holder: str | None = Field(
+        default=None,
+        description="Who was asked: another person than `actor` where a delegate answered for them",
+    )
     at: datetime
     way: AnswerWay
     values: dict[str, str]
@@ -89,6 +93,9 @@ class GatheredSource(BaseModel):
 
     title: str
     person: str | None
+    delegate: str | None = Field(
+        default=None, description="Who is asked in the place of `person`, who is away"
+    )
     event: str | None
     answer: GivenAnswer | None
     problem: str = Field(description="Why it could not be asked; empty where it was")
@@ -124,6 +131,7 @@ class GatheringShown(BaseModel):
             source.name: GatheredSource(
                 title=source.title,
                 person=source.person,
+                delegate=source.delegate,
                 event=source.event,
                 answer=GivenAnswer.model_validate(source.answer.model_dump()) if source.answer else None,
                 problem=source.problem,

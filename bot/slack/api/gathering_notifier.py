@@ -30,7 +30,12 @@ class SlackGatheringNotifier:
     ) -> CardRef | None:
         """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
         rendered = render_gathering(
-            given.view, given.purpose, given.message_id, source=given.source, text=given.text
+            given.view,
+            given.purpose,
+            given.message_id,
+            source=given.source,
+            person=given.person,
+            text=given.text,
         )
         posted = self._poster.say(
             self._poster.place(given.place),
@@ -54,7 +59,9 @@ class SlackGatheringNotifier:
 
     def edit_gathering(self, given: GatheringEditInput) -> None:
         """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
-        rendered = render_gathering(given.view, given.purpose, given.message_id, source=given.source)
+        rendered = render_gathering(
+            given.view, given.purpose, given.message_id, source=given.source, person=given.person
+        )
         copy = (given.ref.channel, given.ref.ts)
         with self._poster.edits.turn(copy, EditRank.UNDER_WAY), as_delivery_errors():
             try:

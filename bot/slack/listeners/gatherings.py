@@ -34,7 +34,7 @@ def register(app: AsyncApp, service: GatheringService) -> None:
             await answer_words(interaction, _words(refusal))
             return
         origin = GatheringOrigin(channel=interaction.channel, target=about)
-        await interaction.show(gathering_forms.answer_form(read, about.source, origin))
+        await interaction.show(gathering_forms.answer_form(read, about.source, interaction.person, origin))
 
     @app.action({"block_id": messages.ACTIONS, "action_id": messages.WITHDRAW})
     @answered
@@ -92,7 +92,12 @@ def _why_not(person: str, about: GatheringTarget, read: GatheringRead) -> Reason
         return Reason.OUTDATED
     if read.progress.status.ended:
         return Reason.ALREADY_ENDED
-    return None if read.policy.sources[about.source].person == person else Reason.NOT_ASKED
+    asked = next(one for one in read.progress.sources if one.name == about.source)
+    if person not in {asked.person, asked.delegate}:
+        return Reason.NOT_ASKED
+    if asked.answer is not None and asked.answer.actor == asked.person != person:
+        return Reason.ANSWERED_BY_HOLDER
+    return None
 
 
 def _words(reason: Reason) -> str:

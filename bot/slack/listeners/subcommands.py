@@ -87,7 +87,7 @@ async def _status(subcommands: Subcommands, interaction: Interaction, words: Seq
 async def _show_gathering(subcommands: Subcommands, interaction: Interaction, request_id: str) -> None:
     """To those of it alone, as the details of a request are."""
     read = await subcommands.gatherings.read(request_id)
-    if interaction.person not in {read.request.requester, read.policy.owner, *read.policy.people()}:
+    if interaction.person not in read.involved():
         raise NotInvolvedError
     await interaction.show(gathering_view(read, Origin(channel=interaction.channel)))
 
