@@ -13,7 +13,7 @@ from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.input.target import message_metadata
 from bot.slack.messages.gatherings import render_gathering
-from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, Purpose
+from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, GatheringView, Purpose
 from orchestration.domain.request import CardRef
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 class SlackGatheringNotifier:
     """`orchestration.ports.GatheringNotifier` over the Web API. Safe to share between threads."""
 
-    def __init__(self, poster: Poster) -> None:
+    def __init__(self, poster: Poster, shown: Callable[[GatheringView], None]) -> None:
+        """`shown` hears of what each message that was posted or edited shows."""
         self._poster = poster
+        self._shown = shown
 
     def post_gathering(
         self, given: GatheringPostInput, begin: Callable[[], bool] = at_once
@@ -48,6 +50,7 @@ class SlackGatheringNotifier:
         )
         if posted is None:
             return None
+        self._shown(given.view)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1)
 
     def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
@@ -82,3 +85,4 @@ class SlackGatheringNotifier:
                     given.ref.channel,
                     code_of(error),
                 )
+        self._shown(given.view)

@@ -139,7 +139,7 @@ def _source(view: GatheringView, shown: SourceShown) -> str:
     state, answer = shown.state, shown.state.answer
     name = bold(safe(state.title, NAME, room=NAME_ROOM))
     room = min(1500, ANSWERS_ROOM // len(view.sources))
-    who = asked_for(state)
+    who = _asked_for(state)
     if answer is None:
         if view.status.ended:
             return f"{NO} {name}{DOT}no answer of {who}"
@@ -152,7 +152,7 @@ def _source(view: GatheringView, shown: SourceShown) -> str:
     return f"{lead}\n{_values(shown, room)}".rstrip()
 
 
-def asked_for(state: SourceState) -> str:
+def _asked_for(state: SourceState) -> str:
     """Whose answer is awaited: `Ada`, `Bob (for Ada, who is away)`, or a system (mrkdwn)."""
     if state.person is None:
         return "a system"

@@ -91,7 +91,7 @@ def terms_of(
     st.sets(st.sampled_from([*PEOPLE, "U0E"])),
 )
 @example(  # the third phone for the code of the first level is that of the only approver of the second
-    [
+    given_levels=[
         {
             "approvers": ["U0A", "U0C", GROUP],
             "quorum": "all",
@@ -109,9 +109,9 @@ def terms_of(
             "sms": False,
         },
     ],
-    {"approvers": ["U0A"], "quorum": 1, "reject_quorum": 1},
-    False,
-    {"U0B"},
+    escalation={"approvers": ["U0A"], "quorum": 1, "reject_quorum": 1},
+    repeat=False,
+    phones={"U0B"},
 )
 def test_a_policy_is_refused_just_where_no_way_is_found(
     given_levels: list[dict[str, Any]], escalation: dict[str, Any], repeat: bool, phones: set[str]
