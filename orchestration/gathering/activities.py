@@ -65,7 +65,8 @@ class GatheringActivities:
             posted = self._notifier.post_gathering(given, lambda: attempt.begin(is_there))
             return Delivery(card=posted or found)
 
-        return self._once.run(("gathering", view.request_id, view.nonce, given.message_id), attempt, post)
+        key = ("gathering", view.request_id, view.nonce, given.message_id)
+        return self._once.run(key, attempt, post, looks=given.only_if_found)
 
     def edit_gathering(self, _: ActivityContext, given: GatheringEditInput) -> Delivery:
         """Makes a posted message say what is true. Idempotent by nature."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 CARD: Final = "card"
 ENDED: Final = "ended"
 PROBLEM: Final = 300  # characters of why something failed
+REMINDERS_LOOKED_FOR: Final = 2  # the newest; an older one is on record, or was not posted
 # What stays on screen and is edited; the others say something once.
 KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND})
 
@@ -131,22 +132,43 @@ class GatheringEffects:
         elif state.record:
             self._goes_out()
 
-    def look_for_posts(self) -> None:
-        """Edits what may have been posted as the instance ended. The card is posted if it was not."""
+    def look_for_posts(self, looks: int) -> None:
+        """Edits what may have been posted as the instance ended. The card is posted if it was not.
+
+        Such a post may still be on its way, so what is not found is looked for `looks` times in all.
+        """
         posted = {post.message_id for post in self._record.state.posts}
-        policy = self._record.policy
         if CARD not in posted:
-            self._post(CARD, Purpose.CARD, policy.channel, maybe_done=True)
-        for name, source in policy.sources.items():
-            if source.person is not None and f"ask:{name}" not in posted:
-                self._post(
-                    f"ask:{name}",
-                    Purpose.ASK,
-                    source.person,
-                    source=name,
-                    maybe_done=True,
-                    only_if_found=True,
+            self._post(CARD, Purpose.CARD, self._record.policy.channel, maybe_done=True)
+        for source, person, message_id in self._maybe_asked():
+            if message_id not in posted:
+                self.outbox.put(
+                    f"post:{message_id}",
+                    PostGathering(
+                        message_id=message_id,
+                        purpose=_purpose(message_id),
+                        place=person,
+                        source=source,
+                        person=person,
+                        maybe_done=True,
+                        only_if_found=True,
+                        looks_left=looks - 1,
+                        give_up=self._record.policy.edits_retried_for,
+                    ),
                 )
+
+    def _maybe_asked(self) -> Iterator[tuple[str, str, str]]:
+        """By which messages each source may have been asked: the source, the person, the message."""
+        record = self._record
+        newest = record.state.reminded
+        for name, source in record.policy.sources.items():
+            if source.person is None:
+                continue
+            asked = [source.person, *filter(None, [record.state.delegates.get(source.person)])]
+            for person in asked:
+                yield name, person, self._ask_id(name, person)
+            for number in range(max(newest - REMINDERS_LOOKED_FOR, 0) + 1, newest + 1):
+                yield name, asked[-1], f"{Purpose.REMIND}:{name}:{number}"
 
     def _ask(self, source: str, person: str) -> None:
         self._post(self._ask_id(source, person), Purpose.ASK, person, source=source)
@@ -165,7 +187,6 @@ class GatheringEffects:
         source: str | None = None,
         text: str = "",
         maybe_done: bool = False,
-        only_if_found: bool = False,
     ) -> None:
         give_up = self._record.policy.edits_retried_for if purpose in KEPT else MESSAGES_RETRIED_FOR
         item = PostGathering(
@@ -176,7 +197,6 @@ class GatheringEffects:
             person=place if source is not None else None,
             text=text,
             maybe_done=maybe_done,
-            only_if_found=only_if_found,
             give_up=give_up,
         )
         self.outbox.put(f"post:{message_id}", item)
@@ -235,6 +255,7 @@ class GatheringEffects:
     def _posted(self, item: PostGathering, delivery: Delivery) -> None:
         if delivery.card is None:
             if item.only_if_found:
+                self._look_again(item)
                 return
             raise AssertionError("what was posted has a place")
         ref = delivery.card
@@ -255,6 +276,11 @@ class GatheringEffects:
         now_true = projection.view_for(self._record, item.source)
         if delivery.unsure or now_true != self._shown.get(item.message_id):
             self._edit(post)
+
+    def _look_again(self, item: PostGathering) -> None:
+        if item.looks_left:
+            later = item.model_copy(update={"looks_left": item.looks_left - 1})
+            self.outbox.put(f"look:{item.message_id}", later, after=COPIES_AFTER)
 
     def _remove_copies(
         self,

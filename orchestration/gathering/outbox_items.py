@@ -25,6 +25,9 @@ class PostGathering(OutboxItem):
     person: str | None = Field(default=None, description="Who is asked by it")
     text: str = ""
     only_if_found: bool = Field(default=False, description="Look for it, and post nothing that is not there")
+    looks_left: int = Field(
+        default=0, description="How often it is looked for again, where it is not there yet"
+    )
 
 
 class EditGathering(OutboxItem):
