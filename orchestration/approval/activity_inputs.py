@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from orchestration.approval import projection
 from orchestration.approval.outbox_items import (
@@ -41,7 +42,8 @@ from orchestration.domain.effects import (
     SendMessageInput,
     SignReceiptInput,
 )
-from orchestration.domain.request import CardRef, EventFormat, Notified
+from orchestration.domain.gathering import GatheringRequest
+from orchestration.domain.request import ApprovalRequest, CardRef, EventFormat, Notified
 
 DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
@@ -238,24 +240,42 @@ class ActivityInputs:
         )
 
     def _build_response(self, attempt: int) -> tuple[str, BaseModel]:
-        record, target = self._record, self._record.request.respond
-        if target is None:
-            raise AssertionError("nobody waits for a response")
-        payload = target.filled_in(projection.response_parts(record))
-        if target.address is not None:
-            return "send_callback", SendCallbackInput(
-                url=target.address,
-                id=f"{projection.outcome_id(record)}:response",
-                asked_with=record.request.asked_with,
-                event=payload,
-                attempt=attempt,
-            )
-        return "notify_instance", NotifyInstanceInput(
-            request_id=record.request_id,
-            target=Notified(id=target.instance_id or "", event=target.event_name or ""),
-            orchestration=record.request.responds_to or "",
-            since=record.request.responds_since,
-            asked_with=record.request.asked_with,
-            data=payload,
+        record = self._record
+        return response_input(
+            record.request_id,
+            record.request,
+            projection.outcome_id(record),
+            projection.response_parts(record),
+            attempt,
+        )
+
+
+def response_input(
+    request_id: str,
+    request: ApprovalRequest | GatheringRequest,
+    outcome_id: str,
+    parts: Mapping[str, JsonValue],
+    attempt: int,
+) -> tuple[str, BaseModel]:
+    """The activity that sends the response, and its input. `parts` are what its payload may name."""
+    target = request.respond
+    if target is None:
+        raise AssertionError("nobody waits for a response")
+    payload = target.filled_in(parts)
+    if target.address is not None:
+        return "send_callback", SendCallbackInput(
+            url=target.address,
+            id=f"{outcome_id}:response",
+            asked_with=request.asked_with,
+            event=payload,
             attempt=attempt,
         )
+    return "notify_instance", NotifyInstanceInput(
+        request_id=request_id,
+        target=Notified(id=target.instance_id or "", event=target.event_name or ""),
+        orchestration=request.responds_to or "",
+        since=request.responds_since,
+        asked_with=request.asked_with,
+        data=payload,
+        attempt=attempt,
+    )

@@ -26,6 +26,7 @@ from orchestration.domain.request import (
     TokenName,
     to_json,
 )
+from orchestration.domain.responses import GatheringResponse
 from orchestration.domain.text import Line, Prose, line
 
 
@@ -41,6 +42,17 @@ class GatheringRequest(Model):
     callback_url: CallbackUrl | None = Field(default=None, description="Where the result is POSTed, signed")
     callback_format: EventFormat | None = None
     notify_instance: Notified | None = None
+    respond: GatheringResponse | None = Field(
+        default=None, description="Who else gets the result, and in which form"
+    )
+    responds_to: str | None = Field(
+        default=None,
+        description="Whom the service found `respond` to name, and admitted: an orchestration, or the origin of a URL",
+    )
+    responds_since: datetime | None = Field(
+        default=None,
+        description="When the instance that `respond` names was made; a later one of its ID is another",
+    )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
     def digest(self) -> str:

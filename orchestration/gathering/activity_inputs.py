@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.approval.activity_inputs import response_input
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    RemoveCopies,
+    SendCallback,
+    SendResponse,
+)
 from orchestration.domain.effects import (
     NotifyInstanceInput,
     PostReplyInput,
@@ -109,6 +116,14 @@ class GatheringInputs:
                     format=request.callback_format or EventFormat.STANDARD,
                     event=projection.result_event(record),
                     attempt=attempt,
+                )
+            case SendResponse():
+                return response_input(
+                    record.request_id,
+                    request,
+                    projection.result_id(record),
+                    projection.response_parts(record),
+                    attempt,
                 )
             case NotifyInstance():
                 if request.notify_instance is None:

@@ -10,7 +10,13 @@ from typing import Final
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    RemoveCopies,
+    SendCallback,
+    SendResponse,
+)
 from orchestration.approval.outcome_effects import CALLBACKS_RETRIED_FOR, RECEIPT_RETRIED_FOR
 from orchestration.approval.posts import COPIES_AFTER, MESSAGES_RETRIED_FOR
 from orchestration.domain.cards import Step, StepKind
@@ -226,6 +232,8 @@ class GatheringEffects:
             self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
         if request.notify_instance:
             self.outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
+        if request.respond:
+            self.outbox.put("send_response", SendResponse(give_up=CALLBACKS_RETRIED_FOR))
 
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
@@ -334,6 +342,12 @@ class GatheringEffects:
                 where = self._record.request.callback_url
                 self.post_reply(StepKind.ACTION_FAILED, to=where, text=problem)
                 self._tell_trouble("callback", f"The callback was given up: {problem}")
+            case SendResponse():
+                target = self._record.request.respond
+                instance_id = target.instance_id if target else None
+                where = f"orchestration {instance_id}" if instance_id else self._record.request.responds_to
+                self.post_reply(StepKind.ACTION_FAILED, to=where, text=problem)
+                self._tell_trouble("response", f"Who waits for the result was not sent it: {problem}")
             case NotifyInstance():
                 self._tell_trouble("notify", f"The orchestration that asked was not told: {problem}")
             case _:

@@ -6,7 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    RemoveCopies,
+    SendCallback,
+    SendResponse,
+)
 from orchestration.domain.gathering import Purpose
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import OutboxItem
@@ -68,6 +74,7 @@ AnyGatheringItem = Annotated[
     | PostReply
     | RemoveCopies
     | SendCallback
-    | NotifyInstance,
+    | NotifyInstance
+    | SendResponse,
     Field(discriminator="kind"),
 ]

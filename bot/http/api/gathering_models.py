@@ -11,6 +11,7 @@ from bot.http.api.models import Line, Span, Text, Wait, not_blank
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.gathering import AnswerWay, GatheringProgress, GatheringStatus
 from orchestration.domain.request import CallbackUrl, EventFormat, Model, Nonce, Notified
+from orchestration.domain.responses import GatheringResponse
 from orchestration.service.gathering_messages import gathering_sentence
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -33,6 +34,11 @@ class NewGathering(Model):
     )
     notify_instance: Notified | None = Field(
         default=None, description="An orchestration that gets the result as an event; needs the scope admin"
+    )
+    respond: GatheringResponse | None = Field(
+        default=None,
+        description="Somebody else's waiting orchestration, which gets the result in a form of its own; needs the "
+        "scope `respond:ORCHESTRATION`, or `respond:ORIGIN` for a URL",
     )
 
 

@@ -8,13 +8,14 @@ from bot.slack.input import target
 from bot.slack.input.target import GatheringTarget
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.open import show_gathering
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
 from bot.slack.messages import gatherings as messages
 from bot.slack.views import gathering_forms, home_gatherings
 from bot.slack.views.gathering_forms import GatheringOrigin
-from bot.slack.views.request_form import Origin, block_of, values_of
+from bot.slack.views.request_form import block_of, values_of
 from orchestration.domain.commands import Reason, Verdict
-from orchestration.domain.errors import InvalidRequestError, NotInvolvedError
+from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.gathering import AnswerWay
 from orchestration.gathering.status import GatheringRead
 from orchestration.service.gathering_messages import gathering_sentence
@@ -90,14 +91,6 @@ def register(app: AsyncApp, service: GatheringService) -> None:
         await answer_submission(
             interaction, service, ticket, gathering_forms.REASON, words=gathering_sentence
         )
-
-
-async def show_gathering(interaction: Interaction, service: GatheringService, request_id: str) -> None:
-    """Opens all there is to know of it, for those of it alone, as the details of a request are."""
-    read = await service.read(request_id)
-    if interaction.person not in read.involved():
-        raise NotInvolvedError
-    await interaction.show(gathering_forms.gathering_view(read, Origin(channel=interaction.channel)))
 
 
 def _why_not(person: str, about: GatheringTarget, read: GatheringRead) -> Reason | None:

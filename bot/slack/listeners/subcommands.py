@@ -9,9 +9,8 @@ from typing import Final
 from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.input import away, grammar
-from bot.slack.listeners.gatherings import show_gathering
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.open import show_details
+from bot.slack.listeners.open import show_details, show_gathering
 from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
 from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
