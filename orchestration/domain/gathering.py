@@ -14,6 +14,7 @@ from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
 from orchestration.domain.posting import Posting
 from orchestration.domain.request import (
+    ApprovalRequest,
     CallbackUrl,
     CardRef,
     Duration,
@@ -59,6 +60,9 @@ class GatheringRequest(Model):
         """SHA-256 (hex) over canonical JSON of what was asked."""
         asked = self.model_dump(mode="json", include={"policy", "title", "description"})
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
+
+
+AnyRequest = ApprovalRequest | GatheringRequest
 
 
 class GatheringStatus(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from orchestration.approval.activity_inputs import response_input
+from orchestration.approval import shared_inputs
 from orchestration.approval.outbox_items import (
     NotifyInstance,
     PostReply,
@@ -12,19 +12,13 @@ from orchestration.approval.outbox_items import (
     SendCallback,
     SendResponse,
 )
-from orchestration.domain.effects import (
-    NotifyInstanceInput,
-    PostReplyInput,
-    RemoveCopiesInput,
-    SendCallbackInput,
-)
 from orchestration.domain.gathering import (
     AskSystemInput,
     GatheringEditInput,
     GatheringPostInput,
     RecordGatheringInput,
 )
-from orchestration.domain.request import CardRef, EventFormat
+from orchestration.domain.request import CardRef
 from orchestration.gathering import projection
 from orchestration.gathering.outbox_items import (
     AnyGatheringItem,
@@ -78,26 +72,12 @@ class GatheringInputs:
                 )
             case AskSystem(source=source):
                 return "ask_system", self._system(source, attempt)
-            case PostReply(steps=steps):
+            case PostReply():
                 if self.card is None:
                     raise AssertionError("lines wait until the card is posted")
-                return "post_reply", PostReplyInput(
-                    ref=self.card,
-                    request_id=record.request_id,
-                    steps=steps,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
-                )
+                return shared_inputs.reply(record.request_id, self.card, item, attempt, maybe_done=maybe_done)
             case RemoveCopies():
-                return "remove_copies", RemoveCopiesInput(
-                    request_id=record.request_id,
-                    identity=record.identity,
-                    place=item.place,
-                    ref=item.ref,
-                    steps=item.steps,
-                    message_id=item.message_id,
-                    attempt=attempt,
-                )
+                return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RecordGathering():
                 return "record_gathering", RecordGatheringInput(
                     result=projection.result(record),
@@ -109,30 +89,18 @@ class GatheringInputs:
                     attempt=attempt,
                 )
             case SendCallback():
-                return "send_callback", SendCallbackInput(
-                    url=request.callback_url or "",
-                    id=projection.result_id(record),
-                    asked_with=request.asked_with,
-                    format=request.callback_format or EventFormat.STANDARD,
-                    event=projection.result_event(record),
-                    attempt=attempt,
-                )
+                event = projection.result_event(record)
+                return shared_inputs.callback(request, projection.result_id(record), event, attempt)
+            case NotifyInstance():
+                data = projection.result_event(record)["data"]
+                return shared_inputs.notification(record.request_id, request, data, attempt)
             case SendResponse():
-                return response_input(
+                return shared_inputs.response(
                     record.request_id,
                     request,
                     projection.result_id(record),
                     projection.response_parts(record),
                     attempt,
-                )
-            case NotifyInstance():
-                if request.notify_instance is None:
-                    raise AssertionError("nobody is to be notified")
-                return "notify_instance", NotifyInstanceInput(
-                    request_id=record.request_id,
-                    target=request.notify_instance,
-                    data=projection.result_event(record)["data"],
-                    attempt=attempt,
                 )
 
     def _system(self, source: str, attempt: int) -> AskSystemInput:
