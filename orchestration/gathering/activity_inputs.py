@@ -18,7 +18,6 @@ from orchestration.domain.gathering import (
     GatheringPostInput,
     RecordGatheringInput,
 )
-from orchestration.domain.request import CardRef
 from orchestration.gathering import projection
 from orchestration.gathering.outbox_items import (
     AnyGatheringItem,
@@ -35,11 +34,6 @@ class GatheringInputs:
 
     def __init__(self, record: GatheringRecord) -> None:
         self._record = record
-
-    @property
-    def card(self) -> CardRef | None:
-        """Where the card in the channel is; None before it is posted."""
-        return next((post.ref for post in self._record.state.posts if post.message_id == "card"), None)
 
     def build(  # noqa: C901, PLR0911 - one arm for each kind of item
         self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool
@@ -73,9 +67,9 @@ class GatheringInputs:
             case AskSystem(source=source):
                 return "ask_system", self._system(source, attempt)
             case PostReply():
-                if self.card is None:
+                if (card := record.card) is None:
                     raise AssertionError("lines wait until the card is posted")
-                return shared_inputs.reply(record.request_id, self.card, item, attempt, maybe_done=maybe_done)
+                return shared_inputs.reply(record.request_id, card, item, attempt, maybe_done=maybe_done)
             case RemoveCopies():
                 return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RecordGathering():

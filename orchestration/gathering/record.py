@@ -16,10 +16,11 @@ from orchestration.domain.gathering import (
     GatheringStatus,
     SourceAnswer,
 )
-from orchestration.domain.request import Identity
+from orchestration.domain.request import CardRef, Identity
 from orchestration.domain.salts import text_salt
 from orchestration.gathering.state import GatheringInput, GatheringState
 
+CARD: Final = "card"  # the message in the policy's channel
 VERDICTS_KEPT: Final = 100
 COMMANDS_REMEMBERED: Final = 1000
 CORRECTIONS: Final = 20  # of one source's answer; each is a line of the thread
@@ -51,6 +52,11 @@ class GatheringRecord:
     def ended(self) -> bool:
         """Whether no answer is taken any more."""
         return self.state.status.ended
+
+    @property
+    def card(self) -> CardRef | None:
+        """Where the card in the channel is; None before it is posted."""
+        return next((post.ref for post in self.state.posts if post.message_id == CARD), None)
 
     @property
     def missing(self) -> list[str]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
-from pydantic import ValidationError
 
 from orchestration.approval.status import OVER
 from orchestration.domain.answer_fields import read_values
@@ -36,10 +34,9 @@ from orchestration.runtime.precedence import Precedence
 from orchestration.runtime.turns import Turns
 from orchestration.service.approvals import Actor, Ticket
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
+from orchestration.service.making import made
 from orchestration.service.starting import RequestStarter
 from orchestration.service.verdicts import wait_for_verdict
-
-C = TypeVar("C", GatheringAnswer, GatheringWithdrawal)
 
 
 class GatheringService:
@@ -135,7 +132,7 @@ class GatheringService:
         command_id: str | None = None,
     ) -> Ticket:
         """Ends it without waiting for more answers, for the one who asked."""
-        command = _made(
+        command = made(
             GatheringWithdrawal,
             self._ids,
             command_id=command_id or str(uuid.uuid4()),
@@ -162,7 +159,7 @@ class GatheringService:
                 f"source: there is no {source[:40]!r}; there is {', '.join(read.policy.sources)}.",
                 field="source",
             )
-        return _made(
+        return made(
             GatheringAnswer,
             self._ids,
             command_id=command_id or str(uuid.uuid4()),
@@ -248,18 +245,6 @@ class GatheringService:
         if state is None or state.name != GATHERING:
             raise UnknownRequestError
         return state
-
-
-def _made(model: type[C], ids: IdReader, **what: object) -> C:
-    """The command. Raises `InvalidRequestError`."""
-    try:
-        return model.model_validate(what, context=ids)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = str(fault["loc"][0])
-        raise InvalidRequestError(
-            f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
-        ) from error
 
 
 def _find(progress: GatheringProgress, ticket: Ticket) -> Verdict | None:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from slack_sdk.errors import SlackApiError
-
-from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
-from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.input.target import message_metadata
 from bot.slack.messages.gatherings import render_gathering
@@ -65,24 +61,15 @@ class SlackGatheringNotifier:
         rendered = render_gathering(
             given.view, given.purpose, given.message_id, source=given.source, person=given.person
         )
-        copy = (given.ref.channel, given.ref.ts)
-        with self._poster.edits.turn(copy, EditRank.UNDER_WAY), as_delivery_errors():
-            try:
-                self._poster.client.chat_update(
-                    channel=given.ref.channel,
-                    ts=given.ref.ts,
-                    text=rendered.text,
-                    blocks=rendered.blocks,
-                    metadata=rendered.metadata,
-                )
-            except SlackApiError as error:
-                if code_of(error) not in GONE:
-                    raise
-                log.info(
-                    "%s: the message %s in %s is out of reach (%s)",
-                    given.view.request_id,
-                    given.ref.ts,
-                    given.ref.channel,
-                    code_of(error),
-                )
+        ref = given.ref
+        gone = self._poster.edit(
+            (ref.channel, ref.ts),
+            EditRank.UNDER_WAY,
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
+        if gone is not None:
+            about = (given.view.request_id, ref.ts, ref.channel, gone)
+            log.info("%s: the message %s in %s is out of reach (%s)", *about)
         self._shown(given.view)
