@@ -106,9 +106,8 @@ class GatheringPosts:
     def post_end(self) -> None:
         """The thread and the requester hear of the end, and every posted message says it."""
         state = self._record.state
-        self.post_reply(
-            StepKind.GATHERED, actor=state.ended_by, text=state.reason, people=self._record.missing
-        )
+        missing = [self._record.policy.title_of(name) for name in self._record.missing]
+        self.post_reply(StepKind.GATHERED, actor=state.ended_by, text=state.reason, people=missing)
         self.refresh()
         self._post(ENDED, Purpose.ENDED, self._record.request.requester, maybe_done=self._maybe_done)
 

@@ -142,7 +142,7 @@ def _source(view: GatheringView, shown: SourceShown) -> str:
     who = _asked_for(state)
     if answer is None:
         if view.status.ended:
-            return f"{NO} {name}{DOT}no answer of {who}"
+            return f"{NO} {name}{DOT}no answer from {who}"
         if state.problem:
             return f"{NO} {name}{DOT}{who} could not be asked: {safe(state.problem, REASON, room=room)}"
         return f"{OPEN} {name}{DOT}waiting for {who}"

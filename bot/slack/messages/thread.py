@@ -120,7 +120,7 @@ def _gathered(step: Step) -> str:
     missing = within((safe(name, 40) for name in step.people), ", ", 2 * SHORT)
     if not missing:
         return f"{YES} All have answered"
-    return f"{NO} {safe(step.text, SHORT)} No answer of: {missing}".replace("  ", " ")
+    return f"{NO} {safe(step.text, SHORT)} No answer from: {missing}".replace("  ", " ")
 
 
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {

@@ -26,7 +26,7 @@ def awaited_row(item: AwaitedAnswer) -> Json:
     """An answer that the person can give, with the button to the form."""
     progress = item.read.progress
     source = next(one for one in progress.sources if one.name == item.source)
-    parts = [_who_asks(item, source), *_until(item.read), bold(safe(source.title, NAME))]
+    parts = [_who_asks(item, source), *_until(item.read)]
     spoken = plain(f"Answer {progress.title}", blocks.BUTTON)
     value = GatheringTarget(instance_id=progress.request_id, nonce=progress.nonce, source=item.source)
     button = blocks.button(ANSWER, "Answer…", value.model_dump_json(), style="primary", spoken=spoken)
@@ -78,11 +78,11 @@ def _lines(read: GatheringRead, parts: Sequence[str]) -> str:
 
 
 def _who_asks(item: AwaitedAnswer, source: SourceState) -> str:
-    asks = f"{mention(item.read.request.requester)} asks you"
+    asks = f"{mention(item.read.request.requester)} asks you for {bold(safe(source.title, NAME))}"
     if source.person is not None and item.person != source.person:
-        return f"{asks} in the place of {mention(source.person)}, who is away"
+        return f"{asks}, in the place of {mention(source.person)}, who is away"
     if source.delegate is not None:
-        return f"{asks}, and {mention(source.delegate)} in your place"
+        return f"{asks}. As you are away, {mention(source.delegate)} is asked in your place"
     return asks
 
 

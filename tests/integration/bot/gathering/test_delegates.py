@@ -35,7 +35,9 @@ async def test_a_delegate_is_asked_and_answers_for_whom_it_says(world: Gathering
             DEPLOYS, says("*Legal* · waiting for <@U0FAY> (for <@U0ADA>, who is away)")
         )
         assert not [one for one in await ada.messages("D0ADA") if ANSWER in actions_of(one)]
-        view = await ada.wait_for(shows("<@U0RITA> asks you, and <@U0FAY> in your place · until"))
+        view = await ada.wait_for(
+            shows("<@U0RITA> asks you for *Legal*. As you are away, <@U0FAY> is asked in your place · until")
+        )
         await ada.click_in_view(view, home_gatherings.ANSWER)
         form = await ada.wait_for_view()
 

@@ -43,7 +43,7 @@ async def test_an_answer_is_given_from_home(world: GatheringWorld) -> None:
         await rita.wait_for(
             shows("*“Pizza?”*", "0 of 2 answered · waiting for <@U0ADA> (Ada), <@U0FAY> (Fay) · until")
         )
-        view = await ada.wait_for(shows("*“Pizza?”*", "<@U0RITA> asks you · until", "*Ada*"))
+        view = await ada.wait_for(shows("*“Pizza?”*", "<@U0RITA> asks you for *Ada* · until"))
         await ada.click_in_view(view, home_gatherings.ANSWER)
         await ada.submit(await ada.wait_for_view(), {"field.answer": "With olives"})
         await ada.wait_for(is_empty)
@@ -70,7 +70,10 @@ async def test_who_is_asked_twice_sees_both(tmp_path: Path, scanner: Receiver) -
         await ada.open_home()
         started = await world.gather(world.token("ci"), policy="twice", title="Both?")
         view = await ada.wait_for(shows("*First*"))
-        assert [row.split(" · ")[2] for row in rows(view)] == ["*First*", "*Second*"]
+        assert [row.split(" asks you for ")[1].split(" · ")[0] for row in rows(view)] == [
+            "*First*",
+            "*Second*",
+        ]
         await ada.click_in_view(view, home_gatherings.ANSWER)
         await ada.submit(await ada.wait_for_view(), {"field.answer": "One"})
         view = await ada.wait_for(lambda one: _only(one, "*Second*"))

@@ -157,7 +157,7 @@ LINES = [
     (step(StepKind.GATHERED), "✓ All have answered"),
     (
         step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),
-        "✗ The time was over. No answer of: legal, scanner",
+        "✗ The time was over. No answer from: legal, scanner",
     ),
     (step(StepKind.GATHERED, actor="U0RITA", text="Too late."), "– Withdrawn by <@U0RITA>:\n> Too late."),
 ]
