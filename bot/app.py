@@ -52,6 +52,7 @@ from bot.slack.api import home_publisher
 from bot.slack.api.connection import SlackConnection
 from bot.slack.api.directory import SlackDirectory
 from bot.slack.api.files import SlackFiles
+from bot.slack.api.gathering_notifier import SlackGatheringNotifier
 from bot.slack.api.groups import Groups
 from bot.slack.api.health import SlackHealth, WatchedAsyncWebClient
 from bot.slack.api.home_publisher import HomePublisher
@@ -174,7 +175,9 @@ async def running(
             connection.turns,
             connection.precedence,
         )
-        gatherings = GatheringService(client, book, SlackIds(), service.starter, connection.turns)
+        gatherings = GatheringService(
+            client, book, SlackIds(), service.starter, connection.turns, connection.precedence
+        )
         challenges = codes.service(client, book, connection.turns) if codes else None
         records = RecordLog.open(settings.data_dir / RECORDS, keys, settings.issuer)
         closing.callback(records.close)
@@ -231,7 +234,16 @@ async def running(
             FulfilmentActivities(HubFulfilments(client), records),
             DigestActivities(HubDigests(client), notifier, intents),
             codes.activities(book, notifier) if codes else None,
-            gathering_activities(settings.public_url, secrets, http, records, askers, book, poster, intents),
+            gathering_activities(
+                settings.public_url,
+                secrets,
+                http,
+                records,
+                askers,
+                book,
+                SlackGatheringNotifier(poster, people.home_publisher.shown_gathering),
+                intents,
+            ),
             DocumentActivities(DocumentPreviews(SlackFiles(slack.activities)), intents),
         )
         for orchestrator in orchestrators:

@@ -9,12 +9,10 @@ from bot.outbound.systems import SystemAsker
 from bot.records.log import RecordLog
 from bot.security.answer_addresses import AnswerAddresses
 from bot.security.secrets import Secrets
-from bot.slack.api.gathering_notifier import SlackGatheringNotifier
-from bot.slack.api.poster import Poster
 from bot.slack.ids import SlackIds
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.gathering.activities import GatheringActivities
-from orchestration.ports import GatheringAskers, Intents
+from orchestration.ports import GatheringAskers, GatheringNotifier, Intents
 
 
 def gathering_activities(
@@ -24,12 +22,12 @@ def gathering_activities(
     records: RecordLog,
     askers: GatheringAskers,
     book: Callable[[], PolicyBook],
-    poster: Poster,
+    notifier: GatheringNotifier,
     intents: Intents,
 ) -> GatheringActivities:
-    """The activities of gatherings, over Slack, HTTP and the records."""
+    """The activities of gatherings, over the chat system, HTTP and the records."""
     return GatheringActivities(
-        SlackGatheringNotifier(poster),
+        notifier,
         SystemAsker(secrets, http, AnswerAddresses(public_url, secrets)),
         records,
         askers,

@@ -32,9 +32,11 @@ def gathering_claims(given: RecordGatheringInput) -> dict[str, Any]:
 
 
 def _source(name: str, answer: SourceAnswer) -> dict[str, Any]:
+    instead = {} if answer.holder in {None, answer.actor} else {"for": answer.holder}
     return {
         "source": name,
         "actor": answer.actor,
+        **instead,
         "way": answer.way.value,
         "token": answer.token,
         "at": answer.at.isoformat(),

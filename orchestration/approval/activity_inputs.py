@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from orchestration.approval import projection
+from orchestration.approval import projection, shared_inputs
 from orchestration.approval.outbox_items import (
     AddToDigest,
     AnyOutboxItem,
@@ -31,17 +31,13 @@ from orchestration.domain.documents import reviewed
 from orchestration.domain.effects import (
     EditCardInput,
     HandOverInput,
-    NotifyInstanceInput,
     PostCardInput,
     PostPreviewInput,
-    PostReplyInput,
-    RemoveCopiesInput,
     RunActionInput,
-    SendCallbackInput,
     SendMessageInput,
     SignReceiptInput,
 )
-from orchestration.domain.request import CardRef, EventFormat, Notified
+from orchestration.domain.request import CardRef, EventFormat
 
 DECIDING: Final = frozenset({Notice.ASKED, Notice.REMINDER})
 
@@ -70,14 +66,8 @@ class ActivityInputs:
                 return "edit_card", EditCardInput(
                     ref=ref, card=projection.card(record, ref.round), attempt=attempt
                 )
-            case PostReply(steps=steps):
-                return "post_reply", PostReplyInput(
-                    ref=cards[0],
-                    request_id=record.request_id,
-                    steps=steps,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
-                )
+            case PostReply():
+                return shared_inputs.reply(record.request_id, cards[0], item, attempt, maybe_done=maybe_done)
             case PostPreview():
                 return self._build_preview(attempt, maybe_done=maybe_done)
             case SendMessage():
@@ -94,26 +84,25 @@ class ActivityInputs:
                     maybe_done=maybe_done,
                 )
             case RemoveCopies():
-                return "remove_copies", RemoveCopiesInput(
-                    request_id=record.request_id,
-                    identity=record.identity,
-                    place=item.place,
-                    ref=item.ref,
-                    round=item.round,
-                    steps=item.steps,
-                    message_id=item.message_id,
-                    attempt=attempt,
-                )
+                return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RunAction(index=index):
                 return self._build_action(index, attempt, maybe_done=maybe_done)
             case SignReceipt():
                 return self._build_receipt(attempt)
             case SendCallback():
-                return self._build_callback(attempt)
+                event = projection.outcome_event(record)
+                return shared_inputs.callback(record.request, projection.outcome_id(record), event, attempt)
             case NotifyInstance():
-                return self._build_notification(attempt)
+                data = projection.outcome_event(record)["data"]
+                return shared_inputs.notification(record.request_id, record.request, data, attempt)
             case SendResponse():
-                return self._build_response(attempt)
+                return shared_inputs.response(
+                    record.request_id,
+                    record.request,
+                    projection.outcome_id(record),
+                    projection.response_parts(record),
+                    attempt,
+                )
             case HandOver():
                 return self._build_hand_over(attempt)
             case AddToDigest():
@@ -201,17 +190,6 @@ class ActivityInputs:
             attempt=attempt,
         )
 
-    def _build_callback(self, attempt: int) -> tuple[str, BaseModel]:
-        record = self._record
-        return "send_callback", SendCallbackInput(
-            url=record.request.callback_url or "",
-            id=projection.outcome_id(self._record),
-            asked_with=record.request.asked_with,
-            format=record.request.callback_format or EventFormat.STANDARD,
-            event=projection.outcome_event(self._record),
-            attempt=attempt,
-        )
-
     def _build_hand_over(self, attempt: int) -> tuple[str, BaseModel]:
         record = self._record
         return "hand_over", HandOverInput(
@@ -223,39 +201,5 @@ class ActivityInputs:
             cards=record.state.cards,
             approved=projection.outcome_event(record)["data"],
             revision=record.state.handed_over,
-            attempt=attempt,
-        )
-
-    def _build_notification(self, attempt: int) -> tuple[str, BaseModel]:
-        record = self._record
-        if record.request.notify_instance is None:
-            raise AssertionError("nobody is to be notified")
-        return "notify_instance", NotifyInstanceInput(
-            request_id=record.request_id,
-            target=record.request.notify_instance,
-            data=projection.outcome_event(self._record)["data"],
-            attempt=attempt,
-        )
-
-    def _build_response(self, attempt: int) -> tuple[str, BaseModel]:
-        record, target = self._record, self._record.request.respond
-        if target is None:
-            raise AssertionError("nobody waits for a response")
-        payload = target.filled_in(projection.response_parts(record))
-        if target.address is not None:
-            return "send_callback", SendCallbackInput(
-                url=target.address,
-                id=f"{projection.outcome_id(record)}:response",
-                asked_with=record.request.asked_with,
-                event=payload,
-                attempt=attempt,
-            )
-        return "notify_instance", NotifyInstanceInput(
-            request_id=record.request_id,
-            target=Notified(id=target.instance_id or "", event=target.event_name or ""),
-            orchestration=record.request.responds_to or "",
-            since=record.request.responds_since,
-            asked_with=record.request.asked_with,
-            data=payload,
             attempt=attempt,
         )

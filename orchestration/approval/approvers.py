@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from durabletask.entities import EntityInstanceId
 from durabletask.task import OrchestrationContext, Task, TaskFailedError
@@ -15,19 +15,16 @@ from orchestration.approval.effects import Effects
 from orchestration.approval.record import Record
 from orchestration.domain import rules
 from orchestration.domain.cards import Notice, StepKind, Waiting
-from orchestration.domain.commands import Reason
 from orchestration.domain.effects import ActivePeople, ActivePeopleInput, Membership, MembersInput
 from orchestration.domain.ids import entity_key
-from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import PERSON
 from orchestration.domain.rounds import EligibleVoters, Members
 from orchestration.durable.generator import Durable
 from orchestration.durable.inbox import Inbox
+from orchestration.people.lookups import LOOKUP_TRIES, PeopleLookups
 from orchestration.people.person import Reminder
 
 log = logging.getLogger(__name__)
-
-LOOKUP_TRIES: Final = 2
 
 
 class Approvers:
@@ -46,6 +43,7 @@ class Approvers:
         self._inbox = inbox
         self._effects = effects
         self._now = now
+        self.lookups = PeopleLookups(ctx, inbox, now, record.people)
         self._log = ctx.create_replay_safe_logger(log)
 
     def members(self, principals: Collection[str]) -> Durable[dict[str, list[str]] | None]:
@@ -64,26 +62,6 @@ class Approvers:
             else:
                 return found.groups
         return None
-
-    def unfit_delegate(self, person: str) -> Durable[Reason | None]:
-        """Why this person decides for nobody now: they are away, or no human, active member of the workspace.
-
-        None where nothing is against it.
-        """
-        entry = (yield from self._own_entry(person)) or self._record.people.get(person)
-        if entry is not None and entry.is_away(self._now().date()):
-            return Reason.DELEGATE_UNFIT
-        for _ in range(LOOKUP_TRIES):
-            lookup = self._ctx.call_activity(
-                "active_people", input=ActivePeopleInput(people=[person]), return_type=ActivePeople
-            )
-            try:
-                found = yield from self._inbox.meanwhile(lookup)
-            except TaskFailedError as error:
-                self._log.warning("%s: look-up of %s failed: %s", self._record.request_id, person, error)
-            else:
-                return None if person in found.people else Reason.DELEGATE_UNFIT
-        return Reason.DIRECTORY_UNAVAILABLE
 
     def look_for_gone(self, people: Collection[str]) -> Durable[None]:
         """Tells the policy's owner who of these people is asked, and is no active member of the workspace any more.
@@ -133,7 +111,7 @@ class Approvers:
                 continue
             code = all(round_.code for round_ in voters.rounds if person in round_.named)
             entered = record.people.get(person)
-            own = yield from self._own_entry(person)
+            own = yield from self.lookups.own_entry(person)
             delegate = rules.absence_delegate(own, entered, self._now().date(), code=code)
             if delegate is None:
                 continue
@@ -144,7 +122,7 @@ class Approvers:
                 continue
             if record.voting.leaves_too_few(person, delegate, members, confirmed=confirmed):
                 continue
-            if (yield from self.unfit_delegate(delegate)) is None:
+            if (yield from self.lookups.unfit_delegate(delegate)) is None:
                 record.voting.absent(person, delegate, confirmed=confirmed)
                 found[person] = delegate
         return found
@@ -153,16 +131,6 @@ class Approvers:
         known, policy = self._record.people.get(holder), self._record.policy
         entered = known.delegate if known else None
         return rules.delegate_fault(delegate, holder, policy, voters, members, entered) is None
-
-    def _own_entry(self, person: str) -> Durable[PersonEntry | None]:
-        """What they said of being away; None where they said nothing."""
-        call: Task[Any] = self._ctx.call_entity(EntityInstanceId(PERSON, entity_key(person)), "entry")
-        try:
-            own = yield from self._inbox.meanwhile(call)
-            return PersonEntry.model_validate(own) if own else None
-        except (TaskFailedError, ValidationError) as error:
-            self._log.warning("%s: nothing known of %s: %s", self._record.request_id, person, error)
-            return None
 
     # ---- who is asked ------------------------------------------------------------------------------------
 

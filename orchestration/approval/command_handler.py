@@ -240,7 +240,7 @@ class CommandHandler:
             return Reason.DELEGATE_NOT_ENROLLED
         if record.voting.leaves_too_few(delegation.actor, delegation.to, members, confirmed=code):
             return Reason.TOO_FEW_LEFT
-        unfit = yield from self._approvers.unfit_delegate(delegation.to)
+        unfit = yield from self._approvers.lookups.unfit_delegate(delegation.to)
         if unfit is not None:
             return unfit
         if code and factor is None:

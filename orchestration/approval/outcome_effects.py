@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,12 +19,23 @@ from orchestration.approval.posts import Posts
 from orchestration.approval.record import Record
 from orchestration.domain.cards import Notice, Step, StepKind
 from orchestration.domain.effects import Delivery
+from orchestration.domain.gathering import AnyRequest
 from orchestration.domain.request import ActionState
 from orchestration.durable.outbox import Outbox
 
 CALLBACKS_RETRIED_FOR: Final = timedelta(days=3)
 # Nothing goes out before it is on record. A full disk is freed by somebody, and then everything goes on.
 RECEIPT_RETRIED_FOR: Final = timedelta(days=366)
+
+
+def programs_told(request: AnyRequest) -> Iterator[tuple[str, SendCallback | NotifyInstance | SendResponse]]:
+    """What goes to the programs that a request names, once what came of it is on record: the lane and the item."""
+    if request.callback_url:
+        yield "send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR)
+    if request.notify_instance:
+        yield "notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR)
+    if request.respond:
+        yield "send_response", SendResponse(give_up=CALLBACKS_RETRIED_FOR)
 
 
 class OutcomeEffects:
@@ -60,16 +71,11 @@ class OutcomeEffects:
         self._posts.tell_owner(Notice.UNSIGNED, self._posts.post_reply(StepKind.UNSIGNED, text=problem[:300]))
 
     def _goes_out(self) -> None:
-        request = self._record.request
         self.run_actions()
         if self._record.policy.fulfilment is not None and self._record.state.status.is_yes:
             self._posts.hand_over()
-        if request.callback_url:
-            self._outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
-        if request.notify_instance:
-            self._outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
-        if request.respond:
-            self._outbox.put("send_response", SendResponse(give_up=CALLBACKS_RETRIED_FOR))
+        for lane, item in programs_told(self._record.request):
+            self._outbox.put(lane, item)
 
     def run_actions(self) -> None:
         """What the policy says an outcome does, but for what was done already; each result goes on the card."""

@@ -113,7 +113,8 @@ class StepKind(StrEnum):
     STEP_UNRECORDED = "step_unrecorded"
     FULFILMENT_STOPPED = "fulfilment_stopped"
     ENDED = "ended"
-    SOURCE_ANSWERED = "source_answered"  # these four are of gatherings
+    ASKED_INSTEAD = "asked_instead"  # these five are of gatherings
+    SOURCE_ANSWERED = "source_answered"
     SOURCE_CORRECTED = "source_corrected"
     SOURCE_NOT_ASKED = "source_not_asked"
     GATHERED = "gathered"

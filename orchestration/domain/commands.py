@@ -164,6 +164,7 @@ class Reason(StrEnum):
     NOT_THE_REQUESTER = "not_the_requester"
     NOT_INVOLVED = "not_involved"
     NOT_ASKED = "not_asked"
+    ANSWERED_BY_HOLDER = "answered_by_holder"
     NOT_THE_OWNER = "not_the_owner"
     NOTHING_TO_RETRY = "nothing_to_retry"
     RETRY_OVER = "retry_over"

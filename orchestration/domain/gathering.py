@@ -14,6 +14,7 @@ from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
 from orchestration.domain.posting import Posting
 from orchestration.domain.request import (
+    ApprovalRequest,
     CallbackUrl,
     CardRef,
     Duration,
@@ -26,6 +27,7 @@ from orchestration.domain.request import (
     TokenName,
     to_json,
 )
+from orchestration.domain.responses import GatheringResponse
 from orchestration.domain.text import Line, Prose, line
 
 
@@ -41,12 +43,26 @@ class GatheringRequest(Model):
     callback_url: CallbackUrl | None = Field(default=None, description="Where the result is POSTed, signed")
     callback_format: EventFormat | None = None
     notify_instance: Notified | None = None
+    respond: GatheringResponse | None = Field(
+        default=None, description="Who else gets the result, and in which form"
+    )
+    responds_to: str | None = Field(
+        default=None,
+        description="Whom the service found `respond` to name, and admitted: an orchestration, or the origin of a URL",
+    )
+    responds_since: datetime | None = Field(
+        default=None,
+        description="When the instance that `respond` names was made; a later one of its ID is another",
+    )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=200)
 
     def digest(self) -> str:
         """SHA-256 (hex) over canonical JSON of what was asked."""
         asked = self.model_dump(mode="json", include={"policy", "title", "description"})
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
+
+
+AnyRequest = ApprovalRequest | GatheringRequest
 
 
 class GatheringStatus(StrEnum):
@@ -113,10 +129,12 @@ GATHERING_COMMANDS: Final[dict[str, type[GatheringCommand]]] = {
 class SourceAnswer(Recorded):
     """The answer that counts for a source: who gave it, when, by which way, and the values by field.
 
+    `holder` is who was asked; another person than `actor` where a delegate answered for them. None for a system.
     `corrections` counts the answers that it has replaced. `seal` is that of the command, which the service made.
     """
 
     actor: str | None = None
+    holder: str | None = None
     at: datetime
     way: AnswerWay
     token: TokenName | None = None
@@ -127,11 +145,15 @@ class SourceAnswer(Recorded):
 
 
 class SourceState(Recorded):
-    """How one source stands. `problem` says why it could not be asked."""
+    """How one source stands. `delegate` is asked in the place of `person`, who is away.
+
+    `problem` says why it could not be asked.
+    """
 
     name: str
     title: str
     person: str | None = None
+    delegate: str | None = None
     event: str | None = None
     answer: SourceAnswer | None = None
     problem: str = ""
@@ -158,10 +180,14 @@ class Gathered(Recorded):
 
 
 class GatheringPost(Recorded):
-    """One posted message of a gathering: the card, or what one source was asked by."""
+    """One posted message of a gathering: the card, or what one source was asked by.
+
+    `person` is who was asked by it: the source's own person, or their delegate.
+    """
 
     message_id: str
     source: str | None = None
+    person: str | None = None
     ref: CardRef
 
 
@@ -181,6 +207,7 @@ class GatheringProgress(Recorded):
     sources: list[SourceState] = Field(default_factory=list)
     posts: list[GatheringPost] = Field(default_factory=list)
     steps: int = 0
+    reminded: int = 0
     answered: int = 0
     result: Gathered | None = None
     record_pending: bool = False
@@ -253,12 +280,16 @@ class Purpose(StrEnum):
 
 
 class GatheringPostInput(Posting):
-    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering."""
+    """Input of `post_gathering`. `message_id` tells the message from all others of this start of the gathering.
+
+    `person` is who is asked by it, for `source`.
+    """
 
     place: str
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     text: str = ""
     only_if_found: bool = False
     view: GatheringView
@@ -271,6 +302,7 @@ class GatheringEditInput(Recorded):
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     view: GatheringView
     attempt: int = Field(ge=1)
 

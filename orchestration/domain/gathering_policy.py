@@ -60,6 +60,11 @@ class GatheringPolicy(Recorded):
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing; else the requester"
     )
+    delegates: list[PersonId] | None = Field(
+        default=None,
+        max_length=100,
+        description="Who may answer for somebody away; an empty list lets nobody",
+    )
     edits_retried_for: Duration = timedelta(days=3)
 
     @model_validator(mode="after")
@@ -93,6 +98,17 @@ class GatheringPolicy(Recorded):
     def people(self) -> list[str]:
         """Every person who is asked, once, in order."""
         return list(dict.fromkeys(source.person for source in self.sources.values() if source.person))
+
+    def may_stand_in(self, delegate: str, person: str, *, requester: str, entered: str | None) -> bool:
+        """Whether `delegate` may be asked in the place of `person`, who is away.
+
+        `entered` is who the operator entered as the delegate of `person`, if anybody. Whoever asks answers for nobody.
+        """
+        if delegate in {person, requester}:
+            return False
+        if self.delegates is not None:  # a policy that lists its delegates means these alone
+            return delegate in self.delegates
+        return delegate in self.people() or delegate == entered
 
     def digest(self) -> str:
         """SHA-256 (hex) over canonical JSON of what was written, as of any policy."""

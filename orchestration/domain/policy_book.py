@@ -96,9 +96,10 @@ class PolicyBook(Recorded):
                     f"policies.{policy.key} names {person}, who is revoked; strike them out there"
                 )
         for gathering in self.gatherings.values():
-            for person in sorted({*gathering.people()} & revoked):
+            for person in sorted({*gathering.people(), *(gathering.delegates or ())} & revoked):
+                what = "asks" if person in gathering.people() else "has as a delegate"
                 raise ValueError(
-                    f"policies.{gathering.key} asks {person}, who is revoked; strike them out there"
+                    f"policies.{gathering.key} {what} {person}, who is revoked; strike them out there"
                 )
         for person, entry in self.people.items():
             if entry.delegate in revoked:
@@ -140,4 +141,12 @@ class PolicyBook(Recorded):
             person: enrolled.known()
             for person, enrolled in self.people.items()
             if enrolled.delegate or enrolled.away or (policy.confirms and enrolled.phone)
+        }
+
+    def absences(self) -> dict[str, PersonEntry]:
+        """Who is away, and who is asked in their place, as the operator entered it: what a gathering takes along."""
+        return {
+            person: PersonEntry(delegate=entry.delegate, away=entry.away)
+            for person, entry in self.people.items()
+            if entry.delegate or entry.away
         }

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Self
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
@@ -31,9 +31,23 @@ PARTS: Final = {
     "nonce": "which start of the request it was",
     "receipt": "the receipt, a compact JWS",
 }
-# One of them has to be there. A payload without them would say yes, or no, whatever was decided.
-_DECIDING: Final = ("approved", "status", "receipt")
-_DEFAULT: Final = {name: f"{{{name}}}" for name in PARTS if name not in {"digest", "nonce"}}
+_LEFT_OUT: Final = frozenset({"digest", "nonce"})  # of the payload where none is given
+
+# What a name stands for in the response of a gathering. It is the member of the result, but for `answers`.
+GATHERED_PARTS: Final = {
+    "is_complete": "true or false: whether every source has answered",
+    "status": "how it ended, such as `complete`, `incomplete` or `cancelled`",
+    "answers": 'the values by source and by field, such as `{"legal": {"ready": "yes"}}`',
+    "sources": "the same with who answered, when and by which way",
+    "missing": "the sources without an answer",
+    "reason": "why it ended, where not all have answered",
+    "ended_by": "who withdrew it, as an ID; null where nobody did",
+    "collected_at": "when it ended, in UTC",
+    "request_id": "the gathering's ID",
+    "digest": "of what was asked",
+    "nonce": "which start of it it was",
+    "record": "the signed entry of the records, a compact JWS",
+}
 
 LONGEST_PAYLOAD: Final = 4000  # characters of JSON
 MOST_NAMES: Final = 20
@@ -42,13 +56,32 @@ _MARK: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _WHOLE: Final = re.compile(r"\{([a-z_]+)\}")
 
 
-class ResponseTarget(BaseModel):
+def _described(parts: Mapping[str, str]) -> str:
+    return (
+        "Any JSON. In its texts a name in braces stands for a part of the outcome: "
+        + "; ".join(f"`{{{name}}}` {words}" for name, words in parts.items())
+        + ". A text that is nothing but such a name becomes that very value. Braces are written twice: `{{` and `}}`"
+    )
+
+
+def _every_part(parts: Mapping[str, str], *, but: Collection[str] = ()) -> dict[str, JsonValue]:
+    """The payload where none is given."""
+    return {name: f"{{{name}}}" for name in parts if name not in _LEFT_OUT and name not in but}
+
+
+class ResponseAddress(BaseModel):
     """Where the outcome is sent: to an instance on this hub, as an event, or to a URL. And what is sent.
 
     A URL may be the `sendEventPostUri` of Durable Functions as it is: `event_name` takes the place of `{eventName}`.
+    `parts` are what a payload may name. One of those that are `telling` has to be there, or it would say the same
+    whatever the outcome is; those that are `long` are named once in all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: ClassVar[Mapping[str, str]] = {}
+    telling: ClassVar[Collection[str]] = ()
+    long: ClassVar[Collection[str]] = ()
 
     instance_id: Annotated[str, Field(pattern=r"^[!-?A-~][!-~]{0,99}$")] | None = Field(
         default=None, description="The instance that waits, on this task hub"
@@ -59,26 +92,27 @@ class ResponseTarget(BaseModel):
     url: Annotated[str, Field(pattern=_URL, max_length=1000)] | None = Field(
         default=None, description="Where else it is POSTed; `{eventName}` in it is replaced by `event_name`"
     )
-    payload: JsonValue = Field(
-        default_factory=lambda: dict[str, JsonValue](_DEFAULT),
-        description="Any JSON. In its texts a name in braces stands for a part of the outcome: "
-        + "; ".join(f"`{{{name}}}` {words}" for name, words in PARTS.items())
-        + ". A text that is nothing but such a name becomes that very value. Braces are written twice: `{{` and `}}`",
-    )
+    payload: JsonValue
 
     @field_validator("payload")
     @classmethod
     def _is_template(cls, payload: JsonValue) -> JsonValue:
         if len(json.dumps(payload, ensure_ascii=False)) > LONGEST_PAYLOAD:
             raise ValueError(f"must be at most {LONGEST_PAYLOAD} characters of JSON")
-        names = [name for place, text in _texts(payload) for name in _names(place, text)]
+        names = [name for place, text in _texts(payload) for name in _names(place, text, cls.parts)]
         if len(names) > MOST_NAMES:
             raise ValueError(f"must name at most {MOST_NAMES} parts of the outcome, and names {len(names)}")
-        if not set(names) & set(_DECIDING):
+        if not set(names) & set(cls.telling):
             raise ValueError(
-                "must say how it was decided: without one of "
-                + ", ".join(f"{{{name}}}" for name in _DECIDING)
-                + " it would say the same after a yes and after a no"
+                "must say how it ended: without one of "
+                + ", ".join(f"{{{name}}}" for name in cls.telling)
+                + " it would say the same whatever the outcome is"
+            )
+        if len([name for name in names if name in cls.long]) > 1:
+            raise ValueError(
+                "must name one of "
+                + " and ".join(f"{{{name}}}" for name in cls.long)
+                + " once, as it is long"
             )
         return payload
 
@@ -111,8 +145,33 @@ class ResponseTarget(BaseModel):
         return None if self.url is None else origin_of(self.url)
 
     def filled_in(self, outcome: Mapping[str, JsonValue]) -> JsonValue:
-        """The payload of this outcome. `outcome` has each of `PARTS`."""
+        """The payload of this outcome. `outcome` has each of `parts`."""
         return _filled_in(self.payload, outcome)
+
+
+class ResponseTarget(ResponseAddress):
+    """Where the outcome of a request is sent, and in which form."""
+
+    parts: ClassVar[Mapping[str, str]] = PARTS
+    telling: ClassVar[Collection[str]] = ("approved", "status", "receipt")
+
+    payload: JsonValue = Field(
+        default_factory=lambda: _every_part(PARTS),
+        description=_described(PARTS),
+    )
+
+
+class GatheringResponse(ResponseAddress):
+    """Where the result of a gathering is sent, and in which form."""
+
+    parts: ClassVar[Mapping[str, str]] = GATHERED_PARTS
+    telling: ClassVar[Collection[str]] = ("is_complete", "status", "answers", "sources", "missing", "record")
+    long: ClassVar[Collection[str]] = ("answers", "sources")
+
+    payload: JsonValue = Field(
+        default_factory=lambda: _every_part(GATHERED_PARTS, but={"sources"}),
+        description=_described(GATHERED_PARTS),
+    )
 
 
 def origin_of(url: str) -> str:
@@ -144,7 +203,7 @@ def _texts(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(one, f"{place}.{index}" if place else str(index))
 
 
-def _names(place: str, text: str) -> Iterator[str]:
+def _names(place: str, text: str, parts: Mapping[str, str]) -> Iterator[str]:
     """The parts of the outcome that a text names. Raises `ValueError` that says where the text is wrong, and why."""
     _check_text(place, text)
     where = f"{place}: " if place else ""
@@ -153,8 +212,8 @@ def _names(place: str, text: str) -> Iterator[str]:
         if name is None and mark[0] in "{}":
             raise ValueError(f"{where}a brace stands alone; to write one, write it twice")
         if name is not None:
-            if name not in PARTS:
-                known = ", ".join(f"{{{one}}}" for one in PARTS)
+            if name not in parts:
+                known = ", ".join(f"{{{one}}}" for one in parts)
                 raise ValueError(f"{where}there is no {{{name[:40]}}}; there are {known}")
             yield name
 

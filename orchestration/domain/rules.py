@@ -7,6 +7,7 @@ from datetime import date
 
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
 from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.gathering import GatheringRequest
 from orchestration.domain.money import format_amount
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy import Policy
@@ -45,7 +46,7 @@ def check_request(
     return request
 
 
-def check_receivers(request: ApprovalRequest) -> None:
+def check_receivers(request: ApprovalRequest | GatheringRequest) -> None:
     """Whether the outcome can go where it is to go. Raises `InvalidRequestError` naming the field."""
     if request.callback_format is not None and request.callback_url is None:
         raise InvalidRequestError(

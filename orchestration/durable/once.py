@@ -35,8 +35,12 @@ class Once:
         """The try to post `what` that this activity is."""
         return PostTry(self._intents, ctx.orchestration_id, ctx.task_id, what, maybe_done=given.maybe_done)
 
-    def run(self, key: Hashable, attempt: PostTry, act: Callable[[], Delivery]) -> Delivery:
+    def run(
+        self, key: Hashable, attempt: PostTry, act: Callable[[], Delivery], *, looks: bool = False
+    ) -> Delivery:
         """Acts, unless this process has done it: its answer may have been lost on the way to the hub.
+
+        With `looks` it only looks for a message: what it has not found is looked for again the next time.
 
         Whatever comes of it, it is `unsure` where another try may have done it too: so also where this process was
         given it again, for in between another may have been given it.
@@ -56,7 +60,7 @@ class Once:
                 if attempt.unsure:
                     delivery = delivery.model_copy(update={"unsure": True})
                 with self._lock:
-                    if not delivery.to_do:
+                    if not delivery.to_do and not (looks and delivery.card is None):
                         self._done[key] = delivery
                     while len(self._done) > DELIVERIES_REMEMBERED:
                         self._done.popitem(last=False)

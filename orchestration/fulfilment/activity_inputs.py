@@ -6,15 +6,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from orchestration.approval import shared_inputs
 from orchestration.approval.outbox_items import EditCard, PostReply, RemoveCopies, SendMessage
 from orchestration.domain.actions import Action
 from orchestration.domain.cards import Card, FulfilmentLine, Notice, Step, StepKind
 from orchestration.domain.effects import (
     EditCardInput,
     HandOverInput,
-    PostReplyInput,
     RecordStepInput,
-    RemoveCopiesInput,
     RunActionInput,
     SendMessageInput,
 )
@@ -96,29 +95,16 @@ class FulfilmentInputs:
         match item:
             case EditCard(ref=ref):
                 return "edit_card", EditCardInput(ref=ref, card=self.card(ref.round), attempt=attempt)
-            case PostReply(steps=steps):
-                return "post_reply", PostReplyInput(
-                    ref=given.cards[0],
-                    request_id=given.request_id,
-                    steps=steps,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
+            case PostReply():
+                return shared_inputs.reply(
+                    given.request_id, given.cards[0], item, attempt, maybe_done=maybe_done
                 )
             case SendMessage():
                 return "send_message", self._message(
                     item.user, item.message_id, item.step, attempt, maybe_done=maybe_done
                 )
             case RemoveCopies():
-                return "remove_copies", RemoveCopiesInput(
-                    request_id=given.request_id,
-                    identity=given.card.identity,
-                    place=item.place,
-                    ref=item.ref,
-                    round=item.round,
-                    steps=item.steps,
-                    message_id=item.message_id,
-                    attempt=attempt,
-                )
+                return shared_inputs.removal(given.request_id, given.card.identity, item, attempt)
             case RecordStep(number=number):
                 return "record_step", self._to_record(number, attempt)
             case RunEntryAction():

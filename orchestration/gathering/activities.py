@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from durabletask.task import ActivityContext
 
+from orchestration.domain import rules
 from orchestration.domain.effects import Delivery
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.gathering import (
@@ -65,7 +66,8 @@ class GatheringActivities:
             posted = self._notifier.post_gathering(given, lambda: attempt.begin(is_there))
             return Delivery(card=posted or found)
 
-        return self._once.run(("gathering", view.request_id, view.nonce, given.message_id), attempt, post)
+        key = ("gathering", view.request_id, view.nonce, given.message_id)
+        return self._once.run(key, attempt, post, looks=given.only_if_found)
 
     def edit_gathering(self, _: ActivityContext, given: GatheringEditInput) -> Delivery:
         """Makes a posted message say what is true. Idempotent by nature."""
@@ -87,7 +89,13 @@ class GatheringActivities:
     def take_gathering_policy(self, _: ActivityContext, given: GatheringRequest) -> TakenGathering:
         """What the service takes along for a person or a program, for an orchestration that asks by itself."""
         try:
-            asked = given.model_copy(update={"asked_with": None, "idempotency_key": None})
+            stamped = {
+                "asked_with": None,
+                "idempotency_key": None,
+                "responds_to": None,
+                "responds_since": None,
+            }
+            asked = given.model_copy(update=stamped)
             known = taken_gathering(asked, self._book(), self._ids)
             return TakenGathering(given=known.model_copy(update={"asked_without_seal": True}))
         except InvalidRequestError as error:
@@ -110,12 +118,11 @@ def taken_gathering(request: GatheringRequest, book: PolicyBook, ids: IdReader) 
         raise InvalidRequestError(
             f"policy: there is no gathering {request.policy!r}; there is {known}.{other}", field="policy"
         )
-    if request.callback_format is not None and request.callback_url is None:
-        raise InvalidRequestError(
-            "callback_format: goes with callback_url, which is missing.", field="callback_format"
-        )
+    rules.check_receivers(request)
     try:
         ids.person(request.requester)
     except ValueError as error:
         raise InvalidRequestError(f"requester: {error}.", field="requester") from error
-    return GatheringInput(nonce=new_nonce(), salt=new_salt(), request=request, policy=policy)
+    return GatheringInput(
+        nonce=new_nonce(), salt=new_salt(), request=request, policy=policy, people=book.absences()
+    )

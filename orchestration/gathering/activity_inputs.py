@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
-from orchestration.domain.effects import (
-    NotifyInstanceInput,
-    PostReplyInput,
-    RemoveCopiesInput,
-    SendCallbackInput,
+from orchestration.approval import shared_inputs
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    RemoveCopies,
+    SendCallback,
+    SendResponse,
 )
 from orchestration.domain.gathering import (
     AskSystemInput,
@@ -17,7 +18,6 @@ from orchestration.domain.gathering import (
     GatheringPostInput,
     RecordGatheringInput,
 )
-from orchestration.domain.request import CardRef, EventFormat
 from orchestration.gathering import projection
 from orchestration.gathering.outbox_items import (
     AnyGatheringItem,
@@ -35,11 +35,6 @@ class GatheringInputs:
     def __init__(self, record: GatheringRecord) -> None:
         self._record = record
 
-    @property
-    def card(self) -> CardRef | None:
-        """Where the card in the channel is; None before it is posted."""
-        return next((post.ref for post in self._record.state.posts if post.message_id == "card"), None)
-
     def build(  # noqa: C901, PLR0911 - one arm for each kind of item
         self, item: AnyGatheringItem, attempt: int, *, maybe_done: bool
     ) -> tuple[str, BaseModel]:
@@ -52,6 +47,7 @@ class GatheringInputs:
                     message_id=item.message_id,
                     purpose=item.purpose,
                     source=item.source,
+                    person=item.person,
                     text=item.text,
                     only_if_found=item.only_if_found,
                     view=projection.view_for(record, item.source),
@@ -64,31 +60,18 @@ class GatheringInputs:
                     message_id=item.message_id,
                     purpose=item.purpose,
                     source=item.source,
+                    person=item.person,
                     view=projection.view_for(record, item.source),
                     attempt=attempt,
                 )
             case AskSystem(source=source):
                 return "ask_system", self._system(source, attempt)
-            case PostReply(steps=steps):
-                if self.card is None:
+            case PostReply():
+                if (card := record.card) is None:
                     raise AssertionError("lines wait until the card is posted")
-                return "post_reply", PostReplyInput(
-                    ref=self.card,
-                    request_id=record.request_id,
-                    steps=steps,
-                    attempt=attempt,
-                    maybe_done=maybe_done,
-                )
+                return shared_inputs.reply(record.request_id, card, item, attempt, maybe_done=maybe_done)
             case RemoveCopies():
-                return "remove_copies", RemoveCopiesInput(
-                    request_id=record.request_id,
-                    identity=record.identity,
-                    place=item.place,
-                    ref=item.ref,
-                    steps=item.steps,
-                    message_id=item.message_id,
-                    attempt=attempt,
-                )
+                return shared_inputs.removal(record.request_id, record.identity, item, attempt)
             case RecordGathering():
                 return "record_gathering", RecordGatheringInput(
                     result=projection.result(record),
@@ -100,22 +83,18 @@ class GatheringInputs:
                     attempt=attempt,
                 )
             case SendCallback():
-                return "send_callback", SendCallbackInput(
-                    url=request.callback_url or "",
-                    id=projection.result_id(record),
-                    asked_with=request.asked_with,
-                    format=request.callback_format or EventFormat.STANDARD,
-                    event=projection.result_event(record),
-                    attempt=attempt,
-                )
+                event = projection.result_event(record)
+                return shared_inputs.callback(request, projection.result_id(record), event, attempt)
             case NotifyInstance():
-                if request.notify_instance is None:
-                    raise AssertionError("nobody is to be notified")
-                return "notify_instance", NotifyInstanceInput(
-                    request_id=record.request_id,
-                    target=request.notify_instance,
-                    data=projection.result_event(record)["data"],
-                    attempt=attempt,
+                data = projection.result_event(record)["data"]
+                return shared_inputs.notification(record.request_id, request, data, attempt)
+            case SendResponse():
+                return shared_inputs.response(
+                    record.request_id,
+                    request,
+                    projection.result_id(record),
+                    projection.response_parts(record),
+                    attempt,
                 )
 
     def _system(self, source: str, attempt: int) -> AskSystemInput:

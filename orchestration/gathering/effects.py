@@ -1,24 +1,25 @@
-"""The effects of a gathering: puts items into its outbox, and says what each becomes when it is done or lost."""
+"""The effects of a gathering: what each item of its outbox sends, and what follows when it is done or lost."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
 
 from durabletask.task import OrchestrationContext
 from pydantic import BaseModel
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
-from orchestration.approval.outcome_effects import CALLBACKS_RETRIED_FOR, RECEIPT_RETRIED_FOR
-from orchestration.approval.posts import MESSAGES_RETRIED_FOR
-from orchestration.domain.cards import Step, StepKind
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    SendCallback,
+    SendResponse,
+)
+from orchestration.approval.outcome_effects import RECEIPT_RETRIED_FOR, programs_told
+from orchestration.domain.cards import StepKind
 from orchestration.domain.effects import Delivery
-from orchestration.domain.gathering import GatheringPost, GatheringView, Purpose
-from orchestration.domain.request import CardRef
+from orchestration.domain.gathering import GatheringPost, GatheringView
 from orchestration.durable.outbox import Outbox
-from orchestration.durable.post_try import COPIES_AFTER
 from orchestration.gathering import projection
 from orchestration.gathering.activity_inputs import GatheringInputs
 from orchestration.gathering.outbox_items import (
@@ -28,19 +29,14 @@ from orchestration.gathering.outbox_items import (
     PostGathering,
     RecordGathering,
 )
-from orchestration.gathering.record import GatheringRecord
+from orchestration.gathering.posts import KEPT, PROBLEM, GatheringPosts
+from orchestration.gathering.record import CARD, GatheringRecord
 
 log = logging.getLogger(__name__)
 
-CARD: Final = "card"
-ENDED: Final = "ended"
-PROBLEM: Final = 300  # characters of why something failed
-# What stays on screen and is edited; the others say something once.
-KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND})
 
-
-class GatheringEffects:
-    """What is posted, asked and sent. With `maybe_done` another orchestration may have said how it ended."""
+class GatheringEffects(GatheringPosts):
+    """What is posted, asked and sent. What an item sends is made when its try starts. See `GatheringPosts`."""
 
     def __init__(
         self,
@@ -51,135 +47,23 @@ class GatheringEffects:
         maybe_done: bool = False,
     ) -> None:
         self._log = ctx.create_replay_safe_logger(log)
-        self._record = record
-        self._now = now
-        self._maybe_done = maybe_done
         self._inputs = GatheringInputs(record)
         self._shown: dict[str, GatheringView] = {}
         self.outbox: Outbox[AnyGatheringItem, Delivery] = Outbox(ctx, now, record.state.lanes, self, Delivery)
-
-    # ---- what is asked and shown -------------------------------------------------------------------------
-
-    def ask_everybody(self) -> None:
-        """Posts the card, and asks each person and each system that has an address."""
-        policy = self._record.policy
-        self._post(CARD, Purpose.CARD, policy.channel)
-        for name, source in policy.sources.items():
-            if source.person is not None:
-                self._post(f"ask:{name}", Purpose.ASK, source.person, source=name)
-            elif source.post is not None:
-                self.outbox.put(f"system:{name}", AskSystem(source=name, give_up=self._left()))
-
-    def remind(self) -> None:
-        """Reminds each person who has not answered, by a message with the same button."""
-        record = self._record
-        record.state.reminded += 1
-        people = []
-        for name in record.missing:
-            if (person := record.policy.sources[name].person) is not None:
-                people.append(person)
-                self._post(f"remind:{name}:{record.state.reminded}", Purpose.REMIND, person, source=name)
-        if people:
-            self.post_reply(StepKind.REMINDED, people=list(dict.fromkeys(people)))
-
-    def refresh(self) -> None:
-        """Has every posted message edited to what is true now."""
-        for post in self._record.state.posts:
-            self._edit(post)
-
-    def refresh_after(self, source: str) -> None:
-        """The card, and what that source was asked by, say the answer. The others say nothing of it."""
-        for post in self._record.state.posts:
-            if post.source in {None, source}:
-                self._edit(post)
-
-    def post_reply(self, kind: StepKind, **what: object) -> Step:
-        """Adds a line to the thread under the card. Lines from before that card wait for it."""
-        step = self._record.step(kind, self._now(), **what)
-        if self._inputs.card is None:
-            self._record.state.held_replies.append(step)
-        else:
-            self._put_reply(step)
-        return step
+        super().__init__(record, self.outbox, now, maybe_done=maybe_done)
 
     def tell_of_end(self) -> None:
         """The thread, the requester and, once it is on record, the programs hear of the end."""
+        self.post_end()
         state = self._record.state
-        self.post_reply(
-            StepKind.GATHERED, actor=state.ended_by, text=state.reason, people=self._record.missing
-        )
-        self.refresh()
-        self._post(ENDED, Purpose.ENDED, self._record.request.requester, maybe_done=self._maybe_done)
         if state.record_pending:
             self.outbox.put("record_gathering", RecordGathering(give_up=RECEIPT_RETRIED_FOR))
         elif state.record:
             self._goes_out()
 
-    def look_for_posts(self) -> None:
-        """Edits what may have been posted as the instance ended. The card is posted if it was not."""
-        posted = {post.message_id for post in self._record.state.posts}
-        policy = self._record.policy
-        if CARD not in posted:
-            self._post(CARD, Purpose.CARD, policy.channel, maybe_done=True)
-        for name, source in policy.sources.items():
-            if source.person is not None and f"ask:{name}" not in posted:
-                self._post(
-                    f"ask:{name}",
-                    Purpose.ASK,
-                    source.person,
-                    source=name,
-                    maybe_done=True,
-                    only_if_found=True,
-                )
-
-    def _post(
-        self,
-        message_id: str,
-        purpose: Purpose,
-        place: str,
-        *,
-        source: str | None = None,
-        text: str = "",
-        maybe_done: bool = False,
-        only_if_found: bool = False,
-    ) -> None:
-        give_up = self._record.policy.edits_retried_for if purpose in KEPT else MESSAGES_RETRIED_FOR
-        item = PostGathering(
-            message_id=message_id,
-            purpose=purpose,
-            place=place,
-            source=source,
-            text=text,
-            maybe_done=maybe_done,
-            only_if_found=only_if_found,
-            give_up=give_up,
-        )
-        self.outbox.put(f"post:{message_id}", item)
-
-    def _edit(self, post: GatheringPost) -> None:
-        item = EditGathering(
-            message_id=post.message_id,
-            purpose=_purpose(post.message_id),
-            source=post.source,
-            ref=post.ref,
-            give_up=self._record.policy.edits_retried_for,
-        )
-        self.outbox.put(f"post:{post.message_id}", item)
-
-    def _put_reply(self, step: Step) -> None:
-        ended_by_another = self._maybe_done and step.kind is StepKind.GATHERED
-        item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=ended_by_another)
-        self.outbox.put("post_reply", item)
-
-    def _left(self) -> timedelta:
-        return max(self._record.state.deadline - self._now(), timedelta(seconds=1))
-
     def _goes_out(self) -> None:
-        request = self._record.request
-        if request.callback_url:
-            self.outbox.put("send_callback", SendCallback(give_up=CALLBACKS_RETRIED_FOR))
-        if request.notify_instance:
-            self.outbox.put("notify_instance", NotifyInstance(give_up=CALLBACKS_RETRIED_FOR))
+        for lane, item in programs_told(self._record.request):
+            self.outbox.put(lane, item)
 
     # ---- running an item: the outbox asks ----------------------------------------------------------------
 
@@ -197,7 +81,7 @@ class GatheringEffects:
                 self._forget_problem(item.source)
             case AskSystem(source=source):
                 self._forget_problem(source)
-            case PostReply(steps=steps) if delivery.unsure and (card := self._inputs.card) is not None:
+            case PostReply(steps=steps) if delivery.unsure and (card := self._record.card) is not None:
                 numbers = [step.number for step in steps]
                 self._remove_copies(f"step:{numbers[0]}", card.channel, ref=card, steps=numbers)
             case RecordGathering():
@@ -209,6 +93,7 @@ class GatheringEffects:
     def _posted(self, item: PostGathering, delivery: Delivery) -> None:
         if delivery.card is None:
             if item.only_if_found:
+                self._look_again(item)
                 return
             raise AssertionError("what was posted has a place")
         ref = delivery.card
@@ -219,7 +104,7 @@ class GatheringEffects:
             )
         if item.purpose not in KEPT:
             return
-        post = GatheringPost(message_id=item.message_id, source=item.source, ref=ref)
+        post = GatheringPost(message_id=item.message_id, source=item.source, person=item.person, ref=ref)
         self._record.state.posts.append(post)
         if item.message_id == CARD:
             held, self._record.state.held_replies = self._record.state.held_replies, []
@@ -229,20 +114,6 @@ class GatheringEffects:
         now_true = projection.view_for(self._record, item.source)
         if delivery.unsure or now_true != self._shown.get(item.message_id):
             self._edit(post)
-
-    def _remove_copies(
-        self,
-        what: str,
-        place: str,
-        *,
-        ref: CardRef | None = None,
-        steps: list[int] | None = None,
-        message_id: str | None = None,
-    ) -> None:
-        item = RemoveCopies(
-            place=place, ref=ref, steps=steps or [], message_id=message_id, give_up=MESSAGES_RETRIED_FOR
-        )
-        self.outbox.put(f"copies:{what}", item, after=COPIES_AFTER)
 
     def put_off(self, item: AnyGatheringItem, attempt: int, problem: str, pause: timedelta) -> None:
         """It is tried again later."""
@@ -269,13 +140,7 @@ class GatheringEffects:
             case PostGathering(message_id="card"):
                 self._tell_trouble("card", f"The card could not be posted: {problem}")
             case PostGathering(source=str(source)) | AskSystem(source=source) if not self._record.ended:
-                self.post_reply(
-                    StepKind.SOURCE_NOT_ASKED,
-                    actor=self._record.policy.sources[source].person,
-                    to=self._record.policy.title_of(source),
-                    text=problem,
-                )
-                self._note_problem(source, problem)
+                self._not_asked(item, source, problem)
             case EditGathering(ref=ref):
                 self.post_reply(StepKind.CARD_STALE, place=ref.channel, text=problem)
             case RecordGathering():
@@ -288,26 +153,13 @@ class GatheringEffects:
                 where = self._record.request.callback_url
                 self.post_reply(StepKind.ACTION_FAILED, to=where, text=problem)
                 self._tell_trouble("callback", f"The callback was given up: {problem}")
+            case SendResponse():
+                target = self._record.request.respond
+                instance_id = target.instance_id if target else None
+                where = f"orchestration {instance_id}" if instance_id else self._record.request.responds_to
+                self.post_reply(StepKind.ACTION_FAILED, to=where, text=problem)
+                self._tell_trouble("response", f"Who waits for the result was not sent it: {problem}")
             case NotifyInstance():
                 self._tell_trouble("notify", f"The orchestration that asked was not told: {problem}")
             case _:
                 self._log.warning("%s: %s was given up: %s", self._record.request_id, item.kind, problem)
-
-    def _note_problem(self, source: str, problem: str) -> None:
-        if source not in self._record.state.answers:
-            self._record.state.problems[source] = problem[:PROBLEM]
-            self.refresh_after(source)
-
-    def _forget_problem(self, source: str | None) -> None:
-        """It was asked after all."""
-        if source is not None and self._record.state.problems.pop(source, None) is not None:
-            self.refresh_after(source)
-
-    def _tell_trouble(self, what: str, words: str) -> None:
-        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
-        to = self._record.policy.owner or self._record.request.requester
-        self._post(f"trouble:{what}", Purpose.TROUBLE, to, text=words[:PROBLEM])
-
-
-def _purpose(message_id: str) -> Purpose:
-    return Purpose(message_id.partition(":")[0])

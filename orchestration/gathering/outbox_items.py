@@ -6,7 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from orchestration.approval.outbox_items import NotifyInstance, PostReply, RemoveCopies, SendCallback
+from orchestration.approval.outbox_items import (
+    NotifyInstance,
+    PostReply,
+    RemoveCopies,
+    SendCallback,
+    SendResponse,
+)
 from orchestration.domain.gathering import Purpose
 from orchestration.domain.request import CardRef
 from orchestration.durable.outbox import OutboxItem
@@ -22,8 +28,12 @@ class PostGathering(OutboxItem):
     purpose: Purpose
     place: str
     source: str | None = None
+    person: str | None = Field(default=None, description="Who is asked by it")
     text: str = ""
     only_if_found: bool = Field(default=False, description="Look for it, and post nothing that is not there")
+    looks_left: int = Field(
+        default=0, description="How often it is looked for again, where it is not there yet"
+    )
 
 
 class EditGathering(OutboxItem):
@@ -35,6 +45,7 @@ class EditGathering(OutboxItem):
     message_id: str
     purpose: Purpose
     source: str | None = None
+    person: str | None = None
     ref: CardRef
 
     def covered_by(self, waiting: OutboxItem) -> bool:
@@ -63,6 +74,7 @@ AnyGatheringItem = Annotated[
     | PostReply
     | RemoveCopies
     | SendCallback
-    | NotifyInstance,
+    | NotifyInstance
+    | SendResponse,
     Field(discriminator="kind"),
 ]

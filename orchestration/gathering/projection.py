@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import JsonValue
+
 from orchestration.domain.gathering import (
     Gathered,
     GatheringProgress,
@@ -15,6 +17,7 @@ from orchestration.domain.gathering import (
     SourceState,
 )
 from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.domain.responses import GATHERED_PARTS
 from orchestration.gathering.record import GatheringRecord
 from orchestration.gathering.state import GatheringInput
 
@@ -81,6 +84,7 @@ def sources(record: GatheringRecord) -> list[SourceState]:
             name=name,
             title=record.policy.title_of(name),
             person=source.person,
+            delegate=record.state.delegates.get(source.person) if source.person else None,
             event=source.event,
             answer=record.state.answers.get(name),
             problem=record.state.problems.get(name, ""),
@@ -106,6 +110,7 @@ def progress(record: GatheringRecord) -> GatheringProgress:
         sources=sources(record),
         posts=state.posts,
         steps=state.steps,
+        reminded=state.reminded,
         answered=state.answered,
         result=result(record) if record.ended else None,
         record_pending=state.record_pending,
@@ -152,6 +157,18 @@ def result_event(record: GatheringRecord) -> dict[str, Any]:
         "timestamp": ended.collected_at.isoformat(),
         "data": {"request": request, "result": ended.model_dump(mode="json", by_alias=True)},
     }
+
+
+def response_parts(record: GatheringRecord) -> dict[str, JsonValue]:
+    """What the payload of a response may name: see `GATHERED_PARTS`."""
+    ended = result(record)
+    answers: dict[str, JsonValue] = {name: {**answer.values} for name, answer in ended.sources.items()}
+    sources: dict[str, JsonValue] = {
+        name: answer.model_dump(mode="json", exclude={"salt", "seal"})
+        for name, answer in ended.sources.items()
+    }
+    parts = ended.model_dump(mode="json", include={*GATHERED_PARTS} - {"sources"})
+    return {**parts, "answers": answers, "sources": sources}
 
 
 def refused(result: Gathered, given: GatheringInput) -> GatheringProgress:

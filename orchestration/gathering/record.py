@@ -16,10 +16,11 @@ from orchestration.domain.gathering import (
     GatheringStatus,
     SourceAnswer,
 )
-from orchestration.domain.request import Identity
+from orchestration.domain.request import CardRef, Identity
 from orchestration.domain.salts import text_salt
 from orchestration.gathering.state import GatheringInput, GatheringState
 
+CARD: Final = "card"  # the message in the policy's channel
 VERDICTS_KEPT: Final = 100
 COMMANDS_REMEMBERED: Final = 1000
 CORRECTIONS: Final = 20  # of one source's answer; each is a line of the thread
@@ -37,6 +38,7 @@ class GatheringRecord:
         self.asked_without_seal = given.asked_without_seal
         self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self._salt = given.salt
+        self.people = given.people
         self.state = given.state.model_copy(deep=True) if given.state else self._first(now)
 
     def _first(self, now: datetime) -> GatheringState:
@@ -52,9 +54,40 @@ class GatheringRecord:
         return self.state.status.ended
 
     @property
+    def card(self) -> CardRef | None:
+        """Where the card in the channel is; None before it is posted."""
+        return next((post.ref for post in self.state.posts if post.message_id == CARD), None)
+
+    @property
     def missing(self) -> list[str]:
         """The sources that have not answered, in the policy's order."""
         return [name for name in self.policy.sources if name not in self.state.answers]
+
+    @property
+    def awaited(self) -> list[str]:
+        """Whose answer is still missing: the people who are asked, and those who are asked in their place."""
+        if self.ended:
+            return []
+        asked = [one for name in self.missing if (one := self.policy.sources[name].person) is not None]
+        found = [*asked, *(self.state.delegates[one] for one in asked if one in self.state.delegates)]
+        return list(dict.fromkeys(found))
+
+    def asked_for(self, source: str) -> str | None:
+        """Who is asked for that source: its person, or their delegate. None where it is a system."""
+        person = self.policy.sources[source].person
+        return person if person is None else self.state.delegates.get(person, person)
+
+    def may_stand_in(self, delegate: str, person: str) -> bool:
+        """Whether `delegate` may be asked in the place of `person`: one hop, and whom the policy lets."""
+        if delegate in self.state.delegates:
+            return False
+        entered = (self.people or {}).get(person)
+        return self.policy.may_stand_in(
+            delegate,
+            person,
+            requester=self.request.requester,
+            entered=entered.delegate if entered else None,
+        )
 
     # ---- commands ----------------------------------------------------------------------------------------
 
@@ -86,15 +119,21 @@ class GatheringRecord:
         return Reason.ALREADY_ENDED if self.ended else None
 
     def take(self, answer: GatheringAnswer, now: datetime) -> Reason:
-        """Keeps the answer of a source, in the place of an earlier one. Only the asked may give it."""
+        """Keeps the answer of a source, in the place of an earlier one.
+
+        Only the asked may give it, or who is asked in their place; that one changes no answer of the asked themselves.
+        """
         if not self._may_answer(answer):
             return Reason.NOT_ASKED
+        holder = self.policy.sources[answer.source].person
+        before = self.state.answers.get(answer.source)
+        if before is not None and before.actor == holder != answer.actor:
+            return Reason.ANSWERED_BY_HOLDER
         try:
             values = read_values(self.policy.fields_of(answer.source), answer.values)
         except InvalidRequestError:
             return Reason.MALFORMED
-        before = self.state.answers.get(answer.source)
-        if before is not None and before.values == values:
+        if before is not None and (before.actor, before.values) == (answer.actor, values):
             return Reason.UNCHANGED
         corrections = 0 if before is None else before.corrections + 1
         if corrections > CORRECTIONS:
@@ -102,6 +141,7 @@ class GatheringRecord:
         self.state.problems.pop(answer.source, None)
         self.state.answers[answer.source] = SourceAnswer(
             actor=answer.actor,
+            holder=holder,
             at=now,
             way=answer.way,
             token=answer.token,
@@ -117,7 +157,8 @@ class GatheringRecord:
         if source is None:
             return False
         if source.person is not None:
-            return answer.actor == source.person and answer.way is not AnswerWay.HOOK
+            asked = {source.person, self.state.delegates.get(source.person, source.person)}
+            return answer.actor in asked and answer.way is not AnswerWay.HOOK
         return answer.actor is None and answer.way is AnswerWay.HOOK
 
     def end(self, status: GatheringStatus, now: datetime, *, by: str | None = None, reason: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from orchestration.approval.run import (
     REMINDER,
     ContinueAsNew,
 )
+from orchestration.domain import rules
 from orchestration.domain.cards import StepKind
 from orchestration.domain.commands import Reason, command_id_of
 from orchestration.domain.gathering import (
@@ -34,6 +36,7 @@ from orchestration.gathering import projection
 from orchestration.gathering.effects import GatheringEffects
 from orchestration.gathering.record import GatheringRecord
 from orchestration.gathering.state import GatheringInput
+from orchestration.people.lookups import PeopleLookups
 from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class GatheringRun:
         self.record = GatheringRecord(ctx.instance_id, given, self.now())
         self._effects = GatheringEffects(ctx, self.record, self.now)
         self._outbox = self._effects.outbox
+        self._lookups = PeopleLookups(ctx, self._inbox, self.now, self.record.people or {})
         self._worklists = WorklistUpdates(ctx, ctx.instance_id)
         self._happened = 0
         self._heard = 0  # bytes of the commands in this history, from whomever
@@ -64,12 +68,15 @@ class GatheringRun:
         """The input of the next generation."""
         return self._given.model_copy(update={"state": self.record.state})
 
-    def begin(self) -> None:
-        """In the first generation, asks everybody."""
+    def begin(self) -> Durable[None]:
+        """In the first generation, asks everybody. The card and the systems do not wait for who is away."""
         if self._given.state is None:
             request = self.record.request
             self._worklists.asked(request.requester, request.asked_with)
-            self._effects.ask_everybody()
+            self._effects.post_card()
+            yield from self._find_delegates()
+            self._effects.ask_people()
+            self._list_change([])
 
     def collect(self) -> Durable[None]:
         """Returns once it has ended: all have answered, the time is over, or the requester wants no more."""
@@ -83,7 +90,7 @@ class GatheringRun:
             if arrived is None:
                 yield from self._wait()
             elif arrived[0] == REMINDER:
-                self._remind()
+                yield from self._remind()
             elif arrived[0] != DEADLINE:
                 self._handle(*arrived)
             elif self.now() >= state.deadline:
@@ -127,13 +134,56 @@ class GatheringRun:
         if self.record.state.remind_at is not None:
             self._inbox.watch(REMINDER, clock.timer(self._ctx, self.record.state.remind_at))
 
-    def _remind(self) -> None:
+    def _remind(self) -> Durable[None]:
         self._happened += 1
         state = self.record.state
         if state.remind_at is not None and self.now() >= state.remind_at:
-            self._effects.remind()
+            waited = self.record.awaited
+            absent = yield from self._find_delegates()
+            self._effects.ask_delegates(absent)
+            self._effects.remind(but=absent)
+            self._list_change(waited)
             state.remind_at = self.record.next_reminder(self.now())
         self._watch_reminder()
+
+    # ---- who is asked ------------------------------------------------------------------------------------
+
+    def _find_delegates(self) -> Durable[list[str]]:
+        """Puts a delegate in the place of each person who is away and has not answered; returns those who are new.
+
+        Where that person may not answer here, or is away too, or is nobody whom the directory knows as active, the
+        person is asked all the same: an absence is no reason that nobody is asked.
+        """
+        record, found = self.record, list[str]()
+        if record.people is None or record.policy.delegates == []:
+            return found
+        missing = [record.policy.sources[name].person for name in record.missing]
+        asked = [
+            one for one in dict.fromkeys(missing) if one is not None and one not in record.state.delegates
+        ]
+        if not asked:
+            return found
+        self._busy()
+        entries = yield from self._lookups.own_entries(asked)
+        for person in asked:
+            entered = record.people.get(person)
+            delegate = rules.absence_delegate(entries.get(person), entered, self.now().date(), code=False)
+            if delegate is None or not record.may_stand_in(delegate, person):
+                continue
+            if (yield from self._lookups.unfit_delegate(delegate)) is None:
+                record.state.delegates[person] = delegate
+                found.append(person)
+        return found
+
+    def _list_change(self, before: Collection[str], done: str | None = None) -> None:
+        """Keeps the worklists of those who are awaited. `done` is who has answered just now."""
+        if self.record.people is None:
+            return
+        now = self.record.awaited
+        if done is not None:
+            self._worklists.decided(done)
+            before = [one for one in before if one != done]
+        self._worklists.change(before, now, self.record.state.deadline)
 
     # ---- commands ----------------------------------------------------------------------------------------
 
@@ -170,11 +220,14 @@ class GatheringRun:
         return Reason.RECORDED
 
     def _answer(self, answer: GatheringAnswer) -> Reason:
-        corrects = answer.source in self.record.state.answers
+        before = self.record.state.answers.get(answer.source)
+        waited = self.record.awaited
         reason = self.record.take(answer, self.now())
         if reason is not Reason.RECORDED:
             return reason
-        self._tell_answer(answer.source, StepKind.SOURCE_CORRECTED if corrects else StepKind.SOURCE_ANSWERED)
+        if before is None or before.actor != answer.actor:
+            self._list_change(waited, answer.actor)
+        self._tell_answer(answer.source, StepKind.SOURCE_CORRECTED if before else StepKind.SOURCE_ANSWERED)
         self._effects.refresh_after(answer.source)
         if not self.record.missing:
             self._end(GatheringStatus.COMPLETE)
@@ -184,10 +237,13 @@ class GatheringRun:
         """The thread has room for more of the answer than the card."""
         shown = projection.shown_source(self.record, source)
         said = "\n".join(value.on_one_line() for value in shown.values)
-        actor = self.record.state.answers[source].actor
-        self._effects.post_reply(kind, actor=actor, to=shown.state.title, text=said)
+        answer = self.record.state.answers[source]
+        holder = [answer.holder] if answer.holder and answer.holder != answer.actor else []
+        self._effects.post_reply(kind, actor=answer.actor, people=holder, to=shown.state.title, text=said)
 
     def _end(self, status: GatheringStatus, *, by: str | None = None, reason: str = "") -> None:
+        waited = self.record.awaited
         self.record.end(status, self.now(), by=by, reason=reason)
+        self._list_change(waited)
         self._worklists.ended(self.record.request.requester)
         self._effects.tell_of_end()

@@ -10,6 +10,7 @@ from orchestration.domain.cards import Step
 from orchestration.domain.commands import Verdict
 from orchestration.domain.gathering import GatheringPost, GatheringRequest, GatheringStatus, SourceAnswer
 from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import Recorded
 from orchestration.durable.outbox import Lane
 from orchestration.gathering.outbox_items import AnyGatheringItem
@@ -25,6 +26,9 @@ class GatheringState(BaseModel):
     status: GatheringStatus = GatheringStatus.COLLECTING
     remind_at: datetime | None = None
     reminded: int = 0
+    delegates: dict[str, str] = Field(
+        default_factory=dict, description="Who is asked in whose place: absent to delegate"
+    )
     answers: dict[str, SourceAnswer] = Field(default_factory=dict)
     problems: dict[str, str] = Field(
         default_factory=dict, description="Which source could not be asked, and why"
@@ -54,6 +58,11 @@ class GatheringInput(Recorded):
     salt: str = ""
     policy: GatheringPolicy | None = Field(
         default=None, description="Taken first, where another orchestration asks"
+    )
+    people: dict[str, PersonEntry] | None = Field(
+        default=None,
+        description="Absences that the operator entered. None in what was started by an earlier version, which has no "
+        "delegates and is on no worklist",
     )
     asked_without_seal: bool = False
     state: GatheringState | None = Field(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from pydantic import ValidationError
 
-from orchestration.approval.status import NOT_OUR_END, made_at, published_of
+from orchestration.approval.status import CUT_SHORT_REASONS, NOT_OUR_END, made_at, published_of
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.gathering import (
     Gathered,
@@ -18,6 +18,7 @@ from orchestration.domain.gathering import (
     GatheringStatus,
 )
 from orchestration.domain.gathering_policy import GatheringPolicy
+from orchestration.domain.request import Status
 from orchestration.gathering import projection
 from orchestration.gathering.record import GatheringRecord
 from orchestration.gathering.state import GatheringInput
@@ -28,8 +29,8 @@ STOPPED: Final = {
     OrchestrationStatus.TERMINATED: GatheringStatus.TERMINATED,
 }
 STOPPED_BECAUSE: Final = {
-    GatheringStatus.FAILED: "It failed for a reason of ours; the operator can find it in the log.",
-    GatheringStatus.TERMINATED: "It was stopped by an operator.",
+    GatheringStatus.FAILED: CUT_SHORT_REASONS[Status.FAILED],
+    GatheringStatus.TERMINATED: CUT_SHORT_REASONS[Status.TERMINATED],
 }
 
 
@@ -40,6 +41,18 @@ class GatheringRead:
     progress: GatheringProgress
     request: GatheringRequest
     policy: GatheringPolicy
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended; None while it runs."""
+        return self.progress.result.collected_at if self.progress.result else None
+
+    def involved(self) -> set[str]:
+        """Whose it is: who asked, who is asked or answered for somebody, and the policy's owner."""
+        found = {self.request.requester, self.policy.owner, *self.policy.people()}
+        for source in self.progress.sources:
+            found |= {source.delegate, source.answer.actor if source.answer else None}
+        return {one for one in found if one is not None}
 
 
 def gathering_read(state: OrchestrationState) -> GatheringRead:

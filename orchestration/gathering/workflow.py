@@ -21,8 +21,8 @@ def gathering(ctx: OrchestrationContext, given: GatheringInput) -> Durable[Gathe
     if given.policy is None or not given.nonce:
         return (yield from take_policy(ctx, given))
     run = GatheringRun(ctx, given)
-    run.begin()
     try:
+        yield from run.begin()
         yield from run.collect()
         yield from run.finish()
     except ContinueAsNew:

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
-from pydantic import ValidationError
 
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
@@ -62,6 +61,7 @@ from orchestration.service.calls import (
     within_budget,
 )
 from orchestration.service.hub_health import HubHealth, hub_health
+from orchestration.service.making import made
 from orchestration.service.open_requests import OpenLimits, OpenRequests
 from orchestration.service.request_ids import RequestIds
 from orchestration.service.starting import RequestStarter
@@ -242,14 +242,7 @@ class ApprovalService:
             "nonce": shown.nonce if shown else None,
             "digest": shown.digest if shown else None,
         }
-        try:
-            return model.model_validate({**stamp, **what}, context=self._ids)
-        except ValidationError as error:
-            fault = error.errors()[0]
-            field = str(fault["loc"][0])
-            raise InvalidRequestError(
-                f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
-            ) from error
+        return made(model, self._ids, **{**stamp, **what})
 
     async def _submit(self, request_id: str, command: Command) -> Ticket:
         """Looks and raises within one budget: a chat system waits for no longer."""

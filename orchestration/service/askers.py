@@ -25,6 +25,7 @@ from orchestration.gathering.status import gathering_progress_of
 from orchestration.service.calls import named, translated, within_budget
 
 T = TypeVar("T")
+Input = TypeVar("Input", ApprovalInput, GatheringInput)
 
 NOBODY_WAITS: Final = "nobody waits for it any more"
 
@@ -91,13 +92,11 @@ class HubAskers:
         return "told"
 
     async def _read(self, given: ReadOutcomeInput) -> AskedOutcome | None:
-        state = await self._state(given.request_id)
-        if state is None or state.name != APPROVAL:
+        found = await self._asked(given, APPROVAL, ApprovalInput)
+        if found is None:
             return None
+        state, asked = found
         progress = progress_of(state)
-        asked = state.get_input(ApprovalInput)
-        if asked is None or asked.request.notify_instance != given.asker:
-            return None
         if progress.outcome is None or progress.receipt_pending:
             return None
         if progress.status.is_yes and progress.outcome.receipt is None:
@@ -105,16 +104,26 @@ class HubAskers:
         return AskedOutcome(request=asked.request, outcome=progress.outcome)
 
     async def _gathering(self, given: ReadGatheringInput) -> AskedGathering | None:
-        state = await self._state(given.request_id)
-        if state is None or state.name != GATHERING:
+        found = await self._asked(given, GATHERING, GatheringInput)
+        if found is None:
             return None
+        state, asked = found
         progress = gathering_progress_of(state)
-        asked = state.get_input(GatheringInput)
-        if asked is None or asked.request.notify_instance != given.asker:
-            return None
         if progress.result is None or progress.record_pending:
             return None
         return AskedGathering(request=asked.request, result=progress.result)
+
+    async def _asked(
+        self, given: ReadOutcomeInput | ReadGatheringInput, orchestration: str, kind: type[Input]
+    ) -> tuple[OrchestrationState, Input] | None:
+        """The instance and its input; None where there is none of that kind, or another orchestration asked it."""
+        state = await self._state(given.request_id)
+        if state is None or state.name != orchestration:
+            return None
+        asked = state.get_input(kind)
+        if asked is None or asked.request.notify_instance != given.asker:
+            return None
+        return state, asked
 
     async def _state(self, instance_id: str) -> OrchestrationState | None:
         try:

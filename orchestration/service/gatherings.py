@@ -6,12 +6,10 @@ As `ApprovalService` does, it hands each command to the hub, sealed, and reads t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
-from pydantic import ValidationError
 
 from orchestration.approval.status import OVER
 from orchestration.domain.answer_fields import read_values
@@ -32,13 +30,13 @@ from orchestration.domain.request import GATHERING
 from orchestration.gathering.activities import taken_gathering
 from orchestration.gathering.record import CORRECTIONS
 from orchestration.gathering.status import GatheringRead, gathering_progress_of, gathering_read
+from orchestration.runtime.precedence import Precedence
 from orchestration.runtime.turns import Turns
 from orchestration.service.approvals import Actor, Ticket
 from orchestration.service.calls import SHORTEST_LOOK, state_of, translated, within_budget
+from orchestration.service.making import made
 from orchestration.service.starting import RequestStarter
 from orchestration.service.verdicts import wait_for_verdict
-
-C = TypeVar("C", GatheringAnswer, GatheringWithdrawal)
 
 
 class GatheringService:
@@ -54,12 +52,14 @@ class GatheringService:
         ids: IdReader,
         starter: RequestStarter,
         turns: Turns | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
         """`starter` is that of the approvals, so that what is open of both counts against one limit."""
         self._client = client
         self.book = book
         self._ids = ids
         self._turns = turns or Turns()
+        self._precedence = precedence or Precedence()
         self._starter = starter
 
     # ---- asking ------------------------------------------------------------------------------------------
@@ -92,7 +92,11 @@ class GatheringService:
 
         Raises `InvalidRequestError` naming the field that does not fit, and `UnknownRequestError`.
         """
-        return await within_budget(self._answer(request_id, actor, source, values, way, nonce, command_id))
+
+        def command(read: GatheringRead) -> GatheringAnswer:
+            return self._made_answer(read, actor, source, values, way, nonce, command_id)
+
+        return await self._submit(self._make_and_raise(request_id, command))
 
     async def answer_of_system(
         self, request_id: str, event: str, values: object, *, nonce: str, command_id: str | None = None
@@ -101,20 +105,21 @@ class GatheringService:
 
         Raises `UnknownRequestError` for an event that it does not declare, and what `answer` raises.
         """
-        read = await self.read(request_id)
-        source = read.policy.source_of_event(event)
-        if source is None or read.progress.nonce != nonce:
-            awaited = [one.event for one in read.policy.sources.values() if one.event]
-            raise UnknownRequestError(
-                f"No source answers by the event {event}. It awaits: {', '.join(awaited) or 'no event'}."
-            )
-        if not isinstance(values, Mapping):
-            raise InvalidRequestError(
-                'The body is a JSON object with a member for each field, such as {"ready": true}.'
-            )
-        return await within_budget(
-            self._answer(request_id, None, source, values, AnswerWay.HOOK, nonce, command_id)
-        )
+
+        def command(read: GatheringRead) -> GatheringAnswer:
+            source = read.policy.source_of_event(event)
+            if source is None or read.progress.nonce != nonce:
+                awaited = [one.event for one in read.policy.sources.values() if one.event]
+                raise UnknownRequestError(
+                    f"No source answers by the event {event}. It awaits: {', '.join(awaited) or 'no event'}."
+                )
+            if not isinstance(values, Mapping):
+                raise InvalidRequestError(
+                    'The body is a JSON object with a member for each field, such as {"ready": true}.'
+                )
+            return self._made_answer(read, None, source, values, AnswerWay.HOOK, nonce, command_id)
+
+        return await self._submit(self._make_and_raise(request_id, command))
 
     async def withdraw(
         self,
@@ -127,7 +132,7 @@ class GatheringService:
         command_id: str | None = None,
     ) -> Ticket:
         """Ends it without waiting for more answers, for the one who asked."""
-        command = _made(
+        command = made(
             GatheringWithdrawal,
             self._ids,
             command_id=command_id or str(uuid.uuid4()),
@@ -137,25 +142,24 @@ class GatheringService:
             reason=reason,
             nonce=nonce,
         )
-        return await within_budget(self._look_and_raise(request_id, command))
+        return await self._submit(self._look_and_raise(request_id, command))
 
-    async def _answer(
+    def _made_answer(
         self,
-        request_id: str,
+        read: GatheringRead,
         actor: Actor | None,
         source: str,
         values: Mapping[str, object],
         way: AnswerWay,
         nonce: str,
         command_id: str | None,
-    ) -> Ticket:
-        read = await self.read(request_id)
+    ) -> GatheringAnswer:
         if source not in read.policy.sources:
             raise InvalidRequestError(
                 f"source: there is no {source[:40]!r}; there is {', '.join(read.policy.sources)}.",
                 field="source",
             )
-        command = _made(
+        return made(
             GatheringAnswer,
             self._ids,
             command_id=command_id or str(uuid.uuid4()),
@@ -166,11 +170,23 @@ class GatheringService:
             token=actor.token if actor else None,
             values=read_values(read.policy.fields_of(source), values),
         )
-        return await self._look_and_raise(request_id, command)
+
+    async def _submit(self, work: Awaitable[Ticket]) -> Ticket:
+        """Looks and raises within one budget, and ahead of this process's own work: somebody waits for it."""
+        with self._precedence.ahead():
+            return await within_budget(work)
+
+    async def _make_and_raise(
+        self, request_id: str, make: Callable[[GatheringRead], GatheringAnswer]
+    ) -> Ticket:
+        state = await self._known(request_id)
+        return await self._raise(state, make(gathering_read(state)))
 
     async def _look_and_raise(self, request_id: str, command: GatheringCommand) -> Ticket:
-        state = await self._known(request_id)
-        progress = gathering_progress_of(state)
+        return await self._raise(await self._known(request_id), command)
+
+    async def _raise(self, state: OrchestrationState, command: GatheringCommand) -> Ticket:
+        request_id, progress = state.instance_id, gathering_progress_of(state)
         ticket = Ticket(request_id, command.command_id, command.fingerprint())
         if state.runtime_status in OVER or progress.status.ended:
             return replace(ticket, known=_find(progress, ticket) or _too_late(ticket))
@@ -186,10 +202,12 @@ class GatheringService:
         """Why it is not even sent: whose answer it is was revoked, or there were so many that no more would count."""
         if not isinstance(command, GatheringAnswer):
             return None
-        if command.actor is not None and command.actor in self.book().revoked():
+        found = next((source for source in progress.sources if source.name == command.source), None)
+        # An answer in somebody's place is theirs, so it does not count where theirs would not.
+        whose = {command.actor, found.person if found is not None else None}
+        if command.actor is not None and whose & self.book().revoked():
             return Reason.REVOKED
-        answers = {source.name: source.answer for source in progress.sources}
-        known = answers.get(command.source)
+        known = found.answer if found is not None else None
         return Reason.TOO_OFTEN if known is not None and known.corrections >= CORRECTIONS else None
 
     async def verdict(
@@ -227,18 +245,6 @@ class GatheringService:
         if state is None or state.name != GATHERING:
             raise UnknownRequestError
         return state
-
-
-def _made(model: type[C], ids: IdReader, **what: object) -> C:
-    """The command. Raises `InvalidRequestError`."""
-    try:
-        return model.model_validate(what, context=ids)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = str(fault["loc"][0])
-        raise InvalidRequestError(
-            f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
-        ) from error
 
 
 def _find(progress: GatheringProgress, ticket: Ticket) -> Verdict | None:

@@ -83,6 +83,7 @@ SENTENCES = {
     Reason.NOT_THE_REQUESTER: "Only the person who asked can do that.",
     Reason.NOT_INVOLVED: "Only the requester and the approvers can comment on this request.",
     Reason.NOT_ASKED: "Only whoever was asked can answer this.",
+    Reason.ANSWERED_BY_HOLDER: "Whoever you answer for has answered themselves, so nothing changed.",
     Reason.NOT_THE_OWNER: "Only the owner of this policy can have that tried again.",
     Reason.NOTHING_TO_RETRY: "There is nothing that failed and could be tried again.",
     Reason.RETRY_OVER: (

@@ -30,7 +30,7 @@ from orchestration.domain.request import (
 )
 from orchestration.gathering.state import GatheringInput
 from orchestration.gathering.status import STOPPED, gathering_progress_of
-from orchestration.reconcile.gathering import ReconcileGatheringInput
+from orchestration.reconcile.gathering import EDITION, ReconcileGatheringInput
 from orchestration.reconcile.workflow import ReconcileInput
 from orchestration.service.fulfilment_starts import start_saying_stopped
 
@@ -67,7 +67,10 @@ async def _start_reconciling_gathering(client: AsyncTaskHubGrpcClient, state: Or
     if given is None or given.policy is None or state.runtime_status not in STOPPED:
         return False
     ended = ReconcileGatheringInput(
-        given=given, progress=gathering_progress_of(state), status=STOPPED[state.runtime_status]
+        given=given.model_copy(update={"state": None}),  # what matters of it is in the progress
+        progress=gathering_progress_of(state),
+        status=STOPPED[state.runtime_status],
+        edition=EDITION,
     )
     return await _start(client, RECONCILE_GATHERING, ended, reconcile_id(state.instance_id, given.nonce))
 

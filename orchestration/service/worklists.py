@@ -1,14 +1,14 @@
-"""A person's worklist, read from their entity and those of their groups, and from the requests themselves."""
+"""A person's worklist, read from their entity and those of their groups, and from what is listed there itself."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
-from durabletask.client import AsyncTaskHubGrpcClient
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationState
 from durabletask.entities import EntityInstanceId
 from pydantic import BaseModel
 
@@ -18,8 +18,9 @@ from orchestration.domain.commands import Decision, Reason
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.ids import entity_key
 from orchestration.domain.people import PersonEntry
-from orchestration.domain.request import APPROVAL, PERSON, WORKLIST, Choice, LevelState, Via
+from orchestration.domain.request import APPROVAL, GATHERING, PERSON, WORKLIST, Choice, LevelState, Via
 from orchestration.domain.rounds import Members
+from orchestration.gathering.status import GatheringRead, gathering_read
 from orchestration.people.person import PersonState
 from orchestration.people.urgency import most_urgent
 from orchestration.people.worklist import WorklistState
@@ -27,22 +28,33 @@ from orchestration.service.calls import translated, within_budget
 
 S = TypeVar("S", bound=BaseModel)
 
+AnyView = RequestView | GatheringRead
+
 LOOKED_AT: Final = 150  # requests, for one worklist; only somebody who is in many busy groups has more
 AT_ONCE: Final = 8  # requests asked for at the same time, so that a Home that is drawn holds up no decision
 
 
 @dataclass(frozen=True)
-class Worklist:
-    """The requests that concern one person.
+class AwaitedAnswer:
+    """A source of a gathering for which `person` is asked, and nobody has answered."""
 
-    `waits`: most urgent first. `asked`: theirs, still open, newest first. `decided`: what they asked for or voted on
-    and has ended, latest first. `unseen` counts what waits, or did, and was not looked at. `entry` is what they
-    said of being away; None where they said nothing.
+    read: GatheringRead
+    source: str
+    person: str
+
+
+@dataclass(frozen=True)
+class Worklist:
+    """The requests and gatherings that concern one person.
+
+    `waits`: most urgent first; of a gathering, each source that they are asked for. `asked`: theirs, still open, newest
+    first. `decided`: what they asked for, voted on or answered and has ended, latest first. `unseen` counts what waits,
+    or did, and was not looked at. `entry` is what they said of being away; None where they said nothing.
     """
 
-    waits: list[RequestView] = field(default_factory=list)
-    asked: list[RequestView] = field(default_factory=list)
-    decided: list[RequestView] = field(default_factory=list)
+    waits: list[RequestView | AwaitedAnswer] = field(default_factory=list)
+    asked: list[AnyView] = field(default_factory=list)
+    decided: list[AnyView] = field(default_factory=list)
     unseen: int = 0
     entry: PersonEntry | None = None
 
@@ -66,17 +78,19 @@ class Worklists:
         items = await self._items({*looked_at, *own.asked, *own.decided})
         fresh = [item for item in map(items.get, also) if item]
         theirs = [item.progress.request_id for item in fresh if item.request.requester == person]
-        voted = [item.progress.request_id for item in fresh if _voted(person, item.progress.levels)]
+        voted = [item.progress.request_id for item in fresh if _took_part(person, item)]
 
-        def found(request_ids: Iterable[str]) -> list[RequestView]:
+        def found(request_ids: Iterable[str]) -> list[AnyView]:
             return [items[request_id] for request_id in dict.fromkeys(request_ids) if request_id in items]
 
         asked = found([*theirs, *own.asked])
         decided = [item for item in found([*theirs, *voted, *own.asked, *own.decided]) if item.ended_at]
         return Worklist(
-            waits=sorted(
-                (item for item in found(looked_at) if waits_for(person, groups, item)), key=_urgency
-            ),
+            waits=[
+                waiting_item
+                for item in sorted(found(looked_at), key=_urgency)
+                for waiting_item in _waits(person, groups, item)
+            ],
             asked=[item for item in asked if not item.progress.status.ended],
             decided=sorted(decided, key=_ended, reverse=True),
             unseen=len(waiting) - len(looked_at) + own.unlisted + sum(one.unlisted for one in shared),
@@ -87,24 +101,24 @@ class Worklists:
         """What they said of being away; None where they said nothing."""
         return (await self._entity(PERSON, person, PersonState)).entry
 
-    async def _items(self, request_ids: Collection[str]) -> dict[str, RequestView]:
+    async def _items(self, request_ids: Collection[str]) -> dict[str, AnyView]:
         """Those that there still are: one that was purged is not missed."""
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def look(request_id: str) -> RequestView | None:
+        async def look(request_id: str) -> AnyView | None:
             async with turns:
                 return await self._item(request_id)
 
         found = await asyncio.gather(*map(look, request_ids))
         return {item.progress.request_id: item for item in found if item}
 
-    async def _item(self, request_id: str) -> RequestView | None:
+    async def _item(self, request_id: str) -> AnyView | None:
         with translated():
             state = await within_budget(self._client.get_orchestration_state(request_id))
-        if state is None or state.name != APPROVAL:
+        if state is None or state.name not in _READERS:
             return None
         try:
-            return view_of(state)
+            return _READERS[state.name](state)
         except UnknownRequestError:
             return None
 
@@ -115,6 +129,32 @@ class Worklists:
         with translated():
             found = await within_budget(self._client.get_entity(EntityInstanceId(name, entity_key(key))))
         return (found.get_typed_state(model) if found else None) or model()
+
+
+# How each kind is read. Whatever else is on a worklist is not for people.
+_READERS: Final[Mapping[str, Callable[[OrchestrationState], AnyView]]] = {
+    APPROVAL: view_of,
+    GATHERING: gathering_read,
+}
+
+
+def _waits(person: str, groups: Collection[str], item: AnyView) -> Iterator[RequestView | AwaitedAnswer]:
+    """What of it waits for the person."""
+    if isinstance(item, RequestView):
+        if waits_for(person, groups, item):
+            yield item
+    elif not item.progress.status.ended:
+        for source in item.progress.sources:
+            if source.answer is None and person in {source.person, source.delegate}:
+                yield AwaitedAnswer(item, source.name, person)
+
+
+def _took_part(person: str, item: AnyView) -> bool:
+    if isinstance(item, RequestView):
+        return _voted(person, item.progress.levels)
+    return any(
+        source.answer is not None and source.answer.actor == person for source in item.progress.sources
+    )
 
 
 def waits_for(person: str, groups: Collection[str], item: RequestView) -> bool:
@@ -152,11 +192,11 @@ def _voted(person: str, levels: Iterable[LevelState]) -> bool:
     return any(vote.actor == person for level in levels for vote in level.decisions)
 
 
-def _urgency(item: RequestView) -> tuple[bool, float, datetime]:
+def _urgency(item: AnyView) -> tuple[bool, float, datetime]:
     """By deadline; what has none comes last, the oldest first."""
     deadline = item.progress.deadline
     return deadline is None, deadline.timestamp() if deadline else 0.0, item.progress.asked_at
 
 
-def _ended(item: RequestView) -> datetime:
+def _ended(item: AnyView) -> datetime:
     return item.ended_at or item.progress.asked_at

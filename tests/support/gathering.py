@@ -22,8 +22,8 @@ ANSWER, WITHDRAW = "gathering_answer", "gathering_withdraw"
 class GatheringWorld(ApiWorld):
     """With a public address, so that the `scanner` can be asked and can answer."""
 
-    def __init__(self, data: Path, scanner: Receiver) -> None:
-        super().__init__(data, sms=False)
+    def __init__(self, data: Path, scanner: Receiver, *orchestrators: Callable[..., Any]) -> None:
+        super().__init__(data, *orchestrators, sms=False)
         self.scanner = scanner
         self.write(policies("gathering").replace("https://scanner.example/done", scanner.url))
         self.set(COUNTERSIGN_PUBLIC_URL=self.url)

@@ -55,8 +55,12 @@ def in_turn(rounds: Sequence[Terms], groups: Collection[str], used: Collection[s
     known, free = len(named) == len(set(one.approvers)), named - set(used)
     if not known and one.enrolled is not None:
         known, free = True, set(one.enrolled) - set(used)
-    if one.everybody:  # afterwards all of them have decided, here or before
-        return (not known or len(free) >= one.least) and in_turn(rest, groups, {*used, *named})
+    if one.everybody:  # afterwards all whom it names have decided, here or before
+        used = {*used, *named}
+        # Where these are too few, others of its group have to decide here, and decide nothing later.
+        free, least = free - named, max(one.least - len(free & named), 0)
+    else:
+        least = one.least
     if not known:
         return in_turn(rest, groups, used)
-    return any(in_turn(rest, groups, {*used, *way}) for way in combinations(sorted(free), one.least))
+    return any(in_turn(rest, groups, {*used, *way}) for way in combinations(sorted(free), least))

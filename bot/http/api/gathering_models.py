@@ -11,6 +11,7 @@ from bot.http.api.models import Line, Span, Text, Wait, not_blank
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.gathering import AnswerWay, GatheringProgress, GatheringStatus
 from orchestration.domain.request import CallbackUrl, EventFormat, Model, Nonce, Notified
+from orchestration.domain.responses import GatheringResponse
 from orchestration.service.gathering_messages import gathering_sentence
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -33,6 +34,11 @@ class NewGathering(Model):
     )
     notify_instance: Notified | None = Field(
         default=None, description="An orchestration that gets the result as an event; needs the scope admin"
+    )
+    respond: GatheringResponse | None = Field(
+        default=None,
+        description="Somebody else's waiting orchestration, which gets the result in a form of its own; needs the "
+        "scope `respond:ORCHESTRATION`, or `respond:ORIGIN` for a URL",
     )
 
 
@@ -78,6 +84,10 @@ class GivenAnswer(BaseModel):
     """An answer that counts. `actor` is null where a system gave it."""
 
     actor: str | None
+    holder: str | None = Field(
+        default=None,
+        description="Who was asked: another person than `actor` where a delegate answered for them",
+    )
     at: datetime
     way: AnswerWay
     values: dict[str, str]
@@ -89,6 +99,9 @@ class GatheredSource(BaseModel):
 
     title: str
     person: str | None
+    delegate: str | None = Field(
+        default=None, description="Who is asked in the place of `person`, who is away"
+    )
     event: str | None
     answer: GivenAnswer | None
     problem: str = Field(description="Why it could not be asked; empty where it was")
@@ -124,6 +137,7 @@ class GatheringShown(BaseModel):
             source.name: GatheredSource(
                 title=source.title,
                 person=source.person,
+                delegate=source.delegate,
                 event=source.event,
                 answer=GivenAnswer.model_validate(source.answer.model_dump()) if source.answer else None,
                 problem=source.problem,

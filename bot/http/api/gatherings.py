@@ -19,7 +19,7 @@ from bot.http.api.gathering_models import (
 )
 from bot.http.api.long_polling import LongPolling
 from bot.http.api.problems import Problem
-from bot.http.api.responding import check_notified
+from bot.http.api.responding import admitted_receiver, check_notified
 from bot.http.api.urls import Urls
 from bot.security.answer_addresses import AnswerAddresses
 from bot.security.tokens import ADMIN, READ, REQUEST
@@ -121,8 +121,13 @@ class GatheringRoutes:
         ask = await call.body(NewGathering)
         if ask.notify_instance is not None:
             await check_notified(call, ask.notify_instance, self._operations)
+        responds_to, responds_since = None, None
+        if ask.respond is not None:
+            responds_to, responds_since = await admitted_receiver(call.token, ask.respond, self._operations)
         request = GatheringRequest(
             **ask.model_dump(),
+            responds_to=responds_to,
+            responds_since=responds_since,
             requester=call.token.owner,
             asked_with=call.token.name,
             idempotency_key=idempotency_key(call),

@@ -16,14 +16,14 @@ from bot.security.tokens import ADMIN, RESPOND, Token
 from orchestration.approval.status import OVER, made_at
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.request import Notified
-from orchestration.domain.responses import ResponseTarget
+from orchestration.domain.responses import ResponseAddress
 from orchestration.service.operations import Operations
 
 _NO_SCOPE: Final = f"respond needs a token of scope {RESPOND}ORCHESTRATION; this one has none such."
 
 
 async def admitted_receiver(
-    token: Token, target: ResponseTarget, operations: Operations
+    token: Token, target: ResponseAddress, operations: Operations
 ) -> tuple[str, datetime | None]:
     """Whom the target names: the orchestration and when its instance was made, or the origin of the URL.
 

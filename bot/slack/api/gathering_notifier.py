@@ -5,15 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from slack_sdk.errors import SlackApiError
-
-from bot.slack.api.codes import GONE
 from bot.slack.api.edit_turns import EditRank
-from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.poster import Poster, at_once
 from bot.slack.input.target import message_metadata
 from bot.slack.messages.gatherings import render_gathering
-from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, Purpose
+from orchestration.domain.gathering import GatheringEditInput, GatheringPostInput, GatheringView, Purpose
 from orchestration.domain.request import CardRef
 
 log = logging.getLogger(__name__)
@@ -22,15 +18,22 @@ log = logging.getLogger(__name__)
 class SlackGatheringNotifier:
     """`orchestration.ports.GatheringNotifier` over the Web API. Safe to share between threads."""
 
-    def __init__(self, poster: Poster) -> None:
+    def __init__(self, poster: Poster, shown: Callable[[GatheringView], None]) -> None:
+        """`shown` hears of what each message that was posted or edited shows."""
         self._poster = poster
+        self._shown = shown
 
     def post_gathering(
         self, given: GatheringPostInput, begin: Callable[[], bool] = at_once
     ) -> CardRef | None:
         """Posts it to the channel, or directly to the person, unless `begin` says no when it is its turn."""
         rendered = render_gathering(
-            given.view, given.purpose, given.message_id, source=given.source, text=given.text
+            given.view,
+            given.purpose,
+            given.message_id,
+            source=given.source,
+            person=given.person,
+            text=given.text,
         )
         posted = self._poster.say(
             self._poster.place(given.place),
@@ -43,6 +46,7 @@ class SlackGatheringNotifier:
         )
         if posted is None:
             return None
+        self._shown(given.view)
         return CardRef(channel=str(posted["channel"]), ts=str(posted["ts"]), round=1)
 
     def find_gathering(self, given: GatheringPostInput) -> CardRef | None:
@@ -54,24 +58,18 @@ class SlackGatheringNotifier:
 
     def edit_gathering(self, given: GatheringEditInput) -> None:
         """Makes it say what is true. One that is deleted, or in an archived channel, is only logged."""
-        rendered = render_gathering(given.view, given.purpose, given.message_id, source=given.source)
-        copy = (given.ref.channel, given.ref.ts)
-        with self._poster.edits.turn(copy, EditRank.UNDER_WAY), as_delivery_errors():
-            try:
-                self._poster.client.chat_update(
-                    channel=given.ref.channel,
-                    ts=given.ref.ts,
-                    text=rendered.text,
-                    blocks=rendered.blocks,
-                    metadata=rendered.metadata,
-                )
-            except SlackApiError as error:
-                if code_of(error) not in GONE:
-                    raise
-                log.info(
-                    "%s: the message %s in %s is out of reach (%s)",
-                    given.view.request_id,
-                    given.ref.ts,
-                    given.ref.channel,
-                    code_of(error),
-                )
+        rendered = render_gathering(
+            given.view, given.purpose, given.message_id, source=given.source, person=given.person
+        )
+        ref = given.ref
+        gone = self._poster.edit(
+            (ref.channel, ref.ts),
+            EditRank.UNDER_WAY,
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
+        if gone is not None:
+            about = (given.view.request_id, ref.ts, ref.channel, gone)
+            log.info("%s: the message %s in %s is out of reach (%s)", *about)
+        self._shown(given.view)

@@ -20,6 +20,7 @@ from bot.slack.blocks import Json
 from bot.slack.views.home import home_view
 from orchestration.domain.cards import Card
 from orchestration.domain.errors import CountersignError, HubUnavailableError, ThrottledError, TryFailedError
+from orchestration.domain.gathering import GatheringView
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import Outlook, PolicyBook
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK
@@ -120,8 +121,19 @@ class HomePublisher:
         for level in card.levels:
             concerned.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             concerned.update(vote.actor for vote in level.decisions)
+        self._changes(card.request_id, concerned)
+
+    def shown_gathering(self, view: GatheringView) -> None:
+        """A message of a gathering was posted or edited: as `shown`. From any thread."""
+        concerned = {view.requester}
+        for source in view.sources:
+            state = source.state
+            concerned |= {one for one in (state.person, state.delegate) if one is not None}
+        self._changes(view.request_id, concerned)
+
+    def _changes(self, request_id: str, concerned: set[str]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody looks any more
-            self._loop.call_soon_threadsafe(self._mark_concerned, concerned, card.request_id)
+            self._loop.call_soon_threadsafe(self._mark_concerned, concerned, request_id)
 
     async def keep(self) -> None:
         """Draws again what has changed, one Home at a time, until cancelled. No failure ends it."""

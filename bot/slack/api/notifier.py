@@ -98,20 +98,16 @@ class SlackNotifier:
     def edit_card(self, ref: CardRef, card: Card) -> None:
         """Makes the copy say what `card` says. One that is deleted, or in an archived channel, is only logged."""
         rendered = render(card)
-        with self._poster.edits.turn((ref.channel, ref.ts), _rank(card)), as_delivery_errors():
-            try:
-                # With its metadata each time, so that this says what the copy shows, whatever became of it.
-                self._client.chat_update(
-                    channel=ref.channel,
-                    ts=ref.ts,
-                    text=rendered.text,
-                    blocks=rendered.blocks,
-                    metadata=rendered.metadata,
-                )
-            except SlackApiError as error:
-                if code_of(error) not in GONE:
-                    raise
-                self._is_gone(ref, card.request_id, code_of(error))
+        # With its metadata each time, so that this says what the copy shows, whatever became of it.
+        gone = self._poster.edit(
+            (ref.channel, ref.ts),
+            _rank(card),
+            text=rendered.text,
+            blocks=rendered.blocks,
+            metadata=rendered.metadata,
+        )
+        if gone is not None:
+            self._is_gone(ref, card.request_id, gone)
         self._shown(card, ())
 
     # ---- the thread --------------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 
-from bot.slack.api.edit_turns import EditTurns
-from bot.slack.api.errors import as_delivery_errors
+from bot.slack.api.codes import GONE
+from bot.slack.api.edit_turns import EditRank, EditTurns
+from bot.slack.api.errors import as_delivery_errors, code_of
 from bot.slack.api.history import History
 from bot.slack.api.own_account import OwnAccount
 from bot.slack.api.pace import Pace
@@ -63,6 +65,21 @@ class Poster:
         except ThrottledError as error:
             self._pace.hold(channel, error.retry_after)
             raise
+
+    def edit(self, copy: tuple[str, str], rank: EditRank, **message: Any) -> str | None:
+        """Makes a posted message (its channel and `ts`) say that, when it is its turn. Raises as the ports say.
+
+        Returns Slack's code where it is deleted, or in an archived channel; None where it was edited.
+        """
+        channel, ts = copy
+        with self.edits.turn(copy, rank), as_delivery_errors():
+            try:
+                self.client.chat_update(channel=channel, ts=ts, **message)
+            except SlackApiError as error:
+                if code_of(error) not in GONE:
+                    raise
+                return code_of(error)
+        return None
 
     def _direct_channel(self, user: str) -> str:
         """The direct message channel with `user`, which never changes and so is asked for once."""

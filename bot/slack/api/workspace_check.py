@@ -91,6 +91,8 @@ def _parts_of_gathering(policy: GatheringPolicy) -> Iterator[tuple[str, str]]:
     for name, source in policy.sources.items():
         if source.person is not None:
             yield f"sources.{name}", source.person
+    for person in policy.delegates or ():
+        yield "delegates", person
     if policy.owner is not None:
         yield "owner", policy.owner
 

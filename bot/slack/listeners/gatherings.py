@@ -8,9 +8,10 @@ from bot.slack.input import target
 from bot.slack.input.target import GatheringTarget
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.listeners.open import show_gathering
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
 from bot.slack.messages import gatherings as messages
-from bot.slack.views import gathering_forms
+from bot.slack.views import gathering_forms, home_gatherings
 from bot.slack.views.gathering_forms import GatheringOrigin
 from bot.slack.views.request_form import block_of, values_of
 from orchestration.domain.commands import Reason, Verdict
@@ -24,6 +25,12 @@ from orchestration.service.gatherings import GatheringService
 def register(app: AsyncApp, service: GatheringService) -> None:
     """Registers the buttons and the forms."""
 
+    @app.action(home_gatherings.OPENED)
+    @answered
+    async def look(interaction: Interaction) -> None:
+        await show_gathering(interaction, service, target.gathering_of_click(interaction.body).instance_id)
+
+    @app.action(home_gatherings.ANSWER)
     @app.action({"block_id": messages.ACTIONS, "action_id": messages.ANSWER})
     @answered
     async def open_answer(interaction: Interaction) -> None:
@@ -34,7 +41,7 @@ def register(app: AsyncApp, service: GatheringService) -> None:
             await answer_words(interaction, _words(refusal))
             return
         origin = GatheringOrigin(channel=interaction.channel, target=about)
-        await interaction.show(gathering_forms.answer_form(read, about.source, origin))
+        await interaction.show(gathering_forms.answer_form(read, about.source, interaction.person, origin))
 
     @app.action({"block_id": messages.ACTIONS, "action_id": messages.WITHDRAW})
     @answered
@@ -92,7 +99,12 @@ def _why_not(person: str, about: GatheringTarget, read: GatheringRead) -> Reason
         return Reason.OUTDATED
     if read.progress.status.ended:
         return Reason.ALREADY_ENDED
-    return None if read.policy.sources[about.source].person == person else Reason.NOT_ASKED
+    asked = next(one for one in read.progress.sources if one.name == about.source)
+    if person not in {asked.person, asked.delegate}:
+        return Reason.NOT_ASKED
+    if asked.answer is not None and asked.answer.actor == asked.person != person:
+        return Reason.ANSWERED_BY_HOLDER
+    return None
 
 
 def _words(reason: Reason) -> str:

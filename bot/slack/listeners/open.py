@@ -18,12 +18,14 @@ from bot.slack.messages import cards
 from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
+from bot.slack.views.gathering_forms import gathering_view
 from bot.slack.views.request_form import Origin
 from orchestration.approval.status import RequestView
 from orchestration.domain.commands import Progress, Reason, Verdict
 from orchestration.domain.errors import CountersignError, NotInvolvedError
 from orchestration.domain.request import Status
 from orchestration.service.approvals import ApprovalService
+from orchestration.service.gatherings import GatheringService
 from orchestration.service.messages import sentence
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,14 @@ async def show_details(
 ) -> None:
     """Opens everything there is to know of the request, with what the one who pressed can do about it."""
     await interaction.show(await _details(interaction, service, request_id, prechecks))
+
+
+async def show_gathering(interaction: Interaction, service: GatheringService, request_id: str) -> None:
+    """Opens all there is to know of it, for those of it alone, as the details of a request are."""
+    read = await service.read(request_id)
+    if interaction.person not in read.involved():
+        raise NotInvolvedError
+    await interaction.show(gathering_view(read, Origin(channel=interaction.channel)))
 
 
 async def say(interaction: Interaction, service: ApprovalService, prechecks: Prechecks, words: str) -> bool:

@@ -10,12 +10,10 @@ from bot.slack.api.home_publisher import HomePublisher
 from bot.slack.api.prechecks import Prechecks
 from bot.slack.input import away, grammar
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.open import show_details
+from bot.slack.listeners.open import show_details, show_gathering
 from bot.slack.listeners.verdicts import answer_command
 from bot.slack.text import safe, typed
-from bot.slack.views.gathering_forms import gathering_view
-from bot.slack.views.request_form import Origin
-from orchestration.domain.errors import InvalidRequestError, NotInvolvedError, UnknownRequestError
+from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
 from orchestration.domain.gathering import AnswerWay
 from orchestration.domain.people import PersonEntry
 from orchestration.service.approvals import ApprovalService
@@ -81,15 +79,7 @@ async def _status(subcommands: Subcommands, interaction: Interaction, words: Seq
     try:
         await show_details(interaction, subcommands.service, request_id, subcommands.prechecks)
     except UnknownRequestError:
-        await _show_gathering(subcommands, interaction, request_id)
-
-
-async def _show_gathering(subcommands: Subcommands, interaction: Interaction, request_id: str) -> None:
-    """To those of it alone, as the details of a request are."""
-    read = await subcommands.gatherings.read(request_id)
-    if interaction.person not in {read.request.requester, read.policy.owner, *read.policy.people()}:
-        raise NotInvolvedError
-    await interaction.show(gathering_view(read, Origin(channel=interaction.channel)))
+        await show_gathering(interaction, subcommands.gatherings, request_id)
 
 
 def _request(word: str, words: Sequence[str]) -> str:

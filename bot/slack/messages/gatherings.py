@@ -13,7 +13,14 @@ from bot.slack.input.target import GatheringTarget, message_metadata
 from bot.slack.messages.cards import Rendered
 from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, mention, plain, quoted, safe, said, when
-from orchestration.domain.gathering import GatheringStatus, GatheringView, Purpose, SourceShown
+from orchestration.domain.gathering import (
+    GatheringStatus,
+    GatheringView,
+    Purpose,
+    SourceAnswer,
+    SourceShown,
+    SourceState,
+)
 
 ACTIONS: Final = "gathering"
 ANSWER: Final = "gathering_answer"
@@ -49,14 +56,20 @@ TOO_LATE: Final = "Answers that come now are not part of the result."
 
 
 def render_gathering(
-    view: GatheringView, purpose: Purpose, message_id: str, *, source: str | None = None, text: str = ""
+    view: GatheringView,
+    purpose: Purpose,
+    message_id: str,
+    *,
+    source: str | None = None,
+    person: str | None = None,
+    text: str = "",
 ) -> Rendered:
-    """The message for that purpose; `source` is the one that is asked, `text` what went wrong."""
+    """The message for that purpose; `source` is the one that is asked, by `person`. `text` is what went wrong."""
     one = next((shown for shown in view.sources if shown.state.name == source), None)
     if purpose is Purpose.CARD:
         words, parts = _headline(view), card_blocks(view)
     elif one is not None:
-        words, parts = _ask(view, one, reminder=purpose is Purpose.REMIND)
+        words, parts = _ask(view, one, person, reminder=purpose is Purpose.REMIND)
     elif purpose is Purpose.TROUBLE:
         words = f"{NO} {_title(view)}: {safe(text, REASON)} `{view.request_id}`"
         parts = [blocks.section(words)]
@@ -126,17 +139,33 @@ def _source(view: GatheringView, shown: SourceShown) -> str:
     state, answer = shown.state, shown.state.answer
     name = bold(safe(state.title, NAME, room=NAME_ROOM))
     room = min(1500, ANSWERS_ROOM // len(view.sources))
-    who = mention(state.person) if state.person else "a system"
+    who = _asked_for(state)
     if answer is None:
         if view.status.ended:
-            return f"{NO} {name}{DOT}no answer of {who}"
+            return f"{NO} {name}{DOT}no answer from {who}"
         if state.problem:
             return f"{NO} {name}{DOT}{who} could not be asked: {safe(state.problem, REASON, room=room)}"
         return f"{OPEN} {name}{DOT}waiting for {who}"
-    lead = f"{YES} {name}{DOT}{who}, {when(answer.at)}"
+    lead = f"{YES} {name}{DOT}{_answered_by(answer)}, {when(answer.at)}"
     if answer.corrections:
         lead += f"{DOT}corrected"
     return f"{lead}\n{_values(shown, room)}".rstrip()
+
+
+def _asked_for(state: SourceState) -> str:
+    """Whose answer is awaited: `Ada`, `Bob (for Ada, who is away)`, or a system (mrkdwn)."""
+    if state.person is None:
+        return "a system"
+    if state.delegate is None:
+        return mention(state.person)
+    return f"{mention(state.delegate)} (for {mention(state.person)}, who is away)"
+
+
+def _answered_by(answer: SourceAnswer) -> str:
+    if answer.actor is None:
+        return "a system"
+    whose = f" for {mention(answer.holder)}" if answer.holder not in {None, answer.actor} else ""
+    return f"{mention(answer.actor)}{whose}"
 
 
 def _values(shown: SourceShown, room: int = 1500) -> str:
@@ -147,38 +176,69 @@ def _values(shown: SourceShown, room: int = 1500) -> str:
 # ---- what a person is asked by ---------------------------------------------------------------------------
 
 
-def _ask(view: GatheringView, shown: SourceShown, *, reminder: bool) -> tuple[str, list[Json]]:
-    title, answer = _title(view), shown.state.answer
-    part = bold(safe(shown.state.title, NAME, room=NAME_ROOM))
+def _ask(
+    view: GatheringView, shown: SourceShown, person: str | None, *, reminder: bool
+) -> tuple[str, list[Json]]:
+    """For `person`: whoever is asked, or their delegate. None is the former."""
+    state, answer = shown.state, shown.state.answer
+    reader = person or state.person
     if view.status.ended:
-        words = f"{MARKS[view.status]} {title} has ended: {CALLED[view.status].lower()}. "
-        words += "Your answer is part of the result." if answer else f"{NO_MORE} {TOO_LATE}"
+        words = _ended(view, shown, reader)
         return words, [blocks.section("\n".join(filter(None, [words, _values(shown)])))]
     lead = "Still waiting for your answer: " if reminder and answer is None else ""
-    words = f"{lead}{mention(view.requester)} asks you for {part}: {title}"
-    parts = [blocks.section(f"{words}{_until(view)}")]
+    part = bold(safe(state.title, NAME, room=NAME_ROOM))
+    words = f"{lead}{mention(view.requester)} asks you for {part}: {_title(view)}"
+    parts = [blocks.section("\n".join(filter(None, [f"{words}{_until(view)}", _instead(state, reader)])))]
     if description := quoted(view.description, DESCRIPTION, room=DESCRIPTION_ROOM):
         parts.append(blocks.section(description))
     if answer is not None:
-        parts.append(
-            blocks.section(f"{YES} You answered, {when(answer.at)}:\n{_values(shown)}".rstrip(":\n"))
-        )
-    target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce, source=shown.state.name)
-    label = "Answer…" if answer is None else "Change the answer…"
-    parts.append(
-        blocks.actions(
-            ACTIONS,
-            blocks.button(
-                ANSWER,
-                label,
-                target.model_dump_json(),
-                style="primary" if answer is None else None,
-                spoken=plain(f"{label} {view.title}", blocks.BUTTON),
-            ),
-        )
-    )
+        given = f"{YES} {_whose(answer, reader)} answered{_for(answer, reader)}, {when(answer.at)}"
+        parts.append(blocks.section(f"{given}:\n{_values(shown)}".rstrip(":\n")))
+    if answer is None or reader in {answer.actor, state.person}:
+        parts.append(blocks.actions(ACTIONS, answer_button(view, state)))
     parts.append(blocks.context(f"`{view.request_id}`"))
     return words, parts
+
+
+def answer_button(view: GatheringView, state: SourceState) -> Json:
+    """Opens the form for that source."""
+    target = GatheringTarget(instance_id=view.request_id, nonce=view.nonce, source=state.name)
+    label = "Answer…" if state.answer is None else "Change the answer…"
+    return blocks.button(
+        ANSWER,
+        label,
+        target.model_dump_json(),
+        style="primary" if state.answer is None else None,
+        spoken=plain(f"{label} {view.title}", blocks.BUTTON),
+    )
+
+
+def _instead(state: SourceState, reader: str | None) -> str:
+    """Why a delegate is asked, and what somebody who is away can still do."""
+    if state.person is not None and reader != state.person:
+        return f"You are asked in the place of {mention(state.person)}, who is away."
+    if state.delegate is None or state.answer is not None:
+        return ""
+    return f"You are away, so {mention(state.delegate)} is asked in your place. You can answer yourself all the same."
+
+
+def _ended(view: GatheringView, shown: SourceShown, reader: str | None) -> str:
+    answer = shown.state.answer
+    words = f"{MARKS[view.status]} {_title(view)} has ended: {CALLED[view.status].lower()}. "
+    if answer is None:
+        return f"{words}{NO_MORE} {TOO_LATE}"
+    whose = "Your answer" if answer.actor == reader else f"The answer of {_answered_by(answer)}"
+    return f"{words}{whose} is part of the result."
+
+
+def _whose(answer: SourceAnswer, reader: str | None) -> str:
+    return "You" if answer.actor == reader else mention(answer.actor or "")
+
+
+def _for(answer: SourceAnswer, reader: str | None) -> str:
+    if answer.holder in {None, answer.actor}:
+        return ""
+    return " for you" if answer.holder == reader else f" for {mention(answer.holder or '')}"
 
 
 def _headline(view: GatheringView) -> str:

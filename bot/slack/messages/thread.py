@@ -99,7 +99,9 @@ def _with(lead: str, text: str) -> str:
 
 
 def _source_answered(step: Step) -> str:
+    """Its people are whom the answer was given for, where that is somebody else."""
     who = f" of {_who(step)}" if step.actor else ""
+    who += f" for {_people(step)}" if step.people else ""
     mark, what = (ONWARD, "corrected") if step.kind is StepKind.SOURCE_CORRECTED else (YES, "given")
     lead = f"{mark} {bold(safe(step.to or '', 48))}: the answer{who} was {what}"
     words = quoted(step.text, LONG_ANSWER, room=LONG_ROOM)
@@ -118,7 +120,7 @@ def _gathered(step: Step) -> str:
     missing = within((safe(name, 40) for name in step.people), ", ", 2 * SHORT)
     if not missing:
         return f"{YES} All have answered"
-    return f"{NO} {safe(step.text, SHORT)} No answer of: {missing}".replace("  ", " ")
+    return f"{NO} {safe(step.text, SHORT)} No answer from: {missing}".replace("  ", " ")
 
 
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
@@ -169,6 +171,9 @@ _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.STEP_UNRECORDED: step_line,
     StepKind.FULFILMENT_STOPPED: step_line,
     StepKind.ENDED: _ended,
+    StepKind.ASKED_INSTEAD: lambda step: (
+        f"{ONWARD} {_whom(step)} is asked in the place of {_who(step)}, who is away"
+    ),
     StepKind.SOURCE_ANSWERED: _source_answered,
     StepKind.SOURCE_CORRECTED: _source_answered,
     StepKind.SOURCE_NOT_ASKED: _source_not_asked,

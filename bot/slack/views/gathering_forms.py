@@ -34,13 +34,15 @@ class GatheringOrigin(Origin):
     target: GatheringTarget
 
 
-def answer_form(read: GatheringRead, source: str, origin: GatheringOrigin) -> Json:
-    """What the source is asked, filled in with what it has answered."""
+def answer_form(read: GatheringRead, source: str, person: str, origin: GatheringOrigin) -> Json:
+    """What the source is asked, for `person` to answer, filled in with what it has answered."""
     state = next(one for one in read.progress.sources if one.name == source)
     given = state.answer.values if state.answer else {}
     lead = f"{_about(read.progress)}\nFor {bold(said(state.title, 48))}"
     if read.progress.deadline:
         lead += f", until {when(read.progress.deadline)}"
+    if state.person is not None and person != state.person:
+        lead += f"\nYou answer in the place of {mention(state.person)}, who is away."
     parts = [blocks.section(lead)]
     if words := quoted(read.request.description, DESCRIPTION):
         parts.append(blocks.section(words))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import Final
+from typing import Final, TypeVar
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
@@ -13,12 +13,16 @@ from bot.slack.input import away
 from bot.slack.input.target import Target
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, OPEN
 from bot.slack.text import bold, mention, plain, safe, said, when
+from bot.slack.views.home_gatherings import asked_row, awaited_row, ended_row
 from orchestration.approval.status import RequestView
 from orchestration.domain.money import format_amount
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import Outlook
 from orchestration.domain.request import Status
-from orchestration.service.worklists import Worklist
+from orchestration.gathering.status import GatheringRead
+from orchestration.service.worklists import AnyView, AwaitedAnswer, Worklist
+
+T = TypeVar("T")
 
 ID: Final = "home"
 ITEM: Final = "home_open"
@@ -35,7 +39,9 @@ MOST_DECIDED: Final = 15
 ROOM: Final = 230_000  # bytes
 
 WAITING_TITLE: Final = "Waiting for you"
-NOTHING_WAITS: Final = "Nothing waits for your decision. What does is listed here until you have decided it."
+NOTHING_WAITS: Final = (
+    "Nothing waits for you. What you are asked to decide or to answer is listed here until you have."
+)
 GROUPS_UNKNOWN: Final = (
     "Slack did not say just now which user groups you are in, so what waits for those may be missing here."
 )
@@ -43,8 +49,10 @@ ASKED_TITLE: Final = "What you asked for"
 NOTHING_ASKED: Final = (
     "Nothing of yours is under way. Press *Ask for approval*, or write `/request-approval` in any channel."
 )
-DECIDED_TITLE: Final = "Decided lately"
-NOTHING_DECIDED: Final = "Nothing yet. What you asked for or decided is listed here once it has ended."
+DECIDED_TITLE: Final = "Ended lately"
+NOTHING_DECIDED: Final = (
+    "Nothing yet. What you asked for, decided or answered is listed here once it has ended."
+)
 AWAY_TITLE: Final = "When you are away"
 THERE: Final = (
     f"You are asked yourself. When you are away, somebody else can be asked in your place {away.WHERE}."
@@ -70,13 +78,13 @@ def home_view(
         blocks.actions(BUTTONS, blocks.button(ASK, "Ask for approval", "ask", spoken="Ask for approval")),
         blocks.header(WAITING_TITLE),
         *([blocks.context(GROUPS_UNKNOWN)] if groups_unknown else []),
-        *_rows(worklist.waits, _waits, MOST_WAITING, NOTHING_WAITS, room, unseen=worklist.unseen),
+        *_rows(worklist.waits, _waiting, MOST_WAITING, NOTHING_WAITS, room, unseen=worklist.unseen),
         blocks.divider(),
         blocks.header(ASKED_TITLE),
-        *_rows(worklist.asked, _asked, MOST_ASKED, NOTHING_ASKED, room),
+        *_rows(worklist.asked, _under_way, MOST_ASKED, NOTHING_ASKED, room),
         blocks.divider(),
         blocks.header(DECIDED_TITLE),
-        *_rows(worklist.decided, _decided, MOST_DECIDED, NOTHING_DECIDED, room),
+        *_rows(worklist.decided, _over, MOST_DECIDED, NOTHING_DECIDED, room),
         blocks.divider(),
         blocks.header(AWAY_TITLE),
         *_away(worklist.entry, listed, today, outlook),
@@ -85,8 +93,8 @@ def home_view(
 
 
 def _rows(
-    items: Sequence[RequestView],
-    words: Callable[[RequestView], str],
+    items: Sequence[T],
+    draw: Callable[[T], Json],
     most: int,
     nothing: str,
     room: list[int],
@@ -96,7 +104,7 @@ def _rows(
     """A row for each item, as many as there is `room` for; the others are counted."""
     shown = 0
     for item in items[:most]:
-        row = _row(item, words(item))
+        row = draw(item)
         room[0] -= len(json.dumps(row))
         if room[0] < 0:
             break
@@ -106,6 +114,18 @@ def _rows(
         yield blocks.context(f"and {others} more" if shown else f"{others} are not listed here")
     elif not shown:
         yield blocks.section(nothing)
+
+
+def _waiting(item: RequestView | AwaitedAnswer) -> Json:
+    return awaited_row(item) if isinstance(item, AwaitedAnswer) else _row(item, _waits(item))
+
+
+def _under_way(item: AnyView) -> Json:
+    return asked_row(item) if isinstance(item, GatheringRead) else _row(item, _asked(item))
+
+
+def _over(item: AnyView) -> Json:
+    return ended_row(item) if isinstance(item, GatheringRead) else _row(item, _decided(item))
 
 
 def _row(item: RequestView, text: str) -> Json:

@@ -205,7 +205,7 @@ async def test_silence_is_reminded_then_ends_with_what_is_there(world: Gathering
         await ada.wait_for_message("D0ADA", says("No answer is needed any more"))
         assert not any(actions_of(one) for one in await ada.messages("D0ADA"))
         card = next(one for one in await ada.messages(DEPLOYS) if "1 of 3 answered" in text_of(one))
-        assert "*Legal* · no answer of <@U0ADA>" in text_of(card)
+        assert "*Legal* · no answer from <@U0ADA>" in text_of(card)
         assert len(callback.got) == 1
 
 

@@ -15,6 +15,7 @@ from durabletask.entities import EntityContext, EntityInstanceId
 from durabletask.internal.entity_state_shim import StateShim
 from pydantic import BaseModel
 
+from orchestration.approval.status import RequestView
 from orchestration.domain.commands import Reason
 from orchestration.domain.errors import TooManyOpenError
 from orchestration.domain.people import Away, PersonEntry
@@ -27,7 +28,7 @@ from orchestration.runtime.converter import PydanticConverter
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.open_requests import OpenLimits
 from orchestration.service.operations import Operations
-from orchestration.service.worklists import Worklist, Worklists
+from orchestration.service.worklists import AwaitedAnswer, Worklist, Worklists
 from tests.support.board import BoardOutcomes
 from tests.support.book import CORE as BOOK
 from tests.support.core_world import PATIENCE, SLACK, CoreWorld, request_ids
@@ -69,7 +70,13 @@ async def worklist_when(reader: Worklists, person: str, true: Callable[[Worklist
 
 
 def waits(*request_ids: str) -> Callable[[Worklist], bool]:
-    return lambda worklist: [item.progress.request_id for item in worklist.waits] == list(request_ids)
+    return lambda worklist: (
+        [
+            item.read.progress.request_id if isinstance(item, AwaitedAnswer) else item.progress.request_id
+            for item in worklist.waits
+        ]
+        == list(request_ids)
+    )
 
 
 async def test_it_goes_from_worklist_to_worklist(world: CoreWorld, reader: Worklists) -> None:
@@ -77,6 +84,7 @@ async def test_it_goes_from_worklist_to_worklist(world: CoreWorld, reader: Workl
     for manager in ("U0ADA", "U0FAY"):
         await worklist_when(reader, manager, waits(request_id))
     rita = await worklist_when(reader, "U0RITA", lambda worklist: bool(worklist.asked))
+    assert isinstance(rita.asked[0], RequestView)
     assert (rita.asked[0].request.amount, rita.waits) == (Decimal(500), [])
     assert waits()(await reader.of("U0FIN", []))
     await world.decide(request_id, "U0ADA")

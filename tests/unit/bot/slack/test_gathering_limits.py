@@ -92,7 +92,7 @@ def test_any_gathering_is_within_the_limits(piece: str, *, answered: bool) -> No
     target = GatheringTarget(instance_id=record.request_id, nonce=record.identity.nonce, source="s" * 40)
     origin = GatheringOrigin(channel="C0X", target=target)
     for form in (
-        answer_form(read, "source7", origin),
+        answer_form(read, "source7", "U0ADA", origin),
         withdraw_form(read.progress, origin),
         gathering_view(read, Origin(channel="C0X")),
     ):

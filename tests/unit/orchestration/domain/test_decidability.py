@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.cli.main import main
@@ -89,6 +89,29 @@ def terms_of(
     escalations,
     st.booleans(),
     st.sets(st.sampled_from([*PEOPLE, "U0E"])),
+)
+@example(  # the third phone for the code of the first level is that of the only approver of the second
+    given_levels=[
+        {
+            "approvers": ["U0A", "U0C", GROUP],
+            "quorum": "all",
+            "at_least": 3,
+            "reject_quorum": 1,
+            "on_timeout": "expire",
+            "sms": True,
+        },
+        {
+            "approvers": ["U0B"],
+            "quorum": 1,
+            "at_least": None,
+            "reject_quorum": 1,
+            "on_timeout": "expire",
+            "sms": False,
+        },
+    ],
+    escalation={"approvers": ["U0A"], "quorum": 1, "reject_quorum": 1},
+    repeat=False,
+    phones={"U0B"},
 )
 def test_a_policy_is_refused_just_where_no_way_is_found(
     given_levels: list[dict[str, Any]], escalation: dict[str, Any], repeat: bool, phones: set[str]

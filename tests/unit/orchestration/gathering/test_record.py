@@ -10,6 +10,7 @@ from bot.slack.ids import SlackIds
 from orchestration.domain import policy_file
 from orchestration.domain.commands import Reason
 from orchestration.domain.gathering import AnswerWay, GatheringAnswer, GatheringRequest, GatheringStatus
+from orchestration.domain.people import PersonEntry
 from orchestration.domain.request import new_nonce
 from orchestration.gathering import projection
 from orchestration.gathering.record import COMMANDS_REMEMBERED, CORRECTIONS, VERDICTS_KEPT, GatheringRecord
@@ -62,6 +63,38 @@ def test_only_the_asked_answer_for_their_source_by_their_way(
 ) -> None:
     assert record.take(answer, NOW) is reason
     assert (answer.source in record.state.answers) == (reason is Reason.RECORDED)
+
+
+def test_a_delegate_answers_for_one_source_until_its_person_has(record: GatheringRecord) -> None:
+    """Both are waited for. The person's own answer goes before the delegate's, also with the same words."""
+    record.state.delegates["U0ADA"] = "U0BOB"
+    assert record.awaited == ["U0ADA", "U0FAY", "U0BOB"]
+    assert record.take(made("security", actor="U0BOB"), NOW) is Reason.NOT_ASKED
+    assert record.take(made(actor="U0BOB"), NOW) is Reason.RECORDED
+    given = record.state.answers["legal"]
+    assert (given.actor, given.holder) == ("U0BOB", "U0ADA")
+    assert record.awaited == ["U0FAY"]
+    assert record.take(made(actor="U0BOB", values={"ready": "no"}), NOW) is Reason.RECORDED
+    assert record.take(made(values={"ready": "no"}), NOW) is Reason.RECORDED
+    assert record.state.answers["legal"].actor == "U0ADA"
+    assert record.take(made(actor="U0BOB"), NOW) is Reason.ANSWERED_BY_HOLDER
+    assert record.state.answers["legal"].values == {"ready": "no"}
+
+
+@pytest.mark.parametrize(
+    ("delegates", "may"),
+    [(None, {"U0FAY", "U0ENTERED"}), ([], set()), (["U0LISTED", "U0RITA"], {"U0LISTED"})],
+)
+def test_the_policy_says_who_may_answer_for_somebody_away(
+    record: GatheringRecord, delegates: list[str] | None, may: set[str]
+) -> None:
+    """Whoever asks answers for nobody, nor does who is away themselves and has a delegate."""
+    record.policy = record.policy.model_copy(update={"delegates": delegates})
+    record.people = {"U0ADA": PersonEntry(delegate="U0ENTERED"), "U0FAY": PersonEntry(delegate="U0OTHER")}
+    people = ["U0ADA", "U0FAY", "U0ENTERED", "U0OTHER", "U0LISTED", "U0RITA"]
+    assert {one for one in people if record.may_stand_in(one, "U0ADA")} == may
+    record.state.delegates["U0FAY"] = "U0OTHER"
+    assert not record.may_stand_in("U0FAY", "U0ADA")
 
 
 def test_a_correction_replaces_the_answer_a_bounded_number_of_times(record: GatheringRecord) -> None:

@@ -146,10 +146,18 @@ LINES = [
         step(StepKind.SOURCE_NOT_ASKED, actor="U0ADA", to="Legal", text="They have left <us>."),
         "✗ *Legal*, <@U0ADA>, could not be asked: They have left &lt;us&gt;.",
     ),
+    (
+        step(StepKind.SOURCE_ANSWERED, actor="U0BOB", people=["U0ADA"], to="Legal", text="Ready? yes"),
+        "✓ *Legal*: the answer of <@U0BOB> for <@U0ADA> was given:\n> Ready? yes",
+    ),
+    (
+        step(StepKind.ASKED_INSTEAD, actor="U0ADA", to="U0BOB"),
+        "→ <@U0BOB> is asked in the place of <@U0ADA>, who is away",
+    ),
     (step(StepKind.GATHERED), "✓ All have answered"),
     (
         step(StepKind.GATHERED, text="The time was over.", people=["legal", "scanner"]),
-        "✗ The time was over. No answer of: legal, scanner",
+        "✗ The time was over. No answer from: legal, scanner",
     ),
     (step(StepKind.GATHERED, actor="U0RITA", text="Too late."), "– Withdrawn by <@U0RITA>:\n> Too late."),
 ]

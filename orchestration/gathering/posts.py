@@ -1,0 +1,254 @@
+"""What people see of a gathering: the card and its thread, what each is asked by, and messages that tell something.
+
+Whatever may have been posted is looked for before it is posted again, and of its copies one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from orchestration.approval.outbox_items import PostReply, RemoveCopies
+from orchestration.approval.posts import MESSAGES_RETRIED_FOR
+from orchestration.domain.cards import Step, StepKind
+from orchestration.domain.effects import Delivery
+from orchestration.domain.gathering import GatheringPost, Purpose
+from orchestration.domain.request import CardRef
+from orchestration.durable.outbox import Outbox
+from orchestration.durable.post_try import COPIES_AFTER
+from orchestration.gathering.outbox_items import AnyGatheringItem, AskSystem, EditGathering, PostGathering
+from orchestration.gathering.record import CARD, GatheringRecord
+
+ENDED: Final = "ended"
+PROBLEM: Final = 300  # characters of why something failed
+REMINDERS_LOOKED_FOR: Final = 2  # the newest; an older one is on record, or was not posted
+# What stays on screen and is edited; the others say something once.
+KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND})
+
+
+class GatheringPosts:
+    """Puts into the outbox what people see of one gathering.
+
+    With `maybe_done` another orchestration may have said how it ended.
+    """
+
+    def __init__(
+        self,
+        record: GatheringRecord,
+        outbox: Outbox[AnyGatheringItem, Delivery],
+        now: Callable[[], datetime],
+        *,
+        maybe_done: bool,
+    ) -> None:
+        self._record = record
+        self._outbox = outbox
+        self._now = now
+        self._maybe_done = maybe_done
+
+    def post_card(self) -> None:
+        """Posts the card, and asks each system that has an address."""
+        policy = self._record.policy
+        self._post(CARD, Purpose.CARD, policy.channel)
+        for name, source in policy.sources.items():
+            if source.post is not None:
+                self._outbox.put(f"system:{name}", AskSystem(source=name, give_up=self._left()))
+
+    def ask_people(self) -> None:
+        """Asks the person of each source, or whoever is asked in their place."""
+        for name in self._record.policy.sources:
+            if (person := self._record.asked_for(name)) is not None:
+                self._ask(name, person)
+
+    def ask_delegates(self, absent: Collection[str]) -> None:
+        """Says who is asked in the place of these people, and asks each of those. Their own messages say it too."""
+        record = self._record
+        for person in absent:
+            self.post_reply(StepKind.ASKED_INSTEAD, actor=person, to=record.state.delegates[person])
+        for name in record.missing:
+            delegate = record.asked_for(name)
+            if delegate is not None and record.policy.sources[name].person in absent:
+                self._ask(name, delegate)
+                self.refresh_after(name)
+
+    def remind(self, but: Collection[str] = ()) -> None:
+        """Reminds whoever is asked and has not answered, by a message with the same button; nobody of `but`."""
+        record = self._record
+        record.state.reminded += 1
+        people = []
+        for name in record.missing:
+            person = record.asked_for(name)
+            if person is not None and record.policy.sources[name].person not in but:
+                people.append(person)
+                self._post(f"remind:{name}:{record.state.reminded}", Purpose.REMIND, person, source=name)
+        if people:
+            self.post_reply(StepKind.REMINDED, people=list(dict.fromkeys(people)))
+
+    def refresh(self) -> None:
+        """Has every posted message edited to what is true now."""
+        for post in self._record.state.posts:
+            self._edit(post)
+
+    def refresh_after(self, source: str) -> None:
+        """The card, and what that source was asked by, say the answer. The others say nothing of it."""
+        for post in self._record.state.posts:
+            if post.source in {None, source}:
+                self._edit(post)
+
+    def post_reply(self, kind: StepKind, **what: object) -> Step:
+        """Adds a line to the thread under the card. Lines from before that card wait for it."""
+        step = self._record.step(kind, self._now(), **what)
+        if self._record.card is None:
+            self._record.state.held_replies.append(step)
+        else:
+            self._put_reply(step)
+        return step
+
+    def post_end(self) -> None:
+        """The thread and the requester hear of the end, and every posted message says it."""
+        state = self._record.state
+        missing = [self._record.policy.title_of(name) for name in self._record.missing]
+        self.post_reply(StepKind.GATHERED, actor=state.ended_by, text=state.reason, people=missing)
+        self.refresh()
+        self._post(ENDED, Purpose.ENDED, self._record.request.requester, maybe_done=self._maybe_done)
+
+    def look_for_posts(self, looks: int) -> None:
+        """Edits what may have been posted as the instance ended. The card is posted if it was not.
+
+        Such a post may still be on its way, so what is not found is looked for `looks` times in all.
+        """
+        posted = {post.message_id for post in self._record.state.posts}
+        if CARD not in posted:
+            self._post(CARD, Purpose.CARD, self._record.policy.channel, maybe_done=True)
+        for source, person, message_id in self._maybe_asked():
+            if message_id not in posted:
+                self._outbox.put(
+                    f"post:{message_id}",
+                    PostGathering(
+                        message_id=message_id,
+                        purpose=_purpose(message_id),
+                        place=person,
+                        source=source,
+                        person=person,
+                        maybe_done=True,
+                        only_if_found=True,
+                        looks_left=looks - 1,
+                        give_up=self._record.policy.edits_retried_for,
+                    ),
+                )
+
+    def _maybe_asked(self) -> Iterator[tuple[str, str, str]]:
+        """By which messages each source may have been asked: the source, the person, the message."""
+        record = self._record
+        newest = record.state.reminded
+        for name, source in record.policy.sources.items():
+            if source.person is None:
+                continue
+            asked = [source.person, *filter(None, [record.state.delegates.get(source.person)])]
+            for person in asked:
+                yield name, person, self._ask_id(name, person)
+            for number in range(max(newest - REMINDERS_LOOKED_FOR, 0) + 1, newest + 1):
+                yield name, asked[-1], f"{Purpose.REMIND}:{name}:{number}"
+
+    def _ask(self, source: str, person: str) -> None:
+        self._post(self._ask_id(source, person), Purpose.ASK, person, source=source)
+
+    def _ask_id(self, source: str, person: str) -> str:
+        """The message by which a person is asked for a source. That to a delegate is another one."""
+        own = self._record.policy.sources[source].person == person
+        return f"{Purpose.ASK}:{source}" if own else f"{Purpose.ASK}:{source}:delegate"
+
+    def _post(
+        self,
+        message_id: str,
+        purpose: Purpose,
+        place: str,
+        *,
+        source: str | None = None,
+        text: str = "",
+        maybe_done: bool = False,
+    ) -> None:
+        give_up = self._record.policy.edits_retried_for if purpose in KEPT else MESSAGES_RETRIED_FOR
+        item = PostGathering(
+            message_id=message_id,
+            purpose=purpose,
+            place=place,
+            source=source,
+            person=place if source is not None else None,
+            text=text,
+            maybe_done=maybe_done,
+            give_up=give_up,
+        )
+        self._outbox.put(f"post:{message_id}", item)
+
+    def _edit(self, post: GatheringPost) -> None:
+        item = EditGathering(
+            message_id=post.message_id,
+            purpose=_purpose(post.message_id),
+            source=post.source,
+            person=post.person,
+            ref=post.ref,
+            give_up=self._record.policy.edits_retried_for,
+        )
+        self._outbox.put(f"post:{post.message_id}", item)
+
+    def _put_reply(self, step: Step) -> None:
+        ended_by_another = self._maybe_done and step.kind is StepKind.GATHERED
+        item = PostReply(steps=[step], give_up=MESSAGES_RETRIED_FOR, maybe_done=ended_by_another)
+        self._outbox.put("post_reply", item)
+
+    def _left(self) -> timedelta:
+        return max(self._record.state.deadline - self._now(), timedelta(seconds=1))
+
+    def _look_again(self, item: PostGathering) -> None:
+        if item.looks_left:
+            later = item.model_copy(update={"looks_left": item.looks_left - 1})
+            self._outbox.put(f"look:{item.message_id}", later, after=COPIES_AFTER)
+
+    def _remove_copies(
+        self,
+        what: str,
+        place: str,
+        *,
+        ref: CardRef | None = None,
+        steps: list[int] | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        item = RemoveCopies(
+            place=place, ref=ref, steps=steps or [], message_id=message_id, give_up=MESSAGES_RETRIED_FOR
+        )
+        self._outbox.put(f"copies:{what}", item, after=COPIES_AFTER)
+
+    def _note_problem(self, source: str, problem: str) -> None:
+        if source not in self._record.state.answers:
+            self._record.state.problems[source] = problem[:PROBLEM]
+            self.refresh_after(source)
+
+    def _forget_problem(self, source: str | None) -> None:
+        """It was asked after all."""
+        if source is not None and self._record.state.problems.pop(source, None) is not None:
+            self.refresh_after(source)
+
+    def _tell_trouble(self, what: str, words: str) -> None:
+        """The policy's owner hears of what keeps failing; without an owner, the requester does."""
+        to = self._record.policy.owner or self._record.request.requester
+        self._post(f"trouble:{what}", Purpose.TROUBLE, to, text=words[:PROBLEM])
+
+    def _not_asked(self, item: PostGathering | AskSystem, source: str, problem: str) -> None:
+        """Where a delegate cannot be reached, the person who is away is asked all the same."""
+        absent = self._record.policy.sources[source].person
+        asked = item.person if isinstance(item, PostGathering) else None
+        self.post_reply(
+            StepKind.SOURCE_NOT_ASKED,
+            actor=asked or absent,
+            to=self._record.policy.title_of(source),
+            text=problem,
+        )
+        if absent is None or asked in {None, absent}:
+            self._note_problem(source, problem)
+        elif not any(post.message_id == self._ask_id(source, absent) for post in self._record.state.posts):
+            self._ask(source, absent)
+
+
+def _purpose(message_id: str) -> Purpose:
+    return Purpose(message_id.partition(":")[0])
