@@ -83,7 +83,9 @@ def _claude_code(given: argparse.Namespace) -> int:
         tool, arguments, more = _read_call()
         gate = gate_file.load(given.gate)
         canonical(arguments)
-        ruling = rule_on(gate, tool, arguments, **more)
+        command = arguments.get("command") if tool == "Bash" else None
+        shell = command if isinstance(command, str) else None
+        ruling = rule_on(gate, tool, arguments, command=shell, **more)
         decision, reason = _decide(gate, ruling, tool, arguments, more, seconds)
         if not say(json.dumps(_output(decision, reason))):
             complain("nobody read the decision, so the call is blocked.")
