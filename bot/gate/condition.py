@@ -53,8 +53,8 @@ class Condition:
 def _cel() -> Any:
     """The library's compiled module.
 
-    The package itself imports its command line, which takes ten times as long as all else that a hook does with it. So
-    the module is loaded from its place in the package, and under its own name: whoever imports the package gets this one.
+    The package itself imports its command line, which takes ten times as long as all that a hook does with it. So the
+    module is loaded from its place in the package, and under its own name: whoever imports the package gets this one.
     """
     name = "cel.cel"
     package = None if "cel" in sys.modules else importlib.util.find_spec("cel")

@@ -165,7 +165,7 @@ def test_to_leave_an_argument_out_gets_nobody_asked_about_what_is_denied() -> No
 
 def test_to_leave_an_argument_out_does_not_choose_who_is_asked() -> None:
     def asks(when: str, policy: str, more: str = "") -> str:
-        return f"[[rules]]\ntool = \"*\"\naction = \"ask\"\nwhen = '{when}'\npolicy = \"{policy}\"\n{more}"
+        return f'[[rules]]\ntool = "*"\naction = "ask"\nwhen = \'{when}\'\npolicy = "{policy}"\n{more}'
 
     small, large = asks("arguments.sum <= 100", "team"), asks("arguments.sum > 100", "board")
     made = gate(small + large)
