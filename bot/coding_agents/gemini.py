@@ -54,7 +54,7 @@ class GeminiCli(HookClient):
         """A denial by the status, which still blocks where something else wrote to standard output."""
         if action is CallAction.DENY:
             return ClientAnswer(BLOCKED, err=reason)
-        return ClientAnswer(0, {"decision": "ask" if action is CallAction.CLIENT else "allow"})
+        return ClientAnswer(0, {"decision": {CallAction.ALLOW: "allow", CallAction.CLIENT: "ask"}[action]})
 
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
         """Started by bash, with its time limit in milliseconds."""
