@@ -20,7 +20,7 @@ from bot.gate.gate_file import CallAction
 
 
 class Codex(HookClient):
-    """Status 2 with a reason blocks. A time-out, another status and output it does not know let the call through."""
+    """Status 2 with a reason blocks. A time-out, a signal, another status and output it does not know let it through."""
 
     name = "codex"
     title = "Codex"
@@ -29,10 +29,10 @@ class Codex(HookClient):
     can_ask = False  # "ask" is not supported, and lets the call through.
 
     def read(self, call: dict[str, Any]) -> ClientCall:
-        """The call. A shell command is never taken apart: Codex tells its text alone.
+        """The call. A shell command is never taken apart, for Codex tells its text alone.
 
-        The model may choose the shell that runs it, and where (codex-rs/core/src/tools/handlers/unified_exec.rs:
-        `shell` and `workdir`), and `ls` in a shell of the agent's own is not `ls`.
+        Which shell the model chose, whether it runs in a terminal, and whether it is to leave the sandbox are other
+        arguments of the tool, and none of them reaches the hook.
         """
         event(call, "PreToolUse")
         return ClientCall(text(call, "tool_name"), arguments_of(call, "tool_input"), text(call, "cwd"))
