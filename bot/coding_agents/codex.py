@@ -20,7 +20,7 @@ from bot.gate.gate_file import CallAction
 
 
 class Codex(HookClient):
-    """Status 2 with a reason blocks. A time-out, a signal, another status and output it does not know let it through."""
+    """Status 2 with a reason blocks. A time-out, a signal, another status and unknown output let the call through."""
 
     name = "codex"
     title = "Codex"
