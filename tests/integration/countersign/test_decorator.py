@@ -26,7 +26,6 @@ from countersign import (
 from orchestration.domain.errors import InvalidRequestError
 from tests.support.api_world import ApiWorld
 from tests.support.held import card_of, decide_held
-from tests.support.recipes import recipe
 from tests.support.world import read, request_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -121,25 +120,6 @@ async def test_after_the_wait_the_same_call_goes_on_waiting(api: ApiWorld) -> No
     assert (await looked).allowed
     assert await refund(order, 1) == 1
     assert len(api.titled(order)) == 1
-
-
-async def test_without_await_it_waits_also_where_a_loop_runs_the_caller(api: ApiWorld) -> None:
-    recipes: dict[str, Any] = {}
-    exec(recipe("decorator"), recipes)  # noqa: S102 - the page's own text
-    one, two = an_order(), an_order()
-
-    async def in_a_loop() -> str:
-        return str(recipes["refund"](two, cents=2))
-
-    calls = [
-        asyncio.create_task(asyncio.to_thread(recipes["refund_or_reason"], one, 1)),
-        asyncio.create_task(asyncio.to_thread(asyncio.run, in_a_loop())),
-    ]
-    await decide_held(api, one, "reject", comment="No.")
-    await decide_held(api, two)
-    said = await asyncio.gather(*calls)
-    assert "rejected by U0ADA: “No.”" in said[0]
-    assert said[1] == f"2 cents of {two} are on their way."
 
 
 PROGRAM = """
