@@ -12,7 +12,10 @@ from bot.gate.gate_file import CallAction
 
 
 class ClaudeCode(HookClient):
-    """Status 2 blocks. Any other failure does too, by `onFailure` of the entry; without it the call is let through."""
+    """Status 2 blocks. By `onFailure` of the entry another status, a signal and a time-out do too.
+
+    What is no JSON lets the call through all the same, so nothing but the hook may write to its standard output.
+    """
 
     name = "claude-code"
     title = "Claude Code"
