@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: azurite mermaid help demo test lint bench faults proof pictures dist lock clean
+.PHONY: azurite mermaid frameworks help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -64,6 +64,11 @@ azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests 
 mermaid: $(STAMP) ## Mermaid (200 MB), without which the test that reads our diagrams is skipped
 	$(BIN)/npm ci --prefix tests/mermaid --ignore-scripts --loglevel error >/dev/null
 
+# Anthropic's wheel has a program of 180 MB in it, which the tests replace by a script; its source has none.
+frameworks: $(STAMP) ## LangGraph, OpenAI's and Anthropic's agent SDKs (60 MB), without which the tests of their recipes are skipped
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation \
+	    --no-binary claude-agent-sdk -r requirements-frameworks.lock
+
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
@@ -82,6 +87,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	    -c requirements.lock --all-extras pyproject.toml -o requirements-stores.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    -c requirements-dev.lock --group frameworks -o requirements-frameworks.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null

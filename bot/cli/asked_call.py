@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,21 +22,27 @@ PATIENCE: Final = 5.0
 
 @dataclass(frozen=True)
 class CallAnswer:
-    """Whether the call may be made now, once; and why, or why not, as a sentence."""
+    """Whether the call may be made now, once; and why, or why not, as a sentence.
+
+    `waiting` is whether people are still asked. `comment` is what the person wrote who decided.
+    """
 
     allowed: bool
     reason: str
+    request_id: str
+    waiting: bool = False
+    comment: str = ""
 
 
 async def ask_people(
-    environment: Mapping[str, str], call: Mapping[str, Any], *, seconds: float
+    environment: Mapping[str, str], call: Mapping[str, Any], *, seconds: float | None, claim: bool = True
 ) -> CallAnswer:
-    """The answer of people to the call, or that they are still asked after `seconds`.
+    """The answer of people to the call, or that they are still asked after `seconds` (None: however long it takes).
 
-    A repeat of the same call joins what is asked. Allowed is only what was claimed for this attempt. Raises
-    `CountersignError` where nobody could be asked.
+    A repeat of the same call joins what is asked. Allowed is only what was claimed for this attempt; without `claim`
+    it is what people allow, and nobody may make the call yet. Raises `CountersignError` where nobody could be asked.
     """
-    asking = _CallAsking(call)
+    asking = _CallAsking(call, claim=claim)
     try:
         async with ApiClient(environment) as api, asyncio.timeout(seconds):
             return await asking.run(api)
@@ -51,41 +57,51 @@ async def ask_people(
         allowed=False,
         reason=f"People are still asked: {asking.request_id}. This call was not made. Make the very same call again "
         "to go on waiting for their answer, or do something else meanwhile.",
+        request_id=asking.request_id,
+        waiting=True,
     )
 
 
 class _CallAsking:
-    def __init__(self, call: Mapping[str, Any]) -> None:
+    def __init__(self, call: Mapping[str, Any], *, claim: bool) -> None:
         self.request_id: str | None = None
         self.claiming = False
         self._call = call
+        self._claims = claim
         # Drawn anew for each run of a client: whoever runs twice is two attempts, and only one of them may call.
         self._attempt = secrets.token_urlsafe(24)
 
     async def run(self, api: ApiClient) -> CallAnswer:
         asked = (await self._reached(api, "POST", "/api/calls", dict(self._call), patience=PATIENCE)).body
-        self.request_id = str(asked["id"])
-        path = approval_path(self.request_id)
+        request_id = self.request_id = str(asked["id"])
+        path = approval_path(request_id)
         while True:
             found = await self._reached(api, "GET", path, query={"wait": f"{HOLD}s"}, wait=HOLD)
             if found.status == HTTPStatus.OK:
                 break
-        if found.body["status"] not in YES:
-            return CallAnswer(allowed=False, reason=f"The call is refused: {ending(found.body)}")
-        return await self._claim(api, ending(found.body))
+        allowed = found.body["status"] in YES
+        answer = CallAnswer(
+            allowed=allowed,
+            reason=ending(found.body) if allowed else f"The call is refused: {ending(found.body)}",
+            request_id=request_id,
+            comment=(found.body["outcome"] or {}).get("comments") or "",
+        )
+        if allowed and self._claims:
+            return await self._claim(api, answer, asked["arguments_digest"])
+        return answer
 
-    async def _claim(self, api: ApiClient, words: str) -> CallAnswer:
+    async def _claim(self, api: ApiClient, answer: CallAnswer, digest: str) -> CallAnswer:
         self.claiming = True
-        path = f"/api/calls/{quote(self.request_id or '', safe='')}/claim"
+        path = f"/api/calls/{quote(answer.request_id, safe='')}/claim"
         try:
             claimed = await self._reached(api, "POST", path, {"attempt": self._attempt})
         except CallRefusedError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise
-            return CallAnswer(allowed=False, reason=str(error))
-        if claimed.body.get("attempt") != self._attempt:
-            raise CountersignError("The server's answer is about another attempt, so the call is refused.")
-        return CallAnswer(allowed=True, reason=words)
+            return replace(answer, allowed=False, reason=str(error))
+        if (claimed.body.get("attempt"), claimed.body.get("arguments_digest")) != (self._attempt, digest):
+            raise CountersignError("The server's answer is about another call, so the call is refused.")
+        return answer
 
     async def _reached(
         self,

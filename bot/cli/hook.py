@@ -8,12 +8,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from bot.cli.arguments import duration
-from bot.cli.hook_settings import add_to_settings, entry, entry_text
+from bot.cli.hook_settings import add_to_settings, entry_text
+from bot.coding_agents.client import BLOCKED, ClientAnswer, ClientCall, HookClient
+from bot.coding_agents.clients import CLIENTS
 from bot.gate import gate_file
 from bot.gate.call_json import LARGEST, CallJsonError, parse
 from bot.gate.gate_file import CallAction, GateFile
@@ -22,35 +26,37 @@ from bot.terminal import complain, explain, say
 from orchestration.domain.arguments import canonical
 from orchestration.domain.errors import CountersignError
 
-# What every client of this kind takes for "the call is blocked". Any other failure lets the call through.
-BLOCKED: Final = 2
 WAIT: Final = timedelta(minutes=9, seconds=30)
-# Seconds for which a hook may take longer than it waits, before it ends itself and the call is blocked.
+# Seconds for which a hook may take longer than it waits, before it ends itself and the call is blocked. Less than
+# what the client gives it: most clients let a call through when it is they who end the hook.
 SPARE: Final = 15
-EVENT: Final = "PreToolUse"
-DECISIONS: Final = {CallAction.ALLOW: "allow", CallAction.DENY: "deny", CallAction.CLIENT: "ask"}
 
 
 def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Adds the subcommand."""
     hook = commands.add_parser("hook", help="decide a coding agent's tool calls, and ask people about them")
-    clients = hook.add_subparsers(metavar="COMMAND", required=True)
-    claude = clients.add_parser(
-        "claude-code",
-        help="a PreToolUse hook: the call on standard input, the decision on standard output",
-        description="Exit status: 0 the decision is on standard output, 2 anything else, which blocks the call.",
-    )
-    _gate_and_wait(claude)
-    claude.set_defaults(command=_claude_code)
+    names = hook.add_subparsers(metavar="COMMAND", required=True)
+    for client in CLIENTS.values():
+        called = names.add_parser(
+            client.name,
+            help=f"the hook of {client.title}: the call on standard input, the decision as the client takes it",
+            description="Exit status: 0 the call is decided, 2 it is denied, or anything failed. 2 blocks the call.",
+        )
+        _gate_and_wait(called)
+        called.set_defaults(command=partial(_hook, client))
 
-    init = clients.add_parser("init", help="the entry for the client's settings")
+    init = names.add_parser("init", help="the entry for the client's settings")
     targets = init.add_subparsers(metavar="CLIENT", required=True)
-    settings = targets.add_parser("claude-code", help="the entry for settings.json")
-    _gate_and_wait(settings)
-    settings.add_argument(
-        "--write", metavar="SETTINGS", type=Path, help="show the entry, and put it into this settings file"
-    )
-    settings.set_defaults(command=_init)
+    for client in CLIENTS.values():
+        settings = targets.add_parser(client.name, help=f"the entry for {client.title}: {client.managed}")
+        _gate_and_wait(settings)
+        settings.add_argument(
+            "--write",
+            metavar="SETTINGS",
+            type=Path,
+            help="show the entry, and put it into this settings file",
+        )
+        settings.set_defaults(command=partial(_init, client))
 
 
 def _gate_and_wait(parser: argparse.ArgumentParser) -> None:
@@ -64,28 +70,29 @@ def _gate_and_wait(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _init(given: argparse.Namespace) -> int:
+def _init(client: HookClient, given: argparse.Namespace) -> int:
     """Prints the entry, and with --write puts it in. Raises `CountersignError`."""
-    gate_file.load(given.gate)
-    made = entry(given.gate.resolve(), given.wait)
-    say(entry_text(made))
+    gate = gate_file.load(given.gate)
+    made = client.entry(given.gate.resolve(), given.wait)
+    say(entry_text(client, made))
     if given.write is not None:
-        for words in add_to_settings(given.write, made):
+        for words in add_to_settings(given.write, client, made):
             say(words)
+    for number, rule in enumerate(gate.rules, 1):
+        if rule.action is CallAction.CLIENT and not client.can_ask:
+            complain(f"warning: rule {number} leaves calls to the client. {_cannot_ask(client)}")
     return 0
 
 
-def _claude_code(given: argparse.Namespace) -> int:
+def _hook(client: HookClient, given: argparse.Namespace) -> int:
     """Decides one call. Whatever goes wrong is one line on standard error, and blocks the call."""
     seconds = given.wait.total_seconds()
     _end_when_told(seconds)
     try:
-        tool, arguments, more = _read_call()
-        gate = gate_file.load(given.gate)
-        canonical(arguments)
-        ruling = rule_on(gate, tool, arguments, **more)
-        decision, reason = _decide(gate, ruling, tool, arguments, more, seconds)
-        if not say(json.dumps(_output(decision, reason))):
+        answer = decided(client, sys.stdin.buffer.read, given.gate, seconds, os.environ)
+        if answer.err:
+            complain(answer.err)
+        if answer.out is not None and not say(json.dumps(answer.out)):
             complain("nobody read the decision, so the call is blocked.")
             return BLOCKED
     except CallJsonError as error:
@@ -95,55 +102,72 @@ def _claude_code(given: argparse.Namespace) -> int:
     except Exception as error:  # noqa: BLE001 - any other exit status would let the call through
         complain(f"the call is blocked by a fault of Countersign's own: {type(error).__name__}: {error}")
     else:
-        return 0
+        return answer.status
     return BLOCKED
 
 
-def _read_call() -> tuple[str, dict[str, Any], dict[str, str]]:
-    """The tool, its arguments, and where it runs. Raises `CallJsonError`."""
-    call = parse(sys.stdin.buffer.read(LARGEST + 1))
-    if not isinstance(call, dict) or call.get("hook_event_name") != EVENT:
-        raise CallJsonError(f"is not the input of a {EVENT} hook")
-    tool, arguments, directory = call.get("tool_name"), call.get("tool_input"), call.get("cwd")
-    if not isinstance(tool, str) or not isinstance(arguments, dict) or not isinstance(directory, str):
-        raise CallJsonError("has no tool_name, tool_input and cwd")
-    server = call.get("mcp_server")
-    name = server.get("name") if isinstance(server, dict) else None
-    return tool, arguments, {"server": name if isinstance(name, str) else "", "directory": directory}
+def decided(
+    client: HookClient,
+    read: Callable[[int], bytes],
+    path: Path,
+    seconds: float,
+    environment: Mapping[str, str],
+) -> ClientAnswer:
+    """What the client is told about the call that `read` gives; people may take `seconds`.
+
+    Raises `CallJsonError` for what is no call, and `CountersignError` where it cannot be decided.
+    """
+    told = parse(read(LARGEST + 1))
+    if not isinstance(told, dict):
+        raise CallJsonError("is no object in JSON")
+    call = client.read(told)
+    gate = gate_file.load(path)
+    canonical(call.arguments)
+    ruling = rule_on(
+        gate,
+        call.tool,
+        call.arguments,
+        server=call.server,
+        directory=call.directory,
+        command=call.command,
+    )
+    if ruling.action is CallAction.ASK:
+        return _asked(client, gate, ruling, call, seconds, environment)
+    if ruling.action is CallAction.CLIENT and not client.can_ask:
+        reason = f"Rule {ruling.rule} of the gate file leaves this call to the client. {_cannot_ask(client)}"
+        return client.answer(CallAction.DENY, reason)
+    which = f"rule {ruling.rule} of the gate file" if ruling.rule else "the gate file"
+    return client.answer(ruling.action, ruling.reason or f"By {which}.")
 
 
-def _decide(
-    gate: GateFile, ruling: Ruling, tool: str, arguments: dict[str, Any], more: dict[str, str], seconds: float
-) -> tuple[str, str]:
-    """The decision as the client calls it, and the reason. Raises `CountersignError`."""
-    if ruling.action is not CallAction.ASK:
-        which = f"rule {ruling.rule} of the gate file" if ruling.rule else "the gate file"
-        return DECISIONS[ruling.action], ruling.reason or f"By {which}."
+def _asked(
+    client: HookClient,
+    gate: GateFile,
+    ruling: Ruling,
+    call: ClientCall,
+    seconds: float,
+    environment: Mapping[str, str],
+) -> ClientAnswer:
     # Imported late: it brings the HTTP client with it, which most calls do not need.
     from bot.cli.asked_call import ask_people  # noqa: PLC0415
 
-    environment = {**os.environ, **({"COUNTERSIGN_URL": gate.server} if gate.server else {})}
-    call = {
+    server = {"COUNTERSIGN_URL": gate.server} if gate.server else {}
+    asked = {
         "policy": ruling.policy,
         "agent": gate.agent,
-        "tool": tool,
-        "arguments": arguments,
+        "tool": call.tool,
+        "arguments": call.arguments,
+        "server": call.server,
+        "directory": call.directory,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
-        **more,
     }
-    answer = asyncio.run(ask_people(environment, call, seconds=seconds))
-    return DECISIONS[CallAction.ALLOW if answer.allowed else CallAction.DENY], answer.reason
+    answer = asyncio.run(ask_people({**environment, **server}, asked, seconds=seconds))
+    return client.answer(CallAction.ALLOW if answer.allowed else CallAction.DENY, answer.reason)
 
 
-def _output(decision: str, reason: str) -> dict[str, Any]:
-    return {
-        "hookSpecificOutput": {
-            "hookEventName": EVENT,
-            "permissionDecision": decision,
-            "permissionDecisionReason": reason,
-        }
-    }
+def _cannot_ask(client: HookClient) -> str:
+    return f"A hook cannot have {client.title} ask, so the call is denied; use allow, ask or deny there."
 
 
 def _end_when_told(seconds: float) -> None:

@@ -1,64 +1,43 @@
-"""The entry of the hook in the settings of Claude Code, and how it gets into a settings file."""
+"""Puts the entry of a hook into a coding agent's settings file."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import sys
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from bot.coding_agents.client import HookClient
 from orchestration.domain.errors import CountersignError
-
-# Seconds that the client gives the hook beyond the time in which people may answer.
-SPARE: Final = 30
-EVENT: Final = "PreToolUse"
-OURS: Final = ["hook", "claude-code"]
 
 
 class SettingsFileError(CountersignError):
     """The settings file cannot be changed."""
 
 
-def entry(gate: Path, wait: timedelta) -> dict[str, Any]:
-    """The entry for every tool: started without a shell, and blocking where it fails, by whatever it fails.
-
-    Python's isolated mode keeps modules out that the agent could put in its way.
-    """
-    seconds = math.ceil(wait.total_seconds())
-    arguments = ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", f"{seconds}s"]
-    hook = {
-        "type": "command",
-        "command": sys.executable,
-        "args": arguments,
-        "timeout": seconds + SPARE,
-        "onFailure": "block",
-        "statusMessage": "Waiting for people to decide",
-    }
-    return {"matcher": "*", "hooks": [hook]}
-
-
-def entry_text(made: dict[str, Any]) -> str:
+def entry_text(client: HookClient, made: dict[str, Any]) -> str:
     """The settings that have that entry alone."""
-    return json.dumps({"hooks": {EVENT: [made]}}, indent=2)
+    section, name = client.place
+    return json.dumps({**client.skeleton, section: {name: [made]}}, indent=2)
 
 
-def add_to_settings(path: Path, made: dict[str, Any]) -> list[str]:
+def add_to_settings(path: Path, client: HookClient, made: dict[str, Any]) -> list[str]:
     """Puts the entry in, in the place of an earlier one of ours, and returns what there is to say.
 
     What else is in the file stays. Raises `SettingsFileError`.
     """
     settings = _read(path)
-    hooks = settings.setdefault("hooks", {})
-    if not isinstance(hooks, dict) or not isinstance(hooks.setdefault(EVENT, []), list):
-        raise SettingsFileError(f"{path}: hooks.{EVENT} is no list; put the entry in by hand.")
-    hooks[EVENT] = [one for one in hooks[EVENT] if not _is_ours(one)] + [made]
+    for key, value in client.skeleton.items():
+        settings.setdefault(key, value)
+    section, name = client.place
+    hooks = settings.setdefault(section, {})
+    if not isinstance(hooks, dict) or not isinstance(hooks.setdefault(name, []), list):
+        raise SettingsFileError(f"{path}: {section}.{name} is no list; put the entry in by hand.")
+    hooks[name] = [left for one in hooks[name] if (left := _without_ours(one, client)) is not None] + [made]
     _write(path, json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     said = [f"Written to {path}."]
-    if settings.get("disableAllHooks"):
-        said.append("Warning: the file has disableAllHooks, so no hook runs.")
+    if (switch := client.switched_off(settings)) is not None:
+        said.append(f"Warning: the file has {switch}, so the hook does not run.")
     if _is_open(path):
         said.append(
             "Warning: others than root can write this file or change its folder, and an agent that runs as one of "
@@ -76,12 +55,24 @@ def _is_open(path: Path) -> bool:
     )
 
 
-def _is_ours(one: Any) -> bool:
-    hooks = one.get("hooks") if isinstance(one, dict) else None
-    return isinstance(hooks, list) and any(
-        isinstance(hook, dict) and isinstance(hook.get("args"), list) and hook["args"][3:5] == OURS
-        for hook in hooks
-    )
+def _without_ours(one: Any, client: HookClient) -> Any:
+    """The entry without our hook; None where nothing is left. Some clients have several hooks in one entry."""
+    if not isinstance(one, dict):
+        return one
+    group = one.get("hooks")
+    if not isinstance(group, list):
+        return None if _is_ours(one, client) else one
+    others = [hook for hook in group if not _is_ours(hook, client)]
+    return one if len(others) == len(group) else {**one, "hooks": others} if others else None
+
+
+def _is_ours(hook: Any, client: HookClient) -> bool:
+    if not isinstance(hook, dict):
+        return False
+    ours = f" -m bot hook {client.name} "
+    words = hook.get("args")
+    command = " ".join(map(str, words)) if isinstance(words, list) else str(hook.get("command"))
+    return ours in f" {command} "
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ SUBCOMMANDS: Final = (
 )
 NOT_DONE: Final = 4
 # The hook of a coding agent: with any other status but 2, the client may take a failure for a yes.
-HOOK: Final = ("hook", "claude-code")
+HOOK: Final = "hook"
 BLOCKED: Final = 2
 INTERRUPTED: Final = 130
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reader that closes the pipe early has had enough, and changes none of it.
     """
     words = sys.argv[1:] if arguments is None else [*arguments]
-    blocks = tuple(words[:2]) == HOOK
+    blocks = words[:1] == [HOOK] and words[1:2] != ["init"]
     take_any_text()
     try:
         try:
@@ -67,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         complain(f"{error}.")
     except KeyboardInterrupt:
+        if blocks:
+            complain("stopped before there was a decision, so the call is blocked.")
         return BLOCKED if blocks else INTERRUPTED
     except SystemExit as error:
         if blocks and error.code:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
+import sys
+from functools import cache
+from importlib.machinery import PathFinder
+from types import ModuleType
 from typing import Any, Final
-
-import cel
 
 NAMES: Final = ("agent", "arguments", "argv", "directory", "server", "tool")
 # What a macro such as `list.exists(x, …)` calls its element.
@@ -23,7 +27,7 @@ class Condition:
         """Raises `ConditionError`."""
         self.text = text
         try:
-            self._program = cel.compile(text)
+            self._program = _cel().compile(text)
             names = self._program.variables()
         except Exception as error:
             reason = str(error).partition("ERROR:")[2] or str(error)
@@ -43,3 +47,21 @@ class Condition:
         except BaseException:  # noqa: BLE001 - a panic in the library is no Exception, and is no answer either
             return None
         return found if isinstance(found, bool) else None
+
+
+@cache
+def _cel() -> Any:
+    """The library's compiled module.
+
+    The package itself imports its command line, which takes ten times as long as all that a hook does with it. So the
+    module is loaded from its place in the package, and under its own name: whoever imports the package gets this one.
+    """
+    name = "cel.cel"
+    package = None if "cel" in sys.modules else importlib.util.find_spec("cel")
+    found = PathFinder.find_spec(name, package.submodule_search_locations) if package is not None else None
+    if found is None or found.loader is None:
+        return importlib.import_module("cel")
+    module: ModuleType = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    sys.modules[name] = module
+    return module

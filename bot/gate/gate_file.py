@@ -15,7 +15,6 @@ from bot.gate.condition import Condition
 from orchestration.domain.arguments import path_fault
 from orchestration.domain.errors import CountersignError
 from orchestration.domain.held_call import LONGEST_WINDOW, AgentName
-from orchestration.domain.policy_file import locate
 from orchestration.domain.request import Duration, Model
 from orchestration.domain.text import Line
 
@@ -153,6 +152,9 @@ _BRANCH: Final = re.compile(r"^(constrained-str|list\[.*|function-.*)$")
 
 def _line(text: str, loc: tuple[str | int, ...]) -> int:
     """The line of the file nearest to that place. A key before the first table stands at the top."""
+    # Imported late: it brings all of a policy with it, which a file without a fault does not need.
+    from orchestration.domain.policy_file import locate  # noqa: PLC0415
+
     found = locate(text, loc)
     if found == 1 and loc:
         for number, line in enumerate(text.splitlines(), 1):

@@ -12,7 +12,6 @@ from bot.gate.condition import Condition
 from bot.gate.gate_file import CallAction, GateFile, Rule
 from bot.gate.shell import simple_command
 
-SHELL: Final = "Bash"
 NO_RULE: Final = "No rule of the gate file allows this call."
 
 
@@ -32,13 +31,21 @@ class Ruling:
 
 
 def rule_on(
-    gate: GateFile, tool: str, arguments: Mapping[str, Any], *, server: str = "", directory: str = ""
+    gate: GateFile,
+    tool: str,
+    arguments: Mapping[str, Any],
+    *,
+    server: str = "",
+    directory: str = "",
+    command: str | None = None,
 ) -> Ruling:
     """The first rule that fits. What no rule names is asked under the file's default policy, and denied without one.
 
+    `command` is the text that the call hands to a POSIX shell, where whoever calls knows that it does just that.
+
     A condition that cannot be told fits a rule that denies, and none that allows or leaves the call to the client. It
     fits a rule that asks, unless the call is denied without that rule: to leave an argument out gets nobody asked
-    about what is denied.
+    about what is denied. Nor does it choose who is asked: where what might fit asks differently, the call is denied.
     """
     call: dict[str, Any] = {
         "agent": gate.agent,
@@ -47,20 +54,35 @@ def rule_on(
         "directory": directory,
         "arguments": dict(arguments),
     }
-    command = arguments.get("command")
-    if tool == SHELL and isinstance(command, str) and (words := simple_command(command)) is not None:
+    if command is not None and (words := simple_command(command)) is not None:
         call["argv"] = words
-    perhaps: Ruling | None = None  # By the first rule that asks and of which nobody can tell whether it fits.
+    perhaps: list[Ruling] = []  # By the rules that ask and of which nobody can tell whether they fit.
     for number, rule in enumerate(gate.rules, 1):
         fits = _fits(rule, tool, call)
         if fits is None and rule.action is CallAction.ASK:
-            perhaps = perhaps or _ruling(gate, rule, number)
+            perhaps.append(_ruling(gate, rule, number))
         elif fits or (fits is None and rule.action is CallAction.DENY):
-            denied = rule.action is CallAction.DENY
-            return _ruling(gate, rule, number) if denied or perhaps is None else perhaps
+            return _of_all(perhaps, _ruling(gate, rule, number))
     if gate.default_policy is None:
         return Ruling(CallAction.DENY, reason=NO_RULE)
-    return perhaps or Ruling(CallAction.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
+    return _of_all(
+        perhaps, Ruling(CallAction.ASK, policy=gate.default_policy, mask=gate.mask, window=gate.window)
+    )
+
+
+def _of_all(perhaps: list[Ruling], certain: Ruling) -> Ruling:
+    """The ruling where any of `perhaps` may be the one that counts, and else `certain` does."""
+    if not perhaps or certain.action is CallAction.DENY:
+        return certain
+    asks = [*perhaps, certain] if certain.action is CallAction.ASK else perhaps
+    if len({(ask.policy, tuple(ask.mask), ask.window) for ask in asks}) == 1:
+        return perhaps[0]
+    names = [f"rule {ask.rule}" if ask.rule is not None else "the default policy" for ask in asks]
+    return Ruling(
+        CallAction.DENY,
+        reason=f"The gate file asks differently by {', '.join(names[:-1])} and {names[-1]}, and it cannot be told "
+        "which of them is for this call, as an argument is missing or of another type.",
+    )
 
 
 def _fits(rule: Rule, tool: str, call: dict[str, Any]) -> bool | None:

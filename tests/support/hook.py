@@ -51,26 +51,31 @@ def an_input(tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 class HookAnswer:
-    """How the hook ended. `decision` and `reason` are None where it printed none."""
+    """How Claude Code's hook ended. `decision` is None where it printed none."""
 
     def __init__(self, status: int | None, out: str, err: str) -> None:
         self.status = status
         self.out = out
         self.err = err
-        said = json.loads(out)["hookSpecificOutput"] if out else {}
+        said = (json.loads(out) if out else {}).get("hookSpecificOutput", {})
         self.decision: str | None = said.get("permissionDecision")
         self.reason: str = said.get("permissionDecisionReason", "")
 
 
 async def start_hook(
-    url: str, token: str | None, gate: Path, given: dict[str, Any] | bytes, *more: str
+    url: str,
+    token: str | None,
+    gate: Path,
+    given: dict[str, Any] | bytes,
+    *more: str,
+    client: str = "claude-code",
 ) -> Process:
     """Starts it, with the call already written."""
     environment = {"PATH": os.environ["PATH"], "COUNTERSIGN_URL": url}
     if token is not None:
         environment["COUNTERSIGN_TOKEN"] = token
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "bot", "hook", "claude-code", "--gate", str(gate), *more),
+        *(sys.executable, "-I", "-m", "bot", "hook", client, "--gate", str(gate), *more),
         env=environment,
         stdin=PIPE,
         stdout=PIPE,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.cli.hook_settings import OURS
 from bot.cli.main import main
+from bot.coding_agents.clients import CLIENTS
 from tests.support.hook import GATE
 
 
@@ -33,7 +34,7 @@ def test_the_entry_blocks_when_it_fails_and_ends_before_its_time_limit(
     [hook] = made["hooks"]
     assert made["matcher"] == "*"
     assert (hook["type"], hook["command"], hook["onFailure"]) == ("command", sys.executable, "block")
-    assert hook["args"] == ["-I", "-m", "bot", *OURS, "--gate", str(gate), "--wait", "120s"]
+    assert hook["args"] == ["-I", "-m", "bot", "hook", "claude-code", "--gate", str(gate), "--wait", "120s"]
     assert hook["timeout"] == 150
     # Not "0s", which the hook refuses.
     assert init(gate, "--wait", "PT0.5S") == 0
@@ -54,7 +55,7 @@ def test_it_is_put_beside_what_is_there_and_in_the_place_of_its_earlier_self(
     assert init(gate, "--write", str(file), "--wait", "1m") == 0
     said = capsys.readouterr().out
     assert f"Written to {file}." in said
-    assert "Warning: the file has disableAllHooks, so no hook runs." in said
+    assert "Warning: the file has disableAllHooks, so the hook does not run." in said
     assert ("can write this file" in said) is (os.geteuid() != 0)
     file.chmod(0o620)
     assert init(gate, "--write", str(file), "--wait", "1m") == 0
@@ -66,6 +67,51 @@ def test_it_is_put_beside_what_is_there_and_in_the_place_of_its_earlier_self(
     assert (first, second["hooks"][0]["timeout"]) == (other, 90)
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in file.parent.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("name", sorted(CLIENTS))
+def test_each_client_gets_its_own_form_and_the_hooks_of_others_stay(
+    gate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    client = CLIENTS[name]
+    assert main(["hook", "init", name, "--gate", str(gate)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    section, event = client.place
+    file = tmp_path / "settings.json"
+    # Somebody put a hook of their own beside ours, in the same entry where the client has such.
+    [made] = shown[section][event]
+    theirs = {"type": "command", "command": f"{sys.executable} -I -m bot hook {name}-theirs --gate x"}
+    mixed = {**made, "hooks": [*made["hooks"], theirs]} if "hooks" in made else made
+    file.write_text(json.dumps({section: {event: [mixed, theirs, "odd"], "Other": []}}))
+    init = ["hook", "init", name, "--gate", str(gate), "--wait", "1m", "--write", str(file)]
+    assert [main(init), main(init)] == [0, 0]
+    found = json.loads(file.read_text())
+    assert found.items() >= client.skeleton.items()
+    *others, ours = found[section][event]
+    left = [{**made, "hooks": [theirs]}] if "hooks" in made else []
+    assert others == [*left, theirs, "odd"]
+    assert ours == client.entry(gate.resolve(), timedelta(minutes=1))
+    # The rule that leaves calls to the client is worth a word where the client cannot take them.
+    assert ("warning: rule 4 leaves calls to the client" in capsys.readouterr().err) is not client.can_ask
+
+
+def test_what_switches_a_hook_off_is_said(
+    gate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.json"
+    for name, settings, words in (
+        ("gemini", {"hooksConfig": {"enabled": False}}, "hooksConfig.enabled = false"),
+        ("gemini", {"hooksConfig": {"disabled": ["countersign"]}}, "countersign in hooksConfig.disabled"),
+        ("gemini", {"hooksConfig": {"enabled": True, "disabled": []}}, None),
+        ("copilot", {"disableAllHooks": True}, "disableAllHooks"),
+        ("cursor", {}, None),
+        ("codex", {}, None),
+    ):
+        file.write_text(json.dumps(settings))
+        assert main(["hook", "init", name, "--gate", str(gate), "--write", str(file)]) == 0
+        said = capsys.readouterr().out
+        assert ("so the hook does not run" in said) is (words is not None)
+        assert words is None or words in said
 
 
 def test_a_new_file_can_be_read_by_the_one_who_runs_the_agent(gate: Path, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def gate(rules: str, head: str = 'default_policy = "agents"\n') -> GateFile:
 
 
 def ruled(rules: str, tool: str, **arguments: Any) -> CallAction:
-    return rule_on(gate(rules), tool, arguments).action
+    command = arguments.get("command") if tool == "Bash" else None
+    shell = command if isinstance(command, str) else None
+    return rule_on(gate(rules), tool, arguments, command=shell).action
 
 
 @pytest.mark.parametrize(
@@ -143,9 +145,8 @@ def rule(action: str, when: str) -> str:
 def test_a_condition_that_cannot_be_told_takes_the_strict_side(
     when: str, action: str, becomes: CallAction
 ) -> None:
-    found = rule_on(
-        gate(rule(action, when)), "Bash", {"text": "x", "zero": 0, "list": [1], "command": "git status; rm x"}
-    )
+    arguments = {"text": "x", "zero": 0, "list": [1], "command": "git status; rm x"}
+    found = rule_on(gate(rule(action, when)), "Bash", arguments, command="git status; rm x")
     assert found.action is becomes
     assert (found.rule == 1) is (action in {"deny", "ask"})
 
@@ -160,6 +161,34 @@ def test_to_leave_an_argument_out_gets_nobody_asked_about_what_is_denied() -> No
     assert rule_on(gate(asks, ""), "Bash", {"command": two}).reason == NO_RULE
     allows = '[[rules]]\ntool = "*"\naction = "allow"\n'
     assert rule_on(gate(asks + allows + denies), "Bash", {"command": two}).rule == 1
+
+
+def test_to_leave_an_argument_out_does_not_choose_who_is_asked() -> None:
+    def asks(when: str, policy: str, more: str = "") -> str:
+        return f'[[rules]]\ntool = "*"\naction = "ask"\nwhen = \'{when}\'\npolicy = "{policy}"\n{more}'
+
+    small, large = asks("arguments.sum <= 100", "team"), asks("arguments.sum > 100", "board")
+    made = gate(small + large)
+    assert [rule_on(made, "Pay", {"sum": sum_}).policy for sum_ in (100, 101)] == ["team", "board"]
+    for arguments in ({}, {"sum": "1"}):
+        denied = rule_on(made, "Pay", arguments)
+        assert denied.action is CallAction.DENY
+        assert "by rule 1, rule 2 and the default policy" in denied.reason
+    # One that is certain, and the file's default, count as much as one that is not.
+    certain = '[[rules]]\ntool = "*"\naction = "ask"\npolicy = "board"\n'
+    assert "by rule 1 and rule 2" in rule_on(gate(small + certain), "Pay", {}).reason
+    assert "by rule 1 and the default policy" in rule_on(gate(small), "Pay", {}).reason
+    # What hides more, or counts for longer, asks differently too.
+    for more in ('mask = ["iban"]\n', 'window = "1h"\n'):
+        assert ruled(small + asks("arguments.sum > 100", "team", more), "Pay") is CallAction.DENY
+    # Without a choice there is nothing to tell.
+    same = gate(small + asks("arguments.to == 1", "team"), 'default_policy = "team"\n')
+    assert rule_on(same, "Pay", {}) == Ruling(
+        CallAction.ASK, 1, policy="team", mask=[], window=timedelta(minutes=10)
+    )
+    allows = '[[rules]]\ntool = "*"\naction = "allow"\n'
+    assert ruled(small + allows, "Pay") is CallAction.ASK
+    assert ruled(small + large + allows, "Pay") is CallAction.DENY
 
 
 def test_conditions_see_the_arguments_and_the_words_of_a_simple_command() -> None:

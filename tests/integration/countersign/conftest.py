@@ -1,0 +1,37 @@
+"""A running bot for programs that import `countersign`, with the policy of the guide."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.api_world import ApiWorld
+from tests.support.world import policies
+
+POLICY = """
+[policies.agents]
+title = "Call of an agent"
+channel = "C0DEPLOYS"
+[[policies.agents.levels]]
+name = "On call"
+approvers = ["S0ONCALL"]
+timeout = "1h"
+"""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ApiWorld]:
+    """One for all of them: no two ask about the same call."""
+    found = ApiWorld(tmp_path_factory.mktemp("countersign") / "data", sms=False)
+    found.write(policies("api") + POLICY)
+    async with found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def program(api: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the program: it has the address and a token that may ask."""
+    monkeypatch.setenv("COUNTERSIGN_URL", api.url)
+    monkeypatch.setenv("COUNTERSIGN_TOKEN", api.token("program", "U0RITA", "request"))
