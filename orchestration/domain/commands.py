@@ -80,7 +80,7 @@ class Stamped(SealedCommand):
     token: TokenName | None = None
 
 
-EditPath = Annotated[str, Field(pattern=r"^(amount|(fields|arguments)\..{1,200})$")]
+EditPath = Annotated[str, Field(pattern=r"^(amount|(fields|arguments)\.[^\x00-\x1f\x7f]{1,200})$")]
 EditValue = Annotated[str, Field(max_length=10_000)] | bool | int | float
 
 

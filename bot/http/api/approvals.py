@@ -220,6 +220,7 @@ class ApprovalRoutes:
             round=given.round or max(progress.round, 1),
             round_named=given.round is not None,
             comment=given.comment,
+            edits=given.edits,
             command_id=command_id_of(call),
         )
         return await self._answer(ticket)
