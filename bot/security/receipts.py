@@ -75,9 +75,7 @@ def _edits(given: SignReceiptInput) -> dict[str, Any]:
     outcome = given.outcome
     if not outcome.edits:
         return {}
-    asked_call = (
-        {} if given.asked_call is None else {"asked_call": given.asked_call.model_dump(mode="json")}
-    )
+    asked_call = {} if given.asked_call is None else {"asked_call": given.asked_call.model_dump(mode="json")}
     edits = [
         {
             "actor": edit.actor,

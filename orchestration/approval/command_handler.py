@@ -55,7 +55,6 @@ class CommandHandler:
         step_up: StepUp,
         worklists: WorklistUpdates,
         ending: RequestEnding,
-        editing: Editing,
         now: Callable[[], datetime],
     ) -> None:
         self._record = record
@@ -64,7 +63,7 @@ class CommandHandler:
         self._step_up = step_up
         self._worklists = worklists
         self._ending = ending
-        self._editing = editing
+        self._editing = Editing(record, effects, approvers, step_up, worklists, now)
         self._now = now
         self._repeats = Repeats(record.state)
         self._log = ctx.create_replay_safe_logger(log)

@@ -115,4 +115,3 @@ class Editing:
             self._approvers.wait_for(record.voting.undecided())
             self._worklists.change(named, record.voting.named(), state.deadline)
         self._effects.refresh_cards()
-

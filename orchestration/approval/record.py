@@ -101,7 +101,7 @@ class Record:
         state.remind_at = None
 
     def edit(self, request: ApprovalRequest, edit: RequestEdit) -> None:
-        """From now on this is what is decided, in the place of what was shown until now. No vote given before counts."""
+        """From now on this is what is decided. No vote that was given before counts."""
         state = self.state
         state.edits = [*state.edits, edit]
         state.votes = []

@@ -11,7 +11,6 @@ from durabletask.task import OrchestrationContext, when_any
 from orchestration.approval import projection
 from orchestration.approval.approvers import Approvers
 from orchestration.approval.command_handler import CommandHandler
-from orchestration.approval.editing import Editing
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
 from orchestration.approval.outbox_items import PostCard
@@ -71,7 +70,6 @@ class ApprovalRun:
             self._step_up,
             self._worklists,
             self._ending,
-            Editing(self.record, self._effects, self._approvers, self._step_up, self._worklists, self.now),
             self.now,
         )
         self._happened = 0

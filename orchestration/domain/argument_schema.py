@@ -1,7 +1,7 @@
 """The JSON Schema that a program gives for a tool's arguments: whether it can be used, and what does not fit it.
 
-It comes from outside, so it is bounded: in size, in what checking it can cost, and in its patterns, which are matched in
-linear time. It fetches nothing.
+It comes from outside, so it is bounded: in size, in what checking it can cost, and in its patterns, which are matched
+in linear time. It fetches nothing.
 """
 
 from __future__ import annotations
@@ -144,7 +144,9 @@ class _Parts:
 
     def _target(self, reference: str) -> Any:
         if reference != "#" and not reference.startswith("#/"):
-            raise _UnfitError("refers to something outside of it; only references such as #/$defs/NAME are followed")
+            raise _UnfitError(
+                "refers to something outside of it; only references such as #/$defs/NAME are followed"
+            )
         found: Any = self._schema
         for name in reference.split("/")[1:]:
             key = name.replace("~1", "/").replace("~0", "~")

@@ -97,7 +97,9 @@ class Decision(Stamped):
     choice: Choice
     comment: Prose = Field(default="", max_length=2000)
     edits: dict[EditPath, EditValue] = Field(
-        default_factory=dict, max_length=EDITED_AT_ONCE, description="New values by path; only with an approval"
+        default_factory=dict,
+        max_length=EDITED_AT_ONCE,
+        description="New values by path; only with an approval",
     )
 
     @model_validator(mode="after")

@@ -140,9 +140,7 @@ def _fit_amount(value: Scalar, before: Decimal, currency: str | None) -> str:
             words = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise InvalidRequestError(f"{AMOUNT}: {words}.", field=AMOUNT) from error
     if not number.is_finite() or number <= 0 or round(number, 2) != number:
-        raise InvalidRequestError(
-            f"{AMOUNT}: has to be above zero, with two decimals at most.", field=AMOUNT
-        )
+        raise InvalidRequestError(f"{AMOUNT}: has to be above zero, with two decimals at most.", field=AMOUNT)
     if number > before:
         raise InvalidRequestError(
             f"{AMOUNT}: can only be lowered. It is {format_amount(before, currency)} now.", field=AMOUNT

@@ -194,9 +194,13 @@ class Policy(Recorded):
             elif kind == "arguments" and path_fault(rest) is not None:
                 yield number, f"{rest!r} {path_fault(rest)}"
             elif kind not in {"fields", "arguments"}:
-                yield number, f'{place!r} is nothing that can be changed; write "amount", "fields.NAME" or "arguments.PATH"'
+                known = '"amount", "fields.NAME" or "arguments.PATH"'
+                yield number, f"{place!r} is nothing that can be changed; write {known}"
         if self.edit and self.documents:
-            yield 0, "a document is reviewed as it is, so nothing of its review can be changed; leave edit out"
+            yield (
+                0,
+                "a document is reviewed as it is, so nothing of its review can be changed; leave edit out",
+            )
 
     def fulfilment_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong with its fulfilment: each place within it, and a sentence without a full stop."""

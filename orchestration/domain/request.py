@@ -363,9 +363,7 @@ class Outcome(Recorded):
     asked_digest: str = Field(
         default="", description="Of what was asked; another one than `digest` where it was edited"
     )
-    edits: list[RequestEdit] = Field(
-        default_factory=list, description="What approvers changed, oldest first"
-    )
+    edits: list[RequestEdit] = Field(default_factory=list, description="What approvers changed, oldest first")
     nonce: str = Field(default="", description="Which start of the request it was; the receipt's `jti`")
     asked_without_seal: bool = Field(
         default=False,

@@ -147,7 +147,7 @@ class ApprovalService:
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
-    async def decide(
+    async def decide(  # noqa: PLR0913 - each says something else of one decision
         self,
         request_id: str,
         actor: Actor,
@@ -162,8 +162,8 @@ class ApprovalService:
     ) -> Ticket:
         """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
 
-        With `edits`, new values by path, it approves that with these in it. Raises `InvalidRequestError`, whose field is
-        the path, where one is not allowed or does not fit.
+        With `edits`, new values by path, it approves that with these in it. Raises `InvalidRequestError`, whose field
+        is the path, where one is not allowed or does not fit.
 
         The same `command_id` is handled once, here as in every other command, and with another command it is refused.
         Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.

@@ -24,7 +24,9 @@ class Approval(BaseModel):
     digest: str = Field(description="SHA-256 of what is asked, with every edit. A decision names it")
     asked_digest: str = Field(description="SHA-256 of what was asked first; another one where it was edited")
     edits: list[RequestEdit] = Field(description="What approvers changed, oldest first")
-    editable: list[str] = Field(description="What an approver may change now, as `edits` of a decision names it")
+    editable: list[str] = Field(
+        description="What an approver may change now, as `edits` of a decision names it"
+    )
     round: int
     deadline: datetime | None
     levels: list[LevelState]

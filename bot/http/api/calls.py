@@ -75,7 +75,9 @@ class WaitingCall(BaseModel):
 
     id: str
     status: Status
-    arguments_digest: str = Field(description="Of the arguments as asked, as the card and the receipt have it")
+    arguments_digest: str = Field(
+        description="Of the arguments as asked, as the card and the receipt have it"
+    )
 
 
 class NewClaim(Model):
@@ -98,9 +100,9 @@ class ClaimedCall(BaseModel):
     id: str
     attempt: str
     arguments_digest: str = Field(description="Of these arguments, as the receipt has it")
-    arguments: Annotated[
-        dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})
-    ] = Field(description="As they were approved. In the place of what is masked stands `[masked]`")
+    arguments: Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] = (
+        Field(description="As they were approved. In the place of what is masked stands `[masked]`")
+    )
     edited: bool = Field(description="Whether they are other than they were asked")
     changes: list[ChangedArgument] = Field(description="What is other than it was asked")
 

@@ -123,8 +123,8 @@ class NewApproval(Model):
     )
     accepts_edits: bool = Field(
         default=False,
-        description="Whether the program goes by the request in the outcome, which approvers may have changed where the "
-        "policy allows it. Else they can change nothing",
+        description="Whether the program goes by the request in the outcome, which approvers may have changed where "
+        "the policy allows it. Else they can change nothing",
     )
     respond: ResponseTarget | None = Field(
         default=None,
@@ -198,8 +198,8 @@ class NewDecision(Model):
     edits: dict[EditPath, EditValue] = Field(
         default_factory=dict,
         max_length=EDITED_AT_ONCE,
-        description="With `approve`: new values by path, such as `arguments.command`, `amount` or `fields.NAME`. What is "
-        "approved is what was shown with these in it; every approval given before is void",
+        description="With `approve`: new values by path, such as `arguments.command`, `amount` or `fields.NAME`. What "
+        "is approved is what was shown with these in it; every approval given before is void",
     )
     round: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         default=None, description="The round it is meant for; without it, the one that is open"
