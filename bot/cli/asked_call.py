@@ -1,4 +1,7 @@
-"""Asks people about a tool call over HTTP, waits for a bounded time, and claims what they approved."""
+"""Asks people about a tool call over HTTP, waits for a bounded time, and claims what they approved.
+
+What they approved may be the call with changes of theirs. Then that is what may be made, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
+from orchestration.domain.arguments import canonical, masked, replaced
 from orchestration.domain.errors import CountersignError
 
 HOLD: Final = 30  # seconds, one long poll
@@ -22,10 +26,14 @@ PATIENCE: Final = 5.0
 
 @dataclass(frozen=True)
 class CallAnswer:
-    """Whether the call may be made now, once; and why, or why not, as a sentence."""
+    """Whether the call may be made now, once; and why, or why not, as a sentence.
+
+    `arguments` are those to make it with, where they are other than those that it was asked with.
+    """
 
     allowed: bool
     reason: str
+    arguments: dict[str, Any] | None = None
 
 
 async def ask_people(
@@ -85,7 +93,24 @@ class _CallAsking:
             return CallAnswer(allowed=False, reason=str(error))
         if claimed.body.get("attempt") != self._attempt:
             raise CountersignError("The server's answer is about another attempt, so the call is refused.")
-        return CallAnswer(allowed=True, reason=words)
+        if not claimed.body.get("edited"):
+            return CallAnswer(allowed=True, reason=words)
+        return CallAnswer(allowed=True, reason=words, arguments=self._changed(claimed.body))
+
+    def _changed(self, claimed: Mapping[str, Any]) -> dict[str, Any]:
+        """Our own arguments with what people changed. They have to be what the server says was approved.
+
+        The server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
+        """
+        arguments: Any = self._call["arguments"]
+        for change in claimed["changes"]:
+            arguments = replaced(arguments, change["path"], change["after"])
+        shown, _ = masked(arguments, self._call.get("mask", ()), str)
+        if canonical(shown) != canonical(claimed["arguments"]):
+            raise CountersignError(
+                "People changed the call, and the server's answer does not say clearly to what, so the call is refused."
+            )
+        return dict(arguments)
 
     async def _reached(
         self,

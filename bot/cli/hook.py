@@ -84,8 +84,8 @@ def _claude_code(given: argparse.Namespace) -> int:
         gate = gate_file.load(given.gate)
         canonical(arguments)
         ruling = rule_on(gate, tool, arguments, **more)
-        decision, reason = _decide(gate, ruling, tool, arguments, more, seconds)
-        if not say(json.dumps(_output(decision, reason))):
+        decision, reason, changed = _decide(gate, ruling, tool, arguments, more, seconds)
+        if not say(json.dumps(_output(decision, reason, arguments, changed))):
             complain("nobody read the decision, so the call is blocked.")
             return BLOCKED
     except CallJsonError as error:
@@ -114,11 +114,14 @@ def _read_call() -> tuple[str, dict[str, Any], dict[str, str]]:
 
 def _decide(
     gate: GateFile, ruling: Ruling, tool: str, arguments: dict[str, Any], more: dict[str, str], seconds: float
-) -> tuple[str, str]:
-    """The decision as the client calls it, and the reason. Raises `CountersignError`."""
+) -> tuple[str, str, dict[str, Any] | None]:
+    """The decision as the client calls it, the reason, and the arguments that people changed, if they did.
+
+    Raises `CountersignError`.
+    """
     if ruling.action is not CallAction.ASK:
         which = f"rule {ruling.rule} of the gate file" if ruling.rule else "the gate file"
-        return DECISIONS[ruling.action], ruling.reason or f"By {which}."
+        return DECISIONS[ruling.action], ruling.reason or f"By {which}.", None
     # Imported late: it brings the HTTP client with it, which most calls do not need.
     from bot.cli.asked_call import ask_people  # noqa: PLC0415
 
@@ -130,20 +133,52 @@ def _decide(
         "arguments": arguments,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
+        "accepts_edits": True,
         **more,
     }
     answer = asyncio.run(ask_people(environment, call, seconds=seconds))
-    return DECISIONS[CallAction.ALLOW if answer.allowed else CallAction.DENY], answer.reason
+    if answer.arguments is not None and (fault := _not_theirs(gate, ruling, tool, answer.arguments, more)):
+        return DECISIONS[CallAction.DENY], fault, None
+    action = CallAction.ALLOW if answer.allowed else CallAction.DENY
+    return DECISIONS[action], answer.reason, answer.arguments
 
 
-def _output(decision: str, reason: str) -> dict[str, Any]:
-    return {
-        "hookSpecificOutput": {
-            "hookEventName": EVENT,
-            "permissionDecision": decision,
-            "permissionDecisionReason": reason,
-        }
+def _not_theirs(
+    gate: GateFile, ruling: Ruling, tool: str, changed: dict[str, Any], more: dict[str, str]
+) -> str | None:
+    """Why the gate file does not leave the changed call to those who changed it; None where it does.
+
+    A change gets no call past a rule that denies it, or that has it asked under another policy.
+    """
+    now = rule_on(gate, tool, changed, **more)
+    if now.action is CallAction.ALLOW or (now.action, now.policy) == (CallAction.ASK, ruling.policy):
+        return None
+    said = {
+        CallAction.DENY: f"denies that: {now.reason}",
+        CallAction.ASK: f"has that asked under {now.policy}.",
+        CallAction.CLIENT: "leaves that to the client.",
     }
+    words = said[now.action]
+    return f"People changed the call and approved that, but the gate file {words} The call was not made."
+
+
+def _output(
+    decision: str, reason: str, asked: dict[str, Any], changed: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What the client reads. Of a call that was allowed the agent hears nothing else than what people changed."""
+    said: dict[str, Any] = {
+        "hookEventName": EVENT,
+        "permissionDecision": decision,
+        "permissionDecisionReason": reason,
+    }
+    if changed is not None:
+        said["updatedInput"] = changed  # all of it: the client takes it in the place of what it had
+        other = {name: value for name, value in changed.items() if value != asked[name]}
+        said["additionalContext"] = (
+            "People changed this call before they approved it. It was made with these arguments in the place of yours: "
+            f"{json.dumps(other, ensure_ascii=False)}"
+        )
+    return {"hookSpecificOutput": said}
 
 
 def _end_when_told(seconds: float) -> None:

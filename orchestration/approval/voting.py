@@ -40,7 +40,7 @@ class Voting:
         `asked` is the request before anybody changed it: who has to decide it, and with what, is settled by that.
         """
         self.request = request
-        self._asked = asked or request
+        self.asked = asked or request
         self.policy = policy
         self.people = people
         self.state = state
@@ -73,7 +73,7 @@ class Voting:
                 quorum=level.quorum,
                 reject_quorum=level.reject_quorum,
                 at_least=level.people_needed(len(state.asked or ())),
-                code=level.needs_code(self._asked.amount),
+                code=level.needs_code(self.asked.amount),
                 asked=state.asked,
             )
         ]
@@ -99,7 +99,7 @@ class Voting:
                 quorum=escalation.quorum,
                 reject_quorum=escalation.reject_quorum,
                 at_least=escalation.quorum,
-                code=any(one.needs_code(self._asked.amount) for one in so_far),
+                code=any(one.needs_code(self.asked.amount) for one in so_far),
             )
         ]
 
