@@ -174,8 +174,8 @@ def test_of_two_changes_at_once_the_second_is_refused_whatever_it_says() -> None
 
 def test_a_code_that_came_before_somebody_elses_change_confirms_nothing() -> None:
     with asked("codes") as it:
-        it.press(it.decision("U0ADA"))
         it.press(it.decision("U0FAY", edits=LOWER))
+        it.press(it.decision("U0ADA"))
         it.run.codes_at_once(*(it.run.progress.confirming[who] for who in ("U0FAY", "U0ADA")))
         assert [vote.actor for vote in it.level.decisions] == ["U0FAY"]
         assert "This request has changed" in it.told("U0ADA")[0]
