@@ -254,7 +254,7 @@ class ApprovalService:
             return model.model_validate({**stamp, **what}, context=self._ids)
         except ValidationError as error:
             fault = error.errors()[0]
-            field = str(fault["loc"][0])
+            field = str(fault["loc"][0]) if fault["loc"] else "edits"  # the one fault that two fields make
             raise InvalidRequestError(
                 f"{field}: {fault['msg'].removeprefix('Value error, ')}.", field=field
             ) from error
