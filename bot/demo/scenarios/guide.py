@@ -217,6 +217,7 @@ def scene(step: script.ScenarioStep, *, by_hand: bool) -> Json:
         "skip": "clock",
         "restart": "app",
         "ask": None,
+        "call": None,
     }
     first = next((act for act in step.do if not (by_hand and isinstance(act, script.RestartBot))), None)
     spot, text = None, None

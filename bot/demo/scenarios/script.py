@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PLACE: Final = Path(__file__).parent
 # In the order in which the page offers them.
-NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent")
+NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent", "database")
 
 
 class Part(BaseModel):
@@ -79,8 +79,17 @@ class AskByApi(Part):
     fields: dict[str, str] = {}
 
 
+class CallByApi(Part):
+    """The agent asks about a call of a tool, waits, and claims what was approved. It goes by what people change."""
+
+    act: Literal["call"]
+    policy: str
+    tool: str
+    arguments: dict[str, str]
+
+
 Action = Annotated[
-    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi,
+    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi | CallByApi,
     Field(discriminator="act"),
 ]
 
@@ -128,10 +137,11 @@ class ExpectSms(LookedFor):
 
 
 class ExpectAnswer(Part):
-    """The agent got its answer, with this status."""
+    """The agent got its answer, with this status, and all these words stand among its calls."""
 
     see: Literal["answer"]
     status: str
+    words: tuple[str, ...] = ()
 
 
 ExpectOnPage = ExpectCard | ExpectMessage | ExpectReply | ExpectSms
