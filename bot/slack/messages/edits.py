@@ -6,7 +6,6 @@ from typing import Final
 
 from bot.slack import blocks
 from bot.slack.blocks import Json
-from bot.slack.messages.status_labels import DOT
 from bot.slack.text import code_beginning, mention, when, within
 from orchestration.domain.cards import Card
 from orchestration.domain.edits import as_diff, between
@@ -27,9 +26,8 @@ def edit_blocks(card: Card) -> list[Json]:
     diff = as_diff(between(card.edits))
     words = " ".join(filter(None, [lead, "" if card.status.ended else VOID, "" if diff else BACK]))
     shown = [blocks.code(code_beginning(diff, DIFF, DIFF_LINES))] if diff else []
-    return [blocks.section(words), *shown, blocks.context(digests(card.asked_digest, card.digest))]
+    return [blocks.section(words), *shown, _digests(card)]
 
 
-def digests(asked: str, now: str) -> str:
-    """Both digests, each named."""
-    return f"SHA-256 as asked `{asked}`{DOT}as changed `{now}`"
+def _digests(card: Card) -> Json:
+    return blocks.context(f"SHA-256 as asked `{card.asked_digest}`", f"as changed `{card.digest}`")

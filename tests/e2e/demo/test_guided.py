@@ -24,6 +24,7 @@ SHOWN = {
     "deploy": "Approved by @Fin Larsen",
     "payment": "Approved by @Ada Okafor",
     "silence": "Rejected by @Dirk Hahn",
+    "database": "Changed by @Ada Okafor",
 }
 
 
@@ -88,6 +89,8 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
         if name == "payment" and number == 1:
             await expect(page.get_by_text("Countersign: reply").last).to_be_visible()
             await picture(page, "workspace")
+        if name == "database" and number == 2:
+            await picture(page, "changed")
         if name == "silence" and number == 2:
             await expect(page.get_by_test_id("story")).to_contain_text("Timer fired")
             await picture(page, "silence", "dark")
