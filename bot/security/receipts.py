@@ -82,6 +82,7 @@ def _edits(given: SignReceiptInput) -> dict[str, Any]:
             "level": edit.level,
             "round": edit.round,
             "paths": [change.path for change in edit.changes],
+            "voided": edit.voided,
             "digest_before": edit.digest_before,
             "digest": edit.digest,
             "via": edit.via.value,

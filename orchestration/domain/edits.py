@@ -5,6 +5,7 @@ Pure. What is approved is the request with the changes in it: it has another dig
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -217,6 +218,8 @@ def as_diff(changes: Iterable[EditedValue]) -> str:
 
 
 def _lines(value: Scalar) -> list[str]:
-    if isinstance(value, bool):
-        return ["true" if value else "false"]
-    return args.visible(value).split("\n") if isinstance(value, str) else [str(value)]
+    """As people read it. White space at the ends of a text shows only in quotation marks."""
+    if not isinstance(value, str):
+        return [json.dumps(value)]
+    text = value if value == value.strip() else json.dumps(value, ensure_ascii=False)
+    return args.visible(text).split("\n")

@@ -14,7 +14,7 @@ from bot.slack.text import bold, mention, plain, said
 from bot.slack.views.decision_forms import SEEN, TEXT_LIMIT, CardOrigin
 from bot.slack.views.request_form import modal, values_of
 from orchestration.approval.status import RequestView
-from orchestration.domain.arguments import Scalar
+from orchestration.domain.arguments import Scalar, visible
 from orchestration.domain.edits import AMOUNT, FIELD_LIMIT, FIELDS, editable
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.money import format_amount
@@ -92,7 +92,7 @@ def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
         field = path in titles
         yield blocks.text_input(
             block,
-            plain(titles.get(path, path), 150) or path[:150],
+            plain(titles.get(path) or visible(path), 150),
             limit=FIELD_LIMIT if field else blocks.PLAIN_INPUT,
             initial=_text(value),
             optional=field and path not in required,

@@ -200,6 +200,7 @@ async def test_a_changed_call_is_confirmed_by_code_and_is_what_may_be_made(world
         "level": "On call",
         "round": 1,
         "paths": ["arguments.command", "arguments.limit"],
+        "voided": [],
         "digest_before": progress.asked_digest,
         "digest": progress.digest,
         "via": "chat",

@@ -50,6 +50,22 @@ channel = "C0ESCALATIONS"
 approvers = ["U0DIRK"]
 timeout = "1d"
 
+[policies.escalates]
+title = "Escalates"
+channel = "C0LEVELS"
+currency = "USD"
+edit = ["amount"]
+[[policies.escalates.levels]]
+name = "Manager"
+approvers = ["U0ADA", "U0FAY"]
+timeout = "1d"
+on_timeout = "escalate"
+[policies.escalates.escalation]
+channel = "C0ESCALATIONS"
+approvers = ["U0DIRK", "U0BOB"]
+quorum = 2
+timeout = "1d"
+
 [policies.code]
 title = "With a code"
 channel = "C0CODE"
@@ -226,7 +242,20 @@ def test_a_change_gives_no_more_time_and_ends_with_the_request() -> None:
         assert it.run.progress.edits == []
 
 
-def test_an_escalation_that_changes_it_decides_what_it_says_now() -> None:
+def test_an_escalation_of_the_first_level_changes_and_approves_at_once() -> None:
+    """It is the same level, and its own approvers decide beside the escalation."""
+    with asked("escalates") as it:
+        stale = it.decision("U0ADA")
+        it.run.advance(it.run.now + timedelta(days=1))
+        assert it.press(it.decision("U0DIRK", round_=2, edits=LOWER)) is Reason.RECORDED
+        assert it.press(stale) is Reason.OUTDATED
+        assert [vote.actor for vote in it.level.decisions] == ["U0DIRK"]
+        assert {"U0ADA", "U0FAY", "U0BOB"} <= it.waited_for()
+        assert it.press(it.decision("U0BOB", round_=2)) is Reason.RECORDED
+        assert it.run.progress.status is Status.APPROVED
+
+
+def test_an_escalation_of_a_later_level_starts_at_the_first_one() -> None:
     with asked("levels") as it:
         it.press(it.decision("U0ADA"))
         it.run.advance(it.run.now + timedelta(days=1))
