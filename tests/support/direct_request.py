@@ -41,10 +41,10 @@ class DirectRequest:
         self.people.entries.update(entries or {})
         self.people.failing = silent
         self.people.inactive |= inactive or set()
-        request = ApprovalRequest(
+        self.asked = ApprovalRequest(
             **{"policy": policy, "title": "Steel", "requester": "U0RITA", "accepts_edits": True, **asked}
         )
-        self.run = DirectRun(taken(request, book, SlackIds()), self.people)
+        self.run = DirectRun(taken(self.asked, book, SlackIds()), self.people)
 
     def __enter__(self) -> Self:
         return self
