@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
-from orchestration.domain.arguments import canonical, masked, replaced
+from orchestration.domain.arguments import ANY, canonical, masked, replaced
 from orchestration.domain.errors import CountersignError
 
 HOLD: Final = 30  # seconds, one long poll
@@ -103,7 +103,12 @@ class _CallAsking:
         The server never had the values that are masked, so they are not in its answer. Raises `CountersignError`.
         """
         arguments: Any = self._call["arguments"]
+        masks = [path.split(".") for path in self._call.get("mask", ())]
         for change in claimed["changes"]:
+            if any(_leads_to(mask, change["path"]) for mask in masks):
+                raise CountersignError(
+                    "The server's answer changes a value that is masked, so the call is refused."
+                )
             arguments = replaced(arguments, change["path"], change["after"])
         shown, _ = masked(arguments, self._call.get("mask", ()), str)
         if canonical(shown) != canonical(claimed["arguments"]):
@@ -133,3 +138,11 @@ class _CallAsking:
                 if until is not None and clock.time() >= until:
                     raise
                 await asyncio.sleep(max(PAUSE, min(error.retry_after, HOLD)))
+
+
+def _leads_to(mask: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether the value at that path is masked by that one, or lies within what is."""
+    beginning = path[: len(mask)]
+    return len(beginning) == len(mask) and all(
+        one in {ANY, two} for one, two in zip(mask, beginning, strict=True)
+    )
