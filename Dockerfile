@@ -8,7 +8,6 @@ COPY requirements.lock requirements-stores.lock ./
 RUN /opt/countersign/bin/pip install --no-cache-dir --require-hashes -r "$LOCK"
 COPY pyproject.toml README.md LICENSE ./
 COPY bot ./bot
-COPY countersign ./countersign
 COPY orchestration ./orchestration
 RUN /opt/countersign/bin/pip install --no-cache-dir --no-deps .
 

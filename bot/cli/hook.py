@@ -161,9 +161,41 @@ def _asked(
         "directory": call.directory,
         "mask": list(dict.fromkeys(ruling.mask)),
         "window": f"{int(ruling.window.total_seconds())}s",
+        "accepts_edits": client.takes_changes,
     }
     answer = asyncio.run(ask_people({**environment, **server}, asked, seconds=seconds))
-    return client.answer(CallAction.ALLOW if answer.allowed else CallAction.DENY, answer.reason)
+    if answer.arguments is not None and (fault := _not_theirs(gate, ruling, client, call, answer.arguments)):
+        return client.answer(CallAction.DENY, fault)
+    action = CallAction.ALLOW if answer.allowed else CallAction.DENY
+    if answer.arguments is None:
+        return client.answer(action, answer.reason)
+    return client.changed(call.arguments, answer.arguments, answer.reason)
+
+
+def _not_theirs(
+    gate: GateFile, ruling: Ruling, client: HookClient, call: ClientCall, changed: dict[str, Any]
+) -> str | None:
+    """Why the gate file does not leave the changed call to those who changed it; None where it does.
+
+    A change gets no call past a rule that denies it, or that has it asked under another policy.
+    """
+    now = rule_on(
+        gate,
+        call.tool,
+        changed,
+        server=call.server,
+        directory=call.directory,
+        command=client.command(call, changed),
+    )
+    if now.action is CallAction.ALLOW or (now.action, now.policy) == (CallAction.ASK, ruling.policy):
+        return None
+    said = {
+        CallAction.DENY: f"denies that: {now.reason}",
+        CallAction.ASK: f"has that asked under {now.policy}.",
+        CallAction.CLIENT: "leaves that to the client.",
+    }
+    words = said[now.action]
+    return f"People changed the call and approved that, but the gate file {words} The call was not made."
 
 
 def _cannot_ask(client: HookClient) -> str:

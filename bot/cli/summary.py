@@ -25,6 +25,8 @@ def standing(approval: dict[str, Any]) -> str:
         parts.append(f"waiting for {', '.join(level['waiting_for'] or level['approvers'])}")
         if level["escalated_to"]:
             parts.append(f"escalated to {level['escalated_to']}, {_ESCALATED[level['escalated_because']]}")
+    if approval.get("edits"):
+        parts.append(f"changed by {_editors(approval)}")
     if approval["deadline"]:
         until = datetime.fromisoformat(approval["deadline"]).astimezone()
         parts.append(f"until {until:%a %H:%M}")
@@ -36,8 +38,13 @@ def ending(approval: dict[str, Any]) -> str:
     outcome = approval["outcome"] or {}
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
     words = in_quotes(outcome.get("comments") or "") or outcome.get("reason")
+    by += f", changed by {_editors(approval)}" if approval.get("edits") else ""
     follows = f" · {_following(approval['fulfilment'])}" if approval.get("fulfilment") else ""
     return plain(f"{approval['id']} {approval['status']}{by}{f': {words}' if words else ''}{follows}")
+
+
+def _editors(approval: dict[str, Any]) -> str:
+    return ", ".join(dict.fromkeys(edit["actor"] for edit in approval["edits"]))
 
 
 def _following(fulfilment: dict[str, Any]) -> str:

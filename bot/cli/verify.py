@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,10 @@ def _piped() -> str:
         raise CountersignError(f"-: standard input cannot be read ({error}).") from error
 
 
+def _editors(edits: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(dict.fromkeys(str(edit["actor"]) for edit in edits))
+
+
 def _verify(given: argparse.Namespace) -> int:
     try:
         receipt = _piped() if given.receipt == "-" else given.receipt
@@ -80,7 +85,8 @@ def _verify(given: argparse.Namespace) -> int:
         say(json.dumps(claims))
     else:
         by = f" by {claims['processed_by']}" if claims.get("processed_by") else ""
-        say(plain(f"{claims['sub']} {claims['status']}{by}, {claims['processed_at']}"))
+        changed = f", changed by {_editors(claims['edits'])} before that" if claims.get("edits") else ""
+        say(plain(f"{claims['sub']} {claims['status']}{by}, {claims['processed_at']}{changed}"))
     wanted = {"sub": given.id, "jti": given.nonce, "policy": given.policy, "digest": given.digest}
     try:
         check_claims(claims, wanted, without_seal=given.asked_without_seal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ class ClaudeCode(HookClient):
     title = "Claude Code"
     managed = "/etc/claude-code/managed-settings.json"
     place = ("hooks", "PreToolUse")
+    takes_changes = True
 
     def read(self, call: dict[str, Any]) -> ClientCall:
         """The call. Its shell is the user's, bash or zsh."""
@@ -28,14 +30,12 @@ class ClaudeCode(HookClient):
         tool, arguments = text(call, "tool_name"), arguments_of(call, "tool_input")
         server = call.get("mcp_server")
         named = server.get("name") if isinstance(server, dict) else None
-        # All arguments of Bash but the command are documented, and a rule may look at each.
-        command = arguments.get("command") if tool == "Bash" else None
         return ClientCall(
             tool,
             arguments,
             text(call, "cwd"),
             server=named if isinstance(named, str) else "",
-            command=command if isinstance(command, str) else None,
+            command=_command(tool, arguments),
         )
 
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
@@ -48,6 +48,24 @@ class ClaudeCode(HookClient):
         }
         return ClientAnswer(0, {"hookSpecificOutput": output})
 
+    def changed(self, asked: dict[str, Any], arguments: dict[str, Any], reason: str) -> ClientAnswer:
+        """All of the arguments, as the client takes them in the place of its own; the agent hears of what is other."""
+        other = {name: value for name, value in arguments.items() if value != asked[name]}
+        output = {
+            "hookEventName": "PreToolUse",
+            "permissionDecision": "allow",
+            "permissionDecisionReason": reason,
+            "updatedInput": arguments,
+            # Of a call that was allowed the agent hears nothing else.
+            "additionalContext": "People changed this call before they approved it. It was made with these arguments "
+            f"in the place of yours: {json.dumps(other, ensure_ascii=False)}",
+        }
+        return ClientAnswer(0, {"hookSpecificOutput": output})
+
+    def command(self, call: ClientCall, arguments: dict[str, Any]) -> str | None:
+        """That of Bash."""
+        return _command(call.tool, arguments)
+
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:
         """Started without a shell."""
         hook = {
@@ -59,3 +77,9 @@ class ClaudeCode(HookClient):
             "statusMessage": "Waiting for people to decide",
         }
         return {"matcher": "*", "hooks": [hook]}
+
+
+def _command(tool: str, arguments: dict[str, Any]) -> str | None:
+    # All arguments of Bash but the command are documented, and a rule may look at each.
+    found = arguments.get("command") if tool == "Bash" else None
+    return found if isinstance(found, str) else None

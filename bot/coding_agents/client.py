@@ -52,7 +52,8 @@ class HookClient(ABC):
     """One coding agent whose hook can block a call before it is made.
 
     `place` is the list in its settings file that takes the entry, `skeleton` what else a new file needs. `can_ask` is
-    whether its hook can have it ask whoever sits before it.
+    whether its hook can have it ask whoever sits before it, `takes_changes` whether its hook can have it make the call
+    with other arguments.
     """
 
     name: ClassVar[str]
@@ -61,6 +62,7 @@ class HookClient(ABC):
     place: ClassVar[tuple[str, str]]
     skeleton: ClassVar[Mapping[str, Any]] = {}
     can_ask: ClassVar[bool] = True
+    takes_changes: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, call: dict[str, Any]) -> ClientCall:
@@ -69,6 +71,16 @@ class HookClient(ABC):
     @abstractmethod
     def answer(self, action: CallAction, reason: str) -> ClientAnswer:
         """How it is told to allow, to deny, or to ask whoever sits before it."""
+
+    def changed(self, asked: dict[str, Any], arguments: dict[str, Any], reason: str) -> ClientAnswer:
+        """How it is told to make the call with other arguments. Those who cannot be told so never make it."""
+        del asked, arguments
+        return self.answer(CallAction.DENY, f"{self.title} cannot make a call that people changed. {reason}")
+
+    def command(self, call: ClientCall, arguments: dict[str, Any]) -> str | None:
+        """What `command` of the call would be with other arguments, where it can be made with them."""
+        del call, arguments
+        return None
 
     @abstractmethod
     def entry(self, gate: Path, wait: timedelta) -> dict[str, Any]:

@@ -41,7 +41,7 @@ BANNER: Final = """
 
       {url}/#channel=C0PURCHASES
 
-  Press Guided for seven short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
+  Press Guided for eight short scenarios, played for you or left to your hands. Or begin by yourself: as Rita, type
   /request-approval purchase 4200 New laptops for the team
   Then become Ada (top left) and press Approve, and after her Fin, on the card that follows: the order is placed.
   On the right is what happens to it, step by step. There you can skip days, kill the bot, and make trouble.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from bot.records.findings import AuditFindings
 
 # What makes an outcome another one. A later release may say more of the same.
-_CORE: Final = ("digest", "policy", "status", "processed_by", "processed_at")
+_CORE: Final = ("digest", "asked_digest", "policy", "status", "processed_by", "processed_at")
 _VOTE: Final = ("level", "round", "actor", "for", "choice", "factor")
 _GATHERED: Final = ("digest", "policy", "status", "ended_by", "collected_at", "sources")
 _TORN: Final = re.compile(rb'"kind":"(?:receipt|gathered)","request":"([^"\\]*)","nonce":"([^"\\]*)"')

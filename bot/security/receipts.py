@@ -25,13 +25,15 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
     """What a receipt says of an outcome: what was shown (by digest), how it was decided, by whom, when.
 
     Its `jti` is the nonce of that start of the request: after a purge the same ID may be decided anew. What people
-    wrote is in it by salted digest alone. Where a tool call was held for it, `call` says which. It has no `iat`:
-    libraries refuse one that is ahead of whoever checks.
+    wrote is in it by salted digest alone. Where a tool call was held for it, `call` says which. Where approvers changed
+    what was asked, `digest` and `call` are of what was approved, and `asked_digest` and `asked_call` of what was asked.
+    It has no `iat`: libraries refuse one that is ahead of whoever checks.
     """
     outcome = given.outcome
     call = {} if given.call is None else {"call": given.call.model_dump(mode="json")}
     return {
         **call,
+        **_edits(given),
         "sub": outcome.request_id,
         "jti": outcome.nonce,
         "policy": given.policy,
@@ -66,6 +68,31 @@ def outcome_claims(given: SignReceiptInput) -> dict[str, Any]:
             for vote in level.decisions
         ],
     }
+
+
+def _edits(given: SignReceiptInput) -> dict[str, Any]:
+    """Who changed what, by path and digest alone; nothing where nobody did."""
+    outcome = given.outcome
+    if not outcome.edits:
+        return {}
+    asked_call = {} if given.asked_call is None else {"asked_call": given.asked_call.model_dump(mode="json")}
+    edits = [
+        {
+            "actor": edit.actor,
+            "level": edit.level,
+            "round": edit.round,
+            "paths": [change.path for change in edit.changes],
+            "voided": edit.voided,
+            "digest_before": edit.digest_before,
+            "digest": edit.digest,
+            "via": edit.via.value,
+            "factor": edit.factor and edit.factor.value,
+            "token": edit.token,
+            "at": edit.at.isoformat(),
+        }
+        for edit in outcome.edits
+    ]
+    return {"asked_digest": outcome.asked_digest, **asked_call, "edits": edits}
 
 
 def _reported_by_hub(outcome: Outcome) -> bool:

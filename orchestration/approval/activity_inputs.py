@@ -187,6 +187,7 @@ class ActivityInputs:
             amount=request.amount,
             currency=request.currency,
             call=request.call.facts() if request.call else None,
+            asked_call=record.asked.call.facts() if record.asked.call and record.state.edits else None,
             attempt=attempt,
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from durabletask.task import OrchestrationContext
 from pydantic import ValidationError
 
 from orchestration.approval.approvers import Approvers
+from orchestration.approval.editing import Editing
 from orchestration.approval.effects import Effects
 from orchestration.approval.ending import RequestEnding
 from orchestration.approval.record import Record
@@ -31,12 +32,15 @@ from orchestration.domain.commands import (
     Retry,
     command_id_of,
 )
-from orchestration.domain.request import Choice, Factor, RemarkKind, Status
+from orchestration.domain.request import ApprovalRequest, Choice, Factor, RemarkKind, Status
 from orchestration.domain.rounds import Members
 from orchestration.durable.generator import Durable
 from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
+
+# What makes an earlier press of the same person, for which a code is awaited, older than what they want now.
+COUNTS: Final = frozenset({Reason.RECORDED, Reason.RESTARTED})
 
 
 class CommandHandler:
@@ -59,6 +63,7 @@ class CommandHandler:
         self._step_up = step_up
         self._worklists = worklists
         self._ending = ending
+        self._editing = Editing(record, effects, approvers, step_up, worklists, now)
         self._now = now
         self._repeats = Repeats(record.state)
         self._log = ctx.create_replay_safe_logger(log)
@@ -77,7 +82,7 @@ class CommandHandler:
         if reason is None:
             reason = self._unfit(command) or (yield from self._obey(command))
             self._repeats.remember(command, reason)
-            if reason is Reason.RECORDED and isinstance(command, Decision | Delegation):
+            if reason in COUNTS and isinstance(command, Decision | Delegation):
                 self._step_up.drop(command.actor)
         else:
             self._repeats.remember_refused(command, reason)
@@ -135,6 +140,8 @@ class CommandHandler:
 
     def _decide(self, decision: Decision, members: Members, factor: Factor | None = None) -> Reason:
         record = self._record
+        if decision.edits:
+            return self._edit_and_decide(decision, members, factor)
         voters = record.voting.voters()
         reason = rules.may_decide(decision, policy=record.policy, voters=voters, members=members)
         round_ = voters.round(decision.round)
@@ -147,7 +154,30 @@ class CommandHandler:
             if record.voting.is_confirmed(decision):
                 return Reason.UNCHANGED
             return self._begin_step_up(decision)
-        reason = record.voting.vote(decision, holder, self._now(), factor)
+        return self._vote(decision, holder, factor)
+
+    def _edit_and_decide(self, decision: Decision, members: Members, factor: Factor | None) -> Reason:
+        """Changes what is asked, and approves that. At a later level it is not approved yet: all decide it anew."""
+        record = self._record
+        reason = rules.may_decide(
+            decision, policy=record.policy, voters=record.voting.voters(), members=members
+        )
+        if reason is not Reason.RECORDED:
+            return reason
+        edited = self._editing.look_at(decision)
+        if isinstance(edited, Reason):
+            return edited
+        first = record.state.level_index == 0
+        holder = self._editing.seat_for(decision, members) if first else decision.actor
+        if holder is None:
+            return Reason.NEEDED_LATER
+        if factor is None and self._step_up.needed(decision, members):
+            return self._begin_step_up(decision, edited.request)
+        self._editing.apply(decision, edited, factor)
+        return self._vote(decision, holder, factor) if first else Reason.RESTARTED
+
+    def _vote(self, decision: Decision, holder: str, factor: Factor | None) -> Reason:
+        reason = self._record.voting.vote(decision, holder, self._now(), factor)
         if reason is Reason.RECORDED:
             self._approvers.release([decision.actor])
             self._worklists.decided(decision.actor)
@@ -172,8 +202,8 @@ class CommandHandler:
         else:
             self._ending.pass_level(deciding)
 
-    def _begin_step_up(self, act: Decision | Delegation) -> Reason:
-        reason = self._step_up.begin(act)
+    def _begin_step_up(self, act: Decision | Delegation, about: ApprovalRequest | None = None) -> Reason:
+        reason = self._step_up.begin(act, about)
         if reason is Reason.CODE_SENT:
             self._effects.post_reply(StepKind.CODE_SENT, actor=act.actor)
             self._effects.refresh_cards()
@@ -214,6 +244,8 @@ class CommandHandler:
         members = yield from self._members(act)
         if members is None:
             return Reason.DIRECTORY_UNAVAILABLE
+        if (unfit := self._unfit(act)) is not None:
+            return unfit
         if isinstance(act, Decision):
             reason = self._decide(act, members, Factor.SMS)
         else:

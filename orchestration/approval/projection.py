@@ -12,6 +12,7 @@ from orchestration.domain.actions import Action
 from orchestration.domain.cards import Card, Shown
 from orchestration.domain.commands import Progress
 from orchestration.domain.document_reviews import actions_of
+from orchestration.domain.edits import editable
 from orchestration.domain.names import fulfilment_id
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Outcome
@@ -28,6 +29,9 @@ def card(record: Record, round_: int) -> Card:
         request_id=record.request_id,
         nonce=record.identity.nonce,
         digest=record.identity.digest,
+        asked_digest=record.asked.digest() if state.edits else "",
+        edits=state.edits,
+        editable=not record.ended and bool(editable(request, record.policy)),
         round=round_,
         status=state.status,
         policy_title=record.policy.title,
@@ -96,6 +100,9 @@ def progress(record: Record) -> Progress:
         asked_without_seal=record.asked_without_seal,
         nonce=record.identity.nonce,
         digest=record.identity.digest,
+        asked_digest=record.asked.digest(),
+        edits=state.edits,
+        editable=[] if record.ended else list(editable(record.request, record.policy)),
         answered=state.answered,
         round=state.round,
         steps=state.steps,
@@ -130,6 +137,8 @@ def outcome(record: Record) -> Outcome:
         reason_salt=record.salt_of("reason", state.reason),
         levels=state.past_levels,
         digest=record.identity.digest,
+        asked_digest=record.asked.digest(),
+        edits=state.edits,
         nonce=record.identity.nonce,
         asked_without_seal=record.asked_without_seal,
         receipt=state.receipt,
@@ -142,20 +151,21 @@ def outcome_id(record: Record) -> str:
 
 
 def outcome_event(record: Record) -> dict[str, Any]:
-    """The outcome as others get it; the same each time."""
+    """The outcome as others get it; the same each time. Its request is what was decided, with every edit."""
     ended = outcome(record)
+    unsaid = (
+        "idempotency_key",
+        "timeout",
+        "callback_url",
+        "callback_format",
+        "notify_instance",
+        "respond",
+        "responds_to",
+        "responds_since",
+        "accepts_edits",
+    )
     asked = record.request.model_dump(
-        mode="json",
-        exclude={
-            "idempotency_key",
-            "timeout",
-            "callback_url",
-            "callback_format",
-            "notify_instance",
-            "respond",
-            "responds_to",
-            "responds_since",
-        },
+        mode="json", exclude={**dict.fromkeys(unsaid, True), "call": {"bound": True, "input_schema": True}}
     )
     return {
         "type": f"approval.{ended.status}",

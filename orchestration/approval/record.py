@@ -10,8 +10,10 @@ from orchestration.approval.voting import Voting
 from orchestration.domain.cards import Step, StepKind
 from orchestration.domain.commands import Comment, Reason, Verdict
 from orchestration.domain.digests import AutoApprovalNotice
+from orchestration.domain.edits import with_edits
 from orchestration.domain.policy import Level
 from orchestration.domain.request import (
+    ApprovalRequest,
     CardRef,
     Choice,
     EscalationCause,
@@ -19,6 +21,7 @@ from orchestration.domain.request import (
     LevelState,
     Remark,
     RemarkKind,
+    RequestEdit,
     Status,
 )
 from orchestration.domain.salts import text_salt
@@ -33,17 +36,19 @@ class Record:
 
     def __init__(self, request_id: str, given: ApprovalInput, now: datetime) -> None:
         self.request_id = request_id
-        self.request = given.request
+        self.asked = given.request
         if given.policy is None:
             raise AssertionError("a request is decided by the policy that was taken for it")
         self.policy = given.policy
         self.policy_digest = given.policy_digest or given.policy.digest()
         self.people = given.people
         self.asked_without_seal = given.asked_without_seal
-        self.identity = Identity(nonce=given.nonce, digest=given.request.digest())
         self.state = given.state.model_copy(deep=True) if given.state else State(asked_at=now)
+        # What is decided: what was asked, with all that approvers changed.
+        self.request = with_edits(given.request, self.state.edits)
+        self.identity = Identity(nonce=given.nonce, digest=self.request.digest())
         self.salt = given.salt
-        self.voting = Voting(self.request, self.policy, self.people, self.state, given.salt)
+        self.voting = Voting(self.request, self.policy, self.people, self.state, given.salt, self.asked)
 
     @property
     def level(self) -> Level:
@@ -94,6 +99,23 @@ class Record:
         state.open_rounds.append(state.round)
         state.deadline = now + min(escalation.timeout, self.request.timeout or escalation.timeout)
         state.remind_at = None
+
+    def edit(self, request: ApprovalRequest, edit: RequestEdit) -> None:
+        """From now on this is what is decided. No vote that was given before counts."""
+        state = self.state
+        state.edits = [*state.edits, edit]
+        state.votes = []
+        self.request = request
+        self.identity = Identity(nonce=self.identity.nonce, digest=request.digest())
+        self.voting.about(request)
+
+    def start_over(self) -> None:
+        """The levels are asked anew, from the first one on; nobody has decided any of them."""
+        state = self.state
+        state.level_index, state.level_open, state.open_rounds = 0, False, []
+        state.deadline, state.remind_at = None, None
+        state.status, state.escalated = Status.PENDING, False
+        state.past_levels, state.counted, state.decided_by = [], [], None
 
     def close_level(self, status: Status) -> None:
         """The level has ended as `status`, with the votes it got; its rounds take no more decisions."""

@@ -18,7 +18,8 @@ OTHERS_KEPT: Final = 500  # comments, refused commands and the like
 DECISIONS_OF_ONE: Final = 100
 DECISIONS_IN_ALL: Final = 2000
 
-_KEPT: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED, Reason.CODE_SENT})
+_DONE: Final = frozenset({Reason.RECORDED, Reason.RESTARTED})
+_KEPT: Final = frozenset({*_DONE, Reason.UNCHANGED, Reason.CODE_SENT})
 
 
 class Repeats:
@@ -71,7 +72,7 @@ class Repeats:
 
 
 def _counts(one: Handled, person: str) -> bool:
-    return one.decides and one.actor == person and one.reason is Reason.RECORDED
+    return one.decides and one.actor == person and one.reason in _DONE
 
 
 def _kept(one: Handled) -> bool:

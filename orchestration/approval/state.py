@@ -20,6 +20,7 @@ from orchestration.domain.request import (
     LevelState,
     Recorded,
     Remark,
+    RequestEdit,
     Status,
     Vote,
 )
@@ -77,6 +78,7 @@ class State(BaseModel):
         default_factory=list, description="Whose delegate counts also in a round that needs a code"
     )
     votes: list[Vote] = Field(default_factory=list)
+    edits: list[RequestEdit] = Field(default_factory=list, description="What approvers changed, oldest first")
     confirming: dict[str, str] = Field(
         default_factory=dict, description="Person to the challenge they have to answer"
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from orchestration.approval.state import ApprovalInput
 from orchestration.domain.commands import Progress
+from orchestration.domain.edits import with_edits
 from orchestration.domain.errors import UnknownRequestError
 from orchestration.domain.policy import Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Identity, Outcome, Recorded, Status
@@ -37,11 +38,15 @@ NOT_OUR_END: Final = (
 
 @dataclass(frozen=True)
 class RequestView:
-    """One request as it stands, read from its instance once. `policy` is as it was when the request was made."""
+    """One request as it stands, read from its instance once. `policy` is as it was when the request was made.
+
+    `request` has all in it that approvers changed; `asked` is as it was asked.
+    """
 
     progress: Progress
     request: ApprovalRequest
     policy: Policy
+    asked: ApprovalRequest
 
     @property
     def identity(self) -> Identity:
@@ -59,7 +64,8 @@ def view_of(state: OrchestrationState) -> RequestView:
     given = _input(state)
     if given.policy is None or not given.nonce:
         raise UnknownRequestError
-    return RequestView(progress_of(state), given.request, given.policy)
+    progress = progress_of(state)
+    return RequestView(progress, with_edits(given.request, progress.edits), given.policy, given.request)
 
 
 def progress_of(state: OrchestrationState) -> Progress:
@@ -79,6 +85,7 @@ def progress_of(state: OrchestrationState) -> Progress:
         return progress
     given = _input(state)
     if progress is None:
+        edits = given.state.edits if given.state else []
         progress = Progress(
             request_id=state.instance_id,
             status=Status.PENDING,
@@ -87,7 +94,9 @@ def progress_of(state: OrchestrationState) -> Progress:
             requester=given.request.requester,
             asked_at=made_at(state),
             nonce=given.nonce,
-            digest=given.request.digest(),
+            digest=with_edits(given.request, edits).digest(),
+            asked_digest=given.request.digest(),
+            edits=edits,
             answered=given.state.answered if given.state else 0,
             round=0,
         )
@@ -99,7 +108,9 @@ def progress_of(state: OrchestrationState) -> Progress:
         processed_at=state.last_updated_at.replace(tzinfo=state.last_updated_at.tzinfo or UTC),
         reason=NOT_OUR_END if forged else CUT_SHORT_REASONS[cut_short],
         levels=progress.levels,
-        digest=given.request.digest(),
+        digest=progress.digest or given.request.digest(),
+        asked_digest=given.request.digest(),
+        edits=progress.edits,
         nonce=given.nonce,
     )
     return progress.model_copy(update={"status": cut_short, "outcome": outcome})

@@ -21,7 +21,7 @@ from orchestration.domain.commands import Decision, Delegation, Reason
 from orchestration.domain.inert import unquoted
 from orchestration.domain.money import format_amount
 from orchestration.domain.names import code_id
-from orchestration.domain.request import SMS_CHALLENGE, Choice, to_json
+from orchestration.domain.request import SMS_CHALLENGE, ApprovalRequest, Choice, to_json
 from orchestration.domain.rounds import Members
 
 # What is said although the person knows that the message had not arrived: it did, and something else came in between.
@@ -45,13 +45,15 @@ class StepUp:
             return voting.code_to_delegate(act.actor, members)
         return act.choice is not Choice.REJECT and voting.needs_code(act.round)
 
-    def begin(self, act: Decision | Delegation) -> Reason:
+    def begin(self, act: Decision | Delegation, about: ApprovalRequest | None = None) -> Reason:
         """Sends the actor a code, unless one for just this is on its way to them already.
+
+        `about` is what they approve where that is other than what the request is now: it has their changes in it.
 
         A code for something else that they pressed before is withdrawn: answering it would not do what they want now.
         So is one that is reported as not delivered.
         """
-        record = self._record
+        record, about = self._record, about or self._record.request
         if not record.voting.enrolled(act.actor):
             return Reason.NOT_ENROLLED
         awaited = [
@@ -67,14 +69,14 @@ class StepUp:
         record.state.confirming[act.actor] = challenge_id
         given = ChallengeInput(
             target=ChallengeTarget(user=act.actor),
-            subject=self._subject(act),
+            subject=self._subject(act, about),
             bound=to_json(
                 {
                     "request": record.request_id,
                     "round": act.round,
                     "person": act.actor,
                     "nonce": record.identity.nonce,
-                    "digest": record.identity.digest,
+                    "digest": about.digest(),
                     "act": "delegate" if isinstance(act, Delegation) else act.choice,
                 }
             ),
@@ -87,12 +89,12 @@ class StepUp:
         self._under_way[challenge_id] = (act, task)
         return Reason.CODE_SENT
 
-    def _subject(self, act: Decision | Delegation) -> str:
+    def _subject(self, act: Decision | Delegation, request: ApprovalRequest) -> str:
         """What the SMS says is confirmed. It names enough for a person to notice that they did not press this."""
-        record, request = self._record, self._record.request
-        what = (
-            f"delegate {record.request_id}" if isinstance(act, Delegation) else f"approve {record.request_id}"
-        )
+        done = "delegate" if isinstance(act, Delegation) else "approve"
+        if isinstance(act, Decision) and act.edits:
+            done = "change and approve"
+        what = f"{done} {self._record.request_id}"
         amount = ""
         if request.amount is not None:
             amount = f", {format_amount(request.amount, request.currency)}"
@@ -166,8 +168,8 @@ class StepUp:
         self._ctx.send_event(challenge_id, EVENT_CANCELLED, data=cancelled)
 
 
-def _done_by(act: Decision | Delegation) -> tuple[int, str, str]:
+def _done_by(act: Decision | Delegation) -> tuple[int, str, str, str]:
     """What the act does. The same pressed twice, or by another way, is the same."""
     if isinstance(act, Delegation):
-        return act.round, "delegate", act.to
-    return act.round, act.choice, act.comment
+        return act.round, "delegate", act.to, ""
+    return act.round, act.choice, act.comment, to_json(act.edits)

@@ -85,5 +85,7 @@ def _read(ctx: OrchestrationContext, child: str, asked: ApprovalRequest) -> Dura
     found = AskedOutcome.model_validate(read, extra="ignore")
     if asked.amount is not None and asked.currency is None:  # the policy fills it in
         asked = asked.model_copy(update={"currency": found.request.currency})
-    about = (found.outcome.request_id, found.outcome.digest, found.request.requester)
+    # Whoever takes no changes gets the outcome of just what they asked.
+    digest = found.outcome.asked_digest if asked.accepts_edits else found.outcome.digest
+    about = (found.outcome.request_id, digest or found.outcome.digest, found.request.requester)
     return found.outcome if about == (child, asked.digest(), asked.requester) else None

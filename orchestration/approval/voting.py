@@ -33,14 +33,23 @@ class Voting:
         people: Mapping[str, KnownPerson],
         state: State,
         salt: str = "",
+        asked: ApprovalRequest | None = None,
     ) -> None:
-        """`salt` is the start's own, from which that of each comment comes."""
+        """`salt` is the start's own, from which that of each comment comes.
+
+        `asked` is the request before anybody changed it: who has to decide it, and with what, is settled by that.
+        """
         self.request = request
+        self.asked = asked or request
         self.policy = policy
         self.people = people
         self.state = state
         self._digest = request.digest()
         self._salt = salt
+
+    def about(self, request: ApprovalRequest) -> None:
+        """From now on the votes are about this."""
+        self.request, self._digest = request, request.digest()
 
     @property
     def level(self) -> Level:
@@ -64,7 +73,7 @@ class Voting:
                 quorum=level.quorum,
                 reject_quorum=level.reject_quorum,
                 at_least=level.people_needed(len(state.asked or ())),
-                code=level.needs_code(self.request.amount),
+                code=level.needs_code(self.asked.amount),
                 asked=state.asked,
             )
         ]
@@ -90,7 +99,7 @@ class Voting:
                 quorum=escalation.quorum,
                 reject_quorum=escalation.reject_quorum,
                 at_least=escalation.quorum,
-                code=any(one.needs_code(self.request.amount) for one in so_far),
+                code=any(one.needs_code(self.asked.amount) for one in so_far),
             )
         ]
 

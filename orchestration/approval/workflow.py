@@ -59,14 +59,17 @@ def take_policy(ctx: OrchestrationContext, given: ApprovalInput) -> Durable[Outc
 
 
 def ask_each_level(run: ApprovalRun) -> Durable[None]:
-    """From the level where an earlier generation stopped, or the first."""
+    """From the level where an earlier generation stopped, or the first; again from the first after a change."""
     state = run.record.state
-    for index in range(state.level_index, len(run.record.policy.levels)):
+    index = state.level_index
+    while index < len(run.record.policy.levels):
         if not state.level_open:
             yield from run.open_level(index)
         yield from decide_level(run)
         if run.record.ended:
             return
+        # A change at a later level has all of them decide anew.
+        index = 0 if state.level_index < index else index + 1
     last = state.decided_by
     run.end(Status.APPROVED, by=last.actor if last else None, comments=last.comment if last else "")
 

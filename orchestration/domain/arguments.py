@@ -23,6 +23,8 @@ MASKED: Final = "[masked]"
 ANY: Final = "*"
 # More lines than these are not compared one by one: that takes time, and nobody reads a mixture of so many.
 COMPARED: Final = 400
+TITLE: Final = 150  # characters
+NAMED: Final = 40  # characters of it for the agent, and for the tool
 
 _FIRST: Final = ("command", "file_path", "path", "url")
 _EDIT: Final = ("old_string", "new_string")
@@ -100,6 +102,43 @@ def _without(value: Any) -> Any:
     return [_without(one) for one in value] if isinstance(value, list) else value
 
 
+Scalar = str | bool | int | float
+
+
+def scalars_at(shown: Any, bound: Any, path: Sequence[str]) -> Iterator[tuple[str, Scalar]]:
+    """Each text, number and truth value under that path that people see whole, by a path without `*`.
+
+    A name with a point in it, or that is `*`, cannot be written in a path, so what lies under it is not found.
+    """
+    if not path:
+        # What is masked is another value in what the digest is taken of.
+        if isinstance(shown, Scalar) and type(shown) is type(bound) and shown == bound:
+            yield "", shown
+        return
+    head, rest = path[0], path[1:]
+    found: dict[str, tuple[Any, Any]] = {}
+    if isinstance(shown, dict) and isinstance(bound, dict):
+        found = {str(name): (value, bound.get(name)) for name, value in shown.items()}
+    elif isinstance(shown, list) and isinstance(bound, list):
+        found = {str(n): pair for n, pair in enumerate(zip(shown, bound, strict=False))}
+    for name, (one, two) in found.items():
+        if name and head in {ANY, name} and name != ANY and "." not in name:
+            for at, value in scalars_at(one, two, rest):
+                yield f"{name}.{at}" if at else name, value
+
+
+def replaced(value: Any, path: Sequence[str], new: Scalar) -> Any:
+    """The value with another one at that path without `*`. What is not there is not made."""
+    if not path:
+        return new
+    head, rest = path[0], path[1:]
+    if isinstance(value, dict) and head in value:
+        return {**value, head: replaced(value[head], rest, new)}
+    if isinstance(value, list):
+        return [replaced(one, rest, new) if str(n) == head else one for n, one in enumerate(value)]
+    return value
+
+
 def digest(bound: Any) -> str:
     """SHA-256 (hex) over the canonical form."""
     return hashlib.sha256(canonical(bound)).hexdigest()
@@ -125,6 +164,16 @@ def written_out(arguments: Mapping[str, Any]) -> str:
             field="arguments",
         )
     return text.strip()
+
+
+def title_of(agent: str, tool: str, shown: Mapping[str, Any]) -> str:
+    """One line that says which agent calls which tool, and what the call is about: at most 150 characters."""
+    # What a tool does stands at the end of its name: mcp__server__action.
+    agent = agent if len(agent) <= NAMED else f"{agent[: NAMED - 1]}…"
+    tool = tool if len(tool) <= NAMED else f"…{tool[1 - NAMED :]}"
+    who = f"{agent} calls {tool}"
+    about = gist(shown, TITLE - len(who) - 2)
+    return f"{who}: {about}" if about else who
 
 
 def gist(arguments: Mapping[str, Any], limit: int) -> str:
@@ -159,7 +208,7 @@ def _lines(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield from _argument(name, left[name])
     if old is not None and new is not None:
         yield "old_string and new_string, as a diff:"
-        yield from _diff(old.split("\n"), new.split("\n"))
+        yield from diff(old.split("\n"), new.split("\n"))
 
 
 def _argument(name: str, value: Any) -> Iterator[str]:
@@ -188,7 +237,8 @@ def _reads_otherwise(text: str) -> bool:
     return True
 
 
-def _diff(old: list[str], new: list[str]) -> Iterator[str]:
+def diff(old: list[str], new: list[str]) -> Iterator[str]:
+    """The lines of both, each behind `-`, `+` or a space."""
     if len(old) + len(new) > COMPARED:
         yield from (f"-{line}" for line in old)
         yield from (f"+{line}" for line in new)
@@ -206,6 +256,12 @@ def visible(text: str) -> str:
     return "".join(
         _escaped(one) if _hidden(one) or (decomposed and not one.isascii()) else one for one in text
     )
+
+
+def hidden_in(text: str) -> str | None:
+    """The first character of the text that people would see as a code point, or not as it is; None where none is."""
+    shown = visible(text)
+    return None if shown == text else next((a for a, b in zip(text, shown, strict=False) if a != b), text[-1])
 
 
 def _hidden(character: str) -> bool:

@@ -18,6 +18,7 @@ from orchestration.domain.request import (
     LevelState,
     Recorded,
     Remark,
+    RequestEdit,
     Status,
 )
 
@@ -46,6 +47,9 @@ class Card(Recorded):
     request_id: str
     nonce: str
     digest: str
+    asked_digest: str = Field(default="", description="Of what was asked, where that was changed since")
+    edits: list[RequestEdit] = Field(default_factory=list)
+    editable: bool = Field(default=False, description="Whether an approver may change anything")
     round: int
     status: Status
     policy_title: str
@@ -86,6 +90,7 @@ class StepKind(StrEnum):
     """What happened, for the thread."""
 
     VOTED = "voted"
+    EDITED = "edited"  # what is asked, by an approver
     DELEGATED = "delegated"
     AWAY = "away"
     COMMENT = "comment"
@@ -137,6 +142,7 @@ class Step(Recorded):
         default=None, description="What confirmed it beside the session it came from"
     )
     text: str = ""
+    edit: RequestEdit | None = None
     state: str | None = Field(default=None, description="Of a fulfilment")
     event: str | None = Field(default=None, description="By which it came there")
 
@@ -161,6 +167,8 @@ class Notice(StrEnum):
     CODE_UNDELIVERED = "code_undelivered"
     REFUSED = "refused"  # although the code was right
     VOTE_WITHDRAWN = "vote_withdrawn"
+    EDITED = "edited"
+    VOTE_VOIDED = "vote_voided"  # as what is asked was changed since
     OUTCOME = "outcome"
     FULFILMENT = "fulfilment"  # its step says what happened
 

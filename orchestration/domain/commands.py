@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from orchestration.domain.ids import PersonId
 from orchestration.domain.names import EventName
@@ -22,6 +22,7 @@ from orchestration.domain.request import (
     Outcome,
     Recorded,
     RemarkKind,
+    RequestEdit,
     Status,
     TokenName,
     Via,
@@ -34,6 +35,8 @@ EVENT_CANCELLED: Final = EventName.CANCELLED
 EVENT_DELEGATED: Final = EventName.DELEGATED
 EVENT_COMMENT: Final = EventName.COMMENT
 EVENT_RETRY: Final = EventName.RETRY
+
+EDITED_AT_ONCE: Final = 20  # values
 
 CommandId = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -77,8 +80,12 @@ class Stamped(SealedCommand):
     token: TokenName | None = None
 
 
+EditPath = Annotated[str, Field(pattern=r"^(amount|(fields|arguments)\.[^\x00-\x1f\x7f]{1,200})$")]
+EditValue = Annotated[str, Field(max_length=10_000)] | bool | int | float
+
+
 class Decision(Stamped):
-    """Payload of `ApprovalDecision`."""
+    """Payload of `ApprovalDecision`. With `edits` the approval is of what was shown with these values in it."""
 
     nonce: Nonce
     digest: Digest
@@ -89,9 +96,22 @@ class Decision(Stamped):
     )
     choice: Choice
     comment: Prose = Field(default="", max_length=2000)
+    edits: dict[EditPath, EditValue] = Field(
+        default_factory=dict,
+        max_length=EDITED_AT_ONCE,
+        description="New values by path; only with an approval",
+    )
+
+    @model_validator(mode="after")
+    def _edits_approve(self) -> Self:
+        if self.edits and self.choice is not Choice.APPROVE:
+            raise ValueError("edits go with an approval alone")
+        return self
 
     def _filled_in(self) -> set[str]:
-        return set() if self.round_named else {"round"}
+        # Left out where there are none, so that a decision has the same fingerprint as before there were edits.
+        unsaid = set() if self.edits else {"edits"}
+        return unsaid if self.round_named else {*unsaid, "round"}
 
 
 class Cancellation(Stamped):
@@ -174,6 +194,10 @@ class Reason(StrEnum):
     SUPERSEDED = "superseded"
     TOO_OFTEN = "too_often"
     REASON_REQUIRED = "reason_required"
+    RESTARTED = "restarted"
+    EDIT_NOT_ALLOWED = "edit_not_allowed"
+    EDITED_TOO_OFTEN = "edited_too_often"
+    REJECTION_STANDS = "rejection_stands"
     ALREADY_ENDED = "already_ended"
     MALFORMED = "malformed"
     DIRECTORY_UNAVAILABLE = "directory_unavailable"
@@ -181,7 +205,7 @@ class Reason(StrEnum):
     NO_ANSWER_YET = "no_answer_yet"
 
 
-ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED})
+ACCEPTED: Final = frozenset({Reason.RECORDED, Reason.UNCHANGED, Reason.RESTARTED})
 
 # Nothing counts yet: a code is on its way that will make it count.
 BEGUN: Final = frozenset({Reason.CODE_SENT, Reason.CODE_ON_ITS_WAY})
@@ -223,7 +247,10 @@ class Progress(Recorded):
     asked_at: datetime
     asked_without_seal: bool = False
     nonce: str = ""
-    digest: str = ""
+    digest: str = Field(default="", description="Of what is asked now: with every edit")
+    asked_digest: str = Field(default="", description="Of what was asked first")
+    edits: list[RequestEdit] = Field(default_factory=list, description="What approvers changed, oldest first")
+    editable: list[str] = Field(default_factory=list, description="What an approver may change now")
     answered: int = Field(default=0, description="How many commands it has answered so far")
     round: int
     steps: int = 0

@@ -123,6 +123,9 @@ class SignReceiptInput(Recorded):
     amount: Decimal | None = None
     currency: str | None = None
     call: CallFacts | None = None
+    asked_call: CallFacts | None = Field(
+        default=None, description="The call as it was asked, where it was changed since"
+    )
     attempt: int = Field(ge=1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,11 +37,18 @@ class HeldCall(CallFacts):
     Calls with the same `key` are the same call: asked with the same token, with everything that people are shown, and
     with the exact arguments. `number` counts how often that call was settled before. `window` is how long an answer
     counts.
+
+    `arguments` are as people see them. `bound` are what their digest is taken of: they differ where a value is masked.
     """
 
     key: _Hash
     number: int = Field(ge=0)
     window: timedelta = Field(gt=timedelta(0), le=LONGEST_WINDOW)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    bound: dict[str, Any] = Field(default_factory=dict)
+    input_schema: dict[str, Any] | None = Field(
+        default=None, description="The JSON Schema of the tool's arguments, which an edit has to fit"
+    )
 
     def facts(self) -> CallFacts:
         """The part that is about the call itself."""

@@ -18,6 +18,7 @@ from pydantic import (
 
 from orchestration.domain import decidability
 from orchestration.domain.actions import Action, Actions
+from orchestration.domain.arguments import path_fault
 from orchestration.domain.decidability import Impossible, PolicyLevel, PolicyRound
 from orchestration.domain.digests import AutoApprovalNotice
 from orchestration.domain.documents import Documents
@@ -155,6 +156,11 @@ class Policy(Recorded):
     notify: AutoApprovalNotice = Field(
         default=AutoApprovalNotice.EACH, description="How the channel hears of auto-approvals"
     )
+    edit: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list,
+        max_length=20,
+        description="What an approver may change before they approve: `amount`, `fields.NAME`, `arguments.PATH`",
+    )
     owner: PersonId | None = Field(
         default=None, description="Who hears of what keeps failing, and may have it tried again"
     )
@@ -173,6 +179,28 @@ class Policy(Recorded):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def edit_faults(self) -> Iterator[tuple[int, str]]:
+        """What is wrong with what may be changed: each place in the list, and a sentence without a full stop."""
+        fields = [field.name for field in self.fields]
+        for number, place in enumerate(self.edit):
+            kind, _, rest = place.partition(".")
+            if place in self.edit[:number]:
+                yield number, f"{place} is there twice"
+            elif place == "amount":
+                continue
+            elif kind == "fields" and rest not in fields:
+                yield number, f"the policy has no field {rest!r}; it has: {', '.join(fields) or 'none'}"
+            elif kind == "arguments" and path_fault(rest) is not None:
+                yield number, f"{rest!r} {path_fault(rest)}"
+            elif kind not in {"fields", "arguments"}:
+                known = '"amount", "fields.NAME" or "arguments.PATH"'
+                yield number, f"{place!r} is nothing that can be changed; write {known}"
+        if self.edit and self.documents:
+            yield (
+                0,
+                "a document is reviewed as it is, so nothing of its review can be changed; leave edit out",
+            )
 
     def fulfilment_faults(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """What is wrong with its fulfilment: each place within it, and a sentence without a full stop."""

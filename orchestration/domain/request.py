@@ -128,6 +128,11 @@ class ApprovalRequest(Model):
     call: HeldCall | None = Field(
         default=None, description="The tool call that waits for it, as the service stamped it"
     )
+    accepts_edits: bool = Field(
+        default=False,
+        description="Whether whoever asked goes by what was approved, and not by what they asked. Else nothing can be "
+        "changed",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -259,6 +264,36 @@ class EscalationCause(StrEnum):
     TOO_FEW_LEFT = "too_few_left"
 
 
+class EditedValue(Recorded):
+    """One value of a request that an approver changed. `path` is `amount`, `fields.NAME` or `arguments.PATH`.
+
+    An amount is a text here, such as `4200.00`.
+    """
+
+    path: str
+    before: str | bool | int | float
+    after: str | bool | int | float
+
+
+class RequestEdit(Recorded):
+    """What an approver changed in one go. Every approval given before it is void: it was of another digest."""
+
+    number: int
+    actor: PersonId
+    at: datetime
+    level: str = Field(description="The level at which it was made")
+    round: int
+    via: Via
+    token: TokenName | None = None
+    factor: Factor | None = Field(
+        default=None, description="What confirmed it beside the session it came from"
+    )
+    changes: list[EditedValue]
+    digest_before: Digest
+    digest: Digest
+    voided: list[PersonId] = Field(default_factory=list, description="Whose votes it made void")
+
+
 class LevelState(Recorded):
     """How one level stands or ended, with every vote that counts."""
 
@@ -324,7 +359,11 @@ class Outcome(Recorded):
         default="", description="With it the receipt's digest of `reason` can be checked"
     )
     levels: list[LevelState] = Field(default_factory=list)
-    digest: str
+    digest: str = Field(description="Of what was decided: with every edit")
+    asked_digest: str = Field(
+        default="", description="Of what was asked; another one than `digest` where it was edited"
+    )
+    edits: list[RequestEdit] = Field(default_factory=list, description="What approvers changed, oldest first")
     nonce: str = Field(default="", description="Which start of the request it was; the receipt's `jti`")
     asked_without_seal: bool = Field(
         default=False,

@@ -52,6 +52,11 @@ def check_receivers(request: ApprovalRequest | GatheringRequest) -> None:
         raise InvalidRequestError(
             "callback_format: goes with callback_url, which is missing.", field="callback_format"
         )
+    if request.respond is not None and isinstance(request, ApprovalRequest) and request.accepts_edits:
+        raise InvalidRequestError(
+            "accepts_edits: goes with no respond, whose receiver is not told what was changed.",
+            field="accepts_edits",
+        )
     if request.respond is not None and request.responds_to is None:
         raise InvalidRequestError(
             "respond: is for programs that ask by the HTTP API, where their token's scopes say to whom. An "

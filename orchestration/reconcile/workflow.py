@@ -81,13 +81,14 @@ def _named(ended: ReconcileInput) -> Iterator[str]:
 def _maybe_posted(ended: ReconcileInput, policy: Policy) -> Iterator[PostCard]:
     """The rounds without a card on record: one may have been posted in the moment in which the instance ended."""
     seen = ended.progress
-    channels: list[str] = []
+    channels: dict[int, str] = {}
     for level, known in zip(policy.levels, seen.levels, strict=False):
-        channels.append(level.channel or policy.channel)
-        channels += [known.escalated_to] if known.escalated_to else []
+        channels[known.round] = level.channel or policy.channel
+        if known.escalated_to:
+            channels[known.round + 1] = known.escalated_to
     posted = {ref.round for ref in seen.cards}
-    for round_, channel in enumerate((channels or [policy.channel])[: seen.round], 1):
-        if round_ not in posted:
+    for round_, channel in (channels or {1: policy.channel}).items():
+        if round_ not in posted and round_ <= seen.round:
             yield PostCard(
                 round=round_, channel=channel, notify=[], give_up=policy.edits_retried_for, maybe_done=True
             )
@@ -106,6 +107,7 @@ def _record(ended: ReconcileInput) -> Record:
         level_index=max(len(past) - 1, 0),
         past_levels=past,
         cards=seen.cards,
+        edits=seen.edits,
         steps=seen.steps,
         actions=seen.actions,
         receipt_pending=seen.outcome is not None and seen.outcome.receipt is None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -18,6 +18,8 @@ from durabletask.entities import EntityInstanceId
 
 from orchestration.approval.outcome_activities import taken
 from orchestration.approval.status import OVER, RequestView, progress_of, view_of
+from orchestration.domain import argument_schema
+from orchestration.domain.arguments import Scalar
 from orchestration.domain.commands import (
     EVENTS,
     Cancellation,
@@ -31,6 +33,7 @@ from orchestration.domain.commands import (
     Stamped,
     Verdict,
 )
+from orchestration.domain.edits import ARGUMENTS, edited
 from orchestration.domain.effects import DelegateChange
 from orchestration.domain.errors import (
     InvalidRequestError,
@@ -144,7 +147,7 @@ class ApprovalService:
 
     # ---- commands: each is on disk when its ticket is returned, and `verdict` waits for the answer ---------
 
-    async def decide(
+    async def decide(  # noqa: PLR0913 - each says something else of one decision
         self,
         request_id: str,
         actor: Actor,
@@ -154,9 +157,13 @@ class ApprovalService:
         round: int,
         round_named: bool = True,
         comment: str = "",
+        edits: Mapping[str, Scalar] | None = None,
         command_id: str | None = None,
     ) -> Ticket:
         """Approves or rejects what the actor was `shown`, and nothing else that may be there by now.
+
+        With `edits`, new values by path, it approves that with these in it. Raises `InvalidRequestError`, whose field
+        is the path, where one is not allowed or does not fit.
 
         The same `command_id` is handled once, here as in every other command, and with another command it is refused.
         Each raises `InvalidRequestError` naming the field that is not fit, such as a comment over 2,000 characters.
@@ -172,6 +179,7 @@ class ApprovalService:
                 round_named=round_named,
                 choice=choice,
                 comment=comment,
+                edits=dict(edits or {}),
             ),
         )
 
@@ -258,7 +266,8 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
             return replace(ticket, known=found)
-        if (reason := self._revoked(command, progress)) is not None:
+        reason = self._revoked(command, progress) or _unfit_edits(command, state)
+        if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
         # The count orders it behind whatever its person did before, by whichever process that came.
         stamped = command.model_copy(update={"answered": progress.answered})
@@ -372,6 +381,28 @@ class ApprovalService:
         if state is None or state.name != APPROVAL:
             raise UnknownRequestError
         return state
+
+
+def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
+    """Why changes are not even sent. Raises `InvalidRequestError` for one that does not fit.
+
+    The orchestration goes by the policy again. It does not look at the schema of a tool's arguments: what it changes is
+    what is looked at here, since the decision names its digest.
+    """
+    if not isinstance(command, Decision) or not command.edits:
+        return None
+    view = view_of(state)
+    if (command.nonce, command.digest) != (view.identity.nonce, view.identity.digest):
+        return Reason.OUTDATED
+    call = edited(view.request, view.policy, command.edits).request.call
+    if call is None or call.input_schema is None:
+        return None
+    if (fault := argument_schema.fault_of(call.input_schema, call.arguments)) is None:
+        return None
+    at, words = fault
+    path = f"{ARGUMENTS}{at}" if at else "arguments"
+    field = path if path in command.edits else next(iter(command.edits))
+    raise InvalidRequestError(f"{path}: does not fit the tool: {words}.", field=field)
 
 
 def _find(progress: Progress, ticket: Ticket) -> Verdict | None:

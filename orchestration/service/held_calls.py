@@ -12,23 +12,24 @@ from typing import Any, Final
 from durabletask.client import AsyncTaskHubGrpcClient
 from durabletask.entities import EntityInstanceId
 
+from orchestration.domain import argument_schema
 from orchestration.domain import arguments as args
 from orchestration.domain.commands import Progress
+from orchestration.domain.edits import between
 from orchestration.domain.errors import (
     ForeignCallError,
     HubSilentError,
+    InvalidRequestError,
     UnknownRequestError,
     UnusableApprovalError,
 )
 from orchestration.domain.held_call import CallFacts, HeldCall
-from orchestration.domain.request import HELD_CALL, ApprovalRequest, Status, to_json
+from orchestration.domain.request import HELD_CALL, ApprovalRequest, EditedValue, Status, to_json
 from orchestration.held_calls.claims import Claim, HeldCallState
 from orchestration.service.approvals import Actor, ApprovalService
 from orchestration.service.calls import FIRST_LOOK, SLOWEST_LOOK, translated, within_budget
 from orchestration.service.request_ids import KeyedDigests
 
-TITLE: Final = 150  # characters
-NAMED: Final = 40  # characters of it for the agent, and for the tool
 DEFAULT_WINDOW: Final = timedelta(minutes=10)
 # How far the clock that stamped an outcome may be ahead of the one that reads it.
 SKEW: Final = timedelta(minutes=1)
@@ -38,7 +39,10 @@ PASSED_BY: Final = 20  # settled requests of a call that one `ask` goes past
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call as a program describes it. `mask` are paths into the arguments that nobody is to see."""
+    """A call as a program describes it. `mask` are paths into the arguments that nobody is to see.
+
+    `accepts_edits` says that the program makes the call with the arguments that its claim is answered with.
+    """
 
     policy: str
     agent: str
@@ -48,6 +52,16 @@ class ToolCall:
     directory: str = ""
     mask: Sequence[str] = ()
     window: timedelta = field(default=DEFAULT_WINDOW)
+    accepts_edits: bool = False
+    input_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ClaimedArguments:
+    """The call that may be made now, as it was approved. `changes` are what is other than it was asked."""
+
+    call: HeldCall
+    changes: Sequence[EditedValue]
 
 
 class HeldCalls:
@@ -89,8 +103,10 @@ class HeldCalls:
             number = (await self._run(held.key, "pass_by", number, number)).number
         raise HubSilentError
 
-    async def claim(self, request_id: str, actor: Actor, attempt: str) -> HeldCall:
+    async def claim(self, request_id: str, actor: Actor, attempt: str) -> ClaimedArguments:
         """Uses the approval up, for this attempt to make the call now. The same attempt may repeat it.
+
+        What may be made is the call as it was approved, with what approvers changed.
 
         Raises `UnknownRequestError`, `ForeignCallError` where somebody else asked, and `UnusableApprovalError` where
         it is not approved, too old, or used by another attempt.
@@ -120,14 +136,17 @@ class HeldCalls:
             raise UnusableApprovalError(
                 "The approval was used before, and each is for one call. Make the same call again to ask anew."
             )
-        return request.call
+        return ClaimedArguments(request.call, between(progress.edits))
 
     def _request(self, call: ToolCall, actor: Actor) -> ApprovalRequest:
         """What people are asked, with the key of the call and not yet a number. Raises `InvalidRequestError`."""
         args.canonical(call.arguments)
+        schema = dict(call.input_schema) if call.input_schema is not None else None
+        if schema is not None and (fault := argument_schema.schema_fault(schema)) is not None:
+            raise InvalidRequestError(f"input_schema: {fault}.", field="input_schema")
         shown, bound = args.masked(call.arguments, call.mask, self._keyed_hex)
         # From the canonical form, so that the same call reads the same however it was written.
-        shown = json.loads(args.canonical(shown))
+        shown, bound = (json.loads(args.canonical(one)) for one in (shown, bound))
         facts = CallFacts(
             agent=call.agent,
             server=call.server,
@@ -137,16 +156,26 @@ class HeldCalls:
         )
         draft = ApprovalRequest(
             policy=call.policy,
-            title=_title(call, shown),
+            title=args.title_of(call.agent, call.tool, shown),
             description=args.written_out(shown),
             requester=actor.id,
             asked_with=actor.token,
+            accepts_edits=call.accepts_edits,
         )
         about = {"request": draft.model_dump(mode="json"), "call": facts.model_dump(mode="json")}
+        if schema is not None:
+            about["schema"] = schema
         key = self._keyed_hex(to_json({**about, "window": call.window.total_seconds()}))
-        return draft.model_copy(
-            update={"call": HeldCall(**facts.model_dump(), key=key, number=0, window=call.window)}
+        held = HeldCall(
+            **facts.model_dump(),
+            key=key,
+            number=0,
+            window=call.window,
+            arguments=shown,
+            bound={} if bound == shown else bound,
+            input_schema=schema,
         )
+        return draft.model_copy(update={"call": held})
 
     def _keyed_hex(self, text: str) -> str:
         return self._keyed(text)[0].hex()
@@ -180,15 +209,6 @@ class HeldCalls:
             await asyncio.sleep(pause)
             pause = min(pause * 2, SLOWEST_LOOK)
         return state
-
-
-def _title(call: ToolCall, shown: Mapping[str, Any]) -> str:
-    # What a tool does stands at the end of its name: mcp__server__action.
-    agent = call.agent if len(call.agent) <= NAMED else f"{call.agent[: NAMED - 1]}…"
-    tool = call.tool if len(call.tool) <= NAMED else f"…{call.tool[1 - NAMED :]}"
-    who = f"{agent} calls {tool}"
-    about = args.gist(shown, TITLE - len(who) - 2)
-    return f"{who}: {about}" if about else who
 
 
 def _call_of(request: ApprovalRequest) -> HeldCall:

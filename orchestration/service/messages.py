@@ -96,6 +96,19 @@ SENTENCES = {
     Reason.SUPERSEDED: "You have changed your decision since then, so the older one changed nothing.",
     Reason.TOO_OFTEN: "You have changed your decision on this request too often; further changes are not accepted.",
     Reason.REASON_REQUIRED: "This policy asks for a reason when you reject. Please press Reject again and give one.",
+    Reason.RESTARTED: (
+        "Your change is recorded. All levels decide on what it says now, the first one first; you will be asked again."
+    ),
+    Reason.EDIT_NOT_ALLOWED: (
+        "This policy does not let that be changed so, so nothing changed. Open the form again from the card."
+    ),
+    Reason.EDITED_TOO_OFTEN: (
+        "This request was changed too often, or by too much, so nothing changed. Approve it as it is, or reject it."
+    ),
+    Reason.REJECTION_STANDS: (
+        "Somebody has rejected this as it is, and a change would undo that, so nothing changed. Please talk to them: "
+        "once they approve it, it can be changed."
+    ),
     Reason.ALREADY_ENDED: "This request has already ended, so nothing changed.",
     Reason.MALFORMED: "That could not be understood, so nothing changed. Please try again from the card.",
     Reason.DIRECTORY_UNAVAILABLE: (

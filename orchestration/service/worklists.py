@@ -177,13 +177,13 @@ def precheck(person: str, members: Members, item: RequestView) -> Reason:
         round=round_for(person, members, item),
         choice=Choice.APPROVE,
     )
-    voters = eligible_voters_of(item.progress, item.policy, item.request.amount)
+    voters = eligible_voters_of(item.progress, item.policy, item.asked.amount)
     return rules.may_decide(decision, policy=item.policy, voters=voters, members=members)
 
 
 def round_for(person: str, members: Members, item: RequestView) -> int:
     """The newest open round in which they have a seat; without one, the newest round."""
-    voters = eligible_voters_of(item.progress, item.policy, item.request.amount)
+    voters = eligible_voters_of(item.progress, item.policy, item.asked.amount)
     seated = [round_.number for round_ in voters.rounds if voters.seat(person, round_, members)]
     return max(seated, default=max(item.progress.round, 1))
 

@@ -29,7 +29,7 @@ ROUNDS = 20 if os.environ.get("COUNTERSIGN_PROOF") else 1
 PATIENCE_S = 60.0
 
 
-class KilledBot:
+class RestartedBot:
     """A bot as a process of its own, in front of the simulator. It is killed and started again on the same data."""
 
     def __init__(self, data: Path) -> None:
@@ -135,7 +135,7 @@ async def test_no_call_runs_without_an_approval_and_none_twice(tmp_path: Path) -
     chance = random.Random(SEED)
     gate = tmp_path / "gate.toml"
     gate.write_text(GATE)
-    async with KilledBot(tmp_path / "data") as bot:
+    async with RestartedBot(tmp_path / "data") as bot:
 
         async def hook(given: dict[str, Any], *more: str) -> Process:
             return await start_hook(bot.url, bot.agent, gate, given, *more)
@@ -166,7 +166,7 @@ async def test_no_call_runs_without_an_approval_and_none_twice(tmp_path: Path) -
                 assert "As said." in answers[0].reason
 
 
-async def _asking(hook: Any, bot: KilledBot, given: dict[str, Any], command: str) -> Process:
+async def _asking(hook: Any, bot: RestartedBot, given: dict[str, Any], command: str) -> Process:
     """A hook whose call is on a card. One that came before the bot was ready is started again."""
     async with asyncio.timeout(PATIENCE_S):
         while True:

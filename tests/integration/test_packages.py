@@ -30,22 +30,11 @@ def test_the_packages_have_what_runs_and_what_is_read_and_no_tests(tmp_path: Pat
         about = message_from_string(archive.read(metadata).decode())
     tops = {name.partition("/")[0] for name in source}
     assert tops == {
-        *(
-            "bot",
-            "countersign",
-            "orchestration",
-            "docs",
-            ".github",
-            "manifest.yml",
-            "README.md",
-            "CHANGELOG.md",
-            "LICENSE",
-        ),
+        *("bot", "orchestration", "docs", ".github", "manifest.yml", "README.md", "CHANGELOG.md", "LICENSE"),
         *(".gitignore", "pyproject.toml", "PKG-INFO"),
     }
     assert {name.partition("/")[0] for name in built} - {metadata.partition("/")[0]} == {
         "bot",
-        "countersign",
         "orchestration",
     }
     for files in (source, built):

@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.support import ROOT
 
-FOLDERS: Final = ("bot", "countersign", "orchestration", "tests")
+FOLDERS: Final = ("bot", "orchestration", "tests")
 
 
 def twice(root: Path, files: Iterable[Path]) -> list[str]:

@@ -94,6 +94,7 @@ class CoreWorld:
         round: int = 1,
         comment: str = "",
         *,
+        edits: dict[str, Any] | None = None,
         shown: Identity | None = None,
         command_id: str | None = None,
     ) -> Verdict:
@@ -105,6 +106,7 @@ class CoreWorld:
             shown=shown or await self.service.identity(request_id),
             round=round,
             comment=comment,
+            edits=edits,
             command_id=command_id,
         )
         return await self.service.verdict(ticket)

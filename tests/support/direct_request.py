@@ -19,7 +19,7 @@ _COUNT = itertools.count(1)
 
 
 class DirectRequest:
-    """One request, by Rita.
+    """One request, by Rita, who takes it as it is approved. `asked` says what else is asked.
 
     `groups` are as the directory has them, `entries` what people said of being away, `inactive` who has left. All of it
     is in `people`.
@@ -34,14 +34,17 @@ class DirectRequest:
         entries: dict[str, PersonEntry] | None = None,
         silent: bool = False,
         inactive: set[str] | None = None,
+        **asked: Any,
     ) -> None:
         self.people = Neighbours()
         self.people.groups.update(groups or {})
         self.people.entries.update(entries or {})
         self.people.failing = silent
         self.people.inactive |= inactive or set()
-        request = ApprovalRequest(policy=policy, title="Steel", requester="U0RITA")
-        self.run = DirectRun(taken(request, book, SlackIds()), self.people)
+        self.asked = ApprovalRequest(
+            **{"policy": policy, "title": "Steel", "requester": "U0RITA", "accepts_edits": True, **asked}
+        )
+        self.run = DirectRun(taken(self.asked, book, SlackIds()), self.people)
 
     def __enter__(self) -> Self:
         return self
@@ -54,9 +57,14 @@ class DirectRequest:
     # ---- commands ----------------------------------------------------------------------------------------
 
     def decision(
-        self, actor: str, choice: Choice = Choice.APPROVE, comment: str = "", round_: int = 1
+        self,
+        actor: str,
+        choice: Choice = Choice.APPROVE,
+        comment: str = "",
+        round_: int = 1,
+        edits: dict[str, Any] | None = None,
     ) -> Decision:
-        return Decision(**self._stamp(actor), round=round_, choice=choice, comment=comment)
+        return Decision(**self._stamp(actor), round=round_, choice=choice, comment=comment, edits=edits or {})
 
     def delegation(self, actor: str, to: str, round_: int = 1) -> Delegation:
         return Delegation(**self._stamp(actor), round=round_, to=to)

@@ -60,6 +60,8 @@ class HookAnswer:
         said = (json.loads(out) if out else {}).get("hookSpecificOutput", {})
         self.decision: str | None = said.get("permissionDecision")
         self.reason: str = said.get("permissionDecisionReason", "")
+        self.updated: dict[str, Any] | None = said.get("updatedInput")
+        self.told: str = said.get("additionalContext", "")
 
 
 async def start_hook(

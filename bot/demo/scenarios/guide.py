@@ -220,6 +220,7 @@ def scene(step: script.ScenarioStep, *, by_hand: bool) -> Json:
         "restart": "app",
         "ask": None,
         "report": None,
+        "call": None,
     }
     first = next((act for act in step.do if not (by_hand and isinstance(act, script.RestartBot))), None)
     spot, text = None, None

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PLACE: Final = Path(__file__).parent
 # In the order in which the page offers them.
-NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent", "order", "readiness")
+NAMES: Final = ("laptop", "deploy", "payment", "silence", "agent", "database", "order", "readiness")
 
 
 class Part(BaseModel):
@@ -87,8 +87,25 @@ class ReportEvent(Part):
     payload: dict[str, str] = {}
 
 
+class CallByApi(Part):
+    """The agent asks about a call of a tool, waits, and claims what was approved. It goes by what people change."""
+
+    act: Literal["call"]
+    policy: str
+    tool: str
+    arguments: dict[str, str]
+
+
 Action = Annotated[
-    SendCommand | PressButton | SubmitForm | ReplyBySms | SkipTime | RestartBot | AskByApi | ReportEvent,
+    SendCommand
+    | PressButton
+    | SubmitForm
+    | ReplyBySms
+    | SkipTime
+    | RestartBot
+    | AskByApi
+    | ReportEvent
+    | CallByApi,
     Field(discriminator="act"),
 ]
 
@@ -136,10 +153,11 @@ class ExpectSms(LookedFor):
 
 
 class ExpectAnswer(Part):
-    """The agent got its answer, with this status."""
+    """The agent got its answer, with this status, and all these words stand among its calls."""
 
     see: Literal["answer"]
     status: str
+    words: tuple[str, ...] = ()
 
 
 ExpectOnPage = ExpectCard | ExpectMessage | ExpectReply | ExpectSms

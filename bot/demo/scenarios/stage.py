@@ -96,8 +96,8 @@ class Stage:
             case script.RestartBot():
                 await person.kill_app()
                 await person.start_app()
-            case script.AskByApi():
-                await self.agent.ask(act)
+            case script.AskByApi() | script.CallByApi():
+                await self.agent.act(act)
             case script.ReportEvent():
                 if self.request is None:
                     raise CannotActError(f"nobody has asked for anything that {act.event} could be about.")
@@ -143,7 +143,7 @@ class Stage:
     async def seen(self, step: script.ScenarioStep, expected: script.Expectation) -> bool:
         """Whether the expectation is met now."""
         if isinstance(expected, script.ExpectAnswer):
-            return self.agent.answered == expected.status
+            return self.agent.answered == expected.status and self._said(expected)
         return await self._look(self.person(expected.who or step.who), step, expected)
 
     async def watch(
@@ -163,9 +163,13 @@ class Stage:
         if isinstance(expected, script.ExpectAnswer):
             async with asyncio.timeout(limit):
                 self._last = await self.agent.answer()
-            return self._last == expected.status
+            return self._last == expected.status and self._said(expected)
         person = self.person(expected.who or step.who)
         return bool(await person.wait_for(lambda person: self._look(person, step, expected), limit))
+
+    def _said(self, expected: script.ExpectAnswer) -> bool:
+        said = "\n".join(self.agent.said)
+        return all(word in said for word in expected.words)
 
     async def _look(self, person: Person, step: script.ScenarioStep, expected: script.ExpectOnPage) -> bool:
         found = await self._found(person, expected.at or step.at, expected)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from bot.http.api.fulfilment_models import FulfilmentView
 from orchestration.domain.commands import Progress
-from orchestration.domain.request import ActionState, LevelState, Outcome, Status
+from orchestration.domain.request import ActionState, LevelState, Outcome, RequestEdit, Status
 
 
 class Approval(BaseModel):
@@ -21,7 +21,12 @@ class Approval(BaseModel):
     requester: str
     asked_at: datetime
     nonce: str = Field(description="Which start of the request this is. A decision names it")
-    digest: str = Field(description="SHA-256 of what is asked. A decision names it")
+    digest: str = Field(description="SHA-256 of what is asked, with every edit. A decision names it")
+    asked_digest: str = Field(description="SHA-256 of what was asked first; another one where it was edited")
+    edits: list[RequestEdit] = Field(description="What approvers changed, oldest first")
+    editable: list[str] = Field(
+        description="What an approver may change now, as `edits` of a decision names it"
+    )
     round: int
     deadline: datetime | None
     levels: list[LevelState]
@@ -43,6 +48,9 @@ class Approval(BaseModel):
             asked_at=progress.asked_at,
             nonce=progress.nonce,
             digest=progress.digest,
+            asked_digest=progress.asked_digest,
+            edits=progress.edits,
+            editable=progress.editable,
             round=progress.round,
             deadline=progress.deadline,
             levels=progress.levels,

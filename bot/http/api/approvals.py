@@ -30,7 +30,7 @@ from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
 from orchestration.domain.commands import Progress, Reason
-from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
 from orchestration.domain.request import ApprovalRequest, Identity
 from orchestration.service.approvals import ApprovalService, Ticket
 from orchestration.service.fulfilments import FulfilmentService
@@ -212,16 +212,21 @@ class ApprovalRoutes:
         progress = await self._look(call.instance_id())
         if progress.policy not in call.token.policies:
             raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
-        ticket = await self._service.decide(
-            progress.request_id,
-            call.actor,
-            given.choice,
-            shown=Identity(nonce=given.nonce, digest=given.digest),
-            round=given.round or max(progress.round, 1),
-            round_named=given.round is not None,
-            comment=given.comment,
-            command_id=command_id_of(call),
-        )
+        try:
+            ticket = await self._service.decide(
+                progress.request_id,
+                call.actor,
+                given.choice,
+                shown=Identity(nonce=given.nonce, digest=given.digest),
+                round=given.round or max(progress.round, 1),
+                round_named=given.round is not None,
+                comment=given.comment,
+                edits=given.edits,
+                command_id=command_id_of(call),
+            )
+        except InvalidRequestError as error:
+            place = f"edits.{error.field}" if error.field in given.edits else error.field
+            raise Problem("invalid", errors=[(place or "body", str(error))]) from error
         return await self._answer(ticket)
 
     async def cancel(self, call: ApiCall) -> web.Response:

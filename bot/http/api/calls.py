@@ -14,6 +14,7 @@ from bot.http.api.problems import Problem
 from bot.http.api.urls import Urls
 from bot.security.tokens import REQUEST
 from orchestration.domain.arguments import path_fault
+from orchestration.domain.edits import ARGUMENTS
 from orchestration.domain.errors import ForeignCallError, UnusableApprovalError
 from orchestration.domain.held_call import LONGEST_WINDOW, AgentName, ServerName, ToolName
 from orchestration.domain.request import Model, Status
@@ -50,6 +51,18 @@ class NewCall(Model):
         default_factory=list,
         description="Paths of values that nobody is to see and nothing keeps, such as `env.API_KEY` or `headers.*`",
     )
+    accepts_edits: bool = Field(
+        default=False,
+        description="Whether the program makes the call with the arguments that the claim is answered with. Else "
+        "approvers can change nothing, whatever the policy allows",
+    )
+    input_schema: (
+        Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None
+    ) = Field(
+        default=None,
+        description="The JSON Schema of the tool's arguments, as a server of the Model Context Protocol lists it. What "
+        "approvers change has to fit it. 32 KB at most; it refers to nothing outside of it, and not to itself",
+    )
     window: Annotated[Span, Field(le=LONGEST_WINDOW)] | None = Field(
         default=None,
         description="How long an answer counts: an approval that was not used, and a rejection. A day at most; "
@@ -62,7 +75,9 @@ class WaitingCall(BaseModel):
 
     id: str
     status: Status
-    arguments_digest: str = Field(description="As the card and the receipt have it")
+    arguments_digest: str = Field(
+        description="Of the arguments as asked, as the card and the receipt have it"
+    )
 
 
 class NewClaim(Model):
@@ -71,12 +86,25 @@ class NewClaim(Model):
     attempt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
 
+class ChangedArgument(BaseModel):
+    """A value that approvers changed. `path` leads from the arguments to it."""
+
+    path: list[str]
+    before: str | bool | int | float
+    after: str | bool | int | float
+
+
 class ClaimedCall(BaseModel):
-    """The call may be made now, once, by this attempt."""
+    """The call may be made now, once, by this attempt, with these arguments and no others."""
 
     id: str
     attempt: str
-    arguments_digest: str
+    arguments_digest: str = Field(description="Of these arguments, as the receipt has it")
+    arguments: Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] = (
+        Field(description="As they were approved. In the place of what is masked stands `[masked]`")
+    )
+    edited: bool = Field(description="Whether they are other than they were asked")
+    changes: list[ChangedArgument] = Field(description="What is other than it was asked")
 
 
 class CallRoutes:
@@ -128,6 +156,8 @@ class CallRoutes:
             directory=given.directory,
             mask=given.mask,
             window=given.window or DEFAULT_WINDOW,
+            accepts_edits=given.accepts_edits,
+            input_schema=given.input_schema,
         )
         progress, digest = await self._calls.ask(asked, call.actor)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
@@ -146,6 +176,19 @@ class CallRoutes:
             raise Problem("forbidden", str(error)) from error
         except UnusableApprovalError as error:
             raise Problem("conflict", str(error)) from error
-        return json_response(
-            ClaimedCall(id=request_id, attempt=given.attempt, arguments_digest=made.arguments_digest)
+        claimed = ClaimedCall(
+            id=request_id,
+            attempt=given.attempt,
+            arguments_digest=made.call.arguments_digest,
+            arguments=made.call.arguments,
+            edited=bool(made.changes),
+            changes=[
+                ChangedArgument(
+                    path=change.path.removeprefix(ARGUMENTS).split("."),
+                    before=change.before,
+                    after=change.after,
+                )
+                for change in made.changes
+            ],
         )
+        return json_response(claimed)

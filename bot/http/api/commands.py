@@ -25,6 +25,7 @@ _REFUSED: Final = {
     Reason.NOT_ASKED: "forbidden",
     Reason.NOT_THE_OWNER: "forbidden",
     Reason.REASON_REQUIRED: "invalid",
+    Reason.EDIT_NOT_ALLOWED: "invalid",
     Reason.MALFORMED: "invalid",
     Reason.DIRECTORY_UNAVAILABLE: "unavailable",
     Reason.UNKNOWN_REQUEST: "not-found",

@@ -18,7 +18,7 @@ from pydantic import (
 
 from bot.slack.ids import PERSON
 from orchestration.domain.amounts import Number, currency_apart
-from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.commands import EDITED_AT_ONCE, EditPath, EditValue, Reason, Verdict
 from orchestration.domain.request import (
     CallbackUrl,
     Choice,
@@ -121,6 +121,11 @@ class NewApproval(Model):
     notify_instance: Notified | None = Field(
         default=None, description="An orchestration that gets the outcome as an event; needs the scope admin"
     )
+    accepts_edits: bool = Field(
+        default=False,
+        description="Whether the program goes by the request in the outcome, which approvers may have changed where "
+        "the policy allows it. Else they can change nothing",
+    )
     respond: ResponseTarget | None = Field(
         default=None,
         description="Somebody else's waiting orchestration, which gets the outcome in a form of its own; needs the "
@@ -190,6 +195,12 @@ class NewDecision(Model):
     nonce: Nonce
     digest: Digest
     comment: Annotated[Text, Field(max_length=2000)] = ""
+    edits: dict[EditPath, EditValue] = Field(
+        default_factory=dict,
+        max_length=EDITED_AT_ONCE,
+        description="With `approve`: new values by path, such as `arguments.command`, `amount` or `fields.NAME`. What "
+        "is approved is what was shown with these in it; every approval given before is void",
+    )
     round: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
         default=None, description="The round it is meant for; without it, the one that is open"
     )

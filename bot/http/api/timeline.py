@@ -203,6 +203,8 @@ def _what_step(step: object) -> str:
     why = ""
     if kind == StepKind.ESCALATED:
         why = f". {step.get('text') or 'Nobody decided in time.'}"
+    if kind == StepKind.EDITED and isinstance(edit := step.get("edit"), dict):
+        why = f", from digest {edit.get('digest_before')} to {edit.get('digest')}"
     return f"{kind.replace('_', ' ')}{why}"
 
 
@@ -242,6 +244,8 @@ def _event(
     words = payload.get("text") or payload.get("reason")
     what = payload.get("choice") or (in_quotes(words) if isinstance(words, str) else payload.get("to")) or ""
     text = f"{event.name}: {what}" if isinstance(what, str) and what else event.name
+    if isinstance(edits := payload.get("edits"), dict) and edits:
+        text += f", with a change of {in_quotes(', '.join(edits))}"
     return TimelineEntry(
         at=at,
         kind="event",

@@ -16,6 +16,7 @@ from bot.slack.ids import is_channel, is_person
 from bot.slack.messages.status_labels import CALLED, DOT, MARKS, VOTE_MARKS
 from bot.slack.text import system, unescape
 from orchestration.approval.projection import call_fields
+from orchestration.domain.edits import as_diff
 from orchestration.domain.inert import in_quotes, inert
 from orchestration.domain.money import format_amount
 from orchestration.domain.request import Choice, RemarkKind, Status, Via
@@ -71,6 +72,8 @@ def record_page(record: RequestRecord, names: Mapping[str, str], viewer: Viewer)
             *((field.label, field.value) for field in call_fields(request)),
             *((labels.get(name, name), value) for name, value in request.fields.items() if value),
         ],
+        edits=progress.edits,
+        as_diff=as_diff,
         later_levels=[] if progress.status.ended else policy.levels[len(progress.levels) :],
         remarks=record.remarks,
         timeline=record.timeline,

@@ -45,6 +45,8 @@ class RequestRecord:
             found.update(level.approvers, level.waiting_for, level.delegates, level.delegates.values())
             found.update(vote.actor for vote in level.decisions)
         found.update(remark.actor for remark in self.remarks)
+        found.update(edit.actor for edit in self.progress.edits)
+        found.update(person for edit in self.progress.edits for person in edit.voided)
         found.update(action.label for action in self.progress.actions)
         found.update(entry.actor for entry in self.timeline if entry.actor)
         if self.progress.outcome and self.progress.outcome.processed_by:

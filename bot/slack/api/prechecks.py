@@ -28,7 +28,7 @@ class Prechecks:
 
     async def seat(self, person: str, item: RequestView) -> tuple[int, Reason | None]:
         """The open round in which they may decide, and why a decision of theirs would not count there."""
-        rounds = eligible_voters_of(item.progress, item.policy, item.request.amount).rounds
+        rounds = eligible_voters_of(item.progress, item.policy, item.asked.amount).rounds
         named = {one for round_ in rounds for one in round_.named}
         groups = await self._groups_of(person, named, item.policy)
         if groups is None:

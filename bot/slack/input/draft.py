@@ -109,6 +109,7 @@ def to_request(draft: Draft, policies: Policies, *, requester: str, idempotency_
         "fields": {name: value for name, value in draft.fields.items() if not is_blank(value)},
         "requester": requester,
         "idempotency_key": idempotency_key,
+        "accepts_edits": True,  # a person reads what became of it
     }
     try:
         return ApprovalRequest.model_validate(given)

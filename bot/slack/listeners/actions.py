@@ -16,7 +16,16 @@ from bot.slack.input.draft import askable
 from bot.slack.input.target import UnreadableCardError
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
-from bot.slack.listeners.open import FORMS, answer_form, open_form, redraw, reject_form, say, show_details
+from bot.slack.listeners.open import (
+    FORMS,
+    answer_form,
+    edit_and_approve_form,
+    open_form,
+    redraw,
+    reject_form,
+    say,
+    show_details,
+)
 from bot.slack.listeners.verdicts import answer_press, answer_words
 from bot.slack.messages import cards, digests, notices
 from bot.slack.views import details
@@ -69,6 +78,11 @@ def _card(app: AsyncApp, service: ApprovalService, prechecks: Prechecks) -> None
     @answered
     async def reject(interaction: Interaction) -> None:
         await open_form(interaction, service, prechecks, reject_form)
+
+    @app.action({"block_id": cards.ACTIONS, "action_id": cards.EDIT})
+    @answered
+    async def edit(interaction: Interaction) -> None:
+        await open_form(interaction, service, prechecks, edit_and_approve_form)
 
     @app.action({"block_id": cards.ACTIONS, "action_id": cards.MORE})
     @answered

@@ -18,6 +18,7 @@ from bot.slack.messages import cards
 from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
+from bot.slack.views.edit_form import edit_form
 from bot.slack.views.gathering_forms import gathering_view
 from bot.slack.views.request_form import Origin
 from orchestration.approval.status import RequestView
@@ -173,6 +174,13 @@ async def answer_form(_: Interaction, view: RequestView, origin: CardOrigin) -> 
     return decision_forms.text_form(decision_forms.ANSWERING, view.progress, origin)
 
 
+async def edit_and_approve_form(_: Interaction, view: RequestView, origin: CardOrigin) -> Json | Reason:
+    """What may be changed, with what is there now."""
+    if not view.progress.editable:
+        return Reason.EDIT_NOT_ALLOWED
+    return edit_form(view, origin)
+
+
 FORMS: Final[dict[str, Draw]] = {
     cards.COMMENTED: _approve_form,
     cards.TALK: _talk_form,
@@ -182,7 +190,7 @@ FORMS: Final[dict[str, Draw]] = {
 
 
 # Only who may decide has a use for these.
-_OF_DECIDERS: Final = frozenset({reject_form, _approve_form, _delegate_form})
+_OF_DECIDERS: Final = frozenset({reject_form, edit_and_approve_form, _approve_form, _delegate_form})
 
 
 def _too_late(progress: Progress, round_: int | None) -> Verdict | None:

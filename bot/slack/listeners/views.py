@@ -8,11 +8,14 @@ from bot.slack.listeners.asking import AskStarter
 from bot.slack.listeners.failures import answered
 from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
-from bot.slack.views import decision_forms
+from bot.slack.views import decision_forms, edit_form
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
+from orchestration.domain.commands import Reason, Verdict
+from orchestration.domain.edits import NOTHING_CHANGED
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Choice, RemarkKind
 from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.messages import sentence
 
 
 def register(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
@@ -46,6 +49,11 @@ def _deciding(app: AsyncApp, service: ApprovalService) -> None:
     async def approve(interaction: Interaction) -> None:
         ticket = await _decide(interaction, service, Choice.APPROVE, decision_forms.APPROVING)
         await answer_submission(interaction, service, ticket, decision_forms.APPROVING.field)
+
+    @app.view(edit_form.EDIT_FORM)
+    @answered
+    async def edit_and_approve(interaction: Interaction) -> None:
+        await _edit_and_approve(interaction, service)
 
     @app.view(decision_forms.DELEGATING.id)
     @answered
@@ -102,6 +110,37 @@ async def _decide(
         comment=decision_forms.text_of(form, interaction.view),
         command_id=interaction.id,
     )
+
+
+async def _edit_and_approve(interaction: Interaction, service: ApprovalService) -> None:
+    """What the form changes is told apart by what the request says now, which has to be what the form showed."""
+    card = decision_forms.origin_of(interaction.view).target
+    view = await service.view(card.instance_id)
+    if view.identity != card.identity or view.progress.status.ended:
+        ended = view.progress.status if view.progress.status.ended else None
+        reason = Reason.OUTDATED if ended is None else Reason.ALREADY_ENDED
+        words = sentence(Verdict(command_id="-", reason=reason, ended_as=ended))
+        await correct(interaction, edit_form.COMMENT, words)
+        return
+    try:
+        edits = edit_form.changes_in(interaction.view, view)
+        if not edits:
+            await correct(interaction, edit_form.COMMENT, NOTHING_CHANGED)
+            return
+        ticket = await service.decide(
+            card.instance_id,
+            interaction.actor,
+            Choice.APPROVE,
+            shown=card.identity,
+            round=card.round,
+            comment=edit_form.comment_in(interaction.view),
+            edits=edits,
+            command_id=interaction.id,
+        )
+    except InvalidRequestError as error:
+        await correct(interaction, edit_form.block_of_path(error.field, view), str(error))
+        return
+    await answer_submission(interaction, service, ticket, edit_form.COMMENT)
 
 
 async def _say(

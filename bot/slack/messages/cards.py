@@ -15,6 +15,7 @@ from typing import Final
 from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import Target, option
+from bot.slack.messages.edits import edit_blocks
 from bot.slack.messages.fulfilment import progress_line
 from bot.slack.messages.levels import DECIDED, level_lines
 from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, NO, OPEN, UNCHECKED, YES
@@ -27,6 +28,7 @@ from orchestration.domain.request import ActionState, Factor, RemarkKind
 APPROVE: Final = "approve"
 READ: Final = "read_and_approve"
 REJECT: Final = "reject"
+EDIT: Final = "edit_and_approve"
 MORE: Final = "more"
 ENTER_CODE: Final = "enter_code"
 ACTIONS: Final = "decision"
@@ -102,12 +104,18 @@ def _shows_description(card: Card) -> bool:
     return quoted(card.description, DESCRIPTION) == words
 
 
-def buttons(title: str, target: Target, *, code: bool, whole: bool = True) -> list[Json]:
-    """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown."""
+def buttons(
+    title: str, target: Target, *, code: bool, whole: bool = True, editable: bool = False
+) -> list[Json]:
+    """What decides, on a card and in Details alike; `code` where one is awaited, `whole` where all of it was shown.
+
+    `editable` where anything may be changed. Nobody is to change what they were not shown whole.
+    """
     found = [
         _button(APPROVE, "Approve", "primary", title, target)
         if whole
         else _button(READ, "Read and approve…", "primary", title, target),
+        *([_button(EDIT, "Change and approve…", None, title, target)] if whole and editable else []),
         _button(REJECT, "Reject…", "danger", title, target),
     ]
     return [*found, _button(ENTER_CODE, "Enter code…", None, title, target)] if code else found
@@ -124,6 +132,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
         blocks.header(title),
         blocks.section(_asked(card)),
         *_description(card, whole=whole),
+        *edit_blocks(card),
         *map(blocks.section, filter(None, lines)),
     ]
     if pings := within([mention(who) for who in notify or ()], " ", 600):
@@ -131,7 +140,7 @@ def _open(card: Card, target: Target, notify: Sequence[str] | None) -> list[Json
     parts.append(
         blocks.actions(
             ACTIONS,
-            *buttons(title, target, code=bool(card.confirming), whole=whole),
+            *buttons(title, target, code=bool(card.confirming), whole=whole, editable=card.editable),
             blocks.overflow(
                 MORE, {option(key): label for key, label in MENU.items() if whole or key != COMMENTED}
             ),
@@ -163,7 +172,7 @@ def _ended(card: Card) -> list[Json]:
     asked = f"Asked by {_requester(card)}, {when(card.asked_at)}"
     small = [history, DOT.join([asked, _small_print(card)])]
     parts = [blocks.section(text) for text in ("\n".join(lines), done) if text]
-    return [*parts, *map(blocks.context, filter(None, small))]
+    return [*parts, *edit_blocks(card), *map(blocks.context, filter(None, small))]
 
 
 def _factor(card: Card) -> Factor | None:

@@ -14,6 +14,7 @@ from bot.slack.input.target import Target
 from bot.slack.messages.fulfilment import step_notice
 from bot.slack.text import bold, linked, mention, plain, quoted, safe, said, system, when, within
 from orchestration.domain.cards import Card, Notice, StepKind
+from orchestration.domain.edits import as_diff
 from orchestration.domain.effects import DelegateChange, SendMessageInput
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
@@ -244,6 +245,23 @@ def _vote_withdrawn(tell: SendMessageInput, what: str, links: Mapping[str, str])
     )
 
 
+def _edited(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    return NoticeMessage(
+        _lines(f"{_by(tell)} changed what you asked for: {what}. {_link(tell, links)}", _changes(tell))
+    )
+
+
+def _vote_voided(tell: SendMessageInput, what: str, links: Mapping[str, str]) -> NoticeMessage:
+    if tell.card.status.ended:
+        return NoticeMessage(_how_it_stands(tell.card, what, _link(tell, links)))
+    again = "Your decision on it does not count any more, so please look at it again."
+    return NoticeMessage(_lines(f"{_by(tell)} changed {what}. {again} {_where(tell, links)}", _changes(tell)))
+
+
+def _changes(tell: SendMessageInput) -> str:
+    return quoted(as_diff(tell.step.edit.changes), SAID) if tell.step and tell.step.edit else ""
+
+
 def _sentence(card: Card, status: Status, what: str) -> str:
     escalated = next((level for level in reversed(card.levels) if level.escalated_to), None)
     gone_to = escalated.escalated_to if escalated else None
@@ -349,5 +367,7 @@ _NOTICES: Final[Mapping[Notice, Callable[[SendMessageInput, str, Mapping[str, st
     Notice.CODE_FAILED: _code_failed,
     Notice.CODE_UNDELIVERED: _code_undelivered,
     Notice.VOTE_WITHDRAWN: _vote_withdrawn,
+    Notice.EDITED: _edited,
+    Notice.VOTE_VOIDED: _vote_voided,
     Notice.REFUSED: _refused,
 }

@@ -20,6 +20,7 @@ from bot.slack.messages.status_labels import (
 )
 from bot.slack.text import bold, mention, quoted, safe, said, system, within
 from orchestration.domain.cards import Step, StepKind
+from orchestration.domain.edits import as_diff
 from orchestration.domain.request import Choice
 from orchestration.service.messages import why_not
 
@@ -92,6 +93,16 @@ def _where(step: Step) -> str:
     return system(step.to or "")
 
 
+def _edited(step: Step) -> str:
+    """What was changed, and both digests. Its text is the level, where all of them decide anew."""
+    if step.edit is None:
+        return f"{ONWARD} {_who(step)} changed what is asked"
+    anew = f" at {bold(safe(step.text, 40))}, so all levels decide it anew" if step.text else ""
+    lead = f"{ONWARD} {_who(step)} changed what is asked{anew}{FACTORS[step.factor]}"
+    after = f"SHA-256 before `{step.edit.digest_before}`{DOT}after `{step.edit.digest}`"
+    return f"{_with(lead, as_diff(step.edit.changes))}\n{after}"
+
+
 def _with(lead: str, text: str) -> str:
     """What somebody wrote is set off below, so that it cannot pass for ours."""
     words = quoted(text, SAID)
@@ -125,6 +136,7 @@ def _gathered(step: Step) -> str:
 
 _LINES: Final[Mapping[StepKind, Callable[[Step], str]]] = {
     StepKind.VOTED: _voted,
+    StepKind.EDITED: _edited,
     StepKind.DELEGATED: lambda step: (
         f"{ONWARD} {_who(step)} handed their vote to {_whom(step)}{FACTORS[step.factor]}"
     ),

@@ -12,14 +12,15 @@ from bot.slack.blocks import Json
 from bot.slack.input.target import Target
 from bot.slack.messages import cards
 from bot.slack.messages.levels import delegates, vote_words
-from bot.slack.messages.status_labels import CALLED, DOT, MARKS, ONWARD
+from bot.slack.messages.status_labels import CALLED, DOT, FACTORS, MARKS, ONWARD
 from bot.slack.text import bold, code_pieces, mention, plain, quoted_whole, safe, said, system, when, within
 from bot.slack.views.request_form import Origin, modal
 from orchestration.approval.projection import call_fields, policy_fields
 from orchestration.domain.commands import Progress
+from orchestration.domain.edits import as_diff
 from orchestration.domain.money import format_amount
 from orchestration.domain.policy import Policy
-from orchestration.domain.request import ApprovalRequest, LevelState
+from orchestration.domain.request import ApprovalRequest, LevelState, RequestEdit
 from orchestration.service.messages import why_escalated
 
 ID: Final = "details"
@@ -82,7 +83,10 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
     if offers.decide is not None:
         title = plain(request.title, blocks.HEADER)
         target = Target.of(progress.request_id, offers.decide, progress.identity)
-        yield blocks.actions(cards.ACTIONS, *cards.buttons(title, target, code=offers.code))
+        can_edit = bool(progress.editable)
+        yield blocks.actions(
+            cards.ACTIONS, *cards.buttons(title, target, code=offers.code, editable=can_edit)
+        )
     if links := list(_links(offers)):
         yield blocks.actions(LINKS, *links)
     for field in [*call_fields(request), *policy_fields(request, policy)]:
@@ -91,11 +95,15 @@ def _parts(request: ApprovalRequest, policy: Policy, progress: Progress, offers:
         yield from map(blocks.code, code_pieces(request.description, PARAGRAPH))
     else:
         yield from map(blocks.section, quoted_whole(request.description, PARAGRAPH))
+    for edit in progress.edits:
+        yield from _edit(edit)
     for level in progress.levels:
         yield from map(blocks.section, _level(level))
     for action in progress.actions:
         answer = said(action.answer, 300)
         yield blocks.section(DOT.join(filter(None, [system(action.label), action.status, answer])))
+    if progress.edits:
+        yield blocks.section(f"What was asked, as SHA-256: `{progress.asked_digest}`")
     yield blocks.section(f"What is approved, as SHA-256: `{request.digest()}`")
 
 
@@ -133,6 +141,14 @@ def _level(level: LevelState) -> Iterator[str]:
         yield f"{ONWARD} {why_escalated(level)}: escalated{where}, {when(level.escalated_at)}"
     for vote in level.decisions:
         yield vote_words(vote, marked=True, limit=1200)
+
+
+def _edit(edit: RequestEdit) -> Iterator[Json]:
+    """Who changed what, and from which digest to which."""
+    at = f"{mention(edit.actor)} changed it at the level {bold(safe(edit.level, 40))}, {when(edit.at)}"
+    yield blocks.section(f"{at}{FACTORS[edit.factor]}:")
+    yield from map(blocks.code, code_pieces(as_diff(edit.changes), PARAGRAPH))
+    yield blocks.context(f"SHA-256 before `{edit.digest_before}`{DOT}after `{edit.digest}`")
 
 
 def _field(label: str, value: str) -> Iterator[Json]:

@@ -26,6 +26,7 @@ SHOWN = {
     "silence": "Rejected by @Dirk Hahn",
     "order": "Created → Paid → Shipped → Completed",
     "readiness": "2 of 3 answered",
+    "database": "Changed by @Ada Okafor",
 }
 
 
@@ -90,6 +91,8 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
         if name == "payment" and number == 1:
             await expect(page.get_by_text("Countersign: reply").last).to_be_visible()
             await picture(page, "workspace")
+        if name == "database" and number == 2:
+            await picture(page, "changed")
         if name == "silence" and number == 2:
             await expect(page.get_by_test_id("story")).to_contain_text("Timer fired")
             await picture(page, "silence", "dark")

@@ -46,12 +46,11 @@ class FulfilledOrder:
         self.answers += await self._sent("Shipped", "PaymentReceived", "PaymentReceived", "Shipped")
 
     async def finish(self) -> None:
-        self._last = asyncio.gather(self._sent("Delivered", "Delivered"))
+        self._last = asyncio.ensure_future(self._sent("Delivered", "Delivered"))
 
     async def last_answers(self) -> list[ApiAnswer]:
         assert self._last is not None
-        [answers] = await self._last
-        return list(answers)
+        return await self._last
 
     async def found(self) -> dict[str, Any]:
         """What follows the approval, as the API says it."""

@@ -138,6 +138,36 @@ async def test_the_same_call_by_another_client_is_another_call(api: ApiWorld, ga
         assert "“Not on a Friday.”" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("command", "decision", "says"),
+    [
+        ("make release DRY=1", "allow", "approved by U0ADA"),
+        ("git status", "allow", "approved by U0ADA"),
+        ("rm -r /srv", "deny", "the gate file denies that: Nothing is removed here. The call was not made."),
+        ("sudo make", "deny", "the gate file has that asked under release. The call was not made."),
+    ],
+)
+async def test_a_call_that_people_changed_is_made_as_the_gate_file_leaves_it_to_them(
+    api: ApiWorld, gate: Path, command: str, decision: str, says: str
+) -> None:
+    stricter = '[[rules]]\ntool = "Bash"\nwhen = \'arguments.command.startsWith("sudo ")\'\naction = "ask"\n'
+    gate.write_text(GATE.replace('"deploy"', '"agents"') + stricter + 'policy = "release"\n')
+    agent, given = api.token("agent", "U0RITA", "request"), a_command()
+    given["tool_input"] |= {"env": {"KEY": "hunter2"}, "timeout": 5.0}
+    hook = await start_hook(api.url, agent, gate, given)
+    [request_id] = await on_card(api, given)
+    ada = api.token("ada", "U0ADA", "decide:agents")
+    masked = await api.decide(ada, request_id, edits={"arguments.env.KEY": "mine"})
+    assert (masked.status, masked.fields) == (422, {"edits.arguments.env.KEY"})
+    assert (await api.decide(ada, request_id, edits={"arguments.command": command})).status == 200
+    answer = await hook_answer(hook)
+    assert (answer.status, answer.decision) == (0, decision)
+    assert says in answer.reason
+    changed = given["tool_input"] | {"command": command}
+    assert answer.updated == (changed if decision == "allow" else None)
+    assert (f'{{"command": "{command}"}}' in answer.told) is (decision == "allow")
+
+
 async def test_a_hook_that_gave_up_or_was_killed_is_joined_by_the_same_call(
     api: ApiWorld, gate: Path
 ) -> None:

@@ -79,6 +79,18 @@ async def cancelled(world: CoreWorld) -> str:
     return request_id
 
 
+async def edited(world: CoreWorld) -> str:
+    request_id = await world.ask("changed", amount=Decimal(4200), accepts_edits=True)
+    await world.decide(request_id, "U0ADA")
+    await world.until(request_id, lambda progress: len(progress.cards) == 2)
+    await world.decide(request_id, "U0FIN", round=2, edits={"amount": "3000"})
+    await world.until(request_id, lambda progress: len(progress.cards) == 3)
+    await world.decide(request_id, "U0ADA", round=3)
+    await world.until(request_id, lambda progress: len(progress.cards) == 4)
+    await world.decide(request_id, "U0FIN", round=4)
+    return request_id
+
+
 async def auto_approved(world: CoreWorld) -> str:
     return await world.ask("budget", amount=Decimal(5))
 
@@ -103,6 +115,7 @@ PATHS: list[tuple[Path_, Status]] = [
     (escalated, Status.APPROVED),
     (timed_out, Status.TIMED_OUT),
     (cancelled, Status.CANCELLED),
+    (edited, Status.APPROVED),
     (auto_approved, Status.AUTO_APPROVED),
     (continued_as_new, Status.APPROVED),
 ]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,9 @@ from bot.slack.messages.thread import line
 from bot.slack.views import decision_forms
 from bot.slack.views.decision_forms import CardOrigin
 from bot.slack.views.details import Offers, details_view
+from bot.slack.views.edit_form import edit_form
 from bot.slack.views.request_form import Origin, ask_form
+from orchestration.approval.status import RequestView
 from orchestration.domain.cards import Card, Notice, Shown, Step, StepKind, Waiting
 from orchestration.domain.commands import Progress
 from orchestration.domain.effects import SendMessageInput
@@ -29,9 +32,11 @@ from orchestration.domain.request import (
     ActionState,
     ApprovalRequest,
     Choice,
+    EditedValue,
     LevelState,
     Remark,
     RemarkKind,
+    RequestEdit,
     Status,
     Via,
     Vote,
@@ -120,8 +125,28 @@ actions = st.builds(
 fields = st.lists(st.builds(Shown, label=texts(48, 1), value=texts(500, 1)), max_size=2) | st.builds(
     Shown, label=texts(48, 1), value=texts(500, 1)
 ).map(lambda one: [one] * 10)
+edits = st.builds(
+    RequestEdit,
+    number=st.just(1),
+    actor=people,
+    at=moments,
+    level=texts(40, 1),
+    round=st.just(1),
+    via=st.sampled_from(Via),
+    changes=st.lists(
+        st.builds(EditedValue, path=texts(200, 1), before=texts(10_000) | st.booleans(), after=texts(10_000)),
+        min_size=1,
+        max_size=2,
+    ),
+    digest_before=st.just(SHOWN.digest),
+    digest=st.just(SHOWN.digest),
+    voided=st.just(["U" + "X" * 30] * 50),
+)
 cards = st.builds(
     Card,
+    asked_digest=st.just(SHOWN.digest),
+    edits=st.just([]) | edits.map(lambda edit: [edit] * 10),
+    editable=st.booleans(),
     request_id=st.sampled_from(["p-k7m2x9qd", "p" * 40 + "-k7m2x9qd"]),
     nonce=st.just(SHOWN.nonce),
     digest=st.just(SHOWN.digest),
@@ -171,6 +196,7 @@ steps = st.builds(
     choice=st.none() | st.sampled_from(Choice),
     status=st.none() | st.sampled_from(Status),
     text=texts(2000),
+    edit=st.none() | edits,
 )
 
 
@@ -283,6 +309,33 @@ def test_any_form_of_a_card_is_within_the_limits(title: str, requester: str, ask
 
 
 @settings(max_examples=40)
+@given(name=texts(100, 1), value=texts(9000) | st.booleans() | st.integers(), title=texts(150, 1))
+def test_any_form_that_changes_a_call_is_within_the_limits(name: str, value: Any, title: str) -> None:
+    level = Level(name="x", approvers=["U0ADA"], timeout=timedelta(days=1))
+    policy = Policy(key="p", title="P", channel="C0X", levels=[level], edit=["arguments.*", "arguments.*.*"])
+    arguments = {f"{name}{n}": value for n in range(30)} | {"list": [value] * 30}
+    request = ApprovalRequest(
+        policy="p",
+        title=title if not is_blank(title) else "x",
+        requester="U0RITA",
+        call=CALL.model_copy(update={"arguments": arguments}),
+        accepts_edits=True,
+    )
+    progress = Progress(
+        request_id="p-1",
+        status=Status.PENDING,
+        policy="p",
+        title=title,
+        requester="U0RITA",
+        asked_at=datetime(2026, 12, 1, tzinfo=UTC),
+        round=1,
+    )
+    view = RequestView(progress, request, policy, request)
+    origin = CardOrigin(channel="C0X", target=Target.of("p" * 40 + "-k7m2x9qd", 1000, SHOWN))
+    checked_view(json.loads(json.dumps(edit_form(view, origin))), "modal")
+
+
+@settings(max_examples=40)
 @given(
     card=cards,
     description=texts(10_000),
@@ -314,6 +367,8 @@ def test_any_details_are_within_the_limits(
         round=1,
         levels=card.levels,
         actions=card.actions,
+        edits=card.edits,
+        editable=["amount"] if card.editable else [],
     )
     link = "https://approvals.example/" + "x" * 2900 if offered else None
     offers = Offers(card=link, record=link, thread=offered, decide=1 if offered else None, code=offered)

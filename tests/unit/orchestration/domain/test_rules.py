@@ -298,7 +298,7 @@ def test_an_escalation_has_a_quorum_of_its_own() -> None:
 )
 def test_an_unknown_amount_needs_the_code(amount: str | None, factor: Factor | None, settled: bool) -> None:
     record = record_of("wire")
-    record.voting.request = REQUEST.model_copy(update={"amount": Decimal(amount) if amount else None})
+    record.voting.asked = REQUEST.model_copy(update={"amount": Decimal(amount) if amount else None})
     record.voting.vote(decision("U0ADA", round_=1), "U0ADA", NOW, factor)
     assert (record.voting.deciding_vote(1, Choice.APPROVE) is not None) is settled
     assert record.voting.needs_code(1) is (amount != "10000")

@@ -15,7 +15,7 @@ from orchestration.domain.errors import UnusableApprovalError
 from orchestration.domain.request import HELD_CALL, Status, Via
 from orchestration.held_calls.claims import Claim
 from orchestration.service.approvals import Actor
-from orchestration.service.held_calls import HeldCalls
+from orchestration.service.held_calls import ClaimedArguments, HeldCalls
 from tests.support.api_world import ApiAnswer, ApiWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -93,11 +93,45 @@ async def test_of_claims_at_once_by_two_replicas_one_wins(api: ApiWorld) -> None
     results = await asyncio.gather(*claims, return_exceptions=True)
     for client in clients:
         await client.close()
-    assert sum(result == request.call for result in results) == 1
+    assert [one.call for one in results if isinstance(one, ClaimedArguments)] == [request.call]
     assert sum(isinstance(result, UnusableApprovalError) for result in results) == 9
     ahead = HeldCalls(api.client, api.service, no_key, lambda: api.now() - timedelta(minutes=2))
     with pytest.raises(UnusableApprovalError, match="lies ahead of this server's clock"):
         await ahead.claim(request_id, actor, attempt())
+
+
+async def test_a_program_that_goes_by_what_it_asked_has_nothing_changed(api: ApiWorld) -> None:
+    agent, ada = api.token("agent", "U0RITA", "request"), api.token("ada", "U0ADA", "decide:agents")
+    request_id = await asked(api, agent, a_call(policy="agents"))
+    shown = (await api.call("GET", f"/api/approvals/{request_id}", agent)).body
+    assert (shown["editable"], shown["edits"]) == ([], [])
+    refused = await api.decide(ada, request_id, edits={"arguments.command": "ls"})
+    assert (refused.status, refused.fields) == (422, {"edits.arguments.command"})
+    assert (await api.decide(ada, request_id)).status == 200
+    made = (await claimed(api, agent, request_id, attempt())).body
+    assert (made["edited"], made["changes"], list(made["arguments"])) == (False, [], ["command"])
+
+
+async def test_a_change_is_bounded_by_the_schema_and_by_what_was_shown(api: ApiWorld) -> None:
+    agent, ada = api.token("agent", "U0RITA", "request"), api.token("ada", "U0ADA", "decide:agents")
+    call = a_call(policy="agents", accepts_edits=True)
+    remote = await api.call("POST", "/api/calls", agent, json=call | {"input_schema": {"$ref": "http://x/y"}})
+    assert (remote.status, remote.fields) == (422, {"input_schema"})
+    schema = {"properties": {"command": {"pattern": "^(psql|make) "}}}
+    request_id = await asked(api, agent, call | {"input_schema": schema})
+    wrong = await api.decide(ada, request_id, edits={"arguments.command": "curl x"})
+    assert (wrong.status, wrong.fields) == (422, {"edits.arguments.command"})
+    old = await api.seen(ada, request_id)
+    rejected = await api.decide(ada, request_id, "reject", edits={"arguments.command": "make x"}, comment="x")
+    assert rejected.status == 422
+    assert (await api.decide(ada, request_id, edits={"arguments.command": "make dry"})).status == 200
+    again = await api.call("POST", "/api/calls", agent, json=call | {"input_schema": schema})
+    assert (again.status, again.body["id"]) == (200, request_id), "the same call joins what was asked"
+    outcome = (await api.call("GET", f"/api/approvals/{request_id}", agent)).body["outcome"]
+    assert (outcome["asked_digest"], outcome["digest"] != old["digest"]) == (old["digest"], True)
+    timeline = (await api.call("GET", f"/api/approvals/{request_id}/timeline", agent)).body["items"]
+    assert any("with a change of “arguments.command”" in step["text"] for step in timeline)
+    assert any(f"from digest {old['digest']} to {outcome['digest']}" in step["text"] for step in timeline)
 
 
 async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:

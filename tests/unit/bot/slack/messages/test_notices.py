@@ -7,7 +7,7 @@ import pytest
 from bot.slack.messages.notices import notice
 from bot.slack.messages.thread import line
 from orchestration.domain.cards import Notice, Step, StepKind, Waiting
-from orchestration.domain.request import CardRef, Choice, Status
+from orchestration.domain.request import CardRef, Choice, EditedValue, Factor, RequestEdit, Status, Via
 from tests.support.story import ASKED, RequestStory
 
 MakeStory = Callable[..., RequestStory]
@@ -19,6 +19,19 @@ SEEN = f"<{URL}|See the card>"
 def step(kind: StepKind, **what: object) -> Step:
     return Step.model_validate({"number": 1, "kind": kind, "at": ASKED, **what})
 
+
+EDIT = RequestEdit(
+    number=1,
+    actor="U0ADA",
+    at=ASKED,
+    level="Finance",
+    round=2,
+    via=Via.CHAT,
+    changes=[EditedValue(path="amount", before="4200", after="3000")],
+    digest_before="a" * 64,
+    digest="b" * 64,
+    voided=["U0FAY"],
+)
 
 LINES = [
     (step(StepKind.VOTED, actor="U0ADA", choice=Choice.APPROVE), "✓ <@U0ADA> approved"),
@@ -125,6 +138,13 @@ LINES = [
     (
         step(StepKind.FULFILMENT_STOPPED, state="Paid", status=Status.TERMINATED),
         "– Stopped by an operator in *Paid*. No event moves it any more",
+    ),
+    (
+        step(StepKind.EDITED, actor="U0ADA", text="Finance", factor=Factor.SMS, edit=EDIT),
+        (
+            "→ <@U0ADA> changed what is asked at *Finance*, so all levels decide it anew, confirmed by SMS:\n"
+            f"> amount:\n> -4200\n> +3000\nSHA-256 before `{'a' * 64}` · after `{'b' * 64}`"
+        ),
     ),
     (
         step(StepKind.ENDED, actor="U0ADA", status=Status.REJECTED, text="No."),

@@ -27,7 +27,9 @@ Stories = Callable[..., RequestStory]
 
 
 def item(story: RequestStory) -> RequestView:
-    return RequestView(projection.progress(story.record), story.record.request, story.record.policy)
+    return RequestView(
+        projection.progress(story.record), story.record.request, story.record.policy, story.record.asked
+    )
 
 
 def texts(view: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-import countersign
+from bot import client
 from tests.support.api_world import ApiWorld
 from tests.support.held import card_of, decide_held
 from tests.support.recipes import recipe
@@ -74,13 +74,13 @@ async def test_langgraph_keeps_the_graph_while_people_decide_and_runs_the_call_o
         runs.append(said)
         return said
 
-    names = names_of(recipe("langgraph"), types, countersign, refund_or_reason=counted)
+    names = names_of(recipe("langgraph"), types, client, refund_or_reason=counted)
 
-    class State(TypedDict, total=False):
+    class GraphState(TypedDict, total=False):
         call: dict[str, Any]
         result: str
 
-    drawn = graphs.StateGraph(State)
+    drawn = graphs.StateGraph(GraphState)
     drawn.add_node("pay", names["pay"])
     drawn.add_edge(graphs.START, "pay")
     drawn.add_edge("pay", graphs.END)
@@ -153,7 +153,7 @@ async def test_openai_s_agents_are_told_yes_and_no_one_call_after_the_other(api:
             raise NotImplementedError
 
     agent = agents.Agent(name="shop-bot", model=ScriptedModel(), tools=[refund])
-    names = names_of(recipe("openai_agents"), agents, countersign)
+    names = names_of(recipe("openai_agents"), agents, client)
     run = asyncio.create_task(names["run"](agent, "Refund both."))
     await decide_held(api, good)
     # The first is made before people are asked about the second.
@@ -212,13 +212,13 @@ async def test_anthropic_s_sdk_is_told_yes_and_no(api: ApiWorld) -> None:
     sdk = framework("claude_agent_sdk")
     good, bad = an_order(), an_order()
 
-    names = names_of(recipe("claude_agent_sdk"), sdk, countersign)
+    names = names_of(recipe("claude_agent_sdk"), sdk, client)
     script = ScriptedClient(good, bad)
 
     async def ask() -> list[Any]:
-        async with sdk.ClaudeSDKClient(options=names["options"], transport=script) as client:
-            await client.query("Refund both.")
-            return [type(message).__name__ async for message in client.receive_response()]
+        async with sdk.ClaudeSDKClient(options=names["options"], transport=script) as chat:
+            await chat.query("Refund both.")
+            return [type(message).__name__ async for message in chat.receive_response()]
 
     asked = asyncio.create_task(ask())
     await decide_held(api, good)

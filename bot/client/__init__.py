@@ -1,6 +1,6 @@
 """Countersign for programs: hold a call until people have approved it, and make it at most once.
 
-    from countersign import requires_approval
+    from bot.client import requires_approval
 
     @requires_approval(policy="agents", agent="shop-bot")
     def refund(order: str, cents: int) -> None: ...
@@ -10,8 +10,8 @@ import it; all else in this distribution may change at any time.
 """
 
 from bot.cli.asked_call import CallAnswer
-from countersign.calls import claim_approval, claim_approval_async, wait_for_people, wait_for_people_async
-from countersign.decorator import NotApprovedError, requires_approval
+from bot.client.calls import claim_approval, claim_approval_async, wait_for_people, wait_for_people_async
+from bot.client.decorator import NotApprovedError, requires_approval
 from orchestration.domain.errors import CountersignError
 
 __all__ = [

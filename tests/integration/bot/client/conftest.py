@@ -1,4 +1,4 @@
-"""A running bot for programs that import `countersign`, with the policy of the guide."""
+"""A running bot for programs that import `bot.client`, with the policy of the guide."""
 
 from __future__ import annotations
 

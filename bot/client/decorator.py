@@ -9,8 +9,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from bot.cli.asked_call import CallAnswer
-from countersign.calls import Asking, claim_approval, claim_approval_async
-from countersign.exact import exact
+from bot.client.calls import CallOptions, claim_approval, claim_approval_async
+from bot.client.exact import exact
 from orchestration.domain.errors import CountersignError
 
 P = ParamSpec("P")
@@ -53,7 +53,7 @@ def requires_approval(
             )
         signature = inspect.signature(function)
         named = tool or function.__name__
-        how = Asking(policy=policy, agent=agent, mask=mask, window=window, wait=wait)
+        how = CallOptions(policy=policy, agent=agent, mask=mask, window=window, wait=wait)
 
         def held(args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:
             """The call with a copy of its arguments, which nobody can change while people decide."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from countersign import (
+from bot.client import (
     CallAnswer,
     CountersignError,
     NotApprovedError,
@@ -124,7 +124,7 @@ async def test_after_the_wait_the_same_call_goes_on_waiting(api: ApiWorld) -> No
 
 PROGRAM = """
 import sys
-from countersign import requires_approval
+from bot.client import requires_approval
 
 @requires_approval(policy="agents", agent="shop-bot")
 def ship(path: str) -> None:

@@ -1,0 +1,33 @@
+"""Draws what approvers changed: who, the lines that are other now, and both digests. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.text import code_beginning, mention, when, within
+from orchestration.domain.cards import Card
+from orchestration.domain.edits import as_diff, between
+
+DIFF: Final = 1000  # characters
+DIFF_LINES: Final = 16
+NAMED: Final = 6  # of those who changed it
+VOID: Final = "Approvals given before that do not count."
+BACK: Final = "It says again what was asked."
+
+
+def edit_blocks(card: Card) -> list[Json]:
+    """What is other than it was asked, on a card; nothing where nobody changed it."""
+    if not card.edits:
+        return []
+    people = dict.fromkeys(edit.actor for edit in reversed(card.edits))
+    lead = f"Changed by {within(map(mention, list(people)[:NAMED]), ', ', 400)}, {when(card.edits[-1].at)}."
+    diff = as_diff(between(card.edits))
+    words = " ".join(filter(None, [lead, "" if card.status.ended else VOID, "" if diff else BACK]))
+    shown = [blocks.code(code_beginning(diff, DIFF, DIFF_LINES))] if diff else []
+    return [blocks.section(words), *shown, _digests(card)]
+
+
+def _digests(card: Card) -> Json:
+    return blocks.context(f"SHA-256 as asked `{card.asked_digest}`", f"as changed `{card.digest}`")

@@ -1,0 +1,127 @@
+"""The form in which an approver changes what the policy allows, and approves it so. Pure: views out, values in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from bot.slack import blocks
+from bot.slack.blocks import Json
+from bot.slack.input.amounts import AMOUNT_LIMIT
+from bot.slack.text import bold, mention, plain, said
+from bot.slack.views.decision_forms import SEEN, TEXT_LIMIT, CardOrigin
+from bot.slack.views.request_form import modal, values_of
+from orchestration.approval.status import RequestView
+from orchestration.domain.arguments import Scalar, visible
+from orchestration.domain.edits import AMOUNT, FIELD_LIMIT, FIELDS, editable
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.money import format_amount
+
+EDIT_FORM: Final = "edit_and_approve"
+TITLE: Final = "Change and approve"
+BLOCK: Final = "edit."
+COMMENT: Final = "comment"
+VOIDS: Final = (
+    "You approve what stands here. Approvals that were given before do not count any more, and whoever asked is told "
+    "what you changed."
+)
+RESTARTS: Final = "All levels decide it anew, the first one first; you are asked again when it is your turn."
+TOO_LONG: Final = "Too long to be changed here, so only a program can: {paths}"
+
+_NUMBER: Final = re.compile(r"-?\d{1,16}(\.\d{1,16})?")
+
+
+def edit_form(view: RequestView, origin: CardOrigin) -> Json:
+    """A field for each value that may be changed, with what is there now."""
+    values = editable(view.request, view.policy)
+    title = bold(said(view.request.title, 150, room=800))
+    parts = [
+        blocks.section(f"{title}\nAsked for by {mention(view.request.requester)}"),
+        *_inputs(view, values),
+        blocks.text_input(
+            COMMENT, "Your comment", limit=TEXT_LIMIT, hint=SEEN, optional=True, multiline=True
+        ),
+    ]
+    if long := [path for path, value in values.items() if _fits(value) is None]:
+        parts.append(blocks.context(TOO_LONG.format(paths=said(", ".join(long), 400))))
+    later = len(view.progress.levels) > 1
+    parts.append(blocks.context(f"{VOIDS} {RESTARTS}" if later else VOIDS))
+    return modal(EDIT_FORM, TITLE, TITLE, parts, origin)
+
+
+def block_of_path(path: str | None, view: RequestView) -> str:
+    """The block at which to show what is wrong with the value of that path: always one that the form has."""
+    shown = _shown(editable(view.request, view.policy))
+    return shown.get(path or "", COMMENT)
+
+
+def changes_in(filled_in: Mapping[str, Any], view: RequestView) -> dict[str, Scalar]:
+    """The values that are other than those of the request, by path. Raises `InvalidRequestError`."""
+    values, found = values_of(filled_in), dict[str, Scalar]()
+    present = editable(view.request, view.policy)
+    for path, block in _shown(present).items():
+        typed, before = values.get(block, ""), present[path]
+        # A form may give back a text without the white space at its ends: nobody changed that.
+        if typed.strip() != _text(before).replace("\r\n", "\n").strip():
+            found[path] = _read(path, typed, before)
+    return found
+
+
+def comment_in(filled_in: Mapping[str, Any]) -> str:
+    """What was written beside it; "" where nothing was."""
+    return values_of(filled_in).get(COMMENT, "")
+
+
+def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
+    amount = view.request.amount
+    titles = {f"{FIELDS}{field.name}": field.title for field in view.policy.fields}
+    required = {f"{FIELDS}{field.name}" for field in view.policy.fields if field.required}
+    for path, block in _shown(values).items():
+        value = values[path]
+        if path == AMOUNT and amount is not None:
+            yield blocks.text_input(
+                block,
+                f"Amount in {view.request.currency}",
+                limit=AMOUNT_LIMIT,
+                initial=_text(value),
+                hint=f"At most {format_amount(amount, view.request.currency)}",
+            )
+            continue
+        field = path in titles
+        yield blocks.text_input(
+            block,
+            plain(titles.get(path) or visible(path), 150),
+            limit=FIELD_LIMIT if field else blocks.PLAIN_INPUT,
+            initial=_text(value),
+            optional=field and path not in required,
+            multiline=isinstance(value, str),
+        )
+
+
+def _shown(values: Mapping[str, Scalar]) -> dict[str, str]:
+    """The block of each value that the form has."""
+    return {path: f"{BLOCK}{n}" for n, (path, value) in enumerate(values.items()) if _fits(value) is not None}
+
+
+def _fits(value: Scalar) -> str | None:
+    """The value as the form has it; None where it is longer than Slack takes, which counts in UTF-16."""
+    text = _text(value)
+    return text if len(text.encode("utf-16-le")) // 2 <= blocks.PLAIN_INPUT else None
+
+
+def _text(value: Scalar) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _read(path: str, typed: str, before: Scalar) -> Scalar:
+    """What was typed, of the type that is there. Raises `InvalidRequestError`."""
+    text = typed.strip()
+    if isinstance(before, str):
+        return typed
+    if isinstance(before, bool) or text in {"true", "false"}:
+        return {"true": True, "false": False}.get(text, typed)
+    if not _NUMBER.fullmatch(text):
+        raise InvalidRequestError(f"{path}: has to be a number, such as 42.", field=path)
+    return float(text) if "." in text else int(text)
