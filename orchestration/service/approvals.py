@@ -273,6 +273,8 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
             return replace(ticket, known=found)
+        if isinstance(command, Decision) and command.edits and (done := _find(progress, ticket)):
+            return replace(ticket, known=done)  # what it was about is no more, as it changed that itself
         reason = self._revoked(command, progress) or _unfit_edits(command, state)
         if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))

@@ -130,9 +130,7 @@ async def answer_submission(
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, words=words)
-    elif (
-        verdict.begun or verdict.reason is Reason.RESTARTED
-    ):  # there is something to say beside that it counts
+    elif verdict.begun or verdict.reason is Reason.RESTARTED:
         await answer_words(interaction, words(verdict))
     elif verdict.accepted:
         await interaction.done()
