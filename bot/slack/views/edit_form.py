@@ -99,7 +99,7 @@ def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
             plain(titles.get(path) or visible(path), 150),
             limit=FIELD_LIMIT if field else blocks.PLAIN_INPUT,
             initial=_text(value),
-            optional=field and path not in required,
+            optional=value == "" or (field and path not in required),
             multiline=isinstance(value, str),
         )
 
