@@ -41,6 +41,7 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import (
@@ -411,7 +412,7 @@ def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
     at, words = fault
     path = f"{ARGUMENTS}{at}" if at else "arguments"
     field = path if path in command.edits else next(iter(command.edits))
-    raise InvalidRequestError(f"{path}: does not fit the tool: {words}.", field=field)
+    raise InvalidRequestError(f"{path}: does not fit the tool: {in_quotes(words)}.", field=field)
 
 
 def _find(progress: Progress, ticket: Ticket) -> Verdict | None:

@@ -173,7 +173,7 @@ async def test_a_changed_call_is_confirmed_by_code_and_is_what_may_be_made(world
             (
                 {"edit.n.arguments.limit": "101"},
                 "edit.n.arguments.limit",
-                "does not fit the tool: 101 is greater than the maximum of 100",
+                "does not fit the tool: “101 is greater than the maximum of 100”",
             ),
             ({"edit.n.arguments.limit": "many"}, "edit.n.arguments.limit", "has to be a number"),
             (
