@@ -174,7 +174,11 @@ class CommandHandler:
         if factor is None and self._step_up.needed(decision, members):
             return self._begin_step_up(decision, edited.request)
         self._editing.apply(decision, edited, factor)
-        return self._vote(decision, holder, factor) if first else Reason.RESTARTED
+        if first:
+            return self._vote(decision, holder, factor)
+        if decision.comment:  # with a vote it would stand beside that
+            self._effects.post_reply(StepKind.COMMENT, actor=decision.actor, text=decision.comment)
+        return Reason.RESTARTED
 
     def _vote(self, decision: Decision, holder: str, factor: Factor | None) -> Reason:
         reason = self._record.voting.vote(decision, holder, self._now(), factor)

@@ -99,6 +99,8 @@ def with_edits(request: ApprovalRequest, edits: Iterable[RequestEdit]) -> Approv
 def with_changes(request: ApprovalRequest, changes: Sequence[EditedValue]) -> ApprovalRequest:
     """The request with these values. They were found fit before; of a call it has the digest and the texts anew.
 
+    Each release has to make the same of them, as votes are about the digest of the whole: a recorded history shows it.
+
     Raises `InvalidRequestError` where the arguments are now too long to be read.
     """
     update: dict[str, Any] = {}

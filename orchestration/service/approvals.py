@@ -40,6 +40,7 @@ from orchestration.domain.errors import (
     UnknownRequestError,
 )
 from orchestration.domain.ids import IdReader, entity_key
+from orchestration.domain.inert import in_quotes
 from orchestration.domain.people import PersonEntry
 from orchestration.domain.policy_book import PolicyBook
 from orchestration.domain.request import (
@@ -266,6 +267,8 @@ class ApprovalService:
         if state.runtime_status in OVER or (progress.status.ended and not isinstance(command, Retry)):
             found = _find(progress, ticket) or _reused(progress, ticket) or _too_late(ticket, progress)
             return replace(ticket, known=found)
+        if isinstance(command, Decision) and command.edits and (done := _find(progress, ticket)):
+            return replace(ticket, known=done)  # what it was about is no more, as it changed that itself
         reason = self._revoked(command, progress) or _unfit_edits(command, state)
         if reason is not None:
             return replace(ticket, known=Verdict(command_id=command.command_id, reason=reason))
@@ -402,7 +405,7 @@ def _unfit_edits(command: Command, state: OrchestrationState) -> Reason | None:
     at, words = fault
     path = f"{ARGUMENTS}{at}" if at else "arguments"
     field = path if path in command.edits else next(iter(command.edits))
-    raise InvalidRequestError(f"{path}: does not fit the tool: {words}.", field=field)
+    raise InvalidRequestError(f"{path}: does not fit the tool: {in_quotes(words)}.", field=field)
 
 
 def _find(progress: Progress, ticket: Ticket) -> Verdict | None:

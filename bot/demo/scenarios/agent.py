@@ -26,7 +26,7 @@ class Agent:
         self.said: list[str] = []
 
     async def act(self, act: AskByApi | CallByApi) -> None:
-        """Asks for an approval, or about a call. Raises `CountersignError` when the API refuses or cannot be reached."""
+        """Asks for an approval, or about a call. Raises `CountersignError` when the API does not take it."""
         await (self.ask(act) if isinstance(act, AskByApi) else self.call(act))
 
     async def ask(self, ask: AskByApi) -> None:

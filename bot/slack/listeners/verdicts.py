@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
 from bot.slack.listeners.interaction import Interaction
+from bot.slack.text import escape
 from orchestration.domain.answers import AwaitedVerdict, OwedAnswer
 from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.errors import HubUnavailableError
@@ -68,9 +69,12 @@ async def answer_words(interaction: Interaction, words: str, say: Say | None = N
 
 
 async def correct(interaction: Interaction, field: str, words: str) -> None:
-    """Says at `field` of the form what is wrong with it; apart where Slack does not wait for that any more."""
+    """Says at `field` of the form what is wrong with it; apart where Slack does not wait for that any more.
+
+    `words` are plain text, and may have in them what somebody wrote.
+    """
     if interaction.acked:
-        await answer_words(interaction, words)
+        await answer_words(interaction, escape(words))
     else:
         await interaction.ack(response_action="errors", errors={field: words})
 
@@ -130,9 +134,7 @@ async def answer_submission(
     verdict = await verdict_on(service, ticket, within=interaction.ack_left())
     if verdict.reason is Reason.NO_ANSWER_YET:
         await answer_press(interaction, service, ticket, words=words)
-    elif (
-        verdict.begun or verdict.reason is Reason.RESTARTED
-    ):  # there is something to say beside that it counts
+    elif verdict.begun or verdict.reason is Reason.RESTARTED:
         await answer_words(interaction, words(verdict))
     elif verdict.accepted:
         await interaction.done()

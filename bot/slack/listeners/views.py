@@ -10,12 +10,10 @@ from bot.slack.listeners.interaction import Interaction
 from bot.slack.listeners.verdicts import answer_submission, answer_words, correct
 from bot.slack.views import decision_forms, edit_form
 from bot.slack.views.request_form import ASK, block_of, read_ask_form, values_of
-from orchestration.domain.commands import Reason, Verdict
 from orchestration.domain.edits import NOTHING_CHANGED
 from orchestration.domain.errors import InvalidRequestError
 from orchestration.domain.request import Choice, RemarkKind
 from orchestration.service.approvals import ApprovalService, Ticket
-from orchestration.service.messages import sentence
 
 
 def register(app: AsyncApp, service: ApprovalService, asks: AskStarter) -> None:
@@ -113,17 +111,9 @@ async def _decide(
 
 
 async def _edit_and_approve(interaction: Interaction, service: ApprovalService) -> None:
-    """What the form changes is told apart by what the request says now, which has to be what the form showed."""
     card = decision_forms.origin_of(interaction.view).target
-    view = await service.view(card.instance_id)
-    if view.identity != card.identity or view.progress.status.ended:
-        ended = view.progress.status if view.progress.status.ended else None
-        reason = Reason.OUTDATED if ended is None else Reason.ALREADY_ENDED
-        words = sentence(Verdict(command_id="-", reason=reason, ended_as=ended))
-        await correct(interaction, edit_form.COMMENT, words)
-        return
     try:
-        edits = edit_form.changes_in(interaction.view, view)
+        edits = edit_form.changes_in(interaction.view)
         if not edits:
             await correct(interaction, edit_form.COMMENT, NOTHING_CHANGED)
             return
@@ -138,7 +128,7 @@ async def _edit_and_approve(interaction: Interaction, service: ApprovalService) 
             command_id=interaction.id,
         )
     except InvalidRequestError as error:
-        await correct(interaction, edit_form.block_of_path(error.field, view), str(error))
+        await correct(interaction, edit_form.block_of_path(error.field, interaction.view), str(error))
         return
     await answer_submission(interaction, service, ticket, edit_form.COMMENT)
 

@@ -22,6 +22,9 @@ from orchestration.domain.money import format_amount
 EDIT_FORM: Final = "edit_and_approve"
 TITLE: Final = "Change and approve"
 BLOCK: Final = "edit."
+BLOCK_LIMIT: Final = 255  # characters, as Slack takes them
+# The kinds of values, as the name of a block has them.
+TEXT, NUMBER, TRUTH = "t", "n", "b"
 COMMENT: Final = "comment"
 VOIDS: Final = (
     "You approve what stands here. Approvals that were given before do not count any more, and whoever asked is told "
@@ -44,28 +47,29 @@ def edit_form(view: RequestView, origin: CardOrigin) -> Json:
             COMMENT, "Your comment", limit=TEXT_LIMIT, hint=SEEN, optional=True, multiline=True
         ),
     ]
-    if long := [path for path, value in values.items() if _fits(value) is None]:
+    if long := [path for path in values if path not in _shown(values)]:
         parts.append(blocks.context(TOO_LONG.format(paths=said(", ".join(long), 400))))
     later = len(view.progress.levels) > 1
     parts.append(blocks.context(f"{VOIDS} {RESTARTS}" if later else VOIDS))
     return modal(EDIT_FORM, TITLE, TITLE, parts, origin)
 
 
-def block_of_path(path: str | None, view: RequestView) -> str:
+def block_of_path(path: str | None, filled_in: Mapping[str, Any]) -> str:
     """The block at which to show what is wrong with the value of that path: always one that the form has."""
-    shown = _shown(editable(view.request, view.policy))
-    return shown.get(path or "", COMMENT)
+    return next((block for block, (_, known, _) in _fields(filled_in).items() if known == path), COMMENT)
 
 
-def changes_in(filled_in: Mapping[str, Any], view: RequestView) -> dict[str, Scalar]:
-    """The values that are other than those of the request, by path. Raises `InvalidRequestError`."""
+def changes_in(filled_in: Mapping[str, Any]) -> dict[str, Scalar]:
+    """The values that are other than those that the form showed, by path. Raises `InvalidRequestError`.
+
+    It goes by the form alone, so that the same form sent twice is the same command.
+    """
     values, found = values_of(filled_in), dict[str, Scalar]()
-    present = editable(view.request, view.policy)
-    for path, block in _shown(present).items():
-        typed, before = values.get(block, ""), present[path]
+    for block, (kind, path, before) in _fields(filled_in).items():
+        typed = values.get(block, "")
         # A form may give back a text without the white space at its ends: nobody changed that.
-        if typed.strip() != _text(before).replace("\r\n", "\n").strip():
-            found[path] = _read(path, typed, before)
+        if typed.strip() != before.replace("\r\n", "\n").strip():
+            found[path] = _read(kind, path, typed)
     return found
 
 
@@ -95,33 +99,52 @@ def _inputs(view: RequestView, values: Mapping[str, Scalar]) -> Iterator[Json]:
             plain(titles.get(path) or visible(path), 150),
             limit=FIELD_LIMIT if field else blocks.PLAIN_INPUT,
             initial=_text(value),
-            optional=field and path not in required,
+            optional=value == "" or (field and path not in required),
             multiline=isinstance(value, str),
         )
 
 
+def _fields(filled_in: Mapping[str, Any]) -> dict[str, tuple[str, str, str]]:
+    """Of each field of a form that somebody filled in: the kind of its value, its path, and what stood in it."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for block in filled_in["blocks"]:
+        name = str(block.get("block_id", ""))
+        if block["type"] == "input" and name.startswith(BLOCK):
+            kind, _, path = name.removeprefix(BLOCK).partition(".")
+            found[name] = kind, path, str(block["element"].get("initial_value", ""))
+    return found
+
+
 def _shown(values: Mapping[str, Scalar]) -> dict[str, str]:
-    """The block of each value that the form has."""
-    return {path: f"{BLOCK}{n}" for n, (path, value) in enumerate(values.items()) if _fits(value) is not None}
+    """The block of each value that the form has: its name says the kind of the value, and its path."""
+    found = {path: f"{BLOCK}{_kind(value)}.{path}" for path, value in values.items() if _fits(value)}
+    return {path: block for path, block in found.items() if len(block) <= BLOCK_LIMIT}
 
 
-def _fits(value: Scalar) -> str | None:
-    """The value as the form has it; None where it is longer than Slack takes, which counts in UTF-16."""
-    text = _text(value)
-    return text if len(text.encode("utf-16-le")) // 2 <= blocks.PLAIN_INPUT else None
+def _kind(value: Scalar) -> str:
+    if isinstance(value, str):
+        return TEXT
+    return TRUTH if isinstance(value, bool) else NUMBER
+
+
+def _fits(value: Scalar) -> bool:
+    """Whether the value is no longer than Slack takes, which counts in UTF-16."""
+    return len(_text(value).encode("utf-16-le")) // 2 <= blocks.PLAIN_INPUT
 
 
 def _text(value: Scalar) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _read(path: str, typed: str, before: Scalar) -> Scalar:
-    """What was typed, of the type that is there. Raises `InvalidRequestError`."""
+def _read(kind: str, path: str, typed: str) -> Scalar:
+    """What was typed, as a value of that kind. Raises `InvalidRequestError`."""
     text = typed.strip()
-    if isinstance(before, str):
+    if kind == TRUTH:
+        if text not in {"true", "false"}:
+            raise InvalidRequestError(f"{path}: has to be true or false.", field=path)
+        return text == "true"
+    if kind != NUMBER:
         return typed
-    if isinstance(before, bool) or text in {"true", "false"}:
-        return {"true": True, "false": False}.get(text, typed)
     if not _NUMBER.fullmatch(text):
         raise InvalidRequestError(f"{path}: has to be a number, such as 42.", field=path)
     return float(text) if "." in text else int(text)

@@ -219,5 +219,6 @@ async def test_all_of_them_in_the_terminal(terminal: Process) -> None:
     for name in NAMES:
         assert f"\n{load(name).title}\n" in told
     assert "→ 200 approved, receipt ey" in told
+    assert "claim → 200, changed by people: DELETE FROM orders WHERE" in told
     assert f"{len(NAMES)} scenarios, {steps} steps, each seen" in told
     assert "\x1b" not in told

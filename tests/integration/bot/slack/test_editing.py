@@ -50,11 +50,12 @@ sms = true
 timeout = "1h"
 """
 SCHEMA = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 100}}}
+COMMAND = "psql -c 'DELETE FROM orders'"
 CALL = {
     "policy": "agents",
     "agent": "claude-code",
     "tool": "Bash",
-    "arguments": {"command": "psql -c 'DELETE FROM orders'", "limit": 10, "env": {"KEY": "hunter2"}},
+    "arguments": {"command": COMMAND, "limit": 10, "env": {"KEY": "hunter2"}},
     "mask": ["env.KEY"],
     "accepts_edits": True,
     "input_schema": SCHEMA,
@@ -85,17 +86,17 @@ async def test_what_is_changed_is_what_everybody_approves(world: World) -> None:
     voted = await ada.wait_for_message(PURCHASES, says("1 of 2"))
     await ada.click(PURCHASES, card["ts"], "edit_and_approve")
     form = await ada.wait_for_view(FORM)
-    assert inputs(form) == {"edit.0": "4200", "edit.1": "", "comment": ""}
+    assert inputs(form) == {"edit.t.amount": "4200", "edit.t.fields.vendor": "", "comment": ""}
     for values, block, said in (
         ({}, "comment", "Nothing is changed"),
-        ({"edit.0": "5000"}, "edit.0", "can only be lowered. It is 4,200.00 USD now"),
-        ({"edit.0": "12,40"}, "edit.0", "could be read in more than one way"),
+        ({"edit.t.amount": "5000"}, "edit.t.amount", "can only be lowered. It is 4,200.00 USD now"),
+        ({"edit.t.amount": "12,40"}, "edit.t.amount", "could be read in more than one way"),
     ):
         with pytest.raises(ActionRefusedError) as refused:
             await ada.submit(form, values)
         assert list(refused.value.errors) == [block]
         assert said in refused.value.errors[block]
-    await ada.submit(form, {"edit.0": "3,000.00", "edit.1": "<!channel> *Bolt*"})
+    await ada.submit(form, {"edit.t.amount": "3,000.00", "edit.t.fields.vendor": "<!channel> *Bolt*"})
     changed = await fay.wait_for_message(PURCHASES, lambda message: "Changed by <@U0ADA>" in text_of(message))
     assert (changed["ts"], "3,000.00 USD" in text_of(changed)) == (card["ts"], True)
     assert "amount:\n-4200\n+3000.00\nfields.vendor:\n-\n+<!channel> *Bolt*" in text_of(changed)
@@ -124,10 +125,10 @@ async def test_a_form_about_what_was_changed_since_changes_nothing(world: World)
     for person in (ada, fay):
         await person.click(PURCHASES, card["ts"], "edit_and_approve")
     first, second = await ada.wait_for_view(FORM), await fay.wait_for_view(FORM)
-    await ada.submit(first, {"edit.0": "4000"})
+    await ada.submit(first, {"edit.t.amount": "4000"})
     await world.until(id_on(card), lambda progress: len(progress.edits) == 1)
     with pytest.raises(ActionRefusedError) as refused:
-        await fay.submit(second, {"edit.0": "1000"})
+        await fay.submit(second, {"edit.t.amount": "1000"})
     assert refused.value.errors["comment"].startswith("This request has changed or was replaced")
     await sam.click(PURCHASES, card["ts"], "edit_and_approve")
     await sam.wait_for_message(PURCHASES, private("You are not one of the approvers"))
@@ -139,7 +140,7 @@ async def test_a_form_about_what_was_changed_since_changes_nothing(world: World)
     await rita.submit(await rita.wait_for_view("cancel_reason"))
     await world.until(id_on(card), lambda progress: progress.status.ended)
     with pytest.raises(ActionRefusedError) as refused:
-        await fay.submit(third, {"edit.0": "1000"})
+        await fay.submit(third, {"edit.t.amount": "1000"})
     assert refused.value.errors["comment"] == "This request was already cancelled, so nothing changed."
 
 
@@ -163,16 +164,28 @@ async def test_a_changed_call_is_confirmed_by_code_and_is_what_may_be_made(world
         card = await ada.wait_for_message(AGENTS, has_button("edit_and_approve"))
         await ada.click(AGENTS, card["ts"], "edit_and_approve")
         form = await ada.wait_for_view(FORM)
-        assert inputs(form) == {"edit.0": CALL["arguments"]["command"], "edit.1": "10", "comment": ""}  # type: ignore[index]
+        assert inputs(form) == {
+            "edit.t.arguments.command": COMMAND,
+            "edit.n.arguments.limit": "10",
+            "comment": "",
+        }
         for values, block, said in (
-            ({"edit.1": "101"}, "edit.1", "does not fit the tool: 101 is greater than the maximum of 100"),
-            ({"edit.1": "many"}, "edit.1", "has to be a number"),
-            ({"edit.0": "ls \u202egnp", "edit.1": "10"}, "edit.0", "contains U+202E"),
+            (
+                {"edit.n.arguments.limit": "101"},
+                "edit.n.arguments.limit",
+                "does not fit the tool: “101 is greater than the maximum of 100”",
+            ),
+            ({"edit.n.arguments.limit": "many"}, "edit.n.arguments.limit", "has to be a number"),
+            (
+                {"edit.t.arguments.command": "ls \u202egnp", "edit.n.arguments.limit": "10"},
+                "edit.t.arguments.command",
+                "contains U+202E",
+            ),
         ):
             with pytest.raises(ActionRefusedError) as refused:
                 await ada.submit(form, values)
             assert said in refused.value.errors[block]
-        await ada.submit(form, {"edit.0": NARROWED, "edit.1": "1"})
+        await ada.submit(form, {"edit.t.arguments.command": NARROWED, "edit.n.arguments.limit": "1"})
         text = await ada.wait_for_text(lambda sms: "reply" in sms["body"])
         code = re.search(r"reply (\d{6}) to change and approve", text["body"])
         assert code is not None

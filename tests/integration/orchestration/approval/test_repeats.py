@@ -228,3 +228,16 @@ def test_the_id_of_a_command_that_came_too_late_is_used_up() -> None:
         request.run.send(other)
         assert request.run.progress.verdicts[-1].reason is Reason.ID_REUSED
         assert [vote.choice for vote in request.level.decisions] == [Choice.APPROVE]
+
+
+async def test_a_change_that_comes_again_is_answered_as_before_although_it_is_about_what_is_no_more(
+    world: CoreWorld,
+) -> None:
+    request_id = await world.ask("changed", amount=Decimal(4200), accepts_edits=True)
+    shown = await world.service.identity(request_id)
+    given: dict[str, Any] = {"edits": {"amount": "3000"}, "shown": shown, "command_id": "once"}
+    for _ in range(2):
+        assert (await world.decide(request_id, "U0ADA", **given)).reason is Reason.RECORDED
+    assert len((await world.service.status(request_id)).edits) == 1
+    other = given | {"edits": {"amount": "2000"}}
+    assert (await world.decide(request_id, "U0ADA", **other)).reason is Reason.OUTDATED

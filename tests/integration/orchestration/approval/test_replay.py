@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf import json_format
 
+from orchestration.domain import arguments as args
+from orchestration.domain.held_call import HeldCall
 from orchestration.domain.request import Choice, Outcome, RemarkKind, Status
 from tests.support.core_world import CoreWorld
 from tests.support.replaying import history, keep, replay
@@ -80,10 +83,23 @@ async def cancelled(world: CoreWorld) -> str:
 
 
 async def edited(world: CoreWorld) -> str:
-    request_id = await world.ask("changed", amount=Decimal(4200), accepts_edits=True)
+    """Of a call: its title, its text and its digest are made anew, in each release alike."""
+    arguments = {"command": "make release", "file_path": "/srv", "limit": 3, "note": " a\u200b\nb"}
+    call = HeldCall(
+        agent="a" * 60,
+        tool="mcp__" + "t" * 100,
+        arguments=arguments,
+        arguments_digest=args.digest(arguments),
+        key="0" * 64,
+        number=0,
+        window=timedelta(minutes=5),
+    )
+    request_id = await world.ask("changed", amount=Decimal(4200), accepts_edits=True, call=call)
     await world.decide(request_id, "U0ADA")
     await world.until(request_id, lambda progress: len(progress.cards) == 2)
-    await world.decide(request_id, "U0FIN", round=2, edits={"amount": "3000"})
+    await world.decide(
+        request_id, "U0FIN", round=2, edits={"amount": "3000", "arguments.command": "make dry"}
+    )
     await world.until(request_id, lambda progress: len(progress.cards) == 3)
     await world.decide(request_id, "U0ADA", round=3)
     await world.until(request_id, lambda progress: len(progress.cards) == 4)

@@ -13,6 +13,19 @@ from orchestration.domain.effects import AskedOutcome
 from orchestration.domain.request import ApprovalRequest, Outcome, Status
 
 
+def judged(asked: ApprovalRequest, answer: Any) -> Outcome | None:
+    """What the orchestration that asked so takes for its outcome."""
+    context: Any = SimpleNamespace(call_activity=lambda *_, **__: None)
+    steps = _read(context, "deploy-1", asked)
+    next(steps)
+    try:
+        steps.send(answer)
+    except StopIteration as stop:
+        found: Outcome | None = stop.value
+        return found
+    raise AssertionError("it asks for one thing only")
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -31,17 +44,22 @@ def test_an_outcome_about_something_else_is_none(changed: dict[str, Any]) -> Non
     for of, values in changed.items():
         read[of] |= values
 
-    def judged(answer: Any) -> Outcome | None:
-        context: Any = SimpleNamespace(call_activity=lambda *_, **__: None)
-        steps = _read(context, "deploy-1", asked)
-        next(steps)
-        try:
-            steps.send(answer)
-        except StopIteration as stop:
-            found: Outcome | None = stop.value
-            return found
-        raise AssertionError("it asks for one thing only")
+    assert judged(asked, AskedOutcome(request=asked, outcome=outcome).model_dump(mode="json")) == outcome
+    assert judged(asked, read) is None
+    assert judged(asked, None) is None
 
-    assert judged(AskedOutcome(request=asked, outcome=outcome).model_dump(mode="json")) == outcome
-    assert judged(read) is None
-    assert judged(None) is None
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_an_outcome_with_changes_is_for_whoever_takes_them(accepts: bool) -> None:
+    asked = ApprovalRequest(policy="deploy", title="Release?", requester="U0RITA", accepts_edits=accepts)
+    outcome = Outcome(
+        request_id="deploy-1",
+        status=Status.APPROVED,
+        processed_at=datetime.now(UTC),
+        digest="0" * 64,
+        asked_digest=asked.digest(),
+    )
+    read = AskedOutcome(request=asked, outcome=outcome).model_dump(mode="json")
+    assert judged(asked, read) == (outcome if accepts else None)
+    read["outcome"]["asked_digest"] = "1" * 64
+    assert judged(asked, read) is None

@@ -15,7 +15,7 @@ from orchestration.approval.state import ApprovalInput
 from orchestration.approval.voting import COMMENT_BYTES_KEPT
 from orchestration.domain import policy_file, rules
 from orchestration.domain.commands import Comment, Decision, Delegation, Reason
-from orchestration.domain.errors import PolicyError
+from orchestration.domain.errors import InvalidRequestError, PolicyError
 from orchestration.domain.policy import Escalation, OnTimeout, Policy
 from orchestration.domain.request import ApprovalRequest, Choice, Factor, RemarkKind, Status, Via
 from orchestration.domain.rounds import EligibleVoters, Round
@@ -364,3 +364,13 @@ HEAD = '[policies.p]\ntitle = "P"\nchannel = "C0P"\n'
 def test_a_level_that_could_never_be_decided_is_a_fault_of_the_file(text: str, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
         policy_file.parse(text, "p.toml", SlackIds())
+
+
+def test_changes_go_with_no_receiver_that_hears_nothing_of_them() -> None:
+    respond = {"instance_id": "order-1", "event_name": "Approved", "payload": {"ok": "{approved}"}}
+    request = ApprovalRequest.model_validate(
+        {"policy": "p", "title": "T", "requester": "U0RITA", "respond": respond, "accepts_edits": True}
+    )
+    with pytest.raises(InvalidRequestError, match="is not told what was changed") as refused:
+        rules.check_receivers(request)
+    assert refused.value.field == "accepts_edits"
