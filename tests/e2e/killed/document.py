@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.simulator.workspace.messages import Message
 from tests.integration.bot.documents.conftest import CHANNEL, FIRST, names
-from tests.support.killed_bot import KilledBot
+from tests.support.process_world import ProcessWorld
 from tests.support.world import read
 
 NAME = "contract.pdf"
@@ -16,7 +16,7 @@ NAME = "contract.pdf"
 class MovedDocument:
     """`place` holds the folders of its policy."""
 
-    def __init__(self, bot: KilledBot, place: Path) -> None:
+    def __init__(self, bot: ProcessWorld, place: Path) -> None:
         self._bot = bot
         self.inbox, self.published = place / "inbox", place / "published"
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from bot.simulator import ActionRefusedError, Person
 from tests.support.gathering import ANSWER, DEPLOYS, answer, asked, open_card
-from tests.support.killed_bot import KilledBot
 from tests.support.messages import actions_of
+from tests.support.process_world import ProcessWorld
 
 TITLE = "Is 4.2 ready?"
 SCANNER = "/done"
@@ -18,7 +18,7 @@ SCANNER = "/done"
 class AnsweredGathering:
     """Who is refused because the bot is away answers again."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
 
     async def begin(self) -> None:

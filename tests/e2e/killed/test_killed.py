@@ -29,8 +29,8 @@ from tests.e2e.killed.gathering import SCANNER, TITLE, AnsweredGathering
 from tests.e2e.killed.order import EVENTS, FulfilledOrder
 from tests.integration.bot.documents.conftest import names, policy
 from tests.support.gathering import DEPLOYS
-from tests.support.killed_bot import KilledBot
 from tests.support.mail_server import MailServer
+from tests.support.process_world import ProcessWorld
 from tests.support.receiver import receiver
 from tests.support.recipes import recipe
 from tests.support.world import policies, read
@@ -72,7 +72,7 @@ def book(origin: str, place: Path) -> str:
 class Run:
     """What was under way."""
 
-    bot: KilledBot
+    bot: ProcessWorld
     order: FulfilledOrder
     expense: PaidExpense
     digest: HourlyDigest
@@ -90,7 +90,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     print(f"COUNTERSIGN_SEED={seed}")  # noqa: T201 - pytest shows it where a test fails
     chance = random.Random(seed)
     with MailServer(place) as mail:
-        async with receiver() as system, KilledBot(place, book(system.origin, place), system, mail) as bot:
+        async with receiver() as system, ProcessWorld(place, book(system.origin, place), system, mail) as bot:
             played = Run(
                 bot,
                 FulfilledOrder(bot),
@@ -131,7 +131,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
 # ---- what has come of it ------------------------------------------------------------------------------------
 
 
-def keys(bot: KilledBot, *paths: str) -> dict[str, set[str]]:
+def keys(bot: ProcessWorld, *paths: str) -> dict[str, set[str]]:
     """The idempotency keys that came to each of the other system's paths."""
     found: dict[str, set[str]] = {path: set() for path in paths}
     for path, (headers, _) in zip(bot.system.paths, bot.system.got, strict=True):
@@ -140,7 +140,7 @@ def keys(bot: KilledBot, *paths: str) -> dict[str, set[str]]:
     return found
 
 
-def on_record(bot: KilledBot, kind: str, request_id: str) -> list[dict[str, Any]]:
+def on_record(bot: ProcessWorld, kind: str, request_id: str) -> list[dict[str, Any]]:
     [file] = (bot.data / "records").glob(f"*/{ENTRIES}")
     entries = [json.loads(line) for line in file.read_text().splitlines()]
     return [
