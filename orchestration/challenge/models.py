@@ -114,7 +114,7 @@ class ChallengeInput(Recorded):
 
     def alone(self, challenge_id: str) -> bool:
         """Whether it confirms a number and nothing else: what a decision needs is bound to that decision."""
-        return self.bound == challenge_id and self.target.user is None
+        return self.bound.split(" ")[0] == challenge_id and self.target.user is None
 
 
 class Response(Recorded):

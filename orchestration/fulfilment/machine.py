@@ -283,7 +283,8 @@ class FulfilmentMachine:
     def _remember(self, key: str) -> None:
         record = self.record
         record.seen = [*record.seen, key][-DELIVERIES_KNOWN:]
-        record.unmet = {one: state for one, state in record.unmet.items() if one in record.seen}
+        known = set(record.seen)
+        record.unmet = {one: state for one, state in record.unmet.items() if one in known}
 
     def _verdict(
         self, attempt_id: str, reason: FulfilmentReason, needs: str = "", state: str | None = None

@@ -120,8 +120,8 @@ class ChallengeService:
     ) -> str:
         asker = Asker(token=token, owner=owner, per_token=self._limits.per_token, in_all=self._limits.in_all)
         if key is None:
-            challenge_id = _id(secrets.token_bytes(8))
-            await self._begin(challenge_id, target, asker, lifetime)
+            while not await self._begin(challenge_id := _id(secrets.token_bytes(8)), target, asker, lifetime):
+                pass
             return challenge_id
         newest, *older = map(_id, self.codes.of_key(token, key))
         for challenge_id in older:
@@ -134,10 +134,9 @@ class ChallengeService:
     async def _begin(
         self, challenge_id: str, target: ChallengeTarget, asker: Asker, lifetime: timedelta
     ) -> bool:
-        """False where there is one of that ID."""
-        given = ChallengeInput(
-            target=target, subject=SUBJECT, bound=challenge_id, asker=asker, lifetime=lifetime
-        )
+        """False where there is one of that ID. One that is begun again under it, after a purge, has another code."""
+        bound = f"{challenge_id} {secrets.token_hex(8)}"
+        given = ChallengeInput(target=target, subject=SUBJECT, bound=bound, asker=asker, lifetime=lifetime)
         try:
             await within_budget(
                 self._client.schedule_new_orchestration(

@@ -93,6 +93,9 @@ async def test_it_is_played_step_by_step(page: Page, name: str) -> None:
             await picture(page, "workspace")
         if name == "database" and number == 2:
             await picture(page, "changed")
+        if name == "order" and number == 2:
+            await expect(coach).to_contain_text("→ 200 duplicate")
+            await picture(page, "order")
         if name == "silence" and number == 2:
             await expect(page.get_by_test_id("story")).to_contain_text("Timer fired")
             await picture(page, "silence", "dark")

@@ -6,14 +6,14 @@ import asyncio
 import os
 from typing import Any
 
-from tests.support.killed_bot import KilledBot
 from tests.support.people import NUMBERS
+from tests.support.process_world import ProcessWorld
 from tests.support.recipes import recipe
 
 RITA, SAM = "rita@example.com", "sam@example.com"
 
 
-def program(name: str, bot: KilledBot) -> dict[str, Any]:
+def program(name: str, bot: ProcessWorld) -> dict[str, Any]:
     """What the guide's program defines, once it has read where the server is."""
     settings = {
         "COUNTERSIGN_URL": bot.process.public_url,
@@ -34,7 +34,7 @@ def program(name: str, bot: KilledBot) -> dict[str, Any]:
 class MailedCodes:
     """Rita resets her password. At the second kill she enters her code, and Sam's is asked for."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
         self._site = program("password_reset", bot)
         self._beginning: asyncio.Future[str] | None = None
@@ -75,7 +75,7 @@ class MailedCodes:
 class TextedCodes:
     """Ada's phone is verified by a reply, Fin's by what he types."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
         self._site = program("phone_verification", bot)
         self._beginning: list[asyncio.Future[str]] = []

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from tests.support.api_world import ApiAnswer
-from tests.support.killed_bot import KilledBot
+from tests.support.process_world import ProcessWorld
 
 CHANNEL = "C0ACCESS"
 EARLY, LATE = (1, 2, 4), (8, 16, 32)  # amounts, whose sum says which of them are in it
@@ -16,7 +16,7 @@ HEADING = "approved by rule since"
 class HourlyDigest:
     """A program asks until it is answered, each request with a key of its own."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
         self._app, self._reader = bot.token("U0RITA", "request"), bot.token("U0RITA", "read")
         self._early: asyncio.Future[list[ApiAnswer]] | None = None

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.support.api_world import ApiAnswer
-from tests.support.killed_bot import KilledBot
+from tests.support.process_world import ProcessWorld
 
 RECEIPT = "https://files.example/receipt-1.pdf"
 
@@ -14,7 +14,7 @@ RECEIPT = "https://files.example/receipt-1.pdf"
 class PaidExpense:
     """Above the limit, so that finance is asked too. The program asks, and the managers decide, until answered."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
         self._app = bot.token("U0RITA", "request", "read")
         self._managers = [bot.token(who, "read", "decide:expense") for who in ("U0ADA", "U0FAY")]

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from tests.support.api_world import ApiAnswer
-from tests.support.killed_bot import KilledBot
 from tests.support.order_world import PAID
+from tests.support.process_world import ProcessWorld
 
 EVENTS: dict[str, Any] = {
     "PaymentReceived": PAID,
@@ -19,7 +19,7 @@ EVENTS: dict[str, Any] = {
 class FulfilledOrder:
     """Its events come as systems send them that send again until they are answered, each of them twice."""
 
-    def __init__(self, bot: KilledBot) -> None:
+    def __init__(self, bot: ProcessWorld) -> None:
         self._bot = bot
         self._rita, self._ada = bot.token("U0RITA", "request"), bot.token("U0ADA", "read", "decide:order")
         self._admin = bot.token("U0DIRK", "admin", "read")

@@ -23,13 +23,17 @@ from bot.records.chain import ENTRIES
 from bot.records.entries import unchecked_claims
 from tests.e2e.killed.codes import RITA, SAM, MailedCodes, TextedCodes
 from tests.e2e.killed.digest import CHANNEL, EARLY, HEADING, LATE, HourlyDigest
+from tests.e2e.killed.document import NAME, MovedDocument
 from tests.e2e.killed.expense import PaidExpense
+from tests.e2e.killed.gathering import SCANNER, TITLE, AnsweredGathering
 from tests.e2e.killed.order import EVENTS, FulfilledOrder
-from tests.support.killed_bot import KilledBot
+from tests.integration.bot.documents.conftest import names, policy
+from tests.support.gathering import DEPLOYS
 from tests.support.mail_server import MailServer
+from tests.support.process_world import ProcessWorld
 from tests.support.receiver import receiver
 from tests.support.recipes import recipe
-from tests.support.world import policies
+from tests.support.world import policies, read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,25 +53,31 @@ timeout = "2d"
 """
 
 
-def book(origin: str) -> str:
-    """The policies of an order, of expenses and of what goes into a digest, with the other system at this address."""
+def book(origin: str, place: Path) -> str:
+    """The policies of all of it, with the other system at this address, and folders for documents in `place`."""
+    folders = [place / name for name in ("inbox", "published", "archived")]
+    for folder in folders:
+        folder.mkdir()
     order = policies("order")
     for state, event in (("paid", "Shipped"), ("shipped", "Delivered")):
         events = f'events = [{{ name = "{event}"'
         assert events in order
         order = order.replace(events, f'on_enter = [{{ post = "https://erp.example/{state}" }}]\n{events}')
     expenses = recipe("expenses").replace("C0EXPENSES", "C0DEPLOYS").replace("https://pay.example", origin)
-    return order.replace("https://erp.example", origin) + SPEND + expenses
+    gatherings = policies("gathering").replace("https://scanner.example", origin)
+    return order.replace("https://erp.example", origin) + SPEND + expenses + gatherings + policy(*folders)
 
 
 @dataclass
 class Run:
     """What was under way."""
 
-    bot: KilledBot
+    bot: ProcessWorld
     order: FulfilledOrder
     expense: PaidExpense
     digest: HourlyDigest
+    gathering: AnsweredGathering
+    document: MovedDocument
     mailed: MailedCodes
     texted: TextedCodes
 
@@ -80,16 +90,27 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
     print(f"COUNTERSIGN_SEED={seed}")  # noqa: T201 - pytest shows it where a test fails
     chance = random.Random(seed)
     with MailServer(place) as mail:
-        async with receiver() as system, KilledBot(place, book(system.origin), system, mail) as bot:
+        async with receiver() as system, ProcessWorld(place, book(system.origin, place), system, mail) as bot:
             played = Run(
                 bot,
                 FulfilledOrder(bot),
                 PaidExpense(bot),
                 HourlyDigest(bot),
+                AnsweredGathering(bot),
+                MovedDocument(bot, place),
                 MailedCodes(bot),
                 TextedCodes(bot),
             )
-            flows = (played.order, played.expense, played.digest, played.mailed, played.texted)
+            # An hour is skipped for the digest, so the codes come before it; the move of the document is short.
+            flows = (
+                played.mailed,
+                played.texted,
+                played.order,
+                played.expense,
+                played.gathering,
+                played.digest,
+                played.document,
+            )
             system.free.clear()
             mail.free.clear()
             await asyncio.gather(*(flow.begin() for flow in flows))
@@ -100,9 +121,8 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
             await asyncio.sleep(chance.uniform(0.0, 0.1))
             await bot.kill()
             await asyncio.wait_for(going_on, 60)
-            # An hour is skipped for the digest, so the codes come before it.
             system.free.clear()
-            for flow in (played.mailed, played.texted, played.order, played.expense, played.digest):
+            for flow in flows:
                 await flow.finish()
             await bot.kill()
             yield played
@@ -111,7 +131,7 @@ async def run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run]:
 # ---- what has come of it ------------------------------------------------------------------------------------
 
 
-def keys(bot: KilledBot, *paths: str) -> dict[str, set[str]]:
+def keys(bot: ProcessWorld, *paths: str) -> dict[str, set[str]]:
     """The idempotency keys that came to each of the other system's paths."""
     found: dict[str, set[str]] = {path: set() for path in paths}
     for path, (headers, _) in zip(bot.system.paths, bot.system.got, strict=True):
@@ -120,7 +140,7 @@ def keys(bot: KilledBot, *paths: str) -> dict[str, set[str]]:
     return found
 
 
-def on_record(bot: KilledBot, kind: str, request_id: str) -> list[dict[str, Any]]:
+def on_record(bot: ProcessWorld, kind: str, request_id: str) -> list[dict[str, Any]]:
     [file] = (bot.data / "records").glob(f"*/{ENTRIES}")
     entries = [json.loads(line) for line in file.read_text().splitlines()]
     return [
@@ -202,3 +222,29 @@ async def test_a_code_by_sms_comes_twice_and_is_one(run: Run) -> None:
     assert len(set(await run.texted.codes("U0ADA"))) == len(set(await run.texted.codes("U0FIN"))) == 1
     assert run.texted.states == ["verified", "verified"]
     assert run.texted.typed == [True]
+
+
+async def test_a_gathering_asks_everybody_once_and_keeps_every_answer(run: Run) -> None:
+    bot = run.bot
+    await bot.eventually(lambda: len(bot.said(DEPLOYS, "3 of 3 answered")) == 1)
+    await bot.eventually(lambda: len(bot.said("D0RITA", TITLE)) == 1)
+    for home in ("D0ADA", "D0FAY"):
+        await bot.eventually(lambda home=home: len(bot.said(home, "has ended")) == 1)  # type: ignore[misc]
+        assert len(bot.said(home, TITLE)) == 1
+    [card] = bot.said(DEPLOYS, "Release readiness")
+    for words in ("> Ready? yes", "> Ready? no\n> Notes: Not yet.", "> Findings: 3"):
+        assert words in card
+    asked = {
+        headers["webhook-id"]
+        for path, (headers, _) in zip(bot.system.paths, bot.system.got, strict=True)
+        if path == SCANNER
+    }
+    assert len(asked) == 1
+
+
+async def test_a_document_is_reviewed_once_and_moved_once(run: Run) -> None:
+    bot, document = run.bot, run.document
+    await bot.eventually(lambda: f"Published as {document.published}/{NAME}" in read(document.cards()[0]))
+    assert (names(document.inbox), names(document.published)) == ([], [NAME])
+    assert len(document.cards()) == 1
+    await bot.eventually(lambda: len(document.files()) == 1)

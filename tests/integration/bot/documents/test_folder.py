@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +11,6 @@ from bot.documents.reviews import Reviews
 from bot.documents.watcher import DocumentWatcher
 from bot.simulator.control.person import ActionRefusedError
 from tests.integration.bot.documents.conftest import CHANNEL, FIRST, SECOND, Shelf, names, request_of, sha256
-from tests.support import ROOT
 from tests.support.world import read
 
 
@@ -192,39 +186,3 @@ async def test_more_documents_than_may_be_open_wait_in_their_place(tmp_path: Pat
         await shelf.press("U0ADA", shelf.cards()[0])
         await shelf.eventually(lambda: len(shelf.cards()) == 3)
         assert shelf.files_under(shelf.cards()[0]) == []
-
-
-@asynccontextmanager
-async def process_of(shelf: Shelf) -> AsyncIterator[None]:
-    """The bot as a process of its own. It is killed at the end, and then the one in this process goes on."""
-    await shelf.stop()
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", cwd=ROOT, env={**os.environ, **shelf.settings()}, stderr=PIPE
-    )
-    assert running.stderr is not None
-    try:
-        while (line := await running.stderr.readline()) and b"Slack knows us" not in line:
-            pass
-        assert line, "it ended before it was connected"
-        rest = asyncio.create_task(running.stderr.read())
-        yield
-    finally:
-        running.kill()
-        await running.wait()
-    await rest
-    await shelf.start()
-
-
-async def test_a_process_that_is_killed_loses_no_document_and_moves_none_twice(shelf: Shelf) -> None:
-    async with process_of(shelf):
-        shelf.put("contract.pdf")
-        card = await shelf.card("Review contract.pdf")
-    assert names(shelf.inbox) == ["contract.pdf"]
-    async with process_of(shelf):
-        await shelf.press("U0ADA", card)
-        while names(shelf.published) != ["contract.pdf"]:  # the kill is in the middle of the move
-            await asyncio.sleep(0.001)
-    await shelf.says(request_of(card), f"Published as {shelf.published}/contract.pdf")
-    assert (names(shelf.inbox), names(shelf.published)) == ([], ["contract.pdf"])
-    assert len(shelf.cards()) == 1
-    await shelf.eventually(lambda: len(shelf.files_under(card)) == 1)

@@ -165,6 +165,12 @@ async def test_a_repeat_with_the_same_key_sends_one_code_and_costs_one_attempt(
     assert (await answered("a-4", codes[challenge])).status == 409
     assert (await begun(site, "k-1")).body["status"] == "verified"
     assert len(mail.messages) == 2
+    # Once it is forgotten, the key begins anew, with another code.
+    await api.client.purge_orchestration(challenge)
+    again = (await begun(site, "k-1")).body["id"]
+    await api.eventually(lambda: len(mail.messages) == 3)
+    assert mail.code_for(RITA) != codes[challenge]
+    assert (await api.call("GET", f"/api/challenges/{again}", site)).body["status"] == "waiting"
 
 
 async def test_a_refusal_for_now_is_tried_again_and_the_same_code_comes(

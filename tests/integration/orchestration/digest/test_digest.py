@@ -165,7 +165,9 @@ async def test_an_instance_that_was_stopped_after_it_was_approved_is_in_the_dige
     stopped = ReconcileInput(given=asked, progress=seen, status=Status.TERMINATED)
     await client.schedule_new_orchestration("reconcile", input=stopped, instance_id="reconcile-x")
     await client.close()
-    await world.completed("reconcile-x")
+    reconciled = asyncio.ensure_future(world.completed("reconcile-x"))
+    await world.hasten(reconciled.done)
+    await reconciled
     assert (await until(world, 1)).held == 1
     assert world.board.cards == {}
 

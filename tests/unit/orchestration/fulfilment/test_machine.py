@@ -16,6 +16,7 @@ from orchestration.domain.effects import HandOverInput
 from orchestration.domain.fulfilment import FulfilmentEnd, FulfilmentState
 from orchestration.domain.request import ApprovalRequest, Status, Via
 from orchestration.fulfilment.machine import (
+    DELIVERIES_KNOWN,
     EVENTS_WAITING,
     NO_MORE_TOLD,
     NO_STATE_AHEAD,
@@ -128,6 +129,38 @@ def test_its_events_may_come_in_any_order_and_more_than_once(names: tuple[str, .
     assert (found.record.end, found.record.kept) == (FulfilmentEnd.COMPLETED, [])
     assert reasons.count(FulfilmentReason.DUPLICATE) == len(names) * (repeats - 1)
     assert [step.number for step in found.record.steps] == [1, 2, 3, 4]
+
+
+def test_a_delivery_whose_conditions_failed_gets_the_same_answer_again_and_never_moves_anything() -> None:
+    """Also once the state that it failed in is left, and where it came early and failed when its state came."""
+    found, heard = machine(
+        """
+[policies.order.fulfilment]
+[[policies.order.fulfilment.states]]
+name = "A"
+events = [{ name = "Go", to = "B", when = [{ field = "n", equals = 1 }] }, { name = "Skip", to = "B" }]
+[[policies.order.fulfilment.states]]
+name = "B"
+events = [{ name = "Go", to = "C" }, { name = "Late", to = "C", when = [{ field = "n", equals = 2 }] }]
+[[policies.order.fulfilment.states]]
+name = "C"
+final = "completed"
+"""
+    )
+    failed, early = event("Go", {"n": 5}, "d-1"), event("Late", {"n": 5}, "d-2")
+    first = found.receive(failed, NOW)
+    assert (first.reason, first.needs) == (FulfilmentReason.CONDITION_FAILED, "n to be 1")
+    assert found.receive(failed, NOW) == first
+    assert found.receive(early, NOW).reason is FulfilmentReason.WAITS
+    found.receive(event("Skip"), NOW)
+    assert found.receive(failed, NOW) == first, "B would take it"
+    assert found.receive(early, NOW).reason is FulfilmentReason.CONDITION_FAILED
+    assert (found.record.state, len(heard.said)) == ("B", 4)
+    assert set(found.record.unmet) <= set(found.record.seen)
+    for number in range(DELIVERIES_KNOWN):
+        found.receive(event("Late", {"n": number + 3}, f"x-{number}"), NOW)
+    assert len(found.record.unmet) == len(found.record.seen) == DELIVERIES_KNOWN
+    assert found.receive(event("Go", {"n": 5}, "d-9"), NOW).reason is FulfilmentReason.MOVED
 
 
 def test_an_early_event_whose_way_is_closed_is_refused_then() -> None:

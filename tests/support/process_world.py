@@ -82,7 +82,7 @@ class Wire:
         return answer
 
 
-class KilledBot:
+class ProcessWorld:
     """The process, its workspace, and what else it talks to. Use it as an async context manager.
 
     `system` is whatever outcomes are POSTed to, and `mail` its mail server.
