@@ -208,6 +208,7 @@ class GatheringProgress(Recorded):
     posts: list[GatheringPost] = Field(default_factory=list)
     steps: int = 0
     reminded: int = 0
+    escalated_at: datetime | None = None
     answered: int = 0
     result: Gathered | None = None
     record_pending: bool = False
@@ -256,6 +257,7 @@ class GatheringView(Recorded):
     asked_at: datetime
     deadline: datetime | None
     sources: list[SourceShown]
+    notify: list[str] = Field(default_factory=list, description="Who is named where it escalates to")
     ended_at: datetime | None = None
     ended_by: str | None = None
     reason: str = ""
@@ -272,6 +274,7 @@ class Purpose(StrEnum):
     CARD = "card"  # in the policy's channel
     ASK = "ask"  # to one person
     REMIND = "remind"  # to one person who has not answered
+    ESCALATION = "escalation"  # in the channel that hears of missing answers
     ENDED = "ended"  # to the requester
     TROUBLE = "trouble"  # to the owner or the requester: something cannot be done
 

@@ -46,6 +46,14 @@ class Source(Recorded):
         return self
 
 
+class GatheringEscalation(Recorded):
+    """Who else hears of missing answers: a channel, and people in it, so long after it was asked."""
+
+    channel: PlaceId
+    after: Duration
+    notify: list[PersonId] = Field(default_factory=list, max_length=20)
+
+
 class GatheringPolicy(Recorded):
     """How one kind of gathering is done. A copy travels in each instance, so a later edit changes none that runs."""
 
@@ -65,6 +73,7 @@ class GatheringPolicy(Recorded):
         max_length=100,
         description="Who may answer for somebody away; an empty list lets nobody",
     )
+    escalation: GatheringEscalation | None = None
     edits_retried_for: Duration = timedelta(days=3)
 
     @model_validator(mode="after")
@@ -75,6 +84,8 @@ class GatheringPolicy(Recorded):
             faults.append("two sources have the same event, so nobody could tell whose answer it is")
         if self.remind_every is not None and self.remind_every < timedelta(minutes=1):
             faults.append("remind_every is at least a minute")
+        if self.escalation is not None and not timedelta(minutes=1) <= self.escalation.after < self.timeout:
+            faults.append("escalation.after is at least a minute, and sooner than timeout")
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -139,6 +139,9 @@ class GatheringEffects(GatheringPosts):
         match item:
             case PostGathering(message_id="card"):
                 self._tell_trouble("card", f"The card could not be posted: {problem}")
+            case PostGathering(message_id="escalation", place=place):
+                self.post_reply(StepKind.CARD_NOT_POSTED, place=place, text=problem)
+                self._tell_trouble("escalation", f"Missing answers could not be told of: {problem}")
             case PostGathering(source=str(source)) | AskSystem(source=source) if not self._record.ended:
                 self._not_asked(item, source, problem)
             case EditGathering(ref=ref):

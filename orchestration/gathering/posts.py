@@ -21,10 +21,12 @@ from orchestration.gathering.outbox_items import AnyGatheringItem, AskSystem, Ed
 from orchestration.gathering.record import CARD, GatheringRecord
 
 ENDED: Final = "ended"
+ESCALATION: Final = "escalation"
+MISSING: Final = "Answers are missing"
 PROBLEM: Final = 300  # characters of why something failed
 REMINDERS_LOOKED_FOR: Final = 2  # the newest; an older one is on record, or was not posted
 # What stays on screen and is edited; the others say something once.
-KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND})
+KEPT: Final = frozenset({Purpose.CARD, Purpose.ASK, Purpose.REMIND, Purpose.ESCALATION})
 
 
 class GatheringPosts:
@@ -84,6 +86,15 @@ class GatheringPosts:
         if people:
             self.post_reply(StepKind.REMINDED, people=list(dict.fromkeys(people)))
 
+    def escalate(self) -> None:
+        """Tells the channel of the escalation whose answers are missing. What it says there stays true."""
+        escalation = self._record.policy.escalation
+        if escalation is None:
+            raise AssertionError("nothing escalates without a place for it")
+        self._record.state.escalated_at = self._now()
+        self._post(ESCALATION, Purpose.ESCALATION, escalation.channel)
+        self.post_reply(StepKind.ESCALATED, place=escalation.channel, text=MISSING)
+
     def refresh(self) -> None:
         """Has every posted message edited to what is true now."""
         for post in self._record.state.posts:
@@ -120,16 +131,16 @@ class GatheringPosts:
         posted = {post.message_id for post in self._record.state.posts}
         if CARD not in posted:
             self._post(CARD, Purpose.CARD, self._record.policy.channel, maybe_done=True)
-        for source, person, message_id in self._maybe_asked():
+        for source, place, message_id in self._maybe_posted():
             if message_id not in posted:
                 self._outbox.put(
                     f"post:{message_id}",
                     PostGathering(
                         message_id=message_id,
                         purpose=_purpose(message_id),
-                        place=person,
+                        place=place,
                         source=source,
-                        person=person,
+                        person=place if source is not None else None,
                         maybe_done=True,
                         only_if_found=True,
                         looks_left=looks - 1,
@@ -137,9 +148,11 @@ class GatheringPosts:
                     ),
                 )
 
-    def _maybe_asked(self) -> Iterator[tuple[str, str, str]]:
-        """By which messages each source may have been asked: the source, the person, the message."""
+    def _maybe_posted(self) -> Iterator[tuple[str | None, str, str]]:
+        """The messages beside the card: the source that is asked by it, the person or the channel, the message's ID."""
         record = self._record
+        if record.policy.escalation is not None and record.state.escalated_at is not None:
+            yield None, record.policy.escalation.channel, ESCALATION
         newest = record.state.reminded
         for name, source in record.policy.sources.items():
             if source.person is None:

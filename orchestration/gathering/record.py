@@ -43,9 +43,12 @@ class GatheringRecord:
 
     def _first(self, now: datetime) -> GatheringState:
         wait = min(self.policy.timeout, self.request.timeout or self.policy.timeout)
-        every = self.policy.remind_every
+        every, escalation = self.policy.remind_every, self.policy.escalation
         return GatheringState(
-            asked_at=now, deadline=now + wait, remind_at=now + every if every and every < wait else None
+            asked_at=now,
+            deadline=now + wait,
+            remind_at=now + every if every and every < wait else None,
+            escalate_at=now + escalation.after if escalation and escalation.after < wait else None,
         )
 
     @property

@@ -41,6 +41,7 @@ from orchestration.people.worklist import WorklistUpdates
 
 log = logging.getLogger(__name__)
 
+ESCALATION: Final = "escalation"
 TIME_IS_UP: Final = "The time was over."
 
 
@@ -85,12 +86,15 @@ class GatheringRun:
             return
         self._inbox.watch(DEADLINE, clock.timer(self._ctx, state.deadline))
         self._watch_reminder()
+        self._watch_escalation()
         while self._busy() and not self.record.ended:
             arrived = self._inbox.take()
             if arrived is None:
                 yield from self._wait()
             elif arrived[0] == REMINDER:
                 yield from self._remind()
+            elif arrived[0] == ESCALATION:
+                self._escalate()
             elif arrived[0] != DEADLINE:
                 self._handle(*arrived)
             elif self.now() >= state.deadline:
@@ -99,6 +103,7 @@ class GatheringRun:
                 self._inbox.watch(DEADLINE, clock.timer(self._ctx, state.deadline))
         self._inbox.drop(DEADLINE)
         self._inbox.drop(REMINDER)
+        self._inbox.drop(ESCALATION)
 
     def finish(self) -> Durable[None]:
         """Lets every effect finish. Whoever answers meanwhile is told that it is too late."""
@@ -145,6 +150,18 @@ class GatheringRun:
             self._list_change(waited)
             state.remind_at = self.record.next_reminder(self.now())
         self._watch_reminder()
+
+    def _watch_escalation(self) -> None:
+        if self.record.state.escalate_at is not None:
+            self._inbox.watch(ESCALATION, clock.timer(self._ctx, self.record.state.escalate_at))
+
+    def _escalate(self) -> None:
+        self._happened += 1
+        state = self.record.state
+        if state.escalate_at is not None and self.now() >= state.escalate_at:
+            state.escalate_at = None
+            self._effects.escalate()
+        self._watch_escalation()
 
     # ---- who is asked ------------------------------------------------------------------------------------
 

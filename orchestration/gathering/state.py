@@ -26,6 +26,8 @@ class GatheringState(BaseModel):
     status: GatheringStatus = GatheringStatus.COLLECTING
     remind_at: datetime | None = None
     reminded: int = 0
+    escalate_at: datetime | None = None
+    escalated_at: datetime | None = None
     delegates: dict[str, str] = Field(
         default_factory=dict, description="Who is asked in whose place: absent to delegate"
     )

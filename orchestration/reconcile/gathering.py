@@ -106,6 +106,7 @@ def _record(ended: ReconcileGatheringInput) -> GatheringRecord:
         posts=seen.posts,
         steps=seen.steps,
         reminded=seen.reminded,
+        escalated_at=seen.escalated_at,
     )
     if ended.state is None and seen.result is not None and _own_end(ended):
         result = seen.result

@@ -117,6 +117,9 @@ class GatheringShown(BaseModel):
     requester: str
     asked_at: datetime
     deadline: datetime | None
+    escalated_at: datetime | None = Field(
+        description="When the channel of the policy's escalation was told that answers are missing"
+    )
     nonce: str
     digest: str
     sources: dict[str, GatheredSource]
@@ -152,6 +155,7 @@ class GatheringShown(BaseModel):
             requester=progress.requester,
             asked_at=progress.asked_at,
             deadline=progress.deadline,
+            escalated_at=progress.escalated_at,
             nonce=progress.nonce,
             digest=progress.digest,
             sources=sources,

@@ -93,6 +93,10 @@ def _parts_of_gathering(policy: GatheringPolicy) -> Iterator[tuple[str, str]]:
             yield f"sources.{name}", source.person
     for person in policy.delegates or ():
         yield "delegates", person
+    if policy.escalation is not None:
+        yield "escalation.channel", policy.escalation.channel
+        for person in policy.escalation.notify:
+            yield "escalation.notify", person
     if policy.owner is not None:
         yield "owner", policy.owner
 

@@ -11,7 +11,7 @@ from bot.slack import blocks
 from bot.slack.blocks import Json
 from bot.slack.input.target import GatheringTarget, message_metadata
 from bot.slack.messages.cards import Rendered
-from bot.slack.messages.status_labels import DOT, NO, OFF, OPEN, UNCHECKED, YES
+from bot.slack.messages.status_labels import DOT, NO, OFF, ONWARD, OPEN, UNCHECKED, YES
 from bot.slack.text import bold, mention, plain, quoted, safe, said, when
 from orchestration.domain.gathering import (
     GatheringStatus,
@@ -68,6 +68,8 @@ def render_gathering(
     one = next((shown for shown in view.sources if shown.state.name == source), None)
     if purpose is Purpose.CARD:
         words, parts = _headline(view), card_blocks(view)
+    elif purpose is Purpose.ESCALATION:
+        words, parts = _escalation(view)
     elif one is not None:
         words, parts = _ask(view, one, person, reminder=purpose is Purpose.REMIND)
     elif purpose is Purpose.TROUBLE:
@@ -171,6 +173,19 @@ def _answered_by(answer: SourceAnswer) -> str:
 def _values(shown: SourceShown, room: int = 1500) -> str:
     lines = "\n".join(value.on_one_line() for value in shown.values)
     return quoted(lines, ANSWERED, room=room)
+
+
+def _escalation(view: GatheringView) -> tuple[str, list[Json]]:
+    """For a channel that is to hear whose answers are missing, and what became of it."""
+    if view.status.ended:
+        words = f"{_headline(view)} `{view.request_id}`"
+        return words, [blocks.section(words)]
+    words = f"{ONWARD} Answers are missing: {_headline(view)}"
+    parts = [blocks.section(f"{words}{DOT}{_count(view)}{_until(view)}")]
+    parts += [blocks.section(_source(view, shown)) for shown in view.missing]
+    named = [f"For {' '.join(map(mention, view.notify))}"] if view.notify else []
+    parts.append(blocks.context(*named, f"`{view.request_id}`"))
+    return words, parts
 
 
 # ---- what a person is asked by ---------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def _gathered(step: Step) -> str:
     """Its people are the names of the sources without an answer."""
     if step.actor:
         return _with(f"{OFF} Withdrawn by {_who(step)}", step.text)
-    missing = within((safe(name, 40) for name in step.people), ", ", 2 * SHORT)
+    missing = within((safe(name, 48) for name in step.people), ", ", 2 * SHORT)
     if not missing:
         return f"{YES} All have answered"
     return f"{NO} {safe(step.text, SHORT)} No answer from: {missing}".replace("  ", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.support.gathering import (
     open_card,
 )
 from tests.support.messages import actions_of, private, says, text_of
-from tests.support.receiver import receiver
+from tests.support.receiver import Receiver, receiver
 
 
 async def test_all_answer_and_the_card_fills_in(world: GatheringWorld) -> None:
@@ -291,3 +292,51 @@ async def test_a_system_that_is_away_is_asked_when_it_is_back(world: GatheringWo
     progress = await world.gathering(started["id"], lambda progress: not progress.sources[2].problem)
     assert progress.status is GatheringStatus.COLLECTING
     assert len(world.scanner.ids) == 1
+
+
+ESCALATED = """
+[policies.silent]
+kind = "gathering"
+title = "Silent"
+channel = "C0GENERAL"
+timeout = "2d"
+fields = [{ name = "answer", required = true }]
+[policies.silent.escalation]
+channel = "C0ESCALATIONS"
+after = "1d"
+notify = ["U0DIRK"]
+[policies.silent.sources.ada]
+person = "U0ADA"
+[policies.silent.sources.fay]
+person = "U0FAY"
+"""
+
+
+async def test_silence_is_told_where_the_policy_says(tmp_path: Path, scanner: Receiver) -> None:
+    """Once; what it says there is true until the end, also over a restart. With all answers nobody is told."""
+    world = GatheringWorld(tmp_path / "data", scanner)
+    world.write(ESCALATED)
+    async with world, world.person("U0ADA") as ada, world.person("U0FAY") as fay:
+        quiet, told = [await world.gather(world.token("ci"), policy="silent", title=one) for one in "AB"]
+        for person in (ada, fay):
+            await answer(person, await asked(person, "“A”"), answer="Yes")
+        await world.gathering(quiet["id"], lambda progress: progress.status.ended)
+        await answer(ada, await asked(ada, "“B”"), answer="Yes")
+        await world.gathering(told["id"], lambda progress: progress.sources[0].answer is not None)
+        await world.stop()
+        await world.start()
+        await world.skip(days=1, minutes=1)
+        message = await ada.wait_for_message("C0ESCALATIONS", says("→ Answers are missing"))
+        assert "“B” · 1 of 2 answered · until" in text_of(message)
+        assert "*Fay* · waiting for <@U0FAY>" in text_of(message)
+        assert "For <@U0DIRK>" in text_of(message)
+        assert "*Ada*" not in text_of(message)
+        [card] = [one for one in world.workspace.messages.in_channel(GENERAL) if "“B”" in one.text]
+        await world.eventually(
+            lambda: "→ Answers are missing: escalated to <#C0ESCALATIONS>" in "\n".join(world.thread(card))
+        )
+        await answer(fay, await asked(fay, "“B”"), answer="At last")
+        await ada.wait_for_message("C0ESCALATIONS", says("Complete: “B” · 2 of 2 answered"))
+        assert len(await ada.messages("C0ESCALATIONS")) == 1
+        shown = (await world.call("GET", f"/api/gatherings/{told['id']}", world.token("r"))).body
+        assert shown["escalated_at"] is not None

@@ -71,6 +71,13 @@ def test_a_file_may_have_nothing_but_gatherings() -> None:
         ),
         ("[policies.poll]", "[policies.gathering]", 1, "what Countersign calls one of its own workflows"),
         ('timeout = "1d"', 'timeout = "1d"\nremind_every = "1s"', 1, "remind_every is at least a minute"),
+        (
+            'timeout = "1d"',
+            'timeout = "1d"\nescalation = { channel = "C0E", after = "1d" }',
+            1,
+            "escalation.after is at least a minute, and sooner than timeout",
+        ),
+        ('timeout = "1d"', 'timeout = "1d"\ndelegates = ["S0G"]', 6, "policies.poll.delegates"),
     ],
 )
 def test_a_fault_names_its_line_and_its_place(old: str, new: str, line: int, words: str) -> None:
