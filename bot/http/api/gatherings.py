@@ -120,7 +120,7 @@ class GatheringRoutes:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(NewGathering)
         if ask.notify_instance is not None:
-            await check_notified(call, ask.notify_instance, self._operations)
+            await check_notified(call.token, ask.notify_instance, self._operations)
         request = GatheringRequest(
             **ask.model_dump(),
             requester=call.token.owner,
