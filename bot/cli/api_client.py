@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from bot.problem_line import problem_line
 from orchestration.domain.errors import CountersignError
 
 URL_DEFAULT: Final = "http://127.0.0.1:3000"
@@ -166,8 +167,5 @@ def _problem_line(status: int, body: Any) -> str:
     """A problem document in one line."""
     if not isinstance(body, dict) or "title" not in body:
         return f"The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."
-    faults = [
-        fault["detail"] if fault["field"] in fault["detail"] else f"{fault['field']}: {fault['detail']}"
-        for fault in body.get("errors", [])
-    ]
-    return " ".join(dict.fromkeys(faults)) or body.get("detail") or body["title"]
+    errors = [(fault["field"], fault["detail"]) for fault in body.get("errors", [])]
+    return problem_line(body["title"], body.get("detail"), errors)

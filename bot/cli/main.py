@@ -27,6 +27,7 @@ SUBCOMMANDS: Final = (
     "ask",
     "status",
     "list",
+    "mcp",
     "cancel",
     "export",
     "verify",

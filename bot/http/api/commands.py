@@ -13,7 +13,7 @@ from bot.security.tokens import Token
 from orchestration.domain.commands import Reason, Verdict
 
 KEY_HEADER: Final = "Idempotency-Key"
-KEY_PATTERN: Final = r"^[\x21-\x7e]{1,200}$"
+KEY_PATTERN: Final = r"^[!-~]{1,200}$"
 
 # A refusal because of who acts is 403; one because of the request's state is 409.
 _REFUSED: Final = {
