@@ -33,10 +33,11 @@ class CallRefusedError(CountersignError):
 class UnreachableError(CountersignError):
     """The server cannot be reached."""
 
-    def __init__(self, message: str, retry_after: float = 0) -> None:
-        """retry_after: seconds that the server asked to wait, if it did."""
+    def __init__(self, message: str, retry_after: float = 0, status: int | None = None) -> None:
+        """retry_after: seconds that the server asked to wait, if it did. status: of its answer, if there was one."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class ApiClient:
             raise UnreachableError(
                 _problem_line(answer.status, found),
                 float(after) if after.isascii() and after.isdecimal() else 0,
+                answer.status,
             )
         if answer.status >= 300 or (found is None and text):
             raise CallRefusedError(answer.status, _problem_line(answer.status, found))

@@ -27,7 +27,6 @@ SUBCOMMANDS: Final = (
     "ask",
     "status",
     "list",
-    "mcp",
     "cancel",
     "export",
     "verify",
@@ -38,6 +37,7 @@ SUBCOMMANDS: Final = (
     "policies",
     "gate",
     "hook",
+    "mcp",
     "hub",
 )
 NOT_DONE: Final = 4
