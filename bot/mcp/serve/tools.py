@@ -23,6 +23,7 @@ from mcp.types import (
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from bot.http.api.commands import KEY_HEADER
 from bot.http.api.problems import invalid
 from bot.mcp.serve.models import (
     AgentAnswer,
@@ -147,7 +148,8 @@ class ApprovalTools:
         except PydanticSerializationError:
             return _failure("A text in the arguments has half of a surrogate pair; leave it out.")
         except NotDoneError as error:
-            return _failure(str(error))
+            # As the tool calls what HTTP has as a header.
+            return _failure(str(error).replace(f"{KEY_HEADER}: ", "idempotency_key: "))
         except Exception:
             log.exception("the tool %s failed", tool.name)
             return _failure("This is a fault of Countersign's own; its log says more. Take it for no answer.")
