@@ -12,6 +12,7 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from bot.mcp.serve.in_process import TokenApprovals
 from bot.mcp.serve.port import NotDoneError
@@ -246,6 +247,19 @@ async def test_what_is_no_message_is_refused_before_it_is_read(api: ApiWorld) ->
     for method in ("GET", "DELETE", "PUT"):
         answer = await api.call(method, "/mcp", token)
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
+async def test_older_clients_are_served_too(api: ApiWorld, version: str) -> None:
+    token = api.token("agent", "U0RITA", "request")
+    params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}
+    hello = await post(api, token, {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
+    assert f'"protocolVersion":"{version}"' in hello.body
+    assert "Mcp-Session-Id" not in hello.headers
+    listed = await post(
+        api, token, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, **{"MCP-Protocol-Version": version}
+    )
+    assert "request_approval" in listed.body
 
 
 async def test_whoever_hangs_up_is_waited_for_no_more(api: ApiWorld) -> None:
