@@ -33,6 +33,7 @@ from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
+from bot.http.api.policies import PolicyRoutes
 from bot.http.api.seals import SealRoutes
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
