@@ -26,18 +26,22 @@ def _add_serve(which: argparse._SubParsersAction[Any]) -> None:
 
 
 async def _serve() -> int:
-    # Imported late: the SDK takes longer to import than other commands take to run.
-    from mcp.server.stdio import stdio_server  # noqa: PLC0415
-
-    from bot.cli.api_client import ApiClient  # noqa: PLC0415
-    from bot.cli.served_approvals import ServedApprovals  # noqa: PLC0415
-    from bot.mcp.serve.server import approvals_server  # noqa: PLC0415
+    from bot.cli.api_client import ApiClient  # noqa: PLC0415 - only what is needed before a setting is found wrong
 
     async with ApiClient(os.environ) as api:
+        # Imported late: the SDK takes longer to import than other commands take to run.
+        from mcp.server.stdio import stdio_server  # noqa: PLC0415
+
+        from bot.cli.served_approvals import ServedApprovals  # noqa: PLC0415
+        from bot.mcp.serve.server import approvals_server  # noqa: PLC0415
+
         approvals = ServedApprovals(api)
         server = approvals_server(lambda _: approvals)
         # A thread of the SDK's reads standard input for as long as it is open, so Python would not end before.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        async with stdio_server() as (reading, writing):
-            await server.run(reading, writing, server.create_initialization_options())
+        try:
+            async with stdio_server() as (reading, writing):
+                await server.run(reading, writing, server.create_initialization_options())
+        except* BrokenPipeError:
+            pass  # a client that is gone has had enough
     return 0

@@ -82,10 +82,14 @@ class ServedApprovals:
                 raise NotDoneError(str(error), conflict=error.status == HTTPStatus.CONFLICT) from error
             except UnreachableError as error:
                 if error.status == HTTPStatus.TOO_MANY_REQUESTS and not error.retry_after:
-                    raise NotDoneError(str(error)) from error  # too many are open, which time alone does not mend
+                    raise NotDoneError(
+                        str(error)
+                    ) from error  # too many are open, which time alone does not mend
                 pause = max(PAUSE, error.retry_after)
                 if pause > LONGEST_PAUSE or clock.time() + pause > until:
-                    raise NotDoneError(f"{error} Try again in a moment.", temporary=True) from error
+                    raise NotDoneError(
+                        f"{error} Try again in a moment.", temporary=True, after=pause
+                    ) from error
                 await asyncio.sleep(pause)
 
 

@@ -259,6 +259,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         HookRoutes(nothing, nothing, nothing, nothing, nothing),
         GatheringRoutes(nothing, nothing, nothing, nothing),
         ApprovalRoutes(nothing, nothing, nothing, nothing),
+        PolicyRoutes(nothing),
         FulfilmentRoutes(nothing),
         ManagementRoutes(nothing, nothing),
         InstancesRoutes(nothing, nothing),

@@ -19,7 +19,10 @@ from orchestration.domain.errors import CountersignError
 
 
 class TokenApprovals:
-    """See `AgentApprovals`. The call that made it has been counted against the token's rate."""
+    """See `AgentApprovals`. The call that made it has been counted against the token's rate.
+
+    A token over its rate waits no longer, so that its rate bounds how many calls of its are held.
+    """
 
     def __init__(self, access: ApprovalAccess, token: Token, tokens: TokenFile, rates: RateLimiter) -> None:
         self._access = access
@@ -84,6 +87,4 @@ def _not_done(problem: Problem) -> NotDoneError:
     words = problem.line()
     if after := problem.headers.get("Retry-After"):
         words += f" Try again in {after} s."
-    return NotDoneError(
-        words, temporary=problem.kind in {"unavailable", "too-many"}, conflict=problem.kind == "conflict"
-    )
+    return NotDoneError(words, temporary=problem.kind == "unavailable", conflict=problem.kind == "conflict")

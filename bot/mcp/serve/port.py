@@ -11,12 +11,15 @@ from bot.mcp.serve.models import AskArguments
 class NotDoneError(Exception):
     """It was not done, or it is not known whether it was. The text is a sentence that says why, for the agent.
 
-    `temporary`: it may be done in a moment. `conflict`: the request is in no state for it.
+    `temporary`: it may be done in a moment, `after` so many seconds. `conflict`: the request is in no state for it.
     """
 
-    def __init__(self, words: str, *, temporary: bool = False, conflict: bool = False) -> None:
+    def __init__(
+        self, words: str, *, temporary: bool = False, after: float = 0, conflict: bool = False
+    ) -> None:
         super().__init__(words)
         self.temporary = temporary
+        self.after = after
         self.conflict = conflict
 
 

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 TICK: Final = 10.0  # seconds between two notifications of progress
 HOLD: Final = 30.0  # seconds, one look that waits
 PAUSE: Final = 0.5  # seconds between two tries while the server is away
+SPARE: Final = 2.0  # seconds by which an answer may be late
 
 ApprovalsOf = Callable[[ServerRequestContext[Any, Any]], AgentApprovals]
 
@@ -173,24 +174,30 @@ class ApprovalTools:
     ) -> AgentAnswer:
         clock = asyncio.get_running_loop()
         began = clock.time()
-        looked = await approvals.look(given.id)
-        while not looked.final and not looked.leaving:
-            left = given.wait_seconds - (clock.time() - began)
-            if left <= 0:
-                break
-            waiting = asyncio.ensure_future(approvals.wait(given.id, min(HOLD, left)))
+
+        def left() -> float:
+            return began + given.wait_seconds - clock.time()
+
+        try:
+            async with asyncio.timeout(given.wait_seconds):
+                looked = await approvals.look(given.id)
+        except TimeoutError as error:
+            raise NotDoneError("The server did not answer in time. Call wait_for_approval again.") from error
+        while not looked.final and not looked.leaving and left() > 0:
+            waiting = asyncio.ensure_future(approvals.wait(given.id, min(HOLD, left())))
             try:
-                while not waiting.done():
+                # An answer that is late, as where the network is dead, is waited for no longer than was asked.
+                while not waiting.done() and left() > -SPARE:
                     await context.session.report_progress(
                         clock.time() - began, given.wait_seconds, waiting_for(looked.approval)
                     )
-                    await asyncio.wait([waiting], timeout=self._tick)
-                looked = waiting.result()
+                    await asyncio.wait([waiting], timeout=min(self._tick, left() + SPARE))
+                looked = waiting.result() if waiting.done() else looked
             except NotDoneError as error:
                 if not error.temporary:
                     raise
                 # The request is kept by the server, which is away for a moment.
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(min(max(PAUSE, error.after), max(left(), 0)))
             finally:
                 waiting.cancel()
         return answer_of(looked)

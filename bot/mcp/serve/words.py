@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bot.mcp.serve.models import AgentAnswer, Standing
@@ -62,6 +63,9 @@ def _waiting(approval: dict[str, Any]) -> list[str]:
 
 
 def _ended(status: Status, outcome: dict[str, Any]) -> str:
+    """How, by whom, when and why. The time shows an old answer, which a key that is used again brings."""
     by = f" by {outcome['processed_by']}" if outcome.get("processed_by") else ""
+    at = datetime.fromisoformat(outcome["processed_at"]).astimezone(UTC) if outcome else None
+    when = f" on {at:%Y-%m-%d at %H:%M} UTC" if at else ""
     said = in_quotes(outcome.get("comments") or "") or inert(outcome.get("reason") or "").rstrip(".")
-    return f"{status.value.replace('_', ' ').capitalize()}{by}{f': {said}' if said else ''}."
+    return f"{status.value.replace('_', ' ').capitalize()}{by}{when}{f': {said}' if said else ''}."
