@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: azurite mermaid frameworks help demo test lint bench faults proof pictures dist lock clean
+.PHONY: azurite mermaid frameworks mcp help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -69,6 +69,9 @@ frameworks: $(STAMP) ## LangGraph, OpenAI's and Anthropic's agent SDKs (60 MB), 
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation \
 	    --no-binary claude-agent-sdk -r requirements-frameworks.lock
 
+mcp: $(STAMP) ## an MCP server, the TypeScript client and the protocol's own suite (60 MB), without which tests of MCP are skipped
+	$(BIN)/npm ci --prefix tests/mcp --loglevel error >/dev/null
+
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
@@ -92,6 +95,8 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/mermaid --package-lock-only --loglevel error >/dev/null
+	$(BIN)/npm install --prefix tests/mcp --package-lock-only --loglevel error >/dev/null
 
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules tests/mermaid/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules tests/mermaid/node_modules tests/mcp/node_modules \
+	    .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -32,6 +32,7 @@ from bot.http.pages.links import RecordLinks
 from bot.http.pages.routes import RecordRoutes
 from bot.http.server import serving
 from bot.hub_membership import HubMembership
+from bot.mcp.serve.routes import McpRoutes
 from bot.outbound.actions import OutcomeActions, installed
 from bot.outbound.callbacks import CallbackSender
 from bot.outbound.cloud_events import CloudEvents
@@ -273,7 +274,7 @@ async def running(
                 settings,
                 service,
                 slack_connection,
-                [api, people.records],
+                [api, people.records, McpRoutes(api, tokens, settings.public_url)],
                 webhooks,
                 membership,
                 records.warnings,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from bot.problem_line import problem_line
 from orchestration.domain.errors import CountersignError
 
 URL_DEFAULT: Final = "http://127.0.0.1:3000"
@@ -32,10 +33,11 @@ class CallRefusedError(CountersignError):
 class UnreachableError(CountersignError):
     """The server cannot be reached."""
 
-    def __init__(self, message: str, retry_after: float = 0) -> None:
-        """retry_after: seconds that the server asked to wait, if it did."""
+    def __init__(self, message: str, retry_after: float = 0, status: int | None = None) -> None:
+        """retry_after: seconds that the server asked to wait, if it did. status: of its answer, if there was one."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class ApiClient:
             raise UnreachableError(
                 _problem_line(answer.status, found),
                 float(after) if after.isascii() and after.isdecimal() else 0,
+                answer.status,
             )
         if answer.status >= 300 or (found is None and text):
             raise CallRefusedError(answer.status, _problem_line(answer.status, found))
@@ -166,8 +169,5 @@ def _problem_line(status: int, body: Any) -> str:
     """A problem document in one line."""
     if not isinstance(body, dict) or "title" not in body:
         return f"The server answered {status}, and not as Countersign does; check COUNTERSIGN_URL."
-    faults = [
-        fault["detail"] if fault["field"] in fault["detail"] else f"{fault['field']}: {fault['detail']}"
-        for fault in body.get("errors", [])
-    ]
-    return " ".join(dict.fromkeys(faults)) or body.get("detail") or body["title"]
+    errors = [(fault["field"], fault["detail"]) for fault in body.get("errors", [])]
+    return problem_line(body["title"], body.get("detail"), errors)

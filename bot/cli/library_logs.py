@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestration.domain.errors import CountersignError
 
-LIBRARIES: Final = ("durabletask", "azure", "slack_sdk.web", "twilio")
+LIBRARIES: Final = ("durabletask", "azure", "mcp", "slack_sdk.web", "twilio")
 
 
 def quieten() -> None:

@@ -33,6 +33,7 @@ from bot.http.api.hooks import HookRoutes
 from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
+from bot.http.api.policies import PolicyRoutes
 from bot.http.api.seals import SealRoutes
 from bot.http.api.timeline import _ACTIVITIES
 from bot.outbound.signing import callback_secret
@@ -258,6 +259,7 @@ def test_the_api_page_has_every_address_with_its_scopes_and_no_other() -> None:
         HookRoutes(nothing, nothing, nothing, nothing, nothing),
         GatheringRoutes(nothing, nothing, nothing, nothing),
         ApprovalRoutes(nothing, nothing, nothing, nothing),
+        PolicyRoutes(nothing),
         FulfilmentRoutes(nothing),
         ManagementRoutes(nothing, nothing),
         InstancesRoutes(nothing, nothing),

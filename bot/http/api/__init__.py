@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from bot.http.api.approval_access import ApprovalAccess
 from bot.http.api.approvals import ApprovalRoutes
 from bot.http.api.authentication import Authenticator
 from bot.http.api.calls import CallRoutes
@@ -21,6 +22,7 @@ from bot.http.api.instances import InstancesRoutes
 from bot.http.api.jwks import JwksRoutes
 from bot.http.api.management import ManagementRoutes
 from bot.http.api.outcome_events import OutcomeEvents
+from bot.http.api.policies import PolicyRoutes
 from bot.http.api.rate_limit import RateLimiter
 from bot.http.api.seals import SealRoutes
 from bot.http.api.urls import Urls
@@ -76,12 +78,14 @@ class Api:
         self.gatherings = services.gatherings
         rates = RateLimiter(time.monotonic)
         urls = Urls(public_url, secrets, tokens, rates)
-        self._approvals = ApprovalRoutes(services.approvals, services.operations, services.fulfilments, urls)
+        self.access = ApprovalAccess(services.approvals, services.operations, services.fulfilments)
+        self.rates = rates
         addresses = AnswerAddresses(public_url, secrets)
         self._gathering_routes = GatheringRoutes(services.gatherings, services.operations, urls, addresses)
         docs = DocsRoutes(public_url)
         groups = (
-            self._approvals,
+            ApprovalRoutes(services.approvals, services.operations, self.access, urls),
+            PolicyRoutes(self.access),
             self._gathering_routes,
             HookRoutes(services.operations, services.fulfilments, urls, services.gatherings, addresses),
             FulfilmentRoutes(services.fulfilments),
@@ -103,23 +107,23 @@ class Api:
     @property
     def polls(self) -> int:
         """How many long polls are held."""
-        return self._approvals.long_polling.waiting + self._gathering_routes.long_polling.waiting
+        return self.access.long_polling.waiting + self._gathering_routes.long_polling.waiting
 
     @property
     def watched(self) -> int:
         """How many requests are looked at for them."""
-        return self._approvals.long_polling.watched + self._gathering_routes.long_polling.watched
+        return self.access.long_polling.watched + self._gathering_routes.long_polling.watched
 
     def outcome_events(self, signer: Signer) -> Signer:
         """The same signer, which also wakes the long polls for what it signs."""
-        return OutcomeEvents(signer, self._approvals.long_polling)
+        return OutcomeEvents(signer, self.access.long_polling)
 
     def attach(self, application: web.Application) -> None:
         """Adds the routes; a shutdown of the application answers every long poll at once."""
         self.authenticator.attach(application)
 
         async def close(_: web.Application) -> None:
-            self._approvals.long_polling.close()
+            self.access.long_polling.close()
             self._gathering_routes.long_polling.close()
 
         application.on_shutdown.append(close)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
+from bot.http.api.approval_access import ApprovalAccess
 from bot.http.api.approval_models import Approval, ApprovalPage
-from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key, kind_of_refusal
+from bot.http.api.commands import KEY_HEADER, command_id_of, idempotency_key
 from bot.http.api.endpoint import DECIDE_ANY, ApiCall, Endpoint, ResponseSpec, json_response
-from bot.http.api.fulfilment_models import FulfilmentView
-from bot.http.api.long_polling import LongPolling, is_final
+from bot.http.api.long_polling import is_final
 from bot.http.api.models import (
     ApprovalListQuery,
     ApprovalQuery,
@@ -25,15 +24,13 @@ from bot.http.api.models import (
     Started,
 )
 from bot.http.api.problems import Problem
-from bot.http.api.responding import admitted_receiver, check_notified
 from bot.http.api.timeline import Timeline, timeline_entries
 from bot.http.api.urls import Urls
 from bot.security.tokens import ADMIN, READ, REQUEST
-from orchestration.domain.commands import Progress, Reason
-from orchestration.domain.errors import InvalidRequestError, UnknownRequestError
-from orchestration.domain.request import ApprovalRequest, Identity
-from orchestration.service.approvals import ApprovalService, Ticket
-from orchestration.service.fulfilments import FulfilmentService
+from orchestration.domain.commands import Verdict
+from orchestration.domain.errors import InvalidRequestError
+from orchestration.domain.request import Identity
+from orchestration.service.approvals import ApprovalService
 from orchestration.service.operations import Operations, Wanted
 
 POLL_AFTER: Final = "2"  # seconds, where a client cannot hold a long poll
@@ -48,14 +45,13 @@ class ApprovalRoutes:
         self,
         service: ApprovalService,
         operations: Operations,
-        fulfilments: FulfilmentService,
+        access: ApprovalAccess,
         urls: Urls,
     ) -> None:
         self._service = service
         self._operations = operations
-        self._fulfilments = fulfilments
+        self._access = access
         self._urls = urls
-        self.long_polling = LongPolling(self._look, is_final)
 
     def endpoints(self) -> list[Endpoint]:
         """All of them."""
@@ -149,20 +145,7 @@ class ApprovalRoutes:
     async def ask(self, call: ApiCall) -> web.Response:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(NewApproval)
-        if ask.notify_instance is not None:
-            await check_notified(call, ask.notify_instance, self._operations)
-        responds_to, responds_since = None, None
-        if ask.respond is not None:
-            responds_to, responds_since = await admitted_receiver(call.token, ask.respond, self._operations)
-        request = ApprovalRequest(
-            **ask.model_dump(),
-            responds_to=responds_to,
-            responds_since=responds_since,
-            requester=call.token.owner,
-            asked_with=call.token.name,
-            idempotency_key=idempotency_key(call),
-        )
-        request_id = await self._service.start(request)
+        request_id = await self._access.ask(call.token, ask, idempotency_key(call))
         headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
         started = self._urls.started(call, request_id, may_act=call.token.may(ADMIN))
         return json_response(started, 202, headers)
@@ -170,16 +153,18 @@ class ApprovalRoutes:
     async def show(self, call: ApiCall) -> web.Response:
         """Shows it. With `wait`, waits first until it is decided."""
         wait = call.query(ApprovalQuery).wait
-        request_id = await self._visible(call)
-        progress = await self.long_polling.wait_until_final(request_id, wait.total_seconds() if wait else 0)
+        request_id = await self._access.visible(call.token, call.part("id"))
+        progress = await self._access.long_polling.wait_until_final(
+            request_id, wait.total_seconds() if wait else 0
+        )
         if is_final(progress):
-            return json_response(await self._approval(progress))
+            return json_response(await self._access.shown(progress))
         headers = {"Location": self._urls.approval(request_id), "Retry-After": POLL_AFTER}
-        return json_response(await self._approval(progress), 202, headers)
+        return json_response(await self._access.shown(progress), 202, headers)
 
     async def timeline(self, call: ApiCall) -> web.Response:
         """Every step. For an approval that was stopped, also what `reconcile` did."""
-        request_id = await self._visible(call)
+        request_id = await self._access.visible(call.token, call.part("id"))
         progress = await self._service.status(request_id)
         events = await self._operations.whole_history(progress)
         return json_response(Timeline(id=request_id, items=timeline_entries(events, progress.verdicts)))
@@ -201,7 +186,7 @@ class ApprovalRoutes:
             until=_aware(page.until),
         )
         found, following = await self._operations.page(wanted, limit=page.limit, token=page.after)
-        items = list(await asyncio.gather(*map(self._approval, found)))
+        items = list(await asyncio.gather(*map(self._access.shown, found)))
         return json_response(ApprovalPage(items=items, next=following))
 
     # ---- commands ----------------------------------------------------------------------------------------
@@ -209,7 +194,7 @@ class ApprovalRoutes:
     async def decide(self, call: ApiCall) -> web.Response:
         """The owner's decision on what they were shown, for the round that is open unless one is named."""
         given = await call.body(NewDecision)
-        progress = await self._look(call.instance_id())
+        progress = await self._access.look(call.instance_id())
         if progress.policy not in call.token.policies:
             raise Problem("forbidden", f"This token lacks the scope decide:{progress.policy}.")
         try:
@@ -227,63 +212,26 @@ class ApprovalRoutes:
         except InvalidRequestError as error:
             place = f"edits.{error.field}" if error.field in given.edits else error.field
             raise Problem("invalid", errors=[(place or "body", str(error))]) from error
-        return await self._answer(ticket)
+        return _answered(await self._access.settled(ticket))
 
     async def cancel(self, call: ApiCall) -> web.Response:
         """Withdraws it."""
         given = await call.body(NewCancellation, optional=True)
-        ticket = await self._service.cancel(
-            call.instance_id(), call.actor, reason=given.reason, command_id=command_id_of(call)
-        )
-        return await self._answer(ticket)
+        verdict = await self._access.cancel(call.token, call.part("id"), given.reason, command_id_of(call))
+        return _answered(verdict)
 
     async def comment(self, call: ApiCall) -> web.Response:
         """Adds a remark."""
         given = await call.body(NewRemark)
-        request_id = await self._visible(call)
+        request_id = await self._access.visible(call.token, call.part("id"))
         ticket = await self._service.comment(
             request_id, call.actor, given.kind, given.text, command_id=command_id_of(call)
         )
-        return await self._answer(ticket)
+        return _answered(await self._access.settled(ticket))
 
-    async def _answer(self, ticket: Ticket) -> web.Response:
-        verdict = await self._service.verdict(ticket)
-        answered = CommandResult.of(verdict)
-        if verdict.accepted:
-            return json_response(answered)
-        if verdict.reason is Reason.NO_ANSWER_YET:
-            return json_response(answered, 202)
-        raise Problem(
-            kind_of_refusal(verdict.reason),
-            answered.message,
-            errors=[("comment", answered.message)] if verdict.reason is Reason.REASON_REQUIRED else (),
-            verdict=answered.model_dump(mode="json"),
-        )
 
-    async def _approval(self, progress: Progress) -> Approval:
-        """With where it stands after its approval. A fulfilment that was purged is not there any more."""
-        fulfilment = None
-        if progress.fulfilment is not None:
-            with suppress(UnknownRequestError):
-                fulfilment = FulfilmentView.of(await self._fulfilments.progress(progress.fulfilment))
-        return Approval.of(progress, fulfilment)
-
-    # ---- what may be seen --------------------------------------------------------------------------------
-
-    async def _visible(self, call: ApiCall) -> str:
-        """The ID in the path, if the token may see it: all, its owner's own, or of a policy it decides."""
-        request_id, token = call.instance_id(), call.token
-        if token.may(READ) or token.may(ADMIN):
-            return request_id
-        progress = await self._service.status(request_id)
-        own = token.may(REQUEST) and progress.requester == token.owner
-        if not own and progress.policy not in token.policies:
-            raise Problem("forbidden", "This token sees only what its owner asked or it may decide.")
-        return request_id
-
-    async def _look(self, request_id: str) -> Progress:
-        """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
-        return await self._operations.with_reconciled(await self._service.status(request_id))
+def _answered(verdict: Verdict) -> web.Response:
+    return json_response(CommandResult.of(verdict), 200 if verdict.accepted else 202)
 
 
 def _aware(time: datetime | None) -> datetime | None:

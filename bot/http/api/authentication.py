@@ -16,6 +16,7 @@ from orchestration.domain.errors import CountersignError
 
 # Under these prefixes every failure is answered as problem details, an unknown address included.
 OURS: Final = ("/api/", "/runtime/", "/hooks/", "/.well-known/")
+MCP: Final = "/mcp"  # so is it at this one address
 
 _PART: Final = re.compile(r"\{(\w+)\}")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,9 +40,11 @@ class Authenticator:
             # A part may have any character, also a coded slash; the pattern of aiohttp itself leaves braces out.
             path = _PART.sub(r"{\1:[^/]+}", endpoint.path)
             for way in (path, f"{path}/") if endpoint.trailing_slash else (path,):
-                application.router.add_route(endpoint.method, way, self._guarded(endpoint))
+                application.router.add_route(endpoint.method, way, self.guarded(endpoint))
 
-    def _guarded(self, endpoint: Endpoint) -> _Handler:
+    def guarded(self, endpoint: Endpoint) -> _Handler:
+        """The handler of a request to the endpoint: it lets in whom the endpoint admits. Raises `Problem`."""
+
         async def handle(request: web.Request) -> web.StreamResponse:
             token = None
             if endpoint.scopes:
@@ -61,7 +64,7 @@ class Authenticator:
     @web.middleware
     async def _failures(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Answers every failure under our prefixes as problem details, and leaves other addresses alone."""
-        if not request.path.startswith(OURS):
+        if not request.path.startswith(OURS) and request.path != MCP:
             return await handler(request)
         try:
             return await handler(request)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from bot.http.api.endpoint import ApiCall
+from bot.http.api.models import CommandResult
 from bot.http.api.problems import Problem
-from orchestration.domain.commands import Reason
+from bot.security.tokens import Token
+from orchestration.domain.commands import Reason, Verdict
 
 KEY_HEADER: Final = "Idempotency-Key"
-_KEY: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
+KEY_PATTERN: Final = r"^[!-~]{1,200}$"
 
 # A refusal because of who acts is 403; one because of the request's state is 409.
 _REFUSED: Final = {
@@ -40,7 +42,7 @@ def kind_of_refusal(reason: Reason) -> str:
 def idempotency_key(call: ApiCall) -> str | None:
     """The caller's key; None without one. Raises `Problem` for one that is not fit."""
     key = call.request.headers.get(KEY_HEADER)
-    if key is not None and not _KEY.match(key):
+    if key is not None and not re.match(KEY_PATTERN, key):
         raise Problem("invalid", errors=[(KEY_HEADER, "must be 1 to 200 visible ASCII characters")])
     return key
 
@@ -48,4 +50,20 @@ def idempotency_key(call: ApiCall) -> str | None:
 def command_id_of(call: ApiCall) -> str | None:
     """From the Idempotency-Key and the token's name, so that two tokens can use the same key."""
     key = idempotency_key(call)
-    return hashlib.sha256(f"{call.token.name}\0{key}".encode()).hexdigest() if key else None
+    return command_id(call.token, key) if key else None
+
+
+def command_id(token: Token, key: str) -> str:
+    """The ID of the command that this token sends with this key."""
+    return hashlib.sha256(f"{token.name}\0{key}".encode()).hexdigest()
+
+
+def raise_refusal(verdict: Verdict) -> NoReturn:
+    """Raises the `Problem` that a refused command is."""
+    answered = CommandResult.of(verdict)
+    raise Problem(
+        kind_of_refusal(verdict.reason),
+        answered.message,
+        errors=[("comment", answered.message)] if verdict.reason is Reason.REASON_REQUIRED else (),
+        verdict=answered.model_dump(mode="json"),
+    )

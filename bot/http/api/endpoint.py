@@ -97,7 +97,7 @@ class ApiCall:
     @property
     def actor(self) -> Actor:
         """The token's owner."""
-        return Actor(id=self.token.owner, via=Via.API, token=self.token.name)
+        return actor_of(self.token)
 
     @staticmethod
     def fresh_id() -> str:
@@ -121,10 +121,7 @@ class ApiCall:
 
     def instance_id(self, name: str = "id") -> str:
         """The ID of an instance in the path. Raises `UnknownRequestError` for what no hub takes as one."""
-        found = self.part(name)
-        if is_entity(found) or not found.isprintable():
-            raise UnknownRequestError("There is no instance with that ID.")
-        return found
+        return checked_id(self.part(name))
 
     async def body(self, model: type[M], *, optional: bool = False) -> M:
         """The JSON body. Raises `Problem`; an `optional` one may be left out altogether."""
@@ -147,6 +144,18 @@ class ApiCall:
             raise Problem("too-large") from error
         except (web.HTTPBadRequest, web.HTTPRequestTimeout) as error:
             raise Problem("malformed", error.text) from error
+
+
+def actor_of(token: Token) -> Actor:
+    """The token's owner, who acts by it."""
+    return Actor(id=token.owner, via=Via.API, token=token.name)
+
+
+def checked_id(given: str) -> str:
+    """The ID of an instance, as a caller gave it. Raises `UnknownRequestError` for what no hub takes as one."""
+    if is_entity(given) or not given.isprintable():
+        raise UnknownRequestError("There is no instance with that ID.")
+    return given
 
 
 def admits(endpoint: Endpoint, token: Token) -> bool:

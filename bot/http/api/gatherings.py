@@ -120,7 +120,7 @@ class GatheringRoutes:
         """Starts it, once for each Idempotency-Key."""
         ask = await call.body(NewGathering)
         if ask.notify_instance is not None:
-            await check_notified(call, ask.notify_instance, self._operations)
+            await check_notified(call.token, ask.notify_instance, self._operations)
         responds_to, responds_since = None, None
         if ask.respond is not None:
             responds_to, responds_since = await admitted_receiver(call.token, ask.respond, self._operations)

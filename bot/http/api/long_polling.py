@@ -57,6 +57,11 @@ class LongPolling(Generic[P]):
         """How many wait for them."""
         return sum(watcher.waiting for watcher in self._watchers.values())
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody is held any more, as the process is about to end."""
+        return self._closed
+
     async def wait_until_final(self, request_id: str, wait: float) -> P:
         """The request once it is final, or as it was last read after `wait` seconds.
 

@@ -98,8 +98,8 @@ def not_blank(text: str) -> str:
     return text
 
 
-class NewApproval(Model):
-    """A request for an approval. The requester is always the token's owner."""
+class Matter(Model):
+    """What people are asked, whoever asks: a program by HTTP or an agent by MCP."""
 
     policy: Annotated[Line, Field(min_length=1, max_length=40)]
     title: Annotated[Line, AfterValidator(not_blank), Field(min_length=1, max_length=150)]
@@ -112,6 +112,19 @@ class NewApproval(Model):
     fields: dict[
         Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[Text, Field(max_length=500)]
     ] = Field(default_factory=dict, max_length=10)
+    timeout: Span | None = Field(
+        default=None, description="Shortens each level's own time, never lengthens it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _currency_apart(cls, given: Any) -> Any:
+        return currency_apart(given)
+
+
+class NewApproval(Matter):
+    """A request for an approval. The requester is always the token's owner."""
+
     callback_url: CallbackUrl | None = Field(
         default=None, description="Where the outcome is POSTed, signed by the Standard Webhooks scheme"
     )
@@ -131,14 +144,6 @@ class NewApproval(Model):
         description="Somebody else's waiting orchestration, which gets the outcome in a form of its own; needs the "
         "scope `respond:ORCHESTRATION`, or `respond:ORIGIN` for a URL",
     )
-    timeout: Span | None = Field(
-        default=None, description="Shortens each level's own time, never lengthens it"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _currency_apart(cls, given: Any) -> Any:
-        return currency_apart(given)
 
 
 class NewHook(Model):

@@ -10,6 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import ValidationError
 
+from bot.problem_line import problem_line
 from bot.security.tokens import TokenError
 from orchestration.domain.errors import (
     CountersignError,
@@ -73,6 +74,10 @@ class Problem(Exception):  # noqa: N818 - it is an answer, and may be raised whe
         self.headers = dict(headers or {})
         self.more = more
         super().__init__(detail or kind)
+
+    def line(self) -> str:
+        """It in one line, for whoever reads no JSON."""
+        return problem_line(KINDS[self.kind][1], self.detail, self.errors)
 
     def response(self, base: str = "") -> web.Response:
         """The problem document. `base`: the public address, under which its type is explained."""

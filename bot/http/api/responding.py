@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from bot.http.api.endpoint import ApiCall
 from bot.http.api.problems import Problem
 from bot.security.tokens import ADMIN, RESPOND, Token
 from orchestration.approval.status import OVER, made_at
@@ -52,12 +51,12 @@ async def admitted_receiver(
     return state.name, made_at(state)
 
 
-async def check_notified(call: ApiCall, target: Notified, operations: Operations) -> None:
+async def check_notified(token: Token, target: Notified, operations: Operations) -> None:
     """Raises `Problem` without the scope admin, and what `Operations.check_event` raises.
 
     The instance may be started later. Whose it is, is looked at again when the event is sent.
     """
-    if not call.token.may(ADMIN):
+    if not token.may(ADMIN):
         raise Problem("forbidden", "notify_instance needs a token of scope admin.")
     with suppress(UnknownRequestError):
         await operations.check_event(target.id, target.event)

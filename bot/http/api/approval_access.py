@@ -1,0 +1,96 @@
+"""What a token may do with approvals, whichever way its program comes: over HTTP or by MCP."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from bot.http.api.approval_models import Approval
+from bot.http.api.commands import raise_refusal
+from bot.http.api.endpoint import actor_of, checked_id
+from bot.http.api.fulfilment_models import FulfilmentView
+from bot.http.api.long_polling import LongPolling, is_final
+from bot.http.api.models import NewApproval
+from bot.http.api.problems import Problem
+from bot.http.api.responding import admitted_receiver, check_notified
+from bot.security.tokens import ADMIN, READ, REQUEST, Token
+from orchestration.domain.commands import Progress, Reason, Verdict
+from orchestration.domain.errors import UnknownRequestError
+from orchestration.domain.policy import Policy
+from orchestration.domain.request import ApprovalRequest
+from orchestration.service.approvals import ApprovalService, Ticket
+from orchestration.service.fulfilments import FulfilmentService
+from orchestration.service.operations import Operations
+
+
+class ApprovalAccess:
+    """Asks, looks, waits and withdraws for a token, within what it may.
+
+    The caller has checked that the token is good and has the scope for the kind of act. Each raises `Problem` or
+    `CountersignError`.
+    """
+
+    def __init__(
+        self, service: ApprovalService, operations: Operations, fulfilments: FulfilmentService
+    ) -> None:
+        self._service = service
+        self._operations = operations
+        self._fulfilments = fulfilments
+        self.long_polling = LongPolling(self.look, is_final)
+
+    async def ask(self, token: Token, ask: NewApproval, key: str | None) -> str:
+        """Starts it, once for each key of this token, and returns its ID."""
+        if ask.notify_instance is not None:
+            await check_notified(token, ask.notify_instance, self._operations)
+        responds_to, responds_since = None, None
+        if ask.respond is not None:
+            responds_to, responds_since = await admitted_receiver(token, ask.respond, self._operations)
+        request = ApprovalRequest(
+            **ask.model_dump(),
+            responds_to=responds_to,
+            responds_since=responds_since,
+            requester=token.owner,
+            asked_with=token.name,
+            idempotency_key=key,
+        )
+        return await self._service.start(request)
+
+    async def visible(self, token: Token, given: str) -> str:
+        """The ID, if the token may see it: all, its owner's own, or of a policy it decides."""
+        request_id = checked_id(given)
+        if token.may(READ) or token.may(ADMIN):
+            return request_id
+        progress = await self._service.status(request_id)
+        own = token.may(REQUEST) and progress.requester == token.owner
+        if not own and progress.policy not in token.policies:
+            raise Problem("forbidden", "This token sees only what its owner asked or it may decide.")
+        return request_id
+
+    async def look(self, request_id: str) -> Progress:
+        """The progress. For an approval that was stopped, with the outcome that `reconcile` wrote."""
+        return await self._operations.with_reconciled(await self._service.status(request_id))
+
+    async def shown(self, progress: Progress) -> Approval:
+        """With where it stands after its approval. A fulfilment that was purged is not there any more."""
+        fulfilment = None
+        if progress.fulfilment is not None:
+            with suppress(UnknownRequestError):
+                fulfilment = FulfilmentView.of(await self._fulfilments.progress(progress.fulfilment))
+        return Approval.of(progress, fulfilment)
+
+    async def cancel(self, token: Token, given: str, reason: str, command_id: str | None) -> Verdict:
+        """The verdict on a withdrawal: it took effect, or is on disk and not handled yet (`NO_ANSWER_YET`)."""
+        ticket = await self._service.cancel(
+            checked_id(given), actor_of(token), reason=reason, command_id=command_id
+        )
+        return await self.settled(ticket)
+
+    async def settled(self, ticket: Ticket) -> Verdict:
+        """The verdict on a command, where it is no refusal."""
+        verdict = await self._service.verdict(ticket)
+        if not verdict.accepted and verdict.reason is not Reason.NO_ANSWER_YET:
+            raise_refusal(verdict)
+        return verdict
+
+    def policies(self) -> list[Policy]:
+        """Those that one may ask under, by name, as the file has them now."""
+        return [policy for _, policy in sorted(self._service.book().askable().items())]

@@ -1,0 +1,75 @@
+"""/api/policies: under which policies one may ask, and what each wants to know. Nothing that says who decides."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from bot.http.api.approval_access import ApprovalAccess
+from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
+from bot.security.tokens import ADMIN, READ, REQUEST
+from orchestration.domain.policy import Policy
+
+
+class FieldView(BaseModel):
+    """One more thing that a request under the policy may say, or has to."""
+
+    name: str = Field(description="The key in `fields`")
+    title: str
+    required: bool
+
+
+class PolicyView(BaseModel):
+    """A policy, as far as whoever asks needs it."""
+
+    policy: str = Field(description="What a request names")
+    title: str
+    amount_required: bool
+    currency: str | None = Field(
+        description="The one that amounts are in; without it, an amount says its own"
+    )
+    fields: list[FieldView]
+
+    @classmethod
+    def of(cls, policy: Policy) -> PolicyView:
+        """From the policy file."""
+        return cls(
+            policy=policy.key,
+            title=policy.title,
+            amount_required=policy.require_amount,
+            currency=policy.currency,
+            fields=[
+                FieldView(name=field.name, title=field.title, required=field.required)
+                for field in policy.fields
+            ],
+        )
+
+
+class PolicyList(BaseModel):
+    """Every policy that a request may name."""
+
+    items: list[PolicyView]
+
+
+class PolicyRoutes:
+    """The one endpoint."""
+
+    def __init__(self, access: ApprovalAccess) -> None:
+        self._access = access
+
+    def endpoints(self) -> list[Endpoint]:
+        """For whoever asks."""
+        return [
+            Endpoint(
+                "GET",
+                "/api/policies",
+                self.list,
+                "Under which policies one may ask, by name",
+                frozenset({REQUEST, READ, ADMIN}),
+                {200: ResponseSpec("All of them", PolicyList)},
+            )
+        ]
+
+    async def list(self, _: ApiCall) -> web.Response:
+        """As the file has them now."""
+        return json_response(PolicyList(items=list(map(PolicyView.of, self._access.policies()))))

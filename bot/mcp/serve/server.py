@@ -1,0 +1,35 @@
+"""Puts the tools and the resources together as one server of the SDK, whatever carries its messages."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from mcp.server.lowlevel import Server
+
+from bot.mcp.serve.policy_resources import PolicyResources
+from bot.mcp.serve.tools import TICK, ApprovalsOf, ApprovalTools
+
+INSTRUCTIONS: Final = (
+    "Countersign asks people for a yes or no before you do what matters, and keeps the question for as long as they "
+    "need, over every restart. Call request_approval, then wait_for_approval until the answer is no longer pending, "
+    "and do what you asked only on yes. An answer counts for that request alone: ask anew for anything else. You "
+    "cannot approve anything here."
+)
+
+
+def approvals_server(approvals_of: ApprovalsOf, *, tick: float = TICK) -> Server[Any]:
+    """The server. tick: seconds between two notifications of progress."""
+    tools, policies = ApprovalTools(approvals_of, tick=tick), PolicyResources(approvals_of)
+    return Server(
+        "countersign",
+        version=version("countersign"),
+        title="Countersign",
+        instructions=INSTRUCTIONS,
+        get_tool_input_schema=tools.schema,
+        on_list_tools=tools.list_all,
+        on_call_tool=tools.call,
+        on_list_resources=policies.list_all,
+        on_list_resource_templates=policies.templates,
+        on_read_resource=policies.read,
+    )
