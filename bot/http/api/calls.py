@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -32,6 +35,8 @@ Path = Annotated[
     Field(min_length=1, max_length=200),
 ]
 
+Attempt = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+
 
 class NewCall(Model):
     """A tool call. Who asks is always the token's owner, and what people read is made from this and nothing else."""
@@ -56,6 +61,12 @@ class NewCall(Model):
         "without it, ten minutes",
     )
 
+    resume: bool = Field(
+        default=False,
+        description="Whether an answer may have been lost: a call that was claimed within the window is found again, "
+        "and is not asked anew. `GET /api/calls/{id}/result` then says what came of it",
+    )
+
 
 class WaitingCall(BaseModel):
     """The request that the call waits for. `GET /api/approvals/{id}` tells how it goes on."""
@@ -68,7 +79,7 @@ class WaitingCall(BaseModel):
 class NewClaim(Model):
     """Who is to make the call. The same attempt may repeat its claim; another one is refused."""
 
-    attempt: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
+    attempt: Attempt
 
 
 class ClaimedCall(BaseModel):
@@ -79,8 +90,36 @@ class ClaimedCall(BaseModel):
     arguments_digest: str
 
 
+class NewResult(Model):
+    """What came of the call, by the attempt that claimed it."""
+
+    attempt: Attempt
+    result: (
+        Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None
+    ) = Field(description="As the tool gave it; null where it is too large to be kept")
+
+
+class Made(StrEnum):
+    """What is known of a call."""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+    YES = "yes"
+
+
+class CallOutcome(BaseModel):
+    """What came of a call that was approved."""
+
+    id: str
+    made: Made = Field(
+        description="`no`: nobody has claimed it. `unknown`: it was claimed, and may have been made"
+    )
+    at: datetime | None = Field(description="When its result came; without one, when it was claimed")
+    result: dict[str, Any] | None = Field(description="Null where there is none, or where it was too large")
+
+
 class CallRoutes:
-    """Asks and claims. To look and wait is the same as for every other approval."""
+    """Asks and claims, and keeps results. To look and wait is the same as for every other approval."""
 
     def __init__(self, calls: HeldCalls, urls: Urls) -> None:
         self._calls = calls
@@ -114,6 +153,27 @@ class CallRoutes:
                 body=NewClaim,
                 tag="Calls",
             ),
+            Endpoint(
+                "POST",
+                "/api/calls/{id}/result",
+                self.keep,
+                "Keep what came of a call, by the attempt that claimed it. The first result counts",
+                frozenset({REQUEST}),
+                {204: ResponseSpec("It is kept")},
+                ("not-found", "conflict", "unavailable"),
+                body=NewResult,
+                tag="Calls",
+            ),
+            Endpoint(
+                "GET",
+                "/api/calls/{id}/result",
+                self.made,
+                "What came of a call that was approved",
+                frozenset({REQUEST}),
+                {200: ResponseSpec("What is known of it", CallOutcome)},
+                ("not-found", "unavailable"),
+                tag="Calls",
+            ),
         ]
 
     async def ask(self, call: ApiCall) -> web.Response:
@@ -129,7 +189,7 @@ class CallRoutes:
             mask=given.mask,
             window=given.window or DEFAULT_WINDOW,
         )
-        progress, digest = await self._calls.ask(asked, call.actor)
+        progress, digest = await self._calls.ask(asked, call.actor, resume=given.resume)
         shown = WaitingCall(id=progress.request_id, status=progress.status, arguments_digest=digest)
         if progress.status.ended:
             return json_response(shown)
@@ -149,3 +209,26 @@ class CallRoutes:
         return json_response(
             ClaimedCall(id=request_id, attempt=given.attempt, arguments_digest=made.arguments_digest)
         )
+
+    async def keep(self, call: ApiCall) -> web.Response:
+        """Keeps the result. Raises `Problem` where that cannot be."""
+        given = await call.body(NewResult)
+        try:
+            await self._calls.keep_result(call.instance_id(), call.actor, given.attempt, given.result)
+        except ForeignCallError as error:
+            raise Problem("forbidden", str(error)) from error
+        except UnusableApprovalError as error:
+            raise Problem("conflict", str(error)) from error
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    async def made(self, call: ApiCall) -> web.Response:
+        """What is known of it. Raises `Problem`."""
+        request_id = call.instance_id()
+        try:
+            known = await self._calls.made(request_id, call.actor)
+        except ForeignCallError as error:
+            raise Problem("forbidden", str(error)) from error
+        if known is None:
+            return json_response(CallOutcome(id=request_id, made=Made.NO, at=None, result=None))
+        made = Made.YES if known.ran else Made.UNKNOWN
+        return json_response(CallOutcome(id=request_id, made=made, at=known.at, result=known.result))
