@@ -1,6 +1,6 @@
-"""The `call_result` orchestration: that it was started is the record of what came of a call, for as long as the retention.
+"""The `call_result` orchestration: that it was started is the record of what came of a call.
 
-A hub starts one instance of an ID, so the first result of a call is the one that counts.
+A hub starts one instance of an ID, so the first result of a call is the one that counts. The retention forgets it.
 """
 
 from __future__ import annotations

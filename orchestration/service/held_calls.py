@@ -137,10 +137,10 @@ class HeldCalls:
     async def keep_result(
         self, request_id: str, actor: Actor, attempt: str, result: Mapping[str, Any] | None
     ) -> None:
-        """Keeps what came of the call, for `made`; None says that it is too large. The first result counts, and only the attempt that claimed has one.
+        """Keeps what came of the call, for `made`; None says that it is too large. The first result counts.
 
-        Raises `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where another attempt claimed it,
-        or none.
+        Raises `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where another attempt claimed the
+        call, or none.
         """
         claim = await self._claim_of(request_id, actor)
         if claim is None or claim.attempt != attempt:
@@ -259,7 +259,7 @@ def _title(call: ToolCall, shown: Mapping[str, Any]) -> str:
 
 
 def _numbered(request: ApprovalRequest, number: int) -> ApprovalRequest:
-    """The request for the call after so many were settled. The space keeps its key apart from all that callers choose."""
+    """The request for the call after so many were settled. The space keeps its key apart from what callers choose."""
     held = _call_of(request)
     once = {
         "call": held.model_copy(update={"number": number}),

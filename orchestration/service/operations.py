@@ -285,7 +285,7 @@ class Operations:
     async def purge(self, instance_id: str, by: str) -> int:
         """Forgets an instance that has ended, and what it had started; how many were forgotten.
 
-        With an approval goes what followed it, unless that is still under way, and what came of the call that it was about.
+        With an approval goes what followed it, unless that is still under way, and the result of the call it was about.
 
         Each approval among them has its tombstone in the records before that, which says `by` whom. Raises
         `RecordsUnavailableError` where that is not possible, and `UnknownRequestError`.

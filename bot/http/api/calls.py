@@ -231,4 +231,5 @@ class CallRoutes:
         if known is None:
             return json_response(CallOutcome(id=request_id, made=Made.NO, at=None, result=None))
         made = Made.YES if known.ran else Made.UNKNOWN
-        return json_response(CallOutcome(id=request_id, made=made, at=known.at, result=known.result))
+        result = None if known.result is None else dict(known.result)
+        return json_response(CallOutcome(id=request_id, made=made, at=known.at, result=result))
