@@ -37,6 +37,7 @@ SUBCOMMANDS: Final = (
     "policies",
     "gate",
     "hook",
+    "mcp",
     "hub",
 )
 NOT_DONE: Final = 4

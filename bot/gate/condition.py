@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import cel
@@ -14,6 +15,12 @@ _BOUND: Final = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)
 
 class ConditionError(ValueError):
     """The expression cannot be read. Says why, as the end of a sentence."""
+
+
+@lru_cache(maxsize=2000)
+def compiled(text: str) -> Condition:
+    """The expression, which is compiled once. Raises `ConditionError`."""
+    return Condition(text)
 
 
 class Condition:
