@@ -38,8 +38,8 @@ def run(given: argparse.Namespace) -> int:
         for number, rule in enumerate(gate.rules, 1):
             if rule.action is CallAction.CLIENT:
                 raise CountersignError(
-                    f"{given.gate}: rule {number} leaves calls to the client, which nobody can do in front of a server. "
-                    "There they are asked under the default_policy; give one, or another action."
+                    f"{given.gate}: rule {number} leaves calls to the client, which nobody can do in front of a "
+                    "server. There they are asked under the default_policy; give one, or another action."
                 )
     asks = gate.default_policy is not None or any(rule.action is CallAction.ASK for rule in gate.rules)
     if asks and not os.environ.get("COUNTERSIGN_TOKEN", "").strip():
@@ -93,7 +93,7 @@ async def _run(given: argparse.Namespace, gate: GateFile, name: str) -> int:
             relay = Relay(await standard_lines(LARGEST), upstream, gate, name, asking)
             if await relay.run(stopped):
                 return 0
-            complain(f"the server {upstream.ending}.")
+            complain(f"the server {await upstream.ended()}.")
         finally:
             for made in opened:
                 await made.close()

@@ -23,8 +23,8 @@ STILL_RUNS: Final = 5.0  # seconds to wait for the result of a call that somebod
 LOOK_EVERY: Final = 0.25  # seconds
 INPUT_REQUIRED: Final = "input_required"
 UNKNOWN: Final = (
-    "This call was approved and claimed before ({id}{at}), and its result is not known: it may have run, or still run. "
-    "It was not made again. Look whether it ran. To have it made again, make the very same call once more: people are "
+    "This call was approved and claimed before ({id}, {at}), and its result is not known: it may have run, or still "
+    "run. It was not made again. Look whether it ran. To have it made again, make the very same call once more: people are "
     "then asked anew."
 )
 TOO_LARGE: Final = (
@@ -37,8 +37,8 @@ LEFT: Final = (
 )
 CANCELLED: Final = "The call was cancelled while it ran ({id}). It may have run, and its result is not known. Look whether it ran."
 LOST: Final = (
-    "The connection to the server was lost while the call ran ({id}). It may have run, and its result is not known. Look "
-    "whether it ran."
+    "The connection to the server was lost while the call ran ({id}). It may have run, and its result is not known. "
+    "Look whether it ran."
 )
 
 
@@ -216,7 +216,7 @@ def told_again(request_id: str, known: Known | None) -> Json:
         )
     at = f"{known.at:%Y-%m-%d %H:%M:%S} UTC" if known.at else "at an unknown time"
     if known.ran is None:
-        return refusal(UNKNOWN.format(id=request_id, at=f", {at}"))
+        return refusal(UNKNOWN.format(id=request_id, at=at))
     if known.result is None:
         return refusal(TOO_LARGE.format(id=request_id, at=at))
     if isinstance(failed := known.result.get("error"), dict) and "content" not in known.result:

@@ -121,10 +121,6 @@ def read(line: bytes) -> Message:
     """One message. Raises `BadMessageError`."""
     try:
         body = parse(line, largest=LARGEST)
-        if isinstance(body, list):
-            raise CallJsonError("is a batch; send one message a line")
-        if not isinstance(body, dict):
-            raise CallJsonError("is no object")
         kind = _kind(body)
     except CallJsonError as error:
         request_id = id_of(line)
@@ -135,8 +131,12 @@ def read(line: bytes) -> Message:
     return Message(kind, body, line)
 
 
-def _kind(body: Json) -> Kind:
+def _kind(body: Any) -> Kind:
     """Raises `CallJsonError`."""
+    if isinstance(body, list):
+        raise CallJsonError("is a batch; send one message a line")
+    if not isinstance(body, dict):
+        raise CallJsonError("is no object")
     if strange := sorted(body.keys() - _ENVELOPE):
         raise CallJsonError(f"has {strange[0][:40]!a}, which no message has")
     if body.get("jsonrpc") != "2.0":

@@ -48,8 +48,7 @@ class Upstream(Lines, Protocol):
         """The client has gone."""
         ...
 
-    @property
-    def ending(self) -> str:
+    async def ended(self) -> str:
         """How it ended, as the end of a sentence."""
         ...
 
@@ -100,7 +99,7 @@ class Relay:
         server_went_first = passing.done() and not reading.done() and not stopping.done()
         try:
             if server_went_first:
-                await self._end_held(f"The server {self._upstream.ending}, and this call was not made.")
+                await self._end_held(f"The server {await self._upstream.ended()}, and this call was not made.")
             else:
                 await self._leave_held()
                 await self._upstream.send_no_more()
@@ -306,7 +305,7 @@ class Relay:
     async def _forward(self, run: HeldRun, params: Json) -> Answer:
         """Has the server make the call. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`."""
         if self._upstream_gone:
-            raise NotSentError(f"The server {self._upstream.ending}.")
+            raise NotSentError(f"The server {await self._upstream.ended()}.")
         # An ID that no client has: nothing that the client sends can be taken for the call, or for its end.
         own = f"countersign-{secrets.token_hex(16)}"
         self._sent[own] = asyncio.get_running_loop().create_future()
@@ -339,9 +338,7 @@ class Relay:
     async def _cancel(self, message: Message) -> None:
         """The client gives a call up. One that is under way is cancelled at the server."""
         cancelled = message.params.get("requestId")
-        is_id = isinstance(cancelled, (int, str)) and not isinstance(cancelled, bool)
-        held = self._held.get(cancelled) if is_id else None
-        if held is None or cancelled is None:
+        if not isinstance(cancelled, (int, str)) or (held := self._held.get(cancelled)) is None:
             await self._upstream.send(message.line)
             return
         run = self._run_of.get(cancelled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
@@ -45,9 +46,10 @@ class StdioUpstream:
         process = self._process
         if process is None:
             return
-        for end in (lambda: None, process.terminate, process.kill):
-            with suppress(ProcessLookupError):
-                end()
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ENDS_WITHIN):
                     await process.wait()
@@ -65,8 +67,12 @@ class StdioUpstream:
         """Ends its input, which tells it to end."""
         await self._pipes.close()
 
-    @property
-    def ending(self) -> str:
-        """How it ended, as the end of a sentence."""
-        status = self._process.returncode if self._process else None
+    async def ended(self) -> str:
+        """How it ended, as the end of a sentence. A process that has closed its output may not be over yet."""
+        process = self._process
+        if process is not None and process.returncode is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ENDS_WITHIN):
+                    await process.wait()
+        status = process.returncode if process is not None else None
         return f"has ended with status {status}" if status is not None else "has closed its output"
