@@ -69,7 +69,7 @@ class KillScene:
             for _ in range(TRIES):
                 answer = await self._attempt(one)
                 one.answers.append(answer)
-                if any(final in answer for final in (UNKNOWN, YES, NO)):
+                if _settles(answer):
                     return answer
         finally:
             person.cancel()
@@ -101,27 +101,26 @@ class KillScene:
         assert client.stdout is not None
         gate = int(await client.stdout.readline())
         killing = None if one.killed else asyncio.create_task(self._kill(one, client, gate))
-        answered = asyncio.create_task(client.stdout.readline())
         try:
             async with asyncio.timeout(PATIENCE_S * 2):
-                line = await answered
-                if not one.killed and one.step == "answered" and killing is not None:
-                    one.killed = True
+                line = await client.stdout.readline()
+            answer = words(json.loads(line)["result"]) if line else ""
+            if killing is not None:
+                if not one.killed and not _settles(answer):
+                    killing.cancel()  # its moment has not come, and comes with another try
+                with suppress(asyncio.CancelledError):
+                    await killing
+                if one.killed and one.step == "answered":
                     await self._end(one.victim, client, gate)
                     if one.victim == "client":  # it never had what it was told
                         return ""
+            return answer
         finally:
-            if killing is not None and not one.killed:
-                killing.cancel()
             with suppress(ProcessLookupError):
                 client.kill()
             await client.wait()
             # Its gate sees that the client has gone. One that still keeps a result is let do so.
             await _until(lambda: not _is_alive(gate))
-        if killing is not None:
-            with suppress(asyncio.CancelledError):
-                await killing
-        return words(json.loads(line)["result"]) if line else ""
 
     async def _kill(self, one: Round, client: Process, gate: int) -> None:
         match one.step:
@@ -137,6 +136,7 @@ class KillScene:
                 await _until(lambda: self.runs(one) > 0 or (one.choice == "reject" and bool(one.decided)))
                 await asyncio.sleep(self._chance.uniform(0, 0.25))
             case _:
+                one.killed = True
                 return
         one.killed = True
         await self._end(one.victim, client, gate)
@@ -149,6 +149,10 @@ class KillScene:
         else:
             with suppress(ProcessLookupError):
                 os.kill(client.pid if victim == "client" else gate, signal.SIGKILL)
+
+
+def _settles(answer: str) -> bool:
+    return any(final in answer for final in (UNKNOWN, YES, NO))
 
 
 def _is_alive(pid: int) -> bool:
