@@ -17,7 +17,7 @@ SEED ?=
 KILLS ?= 20
 APPROVALS ?= 200
 BOTS ?= 1
-.PHONY: azurite help demo test lint bench faults proof pictures dist lock clean
+.PHONY: azurite mcp help demo test lint bench faults proof pictures dist lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
@@ -61,6 +61,9 @@ faults: $(STAMP) ## approvals while processes are killed and calls fail, and a l
 azurite: $(STAMP) ## Azure's storage emulator (240 MB), without which the tests of documents in Blob storage are skipped
 	$(BIN)/npm ci --prefix tests/azurite --omit=optional --loglevel error >/dev/null
 
+mcp: $(STAMP) ## a real MCP server and the TypeScript client (37 MB), without which their tests are skipped
+	$(BIN)/npm ci --prefix tests/mcp --loglevel error >/dev/null
+
 pictures: $(STAMP) ## the pictures of the pages, taken by the tests that play the scenarios
 	COUNTERSIGN_PICTURES=$(CURDIR)/.github/pictures $(BIN)/pytest -q tests/e2e/demo/test_guided.py
 
@@ -81,6 +84,7 @@ lock: $(STAMP) ## pin what pyproject.toml allows, anew
 	    -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 	$(BIN)/npm install --prefix $(NODE) --package-lock-only --loglevel error >/dev/null
 	$(BIN)/npm install --prefix tests/azurite --package-lock-only --loglevel error >/dev/null
+	$(BIN)/npm install --prefix tests/mcp --package-lock-only --loglevel error >/dev/null
 
 clean: ## forget the environment and every cache
-	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) $(NODE)/node_modules tests/azurite/node_modules tests/mcp/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
