@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from bot.cli.api_client import ApiClient, ApiReply, CallRefusedError, UnreachableError, approval_path
 from bot.cli.summary import YES, ending
-from bot.mcp.gate.asking import Claimed, Ended, Known
+from bot.mcp.gate.asking import Claimed, Ended, KnownCall
 from orchestration.domain.errors import CountersignError, UnknownRequestError
 
 HOLD: Final = 30  # seconds, one long poll
@@ -23,7 +23,7 @@ PATIENCE: Final = 10.0
 
 
 class ApiAsking:
-    """See `bot.mcp.gate.asking.Asking`. It connects when it is first asked; `close` ends that."""
+    """See `bot.mcp.gate.asking.PeopleAsking`. It connects when it is first asked; `close` ends that."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """Raises `CountersignError` where a setting is missing or wrong."""
@@ -82,13 +82,18 @@ class ApiAsking:
             # Too large, or no JSON that the server keeps. That it ran is worth to be known all the same.
             await self._reached("POST", path, {"attempt": attempt, "result": None})
 
-    async def known(self, request_id: str) -> Known | None:
+    async def release(self, request_id: str, attempt: str) -> None:
+        """Says that it was not made."""
+        body = {"attempt": attempt, "result": None, "made": False}
+        await self._reached("POST", _path(request_id, "result"), body)
+
+    async def known(self, request_id: str) -> KnownCall | None:
         """What is known of the call."""
         found = (await self._reached("GET", _path(request_id, "result"))).body
         if found["made"] == "no":
             return None
         at = datetime.fromisoformat(found["at"]) if found["at"] else None
-        return Known(True if found["made"] == "yes" else None, at, found["result"])
+        return KnownCall(True if found["made"] == "yes" else None, at, found["result"])
 
     async def _reached(
         self, method: str, path: str, body: object = None, *, wait: float = 0, patience: float | None = None

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.gate import gate_file
 from bot.gate.gate_file import CallAction, GateFile
-from bot.mcp.gate.asking import Asking
+from bot.mcp.gate.asking import PeopleAsking
 from bot.mcp.gate.lines import standard_lines
 from bot.mcp.gate.messages import LARGEST
 from bot.mcp.gate.relay import Relay
@@ -80,7 +80,7 @@ async def _run(given: argparse.Namespace, gate: GateFile, name: str) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     opened: list[Any] = []
 
-    def asking() -> Asking:
+    def asking() -> PeopleAsking:
         # Imported late: it brings the HTTP client with it, and most calls pass or are refused by the file alone.
         from bot.cli.gate_asking import ApiAsking  # noqa: PLC0415
 

@@ -13,10 +13,14 @@ from orchestration.domain.request import Recorded
 
 
 class CallResult(Recorded):
-    """What came of a call at that time, encrypted: results hold whatever a tool reads. None where it is too large."""
+    """What came of a call at that time, encrypted: results hold whatever a tool reads. None where it is too large.
+
+    `made` is False where the call was claimed, and certainly not made.
+    """
 
     at: datetime
     encrypted: str | None
+    made: bool = True
 
 
 def call_result(_ctx: OrchestrationContext, _given: CallResult) -> None:

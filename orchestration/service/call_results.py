@@ -37,12 +37,18 @@ class CallResults:
         self._client = client
         self._keyed = keyed
 
-    async def keep(self, claim: Claim, result: Mapping[str, Any] | None, at: datetime) -> None:
-        """Keeps the result of the claim's call, or that there is one where it is None. The first one counts."""
+    async def keep(
+        self, claim: Claim, result: Mapping[str, Any] | None, at: datetime, *, made: bool = True
+    ) -> None:
+        """Keeps the result of the claim's call, or that there is one where it is None; or that it was not `made`.
+
+        The first one counts.
+        """
         text = (
             None if result is None else json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
         )
-        kept = CallResult(at=at, encrypted=None if text is None else self._encrypted(claim, text))
+        encrypted = None if text is None else self._encrypted(claim, text)
+        kept = CallResult(at=at, encrypted=encrypted, made=made)
         try:
             await within_budget(
                 self._client.schedule_new_orchestration(
@@ -57,16 +63,16 @@ class CallResults:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise ours(error) from error
 
-    async def found(self, claim: Claim) -> tuple[datetime, dict[str, Any] | None] | None:
-        """When the call had its result, and the result, None where it is not kept; None where nothing is known.
+    async def found(self, claim: Claim) -> tuple[CallResult, dict[str, Any] | None] | None:
+        """What is kept of the call, and its result, None where there is none; None where nothing is known.
 
-        What cannot be decrypted, as after a rotation that forgot the old secret, counts as not kept.
+        What cannot be decrypted, as after a rotation that forgot the old secret, counts as no result.
         """
         state = await state_of(self._client, call_result_id(claim.request_id, claim.nonce))
         kept = state.get_input(CallResult) if state is not None and state.name == CALL_RESULT else None
         if kept is None:
             return None
-        return kept.at, None if kept.encrypted is None else self._decrypted(claim, kept.encrypted)
+        return kept, None if kept.encrypted is None else self._decrypted(claim, kept.encrypted)
 
     def _keys(self, claim: Claim) -> list[bytes]:
         return [key[:32] for key in self._keyed(f"result {claim.request_id} {claim.nonce}")]

@@ -55,7 +55,8 @@ class ToolCall:
 class MadeCall:
     """What is known of a call that was claimed, and at what time: when it had its result, or else when it was claimed.
 
-    `ran` is None where nobody can tell whether it was made. `result` is None where there is none, or it is not kept.
+    `ran` is None where nobody can tell whether it was made, and False where it certainly was not. `result` is None
+    where there is none, or it is not kept.
     """
 
     at: datetime | None
@@ -135,17 +136,23 @@ class HeldCalls:
         return call
 
     async def keep_result(
-        self, request_id: str, actor: Actor, attempt: str, result: Mapping[str, Any] | None
+        self,
+        request_id: str,
+        actor: Actor,
+        attempt: str,
+        result: Mapping[str, Any] | None,
+        *,
+        made: bool = True,
     ) -> None:
-        """Keeps what came of the call, for `made`; None says that it is too large. The first result counts.
+        """Keeps what came of the call, for `made`. The first result counts.
 
-        Raises `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where another attempt claimed the
-        call, or none.
+        None says that it is too large, and `made=False` that the call was not made, so that it is asked anew. Raises
+        `UnknownRequestError`, `ForeignCallError`, and `UnusableApprovalError` where this attempt did not claim it.
         """
         claim = await self._claim_of(request_id, actor)
         if claim is None or claim.attempt != attempt:
             raise UnusableApprovalError("This attempt did not claim the call, so it has no result of it.")
-        await self._results.keep(claim, result, self._now())
+        await self._results.keep(claim, result, self._now(), made=made)
 
     async def made(self, request_id: str, actor: Actor) -> MadeCall | None:
         """What is known of the call that was claimed; None where nobody did.
@@ -156,7 +163,10 @@ class HeldCalls:
         if claim is None:
             return None
         found = await self._results.found(claim)
-        return MadeCall(claim.at) if found is None else MadeCall(found[0], ran=True, result=found[1])
+        if found is None:
+            return MadeCall(claim.at)
+        kept, result = found
+        return MadeCall(kept.at, ran=kept.made, result=result)
 
     async def _asked(self, request_id: str, actor: Actor) -> tuple[HeldCall, Progress]:
         """The call, where this actor asked for it. Raises `UnknownRequestError` or `ForeignCallError`."""
@@ -184,8 +194,13 @@ class HeldCalls:
         except UnknownRequestError:
             return None
         found = await self._results.found(claim)
-        at = claim.at if found is None else found[0]
-        if at is None or progress.nonce != claim.nonce or self._now() - at > window:
+        at = claim.at if found is None else found[0].at
+        if (
+            at is None
+            or (found is not None and not found[0].made)
+            or progress.nonce != claim.nonce
+            or self._now() - at > window
+        ):
             return None
         return progress
 

@@ -33,7 +33,7 @@ UNKNOWN, YES, NO = "may have run", "slow done", "As said."
 
 
 @dataclass
-class Round:
+class KillRound:
     """One call of the agent, made again until it has an answer that settles it."""
 
     victim: str
@@ -58,11 +58,11 @@ class KillScene:
         self._log = log
         self._chance = chance
 
-    def runs(self, one: Round) -> int:
+    def runs(self, one: KillRound) -> int:
         lines = self._log.read_text().splitlines()
         return sum("tools/call" in line and one.token in line for line in lines)
 
-    async def play(self, one: Round) -> str:
+    async def play(self, one: KillRound) -> str:
         """The answer that settles the call."""
         person = asyncio.create_task(self._person(one))
         try:
@@ -77,7 +77,7 @@ class KillScene:
                 await person
         return ""
 
-    async def _person(self, one: Round) -> None:
+    async def _person(self, one: KillRound) -> None:
         """Decides each request once."""
         while True:
             for request_id in self._bot.requests(one.token):
@@ -89,7 +89,7 @@ class KillScene:
                 one.decided.add(request_id)
             await asyncio.sleep(0.05)
 
-    async def _attempt(self, one: Round) -> str:
+    async def _attempt(self, one: KillRound) -> str:
         """One client, until it has its answer or is over; what it was told, empty for nothing."""
         client = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(ROOT / "tests/support/mcp_client.py")),
@@ -122,7 +122,7 @@ class KillScene:
             # Its gate sees that the client has gone. One that still keeps a result is let do so.
             await _until(lambda: not _is_alive(gate))
 
-    async def _kill(self, one: Round, client: Process, gate: int) -> None:
+    async def _kill(self, one: KillRound, client: Process, gate: int) -> None:
         match one.step:
             case "asking":
                 await asyncio.sleep(self._chance.uniform(0, 2))
@@ -182,7 +182,7 @@ async def test_each_call_has_an_answer_and_none_runs_unapproved_or_twice(tmp_pat
     async with KilledBot(tmp_path / "data", own_hub=True) as bot:
         scene = KillScene(bot, gate, log, chance)
         for number, (victim, step) in enumerate(plan):
-            one = Round(victim, step, "reject" if number % 5 == 4 else "approve")
+            one = KillRound(victim, step, "reject" if number % 5 == 4 else "approve")
             answer = await scene.play(one)
             runs = scene.runs(one)
             assert answer, (number, one)

@@ -137,7 +137,7 @@ class ScriptedClient:
         return await self.answer(self.begin(method, **params))
 
     def begin_call(self, tool: str, meta: dict[str, Any] | None = None, **arguments: Any) -> int | str:
-        more = {} if meta is None else {"_meta": meta}
+        more: dict[str, Any] = {} if meta is None else {"_meta": meta}
         return self.begin("tools/call", name=tool, arguments=arguments, **more)
 
     async def call(self, tool: str, meta: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def said(text: str, **more: Any) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], **more}
 
 
-def call(body: dict[str, Any]) -> None:  # noqa: C901 - a table of tools
+def call(body: dict[str, Any]) -> None:
     params = body["params"]
     tool, arguments = params["name"], params.get("arguments", {})
     match tool:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 
 from bot.http.api.approvals import POLL_AFTER
 from bot.http.api.endpoint import ApiCall, Endpoint, ResponseSpec, json_response
@@ -96,7 +96,19 @@ class NewResult(Model):
     attempt: Attempt
     result: (
         Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})] | None
-    ) = Field(description="As the tool gave it; null where it is too large to be kept")
+    ) = Field(
+        description="As the tool gave it; null where it is too large to be kept, or where there is none"
+    )
+    made: bool = Field(
+        default=True,
+        description="Whether the call was made. False, of one that certainly was not, has the same call asked anew",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_result_of_something(self) -> NewResult:
+        if not self.made and self.result is not None:
+            raise ValueError("result: goes with a call that was made")
+        return self
 
 
 class Made(StrEnum):
@@ -112,7 +124,7 @@ class CallOutcome(BaseModel):
 
     id: str
     made: Made = Field(
-        description="`no`: nobody has claimed it. `unknown`: it was claimed, and may have been made"
+        description="`no`: nobody has claimed it, or it was not made. `unknown`: it was claimed, and may have been made"
     )
     at: datetime | None = Field(description="When its result came; without one, when it was claimed")
     result: dict[str, Any] | None = Field(description="Null where there is none, or where it was too large")
@@ -214,7 +226,9 @@ class CallRoutes:
         """Keeps the result. Raises `Problem` where that cannot be."""
         given = await call.body(NewResult)
         try:
-            await self._calls.keep_result(call.instance_id(), call.actor, given.attempt, given.result)
+            await self._calls.keep_result(
+                call.instance_id(), call.actor, given.attempt, given.result, made=given.made
+            )
         except ForeignCallError as error:
             raise Problem("forbidden", str(error)) from error
         except UnusableApprovalError as error:
@@ -230,6 +244,6 @@ class CallRoutes:
             raise Problem("forbidden", str(error)) from error
         if known is None:
             return json_response(CallOutcome(id=request_id, made=Made.NO, at=None, result=None))
-        made = Made.YES if known.ran else Made.UNKNOWN
+        made = {True: Made.YES, False: Made.NO, None: Made.UNKNOWN}[known.ran]
         result = None if known.result is None else dict(known.result)
         return json_response(CallOutcome(id=request_id, made=made, at=known.at, result=result))

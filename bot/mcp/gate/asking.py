@@ -24,7 +24,7 @@ class Claimed:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownCall:
     """What is known of a call that was claimed: `ran` is None where nobody can tell whether it was made.
 
     `at` is when its result came, or else when it was claimed. `result` is None where there is none that was kept.
@@ -35,7 +35,7 @@ class Known:
     result: Mapping[str, Any] | None
 
 
-class Asking(Protocol):
+class PeopleAsking(Protocol):
     """Each raises `CountersignError` where it was refused, and tries again for as long as nobody answers."""
 
     async def ask(self, call: Mapping[str, Any], *, resume: bool) -> str:
@@ -58,6 +58,10 @@ class Asking(Protocol):
         """Keeps what came of the call."""
         ...
 
-    async def known(self, request_id: str) -> Known | None:
-        """What is known of the call; None where nobody claimed it."""
+    async def release(self, request_id: str, attempt: str) -> None:
+        """Says that the call was claimed and not made, so that the same call is asked anew."""
+        ...
+
+    async def known(self, request_id: str) -> KnownCall | None:
+        """What is known of the call; None where it was not made."""
         ...

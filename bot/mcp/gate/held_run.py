@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.gate.ruling import Ruling
-from bot.mcp.gate.asking import Asking, Known
+from bot.mcp.gate.asking import KnownCall, PeopleAsking
 from bot.mcp.gate.messages import Json, ToolCallMessage, refusal
 from orchestration.domain.arguments import canonical
 from orchestration.domain.errors import CountersignError
@@ -24,18 +24,24 @@ LOOK_EVERY: Final = 0.25  # seconds
 INPUT_REQUIRED: Final = "input_required"
 UNKNOWN: Final = (
     "This call was approved and claimed before ({id}, {at}), and its result is not known: it may have run, or still "
-    "run. It was not made again. Look whether it ran. To have it made again, make the very same call once more: people are "
-    "then asked anew."
+    "run. It was not made again. Look whether it ran. To have it made again, make the very same call once more, and "
+    "people are asked anew."
 )
 TOO_LARGE: Final = (
     "This call was made before ({id}, done {at}). It was not made again. Its result was too large to be kept."
 )
-AGAIN: Final = "Countersign: this is the result of the call that was made before ({id}, done {at}). It was not made again."
+AGAIN: Final = (
+    "Countersign: this is the result of the call that was made before ({id}, done {at}). "
+    "It was not made again."
+)
 LEFT: Final = (
     "This call was approved ({id}), and cancelled before it was made. It did not run. Make the very same call again to "
     "ask people anew."
 )
-CANCELLED: Final = "The call was cancelled while it ran ({id}). It may have run, and its result is not known. Look whether it ran."
+CANCELLED: Final = (
+    "The call was cancelled while it ran ({id}). It may have run, and its result is not known. "
+    "Look whether it ran."
+)
 LOST: Final = (
     "The connection to the server was lost while the call ran ({id}). It may have run, and its result is not known. "
     "Look whether it ran."
@@ -90,7 +96,7 @@ class HeldRun:
         self,
         call: ToolCallMessage,
         question: Mapping[str, Any],
-        asking: Asking,
+        asking: PeopleAsking,
         forward: Forward,
         *,
         resume: bool,
@@ -164,7 +170,7 @@ class HeldRun:
         if claimed is None:
             return Answer(await self._made_before(request_id), settles=True)
         if not self.wanted:
-            await self._keep(refusal(LEFT.format(id=request_id)))
+            await self._keep(self._asking.release(request_id, self._attempt))
             return Answer(refusal(LEFT.format(id=request_id)))
         if claimed.arguments is not None:
             self._approved = claimed.arguments
@@ -175,19 +181,20 @@ class HeldRun:
         try:
             answer = await self._forward(self.call.params_with(self._approved, more))
         except NotSentError as error:
-            answer = Answer(refusal(f"{error} The call was not made."), settles=True)
+            await self._keep(self._asking.release(self.request_id or "", self._attempt))
+            return Answer(refusal(f"{error} The call was not made."), settles=True)
         except UpstreamLostError:
             return Answer(refusal(LOST.format(id=self.request_id)), settles=True)
         except CancelledCallError:
             return Answer(refusal(CANCELLED.format(id=self.request_id)), settles=True)
         if answer.asks_for_input:
             return answer
-        await self._keep(answer.result if answer.result is not None else {"error": answer.error})
+        result = answer.result if answer.result is not None else {"error": answer.error}
+        await self._keep(self._asking.keep(self.request_id or "", self._attempt, result))
         return answer
 
-    async def _keep(self, result: Json) -> None:
+    async def _keep(self, keeping: Awaitable[None]) -> None:
         """Keeps it. Where that takes long, the answer does not wait for it."""
-        keeping = self._asking.keep(self.request_id or "", self._attempt, result)
         self._keeping = asyncio.create_task(self._kept(keeping), name="keep a result")
         await asyncio.wait([self._keeping], timeout=KEPT_WITHIN)
 
@@ -208,7 +215,7 @@ class HeldRun:
         return told_again(request_id, known)
 
 
-def told_again(request_id: str, known: Known | None) -> Json:
+def told_again(request_id: str, known: KnownCall | None) -> Json:
     """The result of a call that was made before, which says so."""
     if known is None:
         return refusal(

@@ -85,7 +85,7 @@ class HttpUpstream:
     async def send_no_more(self) -> None:
         """The session is ended when this is closed."""
 
-    async def ended(self) -> str:  # noqa: PLR6301 - the server of a process has more to say
+    async def ended(self) -> str:
         """How it ended, as the end of a sentence."""
         return "has closed the connection"
 

@@ -34,6 +34,7 @@ INTERNAL_ERROR: Final = -32603
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 _CALL_PARAMS: Final = frozenset({"name", "arguments", "_meta", "task", "inputResponses", "requestState"})
 _FOLDED_PARAMS: Final = {folded(name): name for name in _CALL_PARAMS}
+_NEITHER: Final = "is neither a request nor the answer to one"
 # Servers end a line at some of these as well, so one message of ours would be several of theirs.
 _NO_PART_OF_A_LINE: Final = re.compile(rb"[\x00-\x1f\x7f]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 
@@ -47,7 +48,7 @@ class BadMessageError(Exception):
         self.request_id = request_id
 
 
-class Kind(Enum):
+class MessageKind(Enum):
     """What a message is."""
 
     REQUEST = auto()
@@ -56,10 +57,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Message:
+class ClientMessage:
     """One message of a client. `line` is what a server may get of it, without its line break."""
 
-    kind: Kind
+    kind: MessageKind
     body: Json
     line: bytes
 
@@ -117,7 +118,7 @@ class ToolCallMessage:
         return {name: self.params[name] for name in ("inputResponses", "requestState") if name in self.params}
 
 
-def read(line: bytes) -> Message:
+def read(line: bytes) -> ClientMessage:
     """One message. Raises `BadMessageError`."""
     try:
         body = parse(line, largest=LARGEST)
@@ -128,10 +129,10 @@ def read(line: bytes) -> Message:
         raise BadMessageError(f"The message {error}. It was not passed on.", code, request_id) from error
     if _NO_PART_OF_A_LINE.search(line):
         line = write(body)
-    return Message(kind, body, line)
+    return ClientMessage(kind, body, line)
 
 
-def _kind(body: Any) -> Kind:
+def _kind(body: Any) -> MessageKind:
     """Raises `CallJsonError`."""
     if isinstance(body, list):
         raise CallJsonError("is a batch; send one message a line")
@@ -143,19 +144,25 @@ def _kind(body: Any) -> Kind:
         raise CallJsonError('has no "jsonrpc": "2.0"')
     has_id = "id" in body
     is_id = has_id and isinstance(body["id"], (int, str)) and not isinstance(body["id"], bool)
+    answers = ("result" in body) + ("error" in body)
     if "method" not in body:
-        if ("result" in body) == ("error" in body) or not (is_id or (has_id and body["id"] is None)):
-            raise CallJsonError("is neither a request nor the answer to one")
-        return Kind.RESPONSE
-    if not isinstance(body["method"], str) or "result" in body or "error" in body:
-        raise CallJsonError("is neither a request nor the answer to one")
-    if not isinstance(body.get("params", {}), dict):
-        raise CallJsonError("has params that are no object")
+        if answers != 1 or not (is_id or (has_id and body["id"] is None)):
+            raise CallJsonError(_NEITHER)
+        return MessageKind.RESPONSE
+    _check_asking(body, answers)
     if has_id and not is_id:
         raise CallJsonError("has an id that is neither a text nor an integer")
+    return MessageKind.REQUEST if has_id else MessageKind.NOTIFICATION
+
+
+def _check_asking(body: Json, answers: int) -> None:
+    """Raises `CallJsonError` for a request or a notification that is wrong."""
+    if not isinstance(body["method"], str) or answers:
+        raise CallJsonError(_NEITHER)
+    if not isinstance(body.get("params", {}), dict):
+        raise CallJsonError("has params that are no object")
     if body["method"] != CALL and folded(body["method"]) == CALL:
         raise CallJsonError(f"has a method that could be read as {CALL}")
-    return Kind.REQUEST if has_id else Kind.NOTIFICATION
 
 
 def id_of(line: bytes) -> RequestId | None:
@@ -168,7 +175,7 @@ def id_of(line: bytes) -> RequestId | None:
     return found if isinstance(found, (int, str)) and not isinstance(found, bool) else None
 
 
-def call_of(message: Message) -> ToolCallMessage:
+def call_of(message: ClientMessage) -> ToolCallMessage:
     """The call that a request makes. Raises `BadMessageError`."""
 
     def bad(reason: str) -> BadMessageError:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bot.gate.gate_file import CallAction, GateFile
 from bot.gate.ruling import Ruling, rule_on
 from bot.mcp.gate import messages, tasks
-from bot.mcp.gate.asking import Asking
-from bot.mcp.gate.held_run import (
-    Answer,
-    CancelledCallError,
-    HeldRun,
-    NotSentError,
-    UpstreamLostError,
-    key_of,
-    question_of,
-    told_again,
-)
+from bot.mcp.gate.asking import PeopleAsking
+from bot.mcp.gate.held_run import Answer, HeldRun, key_of, question_of
+from bot.mcp.gate.held_tasks import HeldTasks
 from bot.mcp.gate.lines import Lines, LineTooLongError
-from bot.mcp.gate.messages import BadMessageError, Json, Kind, Message, RequestId, ToolCallMessage
-from bot.mcp.gate.tasks import HeldTask
-from orchestration.domain.errors import CountersignError, UnknownRequestError
+from bot.mcp.gate.messages import (
+    BadMessageError,
+    ClientMessage,
+    Json,
+    MessageKind,
+    RequestId,
+    ToolCallMessage,
+)
+from bot.mcp.gate.server_calls import ServerCalls
+from bot.mcp.gate.upstream import Upstream
+from orchestration.domain.errors import CountersignError
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +33,8 @@ PROGRESS_EVERY: Final = 10.0  # seconds
 PROGRESS_STEP: Final = 1e-6
 # Seconds for which a call that is under way may still end once the client has gone.
 LINGER: Final = 30.0
-CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection, so nobody knows whether the call ran
-# Seconds for which a server may still answer a call that the client gave up.
-CANCELLED_WITHIN: Final = 5.0
 # What the client has had the answer of is asked anew. Of that many calls it is known.
 ANSWERS_KNOWN: Final = 10_000
-
-
-class Upstream(Lines, Protocol):
-    """The server."""
-
-    async def send_no_more(self) -> None:
-        """The client has gone."""
-        ...
-
-    async def ended(self) -> str:
-        """How it ended, as the end of a sentence."""
-        ...
 
 
 class Relay:
@@ -62,31 +46,29 @@ class Relay:
         upstream: Upstream,
         gate: GateFile,
         name: str,
-        asking: Callable[[], Asking],
+        asking: Callable[[], PeopleAsking],
         *,
         progress_every: float = PROGRESS_EVERY,
         linger: float = LINGER,
     ) -> None:
         self._client = client
         self._upstream = upstream
+        self._server_calls = ServerCalls(upstream)
+        self._tasks = HeldTasks(self._server_calls, self._connected, self._know_answered, self._follow)
         self._gate = gate
         self._name = name
         self._make_asking = asking
-        self._asking: Asking | None = None
+        self._asking: PeopleAsking | None = None
         self._progress_every = progress_every
         self._linger = linger
         self._held: dict[RequestId, asyncio.Task[None]] = {}  # requests of the client that we answer
         self._runs: dict[str, HeldRun] = {}  # by the key of the call
         self._run_of: dict[RequestId, HeldRun] = {}
         self._waiting: dict[str, int] = {}  # how many requests wait for a run
-        self._tasks: dict[str, HeldTask] = {}  # by the ID of the request
         self._followers: set[asyncio.Task[None]] = set()
         self._answered: dict[str, None] = {}  # keys of calls whose answer this client has had
         self._continued: dict[str, tuple[HeldRun, Any]] = {}  # what the server asked about, with its state
-        self._sent: dict[str, asyncio.Future[Json]] = {}  # our requests to the server
-        self._sent_for: dict[HeldRun, str] = {}
         self._discovering: set[RequestId] = set()
-        self._upstream_gone = False
 
     # ---- the two directions -----------------------------------------------------------------------------
 
@@ -99,7 +81,9 @@ class Relay:
         server_went_first = passing.done() and not reading.done() and not stopping.done()
         try:
             if server_went_first:
-                await self._end_held(f"The server {await self._upstream.ended()}, and this call was not made.")
+                await self._end_held(
+                    f"The server {await self._upstream.ended()}, and this call was not made."
+                )
             else:
                 await self._leave_held()
                 await self._upstream.send_no_more()
@@ -130,39 +114,36 @@ class Relay:
             reason = "The gate has failed, and did not pass the message on."
             await self._client.send(messages.error(messages.id_of(line), messages.INTERNAL_ERROR, reason))
 
-    async def _take(self, message: Message) -> None:
+    async def _take(self, message: ClientMessage) -> None:
         """Raises `BadMessageError`."""
-        if message.kind is Kind.REQUEST and message.id in self._held:
+        if message.kind is MessageKind.REQUEST and message.id in self._held:
             raise BadMessageError("The id is that of a call which still waits.")
         if message.method == messages.CALL:
-            if message.kind is Kind.REQUEST:
+            if message.kind is MessageKind.REQUEST:
                 await self._rule(message, messages.call_of(message))
             else:
                 log.warning(
                     "A call of a tool without an id was not made: nobody could be told what came of it."
                 )
-        elif message.method == messages.CANCELLED and message.kind is Kind.NOTIFICATION:
+        elif message.method == messages.CANCELLED and message.kind is MessageKind.NOTIFICATION:
             await self._cancel(message)
         elif (
             message.method in tasks.METHODS and (request := tasks.request_of_task(message.params)) is not None
         ):
-            if message.kind is Kind.REQUEST:
+            if message.kind is MessageKind.REQUEST:
                 self._hold(message.id, self._answer_task(message, request))
         else:
-            if message.method == messages.DISCOVER and message.kind is Kind.REQUEST:
+            if message.method == messages.DISCOVER and message.kind is MessageKind.REQUEST:
                 self._discovering.add(message.id)
             await self._upstream.send(message.line)
 
     async def _pass_answers(self) -> None:
         async for line in self._upstream.lines():
-            if self._sent or self._discovering or self._held:
+            if self._server_calls or self._discovering or self._held:
                 await self._look_at(line)
             else:
                 await self._client.send(line)
-        self._upstream_gone = True
-        for waiting in self._sent.values():
-            if not waiting.done():
-                waiting.set_exception(UpstreamLostError())
+        self._server_calls.lost()
 
     async def _look_at(self, line: bytes) -> None:
         """Takes out what answers us, and passes the rest on."""
@@ -173,9 +154,8 @@ class Relay:
         found = body.get("id") if isinstance(body, dict) and "method" not in body else None
         if not isinstance(body, dict) or not isinstance(found, (int, str)) or isinstance(found, bool):
             await self._client.send(line)
-        elif isinstance(found, str) and (waiting := self._sent.get(found)) is not None:
-            if not waiting.done():
-                waiting.set_result(body)
+        elif self._server_calls.take(found, body):
+            return
         elif found in self._held:
             log.warning("The server answered a call that it has not been given; that was not passed on.")
         elif found in self._discovering and isinstance(body.get("result"), dict):
@@ -187,7 +167,7 @@ class Relay:
 
     # ---- calls ------------------------------------------------------------------------------------------
 
-    async def _rule(self, message: Message, call: ToolCallMessage) -> None:
+    async def _rule(self, message: ClientMessage, call: ToolCallMessage) -> None:
         ruling = rule_on(self._gate, call.tool, call.arguments, server=self._name)
         if ruling.action is CallAction.ALLOW:
             await self._upstream.send(message.line)
@@ -211,7 +191,8 @@ class Relay:
             else:
                 run = self._run(key, call, ruling)
                 if tasks.declares(call.params):
-                    await self._make_task(request_id, run)
+                    answer = await self._tasks.make(run)
+                    await self._client.send(_line_of(request_id, answer))
                     return
                 answer = await self._wait_for(request_id, key, run, call.progress_token)
         except CountersignError as error:
@@ -228,15 +209,13 @@ class Relay:
         if found is not None and not found.done and (found.wanted or found.under_way):
             found.wanted = True
             return found
-        if self._asking is None:
-            self._asking = self._make_asking()
         question = question_of(call, ruling, self._gate.agent, self._name)
         run: HeldRun
 
         async def forward(params: Json) -> Answer:
-            return await self._forward(run, tasks.undeclared(call, params))
+            return await self._server_calls.make(run, tasks.undeclared(call, params))
 
-        run = HeldRun(call, question, self._asking, forward, resume=key not in self._answered)
+        run = HeldRun(call, question, self._connected(), forward, resume=key not in self._answered)
         self._runs[key] = run
         run.start()
         self._follow(self._forget(key, run))
@@ -302,141 +281,31 @@ class Relay:
         finally:
             self._run_of.pop(request_id, None)
 
-    async def _forward(self, run: HeldRun, params: Json) -> Answer:
-        """Has the server make the call. Raises `UpstreamLostError`, `CancelledCallError` or `NotSentError`."""
-        if self._upstream_gone:
-            raise NotSentError(f"The server {await self._upstream.ended()}.")
-        # An ID that no client has: nothing that the client sends can be taken for the call, or for its end.
-        own = f"countersign-{secrets.token_hex(16)}"
-        self._sent[own] = asyncio.get_running_loop().create_future()
-        self._sent_for[run] = own
-        try:
-            if not await self._upstream.send(messages.request(own, messages.CALL, params)):
-                raise UpstreamLostError
-            body = await self._sent[own]
-        finally:
-            del self._sent[own]
-            self._sent_for.pop(run, None)
-        failed = body.get("error")
-        if isinstance(failed, dict):
-            if failed.get("code") == CONNECTION_CLOSED:
-                raise UpstreamLostError
-            return Answer(error=failed, settles=True)
-        result = body.get("result")
-        return Answer(result if isinstance(result, dict) else {}, settles=True)
-
-    async def _cancel_at_server(self, own: str, params: Json) -> None:
-        """The server may stop, and then owes no answer."""
-        await self._upstream.send(messages.notification(messages.CANCELLED, {**params, "requestId": own}))
-
-        def give_up() -> None:
-            if (waiting := self._sent.get(own)) is not None and not waiting.done():
-                waiting.set_exception(CancelledCallError())
-
-        asyncio.get_running_loop().call_later(CANCELLED_WITHIN, give_up)
-
-    async def _cancel(self, message: Message) -> None:
+    async def _cancel(self, message: ClientMessage) -> None:
         """The client gives a call up. One that is under way is cancelled at the server."""
         cancelled = message.params.get("requestId")
         if not isinstance(cancelled, (int, str)) or (held := self._held.get(cancelled)) is None:
             await self._upstream.send(message.line)
             return
         run = self._run_of.get(cancelled)
-        own = self._sent_for.get(run) if run is not None else None
         is_last = run is not None and self._waiting.get(run.key, 0) <= 1
         held.cancel()
-        if own is not None and is_last:
-            await self._cancel_at_server(own, message.params)
+        if run is not None and is_last:
+            await self._server_calls.cancel(run, message.params)
+
+    async def _answer_task(self, message: ClientMessage, approval: str) -> None:
+        await self._client.send(await self._tasks.answer(message, approval))
+
+    def _connected(self) -> PeopleAsking:
+        """What asks people, which is made when it is first needed."""
+        if self._asking is None:
+            self._asking = self._make_asking()
+        return self._asking
 
     def _know_answered(self, key: str) -> None:
         self._answered[key] = None
         if len(self._answered) > ANSWERS_KNOWN:
             del self._answered[next(iter(self._answered))]
-
-    # ---- tasks ------------------------------------------------------------------------------------------
-
-    async def _make_task(self, request_id: RequestId, run: HeldRun) -> None:
-        """Answers with a task once it is on disk. Raises `CountersignError`."""
-        run.has_task = True
-        await run.asked.wait()
-        if run.request_id is None:  # nobody could be asked
-            await self._client.send(_line_of(request_id, await run.answer()))
-            return
-        task = self._tasks.get(run.request_id)
-        if task is None or task.run is not run:
-            task = self._tasks[run.request_id] = HeldTask(run)
-            self._follow(self._fill(task))
-        await self._client.send(messages.response(request_id, task.created()))
-
-    async def _fill(self, task: HeldTask) -> None:
-        try:
-            task.put(await task.run.answer())
-        except asyncio.CancelledError:
-            task.cancelled = True
-
-    async def _answer_task(self, message: Message, approval: str) -> None:
-        if not tasks.declares(message.params):
-            line = messages.error(
-                message.id, tasks.MISSING_CAPABILITY, "The request does not declare tasks.", tasks.missing()
-            )
-        else:
-            try:
-                line = messages.response(message.id, await self._task_result(message, approval))
-            except UnknownRequestError:
-                line = messages.error(message.id, messages.INVALID_PARAMS, "There is no task with that ID.")
-            except CountersignError as error:
-                line = messages.error(message.id, messages.INTERNAL_ERROR, str(error))
-        await self._client.send(line)
-
-    async def _task_result(self, message: Message, approval: str) -> Json:
-        """Raises `CountersignError`."""
-        task = self._tasks.get(approval)
-        if task is None:
-            return await self._task_of_before(message, approval)
-        if message.method == tasks.CANCEL:
-            if not task.run.under_way:
-                task.cancelled = True
-                task.run.leave()
-            elif (own := self._sent_for.get(task.run)) is not None:
-                await self._cancel_at_server(own, {"reason": "The client cancelled the task."})
-            return {"resultType": "complete"}
-        if message.method == tasks.UPDATE:
-            asked = task.input
-            if asked is not None and asked.result is not None:
-                task.input = None
-                state = asked.result.get("requestState")
-                more: Json = {"inputResponses": message.params.get("inputResponses") or {}}
-                more |= {} if state is None else {"requestState": state}
-                self._follow(self._update(task, more))
-            return {"resultType": "complete"}
-        if task.final is not None and task.final.settles:
-            self._know_answered(task.run.key)
-        return task.shown()
-
-    async def _update(self, task: HeldTask, more: Json) -> None:
-        task.put(await task.run.make(more))
-
-    async def _task_of_before(self, message: Message, approval: str) -> Json:
-        """A task that an earlier gate made. Raises `CountersignError`."""
-        if self._asking is None:
-            self._asking = self._make_asking()
-        ended = await self._asking.look(approval)
-        if message.method != tasks.GET:
-            return {"resultType": "complete"}
-        if ended is None:
-            return tasks.shown_before(approval, None)
-        if not ended.is_yes:
-            return tasks.shown_before(approval, messages.refusal(f"The call was not made: {ended.words}"))
-        known = await self._asking.known(approval)
-        if known is None:
-            return tasks.shown_before(
-                approval,
-                messages.refusal(
-                    f"The call was approved ({approval}), and the gate has been started again since. It was not made. "
-                    "Make the very same call again, and it is made without asking anew."
-                ),
-            )
-        return tasks.shown_before(approval, told_again(approval, known))
 
     # ---- the end ----------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from tests.support.world import request_of
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOWHERE = "http://127.0.0.1:9"
-TASKS = {"io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}
+EXTENSIONS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+TASKS: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": EXTENSIONS}
 
 
 @pytest.fixture
@@ -109,7 +110,9 @@ TRICKS: dict[str, bytes] = {
     "the name in capitals": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","Name":"write"}}'
     ),
-    "the method in capitals": f'{{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{WRITE}}}'.encode(),
+    "the method in capitals": (
+        f'{{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{WRITE}}}'.encode()
+    ),
     "another spelling of the method": f'{{"jsonrpc":"2.0","id":1,"method":"Tools/Call ","params":{WRITE}}}'.encode(),
     "wide letters": f'{{"jsonrpc":"2.0","id":1,"method":"\uff54ools/call","params":{WRITE}}}'.encode(),
     "a notification": f'{{"jsonrpc":"2.0","method":"tools/call","params":{WRITE}}}'.encode(),
@@ -131,7 +134,9 @@ TRICKS: dict[str, bytes] = {
     "arguments that are no object": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":["write"]}}'
     ),
-    "a number that is none": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":{"a":NaN}}}',
+    "a number that is none": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":{"a":NaN}}}'
+    ),
     "a number that two programs read as two": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"look","arguments":{"a":9007199254740993}}}'
     ),
@@ -310,7 +315,6 @@ async def test_the_server_may_fail_die_forge_and_say_too_much(api: ApiWorld, gat
         assert words(await client.call("forge", id=waiting)) == "forge done"
         assert not client.is_answered(waiting)
         client.begin("ping", request_id=waiting)  # the id of a call that waits
-        await client.hears(lambda told: "still waits" in str(told)) if False else None
         for tool in ("fail", "large"):
             await decide(api, by_tool[tool])
         assert (await client.answer(failing))["error"] == {"code": -32050, "message": "The disk is full."}

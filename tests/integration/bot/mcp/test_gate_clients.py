@@ -80,7 +80,8 @@ async def test_the_python_client_to_the_real_file_server(api: ApiWorld, gate: Pa
 
         heard: list[str] = []
 
-        async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            assert progress >= (total or 0)
             heard.append(message or "")
 
         write = {"path": str(place), "content": "one"}
@@ -119,7 +120,7 @@ async def test_the_typescript_client_to_the_real_file_server(api: ApiWorld, gate
         assert client.stdout is not None
         return json.loads(await asyncio.wait_for(client.stdout.readline(), 60))
 
-    def call(tool: str, timeout: int = 60_000, **arguments: str) -> None:  # noqa: ASYNC109 - the client's own
+    def call(tool: str, timeout: int = 60_000, **arguments: str) -> None:
         assert client.stdin is not None
         given = {"name": tool, "arguments": arguments, "timeout": timeout}
         client.stdin.write(json.dumps(given).encode() + b"\n")
@@ -152,7 +153,8 @@ async def test_a_server_over_http(api: ApiWorld, gate: Path, tmp_path: Path, mod
             assert {tool.name for tool in (await client.list_tools()).tools} == {"append", "count", "greet"}
             seen: list[float] = []
 
-            async def hear(progress: float, _total: float | None, _message: str | None) -> None:
+            async def hear(progress: float, total: float | None, message: str | None) -> None:
+                assert (total, message) == (3, None)
                 seen.append(progress)
 
             counted = await client.call_tool("count", {"upto": 3}, progress_callback=hear)

@@ -172,6 +172,21 @@ async def test_a_used_approval_is_found_again_within_the_window_alone(own_api: A
     assert await state_of(api.client, kept) is None
 
 
+async def test_a_call_that_was_claimed_and_not_made_is_asked_anew(api: ApiWorld) -> None:
+    agent, call, by = api.token("agent", "U0RITA", "request"), a_call(), attempt()
+    request_id = await asked(api, agent, call)
+    await decided(api, request_id)
+    assert (await claimed(api, agent, request_id, by)).status == 200
+    path = f"/api/calls/{request_id}/result"
+    both = await api.call("POST", path, agent, json={"attempt": by, "result": {}, "made": False})
+    assert both.status == 422
+    released = {"attempt": by, "result": None, "made": False}
+    assert (await api.call("POST", path, agent, json=released)).status == 204
+    assert (await api.call("GET", path, agent)).body["made"] == "no"
+    assert (await claimed(api, agent, request_id, attempt())).status == 409
+    assert await asked(api, agent, call | {"resume": True}) != request_id
+
+
 async def test_what_differs_in_anything_is_another_call(api: ApiWorld) -> None:
     agent, call = api.token("agent", "U0RITA", "request"), a_call(directory="/srv")
     changes: list[dict[str, Any]] = [
