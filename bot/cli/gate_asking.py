@@ -19,7 +19,7 @@ HOLD: Final = 30  # seconds, one long poll
 PAUSE: Final = 0.25  # seconds between two tries while the server is away, and at most `LONGEST_PAUSE`
 LONGEST_PAUSE: Final = 5.0
 # Seconds to reach the server for the first time. An agent that cannot ask is told so soon.
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 
 
 class ApiAsking:

@@ -19,7 +19,7 @@ from orchestration.domain.errors import CountersignError
 log = logging.getLogger(__name__)
 
 KEPT_WITHIN: Final = 5.0  # seconds for which an answer may wait until it is kept; then that goes on behind it
-STILL_RUNS: Final = 5.0  # seconds to wait for the result of a call that somebody else has claimed
+STILL_RUNS: Final = 3.0  # seconds to wait for the result of a call that somebody else has claimed
 LOOK_EVERY: Final = 0.25  # seconds
 INPUT_REQUIRED: Final = "input_required"
 UNKNOWN: Final = (

@@ -13,7 +13,7 @@ from bot.mcp.gate.upstream import Upstream
 
 CONNECTION_CLOSED: Final = -32000  # the SDK's: it lost the connection, so nobody knows whether the call ran
 # Seconds for which a server may still answer a call that the client gave up.
-CANCELLED_WITHIN: Final = 5.0
+CANCELLED_WITHIN: Final = 3.0
 
 
 class ServerCalls:

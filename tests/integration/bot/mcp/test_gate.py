@@ -18,7 +18,7 @@ from tests.support.world import request_of
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOWHERE = "http://127.0.0.1:9"
-EXTENSIONS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+EXTENSIONS: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 TASKS: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": EXTENSIONS}
 
 
@@ -94,8 +94,7 @@ async def test_everything_but_calls_passes_as_it_is_both_ways(gate: Path, log: P
         }
         denied = await client.call("erase")
         assert (denied["isError"], words(denied)) == (True, "Nothing is erased here.")
-        for tool in ("write", "prompted"):
-            unreachable = await client.call(tool)
+        for unreachable in await asyncio.gather(client.call("write"), client.call("prompted")):
             assert unreachable["isError"]
             assert "cannot be reached" in words(unreachable)
         assert [body["params"]["name"] for body in got(log)] == ["look"]
